@@ -1,0 +1,63 @@
+"""How a stage tells the outside how far it is, and how the outside tells a stage to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scenejobs.errors import Interrupted
+
+# Stages in order, named as in .checkpoint.json, with the share of a typical run each takes (for the total percentage).
+STAGES: dict[str, float] = {
+    "validation": 0.01,
+    "frame_extraction": 0.06,
+    "metadata_extraction": 0.01,
+    "manifest_generation": 0.01,
+    "colmap_reconstruction": 0.30,
+    "training": 0.58,
+    "ply_export": 0.01,
+    "splat_export": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """One step of progress."""
+
+    stage: str  # a key of STAGES
+    fraction: float  # of this stage, 0..1
+    detail: str = ""  # "step 1200/5000, 23.4 dB, 18,211 Gaussians"
+    eta_s: float | None = None  # until this stage ends, when known
+
+    @property
+    def total_fraction(self) -> float:
+        """Of the whole run, 0..1."""
+        before = 0.0
+        for stage, share in STAGES.items():
+            if stage == self.stage:
+                return min(1.0, before + share * min(1.0, max(0.0, self.fraction)))
+            before += share
+        return before
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "total_fraction": round(self.total_fraction, 4)}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Given to every stage. `report` is cheap and may be called often; `check` raises when a stop was asked for."""
+
+    emit: Callable[[Report], None]
+    stop_requested: Callable[[], bool] = lambda: False
+
+    def report(self, stage: str, fraction: float, detail: str = "", eta_s: float | None = None) -> None:
+        self.emit(Report(stage, fraction, detail, eta_s))
+
+    def check(self, stage: str) -> None:
+        """Raises Interrupted when a stop was asked for. Call it at every point where stopping is cheap."""
+        if self.stop_requested():
+            raise Interrupted(f"stopped during {stage}", stage=stage)
+
+
+SILENT = Progress(emit=lambda _: None)

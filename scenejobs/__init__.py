@@ -1,0 +1,1 @@
+"""What the dispatcher and the runner share: data, errors, ports, settings, adapters."""

@@ -1,0 +1,192 @@
+"""Every error of the project, in one tree. Where a class sits says what happens next.
+
+    SceneJobError
+    ├── InputError            the uploads can never work as they are: dead letter at once, never retried    exit 1
+    ├── ConfigurationError    settings or credentials are wrong: the program stops, nothing is touched      exit 2
+    │   └── AccessDenied      the identity is refused (401, 403)                                            exit 2
+    ├── InfrastructureError   the world failed: retried with back-off, then dead letter                     exit 3
+    │   ├── ResourceError     disk or memory ran out                                                        exit 3
+    │   ├── RunnerError       the job's own process died, hung or has a bug                                 exit 3
+    │   ├── ComputeError      a job execution could not be started                                          exit 3
+    │   └── StorageError      a blob or queue operation failed                                              exit 3
+    │       ├── NotFound      404
+    │       ├── Conflict      409, 412: somebody else was first
+    │       └── Busy          the service throttles or times out
+    ├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
+    ├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
+    └── UnreadableMessage     a queue message nobody can act on: to the poison queue, with the reason
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Code(StrEnum):
+    """What went wrong, as a word that programs can test. The text beside each is its meaning."""
+
+    NO_VIDEO = "NO_VIDEO"  # the scene holds no video at all
+    NO_SCENE = "NO_SCENE"  # the blob's name gives no scene it could belong to
+    EMPTY_FILE = "EMPTY_FILE"  # zero bytes
+    NOT_A_VIDEO = "NOT_A_VIDEO"  # the content is no video container that is allowed, whatever the name says
+    NO_VIDEO_STREAM = "NO_VIDEO_STREAM"  # a media file, but without pictures (audio only)
+    CORRUPT_VIDEO = "CORRUPT_VIDEO"  # truncated or damaged: nothing, or too little, decodes
+    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames or seconds than the limits allow
+    TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
+    TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
+    TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames
+    STATIC_CAMERA = "STATIC_CAMERA"  # the camera does not move: no parallax, no depth
+    NO_OVERLAP = "NO_OVERLAP"  # the clips or parts of a clip do not show the same place
+    TOO_FEW_REGISTERED = "TOO_FEW_REGISTERED"  # camera poses were found for too few frames
+    POSES_UNRELIABLE = "POSES_UNRELIABLE"  # poses were found, but a health gate says they are wrong
+    INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
+
+    MISSING_SETTING = "MISSING_SETTING"  # a required variable is not set
+    INVALID_SETTING = "INVALID_SETTING"  # a variable or option has a value that is not allowed
+    WRONG_ENDPOINT = "WRONG_ENDPOINT"  # the storage endpoint does not answer or is not blob storage
+    ACCESS_DENIED = "ACCESS_DENIED"  # the identity lacks a role, the SAS is expired, or nobody is logged in
+    NO_GPU = "NO_GPU"  # a GPU backend was asked for and none is usable
+
+    DISK_FULL = "DISK_FULL"  # not enough space in the workspace
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"  # the job was killed for memory, or an allocation failed
+    JOB_CRASHED = "JOB_CRASHED"  # the job's process died of a signal or an unknown exit code
+    JOB_TIMED_OUT = "JOB_TIMED_OUT"  # the job ran past its deadline or stopped making progress
+    BUG = "BUG"  # an exception nobody expected
+    TRAINING_DIVERGED = "TRAINING_DIVERGED"  # parameters became NaN or infinite and could not be recovered
+    START_FAILED = "START_FAILED"  # the compute service refused to start an execution
+    STORAGE_FAILED = "STORAGE_FAILED"  # the storage service failed for longer than the retries last
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"  # every attempt that the settings allow was used up
+
+    LEASE_LOST = "LEASE_LOST"  # the scene's lease was lost or could not be renewed in time
+    INTERRUPTED = "INTERRUPTED"  # a stop was asked for
+    UNREADABLE_MESSAGE = "UNREADABLE_MESSAGE"  # not a message of ours, or of a version we do not know
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as data: what `error.json`, records and reports hold."""
+
+    stage: str  # which part failed: validation, frame_extraction, colmap_reconstruction, training, ...
+    code: str  # a member of Code
+    cause: str  # what happened, naming the thing
+    advice: str  # what the user can do about it
+
+    def to_json(self) -> dict[str, Any]:
+        return {"stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Failure:
+        return Failure(*(str(value.get(key, "")) for key in ("stage", "code", "cause", "advice")))
+
+
+class SceneJobError(Exception):
+    """Base of all errors of this project.
+
+    cause:  what happened, naming the thing: "3 of 240 frames registered in lobby/cam1.mp4; 20 are needed".
+    advice: the remedy: "film slower, with more overlap".
+    stage:  filled in by whoever runs the stage, when the raiser does not know it.
+    """
+
+    exit_code = 3
+    default_code = Code.BUG
+
+    def __init__(self, cause: str, *, advice: str = "", code: Code | None = None, stage: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.advice = advice
+        self.code = code or self.default_code
+        self.stage = stage
+
+    def __str__(self) -> str:
+        return f"{self.cause.rstrip('.')}: {self.advice}" if self.advice else self.cause
+
+    def failure(self, stage: str = "") -> Failure:
+        return Failure(self.stage or stage, str(self.code), self.cause, self.advice)
+
+
+class InputError(SceneJobError):
+    """The uploads can never work as they are."""
+
+    exit_code = 1
+    default_code = Code.NOT_A_VIDEO
+
+
+class ConfigurationError(SceneJobError):
+    """Settings or credentials are wrong."""
+
+    exit_code = 2
+    default_code = Code.INVALID_SETTING
+
+
+class AccessDenied(ConfigurationError):
+    """The identity is refused."""
+
+    default_code = Code.ACCESS_DENIED
+
+
+class InfrastructureError(SceneJobError):
+    """The world failed; the same work may succeed later."""
+
+    exit_code = 3
+
+
+class ResourceError(InfrastructureError):
+    """Disk or memory ran out."""
+
+    default_code = Code.DISK_FULL
+
+
+class RunnerError(InfrastructureError):
+    """The job's own process died, hung or has a bug."""
+
+    default_code = Code.JOB_CRASHED
+
+
+class ComputeError(InfrastructureError):
+    """An execution could not be started, listed or stopped. `retry_after_s` is what the service asked for, if it did."""
+
+    default_code = Code.START_FAILED
+
+    def __init__(self, cause: str, *, retry_after_s: float | None = None, **kwargs: Any) -> None:
+        super().__init__(cause, **kwargs)
+        self.retry_after_s = retry_after_s
+
+
+class StorageError(InfrastructureError):
+    """A blob or queue operation failed."""
+
+    default_code = Code.STORAGE_FAILED
+
+
+class NotFound(StorageError):
+    """The blob, container, queue or message is not there."""
+
+
+class Conflict(StorageError):
+    """A condition did not hold: exists already, changed meanwhile, leased by somebody else."""
+
+
+class Busy(StorageError):
+    """The service throttles, times out or cannot be reached."""
+
+
+class LeaseLost(SceneJobError):
+    """Somebody else may own the scene now."""
+
+    exit_code = 75
+    default_code = Code.LEASE_LOST
+
+
+class Interrupted(SceneJobError):
+    """Told to stop."""
+
+    exit_code = 143
+    default_code = Code.INTERRUPTED
+
+
+class UnreadableMessage(SceneJobError):
+    """A queue message nobody can act on."""
+
+    default_code = Code.UNREADABLE_MESSAGE
