@@ -1,0 +1,137 @@
+"""Settings of the stages, and the named presets on top of them. Plain values: nothing here reads the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from scenejobs.errors import Code, ConfigurationError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a video may be. Checked on what decodes, not on what headers claim."""
+
+    max_file_bytes: int = 8 * 1024**3
+    max_pixels: int = 7680 * 4320  # per frame
+    max_duration_s: float = 3600.0
+    max_decoded_frames: int = 20_000  # per clip
+    min_long_side: int = 640  # orientation-free: MIN_VIDEO_WIDTH
+    min_short_side: int = 480  # MIN_VIDEO_HEIGHT
+    min_frames: int = 10  # per clip: MIN_VIDEO_FRAMES
+    min_duration_s: float = 1.0  # MIN_VIDEO_DURATION
+    min_scene_frames: int = 12  # chosen frames over all clips; fewer cannot give a scene
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """Choice of frames."""
+
+    budget: int = 100  # frames over all clips
+    long_side: int = 1280  # pixels; larger frames are shrunk, smaller ones kept
+    rate_fps: float | None = None  # FRAME_RATE: at most this many per second; None: the budget alone decides
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class PoseSettings:
+    """Structure-from-motion."""
+
+    features: int = 4096  # SIFT features per image (soft limit)
+    max_image_size: int = 1280  # pixels, long side, for feature extraction
+    exhaustive_up_to: int = 150  # frames; above: sequential with loops
+    camera_model: str = "SIMPLE_RADIAL"
+    max_runtime_s: int = 900  # of one mapping
+    min_registered_share: float = 0.5  # of the chosen frames
+    min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS
+    threads: int = 0  # 0: all cores
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Training of the Gaussians. Every schedule is a share of `iterations`, so short runs have short schedules."""
+
+    iterations: int = 5000
+    cap: int = 40_000  # most Gaussians
+    strategy: str = "default"  # "default" (clone, split, prune) | "mcmc" (relocation under a hard cap)
+    long_side: int = 480  # pixels of the training images
+    sh_degree: int = 3
+    budget_s: float = 600.0  # wall clock for training; at its end the best state so far is kept
+    ssim_weight: float = 0.2  # loss = (1 - w) L1 + w (1 - SSIM)
+    evaluations: int = 4  # how often the held-out views are measured during training
+    seed: int = 0
+    threads: int = 0  # 0: all cores
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One named way to run the whole job."""
+
+    name: str
+    description: str  # one line for --help and the docs
+    frames: FrameSettings
+    poses: PoseSettings
+    train: TrainSettings
+
+
+def _preset(name: str, description: str, *, frames: int, features: int, sfm_size: int, train: TrainSettings) -> Preset:
+    return Preset(
+        name,
+        description,
+        FrameSettings(budget=frames, long_side=max(sfm_size, min(1920, train.long_side))),
+        PoseSettings(features=features, max_image_size=sfm_size),
+        train,
+    )
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        _preset(
+            "smoke", "does it run at all: seconds on any machine, a blurred picture",
+            frames=40, features=2048, sfm_size=1000,
+            train=TrainSettings(iterations=500, cap=8_000, long_side=240, sh_degree=1, budget_s=120, evaluations=1),
+        ),
+        _preset(
+            "laptop", "CPU, a few minutes on two cores: a good small scene",
+            frames=80, features=4096, sfm_size=1280,
+            train=TrainSettings(iterations=5_000, cap=40_000, long_side=480, budget_s=300),
+        ),
+        _preset(
+            "laptop-high", "CPU, a quarter of an hour and more: sharper",
+            frames=120, features=4096, sfm_size=1280,
+            train=TrainSettings(iterations=12_000, cap=100_000, long_side=640, budget_s=1800),
+        ),
+        _preset(
+            "draft", "GPU, a first look in minutes",
+            frames=150, features=4096, sfm_size=1280,
+            train=TrainSettings(iterations=7_000, cap=500_000, strategy="mcmc", long_side=960, sh_degree=2, budget_s=900),
+        ),
+        _preset(
+            "standard", "GPU, the default in the cloud",
+            frames=250, features=8192, sfm_size=1600,
+            train=TrainSettings(iterations=15_000, cap=1_000_000, strategy="mcmc", long_side=1600, budget_s=3600),
+        ),
+        _preset(
+            "high", "GPU, the best this project can do",
+            frames=350, features=8192, sfm_size=1600,
+            train=TrainSettings(iterations=30_000, cap=2_000_000, strategy="mcmc", long_side=1920, budget_s=7200),
+        ),
+    )
+}  # fmt: skip
+
+
+def preset(name: str) -> Preset:
+    """Raises ConfigurationError for an unknown name, listing the known ones."""
+    if name not in PRESETS:
+        raise ConfigurationError(
+            f"preset {name!r} is unknown", code=Code.INVALID_SETTING, advice=f"use one of {', '.join(PRESETS)}"
+        )
+    return PRESETS[name]
+
+
+def with_threads(chosen: Preset, threads: int) -> Preset:
+    """The same preset on at most `threads` cores (0: all)."""
+    return replace(
+        chosen, poses=replace(chosen.poses, threads=threads), train=replace(chosen.train, threads=threads)
+    )
