@@ -105,7 +105,9 @@ PRESETS: dict[str, Preset] = {
         _preset(
             "draft", "GPU, a first look in minutes",
             frames=150, features=4096, sfm_size=1280,
-            train=TrainSettings(iterations=7_000, cap=500_000, strategy="mcmc", long_side=960, sh_degree=2, budget_s=900),
+            train=TrainSettings(
+                iterations=7_000, cap=500_000, strategy="mcmc", long_side=960, sh_degree=2, budget_s=900
+            ),
         ),
         _preset(
             "standard", "GPU, the default in the cloud",

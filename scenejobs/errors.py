@@ -1,20 +1,20 @@
 """Every error of the project, in one tree. Where a class sits says what happens next.
 
-    SceneJobError
-    ├── InputError            the uploads can never work as they are: dead letter at once, never retried    exit 1
-    ├── ConfigurationError    settings or credentials are wrong: the program stops, nothing is touched      exit 2
-    │   └── AccessDenied      the identity is refused (401, 403)                                            exit 2
-    ├── InfrastructureError   the world failed: retried with back-off, then dead letter                     exit 3
-    │   ├── ResourceError     disk or memory ran out                                                        exit 3
-    │   ├── RunnerError       the job's own process died, hung or has a bug                                 exit 3
-    │   ├── ComputeError      a job execution could not be started                                          exit 3
-    │   └── StorageError      a blob or queue operation failed                                              exit 3
-    │       ├── NotFound      404
-    │       ├── Conflict      409, 412: somebody else was first
-    │       └── Busy          the service throttles or times out
-    ├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
-    ├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
-    └── UnreadableMessage     a queue message nobody can act on: to the poison queue, with the reason
+SceneJobError
+├── InputError            the uploads can never work as they are: dead letter at once, never retried    exit 1
+├── ConfigurationError    settings or credentials are wrong: the program stops, nothing is touched      exit 2
+│   └── AccessDenied      the identity is refused (401, 403)                                            exit 2
+├── InfrastructureError   the world failed: retried with back-off, then dead letter                     exit 3
+│   ├── ResourceError     disk or memory ran out                                                        exit 3
+│   ├── RunnerError       the job's own process died, hung or has a bug                                 exit 3
+│   ├── ComputeError      a job execution could not be started                                          exit 3
+│   └── StorageError      a blob or queue operation failed                                              exit 3
+│       ├── NotFound      404
+│       ├── Conflict      409, 412: somebody else was first
+│       └── Busy          the service throttles or times out
+├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
+├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
+└── UnreadableMessage     a queue message nobody can act on: to the poison queue, with the reason
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class RunnerError(InfrastructureError):
 
 
 class ComputeError(InfrastructureError):
-    """An execution could not be started, listed or stopped. `retry_after_s` is what the service asked for, if it did."""
+    """An execution could not be started, listed or stopped. `retry_after_s`: what the service asked for, if it did."""
 
     default_code = Code.START_FAILED
 
