@@ -134,6 +134,4 @@ def preset(name: str) -> Preset:
 
 def with_threads(chosen: Preset, threads: int) -> Preset:
     """The same preset on at most `threads` cores (0: all)."""
-    return replace(
-        chosen, poses=replace(chosen.poses, threads=threads), train=replace(chosen.train, threads=threads)
-    )
+    return replace(chosen, poses=replace(chosen.poses, threads=threads), train=replace(chosen.train, threads=threads))
