@@ -1,0 +1,54 @@
+"""Listing the input container. The listing is the only truth about what was uploaded; events are hints."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scenejobs.errors import NotFound
+from scenejobs.model import InputBlob
+from scenejobs.names import refusal, scene_of
+from scenejobs.ports import BlobInfo, BlobStore
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A listed blob whose name is not used for anything."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """What a listing shows, sorted into scenes."""
+
+    scenes: dict[str, tuple[BlobInfo, ...]]
+    refused: tuple[Refused, ...]
+
+
+def sort_uploads(blobs: Iterable[BlobInfo], depth: int) -> Uploads:
+    scenes: dict[str, list[BlobInfo]] = {}
+    refused = []
+    for blob in blobs:
+        reason = refusal(blob.name)
+        if reason:
+            refused.append(Refused(blob.name, reason))
+        else:
+            scenes.setdefault(scene_of(blob.name, depth), []).append(blob)
+    return Uploads({scene: tuple(found) for scene, found in scenes.items()}, tuple(refused))
+
+
+def list_scene(store: BlobStore, scene: str, depth: int) -> tuple[BlobInfo, ...]:
+    """Every blob of one scene, in the order of names. `scene` itself must have passed `refusal`."""
+    found = list(store.list(f"{scene}/"))
+    if "/" not in scene:  # files at the root are scenes of their own, named by their stem
+        found += store.list(f"{scene}.")
+        with contextlib.suppress(NotFound):  # the usual case: no root file without an extension bears the name
+            found.append(store.head(scene))
+    return tuple(sorted(sort_uploads(found, depth).scenes.get(scene, ()), key=lambda blob: blob.name))
+
+
+def snapshot(blobs: Iterable[BlobInfo]) -> tuple[InputBlob, ...]:
+    return tuple(InputBlob(blob.name, blob.etag, blob.size_bytes) for blob in blobs)

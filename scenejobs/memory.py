@@ -1,0 +1,270 @@
+"""In-memory twins of the storage adapters, for tests: same rules as the service, a clock that is handed in.
+
+They really keep bytes, ETags, leases, visibility and pop receipts, so that code under test meets the same refusals as on
+the emulator. One conformance suite runs on both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from scenejobs.errors import Conflict, LeaseLost, NotFound
+from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
+
+Clock = Callable[[], datetime]
+MAX_MESSAGE_BYTES = 65_536
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class ManualClock:
+    """A clock that moves only when told to."""
+
+    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass
+class _Blob:
+    data: bytes
+    etag: str
+    modified: datetime
+    metadata: dict[str, str]
+    lease_id: str | None = None
+    lease_until: datetime | None = None
+    lease_seconds: int = 0
+
+
+class MemoryLease:
+    """See scenejobs.ports.Lease."""
+
+    def __init__(self, store: MemoryBlobStore, name: str, lease_id: str) -> None:
+        self._store = store
+        self._name = name
+        self._id = lease_id
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def renew(self) -> None:
+        blob = self._store.blobs.get(self._name)
+        if blob is None or blob.lease_id != self._id:
+            raise LeaseLost(f"the lease of {self._name} is somebody else's")
+        blob.lease_until = self._store.clock() + timedelta(seconds=blob.lease_seconds)
+
+    def release(self) -> None:
+        blob = self._store.blobs.get(self._name)
+        if blob is not None and blob.lease_id == self._id:
+            blob.lease_id = blob.lease_until = None
+
+
+class MemoryBlobStore:
+    """See scenejobs.ports.BlobStore."""
+
+    def __init__(self, name: str = "container", clock: Clock = system_clock) -> None:
+        self.name = name
+        self.clock = clock
+        self.blobs: dict[str, _Blob] = {}
+        self._versions = itertools.count(1)
+
+    def now(self) -> datetime:
+        return self.clock().replace(microsecond=0)
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        for name in sorted(name for name in self.blobs if name.startswith(prefix)):
+            yield self._info(name, self.blobs[name])
+
+    def head(self, name: str) -> BlobInfo:
+        return self._info(name, self._get(name))
+
+    def read(self, name: str) -> tuple[bytes, str]:
+        blob = self._get(name)
+        return blob.data, blob.etag
+
+    def write(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        lease: Lease | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> str:
+        old = self.blobs.get(name)
+        if if_absent and old is not None:
+            raise Conflict(f"{self.name}/{name} exists already")
+        if if_match is not None and (old is None or old.etag != if_match):
+            raise Conflict(f"{self.name}/{name} is another version now")
+        self._check_lease(name, old, lease)
+        new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}))
+        if old is not None:
+            new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
+        self.blobs[name] = new
+        return new.etag
+
+    def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
+        blob = self._get(name)
+        if if_match is not None and blob.etag != if_match:
+            raise Conflict(f"{self.name}/{name} is another version now")
+        with path.open("xb") as file:
+            file.write(blob.data)
+        return self._info(name, blob)
+
+    def upload(self, path: Path, name: str, *, content_type: str | None = None) -> str:
+        del content_type  # nobody reads it back from memory
+        return self.write(name, path.read_bytes())
+
+    def copy_from(
+        self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
+    ) -> BlobInfo:
+        data, etag = source.read(source_name)
+        if source_etag is not None and etag != source_etag:
+            raise Conflict(f"{source_name} is another version now")
+        self.write(name, data, if_absent=if_absent, metadata={"source_etag": etag})
+        return self.head(name)
+
+    def delete(self, name: str, *, if_match: str | None = None) -> None:
+        blob = self._get(name)
+        if if_match is not None and blob.etag != if_match:
+            raise Conflict(f"{self.name}/{name} is another version now")
+        self._check_lease(name, blob, None)
+        del self.blobs[name]
+
+    def lease(self, name: str, seconds: int) -> MemoryLease:
+        if not 15 <= seconds <= 60:
+            raise ValueError(f"a lease lasts 15 to 60 s, not {seconds}")
+        blob = self._get(name)
+        if self._leased(blob):
+            raise Conflict(f"{self.name}/{name} is leased")
+        blob.lease_id, blob.lease_seconds = str(uuid.uuid4()), seconds
+        blob.lease_until = self.clock() + timedelta(seconds=seconds)
+        return MemoryLease(self, name, blob.lease_id)
+
+    def _get(self, name: str) -> _Blob:
+        if name not in self.blobs:
+            raise NotFound(f"{self.name}/{name} does not exist")
+        return self.blobs[name]
+
+    def _leased(self, blob: _Blob) -> bool:
+        return blob.lease_until is not None and blob.lease_until > self.clock()
+
+    def _check_lease(self, name: str, blob: _Blob | None, lease: Lease | None) -> None:
+        held = blob is not None and self._leased(blob)
+        if held and (lease is None or blob is None or lease.id != blob.lease_id):
+            raise Conflict(f"{self.name}/{name} is leased by somebody else")
+        if lease is not None and not held:
+            raise Conflict(f"the lease of {self.name}/{name} has ended")
+        if not held and blob is not None:
+            blob.lease_id = None  # as in the service: an expired lease that saw a write can no longer be renewed
+
+    def _etag(self, name: str) -> str:
+        return hashlib.sha256(f"{name}#{next(self._versions)}".encode()).hexdigest()[:16].upper()
+
+    def _info(self, name: str, blob: _Blob) -> BlobInfo:
+        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata))
+
+
+@dataclass
+class _Message:
+    id: str
+    text: str
+    visible_at: datetime
+    receipt: str = ""
+    dequeue_count: int = 0
+
+
+@dataclass
+class MemoryQueue:
+    """See scenejobs.ports.JobQueue."""
+
+    name: str = "queue"
+    clock: Clock = system_clock
+    messages: list[_Message] = field(default_factory=list)
+
+    def send(self, text: str, *, delay_s: float = 0) -> None:
+        if len(text.encode()) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        self.messages.append(_Message(uuid.uuid4().hex, text, self.clock() + timedelta(seconds=delay_s)))
+
+    def receive(self, visibility_s: float) -> QueueMessage | None:
+        for message in self.messages:
+            if message.visible_at <= self.clock():
+                message.dequeue_count += 1
+                self._hide(message, visibility_s)
+                return QueueMessage(message.id, message.receipt, message.text, message.dequeue_count)
+        return None
+
+    def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
+        stored = self._find(message)
+        if stored is None:
+            raise NotFound(f"message {message.id} is gone")
+        if stored.receipt != message.receipt:
+            raise Conflict(f"message {message.id} is somebody else's now")
+        self._hide(stored, visibility_s)
+        return QueueMessage(stored.id, stored.receipt, stored.text, stored.dequeue_count)
+
+    def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
+        stored = self._find(message)
+        if stored is not None and stored.receipt == message.receipt:
+            self._hide(stored, delay_s)
+
+    def complete(self, message: QueueMessage) -> None:
+        stored = self._find(message)
+        if stored is not None and stored.receipt == message.receipt:
+            self.messages.remove(stored)
+
+    def waiting(self) -> int:
+        return min(32, sum(message.visible_at <= self.clock() for message in self.messages))
+
+    def total(self) -> int:
+        return len(self.messages)
+
+    def _find(self, message: QueueMessage) -> _Message | None:
+        return next((stored for stored in self.messages if stored.id == message.id), None)
+
+    def _hide(self, message: _Message, seconds: float) -> None:
+        message.visible_at = self.clock() + timedelta(seconds=seconds)
+        message.receipt = uuid.uuid4().hex
+
+
+@dataclass
+class MemoryCompute:
+    """See scenejobs.ports.Compute. Executions live until `finish` is called; `fail_with` makes the next starts fail."""
+
+    clock: Clock = system_clock
+    executions: list[Execution] = field(default_factory=list)
+    starts: int = 0
+    fail_with: list[Exception] = field(default_factory=list)
+
+    def start(self) -> str:
+        if self.fail_with:
+            raise self.fail_with.pop(0)
+        self.starts += 1
+        name = f"execution-{self.starts}"
+        self.executions.append(Execution(name, "Running", self.clock()))
+        return name
+
+    def live(self) -> tuple[Execution, ...]:
+        return tuple(self.executions)
+
+    def stop(self, name: str) -> None:
+        self.finish(name)
+
+    def finish(self, name: str) -> None:
+        self.executions = [execution for execution in self.executions if execution.name != name]

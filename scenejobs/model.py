@@ -1,0 +1,318 @@
+"""The data of a job: inputs, messages, and the record that is the truth about a scene.
+
+A queue message only points at a scene. What is known about it is in its record, `state/scenes/<key>.json`, which
+changes by compare-and-swap under a lease. Every value is frozen; a change is a copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from scenejobs.errors import Failure, UnreadableMessage
+
+MESSAGE_VERSION = 1
+RECORD_VERSION = 1
+MAX_MESSAGE_CHARS = 8192  # a message of ours has well under 1 KiB (names are at most 1024 characters)
+
+
+@dataclass(frozen=True)
+class InputBlob:
+    """One version of one upload. A new upload of the same name has another ETag."""
+
+    name: str  # in the input container
+    etag: str  # without quotes
+    size_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "etag": self.etag, "size_bytes": self.size_bytes}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> InputBlob:
+        return InputBlob(str(value["name"]), str(value["etag"]), int(value["size_bytes"]))
+
+
+def digest(blobs: Iterable[InputBlob]) -> str:
+    """Id of a set of uploads: the same set gives the same id, so doing it twice is harmless."""
+    lines = sorted(f"{blob.name}\0{blob.etag}\0{blob.size_bytes}" for blob in blobs)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+# ---- messages -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DebounceCheck:
+    """Delayed message, one per upload event: "look at this scene once the quiet time has passed"."""
+
+    scene: str
+    blob: str  # the upload this message stands for; "" when it stands for the scene as a whole
+    seen_at: datetime  # when the event came in; MAX_WAIT counts from the oldest upload, not from here
+    ready: bool = False  # an end marker was uploaded: do not wait
+
+    def to_json(self) -> str:
+        body = {"v": MESSAGE_VERSION, "scene": self.scene, "blob": self.blob, "seen_at": self.seen_at.isoformat()}
+        return _dump({**body, "ready": self.ready})
+
+    @staticmethod
+    def from_json(text: str) -> DebounceCheck:
+        """Raises UnreadableMessage."""
+        body = _load(text)
+        ready = body.get("ready", False)
+        if not isinstance(ready, bool):
+            raise UnreadableMessage("the message's field 'ready' is not true or false")
+        return DebounceCheck(_text(body, "scene"), _text(body, "blob", empty=True), _time(body, "seen_at"), ready)
+
+
+@dataclass(frozen=True)
+class JobMessage:
+    """Work message: "there is something to do for this scene". It carries no paths, URLs, commands or settings."""
+
+    scene: str
+    batch: str  # digest of the sealed uploads; for logs, the runner takes its own snapshot
+    sent_at: datetime
+    traceparent: str = ""  # W3C trace context of the event that caused it
+
+    def to_json(self) -> str:
+        body = {"v": MESSAGE_VERSION, "scene": self.scene, "batch": self.batch, "sent_at": self.sent_at.isoformat()}
+        return _dump({**body, "traceparent": self.traceparent} if self.traceparent else body)
+
+    @staticmethod
+    def from_json(text: str) -> JobMessage:
+        """Raises UnreadableMessage."""
+        body = _load(text)
+        return JobMessage(
+            _text(body, "scene"),
+            _text(body, "batch", empty=True),
+            _time(body, "sent_at"),
+            _text({"traceparent": "", **body}, "traceparent", empty=True),
+        )
+
+
+def _dump(body: dict[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
+
+
+def _load(text: str) -> dict[str, Any]:
+    if len(text) > MAX_MESSAGE_CHARS:
+        raise UnreadableMessage(f"the message has {len(text)} characters, more than {MAX_MESSAGE_CHARS}")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise UnreadableMessage("the message is not JSON") from exc
+    if not isinstance(body, dict):
+        raise UnreadableMessage("the message is not a JSON object")
+    if body.get("v") != MESSAGE_VERSION or isinstance(body["v"], bool):
+        raise UnreadableMessage(f"the message's version is {body.get('v')!r}; this program reads {MESSAGE_VERSION}")
+    return body
+
+
+def _text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not (value or empty):
+        raise UnreadableMessage(f"the message's field {key!r} is not a text")
+    return value
+
+
+def _time(body: dict[str, Any], key: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(_text(body, key))
+    except ValueError as exc:
+        raise UnreadableMessage(f"the message's field {key!r} is not a time") from exc
+    if value.tzinfo is None:
+        raise UnreadableMessage(f"the message's field {key!r} has no time zone")
+    return value.astimezone(UTC)
+
+
+# ---- the record ---------------------------------------------------------------------------------
+
+
+class Phase(StrEnum):
+    """Where a scene stands."""
+
+    IDLE = "idle"  # nobody works on it; what lies in input has not been taken yet
+    RUNNING = "running"  # an attempt works on the snapshot
+    COMMITTED = "committed"  # the result is final; publishing and archiving are under way
+    FAILING = "failing"  # given up; the inputs are being moved to the error container
+
+
+MOVES: dict[Phase, frozenset[Phase]] = {
+    Phase.IDLE: frozenset({Phase.RUNNING, Phase.FAILING}),
+    # RUNNING again: the last runner vanished. IDLE: retried later, given back, or the uploads changed.
+    Phase.RUNNING: frozenset({Phase.RUNNING, Phase.IDLE, Phase.COMMITTED, Phase.FAILING}),
+    Phase.COMMITTED: frozenset({Phase.IDLE}),
+    Phase.FAILING: frozenset({Phase.IDLE}),
+}
+
+
+class Outcome(StrEnum):
+    """How a generation ended."""
+
+    SUCCEEDED = "succeeded"
+    DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file of a result, by its name below `output/<scene>/`."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "size_bytes": self.size_bytes, "sha256": self.sha256}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> OutputFile:
+        return OutputFile(str(value["name"]), int(value["size_bytes"]), str(value["sha256"]))
+
+
+@dataclass(frozen=True)
+class AttemptFailure:
+    """Why one attempt failed."""
+
+    run: str
+    at: datetime
+    failure: Failure
+
+    def to_json(self) -> dict[str, Any]:
+        return {"run": self.run, "at": self.at.isoformat(), **self.failure.to_json()}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> AttemptFailure:
+        return AttemptFailure(str(value["run"]), datetime.fromisoformat(value["at"]), Failure.from_json(value))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last generation that ended."""
+
+    generation: int
+    outcome: Outcome
+    run: str
+    at: datetime
+    archived: dict[str, str] = field(default_factory=dict)  # input name -> "<container kind>/<name>" where it lies now
+
+    def to_json(self) -> dict[str, Any]:
+        body = {"generation": self.generation, "outcome": str(self.outcome), "run": self.run}
+        return {**body, "at": self.at.isoformat(), "archived": self.archived}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Ending:
+        return Ending(
+            int(value["generation"]),
+            Outcome(value["outcome"]),
+            str(value["run"]),
+            datetime.fromisoformat(value["at"]),
+            dict(value["archived"]),
+        )
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """The truth about one scene."""
+
+    scene: str
+    phase: Phase = Phase.IDLE
+    generation: int = 1  # counts sets of uploads that were brought to an end
+    attempts: int = 0  # of this generation, counted before the work
+    preemptions: int = 0  # attempts given back because the runner was told to stop
+    run: str = ""  # id of the present or last attempt
+    manifest: tuple[InputBlob, ...] = ()  # the snapshot that RUNNING, COMMITTED and FAILING work on
+    outputs: tuple[OutputFile, ...] = ()  # of a committed run
+    failures: tuple[AttemptFailure, ...] = ()  # of this generation, oldest first
+    started_at: datetime | None = None  # of the present attempt
+    ending: Ending | None = None
+
+    @property
+    def batch(self) -> str:
+        return digest(self.manifest)
+
+    def _moved(self, phase: Phase, **changes: Any) -> SceneRecord:
+        if phase not in MOVES[self.phase]:
+            raise ValueError(f"scene {self.scene}: {self.phase} cannot become {phase}")
+        return replace(self, phase=phase, **changes)
+
+    def attempted(self, run: str, manifest: tuple[InputBlob, ...], now: datetime) -> SceneRecord:
+        """A new attempt starts. It counts before the work, so that work that kills its runner cannot loop."""
+        return self._moved(
+            Phase.RUNNING, run=run, manifest=manifest, attempts=self.attempts + 1, outputs=(), started_at=now
+        )
+
+    def given_back(self) -> SceneRecord:
+        """Told to stop, or the uploads changed: the attempt does not count."""
+        return self._moved(
+            Phase.IDLE, attempts=max(0, self.attempts - 1), preemptions=self.preemptions + 1, started_at=None
+        )
+
+    def failed_for_now(self, failure: Failure, now: datetime) -> SceneRecord:
+        """This attempt failed; another may succeed."""
+        failures = (*self.failures, AttemptFailure(self.run, now, failure))
+        return self._moved(Phase.IDLE, failures=failures, started_at=None)
+
+    def committed(self, outputs: tuple[OutputFile, ...]) -> SceneRecord:
+        """The result is final. From here on only forward."""
+        return self._moved(Phase.COMMITTED, outputs=outputs)
+
+    def given_up(self, failure: Failure, manifest: tuple[InputBlob, ...], run: str, now: datetime) -> SceneRecord:
+        """No further attempt; the inputs go to the error container."""
+        failures = (*self.failures, AttemptFailure(run, now, failure))
+        return self._moved(Phase.FAILING, failures=failures, manifest=manifest, run=run, outputs=())
+
+    def closed(self, archived: dict[str, str], now: datetime) -> SceneRecord:
+        """Everything of this generation is where it belongs."""
+        outcome = Outcome.SUCCEEDED if self.phase is Phase.COMMITTED else Outcome.DEAD_LETTERED
+        return self._moved(
+            Phase.IDLE,
+            generation=self.generation + 1,
+            attempts=0,
+            preemptions=0,
+            manifest=(),
+            failures=() if outcome is Outcome.SUCCEEDED else self.failures,
+            started_at=None,
+            ending=Ending(self.generation, outcome, self.run, now, archived),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": RECORD_VERSION,
+            "scene": self.scene,
+            "phase": str(self.phase),
+            "generation": self.generation,
+            "attempts": self.attempts,
+            "preemptions": self.preemptions,
+            "run": self.run,
+            "manifest": [blob.to_json() for blob in self.manifest],
+            "outputs": [file.to_json() for file in self.outputs],
+            "failures": [failure.to_json() for failure in self.failures],
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "ending": self.ending.to_json() if self.ending else None,
+        }
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> SceneRecord:
+        """Raises ValueError for a record of a version this program does not know, or one that is torn."""
+        if value.get("schema_version") != RECORD_VERSION:
+            raise ValueError(f"record version {value.get('schema_version')!r}; this program knows {RECORD_VERSION}")
+        try:
+            return SceneRecord(
+                scene=str(value["scene"]),
+                phase=Phase(value["phase"]),
+                generation=int(value["generation"]),
+                attempts=int(value["attempts"]),
+                preemptions=int(value["preemptions"]),
+                run=str(value["run"]),
+                manifest=tuple(InputBlob.from_json(item) for item in value["manifest"]),
+                outputs=tuple(OutputFile.from_json(item) for item in value["outputs"]),
+                failures=tuple(AttemptFailure.from_json(item) for item in value["failures"]),
+                started_at=datetime.fromisoformat(value["started_at"]) if value["started_at"] else None,
+                ending=Ending.from_json(value["ending"]) if value["ending"] else None,
+            )
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"the record of a scene is incomplete: {exc}") from exc

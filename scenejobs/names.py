@@ -1,0 +1,81 @@
+"""Which blob belongs to which scene, and which names are refused.
+
+A scene is the blob's folder in the input container, cut to `depth` segments. Matching is by whole segments: scene
+`lobby` never takes `lobby2/a.mp4`. A file at the root is a scene of its own, named by its stem.
+
+Names are user input. The storage SDK resolves `..` on the client and stores backslashes as slashes, so a hostile name
+can address a foreign blob. `refusal` is asked before any call with a name that came from outside, listings included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
+READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
+
+MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
+MAX_SEGMENTS = 254
+_SIMPLE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def refusal(name: str) -> str | None:
+    """Why a blob name must not be used, or None when it may."""
+    if not name:
+        return "the name is empty"
+    if len(name) > MAX_NAME_CHARS:
+        return f"the name has {len(name)} characters, more than {MAX_NAME_CHARS}"
+    if "\\" in name:
+        return "the name holds a backslash"
+    if any(unicodedata.category(char) in ("Cc", "Cs") or ord(char) & 0xFFFE == 0xFFFE for char in name):
+        return "the name holds a control character"
+    segments = name.split("/")
+    if len(segments) > MAX_SEGMENTS:
+        return f"the name has {len(segments)} segments, more than {MAX_SEGMENTS}"
+    for segment in segments:
+        if segment == "":
+            return "the name holds an empty segment"
+        if _plain(segment).strip() in (".", ".."):
+            return "the name holds a dot segment"
+    return None
+
+
+def _plain(segment: str) -> str:
+    """What a segment could be taken for: percent-decoded (twice, as proxies do) and look-alikes folded."""
+    return unicodedata.normalize("NFKC", unquote(unquote(segment)))
+
+
+def scene_of(name: str, depth: int = 1) -> str:
+    """The scene of a blob whose name is not refused."""
+    *folders, file = name.split("/")
+    return "/".join(folders[:depth]) if folders else PurePosixPath(file).stem
+
+
+def is_video(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in VIDEO_EXTENSIONS
+
+
+def is_ready_marker(name: str) -> bool:
+    return PurePosixPath(name).name in READY_MARKERS
+
+
+def within_scene(name: str, scene: str) -> str:
+    """The name below its scene: `lobby/cam1/a.mp4` -> `cam1/a.mp4`; a root file keeps its name."""
+    return name.removeprefix(f"{scene}/")
+
+
+def scene_key(scene: str) -> str:
+    """Name for the scene in the state container: readable where possible, unique always (`~` + digest where not)."""
+    if _SIMPLE_KEY.fullmatch(scene):
+        return scene
+    slug = re.sub(r"[^a-z0-9]+", "-", scene.lower()).strip("-")[:40]
+    return f"{slug}~{hashlib.sha256(scene.encode()).hexdigest()[:16]}"
+
+
+def output_stem(scene: str) -> str:
+    """File name, without extension, of the scene's outputs."""
+    return scene.rsplit("/", 1)[-1]

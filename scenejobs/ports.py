@@ -1,0 +1,164 @@
+"""What the project asks of the world, as a handful of verbs. Adapters: azure (the cloud and Azurite), memory (tests).
+
+All errors are of `scenejobs.errors`: NotFound, Conflict, Busy, AccessDenied, StorageError, ComputeError. ETags are
+plain text without quotes. Times are aware and UTC. Every operation may be repeated after an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class BlobInfo:
+    """One committed blob, as a listing shows it."""
+
+    name: str
+    etag: str
+    size_bytes: int
+    modified: datetime  # resolution of one second
+    metadata: dict[str, str]
+
+
+class Lease(Protocol):
+    """Exclusive right to write one blob, for a while. Reading stays free."""
+
+    @property
+    def id(self) -> str: ...
+
+    def renew(self) -> None:
+        """Raises LeaseLost when it is somebody else's now, Busy/StorageError when nobody could be asked."""
+
+    def release(self) -> None:
+        """Ends it at once; quiet when it is over already."""
+
+
+class BlobStore(Protocol):
+    """One container."""
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        """Every blob whose name starts with `prefix` (plain text, not a folder), in the order of names."""
+
+    def now(self) -> datetime:
+        """The service's clock. Ages of blobs are measured with it, never with the local one."""
+
+    def head(self, name: str) -> BlobInfo:
+        """Raises NotFound."""
+
+    def read(self, name: str) -> tuple[bytes, str]:
+        """Content and ETag of a small blob. Raises NotFound."""
+
+    def write(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        lease: Lease | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> str:
+        """Writes a small blob and returns its ETag. Raises Conflict when the condition or the lease does not hold."""
+
+    def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
+        """Streams into a new local file and checks the length. Raises Conflict when the version is another one."""
+
+    def upload(self, path: Path, name: str, *, content_type: str | None = None) -> str:
+        """Streams a local file into a blob, replacing it; returns the ETag."""
+
+    def copy_from(
+        self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
+    ) -> BlobInfo:
+        """Copies one version of a blob into this container, server-side where that works, and waits until it is whole.
+
+        The copy carries metadata `source_etag`. Raises NotFound (no source), Conflict (the source is another version
+        now, or the destination exists and `if_absent`).
+        """
+
+    def delete(self, name: str, *, if_match: str | None = None) -> None:
+        """Raises NotFound, Conflict."""
+
+    def lease(self, name: str, seconds: int) -> Lease:
+        """Takes the lease of an existing blob (15 to 60 s). Raises Conflict when it is taken, NotFound."""
+
+
+@dataclass(frozen=True)
+class QueueMessage:
+    """A received message. `receipt` changes with every renewal; the queue adapter returns the message to use next."""
+
+    id: str
+    receipt: str
+    text: str
+    dequeue_count: int
+
+
+class JobQueue(Protocol):
+    """One storage queue: at least once, no order, messages never expire."""
+
+    def send(self, text: str, *, delay_s: float = 0) -> None: ...
+
+    def receive(self, visibility_s: float) -> QueueMessage | None:
+        """One message, hidden from others for `visibility_s`; None when there is none."""
+
+    def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
+        """Hides it for `visibility_s` from now. Raises NotFound/Conflict when the receipt is outdated."""
+
+    def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
+        """Gives it back; visible again after `delay_s`. Quiet when it is gone or somebody else's."""
+
+    def complete(self, message: QueueMessage) -> None:
+        """Removes it. Quiet when it is gone or somebody else's."""
+
+    def waiting(self) -> int:
+        """Visible messages, counted up to 32."""
+
+    def total(self) -> int:
+        """Visible and hidden messages, approximately."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution of the job that has not ended."""
+
+    name: str
+    status: str  # "Running" | "Processing" | "Unknown"
+    started_at: datetime | None
+
+
+class Compute(Protocol):
+    """Where jobs run."""
+
+    def start(self) -> str:
+        """Asks for one execution; returns its name, "" when the service does not say. Accepted proves nothing.
+
+        Raises ComputeError (with `retry_after_s` where the service names it), AccessDenied.
+        """
+
+    def live(self) -> tuple[Execution, ...]:
+        """Executions that are running or about to."""
+
+    def stop(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The five containers of the system."""
+
+    input: BlobStore
+    output: BlobStore
+    processed: BlobStore
+    error: BlobStore
+    state: BlobStore
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The queues of the system."""
+
+    debounce: JobQueue  # delayed "is it quiet now?" checks
+    jobs: JobQueue  # work for the runner
+    poison: JobQueue  # work messages nobody can act on, with the reason
