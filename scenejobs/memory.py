@@ -1,7 +1,7 @@
 """In-memory twins of the storage adapters, for tests: same rules as the service, a clock that is handed in.
 
-They really keep bytes, ETags, leases, visibility and pop receipts, so that code under test meets the same refusals as on
-the emulator. One conformance suite runs on both.
+They really keep bytes, ETags, leases, visibility and pop receipts, so that code under test meets the same refusals as
+on the emulator. One conformance suite runs on both.
 """
 
 from __future__ import annotations
