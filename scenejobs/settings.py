@@ -197,7 +197,7 @@ def read(group: type[T], env: Mapping[str, str]) -> T:
 def read_all(groups: tuple[type, ...], env: Mapping[str, str]) -> tuple[Any, ...]:
     """Several groups at once, so that one message names the problems of all."""
     problems: list[str] = []
-    values = tuple(_collect(group, env, problems) for group in groups)
+    values: tuple[Any, ...] = tuple(_collect(group, env, problems) for group in groups)
     return _finish(problems, lambda: values)
 
 
