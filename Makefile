@@ -1,0 +1,45 @@
+# Two commands matter: `make demo` and `make test`. Both set up everything they need in .venv and .local.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+AZURITE := .local/azurite/installed
+REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test check setup clean
+
+demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
+	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
+
+test: setup check  ## set up and pass all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-tests  ## linters and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/installed-tests $(AZURITE)
+
+# torch first and pinned: without it pip may resolve another build, with gigabytes of CUDA.
+$(INSTALLED): $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Python 3.11 or 3.12 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@
+
+$(VENV)/installed-tests: $(INSTALLED) tests/requirements.txt
+	$(BIN)/pip install --quiet -r tests/requirements.txt
+	$(BIN)/pip install --quiet --no-deps --ignore-requires-python azure-functions-runtime==1.3.0
+	@touch $@
+
+$(AZURITE): $(INSTALLED) local/azurite/package.json local/azurite/package-lock.json
+	$(BIN)/python -m local.azurite install
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .local out
