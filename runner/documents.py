@@ -1,0 +1,282 @@
+"""The JSON files beside a result: what they say is decided here, by pure functions, and written strictly.
+
+manifest.json   what went in, what came out, how it was made; written last, validated by schema/manifest.schema.json
+metrics.json    the numbers of the run: quality, sizes, times
+cameras.json    one entry per registered image: intrinsics and pose
+error.json      why a scene failed
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner.atomic import WrittenFile, write_atomically
+from runner.scene import Clip, ClipInfo, FrameSet, PoseReport, View
+from scenejobs.errors import Code, ConfigurationError, Failure
+
+SCHEMA_VERSION = 1
+SCHEMA_FILE = Path(__file__).parent / "schema" / "manifest.schema.json"
+
+# Parameters of COLMAP's camera models, in its order (src/colmap/sensor/models.h); "f" stands for fx and fy.
+COLMAP_PARAMETERS = {
+    "SIMPLE_PINHOLE": ("f", "cx", "cy"),
+    "PINHOLE": ("fx", "fy", "cx", "cy"),
+    "SIMPLE_RADIAL": ("f", "cx", "cy", "k1"),
+    "RADIAL": ("f", "cx", "cy", "k1", "k2"),
+    "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
+}
+
+
+@dataclass(frozen=True)
+class CameraIntrinsics:
+    """One camera as the pose stage found it, in pixels of the chosen frames."""
+
+    video: str  # Clip.name
+    model: str  # a key of COLMAP_PARAMETERS
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    k1: float = 0.0
+    k2: float = 0.0
+    p1: float = 0.0
+    p2: float = 0.0
+
+    @staticmethod
+    def from_colmap(video: str, model: str, width: int, height: int, params: Sequence[float]) -> CameraIntrinsics:
+        """Raises ConfigurationError for a model whose parameters these eight numbers cannot hold."""
+        names = COLMAP_PARAMETERS.get(model)
+        if names is None or len(names) != len(params):
+            raise ConfigurationError(
+                f"camera model {model} with {len(params)} parameters cannot be described",
+                code=Code.INVALID_SETTING,
+                advice=f"use one of {', '.join(COLMAP_PARAMETERS)}",
+            )
+        values = {name: float(value) for name, value in zip(names, params, strict=True)}
+        if "f" in values:
+            values["fx"] = values["fy"] = values.pop("f")
+        return CameraIntrinsics(video, model, width, height, **values)
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What training and evaluation say about themselves. None: not measured."""
+
+    backend: str  # "gsplat", "cpu", "mock", ...
+    n_gaussians: int
+    steps: int
+    psnr_heldout: float | None  # dB, mean over the held-out views
+    ssim_heldout: float | None
+    psnr_train: float | None  # dB, mean over training views
+    history: tuple[Mapping[str, Any], ...] = ()  # one entry per evaluation: step, seconds, psnr, ...
+    details: Mapping[str, Any] = field(default_factory=dict)  # further numbers of the backend
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What all documents of one run share."""
+
+    job_id: str
+    processed_at: datetime  # aware
+    preset: str
+    seeds: Mapping[str, int]  # by stage
+    versions: Mapping[str, str]  # by package
+    stage_seconds: Mapping[str, float]  # by stage, wall clock
+    mock: bool = False  # True: no real reconstruction; every document says so
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file of the result."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+def metrics(
+    run: RunInfo, poses: PoseReport, training: TrainingSummary, exports: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """`exports`: per format its report (count, dropped, size_bytes, sha256, and what else was measured)."""
+    return {
+        "job_id": run.job_id,
+        "mock": run.mock,
+        "preset": run.preset,
+        "backend": training.backend,
+        "psnr_heldout": training.psnr_heldout,
+        "ssim_heldout": training.ssim_heldout,
+        "psnr_train": training.psnr_train,
+        "n_gaussians": training.n_gaussians,
+        "steps": training.steps,
+        "training": training.details,
+        **_pose_numbers(poses),
+        "health": asdict(poses.health),
+        "rung": poses.rung,
+        "attempts": poses.attempts,
+        "unregistered": poses.unregistered,
+        "warnings": [*poses.warnings, *training.warnings],
+        "stage_seconds": run.stage_seconds,
+        "exports": exports,
+        "seeds": run.seeds,
+        "versions": run.versions,
+        "history": training.history,
+    }
+
+
+def cameras(views: Sequence[View]) -> list[dict[str, Any]]:
+    """OpenCV axes; K in pixels of the undistorted picture; `world_to_camera` maps the world of the exported scene."""
+    return [
+        {
+            "image": view.image,
+            "video": view.video,
+            "timestamp_s": view.timestamp_s,
+            "split": view.split,
+            "width": view.width,
+            "height": view.height,
+            "K": view.K,
+            "world_to_camera": view.world_to_camera,
+        }
+        for view in views
+    ]
+
+
+def manifest(
+    run: RunInfo,
+    frames: FrameSet,
+    poses: PoseReport,
+    intrinsics: Sequence[CameraIntrinsics],
+    training: TrainingSummary,
+    outputs: Sequence[OutputFile],
+) -> dict[str, Any]:
+    """The camera with the most chosen frames stands for the scene in `camera_intrinsics`; all are listed below it."""
+    chosen = [frame.video for frame in frames.frames]
+    main = max(intrinsics, key=lambda camera: chosen.count(camera.video), default=None)
+    shared = ("model", "fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "job_id": run.job_id,
+        "processing_timestamp": utc(run.processed_at),
+        "mock": run.mock,
+        "preset": run.preset,
+        "backend": training.backend,
+        "videos": [_video(clip, frames) for clip in frames.clips],
+        "refused_videos": [{"filename": clip.name, "reason": clip.failure.to_json()} for clip in frames.refused],
+        "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
+        "cameras": [asdict(camera) for camera in intrinsics],
+        "reconstruction": {**_pose_numbers(poses), "health": asdict(poses.health), "rung": poses.rung},
+        "training": {
+            **training.details,
+            "steps": training.steps,
+            "n_gaussians": training.n_gaussians,
+            "psnr_heldout": training.psnr_heldout,
+            "ssim_heldout": training.ssim_heldout,
+            "psnr_train": training.psnr_train,
+        },
+        "stage_seconds": run.stage_seconds,
+        "seeds": run.seeds,
+        "versions": run.versions,
+        "outputs": [asdict(output) for output in outputs],
+    }
+
+
+def error(
+    job_id: str, failure: Failure, *, attempts: int, failed_at: datetime, inputs: Sequence[str], log: str | None = None
+) -> dict[str, Any]:
+    """`inputs`: names of the videos; `log`: the name of the log file beside it, when there is one."""
+    return {
+        "job_id": job_id,
+        "failed_at": utc(failed_at),
+        **failure.to_json(),
+        "attempts": attempts,
+        "inputs": inputs,
+        "log": log,
+    }
+
+
+def intrinsics_of(views: Sequence[View], clips: Sequence[Clip | ClipInfo]) -> tuple[CameraIntrinsics, ...]:
+    """Pinhole cameras of the undistorted views, one per clip that has views, for runs without a COLMAP model."""
+    first = {view.video: view for view in reversed(views)}
+    return tuple(
+        CameraIntrinsics(clip.name, "PINHOLE", v.width, v.height, *map(float, (v.K[0, 0], v.K[1, 1], *v.K[:2, 2])))
+        for clip in clips
+        if (v := first.get(clip.name)) is not None
+    )
+
+
+def write_json(path: Path, document: Mapping[str, Any] | Sequence[Any]) -> WrittenFile:
+    """Writes one document atomically, as strict JSON that every parser reads: UTF-8, no NaN, no Infinity."""
+    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_atomically(path, [text.encode("utf-8"), b"\n"])
+
+
+def plain(value: Any) -> Any:
+    """The value in the types of JSON: arrays as lists, numbers that are not finite as null, times in UTC.
+
+    Raises TypeError for what has no place in a document.
+    """
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, datetime):
+        return utc(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    raise TypeError(f"a {type(value).__name__} cannot be written to a JSON document")
+
+
+def utc(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: 2026-11-23T22:10:00.000Z. Raises ValueError for a naive time."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _pose_numbers(poses: PoseReport) -> dict[str, Any]:
+    return {
+        "images_total": poses.images_total,
+        "images_registered": poses.images_registered,
+        "points": poses.points,
+        "mean_track_length": poses.mean_track_length,
+        "mean_reprojection_error_px": poses.mean_reprojection_error_px,
+    }
+
+
+def _video(clip: ClipInfo, frames: FrameSet) -> dict[str, Any]:
+    return {
+        "filename": clip.name,
+        "frame_count": clip.frame_count,
+        "resolution": f"{clip.width}x{clip.height}",
+        "fps": clip.fps,
+        "duration_secs": clip.duration_s,
+        "codec": clip.codec,
+        "recording_timestamp": clip.recorded_at,
+        "camera_model": clip.camera_model,
+        "gps": {"latitude": clip.gps[0], "longitude": clip.gps[1]} if clip.gps else None,
+        "orientation": "portrait" if clip.height > clip.width else "landscape",
+        "rotation_deg": clip.rotation_deg,
+        "warnings": clip.warnings,
+        "frames": [
+            {"frame_number": frame.index, "timestamp_offset": frame.timestamp_s, "filename": frame.image}
+            for frame in frames.frames
+            if frame.video == clip.name
+        ],
+    }
