@@ -1,0 +1,116 @@
+"""Blend the Gaussians of every tile front to back (alpha compositing, Kerbl et al. 2023, section 6).
+
+What keeps these loops vectorised (a factor 4 to 9, silently lost otherwise; a test looks at the machine code):
+the arrays of a tile are allocated in the same function; the innermost loop runs over slices from 0 (an index that might
+be negative stops LLVM); pixels of the rows a Gaussian touches are one flat run; exp is a polynomial, no call.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from runner.raster.compiled import OPTIONS, PARALLEL
+from runner.raster.constants import (
+    ALPHA_MAX,
+    ALPHA_MIN,
+    BLUE,
+    CONIC_XX,
+    CONIC_XY,
+    CONIC_YY,
+    GREEN,
+    OPACITY,
+    RED,
+    TILE,
+    TILE_PIXELS,
+    TRANSMITTANCE_MIN,
+    X,
+    Y,
+)
+
+ZERO = np.float32(0.0)
+ONE = np.float32(1.0)
+HALF = np.float32(0.5)
+CHECK_EVERY = 16  # Gaussians between two looks at whether a tile is opaque (a power of two)
+
+SIGMA_MAX = np.float32(5.6)  # exp(-5.6) < ALPHA_MIN: beyond it alpha is zero whatever the opacity
+EIGHTH = np.float32(-0.125)
+# Chebyshev fit of e^y on [-0.7, 0] (relative error 1e-7); e^-s = (e^(-s/8))^8 is then accurate to 1e-6.
+_FIT = np.polynomial.Chebyshev.interpolate(np.exp, 5, domain=[-0.7, 0.0]).convert(kind=np.polynomial.Polynomial).coef
+E0, E1, E2, E3, E4, E5 = (np.float32(c) for c in _FIT)
+
+
+@numba.njit(inline="always", **OPTIONS)
+def exp_minus(sigma):
+    """e^-sigma for 0 <= sigma <= SIGMA_MAX, constant beyond."""
+    y = min(sigma, SIGMA_MAX) * EIGHTH
+    p = E0 + y * (E1 + y * (E2 + y * (E3 + y * (E4 + y * E5))))
+    p = p * p
+    p = p * p
+    return p * p
+
+
+@numba.njit(**PARALLEL)
+def blend(starts, ids, rows, splats, background, width, height):
+    """Draw. starts, ids, rows: of `bin_tiles`; background [3] float32.
+
+    Returns image [H, W, 3], transmittance [H, W] (light that passes everything), and ends [tiles] int64: where each
+    tile's list was left because it had become opaque.
+    """
+    tiles_x = (width + TILE - 1) // TILE
+    tiles_y = (height + TILE - 1) // TILE
+    image = np.empty((height, width, 3), np.float32)
+    transmittance = np.empty((height, width), np.float32)
+    ends = np.empty(tiles_x * tiles_y, np.int64)
+    tile_x = np.empty(TILE_PIXELS, np.float32)
+    tile_y = np.empty(TILE_PIXELS, np.float32)
+    for p in range(TILE_PIXELS):
+        tile_x[p] = p % TILE
+        tile_y[p] = p // TILE
+    for tile in numba.prange(tiles_x * tiles_y):
+        ty = tile // tiles_x
+        tx = tile - ty * tiles_x
+        left, top = tx * TILE, ty * TILE
+        light = np.ones(TILE_PIXELS, np.float32)
+        red = np.zeros(TILE_PIXELS, np.float32)
+        green = np.zeros(TILE_PIXELS, np.float32)
+        blue = np.zeros(TILE_PIXELS, np.float32)
+        end = starts[tile + 1]
+        for k in range(starts[tile], starts[tile + 1]):
+            splat = splats[ids[k]]
+            cx = splat[X] - np.float32(left) - HALF
+            cy = splat[Y] - np.float32(top) - HALF
+            a, b, c = splat[CONIC_XX] * HALF, splat[CONIC_XY], splat[CONIC_YY] * HALF
+            opacity, cr, cg, cb = splat[OPACITY], splat[RED], splat[GREEN], splat[BLUE]
+            start = int(rows[k, 0]) * TILE
+            stop = int(rows[k, 1]) * TILE
+            n = max(0, stop - start)
+            xs, ys, lights = tile_x[start:stop], tile_y[start:stop], light[start:stop]
+            reds, greens, blues = red[start:stop], green[start:stop], blue[start:stop]
+            for i in range(n):
+                dx = xs[i] - cx
+                dy = ys[i] - cy
+                sigma = a * dx * dx + b * dx * dy + c * dy * dy
+                alpha = min(opacity * exp_minus(sigma), ALPHA_MAX)
+                alpha = alpha if alpha >= ALPHA_MIN else ZERO
+                weight = alpha * lights[i]
+                reds[i] += weight * cr
+                greens[i] += weight * cg
+                blues[i] += weight * cb
+                lights[i] -= weight
+            if (k & (CHECK_EVERY - 1)) == CHECK_EVERY - 1:
+                brightest = ZERO
+                for i in range(TILE_PIXELS):
+                    brightest = max(brightest, light[i])
+                if brightest < TRANSMITTANCE_MIN:
+                    end = k + 1
+                    break
+        ends[tile] = end
+        for y in range(min(TILE, height - top)):
+            for x in range(min(TILE, width - left)):
+                p = y * TILE + x
+                image[top + y, left + x, 0] = red[p] + background[0] * light[p]
+                image[top + y, left + x, 1] = green[p] + background[1] * light[p]
+                image[top + y, left + x, 2] = blue[p] + background[2] * light[p]
+                transmittance[top + y, left + x] = light[p]
+    return image, transmittance, ends
