@@ -1,0 +1,7 @@
+"""See scenejobs.cli."""
+
+import sys
+
+from scenejobs.cli import main
+
+sys.exit(main())

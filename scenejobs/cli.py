@@ -1,0 +1,153 @@
+"""`python -m scenejobs`: what a user does, from a terminal. Upload videos, look at scenes, fetch results.
+
+    python -m scenejobs upload lobby view1.mp4 view2.mp4
+    python -m scenejobs status [lobby] [--wait]
+    python -m scenejobs download lobby DIR
+
+Storage comes from the environment, as for the services (docs/configuration.md). Exit codes: 0, 1 the scene failed or is
+unknown, 2 configuration, 3 storage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from scenejobs import layout
+from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
+from scenejobs.listing import sort_uploads
+from scenejobs.names import is_video, refusal
+from scenejobs.ports import BlobStore, Containers
+from scenejobs.settings import DispatchSettings, StorageSettings, read_all
+from scenejobs.status import SceneStatus, State, scene_status
+
+ENDED = (State.DONE, State.FAILED)
+
+
+def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[str]:
+    """Uploads local videos under `input/<scene>/`, one after the other, and returns the blob names.
+
+    Raises InputError for a file that is missing, no video by its name, or twice in the list.
+    """
+    reason = refusal(scene)
+    if reason:
+        raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE, advice="use a plain name")
+    names = [f"{scene}/{video.name}" for video in videos]
+    for video in videos:
+        if not video.is_file():
+            raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
+        if not is_video(video.name):
+            raise InputError(f"{video.name} is no video by its name", advice="mp4, mov, avi, mkv and webm are taken")
+        if names.count(f"{scene}/{video.name}") > 1:
+            raise InputError(f"two files are called {video.name}", advice="rename one: names are unique in a scene")
+    for video, name in zip(videos, names, strict=True):
+        containers.input.upload(video, name)
+    return names
+
+
+def known_scenes(containers: Containers, depth: int) -> list[str]:
+    """Scenes with uploads, results or failures."""
+    uploads = sort_uploads(containers.input.list(), depth).scenes
+    return sorted({*uploads, *_folders(containers.output, depth), *_folders(containers.error, depth)})
+
+
+def _folders(store: BlobStore, depth: int) -> Iterator[str]:
+    for blob in store.list():
+        folder, _, file = blob.name.rpartition("/")
+        if file in (layout.MANIFEST, layout.ERROR_DOCUMENT) and folder.count("/") < depth:
+            yield folder
+
+
+def watch(
+    containers: Containers, scene: str, depth: int, *, show: Callable[[SceneStatus], None], poll_s: float = 1.0
+) -> SceneStatus:
+    """Calls `show` whenever something changed, until the scene ended; returns how."""
+    last: SceneStatus | None = None
+    while True:
+        status = scene_status(containers, scene, depth)
+        if status != last:
+            show(status)
+            last = status
+        if status.state in ENDED:
+            return status
+        time.sleep(poll_s)
+
+
+def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
+    """The published files of a scene, each compared with the SHA-256 in the scene's manifest.
+
+    Raises InputError when there is no result, StorageError when a file is not the one the manifest names.
+    """
+    try:
+        manifest = json.loads(containers.output.read(layout.published_name(scene, layout.MANIFEST))[0])
+    except NotFound as exc:
+        raise InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status") from exc
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for output in [*manifest["outputs"], {"name": layout.MANIFEST}]:
+        if refusal(output["name"]):
+            raise StorageError(f"the manifest of scene {scene} names {output['name']!r}", advice="it was tampered with")
+        path = folder / output["name"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        containers.output.download(layout.published_name(scene, output["name"]), path)
+        if "sha256" in output and hashlib.sha256(path.read_bytes()).hexdigest() != output["sha256"]:
+            raise StorageError(f"{output['name']} of scene {scene} is not what its manifest names", advice="try again")
+        paths.append(path)
+    return paths
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m scenejobs", description="Upload videos, look at scenes, get results."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("upload", help="upload videos as one scene")
+    command.add_argument("scene")
+    command.add_argument("videos", nargs="+", type=Path)
+    command = commands.add_parser("status", help="where the scenes stand")
+    command.add_argument("scene", nargs="?")
+    command.add_argument("--wait", action="store_true", help="until the scene is done or failed")
+    command = commands.add_parser("download", help="fetch the result of a scene")
+    command.add_argument("scene")
+    command.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except SceneJobError as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from scenejobs.azure.clients import open_containers  # heavy: only when a command really runs
+
+    storage, dispatch = read_all((StorageSettings, DispatchSettings), os.environ)
+    containers = open_containers(storage)
+    depth = dispatch.prefix_depth
+    if options.command == "upload":
+        for name in upload(containers, options.scene, options.videos):
+            print(f"uploaded {storage.input}/{name}")
+        return 0
+    if options.command == "download":
+        for path in download(containers, options.scene, options.folder):
+            print(path)
+        return 0
+    if options.wait and not options.scene:
+        raise ConfigurationError("--wait needs a scene", advice="python -m scenejobs status SCENE --wait")
+    if options.wait:
+        ended = watch(containers, options.scene, depth, show=lambda status: print(status.line(), flush=True))
+        return 0 if ended.state is State.DONE else 1
+    statuses = [
+        scene_status(containers, scene, depth)
+        for scene in ([options.scene] if options.scene else known_scenes(containers, depth))
+    ]
+    for status in statuses:
+        print(status.line())
+    return 1 if any(status.state in (State.FAILED, State.UNKNOWN) for status in statuses) else 0
