@@ -65,7 +65,13 @@ def _folders(store: BlobStore, depth: int) -> Iterator[str]:
 
 
 def watch(
-    containers: Containers, scene: str, depth: int, *, show: Callable[[SceneStatus], None], poll_s: float = 1.0
+    containers: Containers,
+    scene: str,
+    depth: int,
+    *,
+    show: Callable[[SceneStatus], None],
+    poll_s: float = 1.0,
+    pause: Callable[[float], None] = time.sleep,
 ) -> SceneStatus:
     """Calls `show` whenever something changed, until the scene ended; returns how."""
     last: SceneStatus | None = None
@@ -76,7 +82,7 @@ def watch(
             last = status
         if status.state in ENDED:
             return status
-        time.sleep(poll_s)
+        pause(poll_s)
 
 
 def download(containers: Containers, scene: str, folder: Path) -> list[Path]:

@@ -198,10 +198,12 @@ class Ending:
     run: str
     at: datetime
     archived: dict[str, str] = field(default_factory=dict)  # input name -> "<container kind>/<name>" where it lies now
+    failure: Failure | None = None  # why it was dead-lettered
 
     def to_json(self) -> dict[str, Any]:
         body = {"generation": self.generation, "outcome": str(self.outcome), "run": self.run}
-        return {**body, "at": self.at.isoformat(), "archived": self.archived}
+        failure = self.failure.to_json() if self.failure else None
+        return {**body, "at": self.at.isoformat(), "archived": self.archived, "failure": failure}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Ending:
@@ -211,6 +213,7 @@ class Ending:
             str(value["run"]),
             datetime.fromisoformat(value["at"]),
             dict(value["archived"]),
+            Failure.from_json(value["failure"]) if value["failure"] else None,
         )
 
 
@@ -267,16 +270,18 @@ class SceneRecord:
 
     def closed(self, archived: dict[str, str], now: datetime) -> SceneRecord:
         """Everything of this generation is where it belongs."""
-        outcome = Outcome.SUCCEEDED if self.phase is Phase.COMMITTED else Outcome.DEAD_LETTERED
+        succeeded = self.phase is Phase.COMMITTED
+        outcome = Outcome.SUCCEEDED if succeeded else Outcome.DEAD_LETTERED
+        failure = self.failures[-1].failure if self.failures and not succeeded else None
         return self._moved(
             Phase.IDLE,
             generation=self.generation + 1,
             attempts=0,
             preemptions=0,
             manifest=(),
-            failures=() if outcome is Outcome.SUCCEEDED else self.failures,
+            failures=(),
             started_at=None,
-            ending=Ending(self.generation, outcome, self.run, now, archived),
+            ending=Ending(self.generation, outcome, self.run, now, archived, failure),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneSta
         return SceneStatus(scene, State.UNKNOWN)
     if record.ending.outcome is Outcome.SUCCEEDED:
         return SceneStatus(scene, State.DONE, fraction=1.0, run=record.ending.run, since=record.ending.at)
-    why = record.failures[-1].failure.cause if record.failures else ""
+    why = record.ending.failure.cause if record.ending.failure else ""
     return SceneStatus(scene, State.FAILED, run=record.ending.run, since=record.ending.at, reason=why)
 
 
