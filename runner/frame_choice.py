@@ -147,18 +147,21 @@ def _duration_s(seen: Sequence[Seen]) -> float:
 def _spread(seen: Sequence[Seen], count: int) -> list[int]:
     views = np.unique([frame.travel for frame in seen], return_inverse=True)[1]
     if count >= views[-1] + 1:  # every view is wanted: the sharpest frame of each
-        windows = views
+        windows, inner = views, np.ones(len(seen), bool)
     else:
         time = np.array([frame.timestamp_s for frame in seen])
         travel = np.array([frame.travel for frame in seen])
         by_time = np.diff(time, prepend=time[0]) / max(time[-1] - time[0], 1e-9)
         by_travel = np.diff(travel, prepend=travel[0]) / max(travel[-1], 1e-9)
         position = np.cumsum(np.minimum((by_time + by_travel) / 2, MAX_CROWDING * by_time))
-        windows = np.minimum((position / max(position[-1], 1e-9) * count).astype(int), count - 1)
+        position *= count / max(position[-1], 1e-9)
+        windows = np.minimum(position.astype(int), count - 1)
+        inner = np.abs(position - windows - 0.5) <= 0.35  # else two neighbours meet at the edge of their windows
     chosen: list[int] = []
     sharp = np.array([frame.sharpness for frame in seen])
     for window in np.unique(windows):
         members = np.flatnonzero(windows == window)
+        members = members[inner[members]] if inner[members].any() else members
         best = int(members[np.argmax(sharp[members])])
         if not chosen or seen[best].travel > seen[chosen[-1]].travel:
             chosen.append(best)
