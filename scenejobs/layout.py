@@ -5,6 +5,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
            refused/<digest>.json         an upload whose name is refused, and why
            dispatcher.json               when the last execution was started, and how often that failed since
+           sweep.json                    when the last sweep ran, and what it found
 output     <scene>/<file>                the published result, manifest.json last
            <scene>/runs/<run>/<file>     the result of one run, as committed; never overwritten
 processed  <scene>/<name>                inputs of a committed run (below <generation>/ where the name is taken)
@@ -20,6 +21,7 @@ import hashlib
 from scenejobs.names import scene_key, within_scene
 
 DISPATCHER_RECORD = "dispatcher.json"
+SWEEP_RECORD = "sweep.json"
 MANIFEST = "manifest.json"
 ERROR_DOCUMENT = "error.json"
 RUN_LOG = "run.log"

@@ -39,7 +39,8 @@ def load(state: BlobStore, scene: str) -> Stored | None:
 def ensure(state: BlobStore, scene: str) -> None:
     """Creates an idle record where there is none."""
     with contextlib.suppress(Conflict):  # it exists already: what was wanted
-        state.write(record_name(scene), _encode(SceneRecord(scene)), if_absent=True)
+        record = SceneRecord(scene)
+        state.write(record_name(scene), _encode(record), if_absent=True, metadata=_metadata(record))
 
 
 def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) -> Stored:
@@ -51,12 +52,19 @@ def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) ->
     write_id = uuid.uuid4().hex
     name = record_name(record.scene)
     try:
-        return Stored(record, state.write(name, _encode(record, write_id), if_match=stored.etag, lease=lease))
+        etag = state.write(
+            name, _encode(record, write_id), if_match=stored.etag, lease=lease, metadata=_metadata(record)
+        )
+        return Stored(record, etag)
     except Conflict as exc:
         data, etag = state.read(name)
         if json.loads(data).get("write_id") == write_id:
             return Stored(record, etag)
         raise LeaseLost(f"the record of scene {record.scene} was changed by somebody else") from exc
+
+
+def _metadata(record: SceneRecord) -> dict[str, str]:
+    return {"phase": str(record.phase)}  # listings show it, so that a sweep need not read every record there ever was
 
 
 def _encode(record: SceneRecord, write_id: str = "") -> bytes:

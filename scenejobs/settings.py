@@ -81,6 +81,15 @@ class DispatchSettings:
         600.0,
         minimum=1,
     )
+    sweep_schedule: str = _setting(
+        "SWEEP_SCHEDULE", "when the sweep runs: seconds, minutes, hours, day, month, weekday", "0 */5 * * * *"
+    )
+    sweep_interval_s: float = _setting(
+        "SWEEP_INTERVAL_SECONDS",
+        "without a sweep for this long (a frozen timer), the next quiet-time check sweeps",
+        900.0,
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True)
