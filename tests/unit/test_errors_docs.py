@@ -1,4 +1,4 @@
-"""docs/errors.md lists every failure code with the meaning the code gives it, and the exit codes are those of the tree."""
+"""docs/errors.md lists every code with the meaning the code gives it; the exit codes are those of the tree."""
 
 import inspect
 import re
