@@ -1,0 +1,51 @@
+"""What lies in `error/<scene>/` beside the inputs: `error.json`, the reason, and the log. Written before they move."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from scenejobs.errors import Conflict, NotFound
+from scenejobs.layout import ERROR_DOCUMENT, RUN_LOG, published_name
+from scenejobs.model import SceneRecord
+from scenejobs.ports import BlobStore
+
+
+def error_document(record: SceneRecord) -> dict[str, Any]:
+    """Made from the FAILING record alone, so whoever finishes the work writes the same bytes."""
+    last = record.failures[-1]
+    return {
+        **last.failure.to_json(),
+        "scene": record.scene,
+        "run": record.run,
+        "generation": record.generation,
+        "at": last.at.isoformat(),
+        "attempts": [failure.to_json() for failure in record.failures],
+        "inputs": [blob.to_json() for blob in record.manifest],
+        "log": RUN_LOG,
+    }
+
+
+def write_reason(record: SceneRecord, error: BlobStore, log: bytes, check: Callable[[], None]) -> None:
+    """`log`: of the run that gave up; empty when this runner only finishes the work of another, whose log stays."""
+    if log:
+        _replace(error, published_name(record.scene, RUN_LOG), log, check)
+    document = json.dumps(error_document(record), indent=2, ensure_ascii=False).encode()
+    _replace(error, published_name(record.scene, ERROR_DOCUMENT), document, check)
+
+
+def _replace(store: BlobStore, name: str, data: bytes, check: Callable[[], None]) -> None:
+    """Replaces the version that is there now: a runner that was paused meanwhile must not undo a newer one."""
+    try:
+        old, etag = store.read(name)
+    except NotFound:
+        old, etag = None, None
+    if old == data:
+        return
+    check()
+    try:
+        store.write(name, data, if_match=etag, if_absent=etag is None)
+    except Conflict:
+        if store.read(name)[0] != data:  # ours after a lost answer is fine
+            raise

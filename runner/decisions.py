@@ -1,0 +1,110 @@
+"""What happens next with a scene, as pure functions with named results. `runner/scene_work.py` carries them out.
+
+what is there             -> next_step       NothingToDo | RollForward | Attempt | GiveUp
+an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError
+from scenejobs.model import InputBlob, Phase, SceneRecord
+
+VANISHED = Failure(
+    stage="",
+    code=str(Code.JOB_CRASHED),
+    cause="the runner of this attempt vanished without a word (killed, out of memory, or its machine was lost)",
+    advice="give the job more memory or a smaller preset if this happens again",
+)
+
+
+@dataclass(frozen=True)
+class NothingToDo:
+    """No uploads. `record`: to be saved first, when it still speaks of an attempt that vanished."""
+
+    record: SceneRecord | None = None
+
+
+@dataclass(frozen=True)
+class RollForward:
+    """The outcome is decided already: finish publishing and archiving."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Work on the snapshot, after saving this record."""
+
+    record: SceneRecord
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Dead-letter, after saving this record."""
+
+    record: SceneRecord
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """The attempt does not count; save this record and end with the error."""
+
+    record: SceneRecord
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Save this record and come back after the delay."""
+
+    record: SceneRecord
+    delay_s: float
+
+
+def next_step(
+    record: SceneRecord, inputs: tuple[InputBlob, ...], *, max_attempts: int, run: str, now: datetime
+) -> NothingToDo | RollForward | Attempt | GiveUp:
+    """For the holder of the lease: what the record and the listing of the scene ask for."""
+    if record.phase in (Phase.COMMITTED, Phase.FAILING):
+        return RollForward()
+    vanished = record.phase is Phase.RUNNING  # its runner held the lease that is ours now
+    if vanished:
+        record = record.failed_for_now(VANISHED, now)
+    if not inputs:
+        return NothingToDo(record if vanished else None)
+    if record.attempts >= max_attempts:
+        return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
+    return Attempt(record.attempted(run, inputs, now))
+
+
+def after_failure(
+    record: SceneRecord,
+    error: SceneJobError,
+    *,
+    max_attempts: int,
+    retry_base_s: float,
+    retry_max_s: float,
+    now: datetime,
+) -> GiveBack | Retry | GiveUp:
+    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all)."""
+    if isinstance(error, (Interrupted, ConfigurationError)):
+        return GiveBack(record.given_back())
+    failure = error.failure()
+    # A bug is retried once: it may come from the machine. More often would only cost.
+    repeated_bug = error.code == Code.BUG and any(
+        earlier.failure.code == Code.BUG and earlier.failure.stage == failure.stage for earlier in record.failures
+    )
+    if isinstance(error, InputError) or repeated_bug or record.attempts >= max_attempts:
+        return GiveUp(record.given_up(failure, record.manifest, record.run, now))
+    delay_s = min(retry_max_s, retry_base_s * 2 ** (record.attempts - 1))
+    return Retry(record.failed_for_now(failure, now), delay_s)
+
+
+def _used_up(record: SceneRecord, max_attempts: int) -> Failure:
+    last = record.failures[-1].failure if record.failures else VANISHED
+    return Failure(
+        stage=last.stage,
+        code=str(Code.TOO_MANY_ATTEMPTS),
+        cause=f"{record.attempts} of {max_attempts} attempts are used up; the last one: {last.cause}",
+        advice=last.advice,
+    )

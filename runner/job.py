@@ -1,0 +1,91 @@
+"""One job as a value, and how it and its end travel between the parent and the child process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.scene import Clip
+from scenejobs.errors import (
+    AccessDenied,
+    Code,
+    ConfigurationError,
+    Failure,
+    InfrastructureError,
+    InputError,
+    Interrupted,
+    ResourceError,
+    RunnerError,
+    SceneJobError,
+)
+from scenejobs.settings import PipelineSettings
+
+REQUEST_FILE = "request.json"  # in the workspace, parent -> child
+RESULT_FILE = "result.json"  # written whole and last: its presence means success
+FAILURE_FILE = "failure.json"  # why there is no result
+STOP_LINE = b"stop\n"  # on the child's standard input
+
+KINDS: dict[str, type[SceneJobError]] = {
+    kind.__name__: kind
+    for kind in (
+        InputError,
+        ConfigurationError,
+        AccessDenied,
+        InfrastructureError,
+        ResourceError,
+        RunnerError,
+        Interrupted,
+    )
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `reconstruct` is to do."""
+
+    clips: tuple[Clip, ...]
+    workspace: Path  # for everything on the way; the same workspace again resumes
+    out: Path  # for the results
+    name: str  # stem of the result files
+    job_id: str  # for manifest and reports
+    settings: PipelineSettings
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "clips": [{"name": clip.name, "path": str(clip.path)} for clip in self.clips],
+            "workspace": str(self.workspace),
+            "out": str(self.out),
+            "name": self.name,
+            "job_id": self.job_id,
+            "settings": asdict(self.settings),
+        }
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Job:
+        return Job(
+            clips=tuple(Clip(clip["name"], Path(clip["path"])) for clip in value["clips"]),
+            workspace=Path(value["workspace"]),
+            out=Path(value["out"]),
+            name=value["name"],
+            job_id=value["job_id"],
+            settings=PipelineSettings(**value["settings"]),
+        )
+
+
+def dump_error(error: SceneJobError) -> str:
+    """An error as text, with its place in the tree."""
+    known = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS]
+    return json.dumps({"kind": known[0] if known else "RunnerError", **error.failure().to_json()})
+
+
+def load_error(text: str) -> SceneJobError:
+    """The error that `dump_error` wrote; what cannot be understood is a RunnerError saying so."""
+    try:
+        value = json.loads(text)
+        failure = Failure.from_json(value)
+        kind, code = KINDS[value["kind"]], Code(failure.code)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return RunnerError("the job ended with a report that cannot be read", code=Code.JOB_CRASHED)
+    return kind(failure.cause, advice=failure.advice, code=code, stage=failure.stage)

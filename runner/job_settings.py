@@ -1,0 +1,92 @@
+"""From the settings a user gave to what the stages get: the preset with every override applied, and the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from runner.presets import PRESETS, Preset, preset, with_threads
+from scenejobs.errors import Code, ConfigurationError
+from scenejobs.settings import PipelineSettings
+
+BACKENDS = ("auto", "gsplat", "cpu", "mock")
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What `reconstruct` gets."""
+
+    preset: Preset  # frames, poses, train: with every override
+    backend: str  # "gsplat" | "cpu" | "mock"
+    job_id: str  # for manifest and reports
+    threads: int  # 0: all cores
+    seed: int
+
+
+def check(settings: PipelineSettings) -> None:
+    """Raises ConfigurationError for names nobody knows. Light: the parent asks before any work begins."""
+    if settings.preset != "auto" and settings.preset not in PRESETS:
+        raise ConfigurationError(
+            f"preset {settings.preset!r} is unknown",
+            code=Code.INVALID_SETTING,
+            advice=f"use one of auto, {', '.join(PRESETS)}",
+            stage="configuration",
+        )
+    if settings.backend not in BACKENDS:
+        raise ConfigurationError(
+            f"backend {settings.backend!r} is unknown",
+            code=Code.INVALID_SETTING,
+            advice=f"use one of {', '.join(BACKENDS)}",
+            stage="configuration",
+        )
+
+
+def resolve(settings: PipelineSettings, job_id: str) -> JobSettings:
+    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included."""
+    check(settings)
+    backend = _backend(settings)
+    name = settings.preset
+    if name == "auto":
+        name = "standard" if backend == "gsplat" else "laptop"
+    chosen = with_threads(preset(name), settings.threads)
+    limits = replace(
+        chosen.frames.limits,
+        min_long_side=settings.min_width,
+        min_short_side=settings.min_height,
+        min_frames=settings.min_frames,
+        min_duration_s=settings.min_duration_s,
+    )
+    frames = replace(
+        chosen.frames,
+        budget=settings.frame_count or chosen.frames.budget,
+        rate_fps=settings.frame_rate or chosen.frames.rate_fps,
+        limits=limits,
+    )
+    poses = replace(
+        chosen.poses,
+        features=settings.features or chosen.poses.features,
+        min_points=settings.min_points,
+        seed=settings.seed,
+    )
+    chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
+    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed)
+
+
+def _backend(settings: PipelineSettings) -> str:
+    if settings.backend in ("cpu", "mock"):
+        return settings.backend
+    usable = not settings.force_cpu and gpu_usable()
+    if settings.backend == "gsplat" and not usable:
+        why = "FORCE_CPU_BACKEND is set" if settings.force_cpu else "no CUDA device is usable"
+        raise ConfigurationError(
+            f"backend gsplat needs a GPU, and {why}",
+            code=Code.NO_GPU,
+            advice="use BACKEND=auto or BACKEND=cpu, or run on a machine with an NVIDIA GPU",
+            stage="configuration",
+        )
+    return "gsplat" if usable else "cpu"
+
+
+def gpu_usable() -> bool:
+    import torch  # heavy: only the child process asks
+
+    return torch.cuda.is_available()

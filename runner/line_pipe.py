@@ -1,0 +1,52 @@
+"""A pipe that carries lines from a child process: read without blocking, bounded in memory."""
+
+from __future__ import annotations
+
+import os
+import select
+from types import TracebackType
+
+MAX_LINE = 1 << 16  # bytes; a longer line is nothing of ours and is thrown away
+CHUNK = 1 << 16
+
+
+class LinePipe:
+    """Context manager. The write end goes to the child (`pass_fds`) and is closed here once it has it."""
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+        self._rest = b""
+        self._write_open = True
+        self._ended = False
+
+    def __enter__(self) -> LinePipe:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close_write_end()
+        os.close(self._read_end)
+
+    def close_write_end(self) -> None:
+        if self._write_open:
+            os.close(self.write_end)
+            self._write_open = False
+
+    def lines(self, wait_s: float) -> list[bytes]:
+        """The whole lines that came, after waiting up to `wait_s` for the first; sleeps that long once it is closed."""
+        if self._ended:
+            select.select([], [], [], wait_s)
+            return []
+        ready, _, _ = select.select([self._read_end], [], [], wait_s)
+        while ready:
+            data = os.read(self._read_end, CHUNK)
+            self._ended = not data
+            self._rest += data
+            if self._ended or len(self._rest) > 4 * CHUNK:
+                break
+            ready, _, _ = select.select([self._read_end], [], [], 0)
+        *whole, self._rest = self._rest.split(b"\n")
+        if len(self._rest) > MAX_LINE:
+            self._rest = b""
+        return [line for line in whole if 0 < len(line) <= MAX_LINE]

@@ -1,0 +1,107 @@
+"""The outputs of a run: uploaded into a folder of their own, and after the commit copied to where the user looks.
+
+Readers trust `manifest.json`: it leaves first and comes last, so files that belong to different runs never pass as one
+result. Every change names the version it replaces: a runner that was paused and lost the scene changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+
+from scenejobs.errors import Code, Conflict, NotFound, RunnerError, StorageError
+from scenejobs.layout import MANIFEST, published_name, run_folder
+from scenejobs.model import OutputFile, SceneRecord
+from scenejobs.ports import BlobInfo, BlobStore
+
+CHUNK = 1 << 20  # bytes
+
+
+def upload_outputs(
+    folder: Path, output: BlobStore, scene: str, run: str, check: Callable[[], None]
+) -> tuple[OutputFile, ...]:
+    """Every file below `folder` into the run's own folder, with size and hash. `check` is called before each.
+
+    Raises RunnerError when the manifest is missing: then the job did not finish its results.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = tuple(_described(path, path.relative_to(folder).as_posix()) for path in paths)
+    if MANIFEST not in (file.name for file in files):
+        raise RunnerError(f"the job ended without writing {MANIFEST}", code=Code.BUG, stage="upload")
+    for path, file in zip(paths, files, strict=True):
+        check()
+        content_type, _ = mimetypes.guess_type(path.name)
+        output.upload(path, run_folder(scene, run) + file.name, content_type=content_type)
+    return files
+
+
+def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -> None:
+    """Copies the committed run to `output/<scene>/`, the manifest last. May be repeated. Raises StorageError."""
+    folder = run_folder(record.scene, record.run)
+    committed = {file.name: _committed(output, folder, file) for file in record.outputs}
+    manifest = published_name(record.scene, MANIFEST)
+    if _is_copy(_head(output, manifest), committed[MANIFEST]):
+        return  # it comes last, so all is there
+    _remove(output, manifest, check)
+    for name in sorted(committed, key=lambda name: name == MANIFEST):
+        _replace(output, committed[name], published_name(record.scene, name), check)
+
+
+def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
+    found = _head(output, folder + file.name)
+    if found is None or found.size_bytes != file.size_bytes:
+        raise StorageError(
+            f"{folder}{file.name} of a committed run is missing or has another size",
+            advice="restore it (soft delete), or remove the scene's record to process the archived inputs again",
+        )
+    return found
+
+
+def _replace(output: BlobStore, source: BlobInfo, name: str, check: Callable[[], None]) -> None:
+    if _is_copy(_head(output, name), source):
+        return
+    _remove(output, name, check)
+    try:
+        output.copy_from(output, source.name, name, source_etag=source.etag, if_absent=True)
+    except Conflict:
+        if not _is_copy(_head(output, name), source):  # ours after a lost answer is fine
+            raise
+
+
+def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
+    """Removes the version that is there now, if any.
+
+    Looked up before the check: who is paused after the check holds the ETag of a version that is gone by then.
+    """
+    old = _head(output, name)
+    check()
+    if old is None:
+        return
+    try:
+        output.delete(name, if_match=old.etag)
+    except NotFound:
+        return
+    except Conflict:
+        if _head(output, name) is not None:  # the repeated delete of a lost answer reads like a conflict
+            raise
+
+
+def _is_copy(found: BlobInfo | None, source: BlobInfo) -> bool:
+    return found is not None and found.metadata.get("source_etag") == source.etag
+
+
+def _head(store: BlobStore, name: str) -> BlobInfo | None:
+    try:
+        return store.head(name)
+    except NotFound:
+        return None
+
+
+def _described(path: Path, name: str) -> OutputFile:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            digest.update(block)
+    return OutputFile(name, path.stat().st_size, digest.hexdigest())

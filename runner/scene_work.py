@@ -1,0 +1,240 @@
+"""One scene, brought forward by the holder of its lease. `runner/decisions.py` says what to do; here it is done.
+
+Before the commit everything is invisible and may be repeated; the commit is one conditional write of the record; after
+it there is only forward: publish, archive, close. Killed after any line, the next runner ends in the same state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from runner import run_log
+from runner.archive import archive
+from runner.dead_letter import write_reason
+from runner.decisions import Attempt, GiveBack, GiveUp, NothingToDo, Retry, RollForward, after_failure, next_step
+from runner.disk import job_folder, require_space
+from runner.job import Job
+from runner.job_process import Supervision
+from runner.ownership import Ownership
+from runner.presets import Limits
+from runner.progress_blob import ProgressBlob
+from runner.publish import publish, upload_outputs
+from runner.scene import Clip
+from runner.signals import StopFlag
+from scenejobs import records
+from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound, SceneJobError, StorageError
+from scenejobs.layout import RUN_LOG, run_folder
+from scenejobs.listing import list_scene, snapshot
+from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
+from scenejobs.names import is_video, output_stem, within_scene
+from scenejobs.ports import Containers, Queues
+from scenejobs.settings import PipelineSettings, RunnerSettings
+
+log = logging.getLogger(__name__)
+
+
+class RunJob(Protocol):
+    """Runs the pipeline on one job. `job_process.run_job` in production, a function in tests."""
+
+    def __call__(self, job: Job, supervision: Supervision) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class World:
+    """What the runner works with; the same for every scene."""
+
+    containers: Containers
+    queues: Queues
+    settings: RunnerSettings
+    pipeline: PipelineSettings
+    run_job: RunJob
+    stop: StopFlag
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "nothing", "changed"."""
+
+    outcome: str
+    failure: SceneJobError | None = None
+
+
+@dataclass(frozen=True)
+class Later:
+    """To be tried again after the delay."""
+
+    delay_s: float
+    failure: SceneJobError
+
+
+class UploadsChanged(StorageError):
+    """An upload of the snapshot was replaced or deleted before it was read: take another snapshot."""
+
+
+class SceneWork:
+    """One scene under one lease, for one run."""
+
+    def __init__(self, world: World, scene: str, depth: int, run: str, owner: Ownership) -> None:
+        self._world = world
+        self._scene = scene
+        self._depth = depth
+        self._run = run
+        self._owner = owner
+        self._log = Path()  # of this run; set when there is a folder
+
+    def bring_forward(self) -> Settled | Later:
+        """Does what the record and the listing ask for.
+
+        Raises LeaseLost (nothing is settled), Interrupted and ConfigurationError (the attempt is given back),
+        StorageError when the store failed after the outcome was decided, or before the attempt began.
+        """
+        with job_folder(self._world.settings.workspace) as folder:
+            self._log = folder / RUN_LOG
+            with run_log.collected(self._log):
+                return self._bring_forward(folder)
+
+    def _bring_forward(self, folder: Path) -> Settled | Later:
+        stored = records.load(self._world.containers.state, self._scene)
+        if stored is None:
+            raise StorageError(f"the record of scene {self._scene} is gone", advice="it is made anew next time")
+        inputs = snapshot(self._uploads())
+        settings = self._world.settings
+        step = next_step(
+            stored.record, inputs, max_attempts=settings.max_attempts, run=self._run, now=self._world.now()
+        )
+        match step:
+            case NothingToDo(record):
+                if record is not None:
+                    self._save(stored, record)
+                return Settled("nothing")
+            case RollForward():
+                return self._roll_forward(stored)
+            case GiveUp(record):
+                return self._roll_forward(self._save(stored, record))
+            case Attempt(record):
+                stored = self._save(stored, record)
+        log.info("scene %s: attempt %d of %d, run %s, %d uploads",
+                 self._scene, record.attempts, settings.max_attempts, self._run, len(inputs))  # fmt: skip
+        try:
+            committed = self._attempt(stored, folder)
+        except LeaseLost:
+            raise
+        except UploadsChanged as exc:
+            log.info("%s; the scene is looked at again", exc)
+            self._save(stored, stored.record.given_back())
+            self._hint()
+            return Settled("changed")
+        except SceneJobError as exc:
+            return self._settle_failure(stored, exc)
+        return self._roll_forward(committed)
+
+    # ---- before the commit ------------------------------------------------------------------------------------------
+
+    def _attempt(self, stored: records.Stored, folder: Path) -> records.Stored:
+        """Download, pipeline, upload, commit."""
+        world, record = self._world, stored.record
+        clips = self._download(record.manifest, folder)
+        job = Job(clips, folder / "workspace", folder / "out", output_stem(self._scene), self._run, world.pipeline)
+        details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
+        with ProgressBlob(world.containers.state, self._scene, details, world.now) as progress:
+            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log))
+        outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
+        if self._log.is_file():
+            world.containers.output.upload(
+                self._log, run_folder(self._scene, self._run) + RUN_LOG, content_type="text/plain"
+            )
+        self._before_commit()
+        return self._save(stored, record.committed(outputs))
+
+    def _before_commit(self) -> None:
+        self._owner.check()
+        self._world.stop.check("uploading the result")
+
+    def _download(self, manifest: tuple[InputBlob, ...], folder: Path) -> tuple[Clip, ...]:
+        """The videos of the snapshot, in exactly these versions, under names of ours."""
+        videos = [blob for blob in manifest if is_video(blob.name)]
+        if not videos:
+            raise InputError(
+                f"scene {self._scene} holds no video, only {', '.join(blob.name for blob in manifest[:5])}",
+                code=Code.NO_VIDEO, advice="upload at least one mp4, mov, avi, mkv or webm", stage="validation",
+            )  # fmt: skip
+        limit_bytes = Limits().max_file_bytes
+        for blob in videos:
+            if blob.size_bytes > limit_bytes:
+                raise InputError(
+                    f"{blob.name} has {blob.size_bytes / 1e9:.1f} GB; {limit_bytes / 1e9:.1f} GB are allowed",
+                    code=Code.TOO_LARGE, advice="upload a shorter or smaller video", stage="validation",
+                )  # fmt: skip
+        total = sum(blob.size_bytes for blob in videos)
+        require_space(folder, input_bytes=total, reserve_gb=self._world.settings.min_free_gb)
+        inputs = folder / "inputs"
+        inputs.mkdir()
+        clips = []
+        for number, blob in enumerate(videos, start=1):
+            self._before_commit()
+            path = inputs / f"{number:04d}{PurePosixPath(blob.name).suffix.lower()}"
+            try:
+                self._world.containers.input.download(blob.name, path, if_match=blob.etag)
+            except (Conflict, NotFound) as exc:
+                raise UploadsChanged(f"{blob.name} was replaced or deleted before it was read") from exc
+            clips.append(Clip(within_scene(blob.name, self._scene), path))
+        return tuple(clips)
+
+    def _settle_failure(self, stored: records.Stored, error: SceneJobError) -> Settled | Later:
+        settings, record = self._world.settings, stored.record
+        log.error("scene %s, attempt %d: %s", self._scene, record.attempts, error)
+        decision = after_failure(
+            record,
+            error,
+            max_attempts=settings.max_attempts,
+            retry_base_s=settings.retry_base_s,
+            retry_max_s=settings.retry_max_s,
+            now=self._world.now(),
+        )
+        stored = self._save(stored, decision.record)
+        match decision:
+            case GiveBack():
+                raise error
+            case Retry(_, delay_s):
+                return Later(delay_s, error)
+            case GiveUp():
+                return self._roll_forward(stored, error)
+
+    # ---- after it: only forward -------------------------------------------------------------------------------------
+
+    def _roll_forward(self, stored: records.Stored, failure: SceneJobError | None = None) -> Settled:
+        """Publishes or explains, archives, closes. Every step may have been done before."""
+        containers, record, check = self._world.containers, stored.record, self._after_commit
+        if record.phase is Phase.COMMITTED:
+            publish(record, containers.output, check)
+            archived = archive(record, containers.input, containers.processed, "processed", check)
+        else:
+            write_reason(record, containers.error, run_log.tail(self._log), check)
+            archived = archive(record, containers.input, containers.error, "error", check)
+        closed = self._save(stored, record.closed(archived, self._world.now())).record
+        outcome = str(closed.ending.outcome) if closed.ending else ""
+        log.info("scene %s, generation %d: %s", self._scene, record.generation, outcome)
+        if self._uploads():
+            self._hint()
+        return Settled(outcome, failure)
+
+    def _after_commit(self) -> None:
+        self._owner.check()
+        self._world.stop.check("publishing and archiving")
+
+    def _uploads(self) -> tuple[Any, ...]:
+        return list_scene(self._world.containers.input, self._scene, self._depth)
+
+    def _hint(self) -> None:
+        """Makes the dispatcher look at what is left in the input container."""
+        self._world.queues.debounce.send(DebounceCheck(self._scene, "", self._world.now()).to_json())
+
+    def _save(self, stored: records.Stored, record: SceneRecord) -> records.Stored:
+        self._owner.check()
+        return records.save(self._world.containers.state, stored, record, self._owner.lease)

@@ -1,0 +1,62 @@
+"""Being told to stop. The handler sets a flag and nothing else; whoever works looks at it in short polls."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from scenejobs.errors import Interrupted
+
+# Container Apps signals every process of the container, and an init that forwards does so once more: what comes this
+# soon after the first is the same request, not a second one.
+SAME_REQUEST_S = 1.0
+
+
+class StopFlag:
+    """Whether a stop was asked for."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleeps until the time is over or a stop is asked for; True for a stop."""
+        return self._event.wait(seconds)
+
+    def check(self, doing: str) -> None:
+        """Raises Interrupted when a stop was asked for."""
+        if self.is_set():
+            raise Interrupted(f"told to stop while {doing}")
+
+
+@contextlib.contextmanager
+def stop_on_signals(*signals: signal.Signals) -> Iterator[StopFlag]:
+    """SIGTERM and SIGINT set the flag; a second one ends the process at once. Restores the old handlers."""
+    flag = StopFlag()
+    first_at: list[float] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if first_at and now - first_at[0] > SAME_REQUEST_S:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        first_at.append(now)
+        flag.set()
+
+    chosen = signals or (signal.SIGTERM, signal.SIGINT)
+    old = {number: signal.signal(number, handle) for number in chosen}
+    try:
+        yield flag
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,177 @@
+"""The runner's loop: take one message, own its scene, bring it forward, settle the message, look for more.
+
+The queue message only points at a scene. It leaves the queue when what it asks for is durable, and is given back when
+somebody else works on the scene, when the work failed for now, or when the runner was told to stop.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+from runner.ownership import Ownership, Timing
+from runner.scene_work import Later, SceneWork, Settled, World
+from scenejobs import records
+from scenejobs.errors import (
+    Code,
+    ConfigurationError,
+    Conflict,
+    InfrastructureError,
+    InputError,
+    Interrupted,
+    LeaseLost,
+    UnreadableMessage,
+)
+from scenejobs.layout import record_name
+from scenejobs.listing import list_scene
+from scenejobs.model import JobMessage, Phase
+from scenejobs.names import refusal
+from scenejobs.ports import QueueMessage
+
+SNOOZE_S = 60.0  # somebody else works on the scene
+MAX_DEQUEUES = 1000  # a message that comes back this often is going round in circles
+POISON_TEXT_CHARS = 4000  # of the unreadable text are kept: escaped, they fit into a message
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """One execution of the runner."""
+
+    def __init__(self, world: World, timing: Timing | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._world = world
+        self._timing = timing or Timing()
+        self._clock = clock
+
+    def drain(self) -> int:
+        """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
+
+        Raises Interrupted, ConfigurationError, LeaseLost: each ends the execution, with the message given back where
+        it is still ours to give.
+        """
+        world = self._world
+        begun_at, empty_looks, exit_code = self._clock(), 0, 0
+        while self._clock() - begun_at <= world.settings.run_budget_s:
+            world.stop.check("waiting for work")
+            message = world.queues.jobs.receive(self._timing.visibility_s)
+            if message is None:
+                empty_looks += 1
+                if empty_looks >= world.settings.idle_polls:
+                    break
+                world.stop.wait(world.settings.idle_wait_s)
+                continue
+            empty_looks = 0
+            try:
+                self.handle(message)
+            except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
+                log.error("the work is given back: %s", exc)
+                exit_code = exc.exit_code
+        return exit_code
+
+    def handle(self, message: QueueMessage) -> None:
+        """One message to its end."""
+        queue = self._world.queues.jobs
+        try:
+            scene = _scene_of(message)
+        except UnreadableMessage as exc:
+            log.error("message %s goes to the poison queue: %s", message.id, exc)
+            self._world.queues.poison.send(_poison(message, exc))  # first: twice there is better than lost
+            queue.complete(message)
+            return
+        self._work(scene, self._world.settings.prefix_depth, message)
+
+    def batch(self) -> int:
+        """Batch mode: one scene, no queue; retries here. Returns the exit code.
+
+        Raises InputError when there is nothing to do, LeaseLost when somebody else works on the scene.
+        """
+        settings, containers = self._world.settings, self._world.containers
+        scene = settings.batch_prefix.strip("/")
+        reason = refusal(scene)
+        if reason:
+            raise ConfigurationError(
+                f"BATCH_INPUT_PREFIX={settings.batch_prefix!r} is no scene: {reason}",
+                code=Code.INVALID_SETTING, advice="set it to the folder of the videos", stage="configuration",
+            )  # fmt: skip
+        depth = scene.count("/") + 1
+        stored = records.load(containers.state, scene)
+        decided = stored is not None and stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
+        if not decided and not list_scene(containers.input, scene, depth):
+            raise InputError(
+                f"no blobs with prefix {scene}/ in container {containers.input.name}",
+                code=Code.NO_VIDEO, advice="upload the videos there, or correct BATCH_INPUT_PREFIX", stage="validation",
+            )  # fmt: skip
+        while True:
+            match self._work(scene, depth, None):
+                case None:
+                    raise LeaseLost(f"scene {scene} is being processed by another runner", advice="try again later")
+                case Later(delay_s, failure):
+                    log.warning("next attempt in %.0f s: %s", delay_s, failure)
+                    self._world.stop.wait(delay_s)
+                    self._world.stop.check("waiting for the next attempt")
+                case Settled("dead_lettered"):
+                    return 1
+                case Settled():
+                    return 0
+
+    def _work(self, scene: str, depth: int, message: QueueMessage | None) -> Settled | Later | None:
+        """Owns the scene, brings it forward, settles the message. None when somebody else owns it."""
+        state = self._world.containers.state
+        try:
+            records.ensure(state, scene)
+            lease = state.lease(record_name(scene), self._timing.lease_s)
+        except Conflict:
+            log.info("scene %s is being processed by another runner", scene)
+            self._give_back(message, SNOOZE_S)
+            return None
+        except InfrastructureError:
+            self._give_back(message, self._world.settings.retry_max_s)
+            raise
+        owner = Ownership(lease, self._world.queues.jobs, message, timing=self._timing)
+        try:
+            with owner:
+                result = SceneWork(self._world, scene, depth, self._new_run(), owner).bring_forward()
+        except LeaseLost:
+            raise  # not ours any more: neither the lease nor the message is touched
+        except Interrupted:
+            lease.release()
+            self._give_back(owner.message, 0)
+            raise
+        except (ConfigurationError, InfrastructureError):
+            lease.release()
+            self._give_back(owner.message, self._world.settings.retry_max_s)
+            raise
+        lease.release()
+        if isinstance(result, Later):
+            self._give_back(owner.message, result.delay_s)
+        elif owner.message is not None:
+            self._world.queues.jobs.complete(owner.message)
+        return result
+
+    def _give_back(self, message: QueueMessage | None, delay_s: float) -> None:
+        if message is not None:
+            self._world.queues.jobs.release(message, delay_s=delay_s)
+
+    def _new_run(self) -> str:
+        """Sorts by time, never twice the same."""
+        name = self._world.settings.job_id or self._world.now().strftime("%Y%m%dT%H%M%SZ")
+        return f"{name}-{secrets.token_hex(4)}"
+
+
+def _scene_of(message: QueueMessage) -> str:
+    """Raises UnreadableMessage."""
+    if message.dequeue_count > MAX_DEQUEUES:
+        raise UnreadableMessage(f"received {message.dequeue_count} times without coming to an end")
+    scene = JobMessage.from_json(message.text).scene
+    reason = refusal(scene)
+    if reason:
+        raise UnreadableMessage(f"the message names no scene: {reason}")
+    return scene
+
+
+def _poison(message: QueueMessage, reason: UnreadableMessage) -> str:
+    body = {"v": 1, "reason": reason.cause, "id": message.id, "text": message.text[:POISON_TEXT_CHARS]}
+    return json.dumps(body, ensure_ascii=True)
