@@ -1,0 +1,156 @@
+"""Quality of the training at a fixed effort, on scenes whose poses are known already.
+
+    python -m benchmarks.training SCENE [SCENE ...] [--preset laptop] [--set iterations=3000] [--recipe lr_sh0=0.005]
+
+SCENE is a TrainingScene saved by `save_scene` (.npz), or the workspace of a job. Prints one table row per scene.
+Held-out PSNR is on the views of split "test", at the size of the saved pictures; CPU seconds are of this process, all
+threads together, without compiling the kernels. Nothing is chosen by the held-out numbers within a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import time
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner.scene import TrainingScene, View
+
+
+def save_scene(scene: TrainingScene, path: Path) -> None:
+    """Write a scene as one .npz file."""
+    views = [
+        {
+            "image": view.image, "video": view.video, "timestamp_s": view.timestamp_s, "width": view.width,
+            "height": view.height, "K": view.K.tolist(), "world_to_camera": view.world_to_camera.tolist(),
+            "split": view.split,
+        }
+        for view in scene.views
+    ]  # fmt: skip
+    pixels: dict[str, Any] = {f"pixels_{i}": array for i, array in enumerate(scene.pixels)}
+    np.savez_compressed(
+        path,
+        views=json.dumps(views),
+        points=scene.points,
+        colors=scene.colors,
+        point_errors=scene.point_errors,
+        track_lengths=scene.track_lengths,
+        **pixels,
+    )
+
+
+def load_scene(path: Path) -> TrainingScene:
+    """Read what `save_scene` wrote."""
+    with np.load(path) as data:
+        views = tuple(
+            View(**{**view, "K": np.array(view["K"]), "world_to_camera": np.array(view["world_to_camera"])})
+            for view in json.loads(str(data["views"]))
+        )
+        return TrainingScene(
+            views,
+            tuple(data[f"pixels_{i}"] for i in range(len(views))),
+            *(data[key] for key in ("points", "colors", "point_errors", "track_lengths")),
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result table."""
+
+    scene: str
+    steps: int
+    gaussians: int
+    cpu_s: float
+    psnr: float
+    ssim: float
+    train_psnr: float
+    rss_mb: int
+    curve: str  # "cpu_s:dB" at the evaluations
+
+    def __str__(self) -> str:
+        return (
+            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {self.psnr:.2f} | {self.ssim:.3f}"
+            f" | {self.train_psnr:.2f} | {self.rss_mb} | {self.curve} |"
+        )
+
+
+HEADER = (
+    "| scene | steps | Gaussians | CPU s | held-out dB | SSIM | train dB | RSS MB | CPU s: held-out dB |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) -> Row:
+    """Train once and score."""
+    from runner.evaluate import evaluate, write_comparisons
+    from runner.progress import Progress
+    from runner.raster import rasterizer
+    from runner.train import train
+
+    scene = load_scene(path)
+    backend = rasterizer("auto")
+    train(scene, replace(settings, iterations=12, evaluations=1), backend, Progress(lambda _: None), recipe=recipe)
+    begin_s = time.process_time()
+    clock: list[tuple[int, float]] = []
+    progress = Progress(lambda report: clock.append((int(report.detail.split()[1].split("/")[0]), time.process_time())))
+    trained = train(scene, settings, backend, progress, recipe=recipe)
+    cpu_s = time.process_time() - begin_s
+    at = {step: seconds - begin_s for step, seconds in clock}
+    curve = [
+        f"{np.interp(m.step, list(at), list(at.values())):.0f}: {m.psnr_heldout:.2f}"
+        for m in trained.history
+        if m.psnr_heldout is not None
+    ]
+    score = evaluate(trained.gaussians, scene, backend)
+    if save:
+        save.mkdir(parents=True, exist_ok=True)
+        write_comparisons(trained.gaussians, scene, backend, score.test, save)
+    return Row(
+        path.stem, trained.steps, trained.gaussians.count, cpu_s, score.test.psnr or 0.0, score.test.ssim or 0.0,
+        score.train.psnr or 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, ", ".join(curve),
+    )  # fmt: skip
+
+
+def changed(value: Any, changes: list[str]) -> Any:
+    """A copy of a settings dataclass with "name=value" changes; values are JSON, or plain words."""
+    known = {field.name for field in fields(value)}
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in known:
+            raise SystemExit(f"{name} is unknown; use one of {', '.join(sorted(known))}")
+        try:
+            parsed = json.loads(text)
+        except json.JSONDecodeError:
+            parsed = text
+        value = replace(value, **{name: tuple(parsed) if isinstance(parsed, list) else parsed})
+    return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenes", nargs="+", type=Path)
+    parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a training setting")
+    parser.add_argument("--recipe", action="append", default=[], metavar="NAME=VALUE", help="change the recipe")
+    parser.add_argument("--save", type=Path, help="folder for comparison pictures")
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads cost 13-18x on a busy machine
+
+    from runner.presets import preset
+    from runner.schedule import recipe_for
+
+    settings = changed(replace(preset(args.preset).train, budget_s=1e9), args.set)
+    recipe = changed(recipe_for(settings.strategy), args.recipe)
+    print(HEADER)
+    for path in args.scenes:
+        print(measure(path, settings, recipe, args.save / path.stem if args.save else None), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""How good trained Gaussians are on views they were, or were not, trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from runner import optim
+from runner.loss import psnr, ssim
+from runner.raster.port import Rasterizer
+from runner.scene import Gaussians, TrainingScene, View
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """How one rendered view compares with its picture."""
+
+    image: str  # View.image
+    psnr: float  # dB, of values clamped to 0..1
+    ssim: float
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split. Means are over views (dB averaged as dB, the usual way in the literature)."""
+
+    views: tuple[ViewScore, ...]
+
+    @property
+    def psnr(self) -> float | None:
+        """Mean, dB; None without views."""
+        return float(np.mean([view.psnr for view in self.views])) if self.views else None
+
+    @property
+    def ssim(self) -> float | None:
+        return float(np.mean([view.ssim for view in self.views])) if self.views else None
+
+    def worst(self, count: int = 3) -> tuple[ViewScore, ...]:
+        """The views of lowest PSNR, worst first."""
+        return tuple(sorted(self.views, key=lambda view: view.psnr)[:count])
+
+    def median(self) -> ViewScore | None:
+        """The view in the middle by PSNR (the lower one of two)."""
+        ranked = sorted(self.views, key=lambda view: view.psnr)
+        return ranked[(len(ranked) - 1) // 2] if ranked else None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of both splits."""
+
+    train: SplitScore
+    test: SplitScore
+
+    @property
+    def gap_db(self) -> float | None:
+        """Train PSNR minus test PSNR: large values mean overfitting, or test views that nothing else sees."""
+        if self.train.psnr is None or self.test.psnr is None:
+            return None
+        return self.train.psnr - self.test.psnr
+
+
+def evaluate(gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer) -> Evaluation:
+    """Score all views of both splits, at the size of the scene's pictures.
+
+    Rendered as the exported PLY will be seen by viewers: black background, full SH degree, not antialiased.
+    """
+    params = optim.parameters(gaussians, rasterizer.device)
+    return Evaluation(*(score_split(params, scene, rasterizer, split) for split in ("train", "test")))
+
+
+def score_split(
+    params: Mapping[str, Tensor], scene: TrainingScene, rasterizer: Rasterizer, split: str, sh_degree: int | None = None
+) -> SplitScore:
+    """Scores of the views of one split ("train" | "test")."""
+    scores = []
+    for index in scene.subset(split):
+        truth = _truth(scene, index, rasterizer.device)
+        image = render_view(params, scene.views[index], rasterizer, sh_degree)
+        scores.append(ViewScore(scene.views[index].image, float(psnr(image, truth)), float(ssim(image, truth))))
+    return SplitScore(tuple(scores))
+
+
+def mean_psnr(
+    params: Mapping[str, Tensor], scene: TrainingScene, rasterizer: Rasterizer, split: str, sh_degree: int
+) -> float | None:
+    """Mean PSNR in dB of one split, without the cost of SSIM; None when the split has no views."""
+    values = [
+        float(psnr(render_view(params, scene.views[i], rasterizer, sh_degree), _truth(scene, i, rasterizer.device)))
+        for i in scene.subset(split)
+    ]
+    return float(np.mean(values)) if values else None
+
+
+@torch.no_grad()
+def render_view(
+    params: Mapping[str, Tensor], view: View, rasterizer: Rasterizer, sh_degree: int | None = None
+) -> Tensor:
+    """[H, W, 3] 0..1 on a black background. `sh_degree`: None for all the parameters have."""
+    device = rasterizer.device
+    most = round((params["shN"].shape[1] + 1) ** 0.5) - 1
+    rendering = rasterizer.render(
+        params,
+        torch.tensor(view.world_to_camera, dtype=torch.float32, device=device),
+        torch.tensor(view.K, dtype=torch.float32, device=device),
+        view.width,
+        view.height,
+        sh_degree=most if sh_degree is None else sh_degree,
+        background=torch.zeros(3, device=device),
+    )
+    return rendering.image.clamp(0.0, 1.0)
+
+
+def write_comparisons(
+    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, score: SplitScore, folder: Path
+) -> dict[str, Path]:
+    """Write `comparison_worst.png` and `comparison_median.png`: the picture left, the rendering right.
+
+    Returns the paths by "worst" and "median"; empty when `score` has no views.
+    """
+    params = optim.parameters(gaussians, rasterizer.device)
+    chosen = {"worst": next(iter(score.worst(1)), None), "median": score.median()}
+    by_name = {view.image: index for index, view in enumerate(scene.views)}
+    written = {}
+    for label, view_score in chosen.items():
+        if view_score is None:
+            continue
+        index = by_name[view_score.image]
+        image = render_view(params, scene.views[index], rasterizer).cpu().numpy()
+        pair = np.concatenate([scene.pixels[index], np.round(image * 255).astype(np.uint8)], axis=1)
+        written[label] = folder / f"comparison_{label}.png"
+        Image.fromarray(pair).save(written[label])
+    return written
+
+
+def _truth(scene: TrainingScene, index: int, device: torch.device) -> Tensor:
+    """[H, W, 3] float 0..1."""
+    return torch.from_numpy(scene.pixels[index]).to(device).float() / 255

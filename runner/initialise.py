@@ -1,0 +1,67 @@
+"""The first Gaussians, one per sparse point (3D Gaussian Splatting, Kerbl et al. 2023, section 5)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from runner.scene import Gaussians, TrainingScene, View
+from scenejobs.errors import Code, InputError
+
+SH_C0 = 0.28209479177387814  # Y_0^0: colour = 0.5 + SH_C0 * sh0
+MAX_ERROR_PX = 2.0  # points the sparse model itself places badly would begin as floaters
+MIN_POINTS = 4  # three neighbours are needed for a scale
+MAX_SCALE_TO_DISTANCE = 0.1  # a lone far point must not begin as a blob that covers the picture
+NEIGHBOURS = 3
+
+
+def camera_positions(views: tuple[View, ...] | list[View]) -> NDArray[np.float64]:
+    """[V, 3] world positions of the cameras."""
+    return np.array([-view.world_to_camera[:3, :3].T @ view.world_to_camera[:3, 3] for view in views])
+
+
+def scene_extent(views: tuple[View, ...] | list[View]) -> float:
+    """Radius of the camera positions about their centre, times 1.1 as in the reference implementation; world units."""
+    positions = camera_positions(views)
+    return float(max(1e-6, 1.1 * np.linalg.norm(positions - positions.mean(axis=0), axis=1).max()))
+
+
+def initial_gaussians(
+    scene: TrainingScene, *, cap: int, sh_degree: int, opacity: float, scale: float, seed: int
+) -> Gaussians:
+    """One round Gaussian per trusted sparse point, at most `cap`.
+
+    opacity: of each, 0..1. scale: standard deviation, as a multiple of the mean distance to the three nearest points.
+    Raises InputError(TOO_FEW_REGISTERED) when hardly any point is left.
+    """
+    finite = np.isfinite(scene.points).all(axis=1)
+    chosen = np.flatnonzero(finite & (scene.point_errors <= MAX_ERROR_PX) & (scene.track_lengths >= 2))
+    if len(chosen) < MIN_POINTS:
+        raise InputError(
+            f"{len(chosen)} of {len(scene.points)} sparse points are good enough to begin; {MIN_POINTS} are needed",
+            code=Code.TOO_FEW_REGISTERED,
+            advice="film with more overlap and texture, moving around the subject",
+        )
+    rng = np.random.default_rng(seed)
+    if len(chosen) > cap:
+        chosen = np.sort(rng.permutation(chosen)[:cap])
+    means = scene.points[chosen].astype(np.float32)
+    colors = scene.colors[chosen].astype(np.float32) / 255.0
+    count = len(means)
+    return Gaussians(
+        means=means,
+        quats=rng.standard_normal((count, 4)).astype(np.float32),
+        log_scales=np.log(np.repeat(_spacing(means, scene.views)[:, None] * scale, 3, axis=1)).astype(np.float32),
+        opacity_logits=np.full(count, np.log(opacity / (1.0 - opacity)), np.float32),
+        sh0=((colors - 0.5) / SH_C0).astype(np.float32),
+        sh_rest=np.zeros((count, (sh_degree + 1) ** 2 - 1, 3), np.float32),
+    )
+
+
+def _spacing(points: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np.float64]:
+    """[N] root mean square distance to the three nearest points, within what the nearest camera allows."""
+    distances, _ = cKDTree(points).query(points, k=NEIGHBOURS + 1)
+    spacing = np.sqrt((distances[:, 1:] ** 2).mean(axis=1))
+    to_camera, _ = cKDTree(camera_positions(views)).query(points)
+    return np.clip(spacing, 1e-6 + 1e-5 * to_camera, MAX_SCALE_TO_DISTANCE * np.maximum(to_camera, 1e-5))

@@ -1,0 +1,121 @@
+"""What changes over a training run, as pure functions of how far the plan has come.
+
+Everything is a share of the plan, never a step number, so a plan of 500 steps and one of 30,000 go through the same
+stages: coarse pictures to full ones, plain colour to view-dependent colour, growing to refining.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REFINE_STEPS_MIN = 20  # fewer steps than this between two refinements see too few views to judge a Gaussian by
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of the training, tuned in benchmarks/training.py. Shares are of the plan, 0..1."""
+
+    quarter_until: float = 0.15  # train on pictures of a quarter of the size until here ...
+    half_until: float = 0.40  # ... and of half the size until here; full size after
+    sh_from: tuple[float, ...] = (0.125, 0.25, 0.375)  # share at which SH degree 1, 2, 3 begin
+
+    lr_means: float = 1.6e-4  # times the scene's extent
+    lr_means_final: float = 0.01  # of lr_means, reached exponentially at the end
+    lr_quats: float = 1e-3
+    lr_scales: float = 5e-3
+    lr_opacities: float = 5e-2
+    lr_sh0: float = 2.5e-3
+    lr_sh_rest: float = 2.5e-3 / 20
+    anneal_from: float = 1.0  # share after which all rates but that of the means fall ...
+    anneal_to: float = 0.1  # ... to this at the end
+
+    refine_from: float = 0.03  # densification window
+    refine_until: float = 0.60
+    refine_share: float = 1 / 30  # one refinement per this share of the plan
+    grow_gradient: float = 2e-4  # in units of half the picture; "default" strategy
+    absgrad: bool = False  # AbsGS: sum of |gradient| over the pixels
+    prune_opacity: float = 0.005
+    initial_opacity: float = 0.1
+    initial_scale: float = 1.0  # times the mean distance to the three nearest points
+    opacity_penalty: float = 0.0
+    scale_penalty: float = 0.0
+    noise_lr: float = 5e5  # "mcmc" strategy
+
+
+MCMC = Recipe(initial_opacity=0.5, initial_scale=0.5, opacity_penalty=0.01, scale_penalty=0.01, refine_until=0.83)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many steps, and which share of the schedules each step is at.
+
+    A plan that turns out too long for the time budget changes its pace: the rest of the schedules is spread over fewer
+    steps, so that they still end (small learning rates last) instead of being cut off in the middle.
+    """
+
+    pace: float  # steps for the whole of the schedules, 0..1
+    from_step: int = 0  # where this pace began
+    from_share: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """The step at which the plan ends."""
+        return self.step_at(1.0)
+
+    def share(self, step: int) -> float:
+        """How far `step` is, 0..1."""
+        return min(1.0, self.from_share + (step - self.from_step) / self.pace)
+
+    def step_at(self, share: float) -> int:
+        """The step nearest to `share`; for shares before this pace began, the step where it began."""
+        return self.from_step + max(0, round((share - self.from_share) * self.pace))
+
+    def with_pace(self, pace: float, step: int) -> Plan:
+        """The same schedules, at another pace from `step` on."""
+        return Plan(pace, step, self.share(step))
+
+
+# What a step costs by divisor of the picture size, in units of a full-size step; measured on the CPU kernels, 480 px.
+STEP_COST = {1: 1.0, 2: 0.45, 4: 0.25}
+
+
+def cost_left(share: float, recipe: Recipe) -> float:
+    """Cost of the schedules from `share` to the end, in units of a whole plan of full-size steps."""
+    edges = [(0.0, recipe.quarter_until, 4), (recipe.quarter_until, recipe.half_until, 2), (recipe.half_until, 1.0, 1)]
+    return sum(STEP_COST[divisor] * max(0.0, end - max(begin, share)) for begin, end, divisor in edges)
+
+
+def downscale(share: float, recipe: Recipe) -> int:
+    """Divisor of the picture size: 4, 2 or 1."""
+    if share < recipe.quarter_until:
+        return 4
+    return 2 if share < recipe.half_until else 1
+
+
+def active_sh_degree(share: float, recipe: Recipe, most: int) -> int:
+    """Degree of the spherical harmonics in use, at most `most`."""
+    return min(most, sum(share >= begin for begin in recipe.sh_from))
+
+
+def learning_rates(share: float, recipe: Recipe, extent: float) -> dict[str, float]:
+    """Learning rate by parameter name. `extent`: radius of the camera positions, world units."""
+    tail = max(0.0, share - recipe.anneal_from) / max(1e-9, 1.0 - recipe.anneal_from)
+    anneal = recipe.anneal_to ** min(1.0, tail)
+    return {
+        "means": recipe.lr_means * extent * recipe.lr_means_final**share,
+        "quats": recipe.lr_quats * anneal,
+        "scales": recipe.lr_scales * anneal,
+        "opacities": recipe.lr_opacities * anneal,
+        "sh0": recipe.lr_sh0 * anneal,
+        "shN": recipe.lr_sh_rest * anneal,
+    }
+
+
+def recipe_for(strategy: str) -> Recipe:
+    """The recipe of a densification strategy, "default" or "mcmc"."""
+    return MCMC if strategy == "mcmc" else Recipe()
+
+
+def refine_interval(pace: float, recipe: Recipe) -> int:
+    """Steps between two refinements."""
+    return max(REFINE_STEPS_MIN, round(pace * recipe.refine_share))
