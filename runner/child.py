@@ -35,7 +35,6 @@ def main(arguments: list[str]) -> int:
     _die_with_parent()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request, pipe = Path(arguments[0]), int(arguments[1])
     job = Job.from_json(json.loads(request.read_text(encoding="utf-8")))

@@ -27,7 +27,7 @@ def upload_outputs(
     Raises RunnerError when the manifest is missing: then the job did not finish its results.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = tuple(_described(path, path.relative_to(folder).as_posix()) for path in paths)
+    files = tuple(describe_file(path, path.relative_to(folder).as_posix()) for path in paths)
     if MANIFEST not in (file.name for file in files):
         raise RunnerError(f"the job ended without writing {MANIFEST}", code=Code.BUG, stage="upload")
     for path, file in zip(paths, files, strict=True):
@@ -99,7 +99,8 @@ def _head(store: BlobStore, name: str) -> BlobInfo | None:
         return None
 
 
-def _described(path: Path, name: str) -> OutputFile:
+def describe_file(path: Path, name: str) -> OutputFile:
+    """Size and hash of a local file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(CHUNK):

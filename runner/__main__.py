@@ -1,0 +1,17 @@
+"""The runner's command line.
+
+    python -m runner                             process scenes from the queue, or one prefix (RUN_MODE=batch)
+    python -m runner scene VIDEO... --out DIR    process local videos; no storage, no account
+
+Exit codes: 0 success, 1 the input cannot work, 2 configuration or credentials, 3 infrastructure,
+75 the scene is somebody else's, 143 told to stop.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from runner import cli
+
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""From arguments and environment to one of the runner's modes, and from its end to an exit code and one line."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from runner import job_settings
+from runner.job_process import JobLimits, run_job
+from runner.ownership import Timing
+from runner.scene_work import World
+from runner.signals import StopFlag, stop_on_signals
+from runner.worker import Worker
+from scenejobs.errors import Code, ConfigurationError, SceneJobError
+from scenejobs.names import refusal
+from scenejobs.settings import LogSettings, PipelineSettings, RunnerSettings, StorageSettings, read_all
+
+LEASE_VARIABLE = "RUNNER_LEASE_SECONDS"  # for tests, which do not want to wait for a minute; 15 to 60
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
+    """Returns the exit code; an error is one line on standard error."""
+    with stop_on_signals() as stop:
+        try:
+            if arguments and arguments[0] == "scene":
+                from runner import scene_mode
+
+                return scene_mode.main(arguments[1:], env, stop)
+            if arguments:
+                _usage().parse_args(arguments)
+            return run_mode(env, stop)
+        except SceneJobError as exc:
+            print(f"error: {one_line(exc)}", file=sys.stderr)
+            return exc.exit_code
+
+
+def one_line(error: SceneJobError) -> str:
+    return " ".join(str(error).split())
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(message, code=Code.INVALID_SETTING, advice=f"see {self.prog} --help")
+
+
+def _usage() -> Parser:
+    parser = Parser(
+        prog="python -m runner",
+        description="Without arguments: processes scenes from the queue, or one prefix (RUN_MODE=batch). "
+        "`python -m runner scene --help` tells how to process local videos.",
+    )
+    parser.add_argument("mode", nargs="?", choices=["scene"], help="process local videos")
+    return parser
+
+
+def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
+    """Queue or batch mode, as the environment says."""
+    groups = (RunnerSettings, StorageSettings, PipelineSettings, LogSettings)
+    runner, storage, pipeline, logs = read_all(groups, env)
+    _check(runner)
+    job_settings.check(pipeline)
+    timing = _timing(env)
+    logging.basicConfig(level=logs.level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from scenejobs.azure.clients import open_containers, open_queues  # scene mode must not need it
+
+    limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
+    world = World(
+        containers=open_containers(storage),
+        queues=open_queues(storage),
+        settings=runner,
+        pipeline=pipeline,
+        run_job=functools.partial(run_job, limits=limits, env=env),
+        stop=stop,
+        now=lambda: datetime.now(UTC),
+    )
+    worker = Worker(world, timing)
+    return worker.batch() if runner.mode == "batch" else worker.drain()
+
+
+def _check(settings: RunnerSettings) -> None:
+    """Raises ConfigurationError for what the table of settings cannot say."""
+    if settings.mode == "batch" and not settings.batch_prefix:
+        raise ConfigurationError(
+            "BATCH_INPUT_PREFIX is not set",
+            code=Code.MISSING_SETTING,
+            advice="RUN_MODE=batch needs the scene to process",
+        )
+    if settings.job_id and (refusal(settings.job_id) or "/" in settings.job_id):
+        raise ConfigurationError(
+            f"BATCH_JOB_ID={settings.job_id!r} cannot be part of a name", advice="use letters, digits and hyphens"
+        )
+
+
+def _timing(env: Mapping[str, str]) -> Timing:
+    text = env.get(LEASE_VARIABLE, "").strip() or str(Timing().lease_s)
+    if not (text.isdecimal() and 15 <= int(text) <= 60):
+        raise ConfigurationError(f"{LEASE_VARIABLE}={text!r} is not allowed", advice="use 15 to 60")
+    return Timing(int(text))

@@ -1,0 +1,269 @@
+"""The stages in order: videos -> frames -> poses -> views -> Gaussians -> files. What a job is, in one place.
+
+Stages are imported when their turn comes: a job that fails on its videos never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import checkpoint, documents
+from runner.export_ply import read_ply, write_ply
+from runner.export_splat import read_splat, write_splat
+from runner.export_viewer import write_viewer
+from runner.job_settings import JobSettings
+from runner.progress import Progress, Report
+from runner.publish import describe_file
+from runner.scene import Clip, FrameSet, Gaussians, PoseReport, TrainingScene
+from scenejobs.errors import Code, InputError, SceneJobError
+
+if TYPE_CHECKING:
+    from runner.evaluate import Evaluation
+    from runner.raster import Rasterizer
+    from runner.train import Trained
+
+Reconstruct = Callable[[list[Clip], Path, Path, str, JobSettings, Progress], dict[str, Any]]
+
+PACKAGES = ("av", "numpy", "pycolmap", "torch", "numba", "gsplat")
+NOT_OUTPUTS = frozenset({"manifest.json", "error.json", "run.log"})
+CHECKPOINT_S = 5.0  # between two writes of .checkpoint.json within a stage
+
+log = logging.getLogger(__name__)
+
+
+def choose(settings: JobSettings) -> Reconstruct:
+    """The mock, when it was asked for by name, else the real thing."""
+    if settings.backend == "mock":
+        from runner.mock import reconstruct_mock
+
+        return reconstruct_mock
+    return reconstruct
+
+
+def reconstruct(
+    clips: list[Clip], workspace: Path, out: Path, name: str, settings: JobSettings, progress: Progress
+) -> dict[str, Any]:
+    """Runs every stage and writes <name>.ply, <name>.splat, the documents and, last, manifest.json to `out`.
+
+    The same workspace again resumes: each stage finds what it has finished. Returns the metrics.
+    Raises the errors of the stages, each with its stage filled in.
+    """
+    stages = Stages(out, settings, progress)
+    preset = settings.preset
+
+    with stages.stage("validation"):
+        require_clips(clips)
+    with stages.stage("frame_extraction") as left:
+        from runner.frames import extract_frames
+
+        frames = extract_frames(clips, workspace, preset.frames, stages.progress)
+        left.update(frames=len(frames.frames), clips=len(frames.clips), refused=len(frames.refused))
+    with stages.stage("colmap_reconstruction") as left:
+        from runner.poses import find_poses
+        from runner.views import build_views
+
+        poses = find_poses(frames, workspace, preset.poses, stages.progress)
+        scene = build_views(frames, workspace, preset.train.long_side, stages.progress)
+        left.update(images=poses.images_registered, points=poses.points, rung=poses.rung)
+    with stages.stage("training") as left:
+        from runner.evaluate import evaluate
+        from runner.raster import rasterizer as make_rasterizer
+        from runner.train import train
+
+        rasterizer = make_rasterizer(settings.backend, settings.threads)
+        trained = train(scene, preset.train, rasterizer, stages.progress, resume_dir=workspace / "training")
+        scores = evaluate(trained.gaussians, scene, rasterizer)
+        left.update(gaussians=trained.gaussians.count, steps=trained.steps, psnr_heldout=scores.test.psnr)
+    drawing = _Drawing(scene, rasterizer, scores)
+    exports: dict[str, dict[str, Any]] = {}
+    with stages.stage("ply_export") as left:
+        ply = out / f"{name}.ply"
+        exports["ply"] = {**asdict(write_ply(trained.gaussians, ply)), **drawing.loss_of(read_ply(ply))}
+        left.update(exports["ply"])
+    with stages.stage("splat_export") as left:
+        splat = out / f"{name}.splat"
+        exports["splat"] = {**asdict(write_splat(trained.gaussians, splat)), **drawing.loss_of(read_splat(splat))}
+        write_viewer(splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores))
+        left.update(exports["splat"])
+    training = _training_summary(settings, trained, scores)
+    return stages.write_documents(frames, poses, scene, training, exports, _intrinsics(workspace, frames))
+
+
+def require_clips(clips: list[Clip]) -> None:
+    """Raises InputError when there is nothing to look at."""
+    if not clips:
+        raise InputError("the scene holds no video", code=Code.NO_VIDEO, advice="upload at least one video")
+    for clip in clips:
+        if not clip.path.is_file():
+            raise InputError(f"{clip.name} is missing", code=Code.INPUT_GONE, advice="upload it again")
+
+
+@dataclass
+class Stages:
+    """What all stages share: their times, the checkpoint file, and the documents at the end."""
+
+    out: Path
+    settings: JobSettings
+    outer: Progress
+    mock: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage, wall clock
+    written_at: float = 0.0  # monotonic, of the checkpoint file
+
+    def __post_init__(self) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / "manifest.json").unlink(missing_ok=True)  # of an earlier run: what it names is about to change
+        self.checkpoint = checkpoint.begin(self.settings.job_id, datetime.now(UTC))
+        self.progress = Progress(self._emit, self.outer.stop_requested)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Measures the stage, names it in its errors, and records in the checkpoint what it puts into the dict."""
+        begun = time.monotonic()
+        left: dict[str, Any] = {}
+        self.progress.check(name)
+        self.progress.report(name, 0.0)
+        try:
+            yield left
+        except SceneJobError as exc:
+            exc.stage = exc.stage or name
+            raise
+        self.seconds[name] = round(time.monotonic() - begun, 3)
+        log.info("%s took %.1f s: %s", name, self.seconds[name], left)
+        results = {**left, "seconds": self.seconds[name]}
+        self.checkpoint = self.checkpoint.left(name, documents.plain(results), datetime.now(UTC))
+        self._write_checkpoint()
+        self.progress.report(name, 1.0)
+
+    def write_documents(
+        self,
+        frames: FrameSet,
+        poses: PoseReport,
+        scene: TrainingScene,
+        training: documents.TrainingSummary,
+        exports: Mapping[str, Mapping[str, Any]],
+        intrinsics: tuple[documents.CameraIntrinsics, ...],
+    ) -> dict[str, Any]:
+        """metrics.json, cameras.json, the last checkpoint, and then manifest.json with the hash of every file."""
+        now = datetime.now(UTC)
+        run = documents.RunInfo(
+            job_id=self.settings.job_id,
+            processed_at=now,
+            preset=self.settings.preset.name,
+            seeds={
+                "colmap_reconstruction": self.settings.preset.poses.seed,
+                "training": self.settings.preset.train.seed,
+            },
+            versions=versions(),
+            stage_seconds=self.seconds,
+            mock=self.mock,
+        )
+        metrics = documents.metrics(run, poses, training, exports)
+        documents.write_json(self.out / "metrics.json", metrics)
+        documents.write_json(self.out / "cameras.json", documents.cameras(scene.views))
+        self.checkpoint = self.checkpoint.completed(now)
+        self._write_checkpoint()
+        outputs = described(self.out)
+        manifest = documents.manifest(run, frames, poses, intrinsics, training, outputs)
+        documents.write_json(self.out / "manifest.json", manifest)
+        result: dict[str, Any] = documents.plain(metrics)
+        return result
+
+    def _emit(self, report: Report) -> None:
+        self.outer.emit(report)
+        if time.monotonic() - self.written_at > CHECKPOINT_S:
+            self.checkpoint = self.checkpoint.reported(report, datetime.now(UTC))
+            self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
+        checkpoint.write_checkpoint(self.checkpoint, self.out)
+        self.written_at = time.monotonic()
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """For measuring what an exported file lost: it is read back and drawn like the trained scene was."""
+
+    scene: TrainingScene
+    rasterizer: Rasterizer
+    scores: Evaluation
+
+    def loss_of(self, gaussians: Gaussians) -> dict[str, float | None]:
+        """`psnr_heldout` of the file in dB, and `db_lost` against the trained scene; None without held-out views."""
+        from runner import optim
+        from runner.evaluate import mean_psnr
+
+        params = optim.parameters(gaussians, self.rasterizer.device)
+        psnr = mean_psnr(params, self.scene, self.rasterizer, "test", gaussians.sh_degree)
+        trained = self.scores.test.psnr
+        lost = None if psnr is None or trained is None else trained - psnr
+        return {"psnr_heldout": psnr, "db_lost": lost}
+
+
+def described(folder: Path) -> tuple[documents.OutputFile, ...]:
+    """Every finished file of the folder but the manifest, with size and hash."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.endswith(".part"))
+    described = [describe_file(folder / name, name) for name in names if name not in NOT_OUTPUTS]
+    return tuple(documents.OutputFile(file.name, file.size_bytes, file.sha256) for file in described)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide the result, as installed."""
+    found = {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _training_summary(settings: JobSettings, trained: Trained, scores: Evaluation) -> documents.TrainingSummary:
+    return documents.TrainingSummary(
+        backend=settings.backend,
+        n_gaussians=trained.gaussians.count,
+        steps=trained.steps,
+        psnr_heldout=scores.test.psnr,
+        ssim_heldout=scores.test.ssim,
+        psnr_train=scores.train.psnr,
+        history=tuple(asdict(measurement) for measurement in trained.history),
+        details={
+            "stopped": trained.stopped,
+            "wall_s": trained.wall_s,
+            "rollbacks": trained.rollbacks,
+            "ssim_train": scores.train.ssim,
+            "settings": asdict(settings.preset.train),
+            "worst_views": [asdict(view) for view in scores.test.worst()],
+        },
+    )
+
+
+def _intrinsics(workspace: Path, frames: FrameSet) -> tuple[documents.CameraIntrinsics, ...]:
+    """The cameras of the sparse model with their distortion, one per clip that has registered frames."""
+    import pycolmap
+
+    model = pycolmap.Reconstruction(workspace / "sparse")
+    folders = {clip.folder: clip.name for clip in frames.clips}
+    found: dict[str, documents.CameraIntrinsics] = {}
+    for image in model.images.values():
+        video = folders.get(image.name.split("/")[0])
+        if video is None or video in found:
+            continue
+        camera = model.cameras[image.camera_id]
+        found[video] = documents.CameraIntrinsics.from_colmap(
+            video, camera.model.name, camera.width, camera.height, list(camera.params)
+        )
+    return tuple(found[clip.name] for clip in frames.clips if clip.name in found)
+
+
+def _note(poses: PoseReport, trained: Trained, scores: Evaluation) -> str:
+    quality = f", {scores.test.psnr:.1f} dB on held-out frames" if scores.test.psnr is not None else ""
+    return f"{trained.gaussians.count:,} Gaussians from {poses.images_registered} frames{quality}"
