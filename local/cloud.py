@@ -1,0 +1,119 @@
+"""The whole cloud of a desk in one context manager: storage emulator, host of the function app, jobs API.
+
+Every part is a process of its own with the settings it would have in Azure; only the endpoints differ.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from local.azurite import Azurite, dying_with_parent
+from scenejobs.azure.clients import create_all, open_containers, open_queues
+from scenejobs.errors import InfrastructureError
+from scenejobs.ports import Containers, Queues
+from scenejobs.settings import StorageSettings, read
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
+
+
+class LocalCloud:
+    """Started on entry, gone on exit, with every process it made.
+
+    folder:  keeps storage (`azurite/`), logs (`*.log`, `executions/`)
+    env:     settings on top of this process's environment, for all parts
+    command: what a job execution runs
+    """
+
+    def __init__(
+        self, folder: Path, env: Mapping[str, str], command: Sequence[str] = (sys.executable, "-m", "runner")
+    ) -> None:
+        self.folder = folder
+        self._overrides = dict(env)
+        self._command = list(command)
+        self._processes = ExitStack()
+        self.env: dict[str, str] = {}
+        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> LocalCloud:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            azurite = self._processes.enter_context(Azurite(self.folder / "azurite"))
+            self.env = {
+                **os.environ,
+                "OMP_WAIT_POLICY": "PASSIVE",
+                "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
+                "AzureWebJobsStorage": azurite.connection_string,
+                "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+                "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
+                "AZURE_RESOURCE_GROUP": "local",
+                "RUNNER_JOB_NAME": "runner",
+                **self._overrides,
+            }
+            storage = read(StorageSettings, self.env)
+            create_all(storage)
+            self.containers: Containers = open_containers(storage)
+            self.queues: Queues = open_queues(storage)
+            self._start_jobs_api()
+            self._start("host", [sys.executable, "-m", "local.host"])
+        except BaseException:
+            self._processes.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._processes.close()
+
+    def check(self) -> None:
+        """Raises InfrastructureError when a part has died, with the end of its log."""
+        for name, process in self._parts.items():
+            if process.poll() is not None:
+                tail = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
+                raise InfrastructureError(f"the local {name} ended with {process.returncode}:\n{tail}")
+
+    def _start_jobs_api(self) -> None:
+        port_file = self.folder / "jobs_api.port"
+        port_file.unlink(missing_ok=True)
+        logs = self.folder / "executions"
+        options = ["--port", "0", "--port-file", str(port_file), "--logs", str(logs)]
+        self._start("jobs_api", [sys.executable, "-m", "local.jobs_api", *options, "--", *self._command])
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (port_file.is_file() and port_file.read_text().strip()):
+            self.check()
+            if time.monotonic() > deadline:
+                raise InfrastructureError("the local jobs API did not start", advice="see jobs_api.log")
+            time.sleep(0.05)
+        self.env["ARM_ENDPOINT"] = f"http://127.0.0.1:{port_file.read_text().strip()}"
+
+    def _start(self, name: str, command: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                dying_with_parent(command),
+                env=self.env,
+                cwd=Path(__file__).parents[1],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for this process, which stops the others in order
+            )
+        self._parts[name] = process
+        self._processes.callback(self._stop, name)
+
+    def _stop(self, name: str) -> None:
+        process = self._parts.pop(name)
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

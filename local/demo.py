@@ -1,0 +1,146 @@
+"""`make demo`: uploads videos into the emulated cloud, waits as a user would, shows what came out.
+
+    python -m local.demo [VIDEO ...] [--preset laptop] [--scene demo] [--out out]
+
+Without videos it makes its own footage: a rendered walk with known cameras (local/footage.py). Nothing but the uploads
+is handed over; the rest is the event-driven system itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.cloud import LocalCloud
+from local.footage import make_demo_footage
+from scenejobs import layout
+from scenejobs.cli import ENDED, download, upload
+from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJobError
+from scenejobs.status import SceneStatus, State, scene_status
+
+REPOSITORY = Path(__file__).parents[1]
+QUIET_S = 6  # a desk needs no minute of quiet
+
+
+class Screen:
+    """The live view: one line that is rewritten on a terminal, and one line per change in a log."""
+
+    def __init__(self) -> None:
+        self._live = sys.stdout.isatty()
+        self._begin = time.monotonic()
+        self._last: tuple[object, ...] = ()
+
+    def show(self, status: SceneStatus) -> None:
+        line = f"[{time.monotonic() - self._begin:5.0f} s] {status.line()}"
+        step = (status.state, status.stage, int(status.fraction * 10), status.attempt)
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            end = "\n" if step[:2] != self._last[:2] and self._last else ""
+            print(f"{end}\r\x1b[K{line[:width]}", end="", flush=True)
+        elif step != self._last:
+            print(line, flush=True)
+        self._last = step
+
+    def end(self) -> None:
+        if self._live:
+            print()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make demo", description="Upload videos, wait, get a splat.")
+    parser.add_argument("videos", nargs="*", type=Path, help="your own clips of one scene; default: rendered footage")
+    parser.add_argument("--preset", default="laptop", help="see docs/presets.md")
+    parser.add_argument("--scene", default="demo", help="name of the scene")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "out", help="where the result is copied to")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _demo(options.videos, options.preset, options.scene, options.out)
+    except KeyboardInterrupt:
+        print("\nstopped")
+        return Interrupted.exit_code
+    except SceneJobError as exc:
+        print(f"\n{exc}", file=sys.stderr)
+        return exc.exit_code
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _demo(videos: Sequence[Path], preset: str, scene: str, out: Path) -> int:
+    for video in videos:
+        if not video.is_file():
+            raise ConfigurationError(f"{video} is not a file", advice='use make demo VIDEOS="a.mp4 b.mp4"')
+    if not videos:
+        folder = REPOSITORY / ".local" / "footage"
+        print(f"making the demo footage in {folder}", flush=True)
+        videos = make_demo_footage(folder)
+    folder = REPOSITORY / ".local" / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    env = {"PRESET": preset, "QUIET_SECONDS": str(QUIET_S), "TEMP_PATH": str(folder / "work"), "LOG_LEVEL": "INFO"}
+    with LocalCloud(folder, env) as cloud:
+        for name in upload(cloud.containers, scene, list(videos)):
+            print(f"uploaded input/{name}", flush=True)
+        status = _wait(cloud, scene)
+        if status.state is State.FAILED:
+            return _explain(cloud, scene, folder)
+        target = out / scene
+        shutil.rmtree(target, ignore_errors=True)
+        download(cloud.containers, scene, target)
+        archived = [blob.name for blob in cloud.containers.processed.list(f"{scene}/")]
+    _summarise(target, scene, archived)
+    return 0
+
+
+def _wait(cloud: LocalCloud, scene: str) -> SceneStatus:
+    screen = Screen()
+    try:
+        while True:
+            cloud.check()
+            status = scene_status(cloud.containers, scene)
+            screen.show(status)
+            if status.state in ENDED:
+                return status
+            time.sleep(0.5)
+    finally:
+        screen.end()
+
+
+def _explain(cloud: LocalCloud, scene: str, folder: Path) -> int:
+    """A failed scene: what the user would find in the error container."""
+    try:
+        error = json.loads(cloud.containers.error.read(f"{scene}/{layout.ERROR_DOCUMENT}")[0])
+    except NotFound:
+        error = {"code": "?", "cause": "no error.json was written", "advice": f"see the logs in {folder}"}
+    print(f"failed: {error['code']}: {error['cause']}\nadvice: {error['advice']}", file=sys.stderr)
+    for blob in cloud.containers.error.list(f"{scene}/"):
+        print(f"  error/{blob.name}", file=sys.stderr)
+    return 1
+
+
+def _summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
+    metrics = json.loads((target / "metrics.json").read_text())
+    print(f"\nscene {scene}: {metrics['images_registered']} of {metrics['images_total']} frames registered, ", end="")
+    print(f"{metrics['n_gaussians']:,} Gaussians")
+    print(f"held-out PSNR {metrics['psnr_heldout']:.2f} dB, SSIM {metrics['ssim_heldout']:.3f}")
+    print("seconds per stage: ", end="")
+    print(", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics["stage_seconds"].items() if seconds >= 0.5))
+    print(f"inputs archived: {', '.join(f'processed/{name}' for name in archived)}")
+    print("results:")
+    first = [f"{scene}.ply", f"{scene}.splat", "viewer.html", "manifest.json", "metrics.json"]
+    rest = sorted(path.name for path in target.iterdir() if path.is_file() and path.name not in first)
+    for name in [*first, *rest]:
+        if (target / name).is_file():
+            print(f"  {(target / name).stat().st_size / 1e6:8.2f} MB  {target / name}")
+    print(f"open {target / 'viewer.html'} in a browser to look around")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
