@@ -42,11 +42,18 @@ class StorageSettings:
         "connection string: for the emulator only; a real account wants an identity",
         "",
     )
+    connection_string_file: str = _setting(
+        "AZURE_STORAGE_CONNECTION_STRING_FILE", "file that holds the connection string, as Docker secrets are", ""
+    )
     sas_token: str = _setting("AZURE_STORAGE_SAS_TOKEN", "shared access signature; a leading ? is allowed", "")
     use_managed_identity: bool = _setting("AZURE_USE_MANAGED_IDENTITY", "use the managed identity", False)
     client_id: str = _setting("AZURE_CLIENT_ID", "client id of the user-assigned identity or service principal", "")
     tenant_id: str = _setting("AZURE_TENANT_ID", "tenant of the service principal", "")
     client_secret: str = _setting("AZURE_CLIENT_SECRET", "secret of the service principal", "")
+    federated_token_file: str = _setting(
+        "AZURE_FEDERATED_TOKEN_FILE", "token file of a workload identity; the platform sets it", ""
+    )
+    use_azure_ad: bool = _setting("AZURE_USE_AZURE_AD", "sign in with an identity even where a SAS token is set", False)
     input: str = _setting("AZURE_BLOB_CONTAINER_INPUT", "container the user uploads to", "input")
     output: str = _setting("AZURE_BLOB_CONTAINER_OUTPUT", "container of the results", "output")
     processed: str = _setting(
