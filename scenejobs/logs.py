@@ -1,0 +1,138 @@
+"""Logging of a whole process: one JSON object per line for machines, readable text on a terminal, secrets in neither.
+
+Everything goes to standard error. Values that belong to a line come as `extra`; those that belong to a stretch of work
+(the job, the scene, the stage) are set once with `context`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, TextIO
+
+from scenejobs.redact import redact, redact_all
+from scenejobs.settings import LogSettings
+
+# At DEBUG and INFO these print whole URLs and headers: the signature of a SAS is in them.
+CHATTY = ("urllib3", "azure", "requests", "msal", "PIL", "numba")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_context: ContextVar[dict[str, Any]] = ContextVar("log_context", default={})  # noqa: B039  # replaced, never changed
+
+
+@contextlib.contextmanager
+def context(**fields: Any) -> Iterator[None]:
+    """Adds fields to every line of this thread until the end of the block: `with context(scene="lobby"):`."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+class Redaction(logging.Filter):
+    """Takes secrets out of a record before any handler's formatter sees it: message, values and traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # arguments that do not fit the format: say what was meant
+            message = f"{record.msg} {record.args!r}"
+        record.msg, record.args = redact(message), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
+        for name, value in fields_of(record).items():
+            setattr(record, name, redact_all(value))
+        return True
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+class JsonFormatter(logging.Formatter):
+    """One line per record: timestamp, level, target, message, then the fields."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "target": record.name,
+            "message": record.getMessage(),
+        }
+        values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
+        line |= {name: value for name, value in values.items() if name not in line}
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        return json.dumps(line, ensure_ascii=False, default=lambda value: redact(str(value)), separators=(",", ":"))
+
+
+class TextFormatter(logging.Formatter):
+    """`12:30:01 INFO runner.train: message scene=lobby`, with control characters of hostile names made visible."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
+        rest = "".join(f" {name}={value}" for name, value in values.items())
+        line = f"{time} {record.levelname:<7} {record.name}: {printable(record.getMessage() + rest)}"
+        return f"{line}\n{record.exc_text}" if record.exc_text else line
+
+
+def printable(text: str) -> str:
+    """Control and direction characters as escapes: a blob's name must not move the cursor or reorder a line."""
+    return "".join(
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
+        for char in text
+    )
+
+
+def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: Any) -> None:
+    """Sets up the root logger, replacing its handlers. `fields` are on every line. Call it once, at the start."""
+    stream = stream or sys.stderr
+    as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter(fields) if as_text else JsonFormatter(fields))
+    handler.addFilter(Redaction())
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(settings.level)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback on the terminal may quote a URL with its signature; in the log it passes the filter."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger("uncaught").critical("%s", error, exc_info=(kind, error, trace))
+
+
+def _log_uncaught_in_thread(hook: threading.ExceptHookArgs) -> None:
+    if hook.exc_value is not None:
+        _log_uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)

@@ -1,0 +1,48 @@
+"""Fixtures of several test folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from local.azurite import Azurite
+    from scenejobs.ports import Containers, Queues
+    from scenejobs.settings import StorageSettings
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """The emulator, in memory, on ports of its own."""
+    from local.azurite import Azurite
+    from tests.azurite import available
+
+    available()
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture
+def storage(azurite: Azurite) -> StorageSettings:
+    """Settings that lead to fresh, empty containers and queues of the emulator."""
+    from tests.azurite import fresh_settings
+
+    return fresh_settings(azurite)
+
+
+@pytest.fixture
+def containers(storage: StorageSettings) -> Containers:
+    """Fresh, empty containers of the emulator."""
+    from scenejobs.azure.clients import open_containers
+
+    return open_containers(storage)
+
+
+@pytest.fixture
+def queues(storage: StorageSettings) -> Queues:
+    """Fresh, empty queues of the emulator."""
+    from scenejobs.azure.clients import open_queues
+
+    return open_queues(storage)
