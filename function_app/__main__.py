@@ -1,0 +1,30 @@
+"""`python -m function_app sweep`: one sweep by hand, with the settings of the environment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from function_app import wiring
+from scenejobs.errors import SceneJobError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m function_app", description="The dispatcher, by hand.")
+    parser.add_argument("command", choices=["sweep"], help="heal what was lost, and print what was found")
+    parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        print(json.dumps(asdict(wiring.app().sweeper.sweep())))
+    except SceneJobError as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Is a scene complete? A pure decision over what a listing shows; events only say when to look."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from scenejobs.model import DebounceCheck
+from scenejobs.names import is_ready_marker
+from scenejobs.ports import BlobInfo
+from scenejobs.settings import DispatchSettings
+
+CLOCK_GRAIN_S = 2.0  # an upload's time and the service's clock are both cut to whole seconds
+
+
+class Why(StrEnum):
+    """What ended the waiting."""
+
+    READY = "ready"  # an end marker was uploaded after everything else
+    QUIET = "quiet"  # nothing was uploaded for the quiet time
+    MAX_WAIT = "max wait"  # the oldest upload has waited for the longest time allowed
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No upload waits: all gone, or all in a sealed batch already."""
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """A newer upload has a check of its own, which will see all that this one sees."""
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """Look again later."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The scene is complete."""
+
+    why: Why
+
+
+Decision = Nothing | Superseded | NotYet | Settled
+
+
+def decide(check: DebounceCheck, waiting: Collection[BlobInfo], now: datetime, settings: DispatchSettings) -> Decision:
+    """What to do about a scene.
+
+    waiting: its uploads that are in no queued batch yet, markers included; what is being worked on does not count.
+    now:     the service's clock. With the local one, a skew of minutes would seal scenes in mid-upload.
+
+    An end marker speaks for what was uploaded before it. One that lies there from an earlier time, or that overtook a
+    large video, says nothing about later uploads: those wait for the quiet time.
+    """
+    if all(is_ready_marker(blob.name) for blob in waiting):
+        return Nothing()
+    newest = max(waiting, key=_order)
+    if any(is_ready_marker(blob.name) and blob.modified >= newest.modified for blob in waiting):
+        return Settled(Why.READY)
+    oldest = min(blob.modified for blob in waiting if not is_ready_marker(blob.name))
+    if (now - oldest).total_seconds() >= settings.max_wait_s:
+        return Settled(Why.MAX_WAIT)
+    age_s = (now - newest.modified).total_seconds()
+    if age_s >= settings.quiet_s:
+        return Settled(Why.QUIET)
+    own = next((blob for blob in waiting if blob.name == check.blob), None)
+    if own is not None and _order(own) < _order(newest):
+        return Superseded()
+    return NotYet(settings.quiet_s - age_s + CLOCK_GRAIN_S)
+
+
+def _order(blob: BlobInfo) -> tuple[datetime, str]:
+    return blob.modified, blob.name  # uploads of the same second are ordered by name, so that one of them is the newest

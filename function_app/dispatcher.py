@@ -1,0 +1,115 @@
+"""From upload events to job messages. Events are hints; the listing of the input container is the truth."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from function_app import batches, debounce
+from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
+from function_app.starter import Starter
+from scenejobs.errors import Conflict, UnreadableMessage
+from scenejobs.layout import refused_name
+from scenejobs.listing import list_scene, snapshot
+from scenejobs.model import DebounceCheck, JobMessage
+from scenejobs.names import is_ready_marker, refusal, scene_of
+from scenejobs.ports import BlobInfo, Containers, Queues
+from scenejobs.settings import DispatchSettings
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT = timedelta(minutes=2)  # a batch without stamp is left this long to whoever created it
+
+
+class Sealing(StrEnum):
+    """How the sealing of a set of uploads went."""
+
+    CREATED = "created"  # a new batch; its message is sent
+    RESENT = "resent"  # whoever created the batch died before noting that the message was sent: sent again
+    KNOWN = "known"  # the same set was queued before
+    PENDING = "pending"  # somebody is creating it at this moment
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """What the triggers call. Every operation may be repeated, and interrupted after any line."""
+
+    containers: Containers
+    queues: Queues
+    settings: DispatchSettings
+    starter: Starter
+
+    def on_upload(self, name: str, now: datetime) -> None:
+        """An upload was seen: look at its scene after the quiet time. Lists nothing."""
+        reason = refusal(name)
+        if reason:
+            self.record_refused(name, reason, now)
+            return
+        ready = is_ready_marker(name)
+        check = DebounceCheck(scene_of(name, self.settings.prefix_depth), name, now, ready)
+        self.queues.debounce.send(check.to_json(), delay_s=0 if ready else self.settings.quiet_s + CLOCK_GRAIN_S)
+
+    def record_refused(self, name: str, reason: str, now: datetime) -> bool:
+        """Notes an upload that cannot be used, once: nothing is ignored silently. False when it was known."""
+        body = {"name": name, "reason": reason, "seen_at": now.isoformat()}
+        try:
+            self.containers.state.write(refused_name(name), json.dumps(body).encode(), if_absent=True)
+        except Conflict:
+            return False
+        log.warning("upload refused: %s: %r", reason, name)
+        return True
+
+    def on_quiet(self, check: DebounceCheck, *, redelivered: bool = False, traceparent: str = "") -> None:
+        """Looks at a scene. Raises UnreadableMessage, StorageError, and ComputeError/AccessDenied from the start."""
+        reason = refusal(check.scene)
+        if reason:
+            raise UnreadableMessage(f"no scene can be called {check.scene!r}: {reason}")
+        blobs = list_scene(self.containers.input, check.scene, self.settings.prefix_depth)
+        now = self.containers.input.now()
+        decision = debounce.decide(check, self.waiting(check.scene, blobs), now, self.settings)
+        log.info("scene %s: %s", check.scene, decision)
+        match decision:
+            case Nothing() | Superseded():
+                if redelivered:  # the first delivery may have sealed the scene and failed to start an execution
+                    self.starter.ensure_started()
+            case NotYet(delay_s):
+                self.queues.debounce.send(check.to_json(), delay_s=delay_s)
+            case Settled(why):
+                if self.seal(check.scene, blobs, now, why, traceparent) is Sealing.PENDING:
+                    self.queues.debounce.send(check.to_json(), delay_s=SEND_TIMEOUT.total_seconds() + CLOCK_GRAIN_S)
+                else:
+                    self.starter.ensure_started()
+
+    def waiting(self, scene: str, blobs: tuple[BlobInfo, ...]) -> list[BlobInfo]:
+        """Those of a scene's uploads that are in no queued batch yet."""
+        if not blobs:
+            return []
+        sealed = batches.sealed_blobs(batches.of_scene(self.containers.state, scene))
+        return [blob for blob, entry in zip(blobs, snapshot(blobs), strict=True) if entry not in sealed]
+
+    def seal(self, scene: str, blobs: tuple[BlobInfo, ...], now: datetime, why: str, traceparent: str = "") -> Sealing:
+        """Turns a set of uploads into one job: the batch, then its message, then the stamp."""
+        batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
+        state = self.containers.state
+        sealing = Sealing.CREATED
+        stored = batches.create(state, batch)
+        if stored is None:
+            sealing, stored = Sealing.RESENT, batches.load(state, scene, batch.digest)
+            if stored is None:
+                return Sealing.PENDING
+            if stored.batch.queued_at is not None:
+                return Sealing.KNOWN
+            if now - stored.batch.sealed_at < SEND_TIMEOUT:
+                return Sealing.PENDING
+        self.send(stored, now)
+        log.info("scene %s: batch %s of %d uploads %s (%s)", scene, batch.digest, len(blobs), sealing, why)
+        return sealing
+
+    def send(self, stored: batches.StoredBatch, now: datetime) -> None:
+        """Sends a batch's message and stamps the batch."""
+        batch = stored.batch
+        self.queues.jobs.send(JobMessage(batch.scene, batch.digest, now, batch.traceparent).to_json())
+        batches.stamp(self.containers.state, stored, now)

@@ -1,0 +1,87 @@
+"""What the Functions host calls. A trigger parses, calls and returns.
+
+Names in percent signs are app settings, filled in by the host. `SceneStorage` is the connection of the storage account
+with the uploads and queues: `SceneStorage__blobServiceUri` and its companions in Azure (an identity, no key), a
+connection string of that name with the emulator (local.settings.json.example).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+
+import azure.functions as func
+from azurefunctions.extensions.bindings import blob
+
+from function_app import wiring
+from scenejobs.errors import UnreadableMessage
+from scenejobs.model import DebounceCheck
+
+log = logging.getLogger(__name__)
+
+CONNECTION = "SceneStorage"
+DEBOUNCE_QUEUE = "%DEBOUNCE_QUEUE%"
+SHOWN_CHARS = 2000  # of a message nobody can read
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+
+def blob_source() -> func.BlobSource:
+    """Event Grid, the only source Flex Consumption knows; the emulator raises no events and is polled."""
+    return func.BlobSource(os.environ.get("BLOB_TRIGGER_SOURCE") or func.BlobSource.EVENT_GRID.value)
+
+
+# A BlobClient carries a name; InputStream would pull gigabytes of video through the host.
+@blueprint.function_name("on_upload")
+@blueprint.blob_trigger(
+    arg_name="upload", path="%AZURE_BLOB_CONTAINER_INPUT%/{name}", connection=CONNECTION, source=blob_source()
+)
+def on_upload(upload: blob.BlobClient) -> None:
+    """An upload was seen."""
+    wiring.app().dispatcher.on_upload(upload.blob_name, datetime.now(UTC))
+
+
+@blueprint.function_name("on_quiet")
+@blueprint.queue_trigger(arg_name="message", queue_name=DEBOUNCE_QUEUE, connection=CONNECTION)
+@blueprint.queue_output(arg_name="poison", queue_name=f"{DEBOUNCE_QUEUE}-poison", connection=CONNECTION)
+def on_quiet(message: func.QueueMessage, poison: func.Out[str], context: func.Context) -> None:
+    """The quiet time after an upload has passed. A message nobody can read goes to the poison queue at once."""
+    app = wiring.app()
+    text = message.get_body().decode("utf-8", "replace")
+    try:
+        check = DebounceCheck.from_json(text)
+        redelivered = (message.dequeue_count or 1) > 1
+        app.dispatcher.on_quiet(check, redelivered=redelivered, traceparent=context.trace_context.trace_parent or "")
+    except UnreadableMessage as exc:
+        poison.set(json.dumps({"reason": str(exc), "message": text[:SHOWN_CHARS]}))
+        return
+    app.sweeper.sweep_if_due()
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%", run_on_startup=False)
+def sweep(timer: func.TimerRequest) -> None:
+    """Heals what was lost."""
+    if timer.past_due:
+        log.warning("the sweep is late")
+    wiring.app().sweeper.sweep()
+
+
+@blueprint.function_name("on_upload_poison")
+@blueprint.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection=CONNECTION)
+def on_upload_poison(message: func.QueueMessage) -> None:
+    """The host gave up on an upload's event. Nothing is lost: the sweep lists."""
+    log.error("an upload event was given up; the sweep will find the upload: %s", _shown(message))
+
+
+@blueprint.function_name("on_quiet_poison")
+@blueprint.queue_trigger(arg_name="message", queue_name=f"{DEBOUNCE_QUEUE}-poison", connection=CONNECTION)
+def on_quiet_poison(message: func.QueueMessage) -> None:
+    """A check was given up. Nothing is lost: the sweep lists."""
+    log.error("a quiet-time check was given up; the sweep will look at its scene: %s", _shown(message))
+
+
+def _shown(message: func.QueueMessage) -> str:
+    return repr(message.get_body()[:SHOWN_CHARS])

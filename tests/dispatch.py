@@ -1,0 +1,80 @@
+"""The dispatcher over in-memory twins, with a clock that tests move, and a runner that only moves inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from function_app.wiring import App, assemble
+from scenejobs.listing import list_scene
+from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
+from scenejobs.model import DebounceCheck, JobMessage
+from scenejobs.ports import BlobStore, Containers, JobQueue, Queues
+from scenejobs.settings import DispatchSettings
+
+SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=1800, max_parallel_jobs=3, requeue_after_s=600)
+
+
+@dataclass
+class World:
+    """Everything the dispatcher touches."""
+
+    settings: DispatchSettings = SETTINGS
+    clock: ManualClock = field(default_factory=ManualClock)
+    runs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)  # scene and inputs of each run of the runner
+
+    def __post_init__(self) -> None:
+        names = ("input", "output", "processed", "error", "state")
+        self.input, _, self.processed, _, self.state = stores = [MemoryBlobStore(name, self.clock) for name in names]
+        self.debounce, self.jobs, self.poison = (MemoryQueue(name, self.clock) for name in ("debounce", "jobs", "bad"))
+        self.compute = MemoryCompute(self.clock)
+        self.containers = Containers(*stores)
+        self.queues = Queues(self.debounce, self.jobs, self.poison)
+        self.app = self.assembled(self.state, self.debounce, self.jobs)
+
+    def assembled(self, state: BlobStore, debounce: JobQueue, jobs: JobQueue) -> App:
+        """The app with other stores in the place of some: ones that fail."""
+        containers = Containers(self.input, *[MemoryBlobStore(clock=self.clock)] * 3, state)  # type: ignore[arg-type]
+        return assemble(containers, Queues(debounce, jobs, self.poison), self.compute, self.settings)
+
+    def upload(self, name: str, *, event: bool = True, data: bytes = b"video") -> None:
+        self.input.write(name, data)
+        if event:
+            self.app.dispatcher.on_upload(name, self.clock())
+
+    def deliver(self) -> int:
+        """Gives the visible checks to the dispatcher, as the host would; returns how many."""
+        count = 0
+        while (message := self.debounce.receive(600)) is not None:
+            self.app.dispatcher.on_quiet(
+                DebounceCheck.from_json(message.text), redelivered=message.dequeue_count > 1, traceparent=""
+            )
+            self.debounce.complete(message)
+            count += 1
+        return count
+
+    def advance(self, seconds: float, step: float = 1.0) -> None:
+        """Lets time pass and delivers what becomes visible on the way."""
+        end = seconds
+        while end > 0:
+            self.clock.advance(min(step, end))
+            end -= step
+            self.deliver()
+
+    def work(self) -> None:
+        """What a runner does, without a pipeline: drains the queue, works on what each listing shows, and ends."""
+        while (message := self.jobs.receive(600)) is not None:
+            scene = JobMessage.from_json(message.text).scene
+            blobs = list_scene(self.input, scene, self.settings.prefix_depth)
+            if blobs:
+                self.runs.append((scene, tuple(blob.name for blob in blobs)))
+            for blob in blobs:
+                self.processed.copy_from(self.input, blob.name, blob.name, source_etag=blob.etag, if_absent=False)
+                self.input.delete(blob.name, if_match=blob.etag)
+            self.jobs.complete(message)
+        for execution in self.compute.live():
+            self.compute.finish(execution.name)
+
+    @property
+    def sent(self) -> list[JobMessage]:
+        """The work messages in the queue."""
+        return [JobMessage.from_json(message.text) for message in self.jobs.messages]
