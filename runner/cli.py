@@ -71,12 +71,16 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     job_settings.check(pipeline)
     timing = _timing(env)
     logging.basicConfig(level=logs.level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    from scenejobs.azure.clients import open_containers, open_queues  # scene mode must not need it
+    from scenejobs.azure import clients, policies  # scene mode must not need it
+
+    means = clients.check(storage, queues=clients.queue_names(storage) if runner.mode == "queue" else ())
+    log.info("storage account by %s, mode %s", means, runner.mode)
 
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     world = World(
-        containers=open_containers(storage),
-        queues=open_queues(storage),
+        containers=clients.open_containers(storage),
+        leases=clients.open_containers(storage, policies.HEARTBEAT).state,
+        queues=clients.open_queues(storage),
         settings=runner,
         pipeline=pipeline,
         run_job=functools.partial(run_job, limits=limits, env=env),

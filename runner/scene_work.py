@@ -32,7 +32,7 @@ from scenejobs.layout import RUN_LOG, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
 from scenejobs.names import is_video, output_stem, within_scene
-from scenejobs.ports import Containers, Queues
+from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.settings import PipelineSettings, RunnerSettings
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class World:
     """What the runner works with; the same for every scene."""
 
     containers: Containers
+    leases: BlobStore  # the state container again, with the short patience of a heartbeat
     queues: Queues
     settings: RunnerSettings
     pipeline: PipelineSettings

@@ -119,10 +119,9 @@ class Worker:
 
     def _work(self, scene: str, depth: int, message: QueueMessage | None) -> Settled | Later | None:
         """Owns the scene, brings it forward, settles the message. None when somebody else owns it."""
-        state = self._world.containers.state
         try:
-            records.ensure(state, scene)
-            lease = state.lease(record_name(scene), self._timing.lease_s)
+            records.ensure(self._world.containers.state, scene)
+            lease = self._world.leases.lease(record_name(scene), self._timing.lease_s)
         except Conflict:
             log.info("scene %s is being processed by another runner", scene)
             self._give_back(message, SNOOZE_S)

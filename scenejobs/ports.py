@@ -38,7 +38,11 @@ class Lease(Protocol):
 
 
 class BlobStore(Protocol):
-    """One container."""
+    """One container. Every name passed in has passed `names.refusal`; another is a bug and raises ValueError."""
+
+    @property
+    def name(self) -> str:
+        """Of the container, for messages."""
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         """Every blob whose name starts with `prefix` (plain text, not a folder), in the order of names."""
@@ -75,7 +79,7 @@ class BlobStore(Protocol):
     ) -> BlobInfo:
         """Copies one version of a blob into this container, server-side where that works, and waits until it is whole.
 
-        The copy carries metadata `source_etag`. Raises NotFound (no source), Conflict (the source is another version
+        The copy carries metadata `source_etag`; one of the same version that is there already counts as made. Raises NotFound (no source), Conflict (the source is another version
         now, or the destination exists and `if_absent`).
         """
 

@@ -1,0 +1,191 @@
+"""A whole cloud in memory around the runner: containers, queues, a dispatcher of one line, and jobs that are functions.
+
+`Faults` wraps every store and queue and can end the runner before or after any of its calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runner.job import Job
+from runner.job_process import Supervision
+from runner.ownership import Timing
+from runner.scene_work import World
+from runner.signals import StopFlag
+from runner.worker import Worker
+from scenejobs import records
+from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryQueue
+from scenejobs.model import DebounceCheck, JobMessage, SceneRecord
+from scenejobs.names import scene_of
+from scenejobs.ports import Containers, Queues
+from scenejobs.settings import PipelineSettings, RunnerSettings
+
+KINDS = ("input", "output", "processed", "error", "state")
+PAST_EVERYTHING_S = 400.0  # longer than a lease, a snooze and the visibility of a message
+
+
+class Killed(BaseException):
+    """SIGKILL of the runner: no code of ours catches it."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One uploaded version, remembered by the test."""
+
+    name: str
+    etag: str
+    data: bytes
+
+
+def echo_job(job: Job, supervision: Supervision) -> dict[str, Any]:
+    """A job whose result is a digest of its videos, with a manifest like the real one."""
+    digest = hashlib.sha256(b"".join(clip.path.read_bytes() for clip in job.clips)).hexdigest()
+    files = {f"{job.name}.ply": f"ply {digest}".encode(), f"{job.name}.splat": f"splat {digest}".encode()}
+    job.out.mkdir(parents=True, exist_ok=True)
+    outputs = []
+    for name, data in files.items():
+        (job.out / name).write_bytes(data)
+        outputs.append({"name": name, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
+    videos = [clip.name for clip in job.clips]
+    (job.out / "manifest.json").write_text(json.dumps({"job_id": job.job_id, "videos": videos, "outputs": outputs}))
+    return {}
+
+
+@dataclass
+class Cloud:
+    """The stores, what was uploaded to them, and runners to let loose on them."""
+
+    folder: Path  # for workspaces
+    clock: ManualClock = field(default_factory=ManualClock)
+    uploads: list[Upload] = field(default_factory=list)
+    superseded: set[str] = field(default_factory=set)  # etags that the user replaced or deleted
+    jobs_run: int = 0
+
+    def __post_init__(self) -> None:
+        self.stores = {kind: MemoryBlobStore(kind, self.clock) for kind in KINDS}
+        self.queues = {name: MemoryQueue(name, self.clock) for name in ("debounce", "jobs", "poison")}
+        self.settings = RunnerSettings(
+            idle_polls=1, idle_wait_s=0, run_budget_s=1e9, min_free_gb=0, workspace=str(self.folder)
+        )
+        self.stop = StopFlag()
+
+    # ---- the user and the dispatcher --------------------------------------------------------------------------------
+
+    def upload(self, name: str, data: bytes) -> Upload:
+        old = self.stores["input"].blobs.get(name)
+        if old is not None:
+            self.superseded.add(old.etag)
+        upload = Upload(name, self.stores["input"].write(name, data), data)
+        self.uploads.append(upload)
+        return upload
+
+    def remove(self, name: str) -> None:
+        self.superseded.add(self.stores["input"].blobs[name].etag)
+        self.stores["input"].delete(name)
+
+    def queue(self, scene: str) -> None:
+        self.queues["jobs"].send(JobMessage(scene, "", self.clock()).to_json())
+
+    def dispatch(self) -> None:
+        """Every hint becomes a job message when the scene has uploads, as after the quiet time."""
+        while (message := self.queues["debounce"].receive(60)) is not None:
+            scene = DebounceCheck.from_json(message.text).scene
+            if any(scene_of(blob.name) == scene for blob in self.stores["input"].list()):
+                self.queue(scene)
+            self.queues["debounce"].complete(message)
+
+    # ---- the runner -------------------------------------------------------------------------------------------------
+
+    def worker(self, job: Callable[..., Any] = echo_job, faults: Faults | None = None, **settings: Any) -> Worker:
+        def run(job_: Job, supervision: Supervision) -> dict[str, Any]:
+            self.jobs_run += 1
+            return job(job_, supervision)
+
+        wrap = faults.wrap if faults else lambda target: target
+        stores = {kind: wrap(store) for kind, store in self.stores.items()}
+        world = World(
+            containers=Containers(**stores),
+            leases=stores["state"],
+            queues=Queues(**{name: wrap(queue) for name, queue in self.queues.items()}),
+            settings=replace(self.settings, **settings),
+            pipeline=PipelineSettings(backend="mock"),
+            run_job=run,
+            stop=self.stop,
+            now=self.clock,
+        )
+        return Worker(world, Timing())
+
+    def settle(self, job: Callable[..., Any] = echo_job, **settings: Any) -> None:
+        """Lets runners and the dispatcher work, with time in between, until no message is left."""
+        for _ in range(30):
+            self.clock.advance(PAST_EVERYTHING_S)
+            self.dispatch()
+            if not self.queues["jobs"].total() and not self.queues["debounce"].total():
+                return
+            self.worker(job, **settings).drain()
+        raise AssertionError("the queues do not become empty")
+
+    def record(self, scene: str) -> SceneRecord:
+        stored = records.load(self.stores["state"], scene)
+        assert stored is not None
+        return stored.record
+
+    def names(self, kind: str, prefix: str = "") -> list[str]:
+        return [blob.name for blob in self.stores[kind].list(prefix)]
+
+    def json(self, kind: str, name: str) -> Any:
+        return json.loads(self.stores[kind].read(name)[0])
+
+
+CALLS = frozenset({"list", "head", "read", "write", "download", "upload", "copy_from", "delete", "lease",
+                   "send", "receive", "renew", "release", "complete"})  # fmt: skip
+
+
+@dataclass
+class Faults:
+    """Counts the calls of one runner; the one with number `at` raises, before it happens or after it did."""
+
+    at: int = 0  # 1 is the first call; 0: never
+    after: bool = False
+    error: Callable[[], BaseException] = Killed
+    calls: list[str] = field(default_factory=list)
+
+    def wrap(self, target: Any) -> Any:
+        return _Wrapped(target, self)
+
+    def call(self, what: str, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        self.calls.append(what)
+        mine = len(self.calls) == self.at
+        if mine and not self.after:
+            raise self.error()
+        try:
+            result = method(*[arg._target if isinstance(arg, _Wrapped) else arg for arg in args], **kwargs)
+            return iter(list(result)) if isinstance(result, Iterator) else result
+        finally:
+            if mine:
+                raise self.error()  # whatever the answer was: it never arrived
+
+
+class _Wrapped:
+    def __init__(self, target: Any, faults: Faults) -> None:
+        self._target = target
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if name not in CALLS:
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            kwargs = {key: value._target if isinstance(value, _Wrapped) else value for key, value in kwargs.items()}
+            blob = args[0] if args and isinstance(args[0], str) else ""
+            what = f"{getattr(self._target, 'name', 'lease')}.{name} {blob}"
+            result = self._faults.call(what, found, args, kwargs)
+            return _Wrapped(result, self._faults) if name == "lease" else result
+
+        return call
