@@ -1,20 +1,23 @@
 """In-memory twins of the storage adapters, for tests: same rules as the service, a clock that is handed in.
 
 They really keep bytes, ETags, leases, visibility and pop receipts, so that code under test meets the same refusals as
-on the emulator. One conformance suite runs on both.
+on the emulator. One conformance suite runs on both. Threads may share them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from scenejobs.errors import Conflict, LeaseLost, NotFound
+from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
 
 Clock = Callable[[], datetime]
@@ -62,15 +65,17 @@ class MemoryLease:
         return self._id
 
     def renew(self) -> None:
-        blob = self._store.blobs.get(self._name)
-        if blob is None or blob.lease_id != self._id:
-            raise LeaseLost(f"the lease of {self._name} is somebody else's")
-        blob.lease_until = self._store.clock() + timedelta(seconds=blob.lease_seconds)
+        with self._store.lock:
+            blob = self._store.blobs.get(self._name)
+            if blob is None or blob.lease_id != self._id:
+                raise LeaseLost(f"the lease of {self._name} is somebody else's")
+            blob.lease_until = self._store.clock() + timedelta(seconds=blob.lease_seconds)
 
     def release(self) -> None:
-        blob = self._store.blobs.get(self._name)
-        if blob is not None and blob.lease_id == self._id:
-            blob.lease_id = blob.lease_until = None
+        with self._store.lock:
+            blob = self._store.blobs.get(self._name)
+            if blob is not None and blob.lease_id == self._id:
+                blob.lease_id = blob.lease_until = None
 
 
 class MemoryBlobStore:
@@ -79,22 +84,25 @@ class MemoryBlobStore:
     def __init__(self, name: str = "container", clock: Clock = system_clock) -> None:
         self.name = name
         self.clock = clock
-        self.blobs: dict[str, _Blob] = {}
+        self.blobs: dict[str, _Blob] = {}  # names that users choose are put here by tests; calls refuse hostile ones
+        self.lock = threading.RLock()
         self._versions = itertools.count(1)
 
     def now(self) -> datetime:
         return self.clock().replace(microsecond=0)
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        for name in sorted(name for name in self.blobs if name.startswith(prefix)):
-            yield self._info(name, self.blobs[name])
+        with self.lock:
+            found = [self._info(name, blob) for name, blob in sorted(self.blobs.items()) if name.startswith(prefix)]
+        yield from found
 
     def head(self, name: str) -> BlobInfo:
         return self._info(name, self._get(name))
 
     def read(self, name: str) -> tuple[bytes, str]:
-        blob = self._get(name)
-        return blob.data, blob.etag
+        with self.lock:
+            blob = self._get(name)
+            return blob.data, blob.etag
 
     def write(
         self,
@@ -106,17 +114,19 @@ class MemoryBlobStore:
         lease: Lease | None = None,
         metadata: dict[str, str] | None = None,
     ) -> str:
-        old = self.blobs.get(name)
-        if if_absent and old is not None:
-            raise Conflict(f"{self.name}/{name} exists already")
-        if if_match is not None and (old is None or old.etag != if_match):
-            raise Conflict(f"{self.name}/{name} is another version now")
-        self._check_lease(name, old, lease)
-        new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}))
-        if old is not None:
-            new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
-        self.blobs[name] = new
-        return new.etag
+        _guard(name)
+        with self.lock:
+            old = self.blobs.get(name)
+            if if_absent and old is not None:
+                raise Conflict(f"{self.name}/{name} exists already")
+            if if_match is not None and (old is None or old.etag != if_match):
+                raise Conflict(f"{self.name}/{name} is another version now")
+            self._check_lease(name, old, lease)
+            new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}))
+            if old is not None:
+                new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
+            self.blobs[name] = new
+            return new.etag
 
     def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
         blob = self._get(name)
@@ -133,30 +143,38 @@ class MemoryBlobStore:
     def copy_from(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
     ) -> BlobInfo:
+        _guard(name)
         data, etag = source.read(source_name)
         if source_etag is not None and etag != source_etag:
             raise Conflict(f"{source_name} is another version now")
-        self.write(name, data, if_absent=if_absent, metadata={"source_etag": etag})
-        return self.head(name)
+        with self.lock:
+            there = self.blobs.get(name)
+            if if_absent and there is not None and there.metadata.get("source_etag") == etag:
+                return self.head(name)  # as the adapter has it: this very copy, made before
+            self.write(name, data, if_absent=if_absent, metadata={"source_etag": etag})
+            return self.head(name)
 
     def delete(self, name: str, *, if_match: str | None = None) -> None:
-        blob = self._get(name)
-        if if_match is not None and blob.etag != if_match:
-            raise Conflict(f"{self.name}/{name} is another version now")
-        self._check_lease(name, blob, None)
-        del self.blobs[name]
+        with self.lock:
+            blob = self._get(name)
+            if if_match is not None and blob.etag != if_match:
+                raise Conflict(f"{self.name}/{name} is another version now")
+            self._check_lease(name, blob, None)
+            del self.blobs[name]
 
     def lease(self, name: str, seconds: int) -> MemoryLease:
         if not 15 <= seconds <= 60:
             raise ValueError(f"a lease lasts 15 to 60 s, not {seconds}")
-        blob = self._get(name)
-        if self._leased(blob):
-            raise Conflict(f"{self.name}/{name} is leased")
-        blob.lease_id, blob.lease_seconds = str(uuid.uuid4()), seconds
-        blob.lease_until = self.clock() + timedelta(seconds=seconds)
-        return MemoryLease(self, name, blob.lease_id)
+        with self.lock:
+            blob = self._get(name)
+            if self._leased(blob):
+                raise Conflict(f"{self.name}/{name} is leased")
+            blob.lease_id, blob.lease_seconds = str(uuid.uuid4()), seconds
+            blob.lease_until = self.clock() + timedelta(seconds=seconds)
+            return MemoryLease(self, name, blob.lease_id)
 
     def _get(self, name: str) -> _Blob:
+        _guard(name)
         if name not in self.blobs:
             raise NotFound(f"{self.name}/{name} does not exist")
         return self.blobs[name]
@@ -180,6 +198,12 @@ class MemoryBlobStore:
         return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata))
 
 
+def _guard(name: str) -> None:
+    reason = refusal(name)
+    if reason:
+        raise ValueError(f"{name!r} must not be used as a blob name: {reason}")
+
+
 @dataclass
 class _Message:
     id: str
@@ -196,6 +220,7 @@ class MemoryQueue:
     name: str = "queue"
     clock: Clock = system_clock
     messages: list[_Message] = field(default_factory=list)
+    lock: Any = field(default_factory=threading.RLock, repr=False)
 
     def send(self, text: str, *, delay_s: float = 0) -> None:
         if len(text.encode()) > MAX_MESSAGE_BYTES:
@@ -203,12 +228,13 @@ class MemoryQueue:
         self.messages.append(_Message(uuid.uuid4().hex, text, self.clock() + timedelta(seconds=delay_s)))
 
     def receive(self, visibility_s: float) -> QueueMessage | None:
-        for message in self.messages:
-            if message.visible_at <= self.clock():
-                message.dequeue_count += 1
-                self._hide(message, visibility_s)
-                return QueueMessage(message.id, message.receipt, message.text, message.dequeue_count)
-        return None
+        with self.lock:
+            for message in self.messages:
+                if message.visible_at <= self.clock():
+                    message.dequeue_count += 1
+                    self._hide(message, visibility_s)
+                    return QueueMessage(message.id, message.receipt, message.text, message.dequeue_count)
+            return None
 
     def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
         stored = self._find(message)

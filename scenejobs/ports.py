@@ -79,8 +79,10 @@ class BlobStore(Protocol):
     ) -> BlobInfo:
         """Copies one version of a blob into this container, server-side where that works, and waits until it is whole.
 
-        The copy carries metadata `source_etag`; one of the same version that is there already counts as made. Raises NotFound (no source), Conflict (the source is another version
-        now, or the destination exists and `if_absent`).
+        The copy carries metadata `source_etag`; one of the same version that is there already counts as made.
+
+        Raises NotFound (no source), Conflict (the source is another version now, or the destination exists and
+        `if_absent`).
         """
 
     def delete(self, name: str, *, if_match: str | None = None) -> None:

@@ -109,7 +109,8 @@ def _start_up_error(exc: AzureError, what: str, endpoint: str, variable: str) ->
     return storage_error(exc, f"looking at {what}")
 
 
-def blob_service(opened: Access, patience: Patience) -> BlobServiceClient:
+def blob_service(opened: Access, patience: Patience, **options: Any) -> BlobServiceClient:
+    """`options`: of the SDK's client, as another transport."""
     return BlobServiceClient(
         opened.blob_url,
         credential=opened.credential,
@@ -117,12 +118,13 @@ def blob_service(opened: Access, patience: Patience) -> BlobServiceClient:
         max_single_put_size=BLOCK_BYTES,
         max_single_get_size=BLOCK_BYTES,
         max_chunk_get_size=BLOCK_BYTES,
-        **_options(opened, patience),
+        **_options(opened, patience) | options,
     )
 
 
-def queue_service(opened: Access, patience: Patience) -> QueueServiceClient:
-    return QueueServiceClient(opened.queue_url, credential=opened.credential, **_options(opened, patience))
+def queue_service(opened: Access, patience: Patience, **options: Any) -> QueueServiceClient:
+    """`options`: of the SDK's client, as another transport."""
+    return QueueServiceClient(opened.queue_url, credential=opened.credential, **_options(opened, patience) | options)
 
 
 def _options(opened: Access, patience: Patience) -> dict[str, Any]:
