@@ -1,0 +1,227 @@
+"""Whatever was lost on the way, an event, a message or an execution, the sweep finds; what is well it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from function_app import __main__ as command
+from function_app import wiring
+from function_app.sweep import SweepReport
+from scenejobs import layout, records
+from scenejobs.errors import ComputeError, ConfigurationError, Failure
+from scenejobs.listing import list_scene, snapshot
+from scenejobs.model import SceneRecord
+from scenejobs.ports import Lease
+from tests.dispatch import World
+
+
+def sealed_world() -> World:
+    """One scene, sealed, sent and started."""
+    world = World()
+    world.upload("lobby/a.mp4")
+    world.advance(70)
+    assert len(world.sent) == 1
+    return world
+
+
+def put_record(world: World, *, phase: str = "running", lease_s: int = 0) -> Lease | None:
+    """A record as the runner leaves it in that phase; leased for so long."""
+    records.ensure(world.state, "lobby")
+    lease = world.state.lease(layout.record_name("lobby"), 60)
+    manifest = snapshot(list_scene(world.input, "lobby", 1))
+    stored = records.load(world.state, "lobby")
+    assert stored is not None
+    record = stored.record.attempted("run-1", manifest, world.clock())
+    if phase == "committed":
+        record = record.committed(())
+    if phase == "failing":
+        record = record.given_up(Failure("training", "BUG", "it broke", ""), manifest, "run-1", world.clock())
+    if phase == "idle":
+        record = record.failed_for_now(Failure("training", "BUG", "it broke", ""), world.clock())
+    records.save(world.state, stored, record, lease)
+    lease.release()
+    return world.state.lease(layout.record_name("lobby"), lease_s) if lease_s else None
+
+
+def test_a_sweep_of_nothing_does_nothing() -> None:
+    world = World()
+    assert world.app.sweeper.sweep() == SweepReport()
+    assert world.compute.starts == 0
+
+
+def test_a_scene_whose_events_were_all_lost_is_sealed() -> None:
+    world = World()
+    world.upload("lobby/a.mp4", event=False)
+    world.upload("attic/a.mp4", event=False)
+    assert world.app.sweeper.sweep() == SweepReport(scenes=2)  # not quiet yet
+    world.clock.advance(60)
+    assert world.app.sweeper.sweep() == SweepReport(scenes=2, sealed=2, started=2)
+    assert world.app.sweeper.sweep() == SweepReport(scenes=2)
+    assert sorted(message.scene for message in world.sent) == ["attic", "lobby"]
+
+
+def test_a_lost_work_message_is_sent_again_after_a_while() -> None:
+    world = sealed_world()
+    world.jobs.messages.clear()
+    world.clock.advance(300)
+    assert world.app.sweeper.sweep().requeued == 0
+    world.clock.advance(301)
+    assert world.app.sweeper.sweep().requeued == 1
+    assert world.app.sweeper.sweep().requeued == 0
+    world.work()
+    assert len(world.runs) == 1
+    world.clock.advance(3000)
+    assert world.app.sweeper.sweep() == SweepReport()
+
+
+def test_the_message_is_sent_again_even_if_the_user_deleted_one_of_the_uploads() -> None:
+    world = World()
+    world.upload("lobby/a.mp4")
+    world.upload("lobby/b.mp4")
+    world.advance(70)
+    world.jobs.messages.clear()
+    world.input.delete("lobby/b.mp4")
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep().requeued == 1
+
+
+def test_a_long_queue_is_not_mistaken_for_lost_messages() -> None:
+    world = sealed_world()
+    for execution in world.compute.live():
+        world.compute.finish(execution.name)
+    for _ in range(50):  # five hours without any capacity
+        world.clock.advance(360)
+        assert world.app.sweeper.sweep().requeued == 0
+    assert len(world.sent) == 1
+
+
+def test_a_scene_that_is_worked_on_is_left_alone() -> None:
+    """Its message is hidden, for hours; the lease says that somebody works."""
+    world = sealed_world()
+    assert world.jobs.receive(1e6) is not None
+    lease = put_record(world, lease_s=60)
+    assert lease is not None
+    for _ in range(500):
+        world.clock.advance(15)
+        lease.renew()
+        assert world.app.sweeper.sweep().requeued == 0
+
+
+@pytest.mark.parametrize("phase", ["running", "idle"])
+def test_a_scene_whose_runner_vanished_is_sent_again(phase: str) -> None:
+    world = sealed_world()
+    world.jobs.messages.clear()
+    put_record(world, phase=phase)
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep().requeued == 1
+    assert [message.scene for message in world.sent] == ["lobby"]
+
+
+@pytest.mark.parametrize("phase", ["committed", "failing"])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_scene_that_was_not_closed_is_sent_again(phase: str, moved: bool) -> None:
+    """Nothing of it may lie in the input any more: what is left to do is in the record alone."""
+    world = sealed_world()
+    world.jobs.messages.clear()
+    put_record(world, phase=phase)
+    if moved:
+        world.input.delete("lobby/a.mp4")
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep().requeued == 1
+    assert [message.scene for message in world.sent] == ["lobby"]
+    assert world.app.sweeper.sweep().requeued == 0
+
+
+def test_closed_scenes_are_not_even_read() -> None:
+    world = World()
+    records.ensure(world.state, "lobby")
+    info = world.state.head(layout.record_name("lobby"))
+    assert info.metadata == {"phase": "idle"}
+    world.state.write(info.name, b"not even JSON", metadata=info.metadata)
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep() == SweepReport()
+
+
+def test_one_damaged_record_does_not_keep_the_others_from_healing(caplog: pytest.LogCaptureFixture) -> None:
+    world = sealed_world()
+    world.jobs.messages.clear()
+    world.state.write("scenes/attic.json", b"{", metadata={"phase": "running"})
+    put_record(world, phase="committed")
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep().requeued == 1
+    assert "scenes/attic.json" in caplog.text
+
+
+def test_refused_uploads_are_recorded_once_and_nothing_else_happens_to_them() -> None:
+    world = World()
+    world.input.write("lobby.mp4", b"1")
+    world.input.blobs["lobby/../secret.mp4"] = world.input.blobs.pop("lobby.mp4")  # as a foreign program may store it
+    assert world.app.sweeper.sweep() == SweepReport(refused=1)
+    assert world.app.sweeper.sweep() == SweepReport()
+    assert [blob.name for blob in world.input.list()] == ["lobby/../secret.mp4"]
+
+
+def test_a_failed_start_fails_the_sweep_after_everything_else_is_healed(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.upload("lobby/a.mp4", event=False)
+    world.clock.advance(100)
+    world.compute.fail_with = [ComputeError("no capacity")]
+    with caplog.at_level(logging.INFO), pytest.raises(ComputeError):
+        world.app.sweeper.sweep()
+    assert len(world.sent) == 1
+    assert '"sealed": 1' in caplog.text
+    world.clock.advance(300)
+    assert world.app.sweeper.sweep().started == 1
+
+
+def test_batches_of_scenes_that_are_done_are_tidied_away() -> None:
+    world = sealed_world()
+    world.work()
+    world.upload("attic/a.mp4", event=False)
+    world.clock.advance(60)
+    world.app.sweeper.sweep()  # attic stays: nobody works on it
+    world.clock.advance(86_400)
+    assert world.app.sweeper.sweep().tidied == 1
+    assert [blob.name.split("/")[1] for blob in world.state.list("batches/")] == ["attic"]
+
+
+def test_checks_sweep_only_when_the_timer_seems_frozen() -> None:
+    world = World()
+    assert world.app.sweeper.sweep_if_due() is not None  # the first of all
+    world.clock.advance(899)
+    assert world.app.sweeper.sweep_if_due() is None
+    world.clock.advance(1)
+    assert world.app.sweeper.sweep_if_due() is not None
+    world.clock.advance(800)
+    world.app.sweeper.sweep()
+    world.clock.advance(800)
+    assert world.app.sweeper.sweep_if_due() is None
+
+
+def test_a_sweep_by_hand_prints_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    world.upload("lobby/a.mp4", event=False)
+    world.clock.advance(100)
+    assert command.main(["sweep"], lambda: world.app) == 0
+    assert json.loads(capsys.readouterr().out)["sealed"] == 1
+
+
+def test_a_sweep_by_hand_without_settings_names_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RUNNER_JOB_NAME", raising=False)
+    assert command.main(["sweep"], wiring.app.__wrapped__) == ConfigurationError.exit_code
+    assert "RUNNER_JOB_NAME is not set" in capsys.readouterr().err
+
+
+def test_a_scene_record_without_phase_in_its_metadata_is_read() -> None:
+    world = sealed_world()
+    world.jobs.messages.clear()
+    world.input.delete("lobby/a.mp4")
+    record = SceneRecord("lobby").attempted("run-1", (), world.clock())
+    world.state.write(layout.record_name("lobby"), json.dumps(record.to_json()).encode())
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep().requeued == 1
