@@ -19,7 +19,7 @@ MIN_TEXTURE = (
 )
 NEW_VIEW = 0.002  # of the long side: less motion than that is the same picture again
 STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood still
-MAX_RATE_FPS = 10.0  # more frames per second add time and no parallax
+MAX_RATE_FPS = 6.0  # more frames per second add time (pairs grow with the square) and no parallax
 ALWAYS_USEFUL = 24  # frames of a clip, however short it is: a scene needs that many to hold together
 MIN_PER_CLIP = 8  # fewer frames of a clip seldom register together
 MAX_CROWDING = 2.0  # frames per second in a fast part of a clip, relative to an even spread: fast parts are blurred

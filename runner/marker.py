@@ -27,13 +27,16 @@ def file_fingerprint(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def read_marker(path: Path, made_from: str) -> dict[str, Any] | None:
-    """The stored result, or None when the stage has to run: no marker, another fingerprint, or unreadable."""
+def read_marker(path: Path, made_from: str | None = None) -> dict[str, Any] | None:
+    """The stored result, or None when the stage has to run: no marker, another fingerprint, or unreadable.
+
+    Without `made_from` any fingerprint will do.
+    """
     try:
         marker = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    if not isinstance(marker, dict) or marker.get("made_from") != made_from:
+    if not isinstance(marker, dict) or (made_from is not None and marker.get("made_from") != made_from):
         return None
     result: dict[str, Any] = marker["result"]
     return result

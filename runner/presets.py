@@ -28,7 +28,7 @@ class FrameSettings:
 
     budget: int = 100  # frames over all clips
     long_side: int = 1280  # pixels; larger frames are shrunk, smaller ones kept
-    rate_fps: float | None = None  # FRAME_RATE: at most this many per second; None: 10, or all photos of a slide show
+    rate_fps: float | None = None  # FRAME_RATE: at most this many per second; None: 6, or all photos of a slide show
     limits: Limits = field(default_factory=Limits)
 
 

@@ -1,0 +1,111 @@
+"""Starts `runner.sfm_process` for one request, watches it, and turns every way it can end into a value or an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runner.progress import Progress
+from scenejobs.errors import Code, ResourceError, RunnerError
+
+STAGE = "colmap_reconstruction"
+POLL_S = 0.2
+TAIL_BYTES = 2000  # of the child's stderr, kept in the error
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # no credential reaches native code
+ADVICE = "the job is tried again; if it fails the same way, report the scene"
+
+
+def run(
+    request: dict[str, Any],
+    folder: Path,
+    progress: Progress,
+    *,
+    limit_s: float,
+    watch: Callable[[int], None] = lambda _placed: None,
+    command: tuple[str, ...] = (sys.executable, "-m", "runner.sfm_process"),
+) -> dict[str, Any]:
+    """The child's result. `watch` is called several times a second with the number of images placed so far.
+
+    Raises RunnerError JOB_CRASHED, JOB_TIMED_OUT or BUG, ResourceError OUT_OF_MEMORY, Interrupted when a stop was asked
+    for. The child never outlives the call.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    result, request_path, log = folder / "result.json", folder / "request.json", folder / "stderr.log"
+    result.unlink(missing_ok=True)
+    request_path.write_text(json.dumps({**request, "result": str(result)}), encoding="utf-8")
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_WAIT_POLICY": "PASSIVE"}
+    deadline = time.monotonic() + limit_s
+    with log.open("wb") as stderr:
+        child = subprocess.Popen(
+            [*command, str(request_path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment, start_new_session=True,
+        )  # fmt: skip
+    placed = _Placed()
+    reader = threading.Thread(target=placed.read, args=(child.stdout,), daemon=True)
+    reader.start()
+    try:
+        while True:
+            try:
+                child.wait(POLL_S)
+                break
+            except subprocess.TimeoutExpired:
+                watch(placed.count)
+                progress.check(STAGE)
+            if time.monotonic() > deadline:
+                raise RunnerError(
+                    f"{request['action']} took more than {limit_s:.0f} s", code=Code.JOB_TIMED_OUT, stage=STAGE,
+                    advice="use a preset with fewer frames, or a larger machine",
+                )  # fmt: skip
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        reader.join()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+    if child.returncode == 0 and result.is_file():
+        value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return value
+    raise death(request["action"], child.returncode, _tail(log))
+
+
+def death(action: str, code: int, log: str) -> RunnerError | ResourceError:
+    """The error for a child that ended without a result. code: as subprocess gives it, negative for a signal."""
+    if code == -signal.SIGKILL or "bad_alloc" in log or "MemoryError" in log:
+        return ResourceError(
+            f"{action} ran out of memory", code=Code.OUT_OF_MEMORY, stage=STAGE,
+            advice="use a preset with fewer frames, or a machine with more memory",
+        )  # fmt: skip
+    last = f"; its last words: {log[-400:]}" if log else ""
+    if code < 0:
+        cause = f"{action} died of {signal.Signals(-code).name}{last}"
+        return RunnerError(cause, code=Code.JOB_CRASHED, stage=STAGE, advice=ADVICE)
+    return RunnerError(f"{action} ended with code {code}{last}", code=Code.BUG, stage=STAGE, advice=ADVICE)
+
+
+class _Placed:
+    """Counts the images placed, from the child's stdout."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def read(self, lines: Any) -> None:
+        for line in lines:
+            if line.startswith(b'{"placed":'):
+                self.count += int(json.loads(line)["placed"])
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return file.read().decode("utf-8", "replace").strip()
