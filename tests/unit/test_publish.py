@@ -1,0 +1,136 @@
+"""Publishing a committed run: the manifest last, nothing of a paused runner undoes a newer result."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.publish import publish, upload_outputs
+from scenejobs.errors import Conflict, LeaseLost, RunnerError, StorageError
+from scenejobs.memory import ManualClock, MemoryBlobStore
+from scenejobs.model import Phase, SceneRecord
+
+
+def nothing() -> None: ...
+
+
+def committed(output: MemoryBlobStore, folder: Path, run: str, text: str) -> SceneRecord:
+    folder = folder / run
+    folder.mkdir()
+    for name in ("lobby.ply", "lobby.splat", ".checkpoint.json", "manifest.json"):
+        (folder / name).write_text(f"{name} {text}")
+    outputs = upload_outputs(folder, output, "lobby", run, nothing)
+    return SceneRecord("lobby", Phase.COMMITTED, run=run, outputs=outputs)
+
+
+@pytest.fixture
+def output() -> MemoryBlobStore:
+    return MemoryBlobStore("output", ManualClock())
+
+
+def published(output: MemoryBlobStore) -> dict[str, bytes]:
+    return {blob.name: output.read(blob.name)[0] for blob in output.list() if "/runs/" not in blob.name}
+
+
+def recorded(output: MemoryBlobStore) -> list[str]:
+    """Wraps the store's writes; returns the growing list of what changed outside the run folders."""
+    changes: list[str] = []
+    for verb in ("delete", "copy_from"):
+        method = getattr(output, verb)
+
+        def wrapped(*args: Any, _method: Any = method, _verb: str = verb, **kwargs: Any) -> Any:
+            changes.append(f"{_verb} {args[-1]}")
+            return _method(*args, **kwargs)
+
+        setattr(output, verb, wrapped)
+    return changes
+
+
+def test_outputs_are_recorded_with_size_and_hash(output: MemoryBlobStore, tmp_path: Path) -> None:
+    record = committed(output, tmp_path, "run1", "")
+    by_name = {file.name: file for file in record.outputs}
+    assert set(by_name) == {"lobby.ply", "lobby.splat", ".checkpoint.json", "manifest.json"}
+    # printf 'lobby.ply ' | sha256sum
+    assert by_name["lobby.ply"].size_bytes == 10
+    assert by_name["lobby.ply"].sha256 == "49e1c4a952d146a97e59ccc30a9c94364f9ef395739b59e753c13b26b3f09040"
+
+
+def test_a_job_that_left_no_manifest_has_no_result(output: MemoryBlobStore, tmp_path: Path) -> None:
+    (tmp_path / "lobby.ply").write_text("ply")
+    with pytest.raises(RunnerError, match=r"manifest\.json"):
+        upload_outputs(tmp_path, output, "lobby", "run", nothing)
+    assert list(output.list()) == []
+
+
+def test_the_manifest_leaves_first_and_comes_last(output: MemoryBlobStore, tmp_path: Path) -> None:
+    publish(committed(output, tmp_path, "run1", "old"), output, nothing)
+    record = committed(output, tmp_path, "run2", "new")
+    changes = recorded(output)
+    publish(record, output, nothing)
+    assert changes[0] == "delete lobby/manifest.json"
+    assert changes[-1] == "copy_from lobby/manifest.json"
+    assert {name: data.split()[-1] for name, data in published(output).items()} == {
+        f"lobby/{file.name}": b"new" for file in record.outputs
+    }
+
+
+def test_publishing_again_changes_nothing(output: MemoryBlobStore, tmp_path: Path) -> None:
+    record = committed(output, tmp_path, "run1", "")
+    publish(record, output, nothing)
+    changes = recorded(output)
+    publish(record, output, nothing)
+    assert changes == []
+
+
+def test_a_paused_runner_cannot_bring_an_old_result_back(output: MemoryBlobStore, tmp_path: Path) -> None:
+    """Paused at any look at the store; meanwhile its successor publishes this run and a newer one."""
+    old = committed(output, tmp_path, "run1", "old")
+    new = committed(output, tmp_path, "run2", "new")
+    looks = 0
+    head = output.head
+
+    def counted(name: str) -> Any:
+        nonlocal looks
+        looks += 1
+        return head(name)
+
+    output.head = counted  # type: ignore[method-assign]
+    publish(old, output, nothing)
+    total = looks
+
+    for pause_at in range(1, total + 1):
+        for name in list(published(output)):
+            output.delete(name)
+        state = {"looks": 0, "lost": False}
+
+        def pausing(name: str, state: dict[str, Any] = state, pause_at: int = pause_at) -> Any:
+            try:
+                return head(name)
+            finally:
+                state["looks"] += 1
+                if state["looks"] == pause_at:  # after the look, before what follows from it
+                    output.head = head  # type: ignore[method-assign]
+                    publish(old, output, nothing)
+                    publish(new, output, nothing)
+                    state["lost"] = True
+
+        def check(state: dict[str, Any] = state) -> None:
+            if state["lost"]:
+                raise LeaseLost("paused for too long")
+
+        output.head = pausing  # type: ignore[method-assign]
+        with contextlib.suppress(LeaseLost, Conflict):
+            publish(old, output, check)
+        assert state["lost"]
+        assert {data.split()[-1] for data in published(output).values()} == {b"new"}, pause_at
+
+
+def test_outputs_that_vanished_after_the_commit_are_an_error(output: MemoryBlobStore, tmp_path: Path) -> None:
+    record = committed(output, tmp_path, "run1", "")
+    output.delete("lobby/runs/run1/lobby.ply")
+    with pytest.raises(StorageError, match=r"runs/run1/lobby\.ply"):
+        publish(record, output, nothing)
+    assert published(output) == {}
