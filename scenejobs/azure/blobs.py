@@ -122,7 +122,9 @@ class AzureBlobStore:
         metadata: dict[str, str] | None = None,
     ) -> str:
         write_id = uuid.uuid4().hex
-        options: dict[str, Any] = {} if lease is None else {"lease": lease.id}
+        options = _if_match(if_match)
+        if lease is not None:  # what is leased exists; the emulator would create it anew
+            options = {"match_condition": MatchConditions.IfPresent, **options, "lease": lease.id}
         try:
             with storage_errors(f"writing {self.name}/{name}"):
                 done = self._blob(name).upload_blob(
@@ -131,7 +133,6 @@ class AzureBlobStore:
                     metadata={**(metadata or {}), WRITE_ID: write_id},
                     content_settings=_settings(name),
                     raw_request_hook=Sent(),
-                    **_if_match(if_match),
                     **options,
                 )
         except (Conflict, NotFound) as exc:
