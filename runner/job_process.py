@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -165,16 +166,12 @@ def _parse_report(line: bytes) -> Report | None:
     """None for a line that is no report: the child is not trusted."""
     try:
         value = json.loads(line)
-        eta_s = value.get("eta_s")
-        report = Report(
-            str(value["stage"]),
-            float(value["fraction"]),
-            str(value["detail"])[:500],
-            None if eta_s is None else float(eta_s),
-        )
+        eta_s = None if value.get("eta_s") is None else float(value["eta_s"])
+        report = Report(str(value["stage"]), float(value["fraction"]), str(value["detail"])[:500], eta_s)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return report if report.stage in STAGES else None
+    known = report.stage in STAGES and math.isfinite(report.fraction) and math.isfinite(eta_s or 0.0)
+    return report if known else None
 
 
 def _look(
@@ -193,7 +190,7 @@ def _look(
                 process.stdin.write(STOP_LINE)
                 process.stdin.flush()
     elif watch.kill_at is not None and now >= watch.kill_at:
-        log.warning("the job did not stop within %.0f s and is killed", limits.grace_s)
+        log.warning("the job did not stop within %g s and is killed", limits.grace_s)
         if isinstance(watch.ending, RunnerError):
             os.kill(process.pid, signal.SIGUSR1)  # the child writes where each thread is to the log
             time.sleep(0.2)
