@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import numba
+import torch
 
 # fastmath: sums may be reordered, without which no reduction is vectorised. Results stay deterministic on one machine:
 # the order is fixed at compile time. error_model numpy: no branch for division by zero inside the loops.
@@ -16,16 +17,14 @@ PARALLEL: dict[str, Any] = {**OPTIONS, "parallel": True}
 
 
 def use_threads(threads: int) -> int:
-    """Run kernels on `threads` threads (0: all cores this process may use). Returns the number in use.
+    """Run kernels, and torch's own operations, on `threads` threads (0: all cores of this process). Returns the number.
 
-    Numba's thread pool is sized once, when it is first used; asking for more than that gives all of the pool.
+    Holds for kernels called from the thread that calls this. Numba's thread pool is sized once, when it is first used;
+    asking for more gives all of the pool.
     """
-    available = min(
-        numba.config.NUMBA_NUM_THREADS, len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = min(numba.config.NUMBA_NUM_THREADS, cores)
     count = min(threads, available) if threads > 0 else available
     numba.set_num_threads(count)
+    torch.set_num_threads(count)
     return count
-
-
-_HAS_AFFINITY = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
