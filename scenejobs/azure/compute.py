@@ -43,7 +43,7 @@ class ContainerAppsCompute:
     def live(self) -> tuple[Execution, ...]:
         with compute_errors(f"listing the executions of job {self._job}"):
             found = [
-                Execution(str(item.name), str(item.properties.status), _utc(item.properties.start_time))
+                Execution(str(item.name), _word(item.properties.status), _utc(item.properties.start_time))
                 for item in self._client.jobs_executions.list(self._group, self._job)
                 if item.properties is not None
             ]
@@ -61,9 +61,9 @@ class ContainerAppsCompute:
 def _client(settings: ComputeSettings, read_timeout_s: float) -> ContainerAppsAPIClient:
     endpoint = settings.arm_endpoint.rstrip("/")
     options: dict[str, Any] = {"connection_timeout": 5, "read_timeout": read_timeout_s, "retry_total": 3}
-    if is_loopback(endpoint):  # the local jobs API
+    if is_loopback(endpoint) and endpoint.startswith("http:"):  # the local jobs API
         options |= {"authentication_policy": SansIOHTTPPolicy(), "use_env_settings": False}
-        credential: Any = None
+        credential: Any = object()  # asked for by the constructor, used by nobody
     elif urlsplit(endpoint).scheme == "https":
         credential = management_credential(settings.client_id)
         options["credential_scopes"] = [f"{endpoint}/.default"]
@@ -83,6 +83,11 @@ def _execution_name(answer: Any) -> str:
     except (ValueError, KeyError, TypeError):
         found = _EXECUTION_IN_URL.search(answer.headers.get("Location", ""))
         return found[1] if found else ""
+
+
+def _word(status: Any) -> str:
+    """The SDK gives a member of its enum, or plain text for a word it does not know."""
+    return str(getattr(status, "value", status))
 
 
 def _utc(time: datetime | None) -> datetime | None:
