@@ -46,7 +46,11 @@ def save_scene(scene: TrainingScene, path: Path) -> None:
 
 
 def load_scene(path: Path) -> TrainingScene:
-    """Read what `save_scene` wrote."""
+    """Read what `save_scene` wrote, or the finished views of a job's workspace."""
+    if path.is_dir():
+        from runner.views import load_views
+
+        return load_views(path)
     with np.load(path) as data:
         views = tuple(
             View(**{**view, "K": np.array(view["K"]), "world_to_camera": np.array(view["world_to_camera"])})
