@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runner import documents, job_settings
+from runner import documents, job_settings, run_log
 from runner.disk import require_space
 from runner.job import Job
 from runner.job_process import JobLimits, Supervision, run_job
@@ -69,7 +69,7 @@ def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) 
     job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline)
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     log = out / LOG
-    with ProgressLine(sys.stdout, quiet=options.quiet) as line:
+    with run_log.collected(log), ProgressLine(sys.stdout, quiet=options.quiet) as line:
         summary = run_job(job, Supervision(stop.is_set, on_progress=line.show, log_file=log), limits, env=env)
     log.unlink(missing_ok=True)  # of interest only when there is no result
     return summary
