@@ -65,12 +65,15 @@ class Retry(HTTPPolicy[Any, Any]):
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         left = {word: request.context.options.pop(word, None) for word in _WORDS_FOR_RETRIES}
+        hook = request.context.options.get("raw_request_hook")
         started = self._clock()
         body = request.http_request.body
         start_of_body = body.tell() if hasattr(body, "seek") and hasattr(body, "tell") else None
         attempt = 0
         while True:
             attempt += 1
+            if hook is not None:  # the SDK takes it out at the first try; `Sent` counts them all
+                request.context.options["raw_request_hook"] = hook
             try:
                 response = self.next.send(request)
                 wait_s = self._wait_s(attempt, _retry_after_s(response))
