@@ -1,0 +1,183 @@
+"""Executions of a job as processes of this machine, with the life that Container Apps gives them.
+
+Each has a session of its own and a log. Stopping is SIGTERM to every process of it, and SIGKILL 30 s later. When the
+main process ends, whatever it left behind in its session is killed, as with a container.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from local.azurite import dying_with_parent
+
+GRACE_S = 30.0  # fixed by the platform
+
+
+class Status(StrEnum):
+    """The words of the service's API."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"  # exit code 0
+    FAILED = "Failed"
+    STOPPED = "Stopped"  # somebody asked for it
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One start of the job."""
+
+    name: str
+    status: Status
+    started_at: datetime
+    ended_at: datetime | None = None
+    exit_code: int | None = None  # negative: died of that signal
+
+
+class TooManyExecutions(Exception):
+    """The limit of executions at the same time is reached."""
+
+
+class Executions:
+    """Starts, remembers and ends executions.
+
+    command: what one runs. env: its environment, to which the names Container Apps gives are added.
+    logs: folder of `<execution>.log`. limit: executions at the same time; None for no limit.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        logs: Path,
+        *,
+        limit: int | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self.job = job
+        self._command = list(command)
+        self._env = dict(env)
+        self._logs = logs
+        self._limit = limit
+        self._grace_s = grace_s
+        self._lock = threading.Lock()
+        self._history: dict[str, Execution] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping: set[str] = set()
+        # The kernel's "die with your parent" means the thread that forked. So one thread forks, and lives on.
+        self._forker = ThreadPoolExecutor(1, "forker")
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> Execution:
+        """Raises TooManyExecutions."""
+        return self._forker.submit(self._start).result()
+
+    def all(self) -> list[Execution]:
+        """The newest first."""
+        with self._lock:
+            return list(reversed(self._history.values()))
+
+    def get(self, name: str) -> Execution | None:
+        with self._lock:
+            return self._history.get(name)
+
+    def stop(self, name: str) -> bool:
+        """Asks it to end, and makes it end after the grace. False when there is none of that name."""
+        with self._lock:
+            if name not in self._history:
+                return False
+            process = self._processes.get(name)
+            if process is not None and name not in self._stopping:
+                self._stopping.add(name)
+                _signal(process.pid, signal.SIGTERM)
+                killer = threading.Timer(self._grace_s, self._kill, [name])
+                killer.daemon = True
+                killer.start()
+        return True
+
+    def close(self) -> None:
+        """Ends everything; returns when all are gone."""
+        for execution in self.all():
+            self.stop(execution.name)
+        for process in list(self._processes.values()):
+            process.wait()  # at most the grace: the killer comes then
+        self._forker.shutdown()
+
+    def _start(self) -> Execution:
+        with self._lock:
+            if self._limit is not None and len(self._processes) >= self._limit:
+                raise TooManyExecutions(f"{len(self._processes)} executions of {self.job} are running")
+            name = f"{self.job}-{uuid.uuid4().hex[:7]}"
+            with (self._logs / f"{name}.log").open("wb") as log:
+                process = subprocess.Popen(
+                    dying_with_parent(self._command),
+                    env={**self._env, **self._given(name)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            execution = Execution(name, Status.RUNNING, datetime.now(UTC))
+            self._history[name] = execution
+            self._processes[name] = process
+        threading.Thread(target=self._watch, args=[name, process], daemon=True).start()
+        return execution
+
+    def _given(self, name: str) -> dict[str, str]:
+        return {
+            "CONTAINER_APP_JOB_NAME": self.job,
+            "CONTAINER_APP_JOB_EXECUTION_NAME": name,
+            "CONTAINER_APP_REPLICA_NAME": f"{name}-{uuid.uuid4().hex[:5]}",
+        }
+
+    def _watch(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with self._lock:
+            del self._processes[name]
+            status = Status.STOPPED if name in self._stopping else Status.SUCCEEDED if code == 0 else Status.FAILED
+            self._history[name] = replace(
+                self._history[name], status=status, ended_at=datetime.now(UTC), exit_code=code
+            )
+
+    def _kill(self, name: str) -> None:
+        with self._lock:
+            if name in self._processes:
+                _signal(self._processes[name].pid, signal.SIGKILL)
+
+
+def _signal(leader: int, number: signal.Signals) -> None:
+    """Once to every process of a container: the leader's descendants too, whatever session they made for themselves."""
+    for pid in _descendants(leader):
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) != leader:
+                os.kill(pid, number)
+    with suppress(ProcessLookupError):
+        os.killpg(leader, number)
+
+
+def _descendants(root: int) -> list[int]:
+    """Found in /proc; empty where there is none (the process group is signalled anyhow)."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):  # it ended while we looked
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, waiting = [], [root]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found

@@ -1,0 +1,159 @@
+"""The local jobs API, asked by the client that the product uses in Azure: executions live and end as processes do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.azurite import dying_with_parent
+from local.executions import Executions, Status
+from local.jobs_api import JobsApi
+from scenejobs.azure.compute import ContainerAppsCompute
+from scenejobs.errors import ComputeError
+from scenejobs.settings import ComputeSettings
+
+ROOT = Path(__file__).parents[2]
+# Says its execution's name, and ends as it is told to: at once, at a signal, or not at all.
+OBEDIENT = (
+    "import os, signal, sys, time\n"
+    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+    "print(os.environ['CONTAINER_APP_JOB_EXECUTION_NAME'], os.environ['COLOUR'], flush=True)\n"
+    "time.sleep(60)\n"
+)
+STUBBORN = (
+    "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)\n"
+)
+# A child with a session of its own, as the runner's: the platform signals it all the same.
+FAMILY = (
+    "import subprocess, sys, time\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+    "print(child.pid, flush=True)\n"
+    "sys.exit(128 - child.wait())\n"
+)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> object:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def desk(
+    folder: Path, program: str, *, limit: int | None = None, grace_s: float = 20, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[ContainerAppsCompute, Executions]]:
+    command = [sys.executable, "-c", program]
+    executions = Executions("runner", command, {**os.environ, **(env or {})}, folder, limit=limit, grace_s=grace_s)
+    with JobsApi(executions) as api:
+        settings = ComputeSettings("sub", "group", "runner", arm_endpoint=api.endpoint)
+        yield ContainerAppsCompute(settings, read_timeout_s=5), executions
+
+
+def log(folder: Path, name: str) -> str:
+    return (folder / f"{name}.log").read_text()
+
+
+def test_an_execution_starts_is_listed_and_stops(tmp_path: Path) -> None:
+    with desk(tmp_path, OBEDIENT, env={"COLOUR": "blue"}) as (compute, executions):
+        assert compute.live() == ()
+        name = compute.start()
+        (live,) = compute.live()
+        assert (live.name, live.status) == (name, "Running")
+        assert live.started_at is not None
+        wait_for(lambda: log(tmp_path, name))
+        assert log(tmp_path, name).split() == [name, "blue"]
+        compute.stop(name)
+        wait_for(lambda: not compute.live())
+        ended = executions.get(name)
+        assert ended is not None
+        assert (ended.status, ended.exit_code) == (Status.STOPPED, 143)
+        compute.stop(name)  # twice is harmless
+        compute.stop("runner-unknown")
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, Status.SUCCEEDED), (3, Status.FAILED)])
+def test_the_exit_code_decides_how_an_execution_ended(tmp_path: Path, code: int, status: Status) -> None:
+    with desk(tmp_path, f"raise SystemExit({code})") as (compute, executions):
+        names = [compute.start(), compute.start()]
+        wait_for(lambda: not compute.live())
+        assert [execution.name for execution in executions.all()] == names[::-1]
+        assert {execution.status for execution in executions.all()} == {status}
+
+
+def test_an_execution_that_ignores_the_signal_is_killed_after_the_grace(tmp_path: Path) -> None:
+    with desk(tmp_path, STUBBORN, grace_s=0.5) as (compute, executions):
+        name = compute.start()
+        wait_for(lambda: log(tmp_path, name))
+        compute.stop(name)
+        time.sleep(0.2)
+        assert len(compute.live()) == 1
+        wait_for(lambda: not compute.live())
+        ended = executions.get(name)
+        assert ended is not None
+        assert (ended.status, ended.exit_code) == (Status.STOPPED, -signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descendants are found in /proc")
+def test_a_stop_reaches_every_process_of_an_execution(tmp_path: Path) -> None:
+    with desk(tmp_path, FAMILY) as (compute, _):
+        name = compute.start()
+        child = int(str(wait_for(lambda: log(tmp_path, name))))
+        compute.stop(name)
+        wait_for(lambda: not compute.live())
+        wait_for(lambda: not alive(child))
+
+
+def test_more_executions_than_the_limit_are_refused_with_a_time_to_wait(tmp_path: Path) -> None:
+    with desk(tmp_path, STUBBORN, limit=1, grace_s=0.1) as (compute, _):
+        compute.start()
+        with pytest.raises(ComputeError) as refused:
+            compute.start()
+        assert refused.value.retry_after_s == 5
+
+
+def test_another_job_is_not_there(tmp_path: Path) -> None:
+    with desk(tmp_path, "") as (_, executions), JobsApi(executions) as api, pytest.raises(ComputeError):
+        ContainerAppsCompute(ComputeSettings("sub", "group", "other", arm_endpoint=api.endpoint)).start()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_when_the_server_ends_however_it_ends_no_execution_is_left(tmp_path: Path, number: signal.Signals) -> None:
+    if number is signal.SIGKILL and sys.platform != "linux":
+        pytest.skip("only Linux tells children of their parent's death")
+    port_file = tmp_path / "port"
+    program = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+    options = ["--port", "0", "--port-file", str(port_file), "--logs", str(tmp_path), "--job", "runner"]
+    command = [sys.executable, "-m", "local.jobs_api", *options, "--", sys.executable, "-c", program]
+    server = subprocess.Popen(dying_with_parent(command), cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        wait_for(port_file.exists)
+        endpoint = f"http://127.0.0.1:{port_file.read_text()}"
+        name = ContainerAppsCompute(ComputeSettings("sub", "group", "runner", arm_endpoint=endpoint)).start()
+        pid = int(str(wait_for(lambda: log(tmp_path, name))))
+        assert alive(pid)
+        server.send_signal(number)
+        assert server.wait(20) == (0 if number is signal.SIGTERM else -number)
+        wait_for(lambda: not alive(pid))
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs: a zombie that nobody has waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
