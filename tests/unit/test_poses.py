@@ -1,0 +1,183 @@
+"""Camera poses: right ones for a known room, a clear refusal for a hopeless one, and no way to take the job down."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+
+from runner import sfm_child
+from runner.gates import Verdict
+from runner.poses import Attempt, Model, Rung, find_poses, next_rung
+from runner.presets import PoseSettings
+from runner.progress import SILENT, Progress
+from runner.scene import Health
+from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError
+from tests.synthetic import FOCAL, WIDTH, pose_errors, render, walk, write_frames
+
+SETTINGS = PoseSettings(features=600, max_image_size=320, threads=1, min_points=200)
+HEALTH = Health(0.3, 0.4, 0.75, 0.0, 900.0, 12.0)
+
+
+def errors_of(workspace: Path, poses) -> tuple[np.ndarray, np.ndarray, float]:
+    """Position and pairwise rotation errors against the true poses, and the focal length in px."""
+    model = pycolmap.Reconstruction(str(workspace / "sparse"))
+    images = sorted(model.images.values(), key=lambda image: image.name)
+    found = np.array([image.projection_center() for image in images])
+    rotations = np.array([image.cam_from_world().rotation.matrix() for image in images])
+    true = np.array([position for position, _ in poses])
+    positions, angles = pose_errors(found, rotations, true, np.array([rotation for _, rotation in poses]))
+    return positions, angles, next(iter(model.cameras.values())).mean_focal_length()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exhaustive_up_to", [150, 8])
+def test_a_known_room_gets_its_poses_back(tmp_path, exhaustive_up_to):
+    """By all pairs, and by neighbours with loops and thinned pairs when there are too many frames for that: positions
+    within 1 % of the path's size (worst 2 %; a wrong model is off by 20 and more), rotations within 0.3 degrees, focal
+    length within 2 %. The same call again does nothing."""
+    poses = walk(12)
+    frames = write_frames(tmp_path, {"a": [render(*pose) for pose in poses]})
+    reports = []
+    settings = replace(SETTINGS, exhaustive_up_to=exhaustive_up_to)
+    report = find_poses(frames, tmp_path, settings, Progress(emit=reports.append))
+    assert report.images_registered == 12
+    assert report.unregistered == ()
+    assert len(report.attempts) == 1
+    assert report.rung.startswith("exhaustive" if exhaustive_up_to == 150 else "sequential")
+    positions, angles, focal = errors_of(tmp_path, poses)
+    assert np.median(positions) < 0.01
+    assert positions.max() < 0.02
+    assert np.median(angles) < 0.3
+    assert focal == pytest.approx(FOCAL, rel=0.02)
+    assert report.health.focal_ratio == pytest.approx(focal / WIDTH)
+    fractions = [step.fraction for step in reports]
+    assert fractions == sorted(fractions)
+    assert not (tmp_path / "sfm").exists()
+    assert find_poses(frames, tmp_path, settings, SILENT) == report
+
+
+@pytest.mark.slow
+def test_a_clip_from_another_place_is_left_out_with_a_warning(tmp_path):
+    room = [render(*pose) for pose in walk(10)]
+    elsewhere = [render(*pose, seed=7) for pose in walk(4)]
+    frames = write_frames(tmp_path, {"room": room, "elsewhere": elsewhere})
+    report = find_poses(frames, tmp_path, SETTINGS, SILENT)
+    assert report.images_registered == 10
+    assert all(name.startswith("elsewhere/") for name in report.unregistered)
+    assert "elsewhere.mp4" in report.warnings[0]
+
+
+@pytest.mark.slow
+def test_frames_without_features_are_refused_with_every_attempt_made(tmp_path):
+    frames = write_frames(tmp_path, {"a": [np.full((240, 320, 3), 90 + i, np.uint8) for i in range(12)]})
+    with pytest.raises(InputError) as caught:
+        find_poses(frames, tmp_path, SETTINGS, SILENT)
+    assert caught.value.code == Code.TOO_FEW_REGISTERED
+    assert "12 frames" in caught.value.cause
+    assert not (tmp_path / "sparse.json").exists()
+
+
+def attempt(rung: Rung, code: Code | None, health: Health = HEALTH) -> Attempt:
+    model = Model(Path("m"), ("a/0.png",), 1000, 5.0, 0.5, health, ())
+    return Attempt(rung, model, Verdict(code is None, code, () if code is None else ("reason",)))
+
+
+def ladder(frame_count: int, code: Code, health: Health = HEALTH) -> list[str]:
+    """The rungs tried when each one fails with `code`."""
+    tried: list[Attempt] = []
+    while (rung := next_rung(tried, frame_count, PoseSettings())) is not None:
+        tried.append(attempt(rung, code, health))
+    return [str(one.rung) for one in tried]
+
+
+def test_the_ladder_climbs_by_what_went_wrong():
+    assert ladder(100, Code.NO_OVERLAP) == [
+        "exhaustive + incremental, 4096 features", "exhaustive + incremental, 8192 features",
+        "exhaustive guided + incremental, 8192 features",
+    ]  # fmt: skip
+    assert ladder(200, Code.TOO_FEW_REGISTERED)[:2] == [
+        "sequential + incremental, 4096 features", "exhaustive + incremental, 4096 features",
+    ]  # fmt: skip
+    assert all(rung.startswith("sequential") for rung in ladder(350, Code.TOO_FEW_REGISTERED))
+    collapsed = replace(HEALTH, focal_ratio=0.18)
+    assert ladder(100, Code.POSES_UNRELIABLE, collapsed)[1] == "exhaustive + global, 4096 features"
+    assert len(ladder(100, Code.STATIC_CAMERA)) == 1  # no method finds depth without parallax
+    passed = [attempt(Rung("exhaustive", "incremental", 4096, 1280), None)]
+    assert next_rung(passed, 100, PoseSettings()) is None
+
+
+def child(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "word"),
+    [
+        ("import os; os.abort()", RunnerError, Code.JOB_CRASHED),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", RunnerError, Code.JOB_CRASHED),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", ResourceError, Code.OUT_OF_MEMORY),
+        ("raise MemoryError", ResourceError, Code.OUT_OF_MEMORY),
+        ("raise SystemExit('told you so')", RunnerError, Code.BUG),
+        ("pass", RunnerError, Code.BUG),  # ended well, but wrote no result
+    ],
+)
+def test_every_death_of_the_child_is_an_error_of_ours(tmp_path, code, error, word):
+    with pytest.raises(error) as caught:
+        sfm_child.run({"action": "map"}, tmp_path, SILENT, limit_s=30, command=child(code))
+    assert caught.value.code == word
+
+
+def test_the_childs_last_words_are_kept(tmp_path):
+    code = "import sys, os; sys.stderr.write('Check failed: x > 0'); sys.stderr.flush(); os.abort()"
+    with pytest.raises(RunnerError, match=r"SIGABRT.*Check failed: x > 0"):
+        sfm_child.run({"action": "map"}, tmp_path, SILENT, limit_s=30, command=child(code))
+
+
+def test_a_child_that_hangs_or_is_no_longer_wanted_is_killed_at_once(tmp_path):
+    sleep = child("import time; time.sleep(60)")
+    start = time.monotonic()
+    with pytest.raises(RunnerError) as caught:
+        sfm_child.run({"action": "map"}, tmp_path, SILENT, limit_s=0.3, command=sleep)
+    assert caught.value.code == Code.JOB_TIMED_OUT
+    stopped = Progress(emit=lambda _: None, stop_requested=lambda: True)
+    with pytest.raises(Interrupted):
+        sfm_child.run({"action": "map"}, tmp_path, stopped, limit_s=30, command=sleep)
+    assert time.monotonic() - start < 20
+
+
+def test_no_credential_reaches_the_child(tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "canary")
+    code = (
+        "import json, os, sys; request = json.load(open(sys.argv[1]));"
+        "file = open(request['result'], 'w'); json.dump(dict(os.environ), file); file.close()"
+    )
+    environment = sfm_child.run({"action": "map"}, tmp_path, SILENT, limit_s=30, command=child(code))
+    assert "canary" not in environment.values()
+
+
+def test_the_child_ends_when_its_parent_dies():
+    """The parent's death closes the pipe to the child, whatever the parent died of."""
+    code = (
+        "import threading, time; from runner import sfm_process;"
+        "threading.Thread(target=sfm_process._end_with_parent, daemon=True).start();"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen([*child(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root) as orphan:
+        assert orphan.stdout is not None
+        assert orphan.stdin is not None
+        assert orphan.stdout.readline() == b"up\n"
+        orphan.stdin.close()
+        try:
+            assert orphan.wait(20) == 75
+        finally:
+            if orphan.poll() is None:
+                orphan.send_signal(signal.SIGKILL)
