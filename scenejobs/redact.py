@@ -12,25 +12,23 @@ from typing import Any
 
 REDACTED = "[REDACTED]"
 
-# A value ends at whatever separates parameters, headers, JSON members or words.
-_VALUE = r"[^\s&;,\"'<>\\)\]}]+"
+# A value ends at whatever separates parameters, headers, JSON members or words. What is redacted already stays.
+_END = r"\s&;,\"'<>\\)\]}"
+_VALUE = rf"(?!\[REDACTED\])[^{_END}]+"
 _NAMES = (
-    "AccountKey|SharedAccessKey|SharedAccessSignature|SharedSecretValue|Password|client_secret|client_assertion"
-    "|access_token|refresh_token|id_token|AZURE_CLIENT_SECRET|AZURE_STORAGE_SAS_TOKEN|IDENTITY_HEADER|X-IDENTITY-HEADER"
+    "AccountKey|SharedAccessKey|SharedSecretValue|Password|client_secret|client_assertion"
+    "|access_token|refresh_token|id_token|AZURE_CLIENT_SECRET|IDENTITY_HEADER|X-IDENTITY-HEADER"
     "|MSI_SECRET|x-functions-key|Ocp-Apim-Subscription-Key|InstrumentationKey|x-ms-copy-source-authorization"
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # `Authorization: Bearer x`, `SharedKey account:signature`; before the names, which would stop at the space
-    (re.compile(rf"\b(Bearer|SharedKey|SharedKeyLite)(\s+|%20)(?!{re.escape(REDACTED)}){_VALUE}", re.I),
-     rf"\1 {REDACTED}"),
+    (re.compile(rf"\b(Bearer|SharedKey|SharedKeyLite)(\s+|%20){_VALUE}", re.I), rf"\1 {REDACTED}"),
     # a signature in a URL or SAS token, wherever it stands, also when the URL is quoted inside another one
-    (re.compile(r"\b(sig)(=|%3D|%253D)(?:(?!%26|%2526)[^\s&;,\"'<>\\)\]}])+", re.I), rf"\1\2{REDACTED}"),
+    (re.compile(rf"(?<![a-z])(sig)(=|%3D|%253D)(?!\[REDACTED\])(?:(?!%26|%2526)[^{_END}])+", re.I), rf"\1\2{REDACTED}"),
     # function keys, which Event Grid endpoints carry in their URL
     (re.compile(rf"([?&]code=){_VALUE}", re.I), rf"\1{REDACTED}"),
-    # name=value, name: value, "name": "value". SharedAccessSignature's value is itself a list joined by &
-    (re.compile(r"\b(SharedAccessSignature|AZURE_STORAGE_SAS_TOKEN)([\"']?\s*[=:]\s*[\"']?)[^\s;,\"'<>\\]+", re.I),
-     rf"\1\2{REDACTED}"),
-    (re.compile(rf"\b({_NAMES})([\"']?\s*[=:]\s*[\"']?)(?!{re.escape(REDACTED)}){_VALUE}", re.I), rf"\1\2{REDACTED}"),
+    # name=value, name: value, "name": "value"
+    (re.compile(rf"\b({_NAMES})([\"']?\s*[=:]\s*[\"']?){_VALUE}", re.I), rf"\1\2{REDACTED}"),
     # the same in a dictionary printed by Python or JSON
     (re.compile(r"([\"'](?:sig|signature)[\"']\s*:\s*[\"'])[^\"']+", re.I), rf"\1{REDACTED}"),
     # user:password@ in a URL
