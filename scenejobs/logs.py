@@ -80,7 +80,8 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in values.items() if name not in line}
         if record.exc_text:
             line["exception"] = record.exc_text
-        return json.dumps(line, ensure_ascii=False, default=lambda value: redact(str(value)), separators=(",", ":"))
+        # ASCII: other line separators and half characters of a name would break the line or the stream
+        return json.dumps(line, default=lambda value: redact(str(value)), separators=(",", ":"))
 
 
 class TextFormatter(logging.Formatter):
@@ -95,7 +96,7 @@ class TextFormatter(logging.Formatter):
         values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
         rest = "".join(f" {name}={value}" for name, value in values.items())
         line = f"{time} {record.levelname:<7} {record.name}: {printable(record.getMessage() + rest)}"
-        return f"{line}\n{record.exc_text}" if record.exc_text else line
+        return "\n".join([line, *(printable(text) for text in (record.exc_text or "").splitlines())])
 
 
 def printable(text: str) -> str:

@@ -20,7 +20,7 @@ SECRET = "Abc8Q~secret.value_1234567890"
 CASES = {
     "connection string": (f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={KEY};EndpointSuffix=core", KEY),
     "connection string, key last": (f"AccountName=shop;AccountKey={KEY}", KEY),
-    "connection string with a SAS": (f"BlobEndpoint=https://shop;SharedAccessSignature=sv=1&sig={SIGNATURE}", SIGNATURE),
+    "connection string with a SAS": (f"BlobEndpoint=https://x;SharedAccessSignature=sv=1&sig={SIGNATURE}", SIGNATURE),
     "lower case": (f"accountkey={KEY}", KEY),
     "the key alone": (f"the key {KEY} was refused", KEY),
     "the key quoted": (f"'{KEY}'", KEY),
