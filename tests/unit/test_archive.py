@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runner.archive import SUPERSEDED, archive
@@ -102,6 +104,21 @@ def test_an_input_that_somebody_leases_is_not_called_archived() -> None:
         stores.archive()
     lease.release()
     assert stores.archive() == {"lobby/a.mp4": "processed/lobby/a.mp4"}
+
+
+def test_a_copy_whose_answer_was_lost_is_recognised() -> None:
+    """The service's client asks again by itself, and is told that the name is taken: by its own copy."""
+    stores = Stores()
+    stores.upload("lobby/a.mp4", b"a")
+    copy = stores.processed.copy_from
+
+    def copy_twice(*args: Any, **kwargs: Any) -> Any:
+        copy(*args, **kwargs)
+        return copy(*args, **kwargs)
+
+    stores.processed.copy_from = copy_twice  # type: ignore[method-assign]
+    assert stores.archive() == {"lobby/a.mp4": "processed/lobby/a.mp4"}
+    assert [blob.name for blob in stores.processed.list()] == ["lobby/a.mp4"]
 
 
 def test_a_copy_that_is_not_whole_does_not_cost_the_upload() -> None:

@@ -85,47 +85,43 @@ def test_publishing_again_changes_nothing(output: MemoryBlobStore, tmp_path: Pat
     assert changes == []
 
 
-def test_a_paused_runner_cannot_bring_an_old_result_back(output: MemoryBlobStore, tmp_path: Path) -> None:
-    """Paused at any look at the store; meanwhile its successor publishes this run and a newer one."""
-    old = committed(output, tmp_path, "run1", "old")
-    new = committed(output, tmp_path, "run2", "new")
-    looks = 0
-    head = output.head
+@pytest.mark.parametrize("pause", ["before the check", "after the check"])
+def test_a_paused_runner_cannot_bring_an_old_result_back(output: MemoryBlobStore, tmp_path: Path, pause: str) -> None:
+    """Paused at any moment; meanwhile its successor publishes this run and a newer one.
 
-    def counted(name: str) -> Any:
-        nonlocal looks
-        looks += 1
-        return head(name)
+    Before a check the runner learns that it lost the scene; after it, only the conditions of its requests are left.
+    """
+    oldest, old, new = (committed(output, tmp_path, f"run{i}", text) for i, text in enumerate(("oldest", "old", "new")))
 
-    output.head = counted  # type: ignore[method-assign]
-    publish(old, output, nothing)
-    total = looks
-
-    for pause_at in range(1, total + 1):
+    def run(pause_at: int) -> int:
+        """Publishes `old` over `oldest`; returns how often it checked."""
         for name in list(published(output)):
             output.delete(name)
-        state = {"looks": 0, "lost": False}
+        publish(oldest, output, nothing)
+        checks, overtaken = 0, False
 
-        def pausing(name: str, state: dict[str, Any] = state, pause_at: int = pause_at) -> Any:
-            try:
-                return head(name)
-            finally:
-                state["looks"] += 1
-                if state["looks"] == pause_at:  # after the look, before what follows from it
-                    output.head = head  # type: ignore[method-assign]
-                    publish(old, output, nothing)
-                    publish(new, output, nothing)
-                    state["lost"] = True
-
-        def check(state: dict[str, Any] = state) -> None:
-            if state["lost"]:
+        def check() -> None:
+            nonlocal checks, overtaken
+            checks += 1
+            if checks == pause_at:
+                publish(old, output, nothing)
+                publish(new, output, nothing)
+                overtaken = True
+                if pause == "after the check":
+                    return
+            if overtaken:
                 raise LeaseLost("paused for too long")
 
-        output.head = pausing  # type: ignore[method-assign]
         with contextlib.suppress(LeaseLost, Conflict):
             publish(old, output, check)
-        assert state["lost"]
+        return checks
+
+    total = run(pause_at=0)
+    assert total > 4
+    for pause_at in range(1, total + 1):
+        run(pause_at)
         assert {data.split()[-1] for data in published(output).values()} == {b"new"}, pause_at
+        assert len(published(output)) == 4
 
 
 def test_outputs_that_vanished_after_the_commit_are_an_error(output: MemoryBlobStore, tmp_path: Path) -> None:

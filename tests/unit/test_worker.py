@@ -155,6 +155,7 @@ def test_a_second_runner_leaves_a_scene_that_is_worked_on(cloud: Cloud) -> None:
             cloud.queue("lobby")
             assert cloud.worker(job).drain() == 0
             assert cloud.jobs_run == 1, "two runners worked on one scene"
+            assert cloud.queues["jobs"].total() == 2, "nobody would come back if the first runner died"
         return echo_job(job, supervision)
 
     cloud.worker(job).drain()
@@ -210,6 +211,7 @@ def test_runners_that_vanish_use_up_attempts_too(cloud: Cloud) -> None:
     document = cloud.json("error", "lobby/error.json")
     assert document["code"] == Code.TOO_MANY_ATTEMPTS
     assert "vanished" in document["cause"]
+    assert [attempt["code"] for attempt in document["attempts"]] == ["JOB_CRASHED"] * 3 + ["TOO_MANY_ATTEMPTS"]
 
 
 def test_an_input_that_cannot_work_is_not_retried(cloud: Cloud) -> None:
@@ -321,7 +323,7 @@ def test_a_lost_lease_settles_nothing(cloud: Cloud) -> None:
     with pytest.raises(LeaseLost):
         cloud.worker(paused).drain()
     assert cloud.record("lobby") == before[0]
-    assert cloud.queues["jobs"].total() == 1
+    assert (cloud.queues["jobs"].total(), cloud.queues["jobs"].waiting()) == (1, 0), "the message was touched"
     assert cloud.names("processed") == []
     assert not [name for name in cloud.names("output") if "/runs/" not in name]
     cloud.settle()

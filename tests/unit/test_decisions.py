@@ -1,0 +1,128 @@
+"""What happens next with a scene, as pure decisions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from runner.decisions import (
+    VANISHED,
+    Attempt,
+    GiveBack,
+    GiveUp,
+    NothingToDo,
+    Retry,
+    RollForward,
+    after_failure,
+    next_step,
+)
+from scenejobs.errors import (
+    AccessDenied,
+    Busy,
+    Code,
+    ConfigurationError,
+    InputError,
+    Interrupted,
+    ResourceError,
+    RunnerError,
+    SceneJobError,
+)
+from scenejobs.model import InputBlob, Phase, SceneRecord
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+INPUTS = (InputBlob("lobby/a.mp4", "E1", 3),)
+
+
+def decide(record: SceneRecord, inputs: tuple[InputBlob, ...] = INPUTS) -> object:
+    return next_step(record, inputs, max_attempts=3, run="new", now=NOW)
+
+
+def fail(record: SceneRecord, error: SceneJobError) -> object:
+    return after_failure(record, error, max_attempts=3, retry_base_s=2, retry_max_s=5, now=NOW)
+
+
+def running(attempts: int = 1) -> SceneRecord:
+    record = SceneRecord("lobby")
+    for number in range(attempts):
+        record = record.attempted(f"run-{number}", INPUTS, NOW)
+    return record
+
+
+def test_uploads_of_an_idle_scene_are_worked_on_and_the_attempt_counts_first() -> None:
+    step = decide(SceneRecord("lobby"))
+    assert step == Attempt(SceneRecord("lobby").attempted("new", INPUTS, NOW))
+    assert isinstance(step, Attempt)
+    assert step.record.attempts == 1
+
+
+def test_no_uploads_is_nothing_to_do() -> None:
+    assert decide(SceneRecord("lobby"), ()) == NothingToDo()
+
+
+def test_an_attempt_whose_runner_vanished_is_recorded_as_a_failure() -> None:
+    step = decide(running())
+    assert isinstance(step, Attempt)
+    assert step.record.attempts == 2
+    assert [(failure.run, failure.failure) for failure in step.record.failures] == [("run-0", VANISHED)]
+
+
+def test_a_vanished_attempt_whose_uploads_are_gone_leaves_an_idle_record() -> None:
+    step = decide(running(), ())
+    assert isinstance(step, NothingToDo)
+    assert step.record is not None
+    assert step.record.phase is Phase.IDLE
+
+
+def test_used_up_attempts_give_up_with_the_last_cause() -> None:
+    step = decide(running(3))
+    assert isinstance(step, GiveUp)
+    failure = step.record.failures[-1].failure
+    assert failure.code == Code.TOO_MANY_ATTEMPTS
+    assert failure.cause == f"3 of 3 attempts are used up; the last one: {VANISHED.cause}"
+
+
+@pytest.mark.parametrize("inputs", [INPUTS, ()])
+def test_what_is_decided_is_only_rolled_forward(inputs: tuple[InputBlob, ...]) -> None:
+    committed = running().committed(())
+    failing = running().given_up(VANISHED, INPUTS, "run-0", NOW)
+    assert decide(committed, inputs) == decide(failing, inputs) == RollForward()
+
+
+@pytest.mark.parametrize("error", [Interrupted("stop"), ConfigurationError("no GPU"), AccessDenied("403")])
+def test_what_is_not_the_scenes_fault_costs_no_attempt(error: SceneJobError) -> None:
+    decision = fail(running(), error)
+    assert isinstance(decision, GiveBack)
+    assert (decision.record.attempts, decision.record.phase) == (0, Phase.IDLE)
+
+
+@pytest.mark.parametrize(("attempts", "delay_s"), [(1, 2), (2, 4)])
+def test_failures_of_the_world_wait_longer_each_time(attempts: int, delay_s: float) -> None:
+    decision = fail(running(attempts), Busy("throttled"))
+    assert isinstance(decision, Retry)
+    assert decision.delay_s == delay_s
+
+
+def test_the_wait_has_a_limit() -> None:
+    decision = after_failure(
+        running(9), ResourceError("full"), max_attempts=99, retry_base_s=2, retry_max_s=5, now=NOW
+    )  # fmt: skip
+    assert isinstance(decision, Retry)
+    assert decision.delay_s == 5
+
+
+@pytest.mark.parametrize(
+    ("attempts", "error"), [(1, InputError("no video")), (3, ResourceError("full")), (3, RunnerError("crash"))]
+)
+def test_bad_input_and_the_last_attempt_give_up(attempts: int, error: SceneJobError) -> None:
+    decision = fail(running(attempts), error)
+    assert isinstance(decision, GiveUp)
+    assert decision.record.phase is Phase.FAILING
+    assert decision.record.failures[-1].failure.cause == error.cause
+
+
+def test_the_same_bug_twice_gives_up() -> None:
+    bug = RunnerError("KeyError", code=Code.BUG, stage="training")
+    first = fail(running(), bug)
+    assert isinstance(first, Retry)
+    assert isinstance(fail(first.record.attempted("run-1", INPUTS, NOW), bug), GiveUp)
