@@ -122,11 +122,11 @@ def _text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
 def _time(body: dict[str, Any], key: str) -> datetime:
     try:
         value = datetime.fromisoformat(_text(body, key))
-    except ValueError as exc:
+        if value.tzinfo is None:
+            raise UnreadableMessage(f"the message's field {key!r} has no time zone")
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError) as exc:  # overflow: the first or last day of all, in another zone
         raise UnreadableMessage(f"the message's field {key!r} is not a time") from exc
-    if value.tzinfo is None:
-        raise UnreadableMessage(f"the message's field {key!r} has no time zone")
-    return value.astimezone(UTC)
 
 
 # ---- the record ---------------------------------------------------------------------------------
@@ -303,6 +303,8 @@ class SceneRecord:
     @staticmethod
     def from_json(value: dict[str, Any]) -> SceneRecord:
         """Raises ValueError for a record of a version this program does not know, or one that is torn."""
+        if not isinstance(value, dict):
+            raise ValueError("the record of a scene is not an object")
         if value.get("schema_version") != RECORD_VERSION:
             raise ValueError(f"record version {value.get('schema_version')!r}; this program knows {RECORD_VERSION}")
         try:

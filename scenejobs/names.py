@@ -36,17 +36,19 @@ def refusal(name: str) -> str | None:
     segments = name.split("/")
     if len(segments) > MAX_SEGMENTS:
         return f"the name has {len(segments)} segments, more than {MAX_SEGMENTS}"
-    for segment in segments:
-        if segment == "":
-            return "the name holds an empty segment"
-        if _plain(segment).strip() in (".", ".."):
-            return "the name holds a dot segment"
+    if "" in segments:
+        return "the name holds an empty segment"
+    if _holds_dots(name):
+        return "the name holds a dot segment"
+    if len(segments) == 1 and _holds_dots(PurePosixPath(name).stem):
+        return "the name gives a scene that is a dot segment"
     return None
 
 
-def _plain(segment: str) -> str:
-    """What a segment could be taken for: percent-decoded (twice, as proxies do) and look-alikes folded."""
-    return unicodedata.normalize("NFKC", unquote(unquote(segment)))
+def _holds_dots(name: str) -> bool:
+    """As the name could be taken for: percent-decoded (twice, as proxies do) and look-alikes folded."""
+    plain = unicodedata.normalize("NFKC", unquote(unquote(name))).replace("\\", "/")
+    return any(segment.strip() in (".", "..") for segment in plain.split("/"))
 
 
 def scene_of(name: str, depth: int = 1) -> str:
