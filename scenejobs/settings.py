@@ -21,7 +21,11 @@ def _setting(variable: str, doc: str, default: Any = MISSING, *, minimum: float 
     metadata = {"variable": variable, "doc": doc, "minimum": minimum}
     if default is MISSING:
         return field(metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not _is_secret(variable))
+
+
+def _is_secret(variable: str) -> bool:
+    return variable.endswith(("SECRET", "TOKEN", "CONNECTION_STRING"))
 
 
 @dataclass(frozen=True)
@@ -242,7 +246,7 @@ def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
         try:
             values[item.name] = _parse(text, hints[item.name], item.metadata["minimum"])
         except ValueError as exc:
-            shown = "[REDACTED]" if any(word in variable for word in ("SECRET", "TOKEN", "CONNECTION")) else repr(text)
+            shown = "[REDACTED]" if _is_secret(variable) else repr(text)
             problems.append(f"{variable}={shown} is not allowed: {exc}")
     required = {f.name for f in fields(group) if f.default is MISSING}  # type: ignore[arg-type]
     return group(**values, **{name: "" for name in required - values.keys()})

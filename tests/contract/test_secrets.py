@@ -30,6 +30,7 @@ containers = open_containers(storage)
 containers.input.write("a", b"1")
 list(containers.input.list())
 logging.info("settings are %s", storage)
+logging.info("asking %s?%s", storage.endpoint, storage.sas_token)
 logging.getLogger("urllib3.connectionpool").debug("GET /input?%s", storage.sas_token)
 try:
     containers.input.head("missing")

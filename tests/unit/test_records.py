@@ -1,0 +1,105 @@
+"""Records change by compare-and-swap under a lease, and a lost answer is not a lost lease."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from scenejobs import records
+from scenejobs.errors import Conflict, LeaseLost, StorageError
+from scenejobs.layout import record_name
+from scenejobs.memory import ManualClock, MemoryBlobStore
+from scenejobs.model import InputBlob, Phase, SceneRecord
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BLOBS = (InputBlob("lobby/a.mp4", "0x1", 5),)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def state(clock: ManualClock) -> MemoryBlobStore:
+    return MemoryBlobStore("state", clock)
+
+
+def owned(state: MemoryBlobStore, scene: str = "lobby"):  # (record as stored, lease)
+    records.ensure(state, scene)
+    lease = state.lease(record_name(scene), 60)
+    stored = records.load(state, scene)
+    assert stored is not None
+    return stored, lease
+
+
+def test_there_is_no_record_before_the_first(state: MemoryBlobStore) -> None:
+    assert records.load(state, "lobby") is None
+
+
+def test_ensuring_creates_an_idle_record_once(state: MemoryBlobStore) -> None:
+    records.ensure(state, "Lobby / 2")
+    first = records.load(state, "Lobby / 2")
+    records.ensure(state, "Lobby / 2")
+    assert records.load(state, "Lobby / 2") == first
+    assert first is not None
+    assert first.record == SceneRecord("Lobby / 2")
+
+
+def test_saving_replaces_the_version_that_was_read(state: MemoryBlobStore) -> None:
+    stored, lease = owned(state)
+    running = records.save(state, stored, stored.record.attempted("run", BLOBS, NOW), lease)
+    assert records.load(state, "lobby") == running
+    assert running.record.phase is Phase.RUNNING
+    committed = records.save(state, running, running.record.committed(()), lease)
+    assert records.load(state, "lobby") == committed
+
+
+def test_saving_over_another_version_is_a_lost_lease(state: MemoryBlobStore) -> None:
+    stored, lease = owned(state)
+    records.save(state, stored, stored.record.attempted("run", BLOBS, NOW), lease)
+    with pytest.raises(LeaseLost):
+        records.save(state, stored, stored.record.attempted("zombie", BLOBS, NOW), lease)
+    now = records.load(state, "lobby")
+    assert now is not None
+    assert now.record.run == "run"
+
+
+def test_saving_after_somebody_else_took_over_is_a_lost_lease(state: MemoryBlobStore, clock: ManualClock) -> None:
+    stored, lease = owned(state)
+    clock.advance(61)
+    state.lease(record_name("lobby"), 60)
+    with pytest.raises(LeaseLost):
+        records.save(state, stored, stored.record.attempted("zombie", BLOBS, NOW), lease)
+    assert records.load(state, "lobby") == stored
+
+
+def test_a_lost_answer_is_settled_by_reading_back(state: MemoryBlobStore) -> None:
+    """The store wrote, the answer was lost, the retry was refused: the record is ours."""
+
+    class Deaf(MemoryBlobStore):
+        def write(self, *args, **kwargs):
+            super().write(*args, **kwargs)
+            raise Conflict("the retry met our own write")
+
+    stored, lease = owned(state)
+    deaf = Deaf("state", state.clock)
+    deaf.blobs = state.blobs
+    lease = type(lease)(deaf, record_name("lobby"), lease.id)
+    running = records.save(deaf, stored, stored.record.attempted("run", BLOBS, NOW), lease)
+    assert records.load(state, "lobby") == running
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no json", b"[]", b"null", b"\xff\xfe", b"{}", json.dumps({"schema_version": 99}).encode()]
+)
+def test_a_record_that_cannot_be_understood_is_an_error_not_a_new_record(
+    state: MemoryBlobStore, content: bytes
+) -> None:
+    state.write(record_name("lobby"), content)
+    with pytest.raises(StorageError, match="cannot be read"):
+        records.load(state, "lobby")
+    records.ensure(state, "lobby")
+    assert state.read(record_name("lobby"))[0] == content
