@@ -1,0 +1,318 @@
+"""The local host delivers events as the Functions host does: each version once, a failure again, then to poison."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient
+
+from local.azurite import Azurite, dying_with_parent
+from local.host import Host, app_settings
+from local.host_functions import HostOptions
+from scenejobs.azure.clients import open_containers, open_queues
+from scenejobs.errors import ConfigurationError
+from scenejobs.ports import Containers
+from scenejobs.settings import StorageSettings
+
+pytestmark = pytest.mark.azurite
+
+ROOT = Path(__file__).parents[2]
+FAST = HostOptions(
+    batch_size=4,
+    new_batch_threshold=2,
+    max_dequeue_count=3,
+    visibility=timedelta(0),
+    blob_parallel=4,
+    blob_tries=3,
+)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+class Recorder:
+    """Functions that note what they got, and fail as often as they are told to."""
+
+    def __init__(self) -> None:
+        self.uploads: list[str] = []
+        self.messages: list[tuple[str, int, float]] = []  # body, dequeue count, when
+        self.poison: list[str] = []
+        self.ticks = 0
+        self.failures: dict[str, int] = {}
+        self.together = self.most_together = 0
+        self.busy_s = 0.0
+        self._lock = threading.Lock()
+
+    def app(self) -> func.FunctionApp:
+        app = func.FunctionApp()
+
+        @app.function_name("on_upload")
+        @app.blob_trigger(arg_name="upload", path="%INPUT%/{name}", connection="Storage")
+        def on_upload(upload: Any) -> None:
+            self.uploads.append(upload.blob_name)
+            self.fail(upload.blob_name)
+
+        @app.function_name("on_message")
+        @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="Storage")
+        @app.queue_output(arg_name="out", queue_name="%QUEUE%-out", connection="Storage")
+        def on_message(message: func.QueueMessage, out: func.Out[str], context: func.Context) -> None:
+            body = message.get_body().decode()
+            self.messages.append((body, message.dequeue_count or 0, time.monotonic()))
+            with self._lock:
+                self.together += 1
+                self.most_together = max(self.together, self.most_together)
+            time.sleep(self.busy_s)
+            with self._lock:
+                self.together -= 1
+            self.fail(body)
+            if body == "answer":
+                out.set(context.trace_context.trace_parent)
+
+        @app.function_name("on_poison")
+        @app.queue_trigger(arg_name="message", queue_name="%QUEUE%-poison", connection="Storage")
+        def on_poison(message: func.QueueMessage) -> None:
+            self.poison.append(message.get_body().decode())
+
+        @app.function_name("tick")
+        @app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+        def tick(timer: func.TimerRequest) -> None:
+            self.ticks += 1
+
+        return app
+
+    def fail(self, what: str) -> None:
+        if self.failures.get(what, 0) > 0:
+            self.failures[what] -= 1
+            raise RuntimeError(f"{what} fails")
+
+
+@pytest.fixture
+def settings(azurite: Azurite, storage: StorageSettings) -> dict[str, str]:
+    text = azurite.connection_string
+    return {"Storage": text, "AzureWebJobsStorage": text, "INPUT": storage.input, "QUEUE": storage.debounce_queue}
+
+
+@contextmanager
+def hosted(recorder: Recorder, settings: dict[str, str], options: HostOptions = FAST) -> Iterator[Host]:
+    with Host(recorder.app(), settings, options, blob_poll_s=0.1, queue_poll_s=0.05) as host:
+        yield host
+
+
+def queue(settings: dict[str, str], suffix: str = "") -> QueueClient:
+    return QueueClient.from_connection_string(settings["Storage"], settings["QUEUE"] + suffix)
+
+
+def test_an_upload_is_delivered_once_per_version(settings: dict[str, str], containers: Containers) -> None:
+    recorder = Recorder()
+    containers.input.write("lobby/before.mp4", b"1")
+    with hosted(recorder, settings):
+        wait_for(lambda: recorder.uploads == ["lobby/before.mp4"])
+        containers.input.write("lobby/ü 1.mp4", b"1")
+        wait_for(lambda: len(recorder.uploads) == 2)
+        containers.input.write("lobby/ü 1.mp4", b"2")
+        wait_for(lambda: len(recorder.uploads) == 3)
+        time.sleep(0.5)
+    assert recorder.uploads == ["lobby/before.mp4", "lobby/ü 1.mp4", "lobby/ü 1.mp4"]
+
+
+def test_a_host_that_was_restarted_remembers_what_it_delivered(
+    settings: dict[str, str], containers: Containers
+) -> None:
+    recorder = Recorder()
+    containers.input.write("lobby/a.mp4", b"1")
+    with hosted(recorder, settings):
+        wait_for(lambda: recorder.uploads)
+    containers.input.write("lobby/b.mp4", b"1")  # while it is down
+    with hosted(recorder, settings):
+        wait_for(lambda: len(recorder.uploads) == 2)
+        time.sleep(0.5)
+    assert recorder.uploads == ["lobby/a.mp4", "lobby/b.mp4"]
+
+
+def test_a_function_that_fails_is_tried_again_and_then_succeeds(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    recorder.failures["check"] = 2
+    with hosted(recorder, settings):
+        queue(settings).send_message("check")
+        wait_for(lambda: len(recorder.messages) == 3)
+        wait_for(lambda: queue(settings).get_queue_properties().approximate_message_count == 0)
+    assert [count for _, count, _ in recorder.messages] == [1, 2, 3]
+    assert recorder.poison == []
+
+
+def test_a_function_that_always_fails_is_tried_so_often_and_then_poisoned(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    recorder.failures["check"] = 99
+    with hosted(recorder, settings):
+        queue(settings).send_message("check")
+        wait_for(lambda: recorder.poison == ["check"])
+        time.sleep(0.3)
+    assert [count for _, count, _ in recorder.messages] == [1, 2, 3]
+    assert queue(settings).get_queue_properties().approximate_message_count == 0
+
+
+def test_an_upload_event_that_always_fails_is_poisoned_with_what_is_known_of_it(
+    settings: dict[str, str], containers: Containers
+) -> None:
+    recorder = Recorder()
+    recorder.failures["lobby/a.mp4"] = 99
+    containers.input.write("lobby/a.mp4", b"1")
+    poison = QueueClient.from_connection_string(settings["Storage"], "webjobs-blobtrigger-poison")
+    with hosted(recorder, settings):
+        wait_for(lambda: len(recorder.uploads) == 3)
+        ours: list[dict[str, str]] = []
+
+        def arrived() -> bool:
+            found = [json.loads(message.content) for message in poison.receive_messages(visibility_timeout=1)]
+            ours.extend(note for note in found if note["ContainerName"] == settings["INPUT"])
+            return bool(ours)
+
+        wait_for(arrived)
+        assert (ours[0]["BlobName"], ours[0]["FunctionId"]) == ("lobby/a.mp4", "Host.Functions.on_upload")
+        time.sleep(0.3)
+    assert len(recorder.uploads) == 3
+
+
+def test_a_failed_try_is_repeated_after_the_visibility_timeout(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    recorder.failures["check"] = 1
+    options = HostOptions(max_dequeue_count=3, visibility=timedelta(seconds=2))
+    with hosted(recorder, settings, options):
+        queue(settings).send_message("check")
+        wait_for(lambda: len(recorder.messages) == 2)
+    (_, _, first), (_, _, second) = recorder.messages
+    assert 1.0 <= second - first < 10  # the service keeps whole seconds
+
+
+def test_a_delayed_message_is_delayed(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    with hosted(recorder, settings):
+        begin = time.monotonic()
+        queue(settings).send_message("later", visibility_timeout=2)
+        queue(settings).send_message("now")
+        wait_for(lambda: len(recorder.messages) == 2)
+    assert [body for body, _, _ in recorder.messages] == ["now", "later"]
+    assert recorder.messages[1][2] - begin >= 1.0
+
+
+def test_no_more_functions_run_at_once_than_host_json_allows(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    recorder.busy_s = 0.15
+    for number in range(20):
+        queue(settings).send_message(str(number))
+    with hosted(recorder, settings):
+        wait_for(lambda: len(recorder.messages) == 20)
+    assert 2 <= recorder.most_together <= FAST.batch_size + FAST.new_batch_threshold
+
+
+def test_what_a_function_puts_into_an_output_is_sent(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    with hosted(recorder, settings):
+        queue(settings).send_message("answer")
+        out = queue(settings, "-out")
+        wait_for(lambda: recorder.messages and not recorder.together)
+        wait_for(lambda: _exists(out) and out.peek_messages())
+    (message,) = out.peek_messages()
+    assert message.content.startswith("00-")
+
+
+def _exists(client: QueueClient) -> bool:
+    try:
+        client.get_queue_properties()
+    except ResourceNotFoundError:
+        return False
+    return True
+
+
+def test_timers_fire_by_their_schedule(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    with hosted(recorder, settings):
+        wait_for(lambda: recorder.ticks >= 2)
+    ticks = recorder.ticks
+    time.sleep(1.2)
+    assert recorder.ticks == ticks  # stopped means stopped
+
+
+def test_a_running_function_may_end_and_what_does_not_end_is_given_back(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    recorder.busy_s = 4.0
+    with hosted(recorder, settings):
+        queue(settings).send_message("slow")
+        wait_for(lambda: recorder.messages)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 3
+    wait_for(lambda: queue(settings).receive_message(visibility_timeout=60) is not None)  # not after ten minutes
+
+
+def test_a_setting_that_is_missing_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="INPUT is not set"):
+        Host(Recorder().app(), {"Storage": "x"}, FAST)
+
+
+def test_the_numbers_come_from_host_json() -> None:
+    options = HostOptions.read(ROOT / "host.json")
+    assert (options.batch_size, options.new_batch_threshold, options.max_dequeue_count) == (8, 4, 8)
+    assert (options.visibility, options.blob_tries) == (timedelta(minutes=1), 5)
+
+
+def test_the_process_hosts_the_real_app_and_stops_within_two_seconds(
+    azurite: Azurite, storage: StorageSettings, tmp_path: Path
+) -> None:
+    """The uploads are sealed and queued; that the jobs API is down loses nothing."""
+    env = {
+        **os.environ,
+        "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
+        "AZURE_BLOB_CONTAINER_INPUT": storage.input,
+        "AZURE_BLOB_CONTAINER_STATE": storage.state,
+        "DEBOUNCE_QUEUE": storage.debounce_queue,
+        "JOBS_QUEUE": storage.jobs_queue,
+        "QUIET_SECONDS": "1",
+        "AZURE_SUBSCRIPTION_ID": str(uuid.uuid4()),
+        "AZURE_RESOURCE_GROUP": "local",
+        "RUNNER_JOB_NAME": "runner",
+        "ARM_ENDPOINT": "http://127.0.0.1:9",
+    }
+    log_file = tmp_path / "host.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            dying_with_parent([sys.executable, "-m", "local.host"]),
+            cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        open_containers(storage).input.write("lobby/a.mp4", b"video")
+        wait_for(lambda: open_queues(storage).jobs.waiting() == 1, 60)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 4  # two, and patience with a busy machine
+    finally:
+        process.kill()
+        process.wait()
+    text = log_file.read_text()
+    assert "on_upload (blobTrigger)" in text
+    assert "scene lobby: batch" in text
+
+
+def test_settings_of_a_deployment_need_not_be_given_on_a_desk() -> None:
+    found = app_settings({"AZURE_STORAGE_CONNECTION_STRING": "text", "DEBOUNCE_QUEUE": "mine"})
+    assert (found["SceneStorage"], found["AzureWebJobsStorage"], found["DEBOUNCE_QUEUE"]) == ("text", "text", "mine")
+    assert found["SWEEP_SCHEDULE"] == "0 */5 * * * *"
