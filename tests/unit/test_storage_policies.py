@@ -170,9 +170,7 @@ def test_retry_after_as_a_date() -> None:
     "path", ["input/../other/x", "input/a/%2e%2e/b", "input/./b", "input/a%5C..%5Cb", "input/..", "../x"]
 )
 def test_a_path_that_would_be_resolved_is_never_sent(path: str) -> None:
-    request = PipelineRequest(
-        HttpRequest("DELETE", f"https://shop.blob.core.windows.net/{path}"), PipelineContext(None)
-    )
+    request = HttpRequest("DELETE", f"https://shop.blob.core.windows.net/{path}")
     with pytest.raises(StorageError):
         Sent()(PipelineRequest(request, PipelineContext(None)))
 
