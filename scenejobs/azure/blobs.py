@@ -135,10 +135,10 @@ class AzureBlobStore:
                     raw_request_hook=Sent(),
                     **options,
                 )
-        except (Conflict, NotFound) as exc:
+        except Conflict:
             etag = self._written(name, write_id)
             if etag is None:
-                raise Conflict(exc.cause) from exc  # 404: the version or lease that was asked for is not there at all
+                raise
             return etag
         return _plain(done["etag"])
 

@@ -16,7 +16,7 @@ from local.azurite import ACCOUNT, KEY, Azurite
 from scenejobs.azure.clients import blob_service, check, create_all, open_containers, open_queues
 from scenejobs.azure.credentials import access
 from scenejobs.azure.policies import NORMAL
-from scenejobs.errors import AccessDenied, Code, ConfigurationError
+from scenejobs.errors import AccessDenied, Code, ConfigurationError, NotFound
 from scenejobs.settings import StorageSettings
 from tests.contract.jobs_api import Answer, jobs_api
 
@@ -96,6 +96,13 @@ def test_a_missing_container_or_queue_is_named(storage: StorageSettings) -> None
     check(replace(storage, output="nowhere"), containers=[storage.input])
     with pytest.raises(ConfigurationError, match="queue nowhere does not exist"):
         check(storage, queues=["nowhere"])
+
+
+def test_a_missing_container_is_never_taken_for_a_conflict(storage: StorageSettings) -> None:
+    """Whoever shrugs off "exists already" must hear that nothing was written."""
+    store = open_containers(replace(storage, state="nowhere")).state
+    with pytest.raises(NotFound, match="ContainerNotFound"):
+        store.write("a", b"1", if_absent=True)
 
 
 def test_creating_what_exists_is_quiet(storage: StorageSettings) -> None:
