@@ -36,7 +36,8 @@ def write_viewer(splat: Path, views: Sequence[View], path: Path, *, title: str, 
         }
         for view in views
     ]
-    scene = {"cameras": cameras, "focus": focus_point(views), "first": len(views) // 2, "note": note}
+    focus = focus_point(views)
+    scene = {"cameras": cameras, "focus": focus, "first": most_central(views, focus), "note": note}
     page = resources.files("runner").joinpath("viewer/viewer.html").read_text(encoding="utf-8")
     parts = {
         "__TITLE__": _escape(title),
@@ -65,6 +66,17 @@ def focus_point(views: Sequence[View]) -> list[float]:
     ahead = np.mean(centres, axis=0) + middle * max(1e-6, float(np.ptp(np.array(centres), axis=0).max()))
     weight = 1e-3 * len(views)
     return [float(value) for value in np.linalg.solve(normal + weight * np.eye(3), moment + weight * ahead)]
+
+
+def most_central(views: Sequence[View], focus: Sequence[float]) -> int:
+    """The view to begin with: of those that have the focus near the middle of the picture, the one farthest away."""
+
+    def score(view: View) -> float:
+        x, y, z = view.world_to_camera[:3, :3] @ np.asarray(focus) + view.world_to_camera[:3, 3]
+        off_axis = float(np.hypot(x, y) / z) if z > 0 else np.inf  # tangent of the angle
+        return off_axis / max(float(z), 1e-9)
+
+    return min(range(len(views)), key=lambda k: score(views[k]))
 
 
 def _escape(text: str) -> str:

@@ -75,13 +75,14 @@ def reconstruct(
         scene = build_views(frames, workspace, preset.train.long_side, stages.progress)
         left.update(images=poses.images_registered, points=poses.points, rung=poses.rung)
     with stages.stage("training") as left:
-        from runner.evaluate import evaluate
+        from runner.evaluate import evaluate, write_comparisons
         from runner.raster import rasterizer as make_rasterizer
         from runner.train import train
 
         rasterizer = make_rasterizer(settings.backend, settings.threads)
         trained = train(scene, preset.train, rasterizer, stages.progress, resume_dir=workspace / "training")
         scores = evaluate(trained.gaussians, scene, rasterizer)
+        write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
         left.update(gaussians=trained.gaussians.count, steps=trained.steps, psnr_heldout=scores.test.psnr)
     drawing = _Drawing(scene, rasterizer, scores)
     exports: dict[str, dict[str, Any]] = {}
@@ -90,8 +91,11 @@ def reconstruct(
         exports["ply"] = {**asdict(write_ply(trained.gaussians, ply)), **drawing.loss_of(read_ply(ply))}
         left.update(exports["ply"])
     with stages.stage("splat_export") as left:
+        from runner.flatten import flatten
+
         splat = out / f"{name}.splat"
-        exports["splat"] = {**asdict(write_splat(trained.gaussians, splat)), **drawing.loss_of(read_splat(splat))}
+        flat = flatten(trained.gaussians, [scene.views[index] for index in scene.subset("train")])
+        exports["splat"] = {**asdict(write_splat(flat, splat)), **drawing.loss_of(read_splat(splat))}
         write_viewer(splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores))
         left.update(exports["splat"])
     training = _training_summary(settings, trained, scores)

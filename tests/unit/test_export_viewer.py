@@ -3,13 +3,14 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runner.export_splat import write_splat
-from runner.export_viewer import focus_point, write_viewer
+from runner.export_viewer import focus_point, most_central, write_viewer
 from runner.scene import Gaussians, View
 
 
@@ -88,3 +89,11 @@ def test_parallel_cameras_focus_ahead_of_them() -> None:
     focus = focus_point(views)
     assert np.isfinite(focus).all()
     assert focus[2] > 0
+
+
+def test_the_page_begins_at_a_camera_that_has_the_subject_in_the_middle() -> None:
+    views = ring_of_views(6, np.zeros(3))
+    turned = views[2].world_to_camera.copy()
+    turned[0, 3] += 2.0  # the subject is off to the side
+    views[2] = replace(views[2], world_to_camera=turned)
+    assert most_central(views, [0.0, 0.0, 0.0]) != 2
