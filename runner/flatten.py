@@ -1,7 +1,7 @@
 """Colours without view dependence, for formats that have no spherical harmonics (.splat).
 
-The DC coefficient alone is the average over the whole sphere, but cameras see a Gaussian from a few directions only, and
-nothing holds the other directions to anything. The mean over the directions it was seen from is closer to what was
+The DC coefficient alone is the average over the whole sphere, but cameras see a Gaussian from a few directions only,
+and nothing holds the other directions to anything. The mean over the directions it was seen from is closer to what was
 filmed; `metrics.json` shows what is left of the loss.
 """
 
@@ -44,7 +44,7 @@ def flatten(gaussians: Gaussians, views: Sequence[View]) -> Gaussians:
 
 
 def _seen_from(means: NDArray[np.float32], view: View) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Indices [M] of the means inside the view's frustum, and their unit directions [M, 3] from the camera, in world."""
+    """Indices [M] of the means inside the view's frustum, and their unit directions [M, 3] from the camera."""
     rotation, translation = view.world_to_camera[:3, :3], view.world_to_camera[:3, 3]
     x, y, z = (means @ rotation.T.astype(np.float32) + translation.astype(np.float32)).T
     ahead = np.where(z > 1e-6, z, np.inf)

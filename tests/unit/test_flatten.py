@@ -1,4 +1,4 @@
-"""Formats without view dependence get the colour the cameras saw, not the average over directions nobody looked from."""
+"""Formats without view dependence get the colour the cameras saw, not one that nobody looked at."""
 
 import numpy as np
 
