@@ -26,8 +26,6 @@ class Recipe:
     lr_opacities: float = 5e-2
     lr_sh0: float = 2.5e-3
     lr_sh_rest: float = 2.5e-3 / 20
-    anneal_from: float = 1.0  # share after which all rates but that of the means fall ...
-    anneal_to: float = 0.1  # ... to this at the end
 
     refine_from: float = 0.03  # densification window
     refine_until: float = 0.60
@@ -111,15 +109,13 @@ def active_sh_degree(share: float, recipe: Recipe, most: int) -> int:
 
 def learning_rates(share: float, recipe: Recipe, extent: float) -> dict[str, float]:
     """Learning rate by parameter name. `extent`: radius of the camera positions, world units."""
-    tail = max(0.0, share - recipe.anneal_from) / max(1e-9, 1.0 - recipe.anneal_from)
-    anneal = recipe.anneal_to ** min(1.0, tail)
     return {
         "means": recipe.lr_means * extent * recipe.lr_means_final**share,
-        "quats": recipe.lr_quats * anneal,
-        "scales": recipe.lr_scales * anneal,
-        "opacities": recipe.lr_opacities * anneal,
-        "sh0": recipe.lr_sh0 * anneal,
-        "shN": recipe.lr_sh_rest * anneal,
+        "quats": recipe.lr_quats,
+        "scales": recipe.lr_scales,
+        "opacities": recipe.lr_opacities,
+        "sh0": recipe.lr_sh0,
+        "shN": recipe.lr_sh_rest,
     }
 
 

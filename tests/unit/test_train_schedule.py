@@ -17,7 +17,7 @@ from runner.schedule import (
     refine_interval,
 )
 
-RECIPE = Recipe(quarter_until=0.1, half_until=0.4, sh_from=(0.2, 0.4, 0.6), anneal_from=0.8, anneal_to=0.1)
+RECIPE = Recipe(quarter_until=0.1, half_until=0.4, sh_from=(0.2, 0.4, 0.6))
 
 
 @pytest.mark.parametrize("pace", [100, 5_000, 30_000])
@@ -40,13 +40,10 @@ def test_the_rate_of_the_means_falls_exponentially_and_scales_with_the_scene() -
     assert middle == pytest.approx((begin * end) ** 0.5)
 
 
-def test_other_rates_stay_until_the_tail_and_then_fall() -> None:
-    rates = [learning_rates(share, RECIPE, 1.0) for share in (0.0, 0.8, 0.9, 1.0)]
+def test_other_rates_stay() -> None:
+    first, last = (learning_rates(share, RECIPE, 1.0) for share in (0.0, 1.0))
     for name in ("quats", "scales", "opacities", "sh0", "shN"):
-        first, before, middle, last = (rate[name] for rate in rates)
-        assert before == first
-        assert last == pytest.approx(0.1 * first)
-        assert middle == pytest.approx(first * 0.1**0.5)
+        assert first[name] == last[name] > 0
 
 
 def test_refinements_keep_their_share_but_never_crowd() -> None:
