@@ -52,9 +52,7 @@ def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination
             copy = destination.copy_from(source, blob.name, name, source_etag=blob.etag, if_absent=True)
         except NotFound:
             return None
-        except Conflict:  # taken, ours after a lost answer, or the source is another version now
-            if _holds(destination, name, blob):
-                return name
+        except Conflict:  # the name is taken by another version, or the source is another version now
             if _head(destination, name) is None:
                 return None
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import json
+import logging
 import os
 import resource
 import signal
@@ -23,7 +24,11 @@ from runner.atomic import FULL, write_atomically
 from runner.disk import free_bytes
 from runner.job import FAILURE_FILE, RESULT_FILE, Job, dump_error
 from runner.progress import Progress, Report
+from scenejobs import logs
 from scenejobs.errors import Code, ResourceError, RunnerError, SceneJobError
+from scenejobs.settings import LogSettings, read
+
+log = logging.getLogger("runner.child")  # __name__ is __main__ here
 
 PR_SET_PDEATHSIG = 1
 REPORT_S = 0.2  # between two lines to the parent, but for a new stage and the end of one
@@ -39,6 +44,7 @@ def main(arguments: list[str]) -> int:
     request, pipe = Path(arguments[0]), int(arguments[1])
     job = Job.from_json(json.loads(request.read_text(encoding="utf-8")))
     os.set_inheritable(pipe, False)
+    logs.configure(read(LogSettings, os.environ), stream=sys.stderr)
     stop = threading.Event()
     threading.Thread(target=_listen, args=(stop,), daemon=True).start()
     reporter = _Reporter(pipe, stop)
@@ -75,7 +81,7 @@ def _run(job: Job, progress: Progress, reporter: _Reporter) -> int:
         summary = reconstruct(list(job.clips), job.workspace, job.out, job.name, settings, progress)
     except SceneJobError as exc:
         exc.stage = exc.stage or reporter.stage
-        traceback.print_exc()
+        log.error("%s", exc, exc_info=True)
         _write_failure(job.workspace, exc)
         return exc.exit_code
     write_atomically(job.workspace / RESULT_FILE, [json.dumps(summary).encode()])
@@ -90,7 +96,7 @@ class _Last:
         self._reporter = reporter
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        traceback.print_exception(kind, error, trace)
+        log.critical("%s", error, exc_info=(kind, error, trace))
         _write_failure(self._workspace, unexpected(error, trace, self._workspace, self._reporter.stage))
 
 

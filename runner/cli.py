@@ -18,7 +18,9 @@ from runner.scene_work import World
 from runner.signals import StopFlag, stop_on_signals
 from runner.worker import Worker
 from scenejobs.errors import Code, ConfigurationError, SceneJobError
+from scenejobs.logs import configure, printable
 from scenejobs.names import refusal
+from scenejobs.redact import redact
 from scenejobs.settings import LogSettings, PipelineSettings, RunnerSettings, StorageSettings, read_all
 
 LEASE_VARIABLE = "RUNNER_LEASE_SECONDS"  # for tests, which do not want to wait for a minute; 15 to 60
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 
 
 def one_line(error: SceneJobError) -> str:
-    return " ".join(str(error).split())
+    return printable(redact(" ".join(str(error).split())))
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,11 +68,11 @@ def _usage() -> Parser:
 def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     """Queue or batch mode, as the environment says."""
     groups = (RunnerSettings, StorageSettings, PipelineSettings, LogSettings)
-    runner, storage, pipeline, logs = read_all(groups, env)
+    runner, storage, pipeline, log_settings = read_all(groups, env)
     _check(runner)
     job_settings.check(pipeline)
     timing = _timing(env)
-    logging.basicConfig(level=logs.level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(log_settings)
     from scenejobs.azure import clients, policies  # scene mode must not need it
 
     means = clients.check(storage, queues=clients.queue_names(storage) if runner.mode == "queue" else ())

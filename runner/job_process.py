@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 
 # The child parses hostile media: it gets no credentials and no identity endpoint, only what these names hold.
 ALLOWED = frozenset({"PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "XDG_CACHE_HOME",
-                     "MOCK_SECONDS", "PYTHONWARNINGS", "TERM"})  # fmt: skip
+                     "MOCK_SECONDS", "LOG_LEVEL", "PYTHONWARNINGS", "TERM"})  # fmt: skip
 ALLOWED_PREFIXES = ("NUMBA_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "TORCH_", "PYTORCH_")
 
 log = logging.getLogger(__name__)
@@ -122,6 +122,7 @@ def run_job(
 
 def child_environment(env: Mapping[str, str], job: Job) -> dict[str, str]:
     kept = {name: value for name, value in env.items() if name in ALLOWED or name.startswith(ALLOWED_PREFIXES)}
+    kept["LOG_FORMAT"] = "text"  # its output is the run's log, for people
     temporary = job.workspace / "tmp"
     temporary.mkdir(exist_ok=True)
     threads = {"OMP_NUM_THREADS": str(job.settings.threads)} if job.settings.threads else {}

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from scenejobs.logs import Redaction, TextFormatter
+
 TAIL_BYTES = 1 << 20  # of a log are stored: the end tells why
 
 
@@ -14,11 +16,8 @@ TAIL_BYTES = 1 << 20  # of a log are stored: the end tells why
 def collected(path: Path) -> Iterator[None]:
     """Everything logged meanwhile goes to the file as well, appended. The child process writes to the same file."""
     handler = logging.FileHandler(path, mode="a", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    # What filters secrets out of the console must do so here too.
-    for existing in logging.getLogger().handlers:
-        for one in existing.filters:
-            handler.addFilter(one)
+    handler.setFormatter(TextFormatter({}))
+    handler.addFilter(Redaction())
     logging.getLogger().addHandler(handler)
     try:
         yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -15,23 +14,31 @@ from scenejobs.errors import Interrupted
 # Container Apps signals every process of the container, and an init that forwards does so once more: what comes this
 # soon after the first is the same request, not a second one.
 SAME_REQUEST_S = 1.0
+POLL_S = 0.1
 
 
 class StopFlag:
-    """Whether a stop was asked for."""
+    """Whether a stop was asked for.
+
+    A plain value, no threading.Event: its lock may be held by the very thread the signal handler interrupts, which then
+    waits for itself for ever.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._asked = False
 
     def set(self) -> None:
-        self._event.set()
+        self._asked = True
 
     def is_set(self) -> bool:
-        return self._event.is_set()
+        return self._asked
 
     def wait(self, seconds: float) -> bool:
         """Sleeps until the time is over or a stop is asked for; True for a stop."""
-        return self._event.wait(seconds)
+        end = time.monotonic() + seconds
+        while not self._asked and (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(POLL_S, left_s))
+        return self._asked
 
     def check(self, doing: str) -> None:
         """Raises Interrupted when a stop was asked for."""
@@ -40,14 +47,14 @@ class StopFlag:
 
 
 @contextlib.contextmanager
-def stop_on_signals(*signals: signal.Signals) -> Iterator[StopFlag]:
+def stop_on_signals(*signals: signal.Signals, same_request_s: float = SAME_REQUEST_S) -> Iterator[StopFlag]:
     """SIGTERM and SIGINT set the flag; a second one ends the process at once. Restores the old handlers."""
     flag = StopFlag()
     first_at: list[float] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if first_at and now - first_at[0] > SAME_REQUEST_S:
+        if first_at and now - first_at[0] > same_request_s:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         first_at.append(now)

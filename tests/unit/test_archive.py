@@ -107,7 +107,7 @@ def test_an_input_that_somebody_leases_is_not_called_archived() -> None:
 
 
 def test_a_copy_whose_answer_was_lost_is_recognised() -> None:
-    """The service's client asks again by itself, and is told that the name is taken: by its own copy."""
+    """The adapter promises it; here it is relied on."""
     stores = Stores()
     stores.upload("lobby/a.mp4", b"a")
     copy = stores.processed.copy_from
