@@ -53,15 +53,18 @@ def lit_world(patches: list[Patch], detail: float = 1.0) -> World:
     `detail`: factor of the light maps' density.
     """
     world = _pack(patches)
+    shapes = [
+        tuple(int(np.clip(size * LIGHT_DENSITY * detail, 4, 180)) for size in reversed(_extent(patch)))
+        for patch in patches
+    ]
+    points, normals = map(np.concatenate, zip(*map(_surface, patches, shapes), strict=True))
+    sides = np.cross(normals, np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]]))
+    sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+    light = _gather(points, normals, sides, SUN, world.shapes, world.levels, world.texels) @ LIGHT_COLORS
+    lights = np.split(light, np.cumsum([rows * columns for rows, columns in shapes])[:-1])
     pictures = []
-    for patch in patches:
-        across, up = _extent(patch)
-        rows, columns = (int(np.clip(size * LIGHT_DENSITY * detail, 4, 180)) for size in (up, across))
-        points, normals = _surface(patch, rows, columns)
-        sides = np.cross(normals, np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]]))
-        sides /= np.linalg.norm(sides, axis=1, keepdims=True)
-        light = _gather(points, normals, sides, SUN, world.shapes, world.levels, world.texels) @ LIGHT_COLORS
-        light = light.reshape(rows, columns, 3)
+    for patch, shape, flat in zip(patches, shapes, lights, strict=True):
+        light = flat.reshape(*shape, 3)
         height, width = patch.color.shape[:2]
         channels = [Image.fromarray(np.ascontiguousarray(c, np.float32)) for c in np.moveaxis(light, -1, 0)]
         smooth = np.stack([np.asarray(c.resize((width, height), Image.Resampling.BICUBIC)) for c in channels], -1)
@@ -80,8 +83,9 @@ def render(world: World, K: NDArray[np.float64], world_to_camera: NDArray[np.flo
     )
 
 
-def _surface(patch: Patch, rows: int, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _surface(patch: Patch, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points and normals, each [rows * columns, 3], at the centres of a grid on the unrolled surface."""
+    rows, columns = shape
     t, s = np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing="ij")
     a, b = patch.half
     angle, tilt, zero = (s - 0.5) * 2 * np.pi, t * np.pi, np.zeros_like(s)

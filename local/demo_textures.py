@@ -38,9 +38,9 @@ def grained(rng: np.random.Generator, picture: Picture, strength: float = 0.06) 
     """With stains (wide), grain (fine) and specks (single pixels)."""
     height, width = picture.shape[:2]
     stains = noise(rng, height, width, (height / 3, width / 3), 3)
-    grain = noise(rng, height, width, (9, 9), 3)
+    grain = noise(rng, height, width, (11, 11), 2)
     specks = rng.random((height, width)) < 0.001
-    factor = 1 + strength * (0.8 * stains + 0.7 * grain) - 0.35 * specks
+    factor = 1 + strength * (0.8 * stains + 0.4 * grain) - 0.35 * specks
     return np.clip(picture * factor[..., None].astype(np.float32), 0, 1)
 
 
@@ -91,9 +91,9 @@ def planks(rng: np.random.Generator, height: int, width: int, count: int, color:
     board = np.minimum((np.arange(width) * count) // width, count - 1)
     within = (np.arange(width) * count / width) % 1
     grain = noise(rng, height, width, (height / 1.5, max(3, width / count / 5)), 4)
-    fine = noise(rng, height, width, (40, 2.5), 2)
+    fine = noise(rng, height, width, (40, 3.5), 1)
     shade = rng.uniform(0.72, 1.12, count)[board] * (1 - 0.6 * (np.minimum(within, 1 - within) < 0.03))
-    return grained(rng, np.clip(tinted(shade[None] * (1 + 0.13 * grain + 0.08 * fine), color), 0, 1), 0.05)
+    return grained(rng, np.clip(tinted(shade[None] * (1 + 0.13 * grain + 0.06 * fine), color), 0, 1), 0.05)
 
 
 def crate(rng: np.random.Generator, size: int, color: Color) -> Picture:
