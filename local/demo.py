@@ -26,25 +26,29 @@ from scenejobs.status import SceneStatus, State, scene_status
 
 REPOSITORY = Path(__file__).parents[1]
 QUIET_S = 6  # a desk needs no minute of quiet
+LOG_EVERY_S = 20.0
 
 
 class Screen:
-    """The live view: one line that is rewritten on a terminal, and one line per change in a log."""
+    """The live view: one line that is rewritten on a terminal; in a log, a line per step and every LOG_EVERY_S."""
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
         self._begin = time.monotonic()
         self._last: tuple[object, ...] = ()
+        self._printed = 0.0
 
     def show(self, status: SceneStatus) -> None:
-        line = f"[{time.monotonic() - self._begin:5.0f} s] {status.line()}"
-        step = (status.state, status.stage, int(status.fraction * 10), status.attempt)
+        now = time.monotonic() - self._begin
+        line = f"[{now:5.0f} s] {status.line()}"
+        step = (status.state, status.stage, status.attempt)
         if self._live:
             width = shutil.get_terminal_size().columns - 1
-            end = "\n" if step[:2] != self._last[:2] and self._last else ""
+            end = "\n" if step != self._last and self._last else ""
             print(f"{end}\r\x1b[K{line[:width]}", end="", flush=True)
-        elif step != self._last:
+        elif step != self._last or now - self._printed >= LOG_EVERY_S:
             print(line, flush=True)
+            self._printed = now
         self._last = step
 
     def end(self) -> None:
