@@ -21,8 +21,8 @@ class Recipe:
 
     lr_means: float = 3.2e-4  # times the scene's extent
     lr_means_final: float = 0.01  # of lr_means, reached exponentially at the end
-    lr_quats: float = 2e-3
-    lr_scales: float = 1e-2
+    lr_quats: float = 4e-3
+    lr_scales: float = 2e-2
     lr_opacities: float = 5e-2
     lr_sh0: float = 2.5e-3
     lr_sh_rest: float = 2.5e-3 / 20
