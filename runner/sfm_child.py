@@ -34,8 +34,8 @@ def run(
 ) -> dict[str, Any]:
     """The child's result. `watch` is called several times a second with the number of images placed so far.
 
-    Raises RunnerError JOB_CRASHED, JOB_TIMED_OUT or BUG, ResourceError OUT_OF_MEMORY, Interrupted when a stop was asked
-    for. The child never outlives the call.
+    Raises RunnerError JOB_CRASHED, JOB_TIMED_OUT or BUG, ResourceError OUT_OF_MEMORY or DISK_FULL, Interrupted when a
+    stop was asked for. The child never outlives the call.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result, request_path, log = folder / "result.json", folder / "request.json", folder / "stderr.log"
@@ -86,6 +86,9 @@ def death(action: str, code: int, log: str) -> RunnerError | ResourceError:
             f"{action} ran out of memory", code=Code.OUT_OF_MEMORY, stage=STAGE,
             advice="use a preset with fewer frames, or a machine with more memory",
         )  # fmt: skip
+    if "No space left on device" in log or "disk is full" in log:  # the system's words, and SQLite's
+        cause = f"no space left in the workspace during {action}"
+        return ResourceError(cause, code=Code.DISK_FULL, stage=STAGE, advice="give the workspace a larger disk")
     last = f"; its last words: {log[-400:]}" if log else ""
     if code < 0:
         cause = f"{action} died of {signal.Signals(-code).name}{last}"

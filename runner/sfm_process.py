@@ -10,15 +10,20 @@ import json
 import os
 import sys
 import threading
+import zlib  # noqa: F401 - must be loaded before pycolmap, else Pillow's PNG writer frees its memory in another zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pycolmap
+from PIL import Image
 
 from runner.atomic import write_atomically
 from runner.gates import Observations, measure
+from runner.pinhole import scaled_intrinsics, write_shrunk
+from runner.video import shrink
 
 VOCABULARY_DESCRIPTORS = 100_000  # of the scene's own, to learn the vocabulary from: 9 s, 1.3 MB
 VOCABULARY_WORDS = 4096
@@ -128,12 +133,30 @@ def reconstruct(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def undistort(request: dict[str, Any]) -> dict[str, Any]:
-    """Pictures of an ideal pinhole camera at full size, without black borders, and the model that belongs to them."""
-    pycolmap.undistort_images(
-        request["output"], request["model"], request["images"],
-        undistort_options=pycolmap.UndistortCameraOptions(blank_pixels=0.0), num_threads=request["threads"],
-    )  # fmt: skip
-    return {}
+    """Pictures of an ideal pinhole camera without black borders, shrunk to the training size, and their cameras."""
+    model = pycolmap.Reconstruction(request["model"])
+    options = pycolmap.UndistortCameraOptions(blank_pixels=0.0)
+    placed = {image.name: image for image in model.images.values() if image.has_pose}
+    count = _counter(1)
+
+    def view(name: str) -> dict[str, Any]:
+        image = placed[name]
+        with Image.open(Path(request["images"]) / name) as file:
+            distorted = pycolmap.Bitmap.from_array(np.asarray(file.convert("RGB")))
+        bitmap, camera = pycolmap.undistort_image(options, distorted, model.cameras[image.camera_id])
+        full = (camera.width, camera.height)
+        size = shrink(*full, request["long_side"])
+        write_shrunk(bitmap.to_array(), Path(request["output"]) / name, size)
+        count()
+        pose = image.cam_from_world().matrix()
+        return {
+            "image": name, "width": size[0], "height": size[1],
+            "K": scaled_intrinsics(camera.params, full, size).tolist(),
+            "world_to_camera": [*pose.tolist(), [0.0, 0.0, 0.0, 1.0]],
+        }  # fmt: skip
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return {"views": list(pool.map(view, [name for name in request["names"] if name in placed]))}
 
 
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

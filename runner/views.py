@@ -7,25 +7,20 @@ or a plain bilinear step from 720x1280 to 270x480, aliases, and training would l
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
 from PIL import Image
 
 from runner import sfm_child
-from runner.atomic import FULL
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.progress import Progress
-from runner.scene import Frame, FrameSet, TrainingScene, View
+from runner.scene import FrameSet, TrainingScene, View
 from runner.split import assign_split
-from runner.video import shrink
-from scenejobs.errors import Code, ResourceError, RunnerError
+from scenejobs.errors import Code, RunnerError
 
 STAGE = "colmap_reconstruction"
 UNDISTORT_LIMIT_S = 1800.0
@@ -55,69 +50,26 @@ def load_views(workspace: Path) -> TrainingScene:
     return _load(workspace, stored)
 
 
-def scaled_intrinsics(camera: Sequence[float], from_size: tuple[int, int], to_size: tuple[int, int]) -> NDArray[Any]:
-    """K [3, 3] of a pinhole camera (fx, fy, cx, cy) after its picture (width, height) was resized.
-
-    Each axis has its own scale, because sizes are rounded to whole pixels. Pixel centres lie at .5, so the principal
-    point scales without an offset.
-    """
-    fx, fy, cx, cy = camera
-    sx, sy = to_size[0] / from_size[0], to_size[1] / from_size[1]
-    return np.array([[fx * sx, 0.0, cx * sx], [0.0, fy * sy, cy * sy], [0.0, 0.0, 1.0]])
-
-
 def _write_views(frames: FrameSet, workspace: Path, long_side: int, progress: Progress) -> dict[str, Any]:
-    full = workspace / "undistorted"
-    for folder in (full, workspace / "images"):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(workspace / "images", ignore_errors=True)
+    names = [frame.image for frame in frames.frames]
     request = {
         "action": "undistort", "images": str(workspace / "frames"), "model": str(workspace / "sparse"),
-        "output": str(full), "threads": -1,
+        "output": str(workspace / "images"), "names": names, "long_side": long_side,
     }  # fmt: skip
-    sfm_child.run(request, workspace / "sfm", progress, limit_s=UNDISTORT_LIMIT_S)
-    model = pycolmap.Reconstruction(str(full / "sparse"))
-    placed = {image.name: image for image in model.images.values() if image.has_pose}
-    kept = [frame for frame in frames.frames if frame.image in placed]
-    split = assign_split([(frame.video, frame.timestamp_s) for frame in kept])
-
-    def write(frame: Frame) -> tuple[int, int]:
-        progress.check(STAGE)
-        camera = model.cameras[placed[frame.image].camera_id]
-        size = shrink(camera.width, camera.height, long_side)
-        _shrink_file(full / "images" / frame.image, workspace / "images" / frame.image, size)
-        return size
-
-    with ThreadPoolExecutor() as pool:  # Pillow releases the interpreter's lock while it resizes and compresses
-        sizes = list(pool.map(write, kept))
-    views = []
-    for frame, size, part in zip(kept, sizes, split, strict=True):
-        camera = model.cameras[placed[frame.image].camera_id]
-        pose = placed[frame.image].cam_from_world().matrix()
-        views.append({
-            "image": frame.image, "video": frame.video, "timestamp_s": frame.timestamp_s,
-            "width": size[0], "height": size[1], "split": part,
-            "K": scaled_intrinsics(camera.params, (camera.width, camera.height), size).tolist(),
-            "world_to_camera": [*pose.tolist(), [0.0, 0.0, 0.0, 1.0]],
-        })  # fmt: skip
-    shutil.rmtree(full)
-    shutil.rmtree(workspace / "sfm", ignore_errors=True)
-    return {"views": views}
-
-
-def _shrink_file(source: Path, target: Path, size: tuple[int, int]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with Image.open(source) as image:
-        picture = image.convert("RGB")
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    try:
-        picture.save(target, "PNG", compress_level=1)
-    except OSError as exc:
-        if exc.errno not in FULL:
-            raise
-        raise ResourceError(
-            f"no space left while writing {target.name}", code=Code.DISK_FULL, advice="give the workspace a larger disk"
-        ) from exc
+    made = sfm_child.run(
+        request, workspace / "sfm", progress, limit_s=UNDISTORT_LIMIT_S,
+        watch=lambda done: progress.report(STAGE, 1.0, f"{done} of {len(names)} frames undistorted"),
+    )["views"]  # fmt: skip
+    shutil.rmtree(workspace / "sfm")
+    frame_of = {frame.image: frame for frame in frames.frames}
+    timeline = [(frame_of[view["image"]].video, frame_of[view["image"]].timestamp_s) for view in made]
+    return {
+        "views": [
+            {**view, "video": video, "timestamp_s": timestamp_s, "split": split}
+            for view, (video, timestamp_s), split in zip(made, timeline, assign_split(timeline), strict=True)
+        ]
+    }
 
 
 def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:

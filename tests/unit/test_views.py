@@ -9,9 +9,10 @@ import pycolmap
 import pytest
 from PIL import Image
 
+from runner.pinhole import scaled_intrinsics
 from runner.progress import SILENT
 from runner.scene import ClipInfo, Frame, FrameSet
-from runner.views import build_views, load_views, scaled_intrinsics
+from runner.views import build_views, load_views
 from scenejobs.errors import RunnerError
 
 SIZE = (320, 240)  # width, height of the frames
