@@ -94,7 +94,7 @@ PRESETS: dict[str, Preset] = {
         ),
         _preset(
             "laptop", "CPU, a few minutes on two cores: a good small scene",
-            frames=80, features=4096, sfm_size=1280,
+            frames=72, features=3072, sfm_size=1280,  # matching all pairs costs frames^2 x features^2
             train=TrainSettings(iterations=3_000, cap=40_000, long_side=480, budget_s=300),
         ),
         _preset(
