@@ -139,10 +139,15 @@ def _looking(eye: NDArray[np.float64], target: NDArray[np.float64], tilt: NDArra
 
 
 def _encode(path: Path, pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: int) -> None:
-    """H.264 as phones write it. One thread, because x264 gives other bytes with another number of threads."""
+    """H.264 as phones write it, always the same bytes.
+
+    x264 gives other bytes with another number of threads, hence one; and its macroblock tree gives other bytes from
+    run to run (2 to 3 different files in 60 runs of the same pictures, one file without it), hence none.
+    """
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata["creation_time"] = FILMED_AT
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "19", "preset": "fast", "threads": "1"})
+        options = {"crf": "19", "preset": "fast", "threads": "1", "x264-params": "mbtree=0"}
+        stream = container.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         for index, picture in enumerate(pictures):
