@@ -181,7 +181,7 @@ def gradient_errors() -> dict[str, float]:
     weights = torch.randn(camera.height, camera.width, 3, generator=generator, dtype=torch.float64)
     gradients = {}
     for name, kind in (("cpu", torch.float32), ("torch", torch.float64)):
-        params = {key: value.to(kind).requires_grad_() for key, value in start.items()}
+        params = {key: value.to(kind, copy=True).requires_grad_() for key, value in start.items()}
         picture = rasterizer(name).render(
             params, camera.world_to_camera.to(kind), camera.K.to(kind), camera.width, camera.height,
             sh_degree=3, background=torch.full((3,), 0.3), antialiased=True,
@@ -206,7 +206,19 @@ def steps_alone(backend: str) -> None:
     step = Step(rasterizer(backend), photometric_loss if backend == "cpu" else torch_loss, start, views)
     targets = [Target(torch.full((height, width, 3), 0.5)) for _ in views]
     timed(step, targets, 2 * VIEWS)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(own_peak_mb())
+
+
+def own_peak_mb() -> float:
+    """Peak resident MB of this program alone.
+
+    Not `ru_maxrss` where there is a choice: Linux hands it on through exec, so a child starts with its parent's peak.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def machine() -> str:
@@ -221,7 +233,8 @@ def report(rows: list[dict[str, float]], errors: dict[str, float], memory: dict[
         "# CPU rasteriser: one training step",
         "",
         f"`python benchmarks/rasterizer.py`, {datetime.date.today()}; {machine()};",
-        f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads.",
+        f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads; "
+        f"load average {os.getloadavg()[0]:.0f} at the end.",
         "",
         "CPU milliseconds per full step (render, L1 + SSIM, backward, Adam), minimum and median of "
         f"{rounds} interleaved rounds. Synthetic garden, SH degree 3.",

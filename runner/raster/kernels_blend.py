@@ -31,6 +31,7 @@ from runner.raster.constants import (
 ZERO = np.float32(0.0)
 ONE = np.float32(1.0)
 HALF = np.float32(0.5)
+HANDS = 8  # shares the rows of tiles are dealt into; see `dealt`
 CHECK_EVERY = 16  # Gaussians between two looks at whether a tile is opaque (a power of two)
 
 SIGMA_MAX = np.float32(5.6)  # exp(-5.6) < ALPHA_MIN: beyond it alpha is zero whatever the opacity
@@ -50,6 +51,22 @@ def exp_minus(sigma):
     return p * p
 
 
+@numba.njit(**OPTIONS)
+def dealt(slot, rows):
+    """Which row of tiles comes at `slot` of a parallel loop, when rows are dealt like cards.
+
+    numba gives every thread one contiguous share of a loop. In picture order one thread could get the sky and another
+    the ground: counted in pixel rows to blend, the largest of four shares was 1.6 times the mean in the benchmark's
+    pictures, and is 1.1 to 1.3 dealt. Whole rows of tiles, because neighbours share Gaussians in the cache.
+    """
+    slot = np.int64(slot)  # a prange index is unsigned, and unsigned with signed makes a float
+    size, larger = rows // HANDS, rows % HANDS  # the first `larger` hands hold one row more
+    if slot < larger * (size + 1):
+        return slot // (size + 1) + slot % (size + 1) * HANDS
+    slot -= larger * (size + 1)
+    return larger + slot // size + slot % size * HANDS
+
+
 @numba.njit(**PARALLEL)
 def blend(starts, ids, rows, splats, background, width, height):
     """Draw. starts, ids, rows: of `bin_tiles`; background [3] float32.
@@ -67,7 +84,8 @@ def blend(starts, ids, rows, splats, background, width, height):
     for p in range(TILE_PIXELS):
         tile_x[p] = p % TILE
         tile_y[p] = p // TILE
-    for tile in numba.prange(tiles_x * tiles_y):
+    for slot in numba.prange(tiles_x * tiles_y):
+        tile = dealt(slot // tiles_x, tiles_y) * tiles_x + slot % tiles_x
         ty = tile // tiles_x
         tx = tile - ty * tiles_x
         left, top = tx * TILE, ty * TILE

@@ -33,7 +33,7 @@ from runner.raster.constants import (
     X,
     Y,
 )
-from runner.raster.kernels_blend import HALF, ONE, ZERO, exp_minus
+from runner.raster.kernels_blend import HALF, ONE, ZERO, dealt, exp_minus
 
 
 @numba.njit(**PARALLEL)
@@ -55,7 +55,8 @@ def blend_backward(starts, ends, ids, rows, splats, image, transmittance, grad_i
     for p in range(TILE_PIXELS):
         tile_x[p] = p % TILE
         tile_y[p] = p // TILE
-    for tile in numba.prange(tiles_x * tiles_y):
+    for slot in numba.prange(tiles_x * tiles_y):
+        tile = dealt(slot // tiles_x, tiles_y) * tiles_x + slot % tiles_x
         ty = tile // tiles_x
         tx = tile - ty * tiles_x
         left, top = tx * TILE, ty * TILE
