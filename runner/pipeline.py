@@ -98,7 +98,7 @@ def reconstruct(
         exports["splat"] = {**asdict(write_splat(flat, splat)), **drawing.loss_of(read_splat(splat))}
         write_viewer(splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores))
         left.update(exports["splat"])
-    training = _training_summary(settings, trained, scores)
+    training = _training_summary(settings, trained, scores, _clip_warnings(frames))
     return stages.write_documents(frames, poses, scene, training, exports, _intrinsics(workspace, frames))
 
 
@@ -230,7 +230,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _training_summary(settings: JobSettings, trained: Trained, scores: Evaluation) -> documents.TrainingSummary:
+def _clip_warnings(frames: FrameSet) -> tuple[str, ...]:
+    """What the user should know about single clips: a result may hide that one of them is not in it."""
+    left_out = [f"{clip.name} is not used: {clip.failure.cause}" for clip in frames.refused]
+    return (*left_out, *(f"{clip.name}: {warning}" for clip in frames.clips for warning in clip.warnings))
+
+
+def _training_summary(
+    settings: JobSettings, trained: Trained, scores: Evaluation, warnings: tuple[str, ...]
+) -> documents.TrainingSummary:
     return documents.TrainingSummary(
         backend=settings.backend,
         n_gaussians=trained.gaussians.count,
@@ -247,6 +255,7 @@ def _training_summary(settings: JobSettings, trained: Trained, scores: Evaluatio
             "settings": asdict(settings.preset.train),
             "worst_views": [asdict(view) for view in scores.test.worst()],
         },
+        warnings=warnings,
     )
 
 

@@ -1,0 +1,49 @@
+"""Real videos on this machine, from the command line to files a viewer opens."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from runner.documents import SCHEMA_FILE
+from runner.export_ply import read_ply
+from runner.export_splat import read_splat
+from tests.footage import footage
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.footage
+@pytest.mark.slow
+def test_three_phone_videos_become_one_measured_scene(tmp_path: Path) -> None:
+    """The fox in its smallest form: poses for nearly all frames, and pictures that resemble the held-out ones."""
+    videos = [str(footage(f"fox/view{i}.mp4")) for i in (1, 2, 3)]
+    out = tmp_path / "fox"
+    command = [sys.executable, "-m", "runner", "scene", *videos, "--out", str(out)]
+    command += ["--preset", "smoke", "--backend", "cpu", "--frames", "30", "--keep-workspace"]
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "NUMBA_CACHE_DIR") if name in os.environ}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["images_registered"] >= 0.9 * metrics["images_total"]
+    assert metrics["psnr_heldout"] > 18  # a picture of the mean colour has 12.0 dB
+    assert metrics["exports"]["ply"]["db_lost"] == pytest.approx(0, abs=0.01), "float32 loses nothing"
+    assert metrics["exports"]["splat"]["db_lost"] < 1.5
+    assert read_ply(out / "fox.ply").count == read_splat(out / "fox.splat").count == metrics["n_gaussians"]
+    jsonschema.validate(json.loads((out / "manifest.json").read_text()), json.loads(SCHEMA_FILE.read_text()))
+    for camera in json.loads((out / "cameras.json").read_text()):
+        assert (out / "workspace" / "images" / camera["image"]).is_file()
+
+    again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert again.returncode == 0, again.stderr
+    seconds = json.loads((out / "metrics.json").read_text())["stage_seconds"]
+    first = metrics["stage_seconds"]
+    for stage in ("frame_extraction", "colmap_reconstruction"):
+        assert seconds[stage] < first[stage] / 4, f"{stage} was done again"
