@@ -216,8 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         with Azurite(options.folder) as azurite:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-            print(azurite.connection_string, flush=True)
             with contextlib.suppress(KeyboardInterrupt):
+                print(azurite.connection_string, flush=True)  # whoever reads it may press Ctrl-C at once
                 signal.pause()
     except SceneJobError as exc:
         print(exc, file=sys.stderr)

@@ -67,7 +67,8 @@ def written(document: Any, folder: Path) -> Any:
 
 
 def test_the_manifest_follows_its_schema(tmp_path: Path) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+    import jsonschema
+
     schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(written(manifest(), tmp_path), schema, jsonschema.Draft202012Validator)
@@ -87,7 +88,8 @@ def test_the_manifest_follows_its_schema(tmp_path: Path) -> None:
     ],
 )
 def test_the_schema_refuses_a_spoilt_manifest(tmp_path: Path, spoil) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+    import jsonschema
+
     schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
     document = written(manifest(), tmp_path)
     spoil(document)
