@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,19 @@ class WrittenFile:
 
     size_bytes: int
     sha256: str  # hexadecimal
+
+
+@contextmanager
+def naming_a_full_disk(name: str) -> Iterator[None]:
+    """Turns "no space left" into a ResourceError that names the file; every other error passes."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in FULL:
+            raise
+        raise ResourceError(
+            f"no space left while writing {name}", code=Code.DISK_FULL, advice="give the workspace a larger disk"
+        ) from exc
 
 
 def write_atomically(path: Path, blocks: Iterable[bytes]) -> WrittenFile:

@@ -79,7 +79,23 @@ class CappedDefaultStrategy(DefaultStrategy):
         return grown
 
 
-class _Default:
+class _Windowed:
+    """The window of the plan in which a gsplat strategy refines; the same for all of them."""
+
+    _strategy: Any
+    _recipe: Recipe
+
+    def replan(self, plan: Plan) -> None:
+        self._strategy.refine_start_iter = plan.step_at(self._recipe.refine_from)
+        self._strategy.refine_stop_iter = plan.step_at(self._recipe.refine_until)
+
+    def refines_at(self, step: int) -> bool:
+        strategy = self._strategy
+        in_window: bool = strategy.refine_start_iter < step < strategy.refine_stop_iter
+        return in_window and step % strategy.refine_every == 0
+
+
+class _Default(_Windowed):
     def __init__(
         self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int, extent: float
     ) -> None:
@@ -94,15 +110,6 @@ class _Default:
         self._strategy.cap = cap
         self._state = self._strategy.initialize_state(scene_scale=extent)
         self.replan(plan)
-
-    def replan(self, plan: Plan) -> None:
-        self._strategy.refine_start_iter = plan.step_at(self._recipe.refine_from)
-        self._strategy.refine_stop_iter = plan.step_at(self._recipe.refine_until)
-
-    def refines_at(self, step: int) -> bool:
-        strategy = self._strategy
-        in_window: bool = strategy.refine_start_iter < step < strategy.refine_stop_iter
-        return in_window and step % strategy.refine_every == 0
 
     def before_backward(self, step: int, info: dict[str, Any]) -> None:
         self._strategy.step_pre_backward(self._params, self._optimizers, self._state, step, info)
@@ -119,7 +126,7 @@ class _Default:
             self._state[key] = state[key].to(device) if key in state else None
 
 
-class _Mcmc:
+class _Mcmc(_Windowed):
     def __init__(self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int) -> None:
         self._params, self._optimizers, self._recipe = params, optimizers, recipe
         cuda = params["means"].is_cuda
@@ -131,15 +138,6 @@ class _Mcmc:
         )
         self._state = self._strategy.initialize_state()
         self.replan(plan)
-
-    def replan(self, plan: Plan) -> None:
-        self._strategy.refine_start_iter = plan.step_at(self._recipe.refine_from)
-        self._strategy.refine_stop_iter = plan.step_at(self._recipe.refine_until)
-
-    def refines_at(self, step: int) -> bool:
-        strategy = self._strategy
-        in_window: bool = strategy.refine_start_iter < step < strategy.refine_stop_iter
-        return in_window and step % strategy.refine_every == 0
 
     def before_backward(self, step: int, info: dict[str, Any]) -> None:
         """Nothing: MCMC does not look at gradients."""

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from runner.atomic import write_atomically
 from runner.export_ply import ExportReport, bad_file, drawable, require_some
-from runner.scene import Gaussians
+from runner.scene import SH_C0, Gaussians
 
-SH_C0 = 0.28209479177387814  # Y_0^0 = 1 / (2 sqrt(pi))
 ROW = np.dtype([("means", "<f4", 3), ("scales", "<f4", 3), ("rgba", "u1", 4), ("quats", "u1", 4)])
 CHUNK = 1 << 17  # rows at once: 4 MB
 

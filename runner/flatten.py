@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from runner.export_splat import SH_C0
 from runner.raster.torch_reference import sh_basis
-from runner.scene import Gaussians, View
+from runner.scene import SH_C0, Gaussians, View
 
 MAX_VIEWS = 32  # evenly spread over the clips: more change the mean by less than the 8 bits of the format can hold
 MARGIN = 1.1  # of the half picture: Gaussians whose centre is just outside still colour the border

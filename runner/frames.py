@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.atomic import FULL
+from runner.atomic import naming_a_full_disk
 from runner.frame_choice import SHARPNESS_SIDE, Odometer, Seen, choose, is_static, sharpness
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.presets import FrameSettings, Limits
 from runner.progress import Progress
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.video import open_video
-from scenejobs.errors import Code, Failure, InputError, ResourceError
+from scenejobs.errors import Code, Failure, InputError
 
 STAGE = "frame_extraction"
 FIRST_PASS = 0.6  # share of the stage's time
@@ -198,11 +198,5 @@ def _write_clip(
 
 
 def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
-    try:
+    with naming_a_full_disk(path.name):
         Image.fromarray(pixels).save(path, "PNG", compress_level=1, compress_type=RUN_LENGTH)
-    except OSError as exc:
-        if exc.errno not in FULL:
-            raise
-        raise ResourceError(
-            f"no space left while writing {path.name}", code=Code.DISK_FULL, advice="give the workspace a larger disk"
-        ) from exc

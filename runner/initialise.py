@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from runner.scene import Gaussians, TrainingScene, View
+from runner.scene import SH_C0, Gaussians, TrainingScene, View
 from scenejobs.errors import Code, InputError
 
-SH_C0 = 0.28209479177387814  # Y_0^0: colour = 0.5 + SH_C0 * sh0
 MAX_ERROR_PX = 2.0  # points the sparse model itself places badly would begin as floaters
 MIN_POINTS = 4  # three neighbours are needed for a scale
 MAX_SCALE_TO_DISTANCE = 0.1  # a lone far point must not begin as a blob that covers the picture

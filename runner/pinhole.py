@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.atomic import FULL
-from scenejobs.errors import Code, ResourceError
+from runner.atomic import naming_a_full_disk
 
 
 def scaled_intrinsics(
@@ -35,11 +34,5 @@ def write_shrunk(pixels: NDArray[np.uint8], path: Path, size: tuple[int, int]) -
     picture = Image.fromarray(pixels)
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    try:
+    with naming_a_full_disk(path.name):
         picture.save(path, "PNG", compress_level=1)
-    except OSError as exc:
-        if exc.errno not in FULL:
-            raise
-        raise ResourceError(
-            f"no space left while writing {path.name}", code=Code.DISK_FULL, advice="give the workspace a larger disk"
-        ) from exc

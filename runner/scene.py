@@ -135,6 +135,9 @@ class TrainingScene:
         return [i for i, view in enumerate(self.views) if view.split == split]
 
 
+SH_C0 = 0.28209479177387814  # Y_0^0 = 1 / (2 sqrt(pi)): colour = 0.5 + SH_C0 * sh0
+
+
 @dataclass(frozen=True)
 class Gaussians:
     """A trained scene, as stored: raw values before their activations. Same conventions as the INRIA PLY layout."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from runner.flatten import SH_C0, flatten
-from runner.scene import Gaussians, View
+from runner.flatten import flatten
+from runner.scene import SH_C0, Gaussians, View
 
 
 def view_from(position: tuple[float, float, float], forward: tuple[float, float, float]) -> View:
