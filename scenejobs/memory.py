@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ class MemoryBlobStore:
         blob = self._get(name)
         if if_match is not None and blob.etag != if_match:
             raise Conflict(f"{self.name}/{name} is another version now")
-        with path.open("xb") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(blob.data)
         return self._info(name, blob)
 
@@ -237,23 +238,26 @@ class MemoryQueue:
             return None
 
     def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
-        stored = self._find(message)
-        if stored is None:
-            raise NotFound(f"message {message.id} is gone")
-        if stored.receipt != message.receipt:
-            raise Conflict(f"message {message.id} is somebody else's now")
-        self._hide(stored, visibility_s)
-        return QueueMessage(stored.id, stored.receipt, stored.text, stored.dequeue_count)
+        with self.lock:
+            stored = self._find(message)
+            if stored is None:
+                raise NotFound(f"message {message.id} is gone")
+            if stored.receipt != message.receipt:
+                raise Conflict(f"message {message.id} is somebody else's now")
+            self._hide(stored, visibility_s)
+            return QueueMessage(stored.id, stored.receipt, stored.text, stored.dequeue_count)
 
     def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
-        stored = self._find(message)
-        if stored is not None and stored.receipt == message.receipt:
-            self._hide(stored, delay_s)
+        with self.lock:
+            stored = self._find(message)
+            if stored is not None and stored.receipt == message.receipt:
+                self._hide(stored, delay_s)
 
     def complete(self, message: QueueMessage) -> None:
-        stored = self._find(message)
-        if stored is not None and stored.receipt == message.receipt:
-            self.messages.remove(stored)
+        with self.lock:
+            stored = self._find(message)
+            if stored is not None and stored.receipt == message.receipt:
+                self.messages.remove(stored)
 
     def waiting(self) -> int:
         return min(32, sum(message.visible_at <= self.clock() for message in self.messages))

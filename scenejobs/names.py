@@ -20,6 +20,7 @@ READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a s
 
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
 MAX_SEGMENTS = 254
+RESERVED = ".scenejobs"  # where folders stand for containers, the folder of that name holds what is no blob
 _SIMPLE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -38,6 +39,8 @@ def refusal(name: str) -> str | None:
         return f"the name has {len(segments)} segments, more than {MAX_SEGMENTS}"
     if "" in segments:
         return "the name holds an empty segment"
+    if segments[0].casefold() == RESERVED:
+        return f"the name {RESERVED} is reserved"
     if _holds_dots(name):
         return "the name holds a dot segment"
     if len(segments) == 1 and _holds_dots(PurePosixPath(name).stem):

@@ -1,4 +1,4 @@
-"""What the project asks of the world, as a handful of verbs. Adapters: azure (the cloud and Azurite), memory (tests).
+"""What the project asks of the world, as a handful of verbs. Adapters: azure (cloud, Azurite), folder, memory (tests).
 
 All errors are of `scenejobs.errors`: NotFound, Conflict, Busy, AccessDenied, StorageError, ComputeError. ETags are
 plain text without quotes. Times are aware and UTC. Every operation may be repeated after an error.

@@ -123,8 +123,10 @@ class AzureBlobStore:
     ) -> str:
         write_id = uuid.uuid4().hex
         options = _if_match(if_match)
-        if lease is not None:  # what is leased exists; the emulator would create it anew
-            options = {"match_condition": MatchConditions.IfPresent, **options, "lease": lease.id}
+        if lease is not None and not if_absent:  # what is leased exists; the emulator would create it anew
+            options = {"match_condition": MatchConditions.IfPresent, **options}
+        if lease is not None:
+            options["lease"] = lease.id
         try:
             with storage_errors(f"writing {self.name}/{name}"):
                 done = self._blob(name).upload_blob(
