@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from function_app.dispatcher import Dispatcher
@@ -21,8 +23,14 @@ class App:
     sweeper: Sweeper
 
 
-def assemble(containers: Containers, queues: Queues, compute: Compute, settings: DispatchSettings) -> App:
-    starter = Starter(containers.state, queues.jobs, compute, settings.max_parallel_jobs)
+def assemble(
+    containers: Containers,
+    queues: Queues,
+    compute: Compute,
+    settings: DispatchSettings,
+    pause: Callable[[float], None] = time.sleep,
+) -> App:
+    starter = Starter(containers.state, queues.jobs, compute, settings.max_parallel_jobs, pause)
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher))
 

@@ -78,7 +78,8 @@ def _holds(store: BlobStore, name: str, blob: InputBlob) -> bool:
 
 
 def _is_copy(found: BlobInfo, blob: InputBlob) -> bool:
-    return found.size_bytes == blob.size_bytes and found.metadata.get("source_etag") == blob.etag
+    """One that is under way is none: it needs its source until it is whole. Asking for it again waits for that."""
+    return found.whole and found.size_bytes == blob.size_bytes and found.metadata.get("source_etag") == blob.etag
 
 
 def _delete(source: BlobStore, blob: InputBlob) -> None:

@@ -42,16 +42,18 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
     folder = run_folder(record.scene, record.run)
     committed = {file.name: _committed(output, folder, file) for file in record.outputs}
     manifest = published_name(record.scene, MANIFEST)
-    if _is_copy(_head(output, manifest), committed[MANIFEST]):
+    found = _head(output, manifest)
+    if _is_copy(found, committed[MANIFEST]):
         return  # it comes last, so all is there
-    _remove(output, manifest, check)
+    if not _is_under_way(found, committed[MANIFEST]):
+        _remove(output, manifest, check)
     for name in sorted(committed, key=lambda name: name == MANIFEST):
         _replace(output, committed[name], published_name(record.scene, name), check)
 
 
 def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
     found = _head(output, folder + file.name)
-    if found is None or found.size_bytes != file.size_bytes:
+    if found is None or not found.whole or found.size_bytes != file.size_bytes:
         raise StorageError(
             f"{folder}{file.name} of a committed run is missing or has another size",
             advice="restore it (soft delete), or remove the scene's record to process the archived inputs again",
@@ -60,9 +62,13 @@ def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
 
 
 def _replace(output: BlobStore, source: BlobInfo, name: str, check: Callable[[], None]) -> None:
-    if _is_copy(_head(output, name), source):
+    found = _head(output, name)
+    if _is_copy(found, source):
         return
-    _remove(output, name, check)
+    if _is_under_way(found, source):
+        check()  # begun by an earlier runner: asking again waits for it
+    else:
+        _remove(output, name, check)
     output.copy_from(output, source.name, name, source_etag=source.etag, if_absent=True)
 
 
@@ -85,7 +91,11 @@ def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
 
 
 def _is_copy(found: BlobInfo | None, source: BlobInfo) -> bool:
-    return found is not None and found.metadata.get("source_etag") == source.etag
+    return found is not None and found.whole and found.metadata.get("source_etag") == source.etag
+
+
+def _is_under_way(found: BlobInfo | None, source: BlobInfo) -> bool:
+    return found is not None and not found.whole and found.metadata.get("source_etag") == source.etag
 
 
 def _head(store: BlobStore, name: str) -> BlobInfo | None:

@@ -7,6 +7,7 @@ it there is only forward: publish, archive, close. Killed after any line, the ne
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,13 @@ from typing import Any, Protocol
 
 from runner import run_log
 from runner.archive import archive
+from runner.background import Repeat, Thread
 from runner.dead_letter import write_reason
 from runner.decisions import Attempt, GiveBack, GiveUp, NothingToDo, Retry, RollForward, after_failure, next_step
 from runner.disk import job_folder, require_space
 from runner.job import Job
 from runner.job_process import Supervision
-from runner.ownership import Ownership
+from runner.ownership import Ownership, suspend_aware_clock
 from runner.presets import Limits
 from runner.progress_blob import ProgressBlob
 from runner.publish import publish, upload_outputs
@@ -56,6 +58,9 @@ class World:
     run_job: RunJob
     stop: StopFlag
     now: Callable[[], datetime]
+    clock: Callable[[], float] = suspend_aware_clock  # seconds, for durations
+    repeat: Repeat = Thread  # for heartbeats and progress
+    token: Callable[[], str] = lambda: secrets.token_hex(4)  # makes the name of a run unique
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class SceneWork:
         clips = self._download(record.manifest, folder)
         job = Job(clips, folder / "workspace", folder / "out", output_stem(self._scene), self._run, world.pipeline)
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
-        with ProgressBlob(world.containers.state, self._scene, details, world.now) as progress:
+        with ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress:
             world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log))
         outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
         if self._log.is_file():

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
-import time
-from collections.abc import Callable
 
 from runner.ownership import Ownership, Timing
 from runner.scene_work import Later, SceneWork, Settled, World
@@ -41,10 +38,9 @@ log = logging.getLogger(__name__)
 class Worker:
     """One execution of the runner."""
 
-    def __init__(self, world: World, timing: Timing | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, world: World, timing: Timing | None = None) -> None:
         self._world = world
         self._timing = timing or Timing()
-        self._clock = clock
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
@@ -53,8 +49,8 @@ class Worker:
         it is still ours to give.
         """
         world = self._world
-        begun_at, empty_looks, exit_code = self._clock(), 0, 0
-        while self._clock() - begun_at <= world.settings.run_budget_s:
+        begun_at, empty_looks, exit_code = world.clock(), 0, 0
+        while world.clock() - begun_at <= world.settings.run_budget_s:
             world.stop.check("waiting for work")
             message = world.queues.jobs.receive(self._timing.visibility_s)
             if message is None:
@@ -129,7 +125,14 @@ class Worker:
         except InfrastructureError:
             self._give_back(message, self._world.settings.retry_max_s)
             raise
-        owner = Ownership(lease, self._world.queues.jobs, message, timing=self._timing)
+        owner = Ownership(
+            lease,
+            self._world.queues.jobs,
+            message,
+            timing=self._timing,
+            clock=self._world.clock,
+            repeat=self._world.repeat,
+        )
         try:
             with owner:
                 result = SceneWork(self._world, scene, depth, self._new_run(), owner).bring_forward()
@@ -157,7 +160,7 @@ class Worker:
     def _new_run(self) -> str:
         """Sorts by time, never twice the same."""
         name = self._world.settings.job_id or self._world.now().strftime("%Y%m%dT%H%M%SZ")
-        return f"{name}-{secrets.token_hex(4)}"
+        return f"{name}-{self._world.token()}"
 
 
 def _scene_of(message: QueueMessage) -> str:

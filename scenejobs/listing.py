@@ -29,10 +29,13 @@ class Uploads:
 
 
 def sort_uploads(blobs: Iterable[BlobInfo], depth: int) -> Uploads:
+    """An upload that is itself a copy on the server counts once it is whole; one that failed can never be used."""
     scenes: dict[str, list[BlobInfo]] = {}
     refused = []
     for blob in blobs:
-        reason = refusal(blob.name)
+        if blob.copy == "pending":
+            continue
+        reason = refusal(blob.name) or ("the copy that was to make it failed" if blob.copy else None)
         if reason:
             refused.append(Refused(blob.name, reason))
         else:

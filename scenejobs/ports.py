@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,12 @@ class BlobInfo:
     size_bytes: int
     modified: datetime  # resolution of one second
     metadata: dict[str, str]
+    copy: Literal["", "pending", "failed"] = ""  # of a copy that is under way, or that ended before it was whole
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bytes are there. A copy that is not whole may bear the size of its source already."""
+        return not self.copy
 
 
 class Lease(Protocol):

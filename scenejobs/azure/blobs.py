@@ -22,7 +22,7 @@ from azure.core import MatchConditions
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, ContainerClient, ContentSettings
 
-from scenejobs.azure.copies import copy_blob
+from scenejobs.azure.copies import copy_blob, copy_state
 from scenejobs.azure.failures import storage_errors
 from scenejobs.azure.policies import Sent
 from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
@@ -77,7 +77,7 @@ class AzureBlobStore:
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         with storage_errors(f"listing {self.name}/{prefix}"):
-            for blob in self._container.list_blobs(name_starts_with=prefix or None, include=["metadata"]):
+            for blob in self._container.list_blobs(name_starts_with=prefix or None, include=["metadata", "copy"]):
                 if (blob.metadata or {}).get("hdi_isfolder") != "true":  # a folder of a hierarchical account
                     yield _info(str(blob.name), blob)
 
@@ -263,4 +263,5 @@ def _settings(name: str, content_type: str | None = None, md5: bytes | None = No
 
 def _info(name: str, blob: BlobProperties) -> BlobInfo:
     metadata = {key: value for key, value in (blob.metadata or {}).items() if key != WRITE_ID}
-    return BlobInfo(name, _plain(blob.etag), int(blob.size), blob.last_modified.astimezone(UTC), metadata)
+    modified = blob.last_modified.astimezone(UTC)
+    return BlobInfo(name, _plain(blob.etag), int(blob.size), modified, metadata, copy_state(blob))

@@ -159,7 +159,8 @@ def test_the_threads_beat_and_end_with_the_block() -> None:
     class Impatient(Timing):
         renew_lease_s = 0.01  # type: ignore[assignment]
 
+    before = set(threading.enumerate())
     with Ownership(Noticed(), timing=Impatient()) as owner:
         assert renewed.wait(10)
         owner.check()
-    assert not [thread for thread in owner._threads if thread.is_alive()]
+    assert set(threading.enumerate()) <= before

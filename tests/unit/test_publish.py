@@ -130,3 +130,15 @@ def test_outputs_that_vanished_after_the_commit_are_an_error(output: MemoryBlobS
     with pytest.raises(StorageError, match=r"runs/run1/lobby\.ply"):
         publish(record, output, nothing)
     assert published(output) == {}
+
+
+def test_a_copy_that_a_killed_runner_left_under_way_is_waited_for_before_the_manifest_names_it(tmp_path: Path) -> None:
+    clock = ManualClock()
+    output = MemoryBlobStore("output", clock, copy_plan=lambda: (100, True), pause=clock.advance)
+    record = committed(output, tmp_path, "run-1", "one")
+    folder = "lobby/runs/run-1/"
+    for name in ("lobby.ply", "manifest.json"):
+        output.begin_copy(output, folder + name, f"lobby/{name}", source_etag=None, if_absent=True)
+    publish(record, output, nothing)
+    assert published(output)["lobby/lobby.ply"] == b"lobby.ply one"
+    assert all(blob.whole for blob in output.list())
