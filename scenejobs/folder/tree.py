@@ -67,6 +67,7 @@ def private(root: Path, *segments: str) -> Iterator[int]:
 @contextmanager
 def opened(here: int, leaf: str) -> Iterator[int]:
     """A regular file for reading. Raises FileNotFoundError for anything else of that name."""
+    status_of(here, leaf)  # opening a device or a socket, to find out what it is, has effects of its own
     descriptor = os.open(leaf, _LOOK, dir_fd=here)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

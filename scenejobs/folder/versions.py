@@ -37,13 +37,13 @@ def stamp(status: os.stat_result) -> str:
 def save(root: Path, name: str, status: os.stat_result, version: Version) -> None:
     body = {"name": name, "etag": version.etag, "metadata": version.metadata}
     with tree.private(root, "blobs", _key(name)[:2]) as here:
-        tree.write_file(here, _file(name, status), json.dumps(body).encode())
+        tree.write_file(here, file_name(name, status), json.dumps(body).encode())
 
 
 def load(root: Path, name: str, status: os.stat_result) -> Version | None:
     """None for a version that this adapter did not write."""
     with tree.private(root, "blobs", _key(name)[:2]) as here:
-        data = tree.read_file(here, _file(name, status), MAX_BYTES)
+        data = tree.read_file(here, file_name(name, status), MAX_BYTES)
     if data is None:
         return None
     body = json.loads(data)
@@ -52,7 +52,7 @@ def load(root: Path, name: str, status: os.stat_result) -> Version | None:
 
 def drop(root: Path, name: str, status: os.stat_result) -> None:
     with tree.private(root, "blobs", _key(name)[:2]) as here, suppress(FileNotFoundError):
-        os.unlink(_file(name, status), dir_fd=here)
+        os.unlink(file_name(name, status), dir_fd=here)
 
 
 def info(name: str, status: os.stat_result, version: Version | None) -> BlobInfo:
@@ -70,5 +70,5 @@ def _key(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _file(name: str, status: os.stat_result) -> str:
+def file_name(name: str, status: os.stat_result) -> str:
     return f"{_key(name)}-{stamp(status)}"
