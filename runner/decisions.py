@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError
+from scenejobs.errors import (
+    Code,
+    ConfigurationError,
+    Failure,
+    InputError,
+    Interrupted,
+    SceneJobError,
+    UploadsChanged,
+)
 from scenejobs.model import InputBlob, Phase, SceneRecord
 
 VANISHED = Failure(
@@ -82,12 +90,18 @@ def after_failure(
     error: SceneJobError,
     *,
     max_attempts: int,
+    max_preemptions: int,
     retry_base_s: float,
     retry_max_s: float,
     now: datetime,
 ) -> GiveBack | Retry | GiveUp:
-    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all)."""
-    if isinstance(error, (Interrupted, ConfigurationError)):
+    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all).
+
+    What is no fault of the scene costs no attempt. But not without end: a scene that was given back so often counts
+    like any other from then on, or it would cost for ever and its user would never hear why.
+    """
+    not_its_fault = isinstance(error, (Interrupted, ConfigurationError, UploadsChanged))
+    if not_its_fault and record.preemptions < max_preemptions:
         return GiveBack(record.given_back())
     failure = error.failure()
     # A bug is retried once: it may come from the machine. More often would only cost.

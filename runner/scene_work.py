@@ -29,7 +29,18 @@ from runner.publish import publish, upload_outputs
 from runner.scene import Clip
 from runner.signals import StopFlag
 from scenejobs import records
-from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound, SceneJobError, StorageError
+from scenejobs.errors import (
+    Code,
+    ConfigurationError,
+    Conflict,
+    InputError,
+    Interrupted,
+    LeaseLost,
+    NotFound,
+    SceneJobError,
+    StorageError,
+    UploadsChanged,
+)
 from scenejobs.layout import RUN_LOG, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
@@ -77,10 +88,6 @@ class Later:
 
     delay_s: float
     failure: SceneJobError
-
-
-class UploadsChanged(StorageError):
-    """An upload of the snapshot was replaced or deleted before it was read: take another snapshot."""
 
 
 class SceneWork:
@@ -131,11 +138,6 @@ class SceneWork:
             committed = self._attempt(stored, folder)
         except LeaseLost:
             raise
-        except UploadsChanged as exc:
-            log.info("%s; the scene is looked at again", exc)
-            self._save(stored, stored.record.given_back())
-            self._hint()
-            return Settled("changed")
         except SceneJobError as exc:
             return self._settle_failure(stored, exc)
         return self._roll_forward(committed)
@@ -199,14 +201,20 @@ class SceneWork:
             record,
             error,
             max_attempts=settings.max_attempts,
+            max_preemptions=settings.max_preemptions,
             retry_base_s=settings.retry_base_s,
             retry_max_s=settings.retry_max_s,
             now=self._world.now(),
         )
         stored = self._save(stored, decision.record)
         match decision:
+            case GiveBack() if isinstance(error, UploadsChanged):
+                self._hint()
+                return Settled("changed")
             case GiveBack():
                 raise error
+            case Retry() if isinstance(error, (Interrupted, ConfigurationError)):
+                raise error  # it counted, but it ends the execution all the same
             case Retry(_, delay_s):
                 return Later(delay_s, error)
             case GiveUp():

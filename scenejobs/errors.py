@@ -11,6 +11,7 @@ SceneJobError
 │   └── StorageError      a blob or queue operation failed                                              exit 3
 │       ├── NotFound      404
 │       ├── Conflict      409, 412: somebody else was first
+│       ├── UploadsChanged  the user replaced or deleted an upload before it was read: look again
 │       └── Busy          the service throttles or times out
 ├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
 ├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
@@ -65,14 +66,22 @@ class Code(StrEnum):
     UNREADABLE_MESSAGE = "UNREADABLE_MESSAGE"  # not a message of ours, or of a version we do not know
 
 
+MAX_CAUSE_BYTES = 1536  # with the advice 2 KiB: a record keeps the failures of all attempts
+MAX_ADVICE_BYTES = 512
+
+
 @dataclass(frozen=True)
 class Failure:
-    """An error as data: what `error.json`, records and reports hold."""
+    """An error as data: what `error.json`, records and reports hold. Long texts are cut."""
 
     stage: str  # which part failed: validation, frame_extraction, colmap_reconstruction, training, ...
     code: str  # a member of Code
     cause: str  # what happened, naming the thing
     advice: str  # what the user can do about it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cause", _cut(self.cause, MAX_CAUSE_BYTES))
+        object.__setattr__(self, "advice", _cut(self.advice, MAX_ADVICE_BYTES))
 
     def to_json(self) -> dict[str, Any]:
         return {"stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice}
@@ -80,6 +89,13 @@ class Failure:
     @staticmethod
     def from_json(value: dict[str, Any]) -> Failure:
         return Failure(*(str(value.get(key, "")) for key in ("stage", "code", "cause", "advice")))
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= limit_bytes:
+        return data.decode()
+    return data[: limit_bytes - 3].decode("utf-8", "ignore") + "..."
 
 
 class SceneJobError(Exception):
@@ -167,6 +183,12 @@ class NotFound(StorageError):
 
 class Conflict(StorageError):
     """A condition did not hold: exists already, changed meanwhile, leased by somebody else."""
+
+
+class UploadsChanged(StorageError):
+    """An upload of the snapshot was replaced or deleted before it was read: take another snapshot."""
+
+    default_code = Code.INPUT_GONE
 
 
 class Busy(StorageError):

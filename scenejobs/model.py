@@ -225,7 +225,7 @@ class SceneRecord:
     phase: Phase = Phase.IDLE
     generation: int = 1  # counts sets of uploads that were brought to an end
     attempts: int = 0  # of this generation, counted before the work
-    preemptions: int = 0  # attempts given back because the runner was told to stop
+    preemptions: int = 0  # attempts of this generation that were given back
     run: str = ""  # id of the present or last attempt
     manifest: tuple[InputBlob, ...] = ()  # the snapshot that RUNNING, COMMITTED and FAILING work on
     outputs: tuple[OutputFile, ...] = ()  # of a committed run

@@ -129,6 +129,13 @@ class RunnerSettings:
     job_id: str = _setting("BATCH_JOB_ID", "batch mode: id of the run in names and reports; default: made up", "")
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     max_attempts: int = _setting("MAX_RETRIES", "attempts at a scene before it is dead-lettered", 3, minimum=1)
+    max_preemptions: int = _setting(
+        "MAX_PREEMPTIONS",
+        "attempts that cost none because the runner was stopped, its settings were wrong or the uploads changed; "
+        "further ones count",
+        20,
+        minimum=0,
+    )
     retry_base_s: float = _setting(
         "RETRY_BASE_DELAY_SECS", "wait before the second attempt; doubles each time", 2.0, minimum=0
     )

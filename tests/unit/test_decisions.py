@@ -27,10 +27,12 @@ from scenejobs.errors import (
     ResourceError,
     RunnerError,
     SceneJobError,
+    UploadsChanged,
 )
 from scenejobs.model import InputBlob, Phase, SceneRecord
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+MAX_PREEMPTIONS = 5
 INPUTS = (InputBlob("lobby/a.mp4", "E1", 3),)
 
 
@@ -39,7 +41,9 @@ def decide(record: SceneRecord, inputs: tuple[InputBlob, ...] = INPUTS) -> objec
 
 
 def fail(record: SceneRecord, error: SceneJobError) -> object:
-    return after_failure(record, error, max_attempts=3, retry_base_s=2, retry_max_s=5, now=NOW)
+    return after_failure(
+        record, error, max_attempts=3, max_preemptions=MAX_PREEMPTIONS, retry_base_s=2, retry_max_s=5, now=NOW
+    )
 
 
 def running(attempts: int = 1) -> SceneRecord:
@@ -89,11 +93,30 @@ def test_what_is_decided_is_only_rolled_forward(inputs: tuple[InputBlob, ...]) -
     assert decide(committed, inputs) == decide(failing, inputs) == RollForward()
 
 
-@pytest.mark.parametrize("error", [Interrupted("stop"), ConfigurationError("no GPU"), AccessDenied("403")])
+NOT_ITS_FAULT = [Interrupted("stop"), ConfigurationError("no GPU"), AccessDenied("403"), UploadsChanged("replaced")]
+
+
+@pytest.mark.parametrize("error", NOT_ITS_FAULT)
 def test_what_is_not_the_scenes_fault_costs_no_attempt(error: SceneJobError) -> None:
     decision = fail(running(), error)
     assert isinstance(decision, GiveBack)
     assert (decision.record.attempts, decision.record.phase) == (0, Phase.IDLE)
+
+
+@pytest.mark.parametrize("error", NOT_ITS_FAULT)
+def test_a_scene_cannot_be_given_back_for_ever(error: SceneJobError) -> None:
+    record, given_back, ended = running(), 0, None
+    for _ in range(20):
+        decision = fail(record, error)
+        given_back += isinstance(decision, GiveBack)
+        if isinstance(decision, GiveUp):
+            ended = decision.record.failures[-1].failure
+            break
+        record = decision.record.attempted("run", INPUTS, NOW)
+    assert given_back == MAX_PREEMPTIONS
+    assert record.attempts == 3
+    assert ended is not None
+    assert ended.cause == error.cause
 
 
 @pytest.mark.parametrize(("attempts", "delay_s"), [(1, 2), (2, 4)])
@@ -105,7 +128,8 @@ def test_failures_of_the_world_wait_longer_each_time(attempts: int, delay_s: flo
 
 def test_the_wait_has_a_limit() -> None:
     decision = after_failure(
-        running(9), ResourceError("full"), max_attempts=99, retry_base_s=2, retry_max_s=5, now=NOW
+        running(9), ResourceError("full"),
+        max_attempts=99, max_preemptions=9, retry_base_s=2, retry_max_s=5, now=NOW,
     )  # fmt: skip
     assert isinstance(decision, Retry)
     assert decision.delay_s == 5

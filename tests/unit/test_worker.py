@@ -281,6 +281,20 @@ def test_a_preemption_gives_the_attempt_and_the_message_back(cloud: Cloud) -> No
     assert_at_rest(cloud)
 
 
+def test_preemptions_without_end_are_a_dead_letter_with_the_reason(cloud: Cloud) -> None:
+    def stopped(job: Job, supervision: Supervision) -> dict[str, object]:
+        raise Interrupted("told to stop", stage="training")
+
+    for _ in range(5):  # the fifth counts
+        with pytest.raises(Interrupted):
+            cloud.worker(stopped, max_preemptions=4, max_attempts=2).drain()
+        cloud.clock.advance(PAST_EVERYTHING_S)
+    cloud.settle(stopped, max_preemptions=4, max_attempts=2)
+    assert cloud.jobs_run == 6
+    assert_at_rest(cloud)
+    assert cloud.json("error", "lobby/error.json")["code"] == Code.INTERRUPTED
+
+
 def test_a_stop_after_the_commit_leaves_the_rest_to_the_next_runner(cloud: Cloud) -> None:
     processed, copy = cloud.stores["processed"], cloud.stores["processed"].copy_from
 
