@@ -173,16 +173,7 @@ class MemoryBlobStore:
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
     ) -> BlobInfo:
         self.begin_copy(source, source_name, name, source_etag=source_etag, if_absent=if_absent)
-        waited_s = 0.0
-        while (found := self.head(name)).copy == "pending":
-            if waited_s >= COPY_WAIT_S:
-                raise Busy(f"copying to {self.name}/{name}: not finished after {waited_s:.0f} s")
-            self._pause(COPY_POLL_S)
-            waited_s += COPY_POLL_S
-        if found.copy:
-            self.delete(name, if_match=found.etag)  # as the adapter has it: it would stand in the way of the next try
-            raise StorageError(f"copying to {self.name}/{name}: the copy failed")
-        return found
+        return self.finish_copy(name)
 
     def begin_copy(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
@@ -208,6 +199,19 @@ class MemoryBlobStore:
                 made.copy = _Copy(original.data, self.clock() + timedelta(seconds=seconds), succeeds)
                 made.data = b"\0" * len(original.data)  # what the bytes are until then, nobody may rely on
                 original.copies.append(made)
+
+    def finish_copy(self, name: str) -> BlobInfo:
+        """The second half: waits until the copy is whole. Raises StorageError when it failed, Busy after a while."""
+        waited_s = 0.0
+        while (found := self.head(name)).copy == "pending":
+            if waited_s >= COPY_WAIT_S:
+                raise Busy(f"copying to {self.name}/{name}: not finished after {waited_s:.0f} s")
+            self._pause(COPY_POLL_S)
+            waited_s += COPY_POLL_S
+        if found.copy:
+            self.delete(name, if_match=found.etag)  # as the adapter has it: it would stand in the way of the next try
+            raise StorageError(f"copying to {self.name}/{name}: the copy failed")
+        return found
 
     def delete(self, name: str, *, if_match: str | None = None) -> None:
         with self.lock:
