@@ -52,8 +52,9 @@ def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination
             copy = destination.copy_from(source, blob.name, name, source_etag=blob.etag, if_absent=True)
         except NotFound:
             return None
-        except Conflict:  # the name is taken by another version, or the source is another version now
-            if _head(destination, name) is None:
+        except Conflict:  # the source is another version now, or the name is taken: by another blob, or by a folder
+            found = _head(source, blob.name)
+            if found is None or found.etag != blob.etag:
                 return None
             continue
         if not _is_copy(copy, blob):
@@ -66,10 +67,13 @@ def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination
 
 
 def _candidates(record: SceneRecord, blob: InputBlob) -> tuple[str, ...]:
-    """The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder."""
+    """The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder.
+
+    None lies within another: where containers are folders, a file of one name leaves no room for the other.
+    """
     plain, spare = archive_names(record.scene, blob.name, record.generation)
-    folder = f"{record.scene}/{record.generation}/"
-    return plain, spare, f"{folder}{record.run}/{spare.removeprefix(folder)}"
+    rest = spare.removeprefix(f"{record.scene}/{record.generation}/")
+    return plain, spare, f"{record.scene}/{record.generation}-{record.run}/{rest}"
 
 
 def _holds(store: BlobStore, name: str, blob: InputBlob) -> bool:

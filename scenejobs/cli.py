@@ -3,6 +3,7 @@
     python -m scenejobs upload lobby view1.mp4 view2.mp4
     python -m scenejobs status [lobby] [--wait]
     python -m scenejobs download lobby DIR
+    python -m scenejobs refused [--remove NAME [--apply]]
 
 Storage comes from the environment, as for the services (docs/configuration.md). Exit codes: 0, 1 the scene failed or is
 unknown, 2 configuration, 3 storage.
@@ -19,9 +20,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from scenejobs import layout
+from scenejobs import layout, refused
 from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
 from scenejobs.listing import sort_uploads
+from scenejobs.logs import printable
 from scenejobs.names import is_video, refusal
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.settings import DispatchSettings, StorageSettings, read_all
@@ -123,11 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("download", help="fetch the result of a scene")
     command.add_argument("scene")
     command.add_argument("folder", type=Path)
+    refused.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         return _run(options)
     except SceneJobError as exc:
-        print(exc, file=sys.stderr)
+        print(printable(str(exc)), file=sys.stderr)
         return exc.exit_code
 
 
@@ -137,9 +140,11 @@ def _run(options: argparse.Namespace) -> int:
     storage, dispatch = read_all((StorageSettings, DispatchSettings), os.environ)
     containers = open_containers(storage)
     depth = dispatch.prefix_depth
+    if options.command == "refused":
+        return refused.run(options, containers, depth)
     if options.command == "upload":
         for name in upload(containers, options.scene, options.videos):
-            print(f"uploaded {storage.input}/{name}")
+            print(printable(f"uploaded {storage.input}/{name}"))
         return 0
     if options.command == "download":
         for path in download(containers, options.scene, options.folder):
@@ -148,12 +153,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.wait and not options.scene:
         raise ConfigurationError("--wait needs a scene", advice="python -m scenejobs status SCENE --wait")
     if options.wait:
-        ended = watch(containers, options.scene, depth, show=lambda status: print(status.line(), flush=True))
+        ended = watch(containers, options.scene, depth, show=lambda status: print(printable(status.line()), flush=True))
         return 0 if ended.state is State.DONE else 1
     statuses = [
         scene_status(containers, scene, depth)
         for scene in ([options.scene] if options.scene else known_scenes(containers, depth))
     ]
     for status in statuses:
-        print(status.line())
+        print(printable(status.line()))
+    if not options.scene:
+        for item in refused.refused_uploads(containers, depth):
+            print(item.line())
     return 1 if any(status.state in (State.FAILED, State.UNKNOWN) for status in statuses) else 0

@@ -223,6 +223,17 @@ class MemoryBlobStore:
             self._fail_copies_of(blob)
             del self.blobs[name]
 
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        if not refusal(name):
+            raise ValueError(f"{name!r} is no refused name")
+        with self.lock:
+            blob = self.blobs.get(name)
+            if blob is None:
+                raise NotFound(f"{self.name}/{name!r} does not exist")
+            if blob.etag != if_match:
+                raise Conflict(f"{self.name}/{name!r} is another version now")
+            del self.blobs[name]
+
     def lease(self, name: str, seconds: int) -> MemoryLease:
         if not 15 <= seconds <= 60:
             raise ValueError(f"a lease lasts 15 to 60 s, not {seconds}")

@@ -205,11 +205,17 @@ class FaultyBlobStore:
 
         self._call("delete", name, lambda: self.store.delete(name, if_match=if_match), again)
 
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        self._call("delete refused", name, lambda: self.store.delete_refused(name, if_match=if_match))
+
     def lease(self, name: str, seconds: int) -> FaultyLease:
         def effect() -> FaultyLease:
             return FaultyLease(self.store.lease(name, seconds), self._plan, f"{self.name}/{name}")
 
-        return self._call("lease", name, effect, lambda lease: lease if lease.regained() else effect())
+        def again(lease: FaultyLease) -> FaultyLease:
+            return lease if lease.regained() else effect()
+
+        return self._call("lease", name, effect, again)
 
     def _call(self, verb: str, name: str, effect: Callable[[], T], again: Callable[[T], T] | None = None) -> T:
         return self._plan.call(verb, f"{self.name}/{name}", effect, again)

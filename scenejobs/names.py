@@ -21,6 +21,7 @@ READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a s
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
 MAX_SEGMENTS = 254
 RESERVED = ".scenejobs"  # where folders stand for containers, the folder of that name holds what is no blob
+MAX_STEM_BYTES = 120
 _SIMPLE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -49,9 +50,13 @@ def refusal(name: str) -> str | None:
 
 
 def _holds_dots(name: str) -> bool:
-    """As the name could be taken for: percent-decoded (twice, as proxies do) and look-alikes folded."""
+    """As the name could be taken for: percent-decoded (twice, as proxies do), folded, without what is invisible.
+
+    A segment of dots and spaces alone counts, however many: some systems drop what a name ends with.
+    """
     plain = unicodedata.normalize("NFKC", unquote(unquote(name))).replace("\\", "/")
-    return any(segment.strip() in (".", "..") for segment in plain.split("/"))
+    segments = "".join(char for char in plain if unicodedata.category(char) != "Cf").split("/")
+    return any("." in segment and not segment.replace(".", "").strip() for segment in segments)
 
 
 def scene_of(name: str, depth: int = 1) -> str:
@@ -82,5 +87,7 @@ def scene_key(scene: str) -> str:
 
 
 def output_stem(scene: str) -> str:
-    """File name, without extension, of the scene's outputs."""
-    return scene.rsplit("/", 1)[-1]
+    """File name, without extension, of the scene's outputs: its last segment, where that is fit for a file anywhere."""
+    stem = scene.rsplit("/", 1)[-1]
+    # 255 bytes are the limit of most disks, and a name that begins like an option or hides is a trap for who downloads
+    return scene_key(stem) if len(stem.encode()) > MAX_STEM_BYTES or stem[0] in "-." else stem

@@ -94,6 +94,12 @@ class BlobStore(Protocol):
     def delete(self, name: str, *, if_match: str | None = None) -> None:
         """Raises NotFound, Conflict."""
 
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        """Removes a listed blob whose name `names.refusal` refuses, and nothing else. For operators.
+
+        Raises NotFound, Conflict, ValueError for a name that is not refused.
+        """
+
     def lease(self, name: str, seconds: int) -> Lease:
         """Takes the lease of an existing blob (15 to 60 s). Raises Conflict when it is taken, NotFound."""
 

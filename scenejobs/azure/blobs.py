@@ -25,6 +25,7 @@ from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, Cont
 from scenejobs.azure.copies import copy_blob, copy_state
 from scenejobs.azure.failures import storage_errors
 from scenejobs.azure.policies import Sent
+from scenejobs.azure.raw_path import delete_raw
 from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Lease
@@ -219,6 +220,12 @@ class AzureBlobStore:
         except (NotFound, Conflict):
             if sent.times == 1 or self._exists(name):
                 raise  # otherwise an earlier try deleted it, and its answer was lost
+
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        if not refusal(name):
+            raise ValueError(f"{name!r} is no refused name")
+        with storage_errors(f"deleting {self.name}/{name!r}"):
+            delete_raw(self._container, name, _if_match(if_match))
 
     def _exists(self, name: str) -> bool:
         try:

@@ -214,6 +214,17 @@ class FolderBlobStore:
 
     def delete(self, name: str, *, if_match: str | None = None) -> None:
         _guard(name)
+        self._delete(name, if_match)
+
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        if not refusal(name):
+            raise ValueError(f"{name!r} is no refused name")
+        segments = name.split("/")
+        if segments[0].casefold() == tree.PRIVATE or any(segment in ("", ".", "..") for segment in segments):
+            raise NotFound(f"no file of {self.name} has the name {name!r}")
+        self._delete(name, if_match)
+
+    def _delete(self, name: str, if_match: str | None) -> None:
         with self.changing(name, "deleting"):
             found = self.looked_at(name)
             if found is None:
