@@ -15,7 +15,7 @@ from scenejobs.errors import Conflict, UnreadableMessage
 from scenejobs.layout import refused_name
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, JobMessage
-from scenejobs.names import is_ready_marker, refusal, scene_of
+from scenejobs.names import is_ready_marker, refusal, scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings import DispatchSettings
 
@@ -44,7 +44,7 @@ class Dispatcher:
 
     def on_upload(self, name: str, now: datetime) -> None:
         """An upload was seen: look at its scene after the quiet time. Lists nothing."""
-        reason = refusal(name)
+        reason = upload_refusal(name)
         if reason:
             self.record_refused(name, reason, now)
             return

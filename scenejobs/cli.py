@@ -24,7 +24,7 @@ from scenejobs import layout, refused
 from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
 from scenejobs.listing import sort_uploads
 from scenejobs.logs import printable
-from scenejobs.names import is_video, refusal
+from scenejobs.names import is_video, refusal, upload_refusal
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.settings import DispatchSettings, StorageSettings, read_all
 from scenejobs.status import SceneStatus, State, scene_status
@@ -44,6 +44,8 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[s
     for video in videos:
         if not video.is_file():
             raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
+        if upload_refusal(f"{scene}/{video.name}"):
+            raise InputError(f"{video.name!r}: {upload_refusal(f'{scene}/{video.name}')}", advice="rename the file")
         if not is_video(video.name):
             raise InputError(f"{video.name} is no video by its name", advice="mp4, mov, avi, mkv and webm are taken")
         if names.count(f"{scene}/{video.name}") > 1:

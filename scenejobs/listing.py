@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scenejobs.errors import NotFound
 from scenejobs.model import InputBlob
-from scenejobs.names import refusal, scene_of
+from scenejobs.names import scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore
 
 
@@ -35,7 +35,7 @@ def sort_uploads(blobs: Iterable[BlobInfo], depth: int) -> Uploads:
     for blob in blobs:
         if blob.copy == "pending":
             continue
-        reason = refusal(blob.name) or ("the copy that was to make it failed" if blob.copy else None)
+        reason = upload_refusal(blob.name) or ("the copy that was to make it failed" if blob.copy else None)
         if reason:
             refused.append(Refused(blob.name, reason))
         else:

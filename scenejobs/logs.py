@@ -11,7 +11,6 @@ import json
 import logging
 import sys
 import threading
-import unicodedata
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -100,11 +99,11 @@ class TextFormatter(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """Control and direction characters as escapes: a blob's name must not move the cursor or reorder a line."""
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
-        for char in text
-    )
+    """What does not show (control and direction characters, odd spaces) as escapes.
+
+    A blob's name must not move the cursor, reorder a line or look like another name.
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: Any) -> None:

@@ -18,7 +18,7 @@ from scenejobs.errors import Failure, UnreadableMessage
 
 MESSAGE_VERSION = 1
 RECORD_VERSION = 1
-MAX_MESSAGE_CHARS = 8192  # a message of ours has well under 1 KiB (names are at most 1024 characters)
+MAX_MESSAGE_CHARS = 24_576  # of ours, the longest holds two names of 800 characters, each of them 12 when escaped
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def walk(root: Path, prefix: str) -> Iterator[tuple[str, int, str]]:
     """
     above, _, _ = prefix.rpartition("/")
     segments = above.split("/") if above else []
-    if any(segment in ("", ".", "..") for segment in segments) or len(segments) > MAX_SEGMENTS:
+    if any(segment in ("", ".", "..") or "\0" in segment for segment in segments) or len(segments) > MAX_SEGMENTS:
         return  # no name has such segments
     if segments and segments[0].casefold() == PRIVATE:
         return

@@ -72,7 +72,7 @@ def world(request: pytest.FixtureRequest) -> World:
         containers, queues = request.getfixturevalue("containers"), request.getfixturevalue("queues")
         return World("azurite", containers, queues, time.sleep)
     if request.param == "folder":
-        return folder_world(request.getfixturevalue("tmp_path_factory").mktemp("containers"))
+        return folder_world(request.getfixturevalue("quick_disk") / "containers")
     clock = ManualClock()
     containers = Containers(*(MemoryBlobStore(name, clock) for name in KINDS))
     queues = Queues(*(MemoryQueue(name, clock) for name in QUEUES))
@@ -81,7 +81,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 def folder_world(root: Path) -> World:
     for kind in KINDS:
-        (root / kind).mkdir()
+        (root / kind).mkdir(parents=True)
     FolderBlobStore(root / "state")
     clock = _Ahead(FolderClock(root / "state"))
     containers = Containers(*(FolderBlobStore(root / kind, clock=clock) for kind in KINDS))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,6 @@ ROOT = Path(__file__).parents[2]
 
 THERE = ["input/lobby/there", "old", {"version": "old"}, True]
 SOURCE = ["input/source", "new", {}, True]
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk in memory where there is one: hundreds of folders are written to, and durability is not the question."""
-    if not Path("/dev/shm").is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
 
 
 def kills(operation: str, folder: Path) -> list[dict[str, Any]]:
@@ -55,10 +43,10 @@ def kills(operation: str, folder: Path) -> list[dict[str, Any]]:
     ],
 )  # fmt: skip
 def test_killed_at_any_step_a_blob_is_the_old_one_or_the_new_one(
-    disk: Path, operation: str, before: list[Any], after: list[Any], again: set[str]
+    quick_disk: Path, operation: str, before: list[Any], after: list[Any], again: set[str]
 ) -> None:
     """Bytes, ETag and metadata together; and whoever comes next is not kept from doing it."""
-    found = kills(operation, disk)
+    found = kills(operation, quick_disk)
     for item in found:
         assert item["blobs"] in (before, after), item
         assert item["again"] in again, item
@@ -66,23 +54,23 @@ def test_killed_at_any_step_a_blob_is_the_old_one_or_the_new_one(
     assert found[-1]["blobs"] == after
 
 
-def test_killed_at_any_step_a_copy_is_whole_or_not_there_and_can_be_made_again(disk: Path) -> None:
-    for item in kills("copy", disk):
+def test_killed_at_any_step_a_copy_is_whole_or_not_there_and_can_be_made_again(quick_disk: Path) -> None:
+    for item in kills("copy", quick_disk):
         copies = [blob for blob in item["blobs"] if blob[0] == "processed/lobby/copy"]
         assert [[content, list(metadata)] for _, content, metadata, _ in copies] in ([], [["new", ["source_etag"]]])
         assert item["again"] == "done"
 
 
-def test_killed_at_any_step_no_message_is_lost_or_doubled(disk: Path) -> None:
+def test_killed_at_any_step_no_message_is_lost_or_doubled(quick_disk: Path) -> None:
     """Sent it is there or not; received it is hidden or not; settled it is gone or comes back."""
     for folder in ("send", "receive", "settle"):
-        (disk / folder).mkdir()
-    for item in kills("send", disk / "send"):
+        (quick_disk / folder).mkdir()
+    for item in kills("send", quick_disk / "send"):
         assert item["messages"] in (1, 2)
         assert item["waiting"] == item["messages"]
-    for item in kills("receive", disk / "receive"):
+    for item in kills("receive", quick_disk / "receive"):
         assert item["messages"] == 1
-    for item in kills("settle", disk / "settle"):
+    for item in kills("settle", quick_disk / "settle"):
         assert item["messages"] in (0, 1)
         assert item["waiting"] == 0 or item["again"] == "done"
 
