@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import time
 from collections.abc import Callable
@@ -11,8 +12,12 @@ from dataclasses import dataclass
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
+from scenejobs.errors import UnreadableMessage
+from scenejobs.model import DebounceCheck
 from scenejobs.ports import Compute, Containers, Queues
 from scenejobs.settings import ComputeSettings, DispatchSettings, StorageSettings, read_all
+
+POISON_TEXT_CHARS = 2000  # of a message nobody can read
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,20 @@ class App:
 
     dispatcher: Dispatcher
     sweeper: Sweeper
+
+    def on_quiet(self, body: bytes, dequeue_count: int = 1, traceparent: str = "") -> str | None:
+        """One delivery from the debounce queue. Returns what belongs into the poison queue: the reason and the message.
+
+        Raises StorageError, ComputeError and AccessDenied: the host delivers the message again.
+        """
+        text = body.decode("utf-8", "replace")
+        try:
+            check = DebounceCheck.from_json(text)
+            self.dispatcher.on_quiet(check, redelivered=dequeue_count > 1, traceparent=traceparent)
+        except UnreadableMessage as exc:
+            return json.dumps({"code": str(exc.code), "reason": str(exc), "message": text[:POISON_TEXT_CHARS]})
+        self.sweeper.sweep_if_due()
+        return None
 
 
 def assemble(

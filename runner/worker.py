@@ -166,7 +166,7 @@ class Worker:
 def _scene_of(message: QueueMessage) -> str:
     """Raises UnreadableMessage."""
     if message.dequeue_count > MAX_DEQUEUES:
-        raise UnreadableMessage(f"received {message.dequeue_count} times without coming to an end")
+        raise UnreadableMessage(f"received {message.dequeue_count} times without coming to an end", code=Code.LOOP)
     scene = JobMessage.from_json(message.text).scene
     reason = refusal(scene)
     if reason:
@@ -175,5 +175,6 @@ def _scene_of(message: QueueMessage) -> str:
 
 
 def _poison(message: QueueMessage, reason: UnreadableMessage) -> str:
-    body = {"v": 1, "reason": reason.cause, "id": message.id, "text": message.text[:POISON_TEXT_CHARS]}
+    body = {"v": 1, "code": str(reason.code), "reason": reason.cause, "id": message.id}
+    body["text"] = message.text[:POISON_TEXT_CHARS]
     return json.dumps(body, ensure_ascii=True)

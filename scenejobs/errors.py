@@ -64,6 +64,7 @@ class Code(StrEnum):
     LEASE_LOST = "LEASE_LOST"  # the scene's lease was lost or could not be renewed in time
     INTERRUPTED = "INTERRUPTED"  # a stop was asked for
     UNREADABLE_MESSAGE = "UNREADABLE_MESSAGE"  # not a message of ours, or of a version we do not know
+    LOOP = "LOOP"  # a message that came back again and again without coming to an end
 
 
 MAX_CAUSE_BYTES = 1536  # with the advice 2 KiB: a record keeps the failures of all attempts

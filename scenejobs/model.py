@@ -6,6 +6,7 @@ changes by compare-and-swap under a lease. Every value is frozen; a change is a 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from scenejobs.errors import Failure, UnreadableMessage
 
 MESSAGE_VERSION = 1
 RECORD_VERSION = 1
+BYTE_ORDER_MARK = "\ufeff"
 MAX_MESSAGE_CHARS = 24_576  # of ours, the longest holds two names of 800 characters, each of them 12 when escaped
 
 
@@ -99,17 +101,28 @@ def _dump(body: dict[str, Any]) -> str:
 
 
 def _load(text: str) -> dict[str, Any]:
+    """The JSON object of a message: plain, or in base64 as portals and other clients send it."""
     if len(text) > MAX_MESSAGE_CHARS:
         raise UnreadableMessage(f"the message has {len(text)} characters, more than {MAX_MESSAGE_CHARS}")
     try:
-        body = json.loads(text)
+        body = json.loads(_decoded(text))
     except (ValueError, RecursionError) as exc:
         raise UnreadableMessage("the message is not JSON") from exc
     if not isinstance(body, dict):
         raise UnreadableMessage("the message is not a JSON object")
-    if body.get("v") != MESSAGE_VERSION or isinstance(body["v"], bool):
-        raise UnreadableMessage(f"the message's version is {body.get('v')!r}; this program reads {MESSAGE_VERSION}")
+    version = body.get("v")
+    if version != MESSAGE_VERSION or isinstance(version, bool):
+        shown = repr(version)[:40] if isinstance(version, str | int | float | None) else f"a {type(version).__name__}"
+        raise UnreadableMessage(f"the message's version is {shown}; this program reads {MESSAGE_VERSION}")
     return body
+
+
+def _decoded(text: str) -> str:
+    """Raises ValueError when it is neither."""
+    text = text.strip().removeprefix(BYTE_ORDER_MARK)
+    if text.startswith("{"):
+        return text
+    return base64.b64decode("".join(text.split()), validate=True).decode().removeprefix(BYTE_ORDER_MARK)
 
 
 def _text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -87,12 +89,16 @@ def test_fields_of_a_newer_minor_program_are_ignored() -> None:
 BAD_BODIES = {
     "nothing": "",
     "no JSON": "lobby",
-    "base64": "eyJ2IjoxfQ==",
+    "base64 of no JSON": "bG9iYnk=",
+    "base64 of a message without fields": "eyJ2IjoxfQ==",
+    "base64 of base64 of a message": base64.b64encode(base64.b64encode(json.dumps(GOOD).encode())).decode(),
+    "base64 of bytes": "//79/A==",
+    "base64 of nesting": base64.b64encode(b"[" * 8000).decode(),
     "a list": "[1]",
     "a text": '"lobby"',
     "nesting": "[" * 8000,
     "a huge number": '{"v":1,"scene":' + "9" * 5000 + "}",
-    "too long": json.dumps({**GOOD, "x": "y" * 9000}),
+    "too long": json.dumps({**GOOD, "x": "y" * 25_000}),
     **{
         f"{key}={value!r}": json.dumps({**GOOD, key: value})
         for key, values in {
@@ -118,6 +124,18 @@ def test_a_message_nobody_can_act_on_is_unreadable_with_a_reason(case: str) -> N
         with pytest.raises(UnreadableMessage) as error:
             kind.from_json(BAD_BODIES[case])
         assert error.value.cause
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda text: text, lambda text: f" \n{text}\r\n", lambda text: f"\ufeff{text}",
+    lambda text: base64.b64encode(text.encode()).decode(), lambda text: base64.encodebytes(text.encode()).decode(),
+    lambda text: base64.b64encode(b"\xef\xbb\xbf" + text.encode()).decode(),
+])  # fmt: skip
+def test_a_message_is_read_however_it_was_sent(wrap: Callable[[str], str]) -> None:
+    """Portals and other SDKs send base64, editors a byte order mark."""
+    text = json.dumps(GOOD)
+    assert JobMessage.from_json(wrap(text)) == JobMessage.from_json(text)
+    assert DebounceCheck.from_json(wrap(text)) == DebounceCheck.from_json(text)
 
 
 @pytest.mark.parametrize("ready", [None, 1, "true", []])
