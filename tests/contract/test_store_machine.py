@@ -92,6 +92,10 @@ class PlainModel:
         return PlainLease(self, name, self.holders[name])
 
 
+def of_size(examples: int, steps: int) -> settings:
+    return settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=QUIET)
+
+
 def test_the_twin_in_memory_is_the_plain_model() -> None:
     """A thousand sequences."""
 
@@ -111,9 +115,7 @@ def test_a_folder_is_the_twin(quick_disk: Path) -> None:
             folder = Path(tempfile.mkdtemp(dir=quick_disk))
             return Side(FolderBlobStore(folder)), Side(MemoryBlobStore(clock=ManualClock()))
 
-    run_state_machine_as_test(
-        Machine, settings=settings(max_examples=150, stateful_step_count=15, deadline=None, suppress_health_check=QUIET)
-    )
+    run_state_machine_as_test(Machine, settings=of_size(150, 15))
 
 
 @pytest.mark.azurite
@@ -128,6 +130,4 @@ def test_the_emulator_is_the_twin(containers: Containers) -> None:
             azurite = Side(containers.input, f"{next(numbers)}/")
             return azurite, Side(MemoryBlobStore(clock=ManualClock()))
 
-    run_state_machine_as_test(
-        Machine, settings=settings(max_examples=30, stateful_step_count=15, deadline=None, suppress_health_check=QUIET)
-    )
+    run_state_machine_as_test(Machine, settings=of_size(30, 15))
