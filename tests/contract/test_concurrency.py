@@ -156,6 +156,25 @@ def test_many_consumers_get_every_message_once(queue: JobQueue) -> None:
     assert queue.total() == 0
 
 
+def test_of_many_who_renew_with_one_receipt_one_is_granted(queue: JobQueue) -> None:
+    """The others are told, and hold no receipt that would be worth anything."""
+    queue.send("work")
+    message = queue.receive(300)
+    assert message is not None
+    granted = []
+
+    def renew(_: int) -> None:
+        try:
+            granted.append(queue.renew(message, 300))
+        except Conflict:
+            return
+
+    in_threads(renew, 8)
+    assert len(granted) == 1
+    queue.complete(granted[0])
+    assert queue.total() == 0
+
+
 def test_many_senders_lose_nothing(queue: JobQueue) -> None:
     def send(number: int) -> None:
         for other in range(10):

@@ -428,6 +428,24 @@ def test_the_first_to_become_visible_comes_first(tmp_path: Path) -> None:
     assert [message.text for message in received if message] == ["one", "two", "three"]
 
 
+def test_who_is_overtaken_between_looking_and_renaming_is_told(tmp_path: Path) -> None:
+    """The clock is asked in between: a rival renews at that moment, and the late one gets no receipt."""
+    rival, at_that_moment = FolderQueue(tmp_path / "jobs"), []
+
+    def clock() -> datetime:
+        if at_that_moment:
+            at_that_moment.pop()()
+        return datetime.now(UTC)
+
+    late = FolderQueue(tmp_path / "jobs", clock=clock)
+    rival.send("work")
+    message = rival.receive(300)
+    assert message is not None
+    at_that_moment.append(lambda: rival.renew(message, 300))
+    with pytest.raises(Conflict):
+        late.renew(message, 300)
+
+
 def test_walking_asks_only_for_folders_that_can_hold_the_prefix(store: FolderBlobStore) -> None:
     """A thousand other scenes cost nothing: one that may not even be entered is no obstacle."""
     put(store.folder / "lobby/cam/a", b"1")
