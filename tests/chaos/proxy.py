@@ -235,11 +235,7 @@ class _Connection:
         raise _Reset
 
     async def _answer(self, spoiling: _Spoiling, method: bytes) -> None:
-        body = (
-            b""
-            if method == b"HEAD"
-            else b"<html>busy</html>"
-        )
+        body = b"" if method == b"HEAD" else b"<html>busy</html>"
         lines = [
             f"HTTP/1.1 {spoiling.status} Spoiled",
             "x-ms-request-id: 00000000-0000-0000-0000-000000000000",  # as every answer of the service has
