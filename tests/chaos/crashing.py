@@ -2,12 +2,15 @@
 
     CHAOS=b:17 CHAOS_TRACE=FILE python -m tests.chaos.crashing runner
 
-b:n  SIGKILL before request n is sent          s:n  SIGSTOP before request n is sent
-a:n  SIGKILL after its answer has come         l:n  request n reaches the service, the connection breaks before the answer
+b:n  SIGKILL before request n is sent
+a:n  SIGKILL after its answer has come
+s:n  SIGSTOP before request n is sent
+l:n  request n reaches the service, and the connection breaks before the answer
+h:n  from the n-th renewal of a heartbeat on, none reaches the service: each ends as a timeout does
 
-Wrapped is what lies below every client of the Azure SDK: the adapter of `requests`. Counted are the requests of the main
-thread, whose order is the program's; the heartbeats and the progress come when time says so. The trace gets one line
-per counted request before it is sent: number, method, path with query.
+Wrapped is what lies below every client of the Azure SDK: the adapter of `requests`. Counted are requests of the main
+thread, whose order is the program's; heartbeats and progress come when time says so, and are counted apart. The trace
+gets one line per counted request before it is sent: number, method, path with query, and what the headers add.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,20 +31,21 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 SIGNALS = {"b": signal.SIGKILL, "a": signal.SIGKILL, "s": signal.SIGSTOP}
+READ_TIMEOUT_S = 5.0  # of a heartbeat
 
 
 @dataclass(frozen=True)
 class Point:
     """One request, and what happens at it."""
 
-    kind: str  # b, a, s or l; "" for nothing at all
+    kind: str  # b, a, s, l or h; "" for nothing at all
     number: int
 
     @staticmethod
     def parse(text: str) -> Point:
         kind, _, number = text.partition(":")
-        if text and (kind not in (*SIGNALS, "l") or not number.isdecimal()):
-            raise ValueError(f"CHAOS={text!r}: b, a, s or l, a colon, and the number of a request")
+        if text and (kind not in (*SIGNALS, "l", "h") or not number.isdecimal()):
+            raise ValueError(f"CHAOS={text!r}: b, a, s, l or h, a colon, and the number of a request")
         return Point(kind, int(number or 0))
 
     def __str__(self) -> str:
@@ -54,10 +59,11 @@ class Requests:
         self._point = point
         self._trace = trace
         self._count = 0
+        self._beats = 0
 
     def __call__(self, request: requests.PreparedRequest, send: Callable[[], Any]) -> Any:
         if threading.current_thread() is not threading.main_thread():
-            return send()
+            return self._from_a_thread(request, send)
         self._count += 1
         self._note(request)
         here = self._point.number == self._count
@@ -70,6 +76,14 @@ class Requests:
             answer.close()
             raise requests.exceptions.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104)))
         return answer
+
+    def _from_a_thread(self, request: requests.PreparedRequest, send: Callable[[], Any]) -> Any:
+        if request.headers.get("x-ms-lease-action"):
+            self._beats += 1
+        if self._point.kind == "h" and self._beats >= self._point.number:
+            time.sleep(READ_TIMEOUT_S)
+            raise requests.exceptions.ReadTimeout("nothing came")
+        return send()
 
     def _note(self, request: requests.PreparedRequest) -> None:
         if self._trace is None:

@@ -41,7 +41,8 @@ from tests.chaos.rest import Upload, at_rest
 ROOT = Path(__file__).parents[2]
 LEASE_S = 15  # the shortest the service grants; whoever waits for one to end waits for this
 SETTLE_S = 240.0  # a message may be hidden, a lease held, a batch under suspicion for two minutes
-SWEEP_EVERY_S = 6.0
+SWEEP_EVERY_S = 30.0
+LOOK_S = 1.0
 # The kernel's "die with your parent" means the thread that forked: one thread forks for all, and lives on.
 FORKER = ThreadPoolExecutor(1, "forker")
 
@@ -158,7 +159,7 @@ class World:
 
     # ---- the platform ----
 
-    def settle(self, seconds: float = SETTLE_S) -> None:
+    def settle(self, seconds: float = SETTLE_S, sweep_every_s: float = SWEEP_EVERY_S) -> None:
         """Until nothing is left to do. Raises NotSettled."""
         end, swept_at = time.monotonic() + seconds, time.monotonic()
         while not self.is_done():
@@ -169,11 +170,11 @@ class World:
                 self.dispatcher("quiet").wait()
             elif self.queues.jobs.waiting() and not self._running():
                 self.runner().wait()
-            elif now - swept_at > SWEEP_EVERY_S and not self._running():
+            elif now - swept_at > sweep_every_s and not self._running():
                 self.dispatcher("sweep").wait()
                 swept_at = time.monotonic()
             else:
-                time.sleep(0.5)
+                time.sleep(LOOK_S)
 
     def is_done(self) -> bool:
         """No message anywhere, no upload waiting. (Hidden messages count.)"""
@@ -198,7 +199,7 @@ class World:
         return stored.record
 
     def runs(self) -> int:
-        """Executions of the runner that were started, by hand and by the dispatcher."""
+        """Processes of the runner that were started, by hand and by the dispatcher."""
         return sum("-runner" in process.log.name for process in self.processes) + len(self.executions.all())
 
     def attempts(self) -> int:

@@ -1,0 +1,164 @@
+"""Many cases at a time, one world each, and a table of what came of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from tests.chaos.crashing import Point
+from tests.chaos.scenarios import Scenario
+from tests.chaos.world import NotSettled, World, Worlds
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+PARALLEL = 10  # they wait for leases to end, more than they compute
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of one scenario. `request`: what the clean run sent there."""
+
+    scenario: Scenario
+    point: Point
+    request: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.scenario.name} {self.point} {self.request}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """`reached`: the program came as far as the point. `problems`: empty when everything is as it must be."""
+
+    case: Case
+    reached: bool
+    problems: tuple[str, ...]
+    runners: int  # processes that were started
+    attempts: int  # times the work was begun
+    seconds: float
+    note: str = ""
+
+
+def learn(worlds: Worlds, scenario: Scenario) -> list[str]:
+    """The requests of an undisturbed run, which must end well."""
+    with worlds.new() as world:
+        scenario.prepare(world)
+        process = scenario.start(world, "")
+        code = process.wait()
+        world.settle(sweep_every_s=scenario.sweep_every_s)
+        problems = [*world.problems(), *scenario.ending.wrong(world)]
+        if code or problems:
+            raise AssertionError(f"{scenario.name} does not even end well alone: {code} {problems}\n{process.output()}")
+        return process.trace()
+
+
+def choose(items: Sequence[T], count: int | None) -> list[T]:
+    """`count` of them, spread evenly; all when there are fewer, or when `count` is None."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
+
+
+def run(worlds: Worlds, case: Case, strike: Callable[[World, Case], tuple[bool, list[str], str]]) -> Result:
+    """`strike` returns whether the point was reached, what is wrong, and a note."""
+    began = time.monotonic()
+    with worlds.new() as world:
+        try:
+            reached, problems, note = strike(world, case)
+        except (NotSettled, TimeoutError) as exc:
+            reached, problems, note = True, [str(exc)], ""
+        if problems and (folder := os.environ.get("CHAOS_KEEP")):
+            _keep(world, Path(folder) / f"{case.scenario.name} {case.point}".replace(" ", "_"))
+        return Result(
+            case, reached, tuple(problems), world.runs(), world.attempts(), time.monotonic() - began, note
+        )  # fmt: skip
+
+
+def run_all(
+    worlds: Worlds,
+    cases: Iterable[Case],
+    strike: Callable[[World, Case], tuple[bool, list[str], str]],
+    *,
+    parallel: int = PARALLEL,
+    show: Callable[[Result], None] = lambda _: None,
+) -> list[Result]:
+    def one(case: Case) -> Result:
+        result = run(worlds, case, strike)
+        show(result)
+        return result
+
+    with ThreadPoolExecutor(parallel) as pool:
+        return list(pool.map(one, cases))
+
+
+def _keep(world: World, folder: Path) -> None:
+    """For whoever looks for the cause: every log and trace."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in [*world.folder.glob("*.log"), *world.folder.glob("*.trace"), *world.folder.glob("executions/*.log")]:
+        (folder / file.name).write_bytes(file.read_bytes())
+
+
+# ---- the command line and the report ------------------------------------------------------------
+
+
+def arguments(name: str, doc: str, argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"python -m tests.chaos.{name}", description=doc.splitlines()[0])
+    parser.add_argument("--points", type=int, help="points of each scenario, spread evenly; default: all")
+    parser.add_argument("--scenario", action="append", help="only these, by name")
+    parser.add_argument("--parallel", type=int, default=PARALLEL, help="cases at the same time")
+    parser.add_argument("--no-report", action="store_true", help="write no file to benchmarks/results")
+    return parser.parse_args(argv)
+
+
+def show(result: Result) -> None:
+    word = "ok" if not result.problems else "WRONG"
+    print(f"{word:5} {result.seconds:5.0f} s  {result.case}  {result.note}", flush=True)
+    for problem in result.problems:
+        print(f"      {problem}", flush=True)
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{os.cpu_count()} cores of {model}, shared with other work"
+
+
+def report(name: str, title: str, text: str, table: list[str], seconds: float) -> Path:
+    """`benchmarks/results/chaos_<name>.md`."""
+    path = RESULTS / f"chaos_{name}.md"
+    head = f"`python -m tests.chaos.{name}`, {datetime.now(UTC).date()}, {machine()}, {seconds:.0f} s."
+    path.write_text("\n".join([f"# {title}", "", head, "", text.strip(), "", *table]) + "\n")
+    return path
+
+
+def summary(results: Sequence[Result]) -> list[str]:
+    """One row per scenario."""
+    rows = [
+        "| scenario | points | recovered | runners started | work begun | slowest, s |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    scenarios = list(dict.fromkeys(result.case.scenario.name for result in results))
+    groups = [(name, [item for item in results if item.case.scenario.name == name]) for name in scenarios]
+    for name, group in [*groups, ("**all**", list(results))]:
+        reached = [item for item in group if item.reached]
+        good = sum(not item.problems for item in reached)
+        rows.append(
+            f"| {name} | {len(reached)} | {good} | {sum(item.runners for item in reached)} "
+            f"| {sum(item.attempts for item in reached)} | {max((item.seconds for item in reached), default=0):.0f} |"
+        )
+    return rows
+
+
+def failures(results: Sequence[Result]) -> list[str]:
+    return [f"{result.case}: {problem}" for result in results for problem in result.problems]
