@@ -249,10 +249,10 @@ def main(argv: Sequence[str]) -> int:
     if not options.no_report:
         good, slowest_s = sum(not result.problems for result in results), max(result.seconds for result in results)
         text = f"""
-{len(results)} signals, {good} as they must be; the slowest end took {slowest_s:.1f} s (the platform kills after 30 s). Checked
-after each: exit code 143, no process left, the attempt given back or the decided outcome kept, the message visible at
-once, and that one more runner ends in the state of an undisturbed run with every invariant. A second signal more than a
-second later ends the runner at once, with -15.
+{len(results)} signals, {good} as they must be; the slowest end took {slowest_s:.1f} s (the platform kills after 30 s).
+Checked after each: exit code 143, no process left, the attempt given back or the decided outcome kept, the message
+visible at once, and that one more runner ends in the state of an undisturbed run with every invariant. A second signal
+more than a second later ends the runner at once, with -15.
 """
         cases.report("sigterm", "Told to stop at every stage", text, table, time.monotonic() - began)
     return 1 if any(result.problems for result in results) else 0
