@@ -49,8 +49,8 @@ class Result:
     note: str = ""
 
 
-def learn(worlds: Worlds, scenario: Scenario) -> list[str]:
-    """The requests of an undisturbed run, which must end well."""
+def learn(worlds: Worlds, scenario: Scenario, look: Callable[[World], T]) -> tuple[list[str], T]:
+    """The requests of an undisturbed run, which must end well, and what `look` sees in the end."""
     with worlds.new() as world:
         scenario.prepare(world)
         process = scenario.start(world, "")
@@ -59,7 +59,12 @@ def learn(worlds: Worlds, scenario: Scenario) -> list[str]:
         problems = [*world.problems(), *scenario.ending.wrong(world)]
         if code or problems:
             raise AssertionError(f"{scenario.name} does not even end well alone: {code} {problems}\n{process.output()}")
-        return process.trace()
+        return process.trace(), look(world)
+
+
+def requests(worlds: Worlds, scenario: Scenario) -> list[str]:
+    """Of an undisturbed run, as its trace tells them."""
+    return learn(worlds, scenario, lambda _: None)[0]
 
 
 def what(line: str) -> str:

@@ -42,7 +42,7 @@ def strike(world: World, case: Case) -> tuple[bool, list[str], str]:
 
 def points(worlds: Worlds, scenario: Scenario, count: int | None) -> list[Case]:
     """Both sides of every request, or `count` of them."""
-    trace = cases.learn(worlds, scenario)
+    trace = cases.requests(worlds, scenario)
     everything = [
         Case(scenario, Point(kind, number), cases.what(line))
         for number, line in enumerate(trace, start=1)
