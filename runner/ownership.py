@@ -39,7 +39,7 @@ class Timing:
 
     @property
     def visibility_s(self) -> float:
-        """How long a received message stays hidden. Of a killed runner it comes back after the lease has ended, soon."""
+        """How long a received message stays hidden: a killed runner's comes back soon after its lease has ended."""
         return self.lease_s * 1.5
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,7 @@ class Case:
     request: str = ""
 
     def __str__(self) -> str:
-        return f"{self.scenario.name} {self.point} {self.request}"
+        return f"{self.scenario.name} {self.point} {self.request}".strip()
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Result:
     note: str = ""
 
 
-def learn(worlds: Worlds, scenario: Scenario) -> list[str]:
-    """The requests of an undisturbed run, which must end well."""
+def learn(worlds: Worlds, scenario: Scenario, look: Callable[[World], T]) -> tuple[list[str], T]:
+    """The requests of an undisturbed run, which must end well, and what `look` sees in the end."""
     with worlds.new() as world:
         scenario.prepare(world)
         process = scenario.start(world, "")
@@ -57,7 +59,21 @@ def learn(worlds: Worlds, scenario: Scenario) -> list[str]:
         problems = [*world.problems(), *scenario.ending.wrong(world)]
         if code or problems:
             raise AssertionError(f"{scenario.name} does not even end well alone: {code} {problems}\n{process.output()}")
-        return process.trace()
+        return process.trace(), look(world)
+
+
+def requests(worlds: Worlds, scenario: Scenario) -> list[str]:
+    """Of an undisturbed run, as its trace tells them."""
+    return learn(worlds, scenario, lambda _: None)[0]
+
+
+def what(line: str) -> str:
+    """A line of a trace without what differs from world to world."""
+    _, method, rest = line.split(" ", 2)
+    path, _, more = rest.partition("?")
+    short = re.sub(r"-[0-9a-f]{10}|/devstoreaccount1|/subscriptions.*/jobs", "", path)
+    short = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{8}", "RUN", re.sub(r"messages/.*", "messages/ID", short))
+    return f"{method} {short} {more.rpartition(' ')[2] if ' ' in more else ''}".strip()
 
 
 def choose(items: Sequence[T], count: int | None) -> list[T]:
@@ -134,30 +150,57 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {model}, shared with other work"
 
 
-def report(name: str, title: str, text: str, table: list[str], seconds: float) -> Path:
-    """`benchmarks/results/chaos_<name>.md`."""
+def report(name: str, title: str, text: str, results: Sequence[Result], seconds: float) -> Path:
+    """`benchmarks/results/chaos_<name>.md`. Rows of scenarios that did not run this time are kept."""
     path = RESULTS / f"chaos_{name}.md"
-    head = f"`python -m tests.chaos.{name}`, {datetime.now(UTC).date()}, {machine()}, {seconds:.0f} s."
-    path.write_text("\n".join([f"# {title}", "", head, "", text.strip(), "", *table]) + "\n")
+    rows = _rows_of(path) | _rows(results, seconds)
+    totals = [sum(int(row[column]) for row in rows.values()) for column in range(1, 5)]
+    head = f"`python -m tests.chaos.{name}`, {machine()}."
+    lines = [f"# {title}", "", head, "", text.strip(), "", *HEADING, *map(_line, rows.values())]
+    lines.append(_line(["**all**", *map(str, totals), "", "", ""]))
+    path.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines[6:]), flush=True)
     return path
 
 
-def summary(results: Sequence[Result]) -> list[str]:
-    """One row per scenario."""
-    rows = [
-        "| scenario | points | recovered | runners started | work begun | slowest, s |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    scenarios = list(dict.fromkeys(result.case.scenario.name for result in results))
-    groups = [(name, [item for item in results if item.case.scenario.name == name]) for name in scenarios]
-    for name, group in [*groups, ("**all**", list(results))]:
-        reached = [item for item in group if item.reached]
-        good = sum(not item.problems for item in reached)
-        rows.append(
-            f"| {name} | {len(reached)} | {good} | {sum(item.runners for item in reached)} "
-            f"| {sum(item.attempts for item in reached)} | {max((item.seconds for item in reached), default=0):.0f} |"
-        )
+HEADING = (
+    "| scenario | points | good | runners started | work begun | slowest point, s | all points, s | when |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+)
+
+
+def _rows(results: Sequence[Result], seconds: float) -> dict[str, list[str]]:
+    """One per scenario. The seconds of a run over several scenarios are shared out by their points."""
+    rows = {}
+    for name in dict.fromkeys(result.case.scenario.name for result in results):
+        group = [item for item in results if item.case.scenario.name == name and item.reached]
+        good = sum(not item.problems for item in group)
+        runners, attempts = sum(item.runners for item in group), sum(item.attempts for item in group)
+        slowest = max((item.seconds for item in group), default=0)
+        share = seconds * len(group) / max(1, sum(item.reached for item in results))
+        numbers = [len(group), good, runners, attempts, round(slowest), round(share)]
+        rows[name] = [name, *map(str, numbers), str(datetime.now(UTC).date())]
     return rows
+
+
+def _rows_of(path: Path) -> dict[str, list[str]]:
+    if not path.is_file():
+        return {}
+    lines = [line for line in path.read_text().splitlines() if line.startswith("| ")][len(HEADING) :]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row for row in rows if row[0] != "**all**"}
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def verdict(results: Sequence[Result]) -> int:
+    """Prints what is wrong; the exit code."""
+    wrong = failures(results)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
 
 
 def failures(results: Sequence[Result]) -> list[str]:

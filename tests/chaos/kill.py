@@ -1,4 +1,4 @@
-"""SIGKILL before and after every request of the runner and the dispatcher: every scene recovers, nothing is lost or done twice.
+"""SIGKILL before and after every request of runner and dispatcher: every scene recovers, nothing is lost or twice.
 
 python -m tests.chaos.kill [--points N] [--scenario NAME]
 """
@@ -16,6 +16,14 @@ from tests.chaos.scenarios import ALL, Scenario
 from tests.chaos.world import World, Worlds
 
 KILLED = -9
+TEXT = """
+Each point is a world of its own: fresh containers and queues, the program killed with SIGKILL before a request is sent
+or after its answer has come; then what the platform would do (messages come back, checks are delivered, the sweep runs,
+runners are started) until nothing is left. Good means: every invariant holds, and the scene ended in the generation,
+with the outcome and with the archived bytes of a run that nobody disturbed. The lease lasts 15 s. "Work begun" counts
+the attempts over all points; `second generation` has a first one in every world. What exceeds that was killed between
+the start of its attempt and its commit.
+"""
 
 
 def strike(world: World, case: Case) -> tuple[bool, list[str], str]:
@@ -34,9 +42,9 @@ def strike(world: World, case: Case) -> tuple[bool, list[str], str]:
 
 def points(worlds: Worlds, scenario: Scenario, count: int | None) -> list[Case]:
     """Both sides of every request, or `count` of them."""
-    trace = cases.learn(worlds, scenario)
+    trace = cases.requests(worlds, scenario)
     everything = [
-        Case(scenario, Point(kind, number), line.partition(" ")[2].partition("?")[0])
+        Case(scenario, Point(kind, number), cases.what(line))
         for number, line in enumerate(trace, start=1)
         for kind in ("b", "a")
     ]
@@ -55,21 +63,9 @@ def main(argv: Sequence[str]) -> int:
     scenarios = [scenario for scenario in ALL if not options.scenario or scenario.name in options.scenario]
     with Worlds() as worlds:
         results = run(worlds, scenarios, options.points, options.parallel)
-    wrong = cases.failures(results)
-    table = cases.summary(results)
-    print("\n".join(table))
     if not options.no_report:
-        text = """
-Each point is a world of its own: fresh containers and queues, the program killed with SIGKILL before a request is sent or
-after its answer has come; then whatever the platform would do (messages come back, checks are delivered, the sweep runs,
-runners are started) until nothing is left. Recovered means: every invariant holds, and the scene ended in the generation,
-with the outcome and with the archived bytes of a run that nobody disturbed. The lease lasts 15 s. "Work begun" counts
-attempts over all points: what exceeds one per point was killed between the start of its attempt and its commit.
-"""
-        cases.report("kill", "Killed before and after every request", text, table, time.monotonic() - began)
-    for line in wrong:
-        print(line, file=sys.stderr)
-    return 1 if wrong else 0
+        cases.report("kill", "Killed before and after every request", TEXT, results, time.monotonic() - began)
+    return cases.verdict(results)
 
 
 if __name__ == "__main__":

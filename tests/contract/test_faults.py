@@ -67,6 +67,10 @@ class TestOneFault:
         assert copied.metadata == {"source_etag": etag}
         assert containers.processed.read("a")[0] == b"video"
 
+    def test_the_services_clock(self, storage: StorageSettings, containers: Containers, fault: Fault) -> None:
+        store, _ = faulty_store(storage, storage.input, fault)
+        assert abs((store.now() - containers.input.now()).total_seconds()) < 60
+
     def test_upload_and_download(
         self, storage: StorageSettings, containers: Containers, fault: Fault, tmp_path: Path
     ) -> None:
