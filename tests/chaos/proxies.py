@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from local.azurite import Azurite
 from tests.chaos.proxy import Fault, FaultProxy, Rule, port_of, through
-from tests.chaos.world import World
 
 
 class Proxies:
-    """Context manager. `world.env` is changed by `spoil`; each service has its own rules and its own chance."""
+    """Context manager. Each service has its own rules and its own chance. `env` leads a program through here."""
 
     def __init__(self, azurite: Azurite, *, seed: int = 0) -> None:
         self.blob = FaultProxy(port_of(azurite.blob_endpoint), seed=seed)
         self.queue = FaultProxy(port_of(azurite.queue_endpoint), seed=seed + 1)
+        self._direct = azurite.connection_string
         self._running = ExitStack()
 
     def __enter__(self) -> Proxies:
@@ -27,16 +27,14 @@ class Proxies:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def env(self, world: World) -> dict[str, str]:
-        """What a program of the world is told so that all its requests come through here."""
-        direct = world.settings.connection_string
-        return {"AZURE_STORAGE_CONNECTION_STRING": through(direct, blob=self.blob, queue=self.queue)}
+    @property
+    def env(self) -> dict[str, str]:
+        return {"AZURE_STORAGE_CONNECTION_STRING": through(self._direct, blob=self.blob, queue=self.queue)}
 
-    def everywhere(self, rules: Iterable[Rule]) -> None:
-        """The same rules for both services; each counts for itself."""
-        rules = list(rules)
-        self.blob.rules = rules
-        self.queue.rules = rules
+    def everywhere(self, rules: Callable[[], list[Rule]]) -> None:
+        """The same rules for both services, which count for themselves."""
+        self.blob.rules = rules()
+        self.queue.rules = rules()
 
     @property
     def faults(self) -> Counter[Fault]:

@@ -41,9 +41,6 @@ class Fault(StrEnum):
     BLACKHOLE = "blackhole"  # nothing comes back for `seconds`, then the connection is reset; the service sees nothing
 
 
-STORM = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.STATUS, Fault.TRUNCATE)
-
-
 @dataclass
 class Rule:
     """Which requests are spoiled, and how. With several faults one is drawn for each request."""
@@ -65,6 +62,7 @@ class Seen:
 
     request: str  # "METHOD /path?query"
     fault: Fault | None
+    at: float = 0.0  # monotonic
 
 
 @dataclass(frozen=True)
@@ -139,10 +137,10 @@ class FaultProxy:
         for rule in self.rules:
             if self._applies(rule, request):
                 fault = rule.faults if isinstance(rule.faults, Fault) else self._chance.choice(rule.faults)
-                self.seen.append(Seen(request, fault))
+                self.seen.append(Seen(request, fault, time.monotonic()))
                 rule.reached.set()
                 return _Spoiling(fault, self._chance.choice(rule.statuses), rule.retry_after_s, rule.seconds)
-        self.seen.append(Seen(request, None))
+        self.seen.append(Seen(request, None, time.monotonic()))
         return None
 
     def _applies(self, rule: Rule, request: str) -> bool:

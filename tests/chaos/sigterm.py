@@ -78,7 +78,7 @@ def at_request(worlds: Worlds, stage: Request, how: str) -> Stopped:
         proxy: FaultProxy = getattr(proxies, stage.service)
         rule = Rule(stage.match, Fault.DELAY, skip=stage.skip, seconds=HELD_S)
         proxy.rules = [rule]
-        process = world.runner(**proxies.env(world), **({} if stage.scene else stages.PATIENT))
+        process = world.runner(**proxies.env, **({} if stage.scene else stages.PATIENT))
         if not rule.reached.wait(60):
             return Stopped(stage.name, how, 0, 0, (f"the stage was never reached: {process.output()[-500:]}",))
         code, seconds = stop(process, HOW[how])
@@ -151,7 +151,7 @@ def at_moment(worlds: Worlds, seconds: float, how: str) -> Stopped:
     with worlds.new(MOCK_SECONDS=JOB_S) as world, Proxies(worlds.azurite) as proxies:
         world.upload("lobby/view1.mp4", b"video")
         world.queue("lobby")
-        process = world.runner(**proxies.env(world), **stages.PATIENT)
+        process = world.runner(**proxies.env, **stages.PATIENT)
         while not proxies.requests:
             time.sleep(0.01)
         time.sleep(seconds)
@@ -169,7 +169,7 @@ def second_later(worlds: Worlds) -> Stopped:
         world.queue("lobby")
         rule = Rule(stages.DOWNLOAD, Fault.DELAY, seconds=15)
         proxies.blob.rules = [rule]
-        process = world.runner(**proxies.env(world))
+        process = world.runner(**proxies.env)
         rule.reached.wait(60)
         to_all(process)
         time.sleep(AGAIN_AFTER_S)
