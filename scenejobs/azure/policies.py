@@ -26,8 +26,6 @@ _WORDS_FOR_RETRIES = (
     "retry_total", "retry_connect", "retry_read", "retry_status", "retry_to_secondary", "retry_hook", "location_mode",
     "hosts",
 )  # fmt: skip
-# Taken out by the storage clients at the first try; they are meant for all of them.
-_HOOKS = ("raw_request_hook", "raw_response_hook")
 
 
 @dataclass(frozen=True)
@@ -67,14 +65,18 @@ class Retry(HTTPPolicy[Any, Any]):
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         left = {word: request.context.options.pop(word, None) for word in _WORDS_FOR_RETRIES}
-        hooks = {word: request.context.options[word] for word in _HOOKS if word in request.context.options}
+        hook = request.context.options.get("raw_request_hook")
+        answer_hook = request.context.options.pop("raw_response_hook", None)
+        if answer_hook is not None:  # where the SDK puts it itself, but only after an answer: a lost one would lose it
+            request.context["response_callback"] = answer_hook
         started = self._clock()
         body = request.http_request.body
         start_of_body = body.tell() if hasattr(body, "seek") and hasattr(body, "tell") else None
         attempt = 0
         while True:
             attempt += 1
-            request.context.options.update(hooks)
+            if hook is not None:  # the SDK takes it out at the first try; `Sent` counts them all
+                request.context.options["raw_request_hook"] = hook
             try:
                 response = self.next.send(request)
                 wait_s = self._wait_s(attempt, _retry_after_s(response))

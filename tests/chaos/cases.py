@@ -150,17 +150,22 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {model}, shared with other work"
 
 
-def report(name: str, title: str, text: str, results: Sequence[Result], seconds: float) -> Path:
+def report(name: str, title: str, text: str, results: Sequence[Result], seconds: float) -> None:
     """`benchmarks/results/chaos_<name>.md`. Rows of scenarios that did not run this time are kept."""
-    path = RESULTS / f"chaos_{name}.md"
-    rows = _rows_of(path) | _rows(results, seconds)
+    rows = _rows_of(_path(name)) | _rows(results, seconds)
     totals = [sum(int(row[column]) for row in rows.values()) for column in range(1, 5)]
+    last = _line(["**all**", *map(str, totals), "", "", ""])
+    write(name, title, text, [*HEADING, *map(_line, rows.values()), last])
+
+
+def write(name: str, title: str, text: str, table: Sequence[str]) -> None:
     head = f"`python -m tests.chaos.{name}`, {machine()}."
-    lines = [f"# {title}", "", head, "", text.strip(), "", *HEADING, *map(_line, rows.values())]
-    lines.append(_line(["**all**", *map(str, totals), "", "", ""]))
-    path.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines[6:]), flush=True)
-    return path
+    _path(name).write_text("\n".join([f"# {title}", "", head, "", text.strip(), "", *table]) + "\n")
+    print("\n".join(table), flush=True)
+
+
+def _path(name: str) -> Path:
+    return RESULTS / f"chaos_{name}.md"
 
 
 HEADING = (

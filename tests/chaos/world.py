@@ -72,7 +72,7 @@ class Process:
         while time.monotonic() < end:
             if self.popen.poll() is not None:
                 return False
-            if Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            if state_of(self.pid) == "T":
                 return True
             time.sleep(0.05)
         raise TimeoutError(f"process {self.pid} neither stopped nor ended: {self.log}")
@@ -80,11 +80,20 @@ class Process:
     def thaw(self) -> None:
         self.popen.send_signal(signal.SIGCONT)
 
+    def children(self) -> list[int]:
+        """Process ids; empty when it has ended."""
+        try:
+            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        except OSError:
+            return []
+
     def end(self) -> None:
-        """SIGKILL to its whole session; quiet when it has ended."""
-        if self.popen.poll() is None:
-            self.popen.kill()
-            self.popen.wait()
+        """SIGKILL. Returns when its children, who die with it, are gone too. Quiet when it has ended."""
+        children = self.children() if self.popen.poll() is None else []
+        self.popen.kill()
+        self.popen.wait()
+        while any(state_of(pid) not in ("", "Z") for pid in children):
+            time.sleep(0.02)
 
     def trace(self) -> list[str]:
         """Its counted requests: "number method path?query"."""
@@ -92,6 +101,14 @@ class Process:
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter: T stopped, Z dead and not reaped; "" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 class World:
