@@ -106,7 +106,7 @@ def hold(settings: StorageSettings, folder: Path, seconds: int) -> Held:
     queues.jobs.send("work")
     timing = Timing(LEASE_S)
     message = queues.jobs.receive(timing.visibility_s)
-    lease = Counted(open_containers(settings, policies.HEARTBEAT).state.lease(NAME, LEASE_S))
+    lease = Counted(open_containers(settings, policies.LEASING).state.lease(NAME, LEASE_S))
     over, answers = threading.Event(), {True: 0, False: 0}
 
     def rival() -> None:
