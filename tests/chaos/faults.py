@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from local.executions import descendants
 from scenejobs.model import Outcome
-from tests.chaos import cases, stages
+from tests.chaos import cases, deaths, stages
 from tests.chaos.proxies import Proxies
 from tests.chaos.proxy import Fault, FaultProxy, Rule
 from tests.chaos.world import LEASE_S, Process, World, Worlds
@@ -137,19 +138,21 @@ def partition(worlds: Worlds) -> Met:
         hole = lambda: [Rule(".", Fault.BLACKHOLE, count=None, seconds=PARTITION_S)]  # noqa: E731
         proxies.everywhere(hole)
         began = time.monotonic()
+        (job,) = descendants(process.pid)
+        stopped_s = deaths.until(lambda: not deaths.alive([job]), PARTITION_S)
         code = process.wait()
         seconds = time.monotonic() - began
         proxies.everywhere(list)
         problems = [] if code == 75 else [f"exit code {code}: {process.output()[-300:]}"]
-        if seconds > PARTITION_S:
-            problems.append(f"it worked on for {seconds:.0f} s, longer than the lease")
+        if stopped_s is None or stopped_s > LEASE_S:
+            problems.append(f"it worked on for {stopped_s or PARTITION_S:.0f} s, longer than the lease")
         record = world.record("lobby")
         if record.failures or record.attempts != 1:
             problems.append("it settled something")
         world.env["MOCK_SECONDS"] = "0"
         world.settle()
         problems += ended_well(world, (2,))
-        facts = f"stopped {seconds:.1f} s after the last answer (a lease is {LEASE_S} s), exit code {code}"
+        facts = f"work stopped {stopped_s or 0:.1f} s into it (a lease is {LEASE_S} s), runner gone after {seconds:.0f} s"
         return Met("F47 F105 a partition of one and a half leases", facts, tuple(problems))
 
 
