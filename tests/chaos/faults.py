@@ -152,7 +152,7 @@ def partition(worlds: Worlds) -> Met:
         world.env["MOCK_SECONDS"] = "0"
         world.settle()
         problems += ended_well(world, (2,))
-        facts = f"work stopped {stopped_s or 0:.1f} s into it (a lease is {LEASE_S} s), runner gone after {seconds:.0f} s"
+        facts = f"work stopped after {stopped_s or 0:.1f} s (a lease is {LEASE_S} s), runner gone after {seconds:.0f} s"
         return Met("F47 F105 a partition of one and a half leases", facts, tuple(problems))
 
 
