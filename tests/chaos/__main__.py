@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-NAMES = ("kill", "zombie", "lost_answers", "takeover", "sigterm", "storm", "thousand")
+NAMES = ("kill", "zombie", "lost_answers", "takeover", "sigterm", "deaths", "gil", "storm", "thousand")
 
 
 def present() -> list[str]:

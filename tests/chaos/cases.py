@@ -49,6 +49,10 @@ class Result:
     note: str = ""
 
 
+# Returns whether the point was reached, what is wrong, and a note.
+Strike = Callable[[World, Case], tuple[bool, list[str], str]]
+
+
 def learn(worlds: Worlds, scenario: Scenario, look: Callable[[World], T]) -> tuple[list[str], T]:
     """The requests of an undisturbed run, which must end well, and what `look` sees in the end."""
     with worlds.new() as world:
@@ -83,8 +87,8 @@ def choose(items: Sequence[T], count: int | None) -> list[T]:
     return [items[index * len(items) // count] for index in range(count)]
 
 
-def run(worlds: Worlds, case: Case, strike: Callable[[World, Case], tuple[bool, list[str], str]]) -> Result:
-    """`strike` returns whether the point was reached, what is wrong, and a note."""
+def run(worlds: Worlds, case: Case, strike: Strike) -> Result:
+    """One case in a world of its own."""
     began = time.monotonic()
     with worlds.new() as world:
         try:
@@ -101,7 +105,7 @@ def run(worlds: Worlds, case: Case, strike: Callable[[World, Case], tuple[bool, 
 def run_all(
     worlds: Worlds,
     cases: Iterable[Case],
-    strike: Callable[[World, Case], tuple[bool, list[str], str]],
+    strike: Strike,
     *,
     parallel: int = PARALLEL,
     show: Callable[[Result], None] = lambda _: None,
