@@ -214,3 +214,8 @@ def verdict(results: Sequence[Result]) -> int:
 
 def failures(results: Sequence[Result]) -> list[str]:
     return [f"{result.case}: {problem}" for result in results for problem in result.problems]
+
+
+def took(began: float) -> str:
+    """For the text of a report: the day, and how long it was. `began` is of the monotonic clock."""
+    return f"{datetime.now(UTC).date()}, {time.monotonic() - began:.0f} s in all."

@@ -175,10 +175,11 @@ def main(argv: Sequence[str]) -> int:
             results.append(parent_killed_in_colmap(worlds, stages.room(Path(folder) / "room.mp4")))
     table = ["| what died | what was seen | problems |", "| --- | --- | --- |"]
     table += [f"| {item.name} | {item.facts} | {'; '.join(item.problems) or 'none'} |" for item in results]
-    print("\n".join(table))
-    if not options.no_report:
+    if options.no_report:
+        print("\n".join(table))
+    else:
         text = f"The lease lasts {LEASE_S} s, JOB_STALL_SECS is {STALL_S}."
-        cases.report("deaths", "Parts of a runner that die or freeze", text, table, time.monotonic() - began)
+        cases.write("deaths", "Parts of a runner that die or freeze", f"{text.strip()}\n\n{cases.took(began)}", table)
     return 1 if any(item.problems for item in results) else 0
 
 

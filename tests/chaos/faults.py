@@ -209,10 +209,11 @@ def main(argv: Sequence[str]) -> int:
         results = run(worlds, options.only, options.parallel)
     table = ["| fault | what was seen | problems |", "| --- | --- | --- |"]
     table += [f"| {item.case} | {item.facts} | {'; '.join(item.problems) or 'none'} |" for item in results]
-    print("\n".join(table))
-    if not options.no_report:
+    if options.no_report:
+        print("\n".join(table))
+    else:
         text = "One fault, once, in the requests of one runner; then every invariant is checked."
-        cases.report("faults", "One fault at a time", text, table, time.monotonic() - began)
+        cases.write("faults", "One fault at a time", f"{text.strip()}\n\n{cases.took(began)}", table)
     return 1 if any(item.problems for item in results) else 0
 
 

@@ -175,7 +175,7 @@ Every request of the dispatcher and of every runner is spoiled with probability 
 effect, answered 500, 503 or 429 in the service's place, cut short, or bent by a bit. Besides, a share of the runners is
 killed with SIGKILL at a random moment. Consistent means: every invariant holds for the scene, and it has an outcome.
 """
-        cases.report("storm", "Storm on every request", text, table(results), time.monotonic() - began)
+        cases.write("storm", "Storm on every request", f"{text.strip()}\n\n{cases.took(began)}", table(results))
     return 1 if any(result.problems for result in results) else 0
 
 

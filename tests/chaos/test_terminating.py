@@ -15,7 +15,7 @@ import pytest
 
 from local.azurite import Azurite
 from tests.azurite import fresh_settings
-from tests.chaos import deaths, faults, gil, sigterm, stages
+from tests.chaos import deaths, faults, gil, sigterm, stages, storm
 from tests.chaos.world import Worlds
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
@@ -29,6 +29,7 @@ STOPPED = {
     ("archive, copying", "twice at once"),
     ("dead-lettering, the reason", "every process"),
 }
+WEATHER = storm.Weather(scenes=2, probability=0.25, kill=0.0, seed=1)
 FAULTS = ("F41", "F42", "F52", "F53", "F54", "F62", "F98", "F99", "F101", "F102")
 
 
@@ -38,8 +39,11 @@ class Cases:
 
     futures: dict[str, Future[Any]]
 
+    def result(self, name: str) -> Any:
+        return self.futures[name].result()
+
     def problems(self, name: str) -> tuple[str, ...]:
-        result = self.futures[name].result()
+        result = self.result(name)
         return tuple(result if isinstance(result, list) else result.problems)
 
 
@@ -50,6 +54,7 @@ def chosen(worlds: Worlds, folder: Path) -> dict[str, Callable[[], Any]]:
              if (stage.name, how) in STOPPED}  # fmt: skip
     settings = fresh_settings(worlds.azurite)
     return {
+        "storm": lambda: storm.run(worlds, WEATHER),
         "gil": lambda: gil.problems(gil.hold(settings, folder, GIL_S), GIL_S),
         "partition": lambda: faults.partition(worlds),
         "parent killed": lambda: deaths.parent_killed(worlds),
@@ -70,6 +75,14 @@ def under_way(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_the_lease_outlives_a_c_call_that_holds_the_interpreters_lock(under_way: Cases) -> None:
     """F43: longer than the lease lasts; no renewal is lost, and a rival is refused all the time."""
     assert under_way.problems("gil") == ()
+
+
+def test_a_storm_on_every_request_leaves_every_scene_consistent(under_way: Cases) -> None:
+    """A quarter of all requests of dispatcher and runners is spoiled."""
+    survived = under_way.result("storm")
+    assert survived.problems == ()
+    assert survived.outcomes["none"] == 0
+    assert sum(survived.faults.values()) > 50
 
 
 def test_a_partition_longer_than_the_lease_ends_the_work_before_the_lease_ends(under_way: Cases) -> None:
