@@ -40,10 +40,15 @@ class Death:
 
 
 def parent_killed(worlds: Worlds) -> Death:
-    """The job's process goes with it, and the scene is free when the lease has ended (F45)."""
+    """The job's process goes with it, and the scene is free when the lease has ended (F45).
+
+    It is frozen, as in a C call that never ends: it cannot see that its parent is gone, the system has to end it.
+    """
     with worlds.new(**TRAINING) as world:
         process = training(world)
-        return _after_parent(world, process, "runner killed, mock")
+        for pid in descendants(process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        return _after_parent(world, process, "runner killed, its job deaf")
 
 
 def parent_killed_in_colmap(worlds: Worlds, video: bytes) -> Death:
