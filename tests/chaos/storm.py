@@ -115,6 +115,24 @@ def run(worlds: Worlds, weather: Weather) -> Survived:
         )
 
 
+def runners_only(worlds: Worlds, weather: Weather) -> tuple[Counter[Fault], list[str]]:
+    """The part of a storm that needs no sweep to end: messages lie in the queue, runners come until none is left."""
+    end = time.monotonic() + weather.limit_s
+    with Proxies(worlds.azurite, seed=weather.seed) as proxies, worlds.new(RETRY_MAX_DELAY_SECS="3") as world:
+        proxies.everywhere(lambda: rules(weather.probability))
+        for scene in (f"scene{number:03}" for number in range(weather.scenes)):
+            world.upload(f"{scene}/view1.mp4", TWO[0] + scene.encode())
+            world.queue(scene)
+        while world.queues.jobs.total() and time.monotonic() < end:
+            if world.queues.jobs.waiting():
+                world.runner(**proxies.env).wait()
+            time.sleep(LOOK_S)
+        world.settle()  # what came of scenes that were looked at again
+        outcomes = _outcomes(world, weather.scenes)
+        lost = [f"{outcomes['none']} scenes have no end"] if outcomes["none"] else []
+        return proxies.faults, [*world.problems(), *lost]
+
+
 def _until_done(world: World, runners: Runners, names: Sequence[str], end: float) -> list[str]:
     """The platform: events, checks that are due, the timer. Executions are the dispatcher's own business."""
     events: Process | None = world.dispatcher("upload", *names)

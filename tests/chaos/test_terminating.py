@@ -29,7 +29,7 @@ STOPPED = {
     ("archive, copying", "twice at once"),
     ("dead-lettering, the reason", "every process"),
 }
-WEATHER = storm.Weather(scenes=2, probability=0.25, kill=0.0, seed=1)
+WEATHER = storm.Weather(scenes=3, probability=0.25, kill=0.0, seed=1)
 FAULTS = ("F41", "F42", "F52", "F53", "F54", "F62", "F98", "F99", "F101", "F102")
 
 
@@ -54,7 +54,7 @@ def chosen(worlds: Worlds, folder: Path) -> dict[str, Callable[[], Any]]:
              if (stage.name, how) in STOPPED}  # fmt: skip
     settings = fresh_settings(worlds.azurite)
     return {
-        "storm": lambda: storm.run(worlds, WEATHER),
+        "storm": lambda: storm.runners_only(worlds, WEATHER),
         "gil": lambda: gil.problems(gil.hold(settings, folder, GIL_S), GIL_S),
         "partition": lambda: faults.partition(worlds),
         "parent killed": lambda: deaths.parent_killed(worlds),
@@ -78,11 +78,10 @@ def test_the_lease_outlives_a_c_call_that_holds_the_interpreters_lock(under_way:
 
 
 def test_a_storm_on_every_request_leaves_every_scene_consistent(under_way: Cases) -> None:
-    """A quarter of all requests of dispatcher and runners is spoiled."""
-    survived = under_way.result("storm")
-    assert survived.problems == ()
-    assert survived.outcomes["none"] == 0
-    assert sum(survived.faults.values()) > 50
+    """A quarter of all requests of the runners is spoiled. (With the dispatcher and kills: `make chaos`.)"""
+    faults_met, problems = under_way.result("storm")
+    assert problems == []
+    assert sum(faults_met.values()) > 30
 
 
 def test_a_partition_longer_than_the_lease_ends_the_work_before_the_lease_ends(under_way: Cases) -> None:
