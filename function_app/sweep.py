@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from function_app import batches, debounce
 from function_app.debounce import Settled
 from function_app.dispatcher import Dispatcher, Sealing
-from scenejobs.errors import Conflict, NotFound
+from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.layout import SWEEP_RECORD, record_name
 from scenejobs.listing import snapshot, sort_uploads
 from scenejobs.model import DebounceCheck, JobMessage, Phase, SceneRecord
@@ -64,22 +64,36 @@ class Sweeper:
         return self.sweep()
 
     def sweep(self) -> SweepReport:
-        """One pass. Raises StorageError; ComputeError and AccessDenied when only the start of executions failed."""
+        """One pass. What fails for one scene does not keep the others from healing, nor executions from being started.
+
+        Raises afterwards what failed: StorageError; ComputeError and AccessDenied of the start of executions.
+        """
         dispatcher = self.dispatcher
-        report = self._heal(dispatcher.containers.input.now())
-        self._state.write(SWEEP_RECORD, _encode(self._state.now(), report))
+        report, failed = SweepReport(), list[StorageError]()
         try:
-            report = replace(report, started=dispatcher.starter.ensure_started())
+            report, failed = self._heal(dispatcher.containers.input.now())
+            self._state.write(SWEEP_RECORD, _encode(self._state.now(), report))
         finally:
-            log.info("sweep: %s", json.dumps(asdict(report)))
+            try:
+                report = replace(report, started=dispatcher.starter.ensure_started())
+            finally:
+                log.info("sweep: %s", json.dumps(asdict(report)))
+        if failed:
+            raise failed[0]
         return report
 
-    def _heal(self, now: datetime) -> SweepReport:
+    def _heal(self, now: datetime) -> tuple[SweepReport, list[StorageError]]:
         dispatcher = self.dispatcher
         uploads = sort_uploads(dispatcher.containers.input.list(), dispatcher.settings.prefix_depth)
         refused = [dispatcher.record_refused(item.name, item.reason, now) for item in uploads.refused]
-        sealings = [self._seal_if_settled(scene, blobs, now) for scene, blobs in uploads.scenes.items()]
-        return SweepReport(
+        sealings, failed = list[Sealing | None](), list[StorageError]()
+        for scene, blobs in uploads.scenes.items():
+            try:
+                sealings.append(self._seal_if_settled(scene, blobs, now))
+            except StorageError as exc:
+                log.error("scene %s could not be looked at: %s", scene, exc)
+                failed.append(exc)
+        report = SweepReport(
             scenes=len(uploads.scenes),
             sealed=sealings.count(Sealing.CREATED),
             resent=sealings.count(Sealing.RESENT),
@@ -87,6 +101,7 @@ class Sweeper:
             refused=sum(refused),
             tidied=self._tidy(uploads.scenes, now),
         )
+        return report, failed
 
     def _seal_if_settled(self, scene: str, blobs: tuple[BlobInfo, ...], now: datetime) -> Sealing | None:
         dispatcher = self.dispatcher

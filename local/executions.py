@@ -100,11 +100,19 @@ class Executions:
             process = self._processes.get(name)
             if process is not None and name not in self._stopping:
                 self._stopping.add(name)
-                _signal(process.pid, signal.SIGTERM)
+                signal_all(process.pid, signal.SIGTERM)
                 killer = threading.Timer(self._grace_s, self._kill, [name])
                 killer.daemon = True
                 killer.start()
         return True
+
+    def kill(self, name: str) -> bool:
+        """As when its machine is lost: SIGKILL to every process of it, without a word before. False when it ended."""
+        with self._lock:
+            process = self._processes.get(name)
+            if process is not None:
+                signal_all(process.pid, signal.SIGKILL)
+        return process is not None
 
     def close(self) -> None:
         """Ends everything; returns when all are gone."""
@@ -155,12 +163,12 @@ class Executions:
     def _kill(self, name: str) -> None:
         with self._lock:
             if name in self._processes:
-                _signal(self._processes[name].pid, signal.SIGKILL)
+                signal_all(self._processes[name].pid, signal.SIGKILL)
 
 
-def _signal(leader: int, number: signal.Signals) -> None:
+def signal_all(leader: int, number: signal.Signals) -> None:
     """Once to every process of a container: the leader's descendants too, whatever session they made for themselves."""
-    for pid in _descendants(leader):
+    for pid in descendants(leader):
         with suppress(ProcessLookupError):
             if os.getpgid(pid) != leader:
                 os.kill(pid, number)
@@ -168,7 +176,7 @@ def _signal(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
-def _descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
     """Found in /proc; empty where there is none (the process group is signalled anyhow)."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -88,10 +88,15 @@ class HostedFunction:
 
 
 def index(app: Any, settings: Mapping[str, str]) -> list[HostedFunction]:
-    """The functions of a FunctionApp. Raises ConfigurationError for a %SETTING% that is not set."""
+    """The functions of a FunctionApp, without those that `AzureWebJobs.<name>.Disabled` switches off, as in Azure.
+
+    Raises ConfigurationError for a %SETTING% that is not set.
+    """
     found = []
     for function in app.get_functions():
         name = function.get_function_name()
+        if settings.get(f"AzureWebJobs.{name}.Disabled", "").lower() in ("true", "1"):
+            continue
         bindings = [_resolved(binding.get_dict_repr(), settings, name) for binding in function.get_bindings()]
         trigger = next(binding for binding in bindings if str(binding["type"]).endswith("Trigger"))
         outputs = tuple(

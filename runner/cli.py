@@ -81,7 +81,7 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     world = World(
         containers=clients.open_containers(storage),
-        leases=clients.open_containers(storage, policies.HEARTBEAT).state,
+        leases=clients.open_containers(storage, policies.LEASING).state,
         queues=clients.open_queues(storage),
         settings=runner,
         pipeline=pipeline,

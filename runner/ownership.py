@@ -37,12 +37,12 @@ class Timing:
 
     @property
     def visibility_s(self) -> float:
-        """How long a received message stays hidden."""
-        return self.lease_s * 5.0
+        """How long a received message stays hidden: a killed runner's comes back soon after its lease has ended."""
+        return self.lease_s * 1.5
 
     @property
     def renew_message_s(self) -> float:
-        return float(self.lease_s)
+        return self.lease_s / 4
 
 
 def suspend_aware_clock() -> float:

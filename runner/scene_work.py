@@ -62,7 +62,7 @@ class World:
     """What the runner works with; the same for every scene."""
 
     containers: Containers
-    leases: BlobStore  # the state container again, with the short patience of a heartbeat
+    leases: BlobStore  # the state container again, with the short patience that leases need
     queues: Queues
     settings: RunnerSettings
     pipeline: PipelineSettings

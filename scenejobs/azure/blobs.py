@@ -24,7 +24,7 @@ from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, Cont
 
 from scenejobs.azure.copies import copy_blob, copy_state
 from scenejobs.azure.failures import storage_errors
-from scenejobs.azure.policies import Sent
+from scenejobs.azure.policies import HEARTBEAT, Sent
 from scenejobs.azure.raw_path import delete_raw
 from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
@@ -49,7 +49,7 @@ class AzureLease:
     def renew(self) -> None:
         try:
             with storage_errors(f"renewing the lease of {self._what}"):
-                self._client.renew()
+                self._client.renew(**HEARTBEAT.for_one_request())
         except (Conflict, NotFound) as exc:
             raise LeaseLost(f"the lease of {self._what} is somebody else's") from exc
 

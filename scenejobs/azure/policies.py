@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy
 
@@ -39,9 +39,16 @@ class Patience:
     base_wait_s: float = 0.4  # doubles with each attempt
     max_wait_s: float = 8.0
 
+    def for_one_request(self) -> dict[str, Any]:
+        """Options of an operation that is to have this patience instead of its client's."""
+        return {"patience": self, "connection_timeout": self.connect_s, "read_timeout": self.read_s}
+
 
 NORMAL = Patience()
 HEARTBEAT = Patience(connect_s=3.0, read_s=5.0, attempts=1, budget_s=5.0)  # the next beat is the retry
+# Taking a lease and giving it back: a lost answer must not leave a lease that nobody knows of, and the shortest lease
+# must not end while it is asked for.
+LEASING = Patience(connect_s=3.0, read_s=5.0, attempts=4, budget_s=10.0)
 START_UP = Patience(connect_s=3.0, read_s=10.0, attempts=2, budget_s=10.0)  # a typing error should show at once
 
 
@@ -64,8 +71,12 @@ class Retry(HTTPPolicy[Any, Any]):
         self._clock, self._sleep, self._jitter = clock, sleep, jitter
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        patience: Patience = request.context.options.pop("patience", None) or self._patience
         left = {word: request.context.options.pop(word, None) for word in _WORDS_FOR_RETRIES}
         hook = request.context.options.get("raw_request_hook")
+        answer_hook = request.context.options.pop("raw_response_hook", None)
+        if answer_hook is not None:  # where the SDK puts it itself, but only after an answer: a lost one would lose it
+            request.context["response_callback"] = answer_hook
         started = self._clock()
         body = request.http_request.body
         start_of_body = body.tell() if hasattr(body, "seek") and hasattr(body, "tell") else None
@@ -76,26 +87,27 @@ class Retry(HTTPPolicy[Any, Any]):
                 request.context.options["raw_request_hook"] = hook
             try:
                 response = self.next.send(request)
-                wait_s = self._wait_s(attempt, _retry_after_s(response))
-                if response.http_response.status_code not in RETRIED_STATUS or self._is_over(attempt, started, wait_s):
+                wait_s = self._wait_s(patience, attempt, _retry_after_s(response))
+                final = response.http_response.status_code not in RETRIED_STATUS
+                if final or self._is_over(patience, attempt, started, wait_s):
                     response.http_response.location_mode = left["location_mode"] or "primary"
                     return response
-            except (ServiceRequestError, ServiceResponseError):
-                wait_s = self._wait_s(attempt, None)
-                if self._is_over(attempt, started, wait_s):
+            except (ServiceRequestError, ServiceResponseError, IncompleteReadError):
+                wait_s = self._wait_s(patience, attempt, None)
+                if self._is_over(patience, attempt, started, wait_s):
                     raise
             self._sleep(wait_s)
             if start_of_body is not None:
                 body.seek(start_of_body)
 
-    def _wait_s(self, attempt: int, asked_s: float | None) -> float:
+    def _wait_s(self, patience: Patience, attempt: int, asked_s: float | None) -> float:
         if asked_s is not None:
             return asked_s
-        longest_s: float = min(self._patience.max_wait_s, self._patience.base_wait_s * 2 ** (attempt - 1))
+        longest_s: float = min(patience.max_wait_s, patience.base_wait_s * 2 ** (attempt - 1))
         return self._jitter() * longest_s
 
-    def _is_over(self, attempt: int, started: float, wait_s: float) -> bool:
-        return attempt >= self._patience.attempts or self._clock() + wait_s - started > self._patience.budget_s
+    def _is_over(self, patience: Patience, attempt: int, started: float, wait_s: float) -> bool:
+        return attempt >= patience.attempts or self._clock() + wait_s - started > patience.budget_s
 
 
 def _retry_after_s(response: PipelineResponse[Any, Any]) -> float | None:

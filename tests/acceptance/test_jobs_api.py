@@ -113,6 +113,20 @@ def test_a_stop_reaches_every_process_of_an_execution(tmp_path: Path) -> None:
         wait_for(lambda: not alive(child))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="descendants are found in /proc")
+def test_an_execution_whose_machine_is_lost_is_gone_without_a_word(tmp_path: Path) -> None:
+    with desk(tmp_path, FAMILY) as (compute, executions):
+        name = compute.start()
+        child = int(str(wait_for(lambda: log(tmp_path, name))))
+        assert executions.kill(name)
+        wait_for(lambda: not compute.live())
+        wait_for(lambda: not alive(child))
+        ended = executions.get(name)
+        assert ended is not None
+        assert (ended.status, ended.exit_code) == (Status.FAILED, -signal.SIGKILL)
+        assert not executions.kill(name), "it is gone already"
+
+
 def test_more_executions_than_the_limit_are_refused_with_a_time_to_wait(tmp_path: Path) -> None:
     with desk(tmp_path, STUBBORN, limit=1, grace_s=0.1) as (compute, _):
         compute.start()

@@ -268,6 +268,13 @@ def test_a_setting_that_is_missing_is_named() -> None:
         Host(Recorder().app(), {"Storage": "x"}, FAST)
 
 
+def test_a_function_is_switched_off_by_the_setting_that_azure_knows(settings: dict[str, str]) -> None:
+    options = {**settings, "AzureWebJobs.on_upload.Disabled": "true", "AzureWebJobs.tick.Disabled": "false"}
+    names = {function.name for function in Host(Recorder().app(), options, FAST).functions}
+    assert "on_upload" not in names
+    assert {"on_message", "tick"} <= names
+
+
 def test_the_numbers_come_from_host_json() -> None:
     options = HostOptions.read(ROOT / "host.json")
     assert (options.batch_size, options.new_batch_threshold, options.max_dequeue_count) == (8, 4, 8)

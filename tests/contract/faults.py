@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 
 from scenejobs.azure.blobs import AzureBlobStore
@@ -55,6 +55,12 @@ def lost_answer(request: Any, send: Callable[[], Answer]) -> Answer:
 def lost_request(request: Any, send: Callable[[], Answer]) -> Answer:
     """The service never sees it."""
     raise ServiceRequestError("the request was lost")
+
+
+def cut_short(request: Any, send: Callable[[], Answer]) -> Answer:
+    """The headers came, the body broke off: what the SDK's transport raises then."""
+    send().read()
+    raise IncompleteReadError("Connection broken: IncompleteRead(126 bytes read, 126 more expected)")
 
 
 def refused_with(status: int, **headers: str) -> Fault:

@@ -11,6 +11,7 @@ from scenejobs.ports import Containers, Queues
 from scenejobs.settings import StorageSettings
 from tests.contract.faults import (
     Fault,
+    cut_short,
     faulty_queue,
     faulty_store,
     fine,
@@ -53,7 +54,7 @@ class TestOneFault:
 
     def test_lease_renewal_and_release(self, storage: StorageSettings, containers: Containers, fault: Fault) -> None:
         containers.state.write("a", b"1")
-        store, _ = faulty_store(storage, storage.state, fault, fine, fault, fine, fault)
+        store, _ = faulty_store(storage, storage.state, fault, fine, fine, fault)
         lease = store.lease("a", 15)
         lease.renew()
         lease.release()
@@ -66,6 +67,10 @@ class TestOneFault:
         copied = store.copy_from(source, "a", "a", source_etag=etag, if_absent=True)
         assert copied.metadata == {"source_etag": etag}
         assert containers.processed.read("a")[0] == b"video"
+
+    def test_the_services_clock(self, storage: StorageSettings, containers: Containers, fault: Fault) -> None:
+        store, _ = faulty_store(storage, storage.input, fault)
+        assert abs((store.now() - containers.input.now()).total_seconds()) < 60
 
     def test_upload_and_download(
         self, storage: StorageSettings, containers: Containers, fault: Fault, tmp_path: Path
@@ -83,6 +88,29 @@ class TestOneFault:
         assert message is not None
         queue.complete(message)
         assert queues.jobs.total() == 0
+
+
+@pytest.mark.parametrize("fault", [lost_answer, lost_request, refused_with(503)])
+def test_a_lease_is_known_for_ours_although_a_heartbeat_is_impatient(
+    storage: StorageSettings, containers: Containers, fault: Fault
+) -> None:
+    """Taking and giving back are tried again; a renewal is one short try, and the next beat is its repetition."""
+    containers.state.write("a", b"1")
+    store, transport = faulty_store(storage, storage.state, fault, fine, fault, fault, fine)
+    lease = store.lease("a", 15)
+    with pytest.raises(Busy):
+        lease.renew()
+    assert len(transport.sent) == 3
+    lease.release()
+    containers.state.lease("a", 15).release()
+
+
+def test_a_listing_cut_short_is_asked_for_again(storage: StorageSettings, containers: Containers) -> None:
+    """The SDK says so with an error of its own, after the headers came."""
+    containers.input.write("a", b"1")
+    store, transport = faulty_store(storage, storage.input, cut_short)
+    assert [blob.name for blob in store.list()] == ["a"]
+    assert transport.sent == ["GET", "GET"]
 
 
 def test_a_lost_renewal_of_a_message_is_a_conflict_and_the_message_stays(
@@ -144,7 +172,7 @@ def test_a_service_that_stays_busy_is_busy(storage: StorageSettings, containers:
 def test_a_lease_that_cannot_be_renewed_is_not_yet_lost(storage: StorageSettings, containers: Containers) -> None:
     """Nobody could be asked: that is another thing than being told no."""
     containers.state.write("a", b"1")
-    store, _ = faulty_store(storage, storage.state, fine, *[refused_with(503)] * 4)
+    store, _ = faulty_store(storage, storage.state, fine, refused_with(503))
     lease = store.lease("a", 15)
     with pytest.raises(Busy):
         lease.renew()

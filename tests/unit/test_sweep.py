@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,10 +13,10 @@ from function_app import __main__ as command
 from function_app import wiring
 from function_app.sweep import SweepReport
 from scenejobs import layout, records
-from scenejobs.errors import ComputeError, ConfigurationError, Failure
+from scenejobs.errors import Busy, ComputeError, ConfigurationError, Failure
 from scenejobs.listing import list_scene, snapshot
-from scenejobs.model import SceneRecord
-from scenejobs.ports import Lease
+from scenejobs.model import JobMessage, SceneRecord
+from scenejobs.ports import BlobInfo, BlobStore, Lease
 from tests.dispatch import World
 
 
@@ -153,6 +155,47 @@ def test_one_damaged_record_does_not_keep_the_others_from_healing(caplog: pytest
     world.clock.advance(700)
     assert world.app.sweeper.sweep().requeued == 1
     assert "scenes/attic.json" in caplog.text
+
+
+class Unreadable:
+    """A store that does not answer for what lies below a prefix."""
+
+    def __init__(self, store: BlobStore, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        if prefix.startswith(self._prefix):
+            raise Busy(f"listing {prefix}: no answer")
+        return self._store.list(prefix)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_one_scene_that_cannot_be_read_keeps_no_other_from_healing_and_starting() -> None:
+    """The failure is told in the end; the next sweep tries again."""
+    world = World()
+    for name in ("attic/a.mp4", "lobby/a.mp4"):
+        world.upload(name, event=False)
+    world.clock.advance(60)
+    state: Any = Unreadable(world.state, "batches/attic/")
+    with pytest.raises(Busy, match="attic"):
+        world.assembled(state, world.debounce, world.jobs).sweeper.sweep()
+    assert [message.scene for message in world.sent] == ["lobby"]
+    assert world.compute.starts == 1
+    assert world.app.sweeper.sweep().sealed == 1
+
+
+def test_waiting_messages_get_their_execution_even_if_nothing_can_be_healed() -> None:
+    world = World()
+    world.upload("lobby/a.mp4")
+    world.clock.advance(70)
+    world.jobs.send(JobMessage("lobby", "", world.clock()).to_json())
+    state: Any = Unreadable(world.state, "batches/")
+    with pytest.raises(Busy):
+        world.assembled(state, world.debounce, world.jobs).sweeper.sweep()
+    assert world.compute.starts == 1
 
 
 def test_refused_uploads_are_recorded_once_and_nothing_else_happens_to_them() -> None:

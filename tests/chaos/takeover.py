@@ -1,0 +1,148 @@
+"""How long until work stops that nobody owns any more, and until another runner has a dead one's scene.
+
+    python -m tests.chaos.takeover [--points N]
+
+The times follow from the lease (tests/unit/test_ownership.py); here they are taken on real processes, for the shortest
+lease and for the one of production.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure.storage.blob import BlobLeaseClient
+
+from runner.ownership import Timing
+from scenejobs.azure.clients import blob_service
+from scenejobs.azure.credentials import access
+from scenejobs.azure.policies import NORMAL
+from scenejobs.layout import progress_name, record_name
+from tests.chaos import cases
+from tests.chaos.scenarios import SCENE
+from tests.chaos.world import Process, World, Worlds
+
+SECONDS_FOR_STARTS = 10.0  # of processes on a busy machine; no promise of the protocol
+POLL_S = 0.05
+TEXT = """
+A runner in the middle of its training (mock), then one thing happens. `lease taken`: its lease is broken and taken by
+somebody else. `heartbeat unanswered`: from some moment on no renewal reaches the service, while all else works; counted
+from the last renewal that did, which is at most a quarter of the lease before that moment. `killed`: SIGKILL, while
+another runner waits for work. Allowed is what follows from the lease: for 60 s, work stops within 45 s (and what the
+killing takes), and the scene is taken over within 90 s. If no runner lives at that moment, the next sweep or the next
+upload's check starts one.
+"""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """`limit_s`: from the lease. `act` returns the seconds that were measured."""
+
+    name: str
+    limit_s: Callable[[Timing], float]
+    act: Callable[[World, Timing], float]
+
+
+def training(world: World, chaos: str = "") -> tuple[Process, int]:
+    """A runner whose job has begun, and the job's process id, which is that of its group."""
+    world.upload("lobby/view1.mp4", b"first")
+    world.queue(SCENE)
+    runner = world.runner(chaos, MOCK_SECONDS="600", QUEUE_IDLE_POLLS="1")
+    _wait(lambda: any(True for _ in world.containers.state.list(progress_name(SCENE))), 60)
+    (child,) = runner.children()
+    return runner, child
+
+
+def lease_taken(world: World, timing: Timing) -> float:
+    runner, child = training(world)
+    state = blob_service(access(world.settings), NORMAL).get_container_client(world.settings.state)
+    lease = BlobLeaseClient(state.get_blob_client(record_name(SCENE)))
+    began = time.monotonic()
+    lease.break_lease(lease_break_period=0)
+    lease.acquire(lease_duration=60)
+    return _until_stopped(runner, child, began)
+
+
+def heartbeat_unanswered(world: World, timing: Timing) -> float:
+    """No renewal is ever answered, so the last sign of life is the lease's beginning, before its job's."""
+    runner, child = training(world, chaos="h:1")
+    began = world.record(SCENE).started_at
+    if began is None:
+        raise AssertionError("the record names no beginning of the attempt")
+    ago_s = time.time() - began.timestamp()
+    return _until_stopped(runner, child, time.monotonic() - ago_s)
+
+
+def killed(world: World, timing: Timing) -> float:
+    runner, _ = training(world)
+    first = world.record(SCENE).run
+    world.runner(QUEUE_IDLE_POLLS="1000", QUEUE_IDLE_WAIT_SECS="1", MOCK_SECONDS="0")
+    time.sleep(timing.renew_message_s * 1.5)  # so that renewals have been made
+    began = time.monotonic()
+    runner.end()
+    _wait(lambda: world.record(SCENE).run != first, timing.visibility_s * 2 + SECONDS_FOR_STARTS)
+    return time.monotonic() - began
+
+
+HAPPENINGS = (
+    Happening("lease taken", lambda timing: timing.renew_lease_s, lease_taken),
+    Happening("heartbeat unanswered", lambda timing: timing.patience_s, heartbeat_unanswered),
+    Happening("killed", lambda timing: timing.visibility_s, killed),
+)
+
+
+def _until_stopped(runner: Process, child: int, began: float) -> float:
+    """Seconds until nothing of the job's process group is left. The runner then says that it lost the lease."""
+    _wait(lambda: not Path(f"/proc/{child}").exists(), 120)
+    seconds = time.monotonic() - began
+    if (code := runner.wait(60)) != 75:
+        raise AssertionError(f"the runner ended with {code}, not with 75: the scene is somebody else's")
+    return seconds
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited for {seconds:.0f} s")
+        time.sleep(POLL_S)
+
+
+def measure(worlds: Worlds, happening: Happening, lease_s: int) -> float:
+    with worlds.new(RUNNER_LEASE_SECONDS=str(lease_s)) as world:
+        return happening.act(world, Timing(lease_s))
+
+
+def main(argv: Sequence[str]) -> int:
+    options = cases.arguments("takeover", __doc__ or "", argv)
+    count = options.points or 5
+    chosen = [item for item in HAPPENINGS if not options.scenario or item.name in options.scenario]
+    rows, late = [], []
+    with Worlds() as worlds, ThreadPoolExecutor(options.parallel) as pool:
+        asked = [(item, lease_s) for lease_s in (15, 60) for item in chosen]
+        waiting = {
+            pair: [pool.submit(measure, worlds, *pair) for _ in range(count)] for pair in asked
+        }  # fmt: skip
+        for (item, lease_s), futures in waiting.items():
+            seconds = sorted(future.result() for future in futures)
+            limit_s = item.limit_s(Timing(lease_s))
+            numbers = [f"{value:.1f}" for value in (limit_s, seconds[0], seconds[len(seconds) // 2], seconds[-1])]
+            rows.append(f"| {item.name} | {lease_s} | {count} | {' | '.join(numbers)} |")
+            print(rows[-1], flush=True)
+            if seconds[-1] > limit_s + SECONDS_FOR_STARTS:
+                late.append(f"{item.name}, lease {lease_s} s: {seconds[-1]:.1f} s, {limit_s:.1f} s are allowed")
+    if not options.no_report:
+        head = "| what happens | lease, s | times | allowed, s | fastest, s | median, s | slowest, s |"
+        table = [head, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |", *rows]
+        cases.write("takeover", "Work that nobody owns any more", TEXT, table)
+    for line in late:
+        print(line, file=sys.stderr)
+    return 1 if late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
