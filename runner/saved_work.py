@@ -108,6 +108,14 @@ class SavedWork:
         return saved
 
 
+def run_of(pointer: bytes) -> str:
+    """The attempt that wrote this pointer; "" when that cannot be told."""
+    try:
+        return str(json.loads(pointer)["run"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
 def _part(value: Any) -> Part:
     match value:
         case {"file": str(file), "size_bytes": int(size_bytes), "sha256": str(sha256)}:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from runner.background import Repeat, Repeating, Thread
-from runner.saved_work import CHUNK, MAX_PART_BYTES, STAGES, Part, Place, Restored, plain_name
+from runner.saved_work import CHUNK, MAX_PART_BYTES, STAGES, Part, Place, Restored, plain_name, run_of
 from scenejobs.errors import Conflict, InfrastructureError, Interrupted, LeaseLost, NotFound, SceneJobError
 
 LOOK_S = 1.0  # between two looks at the workspace
@@ -196,15 +196,17 @@ class WorkSaver:
                  ", ".join(f"{part.file} {part.size_bytes / 1e6:.1f} MB" for part in parts))  # fmt: skip
 
     def _write_pointer(self, data: bytes) -> str:
-        """Raises Conflict when another runner wrote it meanwhile; our own write whose answer was lost is none."""
+        """Raises Conflict when another runner wrote it meanwhile; an own write whose answer was lost is none."""
         store, name = self._place.store, self._place.pointer
         try:
             return store.write(name, data, if_match=self._etag, if_absent=self._etag is None)
         except Conflict:
             found, etag = store.read(name)
-            if found != data:
+            if found == data:
+                return etag
+            if run_of(found) != self._run:
                 raise
-            return etag
+            return store.write(name, data, if_match=etag)
 
     def _may_change(self) -> None:
         """Before every change of the store."""
