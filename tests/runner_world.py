@@ -90,6 +90,7 @@ class Cloud:
         self.settings = RunnerSettings(
             idle_polls=1, idle_wait_s=0, run_budget_s=1e9, min_free_gb=0, workspace=str(self.folder)
         )
+        self.pipeline = PipelineSettings(backend="mock")
         self.stop = StopFlag()
 
     # ---- the user and the dispatcher --------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class Cloud:
             leases=stores["state"],
             queues=Queues(**{name: wrap(queue) for name, queue in self.queues.items()}),
             settings=replace(self.settings, **settings),
-            pipeline=PipelineSettings(backend="mock"),
+            pipeline=self.pipeline,
             run_job=run,
             stop=self.stop,
             now=self.clock,
