@@ -14,15 +14,16 @@ from function_app import batches, debounce
 from function_app.debounce import Settled
 from function_app.dispatcher import Dispatcher, Sealing
 from scenejobs.errors import Conflict, NotFound, StorageError
-from scenejobs.layout import SWEEP_RECORD, record_name
+from scenejobs.layout import SWEEP_RECORD, WORK_FOLDER, record_name, record_of_work
 from scenejobs.listing import snapshot, sort_uploads
 from scenejobs.model import DebounceCheck, JobMessage, Phase, SceneRecord
-from scenejobs.names import scene_key
+from scenejobs.names import refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore
 
 log = logging.getLogger(__name__)
 
 KEEP_BATCHES = timedelta(days=1)  # of scenes whose uploads are gone; no late event can name them again: ETags differ
+KEEP_WORK = timedelta(days=7)  # of an attempt that was interrupted, when its uploads are gone
 PROBE_LEASE_S = 15  # the shortest a lease may be; given back at once
 
 
@@ -35,7 +36,7 @@ class SweepReport:
     resent: int = 0  # batches whose message was never known to be sent
     requeued: int = 0  # scenes whose message was lost on the way
     refused: int = 0  # uploads with a name that cannot be used, seen for the first time
-    tidied: int = 0  # old batches removed
+    tidied: int = 0  # old batches, and saved work that nobody goes on with, removed
     started: int = 0  # executions
 
 
@@ -99,7 +100,7 @@ class Sweeper:
             resent=sealings.count(Sealing.RESENT),
             requeued=self._requeue_lost(uploads.scenes, now),
             refused=sum(refused),
-            tidied=self._tidy(uploads.scenes, now),
+            tidied=self._tidy(uploads.scenes, now) + self._tidy_work(uploads.scenes, now),
         )
         return report, failed
 
@@ -171,6 +172,35 @@ class Sweeper:
             if info.modified < now - KEEP_BATCHES and info.name.split("/")[1] not in keys
         ]
         return sum(_deleted(self._state, info) for info in old)
+
+    def _tidy_work(self, scenes: dict[str, tuple[BlobInfo, ...]], now: datetime) -> int:
+        """Removes what runners saved of their work where no further attempt will look for it.
+
+        Listed before the records are read: what an attempt saves meanwhile is newer than the list, and has other names.
+        """
+        keys = {scene_key(scene) for scene in scenes}
+        saved = [info for info in self._state.list(WORK_FOLDER) if refusal(info.name) is None]
+        wanted = {name: self._is_gone_on_with(name) for name in {record_of_work(info.name) for info in saved}}
+        old = [
+            info
+            for info in saved
+            if not wanted[record_of_work(info.name)]
+            or (info.modified < now - KEEP_WORK and info.name.split("/")[1] not in keys)
+        ]
+        old.sort(key=lambda info: not info.name.endswith(".json"))  # the pointer first: none points at what is gone
+        return sum(_deleted(self._state, info) for info in old)
+
+    def _is_gone_on_with(self, record_name: str) -> bool:
+        """Whether the record speaks of a generation that was begun and is not ended."""
+        try:
+            record = SceneRecord.from_json(json.loads(self._state.read(record_name)[0]))
+        except NotFound:
+            return False
+        except ValueError:  # of another version or damaged: whoever can read it decides
+            return True
+        if record.phase in (Phase.COMMITTED, Phase.FAILING):
+            return False
+        return record.phase is Phase.RUNNING or bool(record.attempts or record.preemptions or record.failures)
 
     @property
     def _state(self) -> BlobStore:

@@ -2,11 +2,12 @@
 
 what is there             -> next_step       NothingToDo | RollForward | Attempt | GiveUp
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
+the failures so far       -> may_go_on, out_of_memory_in
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scenejobs.errors import (
@@ -26,6 +27,7 @@ VANISHED = Failure(
     cause="the runner of this attempt vanished without a word (killed, out of memory, or its machine was lost)",
     advice="give the job more memory or a smaller preset if this happens again",
 )
+CRASHES_TO_DOUBT = 2  # an attempt after this many begins from nothing
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ def after_failure(
     if not_its_fault and record.preemptions < max_preemptions:
         return GiveBack(record.given_back())
     failure = error.failure()
+    if error.code == Code.OUT_OF_MEMORY and out_of_memory_in(record):
+        cause = f"{failure.cause}; the attempt before ran out of memory as well, and this one asked for less"
+        return GiveUp(record.given_up(replace(failure, cause=cause), record.manifest, record.run, now))
     # A bug is retried once: it may come from the machine. More often would only cost.
     repeated_bug = error.code == Code.BUG and any(
         earlier.failure.code == Code.BUG and earlier.failure.stage == failure.stage for earlier in record.failures
@@ -112,6 +117,19 @@ def after_failure(
         return GiveUp(record.given_up(failure, record.manifest, record.run, now))
     delay_s = min(retry_max_s, retry_base_s * 2 ** (record.attempts - 1))
     return Retry(record.failed_for_now(failure, now), delay_s)
+
+
+def may_go_on(record: SceneRecord) -> bool:
+    """Whether the next attempt may build on what the earlier ones saved. Not on what may be the cause of a failure."""
+    codes = [earlier.failure.code for earlier in record.failures if earlier.failure != VANISHED]
+    spoiled = any(code in (Code.BUG, Code.TRAINING_DIVERGED) for code in codes)
+    return not spoiled and codes.count(Code.JOB_CRASHED) < CRASHES_TO_DOUBT
+
+
+def out_of_memory_in(record: SceneRecord) -> str:
+    """The stage in which an attempt of this generation ran out of memory, or "": the next one is made with less."""
+    stages = [each.failure.stage for each in record.failures if each.failure.code == Code.OUT_OF_MEMORY]
+    return (stages[-1] or "training") if stages else ""
 
 
 def _used_up(record: SceneRecord, max_attempts: int) -> Failure:

@@ -95,6 +95,8 @@ class RunInfo:
     versions: Mapping[str, str]  # by package
     stage_seconds: Mapping[str, float]  # by stage, wall clock
     mock: bool = False  # True: no real reconstruction; every document says so
+    found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
+    resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def metrics(
         "n_gaussians": training.n_gaussians,
         "steps": training.steps,
         "training": training.details,
+        "resumed": _resumed(run),
         **_pose_numbers(poses),
         "health": asdict(poses.health),
         "rung": poses.rung,
@@ -176,6 +179,7 @@ def manifest(
         "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
         "cameras": [asdict(camera) for camera in intrinsics],
         "reconstruction": {**_pose_numbers(poses), "health": asdict(poses.health), "rung": poses.rung},
+        "resumed": _resumed(run),
         "training": {
             **training.details,
             "steps": training.steps,
@@ -248,6 +252,13 @@ def utc(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _resumed(run: RunInfo) -> dict[str, Any] | None:
+    """What this run took over from earlier attempts; None when it did everything itself."""
+    if not (run.found or run.resumed_at):
+        return None
+    return {"found": run.found, "times": len(run.resumed_at), "at_steps": run.resumed_at}
 
 
 def _pose_numbers(poses: PoseReport) -> dict[str, Any]:

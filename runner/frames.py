@@ -44,6 +44,8 @@ class _Surveyed:
 def extract_frames(clips: Sequence[Clip], workspace: Path, settings: FrameSettings, progress: Progress) -> FrameSet:
     """Writes workspace/frames/<clip>/<index>.png and, last, workspace/frames.json. Skips when they are there already.
 
+    When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
+
     A clip that cannot be used is recorded in `refused` and the scene goes on with the others.
     Raises InputError: the first clip's own when no clip is usable, STATIC_CAMERA, TOO_FEW_FRAMES; Interrupted;
     ResourceError when the disk is full.
@@ -54,6 +56,8 @@ def extract_frames(clips: Sequence[Clip], workspace: Path, settings: FrameSettin
     if stored := read_marker(marker, made_from):
         finished = frame_set_from_json(stored)
         if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
+            return finished
+        if _write_chosen(finished, clips, workspace, settings, progress):
             return finished
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
@@ -81,6 +85,27 @@ def extract_frames(clips: Sequence[Clip], workspace: Path, settings: FrameSettin
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(surveyed)} clips")
     return result
+
+
+def _write_chosen(
+    chosen: FrameSet, clips: Sequence[Clip], workspace: Path, settings: FrameSettings, progress: Progress
+) -> bool:
+    """Writes the pictures of a choice that was made before. False when the clips do not give all of them any more."""
+    shutil.rmtree(workspace / "frames", ignore_errors=True)
+    clip_of = {clip.name: clip for clip in clips}
+    folders = dict(zip(clip_of, folder_names(list(clip_of)), strict=True))
+    written: list[Frame] = []
+    for info in chosen.clips:
+        if folders.get(info.name) != info.folder:  # it comes from storage and becomes a path
+            return False
+        seen = tuple(
+            Seen(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0)
+            for frame in chosen.frames
+            if frame.video == info.name
+        )
+        one = _Surveyed(clip_of[info.name], info, seen)
+        written += _write_clip(one, seen, workspace / "frames", settings, progress, len(written), len(chosen.frames))
+    return written == list(chosen.frames)
 
 
 def frame_set_from_json(value: dict[str, Any]) -> FrameSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner.presets import PRESETS, Preset, preset, with_threads
+from runner.presets import PRESETS, Preset, preset, with_less_memory, with_threads
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.settings import PipelineSettings
 
@@ -20,6 +20,8 @@ class JobSettings:
     job_id: str  # for manifest and reports
     threads: int  # 0: all cores
     seed: int
+    save_s: float = 60.0  # between two saves of the training state
+    smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
 
 
 def check(settings: PipelineSettings) -> None:
@@ -40,8 +42,11 @@ def check(settings: PipelineSettings) -> None:
         )
 
 
-def resolve(settings: PipelineSettings, job_id: str) -> JobSettings:
-    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included."""
+def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "") -> JobSettings:
+    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
+
+    out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
+    """
     check(settings)
     backend = _backend(settings)
     name = settings.preset
@@ -68,7 +73,10 @@ def resolve(settings: PipelineSettings, job_id: str) -> JobSettings:
         seed=settings.seed,
     )
     chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
-    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed)
+    smaller = ""
+    if out_of_memory:
+        chosen, smaller = with_less_memory(chosen, out_of_memory)
+    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, smaller)
 
 
 def _backend(settings: PipelineSettings) -> str:

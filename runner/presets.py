@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from scenejobs.errors import Code, ConfigurationError
 
+LESS_SIDE = 0.7  # of a picture with half the pixels
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -135,3 +137,20 @@ def preset(name: str) -> Preset:
 def with_threads(chosen: Preset, threads: int) -> Preset:
     """The same preset on at most `threads` cores (0: all)."""
     return replace(chosen, poses=replace(chosen.poses, threads=threads), train=replace(chosen.train, threads=threads))
+
+
+def with_less_memory(chosen: Preset, stage: str) -> tuple[Preset, str]:
+    """The same preset, smaller where the stage that ran out of memory needs most of it; and what changed, in words.
+
+    Poses that were found are kept: only what fails in colmap_reconstruction changes how they are found.
+    """
+    poses, train = chosen.poses, chosen.train
+    if stage == "colmap_reconstruction":
+        smaller = replace(poses, features=poses.features // 2)
+        return replace(chosen, poses=smaller), f"{smaller.features} features per picture instead of {poses.features}"
+    less = replace(train, cap=train.cap // 2, long_side=round(train.long_side * LESS_SIDE))
+    change = (
+        f"at most {less.cap:,} Gaussians and pictures of {less.long_side} px "
+        f"instead of {train.cap:,} and {train.long_side} px"
+    )
+    return replace(chosen, train=less), change

@@ -6,10 +6,12 @@ it there is only forward: publish, archive, close. Killed after any line, the ne
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -18,16 +20,30 @@ from runner import run_log
 from runner.archive import archive
 from runner.background import Repeat, Thread
 from runner.dead_letter import write_reason
-from runner.decisions import Attempt, GiveBack, GiveUp, NothingToDo, Retry, RollForward, after_failure, next_step
+from runner.decisions import (
+    Attempt,
+    GiveBack,
+    GiveUp,
+    NothingToDo,
+    Retry,
+    RollForward,
+    after_failure,
+    may_go_on,
+    next_step,
+    out_of_memory_in,
+)
 from runner.disk import job_folder, require_space
 from runner.job import Job
 from runner.job_process import Supervision
 from runner.ownership import Ownership, suspend_aware_clock
 from runner.presets import Limits
+from runner.program import program_digest
 from runner.progress_blob import ProgressBlob
 from runner.publish import publish, upload_outputs
+from runner.saved_work import forget, place_for, restore
 from runner.scene import Clip
 from runner.signals import StopFlag
+from runner.work_saver import Surroundings, WorkSaver
 from scenejobs import records
 from scenejobs.errors import (
     Code,
@@ -70,7 +86,8 @@ class World:
     stop: StopFlag
     now: Callable[[], datetime]
     clock: Callable[[], float] = suspend_aware_clock  # seconds, for durations
-    repeat: Repeat = Thread  # for heartbeats and progress
+    repeat: Repeat = Thread  # for heartbeats, progress and saved work
+    pause: Callable[[float], None] = time.sleep
     token: Callable[[], str] = lambda: secrets.token_hex(4)  # makes the name of a run unique
 
 
@@ -148,9 +165,22 @@ class SceneWork:
         """Download, pipeline, upload, commit."""
         world, record = self._world, stored.record
         clips = self._download(record.manifest, folder)
-        job = Job(clips, folder / "workspace", folder / "out", output_stem(self._scene), self._run, world.pipeline)
+        job = Job(
+            clips,
+            folder / "workspace",
+            folder / "out",
+            output_stem(self._scene),
+            self._run,
+            world.pipeline,
+            out_of_memory=out_of_memory_in(record),
+        )
+        if world.settings.checkpoint_s:
+            job = replace(job, save_s=world.settings.checkpoint_s / 2)  # the other half is for bringing it to storage
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
-        with ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress:
+        with (
+            ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress,
+            self._saving_work(record, job.workspace, folder),
+        ):
             world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log))
         outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
         if self._log.is_file():
@@ -159,6 +189,25 @@ class SceneWork:
             )
         self._before_commit()
         return self._save(stored, record.committed(outputs))
+
+    def _saving_work(
+        self, record: SceneRecord, workspace: Path, folder: Path
+    ) -> contextlib.AbstractContextManager[object]:
+        """Brings back what an earlier attempt left, and saves what this one achieves for the next."""
+        world, state = self._world, self._world.containers.state
+        if not world.settings.checkpoint_s:
+            return contextlib.nullcontext()
+        if not may_go_on(record):
+            forget(state, self._scene, self._before_commit)
+        scratch = folder / "saved"
+        for each in (workspace, scratch):
+            each.mkdir()
+        place = place_for(state, self._scene, record.manifest, world.pipeline, program_digest())
+        found = restore(place, workspace, scratch, self._before_commit)
+        around = Surroundings(
+            self._owner.check, world.stop.is_set, world.now, world.clock, world.pause, world.repeat
+        )  # fmt: skip
+        return WorkSaver(place, found, self._run, workspace, scratch, around)
 
     def _before_commit(self) -> None:
         self._owner.check()
@@ -231,6 +280,7 @@ class SceneWork:
         else:
             write_reason(record, containers.error, run_log.tail(self._log), check)
             archived = archive(record, containers.input, containers.error, "error", check)
+        forget(containers.state, self._scene, check)
         closed = self._save(stored, record.closed(archived, self._world.now())).record
         outcome = str(closed.ending.outcome) if closed.ending else ""
         log.info("scene %s, generation %d: %s", self._scene, record.generation, outcome)

@@ -3,6 +3,8 @@
 state      scenes/<key>.json             the record of a scene: phase, attempts, manifest, ending; leased by its runner
            batches/<key>/<digest>.json   a sealed set of uploads, created once
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
+           work/<key>/<digest>/saved.json   which parts an interrupted attempt left for the next one; written last
+           work/<key>/<digest>/<sha256>     one part each; <digest> stands for uploads, settings and program
            refused/<digest>.json         an upload whose name is refused, and why
            dispatcher.json               when the last execution was started, and how often that failed since
            sweep.json                    when the last sweep ran, and what it found
@@ -22,6 +24,7 @@ from scenejobs.names import scene_key, within_scene
 
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
+WORK_FOLDER = "work/"
 MANIFEST = "manifest.json"
 ERROR_DOCUMENT = "error.json"
 RUN_LOG = "run.log"
@@ -37,6 +40,16 @@ def batch_name(scene: str, digest: str) -> str:
 
 def progress_name(scene: str) -> str:
     return f"progress/{scene_key(scene)}.json"
+
+
+def work_folder(scene: str, digest: str = "") -> str:
+    """Of the saved work of one attempt's kind; without `digest` of all that is saved for the scene."""
+    return f"{WORK_FOLDER}{scene_key(scene)}/" + (f"{digest}/" if digest else "")
+
+
+def record_of_work(name: str) -> str:
+    """The name of the record of the scene that a blob below WORK_FOLDER belongs to."""
+    return f"scenes/{name.removeprefix(WORK_FOLDER).split('/')[0]}.json"
 
 
 def refused_name(blob_name: str) -> str:

@@ -150,6 +150,12 @@ class RunnerSettings:
     idle_polls: int = _setting("QUEUE_IDLE_POLLS", "empty looks at the queue before an execution ends", 3, minimum=1)
     idle_wait_s: float = _setting("QUEUE_IDLE_WAIT_SECS", "wait between empty looks", 5.0, minimum=0)
     workspace: str = _setting("TEMP_PATH", "folder for job workspaces; default: the system's temporary folder", "")
+    checkpoint_s: float = _setting(
+        "CHECKPOINT_INTERVAL_SECS",
+        "saved work of a running job is at most about this old; another machine goes on from it; 0: none is saved",
+        120.0,
+        minimum=0,
+    )
     min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
 
 

@@ -15,7 +15,9 @@ from runner.decisions import (
     Retry,
     RollForward,
     after_failure,
+    may_go_on,
     next_step,
+    out_of_memory_in,
 )
 from scenejobs.errors import (
     AccessDenied,
@@ -150,3 +152,58 @@ def test_the_same_bug_twice_gives_up() -> None:
     first = fail(running(), bug)
     assert isinstance(first, Retry)
     assert isinstance(fail(first.record.attempted("run-1", INPUTS, NOW), bug), GiveUp)
+
+
+# ---- what the failures so far mean for the next attempt --------------------------------------------------------------
+
+
+def failed(*errors: SceneJobError) -> SceneRecord:
+    """A record with one failed attempt for each error."""
+    record = SceneRecord("lobby")
+    for number, error in enumerate(errors):
+        record = record.attempted(f"run-{number}", INPUTS, NOW).failed_for_now(error.failure(), NOW)
+    return record
+
+
+def crash() -> RunnerError:
+    return RunnerError("SIGSEGV", code=Code.JOB_CRASHED, stage="training")
+
+
+@pytest.mark.parametrize(
+    ("errors", "allowed"),
+    [
+        ((), True),
+        ((ResourceError("full"), Busy("throttled"), RunnerError("hung", code=Code.JOB_TIMED_OUT)), True),
+        ((crash(),), True),
+        ((crash(), crash()), False),
+        ((RunnerError("KeyError", code=Code.BUG),), False),
+        ((RunnerError("NaN", code=Code.TRAINING_DIVERGED), Busy("throttled")), False),
+    ],
+)
+def test_saved_work_is_used_unless_it_may_be_what_breaks(errors: tuple[SceneJobError, ...], allowed: bool) -> None:
+    assert may_go_on(failed(*errors)) is allowed
+
+
+def test_runners_that_vanish_cast_no_doubt_on_the_saved_work() -> None:
+    """Machines are taken away without a word; that may happen to one scene again and again."""
+    record = failed()
+    for number in range(3):
+        record = record.attempted(f"run-{number}", INPUTS, NOW).failed_for_now(VANISHED, NOW)
+    assert may_go_on(record)
+
+
+def test_out_of_memory_is_retried_once_with_less_and_then_final() -> None:
+    error = ResourceError("CUDA out of memory", code=Code.OUT_OF_MEMORY, stage="training")
+    assert out_of_memory_in(SceneRecord("lobby")) == ""
+    assert out_of_memory_in(failed(Busy("throttled"))) == ""
+    first = fail(running(), error)
+    assert isinstance(first, Retry)
+    assert out_of_memory_in(first.record) == "training"
+    again = fail(first.record.attempted("run-1", INPUTS, NOW), error)
+    assert isinstance(again, GiveUp)
+    assert again.record.failures[-1].failure.code == "OUT_OF_MEMORY"
+    assert "asked for less" in again.record.failures[-1].failure.cause
+
+
+def test_a_process_killed_for_memory_before_any_stage_means_training() -> None:
+    assert out_of_memory_in(failed(ResourceError("killed", code=Code.OUT_OF_MEMORY))) == "training"

@@ -268,3 +268,67 @@ def test_a_scene_record_without_phase_in_its_metadata_is_read() -> None:
     world.state.write(layout.record_name("lobby"), json.dumps(record.to_json()).encode())
     world.clock.advance(700)
     assert world.app.sweeper.sweep().requeued == 1
+
+
+# ---- saved work ------------------------------------------------------------------------------------------------------
+
+
+def put_saved_work(world: World) -> list[str]:
+    folder = layout.work_folder("lobby", "0123")
+    for name in ("saved.json", "aa", "bb"):
+        world.state.write(folder + name, b"{}")
+    return saved_work(world)
+
+
+def saved_work(world: World) -> list[str]:
+    return [blob.name for blob in world.state.list("work/")]
+
+
+@pytest.mark.parametrize("phase", ["running", "idle"])
+def test_saved_work_of_a_generation_that_goes_on_is_left_alone(phase: str) -> None:
+    world = sealed_world()
+    put_record(world, phase=phase)
+    saved = put_saved_work(world)
+    world.clock.advance(30 * 86400)
+    world.app.sweeper.sweep()
+    assert saved_work(world) == saved
+
+
+@pytest.mark.parametrize("phase", ["committed", "failing"])
+def test_saved_work_of_a_generation_that_is_decided_is_removed(phase: str) -> None:
+    world = sealed_world()
+    put_record(world, phase=phase)
+    put_saved_work(world)
+    assert world.app.sweeper.sweep().tidied == 3
+    assert saved_work(world) == []
+
+
+def test_saved_work_without_a_record_or_of_a_closed_generation_is_removed() -> None:
+    world = World()
+    put_saved_work(world)
+    assert world.app.sweeper.sweep().tidied == 3
+    put_saved_work(world)
+    records.ensure(world.state, "lobby")
+    assert world.app.sweeper.sweep().tidied == 3
+    assert saved_work(world) == []
+
+
+def test_saved_work_of_uploads_that_the_user_deleted_is_removed_after_a_week() -> None:
+    world = sealed_world()
+    put_record(world, phase="idle")
+    saved = put_saved_work(world)
+    world.input.delete("lobby/a.mp4")
+    world.clock.advance(6 * 86400)
+    world.app.sweeper.sweep()
+    assert saved_work(world) == saved
+    world.clock.advance(2 * 86400)
+    world.app.sweeper.sweep()
+    assert saved_work(world) == []
+
+
+def test_a_record_that_cannot_be_read_keeps_its_saved_work() -> None:
+    world = World()
+    saved = put_saved_work(world)
+    world.state.write(layout.record_name("lobby"), b"{}")
+    world.app.sweeper.sweep()
+    assert saved_work(world) == saved
