@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,12 @@ from scenejobs.errors import Conflict, InputError, NotFound
 from scenejobs.folder import FolderBlobStore
 from scenejobs.listing import sort_uploads
 from scenejobs.memory import MemoryBlobStore
-from scenejobs.ports import BlobStore
+from scenejobs.ports import BlobStore, Containers
+from scenejobs.settings import StorageSettings
 from tests.contract.conftest import World
 
 VICTIM = "victim/precious.mp4"
+ROOT = Path(__file__).parents[2]
 
 # Reachable by another way than our clients: written with an encoded path, put there by hand, by a system without rules.
 PLANTED = {
@@ -135,3 +140,35 @@ def test_names_are_shown_so_that_they_can_be_told_apart(tmp_path: Path) -> None:
     names = ["a\nb", "a\\nb", "a\\\\nb", "a\u202eb", "a\\u202eb", "é"]
     assert len({refused.shown(name) for name in names}) == len(names)
     assert all(refused.shown(name).isprintable() for name in names)
+
+
+@pytest.mark.azurite
+def test_an_operator_finds_and_removes_one_from_a_terminal(storage: StorageSettings, containers: Containers) -> None:
+    """`status` shows it, `refused` names it, without --apply nothing happens, with it exactly that one is gone."""
+    containers.input.write(VICTIM, b"precious")
+    plant(containers.input, "a/../victim/precious.mp4", b"evil")
+    plant(containers.input, "lobby/line\nbreak.mp4", b"evil")
+
+    def command(*arguments: str) -> str:
+        env = {"PATH": os.environ["PATH"], "AZURE_STORAGE_CONNECTION_STRING": storage.connection_string}
+        env |= {"AZURE_BLOB_CONTAINER_INPUT": storage.input, "AZURE_BLOB_CONTAINER_OUTPUT": storage.output}
+        env |= {"AZURE_BLOB_CONTAINER_ERROR": storage.error, "AZURE_BLOB_CONTAINER_STATE": storage.state}
+        done = subprocess.run(
+            [sys.executable, "-m", "scenejobs", *arguments],
+            env=env, cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    both = {
+        "refused: a/../victim/precious.mp4 (4 bytes): the name holds a dot segment",
+        "refused: lobby/line\\nbreak.mp4 (4 bytes): the name holds a control character",
+    }
+    assert both <= set(command("status").splitlines())
+    assert set(command("refused").splitlines()) == both
+    assert command("refused", "--remove", "a/../victim/precious.mp4").startswith("would be removed: a/../victim")
+    assert set(command("refused").splitlines()) == both
+    assert command("refused", "--remove", "a/../victim/precious.mp4", "--apply").startswith("removed: a/../victim")
+    command("refused", "--remove", "lobby/line\\nbreak.mp4", "--apply")
+    assert command("refused") == ""
+    assert containers.input.read(VICTIM)[0] == b"precious"
