@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from scenejobs import records
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, run_folder
 from scenejobs.model import Outcome, Phase, SceneRecord
@@ -83,7 +84,11 @@ def _records_and_results(containers: Containers, max_attempts: int) -> Iterator[
             state.lease(info.name, LEASE_S).release()
         except Conflict:
             yield f"I7: somebody holds the lease of {info.name}"
-        record = SceneRecord.from_json(json.loads(state.read(info.name)[0]))
+        stored = records.load(state, json.loads(state.read(info.name)[0])["scene"])
+        if stored is None:
+            yield f"I1: {info.name} vanished"
+            continue
+        record = stored.record
         if record.phase is not Phase.IDLE:
             yield f"I7: the record of {record.scene} is {record.phase}"
             continue
