@@ -5,14 +5,12 @@ python -m tests.chaos.lost_answers [--points N] [--scenario NAME]
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scenejobs.layout import record_name
 from tests.chaos import cases
 from tests.chaos.cases import Case, Result
 from tests.chaos.crashing import Point
@@ -45,10 +43,11 @@ def final_state(world: World) -> State:
             # documents and logs hold times, whose length varies
             size = "" if blob.name.endswith((".json", ".log")) else f" {blob.size_bytes} bytes"
             state[f"{kind}/{masked(blob.name)}"] = size
-    record = json.loads(containers.state.read(record_name(SCENE))[0])
-    ending = record["ending"]
-    kept = {key: record[key] for key in ("phase", "generation", "attempts", "preemptions", "manifest", "failures")}
-    state["record"] = masked(json.dumps({**kept, "outcome": ending["outcome"], "archived": ending["archived"]}))
+    record = world.record(SCENE)
+    if record.ending is None:
+        raise AssertionError(f"{SCENE} has not ended")
+    kept = (record.phase, record.generation, record.attempts, record.preemptions, record.manifest, record.failures)
+    state["record"] = masked(f"{kept} {record.ending.outcome} {sorted(record.ending.archived.items())}")
     return state
 
 

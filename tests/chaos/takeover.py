@@ -17,7 +17,6 @@ from pathlib import Path
 
 from azure.storage.blob import BlobLeaseClient
 
-from runner.ownership import Timing
 from scenejobs.azure.clients import blob_service
 from scenejobs.azure.credentials import access
 from scenejobs.azure.policies import NORMAL
@@ -40,11 +39,14 @@ upload's check starts one.
 
 @dataclass(frozen=True)
 class Happening:
-    """`limit_s`: from the lease. `act` returns the seconds that were measured."""
+    """`leases`: how long it may take, in lengths of a lease. `act` returns the seconds that were measured."""
 
     name: str
-    limit_s: Callable[[Timing], float]
-    act: Callable[[World, Timing], float]
+    leases: float
+    act: Callable[[World, int], float]
+
+    def limit_s(self, lease_s: int) -> float:
+        return self.leases * lease_s
 
 
 def training(world: World, chaos: str = "") -> tuple[Process, int]:
@@ -57,7 +59,7 @@ def training(world: World, chaos: str = "") -> tuple[Process, int]:
     return runner, child
 
 
-def lease_taken(world: World, timing: Timing) -> float:
+def lease_taken(world: World, lease_s: int) -> float:
     runner, child = training(world)
     state = blob_service(access(world.settings), NORMAL).get_container_client(world.settings.state)
     lease = BlobLeaseClient(state.get_blob_client(record_name(SCENE)))
@@ -67,7 +69,7 @@ def lease_taken(world: World, timing: Timing) -> float:
     return _until_stopped(runner, child, began)
 
 
-def heartbeat_unanswered(world: World, timing: Timing) -> float:
+def heartbeat_unanswered(world: World, lease_s: int) -> float:
     """No renewal is ever answered, so the last sign of life is the lease's beginning, before its job's."""
     runner, child = training(world, chaos="h:1")
     began = world.record(SCENE).started_at
@@ -77,21 +79,21 @@ def heartbeat_unanswered(world: World, timing: Timing) -> float:
     return _until_stopped(runner, child, time.monotonic() - ago_s)
 
 
-def killed(world: World, timing: Timing) -> float:
+def killed(world: World, lease_s: int) -> float:
     runner, _ = training(world)
     first = world.record(SCENE).run
     world.runner(QUEUE_IDLE_POLLS="1000", QUEUE_IDLE_WAIT_SECS="1", MOCK_SECONDS="0")
-    time.sleep(timing.renew_message_s * 1.5)  # so that renewals have been made
+    time.sleep(lease_s * 0.4)  # so that renewals have been made
     began = time.monotonic()
     runner.end()
-    _wait(lambda: world.record(SCENE).run != first, timing.visibility_s * 2 + SECONDS_FOR_STARTS)
+    _wait(lambda: world.record(SCENE).run != first, lease_s * 6 + SECONDS_FOR_STARTS)
     return time.monotonic() - began
 
 
 HAPPENINGS = (
-    Happening("lease taken", lambda timing: timing.renew_lease_s, lease_taken),
-    Happening("heartbeat unanswered", lambda timing: timing.patience_s, heartbeat_unanswered),
-    Happening("killed", lambda timing: timing.visibility_s, killed),
+    Happening("lease taken", 0.25, lease_taken),
+    Happening("heartbeat unanswered", 0.75, heartbeat_unanswered),
+    Happening("killed", 1.5, killed),
 )
 
 
@@ -114,7 +116,7 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
 
 def measure(worlds: Worlds, happening: Happening, lease_s: int) -> float:
     with worlds.new(RUNNER_LEASE_SECONDS=str(lease_s)) as world:
-        return happening.act(world, Timing(lease_s))
+        return happening.act(world, lease_s)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -129,7 +131,7 @@ def main(argv: Sequence[str]) -> int:
         }  # fmt: skip
         for (item, lease_s), futures in waiting.items():
             seconds = sorted(future.result() for future in futures)
-            limit_s = item.limit_s(Timing(lease_s))
+            limit_s = item.limit_s(lease_s)
             numbers = [f"{value:.1f}" for value in (limit_s, seconds[0], seconds[len(seconds) // 2], seconds[-1])]
             rows.append(f"| {item.name} | {lease_s} | {count} | {' | '.join(numbers)} |")
             print(rows[-1], flush=True)

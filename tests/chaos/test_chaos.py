@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pytest
 
 from local.azurite import Azurite
-from runner.ownership import Timing
 from tests.chaos import cases, kill, takeover, zombie
 from tests.chaos.cases import Case, Result, Strike
 from tests.chaos.crashing import Point
@@ -126,5 +125,5 @@ def test_a_lost_answer_changes_nothing_about_the_end(everything: Slice) -> None:
 def test_work_that_lost_its_lease_or_heartbeat_ends_and_a_dead_runners_scene_is_taken_over(everything: Slice) -> None:
     """Within what follows from the lease; the allowance is for a busy machine."""
     for item in takeover.HAPPENINGS:
-        allowed_s = item.limit_s(Timing(LEASE_S)) + ALLOWANCE_S
+        allowed_s = item.limit_s(LEASE_S) + ALLOWANCE_S
         assert everything.times_s[item.name] <= allowed_s, item.name
