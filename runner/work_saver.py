@@ -202,8 +202,6 @@ class WorkSaver:
             return store.write(name, data, if_match=self._etag, if_absent=self._etag is None)
         except Conflict:
             found, etag = store.read(name)
-            if found == data:
-                return etag
             if run_of(found) != self._run:
                 raise
             return store.write(name, data, if_match=etag)

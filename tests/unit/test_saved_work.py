@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runner import saved_work
-from runner.saved_work import FILES, MAX_POINTER_BYTES, STAGES, Restored, forget, place_for, restore
+from runner.saved_work import FILES, MAX_POINTER_BYTES, STAGES, Restored, SavedWork, forget, place_for, restore
 from runner.work_saver import AFTER_STOP_S, Surroundings, WorkSaver, fits
 from scenejobs.errors import Busy, InputError, Interrupted, LeaseLost, RunnerError
 from scenejobs.memory import ManualClock, MemoryBlobStore
@@ -119,6 +119,10 @@ def test_only_what_changed_is_uploaded_and_only_the_newest_state_is_kept(
         machine.leave("two", "training")
         machine.threads.acts["saved work"]()
         assert [call.split()[0] for call in faults.calls] == ["state.upload", "state.write", "state.delete"]
+        faults.calls.clear()
+        machine.leave("two", "training")
+        machine.threads.acts["saved work"]()
+        assert [call.split()[0] for call in faults.calls] == ["state.write"], "the same bytes were uploaded twice"
     assert len(store.blobs) == len(FILES) + 1
     fresh = Machine(tmp_path / "b", store)
     fresh.restore()
@@ -271,6 +275,8 @@ def test_a_pointer_that_is_not_ours_in_any_field_is_ignored(
 ) -> None:
     Machine(tmp_path / "a", store).save()
     spoil(store, change)
+    with pytest.raises(ValueError):  # noqa: PT011
+        SavedWork.from_json(store.blobs[pointer(store)].data, Machine(tmp_path / "x", store).place.digest)
     other = Machine(tmp_path / "b", store)
     other.restore()
     assert other.holds() == {}
@@ -480,6 +486,36 @@ def test_an_upload_that_takes_too_long_is_left_behind(tmp_path: Path, store: Mem
     assert store.blobs == {}
 
 
+class Slow:
+    """A store whose uploads take as long as the machine says."""
+
+    def __init__(self, store: MemoryBlobStore, uploading: Callable[[], None]) -> None:
+        self._store, self._uploading = store, uploading
+
+    def upload(self, path: Path, name: str) -> str:
+        self._uploading()
+        return self._store.upload(path, name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_what_was_uploaded_too_late_is_not_pointed_at(tmp_path: Path, store: MemoryBlobStore) -> None:
+    """The runner may have given the scene back meanwhile."""
+    machine = Machine(tmp_path, store)
+
+    def uploading() -> None:
+        machine.time_s += AFTER_STOP_S + 1
+
+    machine.place = replace(machine.place, store=Slow(store, uploading))  # type: ignore[arg-type]
+    with pytest.raises(Interrupted), machine.saver():  # noqa: PT012
+        machine.leave("one")
+        machine.stopping = True
+        raise Interrupted("told to stop")
+    assert [name for name in store.blobs if name.endswith(".json")] == []
+    assert len(store.blobs) == 1, "a further upload was begun"
+
+
 def test_what_fits_is_decided_by_size_time_and_measured_speed() -> None:
     assert fits(100_000_000, 12, 20e6)
     assert not fits(300_000_000, 12, 20e6)
@@ -510,9 +546,10 @@ def test_links_and_pipes_in_the_workspace_are_not_followed(tmp_path: Path, store
 
 
 def test_a_file_that_changes_while_it_is_copied_waits_for_the_next_look(tmp_path: Path, store: MemoryBlobStore) -> None:
-    """The copy goes into a pipe here, so that the test can act between its beginning and its end."""
+    """The copy goes into a pipe here, too small for it, so that the test can act between its beginning and its end."""
     machine = Machine(tmp_path / "a", store)
     machine.leave("one")
+    (machine.workspace / "training" / "state.npz").write_bytes(bytes(1 << 20))
     pipe = machine.scratch / "training-state.npz"
 
     def change_meanwhile() -> None:

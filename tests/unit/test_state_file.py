@@ -110,6 +110,8 @@ def test_a_small_file_never_becomes_a_large_one_in_memory(tmp_path: Path) -> Non
     assert read_state(archive(tmp_path / "plain.npz", {"a.npy": npy(np.zeros(9))}), "f") is not None
     zeros = {"a.npy": npy(np.zeros(1 << 17))}
     assert read_state(archive(tmp_path / "bomb.npz", zeros, zipfile.ZIP_DEFLATED), "f") is None
+    noise = {"a.npy": npy(np.frombuffer(np.random.default_rng(0).bytes(9000), np.uint8))}  # does not get smaller
+    assert read_state(archive(tmp_path / "noise.npz", noise, zipfile.ZIP_DEFLATED), "f") is None
     claimed = npy(np.zeros(9)).replace(b"(9,), }           ", b"(900000000000,), }")
     assert b"900000000000" in claimed
     assert read_state(archive(tmp_path / "claim.npz", {"a.npy": claimed}), "f") is None
