@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.scene import ClipInfo
+
 SHARPNESS_SIDE = 640  # px, long side of the picture whose sharpness is measured: blur of 2 px at 1280 still shows
 MOTION_SIDE = 96  # px: one Gauss-Newton step then follows motion up to about 2 % of the picture per frame
 MOTION_BLOCKS = 6  # per side
@@ -34,6 +36,19 @@ class Seen:
     timestamp_s: float
     sharpness: float  # variance of the Laplacian
     travel: float  # motion of the picture up to here, in long sides; equal values are the same view
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """One clip after the first pass."""
+
+    info: ClipInfo
+    seen: tuple[Seen, ...]
+
+
+def file_name(index: int) -> str:
+    """Of a chosen frame, in the folder of its clip."""
+    return f"{index:06d}.png"
 
 
 class Odometer:
