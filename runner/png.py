@@ -21,10 +21,11 @@ def problem(path: Path, width: int, height: int, max_bytes: int) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
         return f"cannot be opened: {exc.strerror}"
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(descriptor)
+        return "is no plain file of its own"
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            return "is no plain file of its own"
         if found.st_size > max_bytes:
             return f"has {found.st_size:,} bytes"
         return _structure(file.read(max_bytes + 1), width, height)

@@ -156,26 +156,27 @@ def _follow(
     """Until it has ended or was told to: reads what it says, and looks at clock and folder."""
     began = time.monotonic()
     progress = (0.0, f"opening {about}")
-    over = False
-    while not over:
+    while True:
         over = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         for line in answers.lines(0 if over else POLL_S):
             progress = _hear(state, line, on_layers) or progress
         for line in complaints.lines(0):
             _complain(state, line)
         tell(*progress)
-        if over or state.ended_for is not None:
-            return
         now = time.monotonic()
-        if now - began > bounds.wall_s:
+        if folder is not None and _is_too_full(folder, bounds):
+            state.ended_for = _unsafe(about, "wrote more than it was asked for")
+        elif over:
+            return
+        elif now - began > bounds.wall_s:
             state.ended_for = InputError(
                 f"decoding {about} takes more than {bounds.wall_s:g} s",
                 code=Code.TOO_LARGE, advice="cut it, or record at a lower resolution",
             )  # fmt: skip
         elif now - state.heard_at > bounds.silence_s:
             state.ended_for = _unsafe(about, f"did not come to a picture for {bounds.silence_s:g} s")
-        elif folder is not None and _is_too_full(folder, bounds):
-            state.ended_for = _unsafe(about, "wrote more than it was asked for")
+        if state.ended_for is not None:
+            return
 
 
 def _hear(state: _Running, line: bytes, on_layers: Callable[[list[str]], None]) -> tuple[float, str] | None:
@@ -205,20 +206,13 @@ def _complain(state: _Running, line: bytes) -> None:
 
 def _is_too_full(folder: Path, bounds: Bounds) -> bool:
     files = total = 0
-    folders = [folder]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    files += 1
-                    if files > bounds.files:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:  # it renames and removes meanwhile
-            continue
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            files += 1
+            if files > bounds.files:
+                return True
+            with contextlib.suppress(FileNotFoundError):  # it may remove it meanwhile
+                total += entry.stat(follow_symlinks=False).st_size
     return total > bounds.folder_bytes
 
 
@@ -230,7 +224,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _take_back(folder: Path) -> None:
     """The files become this user's. Nobody runs any more who could change them meanwhile."""
-    for path in (folder, *folder.rglob("*")):
+    for path in (folder, *folder.iterdir()):
         os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
 
 

@@ -232,8 +232,16 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
             _check_header(clip, reader.header, limits)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
-            stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-            yield reader
+            # FFmpeg compares the size of its buffers, whose sides it rounds up: 4320x7680 would be more than 7680x4320.
+            rounded = (reader.header.width + 128) * (reader.header.height + 128)
+            stream.codec_context.options = {"max_pixels": str(max(limits.max_pixels, rounded))}
+            try:
+                yield reader
+            except av.error.FFmpegError as exc:  # of a conversion: decoding's own are seen to where they happen
+                if isinstance(exc, MemoryError | BlockingIOError):  # EAGAIN: not even a thread can be started
+                    raise MemoryError(str(exc)) from exc
+                cause = f"{clip.name} holds pictures that cannot be converted"
+                raise InputError(cause, advice=CONVERT, code=Code.CORRUPT_VIDEO) from exc
 
 
 @contextmanager
