@@ -73,6 +73,8 @@ class Odometer:
 
 def sharpness(luma: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian (Pech-Pacheco et al. 2000). luma: [height, width]."""
+    if min(luma.shape) < 3:
+        return 0.0
     p = luma.astype(np.float32)
     laplacian = p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] - 4 * p[1:-1, 1:-1]
     return float(laplacian.var())
@@ -84,6 +86,8 @@ def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     The median ignores what moves in front of a still camera. A picture without texture counts as still.
     """
     height, width = (size - size % MOTION_BLOCKS for size in before.shape)
+    if min(height, width) == 0:  # a strip so thin that it has no blocks
+        return 0.0
     before, after = before[:height, :width], after[:height, :width]
     gain = (before.std() + 1.0) / (after.std() + 1.0)  # exposure may change while the camera does not move
     after = (after - after.mean()) * gain + before.mean()

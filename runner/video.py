@@ -39,6 +39,7 @@ MAX_THREADS = (
     8  # of the decoder: each holds pictures; 8K HEVC in 10 bit takes 2.0 GB of address space with 8, 3.2 with 16
 )
 MIN_DECODED_SHARE = 0.9  # of the frames that the container states; less is a damaged upload, not a usable clip
+SOUND_MAY_LAST_S = 1.0  # longer than the pictures; the duration of a Matroska file is that of its longest stream
 LONGEST_GAP_S = 60.0  # between two frames; more is a broken timestamp, not a pause
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 IDENTITY_MATRIX = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)  # display matrix, 16.16 fixed point
@@ -109,6 +110,7 @@ class VideoReader:
         first: av.VideoFrame | None = None
         matrix: tuple[int, ...] = IDENTITY_MATRIX
         index = odd_sizes = 0
+        timestamp_s = 0.0
         damage = _Damage()
         for frame in self._frames(damage):
             if first is None:
@@ -132,7 +134,7 @@ class VideoReader:
                 width, height = height, width
             yield Picture(index, timestamp_s, width, height, frame, matrix, reformatter)
             index += 1
-        self._judge_damage(index + odd_sizes, damage)
+        self._judge_damage(index + odd_sizes, timestamp_s + 1 / self.header.fps, damage)
         if odd_sizes:
             self.warnings.append(f"the picture size changes: {odd_sizes} frames of other sizes are left out")
         if clock.repaired:
@@ -164,12 +166,18 @@ class VideoReader:
                 else:
                     yield frame
 
-    def _judge_damage(self, decoded: int, damage: _Damage) -> None:
-        stated = self.header.frame_count or decoded + damage.packets
+    def _judge_damage(self, decoded: int, shown_s: float, damage: _Damage) -> None:
+        stated, stated_s = self.header.frame_count or decoded + damage.packets, self.header.duration_s
         if decoded == 0 or decoded < MIN_DECODED_SHARE * stated:
             raise self._error(
                 Code.CORRUPT_VIDEO,
                 f"is damaged or cut off: {decoded} of {stated} frames decode",
+                "upload it again, and check that it plays to its end on a computer",
+            )
+        if not self.header.frame_count and shown_s < MIN_DECODED_SHARE * stated_s - SOUND_MAY_LAST_S:
+            raise self._error(
+                Code.CORRUPT_VIDEO,
+                f"is damaged or cut off: its pictures end after {shown_s:.1f} of {stated_s:.1f} s",
                 "upload it again, and check that it plays to its end on a computer",
             )
         if decoded < stated:
@@ -335,7 +343,10 @@ def _best_stream(clip: Clip, container: InputContainer) -> av.VideoStream:
     if not streams:
         cause = f"{clip.name} holds no moving pictures (audio only)"
         raise InputError(cause, advice="upload the video itself", code=Code.NO_VIDEO_STREAM)
-    return max(streams, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
+    if not known:
+        raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
+    return max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
 
 
 def _header(container: InputContainer, stream: av.VideoStream) -> Header:

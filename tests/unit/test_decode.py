@@ -213,7 +213,7 @@ def test_the_clip_that_is_just_inside_the_limits_is_taken(tmp_path: Path) -> Non
 def test_too_little_memory_refuses_the_video_wherever_it_runs_out(tmp_path: Path) -> None:
     """From too little for the first picture to almost enough: never a bug, never a failure that would be retried."""
     clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", [np.zeros((2160, 3840, 3), np.uint8)] * 2))
-    for megabytes in range(230, 330, 10):
+    for megabytes in range(260, 330, 10):
         settings = FrameSettings(sandbox=SandboxSettings(memory_bytes=megabytes << 20))
         with pytest.raises(InputError) as caught:
             Sandboxed(settings).survey(clip, "a", lambda _a, _b: None)
