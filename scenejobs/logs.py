@@ -126,15 +126,23 @@ class TextFormatter(logging.Formatter):
         values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
         rest = "".join(f" {name}={value}" for name, value in values.items())
         line = f"{time} {record.levelname:<7} {record.name}: {printable(record.getMessage() + rest)}"
-        return "\n".join([line, *(printable(text) for text in (record.exc_text or "").splitlines())])
+        # Indented: a line break in an exception's words cannot begin what looks like another record.
+        return "\n".join([line, *("    " + printable(text) for text in (record.exc_text or "").splitlines())])
 
 
 def printable(text: str) -> str:
     """Control and direction characters as escapes: a blob's name must not move the cursor or reorder a line."""
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
-        for char in text
-    )
+    return "".join(char.encode("unicode_escape").decode() if _is_hidden(char) else char for char in text)
+
+
+def readable_json(value: Any) -> str:
+    """An indented document for people and programs: letters of all languages as they are, hidden characters escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(json.dumps(char)[1:-1] if char != "\n" and _is_hidden(char) else char for char in text)
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: Any) -> None:
