@@ -101,7 +101,13 @@ class Cloud:
 
     # ---- the runner -------------------------------------------------------------------------------------------------
 
-    def worker(self, job: Callable[..., Any] = echo_job, faults: Faults | None = None, **settings: Any) -> Worker:
+    def worker(
+        self,
+        job: Callable[..., Any] = echo_job,
+        faults: Faults | None = None,
+        pipeline: PipelineSettings | None = None,
+        **settings: Any,
+    ) -> Worker:
         def run(job_: Job, supervision: Supervision) -> dict[str, Any]:
             self.jobs_run += 1
             return job(job_, supervision)
@@ -113,7 +119,7 @@ class Cloud:
             leases=stores["state"],
             queues=Queues(**{name: wrap(queue) for name, queue in self.queues.items()}),
             settings=replace(self.settings, **settings),
-            pipeline=PipelineSettings(backend="mock"),
+            pipeline=pipeline or PipelineSettings(backend="mock"),
             run_job=run,
             stop=self.stop,
             now=self.clock,

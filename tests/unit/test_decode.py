@@ -21,7 +21,7 @@ from runner.frames import extract_frames
 from runner.presets import FrameSettings, Limits, SandboxSettings
 from runner.progress import SILENT
 from runner.scene import Clip, ClipInfo
-from scenejobs.errors import Code, InputError
+from scenejobs.errors import Code, ConfigurationError, InputError
 from scenejobs.settings import PipelineSettings, read
 from tests.videos import pan, write_video
 
@@ -225,3 +225,58 @@ def test_a_portrait_video_at_the_limit_of_pixels_decodes(tmp_path: Path) -> None
     path = write_video(tmp_path / "a.mp4", pan(12, 8, 96, 160), fps=8)
     limits = replace(LIMITS, max_pixels=96 * 160)
     assert len(Sandboxed(FrameSettings(limits=limits)).survey(Clip("a", path), "a", lambda _a, _b: None).seen) == 12
+
+
+# ---- one bad clip, and a sandbox that is not closed -----------------------------------------------------------------
+
+
+CRASHING = """
+import io, os, runpy, sys
+data = sys.stdin.read()
+if "bad.mp4" in data:
+    os.abort()
+sys.stdin = io.TextIOWrapper(io.BytesIO(data.encode()))
+runpy.run_module("runner.decode_process", run_name="__main__")
+"""
+
+
+def test_a_clip_that_kills_its_decoder_is_left_out_and_the_scene_goes_on(tmp_path: Path) -> None:
+    clips = [Clip(name, write_video(tmp_path / name, pan(30, 8, 160, 96), fps=10)) for name in ("bad.mp4", "good.mp4")]
+    settings = FrameSettings(budget=20, long_side=120, limits=LIMITS)
+    found = extract_frames(clips, tmp_path, settings, SILENT, Sandboxed(settings, (sys.executable, "-c", CRASHING)))
+    assert [clip.name for clip in found.clips] == ["good.mp4"]
+    (refused,) = found.refused
+    assert (refused.name, refused.failure.code) == ("bad.mp4", Code.UNSAFE_VIDEO)
+    assert "SIGABRT" in refused.failure.cause
+    assert {frame.video for frame in found.frames} == {"good.mp4"}
+
+
+@pytest.mark.parametrize(("mode", "refuses"), [("require", True), ("auto", False), ("off", False)])
+def test_a_decoder_that_is_not_closed_in_is_used_only_where_that_was_allowed(
+    tmp_path: Path, mode: str, refuses: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The decoder here says that it has no layer at all, and would answer."""
+    clip = Clip("view1.mp4", write_video(tmp_path / "a.mp4", pan(3, 8, 160, 96)))
+    line = json.dumps({"result": answer()}).encode() + b"\n"
+    answers = LIAR.replace("{attack}", f"os.write(pipe, {line!r})")
+    settings = FrameSettings(limits=LIMITS, sandbox=SandboxSettings(mode=mode))
+    decoder = Sandboxed(settings, (sys.executable, "-c", answers))
+    refusal = None
+    try:
+        decoder.survey(clip, "a", lambda _a, _b: None)
+    except ConfigurationError as error:
+        refusal = error
+    assert bool(refusal) is refuses
+    if refusal:
+        assert refusal.code == Code.NO_SANDBOX
+        assert "lacks limits, no new privileges, landlock, seccomp" in refusal.cause
+    else:
+        assert "videos are decoded behind" in caplog.text
+
+
+def test_off_is_a_process_with_limits_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pan(12, 8, 160, 96), fps=8))
+    settings = FrameSettings(limits=LIMITS, sandbox=SandboxSettings(mode="off"))
+    assert len(Sandboxed(settings).survey(clip, "a", lambda _a, _b: None).seen) == 12
+    assert "videos are decoded behind: limits" in caplog.text
+    assert "seccomp" not in caplog.text

@@ -341,6 +341,43 @@ def test_layers_that_are_too_few_can_be_refused_before_the_file_is_looked_at() -
         attack("honest_work", mode="off", on_layers=look)
 
 
+# ---- the milder profile of structure from motion ---------------------------------------------------------------------
+
+MILD = """
+import json, os, socket, sys
+from pathlib import Path
+from runner import lockdown, seccomp
+own, other = Path(sys.argv[1]), Path(sys.argv[2])
+lockdown.complete([own], read=None, rules=seccomp.NO_NETWORK)
+def tried(action):
+    try:
+        return {"done": str(action())[:20]}
+    except OSError as exc:
+        return {"refused": exc.strerror}
+print(json.dumps({
+    "read": tried(lambda: Path("/etc/hostname").exists()),
+    "folder": tried(lambda: (own / "new").mkdir()),
+    "write": tried(lambda: (own / "new" / "file").write_text("x")),
+    "socket": tried(lambda: socket.socket(socket.AF_INET)),
+    "local": tried(lambda: socket.socket(socket.AF_UNIX)),
+    "outside": tried(lambda: (other / "file").write_text("x")),
+    "environment": tried(lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes()),
+}), flush=True)
+os.execv("/bin/sh", ["sh", "-c", "echo started"])
+"""
+
+
+def test_reconstruction_writes_its_workspace_and_has_no_network_and_starts_nothing(own: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MILD, str(own), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)
+    assert {name for name, outcome in found.items() if "done" in outcome} == {"read", "folder", "write"}
+    assert all(refused(found[name]) for name in ("socket", "local", "outside", "environment"))
+    assert done.returncode == -signal.SIGSYS
+    assert "started" not in done.stdout
+
+
 # ---- without root ---------------------------------------------------------------------------------------------------
 
 SYSTEM_PYTHON = "/usr/bin/python3"
