@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
+from scenejobs import logs
 from scenejobs.errors import UnreadableMessage
 from scenejobs.model import DebounceCheck
 from scenejobs.ports import Compute, Containers, Queues
@@ -60,5 +61,6 @@ def app() -> App:
     from scenejobs.azure.clients import open_containers, open_queues  # a second of imports that indexing can do without
     from scenejobs.azure.compute import ContainerAppsCompute
 
+    logs.protect()
     storage, dispatch, compute = read_all((StorageSettings, DispatchSettings, ComputeSettings), os.environ)
     return assemble(open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from runner import job_settings
+from runner import job_settings, kernel
 from runner.job_process import JobLimits, run_job
 from runner.ownership import Timing
 from runner.scene_work import World
@@ -73,6 +73,7 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     job_settings.check(pipeline)
     timing = _timing(env)
     configure(log_settings)
+    kernel.harden_against_neighbours()
     from scenejobs.azure import clients, policies  # scene mode must not need it
 
     means = clients.check(storage, queues=clients.queue_names(storage) if runner.mode == "queue" else ())

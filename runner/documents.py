@@ -8,7 +8,6 @@ error.json      why a scene failed
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ import numpy as np
 from runner.atomic import WrittenFile, write_atomically
 from runner.scene import Clip, ClipInfo, FrameSet, PoseReport, View
 from scenejobs.errors import Code, ConfigurationError, Failure
+from scenejobs.logs import readable_json
 
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).parent / "schema" / "manifest.schema.json"
@@ -221,8 +221,7 @@ def intrinsics_of(views: Sequence[View], clips: Sequence[Clip | ClipInfo]) -> tu
 
 def write_json(path: Path, document: Mapping[str, Any] | Sequence[Any]) -> WrittenFile:
     """Writes one document atomically, as strict JSON that every parser reads: UTF-8, no NaN, no Infinity."""
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    return write_atomically(path, [text.encode("utf-8"), b"\n"])
+    return write_atomically(path, [readable_json(plain(document)).encode("utf-8"), b"\n"])
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner.presets import PRESETS, Preset, preset, with_less_memory, with_threads
+from runner.presets import PRESETS, Limits, Preset, SandboxSettings, preset, with_less_memory, with_threads
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.settings import PipelineSettings
 
@@ -53,18 +53,12 @@ def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, ou
     if name == "auto":
         name = "standard" if backend == "gsplat" else "laptop"
     chosen = with_threads(preset(name), settings.threads)
-    limits = replace(
-        chosen.frames.limits,
-        min_long_side=settings.min_width,
-        min_short_side=settings.min_height,
-        min_frames=settings.min_frames,
-        min_duration_s=settings.min_duration_s,
-    )
     frames = replace(
         chosen.frames,
         budget=settings.frame_count or chosen.frames.budget,
         rate_fps=settings.frame_rate or chosen.frames.rate_fps,
-        limits=limits,
+        limits=limits(settings),
+        sandbox=SandboxSettings(settings.sandbox, int(settings.decode_memory_gb * 1024**3), settings.decode_timeout_s),
     )
     poses = replace(
         chosen.poses,
@@ -77,6 +71,21 @@ def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, ou
     if out_of_memory:
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, smaller)
+
+
+def limits(settings: PipelineSettings) -> Limits:
+    """What a video may be."""
+    return Limits(
+        max_file_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        max_duration_s=settings.max_duration_s,
+        max_decoded_frames=settings.max_frames,
+        max_clips=settings.max_videos,
+        min_long_side=settings.min_width,
+        min_short_side=settings.min_height,
+        min_frames=settings.min_frames,
+        min_duration_s=settings.min_duration_s,
+    )
 
 
 def _backend(settings: PipelineSettings) -> str:

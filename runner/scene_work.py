@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from runner import run_log
+from runner import job_settings, run_log
 from runner.archive import archive
 from runner.background import Repeat, Thread
 from runner.dead_letter import write_reason
@@ -36,7 +36,6 @@ from runner.disk import job_folder, require_space
 from runner.job import Job
 from runner.job_process import Supervision
 from runner.ownership import Ownership, suspend_aware_clock
-from runner.presets import Limits
 from runner.program import program_digest
 from runner.progress_blob import ProgressBlob
 from runner.publish import publish, upload_outputs
@@ -221,7 +220,13 @@ class SceneWork:
                 f"scene {self._scene} holds no video, only {', '.join(blob.name for blob in manifest[:5])}",
                 code=Code.NO_VIDEO, advice="upload at least one mp4, mov, avi, mkv or webm", stage="validation",
             )  # fmt: skip
-        limit_bytes = Limits().max_file_bytes
+        limits = job_settings.limits(self._world.pipeline)
+        if len(videos) > limits.max_clips:
+            raise InputError(
+                f"scene {self._scene} has {len(videos)} videos; {limits.max_clips} are allowed",
+                code=Code.TOO_LARGE, advice="upload fewer, or raise MAX_VIDEOS_PER_SCENE", stage="validation",
+            )  # fmt: skip
+        limit_bytes = limits.max_file_bytes
         for blob in videos:
             if blob.size_bytes > limit_bytes:
                 raise InputError(

@@ -27,6 +27,7 @@ from scenejobs.listing import list_scene
 from scenejobs.model import JobMessage, Phase
 from scenejobs.names import refusal
 from scenejobs.ports import QueueMessage
+from scenejobs.redact import redact
 
 SNOOZE_S = 60.0  # somebody else works on the scene
 MAX_DEQUEUES = 1000  # a message that comes back this often is going round in circles
@@ -176,5 +177,5 @@ def _scene_of(message: QueueMessage) -> str:
 
 def _poison(message: QueueMessage, reason: UnreadableMessage) -> str:
     body = {"v": 1, "code": str(reason.code), "reason": reason.cause, "id": message.id}
-    body["text"] = message.text[:POISON_TEXT_CHARS]
+    body["text"] = redact(message.text)[:POISON_TEXT_CHARS]
     return json.dumps(body, ensure_ascii=True)

@@ -34,7 +34,8 @@ class Code(StrEnum):
     NOT_A_VIDEO = "NOT_A_VIDEO"  # the content is no video container that is allowed, whatever the name says
     NO_VIDEO_STREAM = "NO_VIDEO_STREAM"  # a media file, but without pictures (audio only)
     CORRUPT_VIDEO = "CORRUPT_VIDEO"  # truncated or damaged: nothing, or too little, decodes
-    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames or seconds than the limits allow
+    UNSAFE_VIDEO = "UNSAFE_VIDEO"  # the decoder crashed or hung on it, or tried what its sandbox forbids
+    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames, seconds, memory or videos than the limits allow
     TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
     TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
     TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames
@@ -50,6 +51,7 @@ class Code(StrEnum):
     WRONG_ENDPOINT = "WRONG_ENDPOINT"  # the storage endpoint does not answer or is not blob storage
     ACCESS_DENIED = "ACCESS_DENIED"  # the identity lacks a role, the SAS is expired, or nobody is logged in
     NO_GPU = "NO_GPU"  # a GPU backend was asked for and none is usable
+    NO_SANDBOX = "NO_SANDBOX"  # SANDBOX=require, and this system cannot close the decoder in
 
     DISK_FULL = "DISK_FULL"  # not enough space in the workspace
     OUT_OF_MEMORY = "OUT_OF_MEMORY"  # the job was killed for memory, or an allocation failed

@@ -180,6 +180,25 @@ class PipelineSettings:
     min_height: int = _setting("MIN_VIDEO_HEIGHT", "shortest allowed short side of a video, pixels", 480, minimum=1)
     min_frames: int = _setting("MIN_VIDEO_FRAMES", "fewest frames of a video", 10, minimum=1)
     min_duration_s: float = _setting("MIN_VIDEO_DURATION", "shortest video, seconds", 1.0, minimum=0)
+    max_bytes: int = _setting(
+        "MAX_VIDEO_BYTES", "largest video, bytes; looked at before it is downloaded", 8 * 1024**3, minimum=1
+    )
+    max_pixels: int = _setting("MAX_VIDEO_PIXELS", "largest picture of a video, width x height", 7680 * 4320, minimum=1)
+    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 3600.0, minimum=1)
+    max_frames: int = _setting("MAX_DECODED_FRAMES", "most frames of a video", 20_000, minimum=1)
+    max_videos: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
+    sandbox: Literal["auto", "require", "off"] = _setting(
+        "SANDBOX",
+        "auto closes the decoder of videos in as far as the system can; require refuses to work where that is not "
+        "enough; off leaves only limits",
+        "auto",
+    )
+    decode_memory_gb: float = _setting(
+        "DECODE_MEMORY_GB", "address space of the process that opens a video, GiB", 4.0, minimum=0.5
+    )
+    decode_timeout_s: float = _setting(
+        "DECODE_TIMEOUT_SECS", "longest pass over one video; there are two", 1800.0, minimum=1
+    )
     threads: int = _setting("THREADS", "cores used; 0: all", 0, minimum=0)
     seed: int = _setting("SEED", "seed of everything random", 0, minimum=0)
 

@@ -120,7 +120,13 @@ class Cloud:
 
     # ---- the runner -------------------------------------------------------------------------------------------------
 
-    def worker(self, job: Callable[..., Any] = echo_job, faults: Faults | None = None, **settings: Any) -> Worker:
+    def worker(
+        self,
+        job: Callable[..., Any] = echo_job,
+        faults: Faults | None = None,
+        pipeline: PipelineSettings | None = None,
+        **settings: Any,
+    ) -> Worker:
         def run(job_: Job, supervision: Supervision) -> dict[str, Any]:
             self.jobs_run += 1
             return job(job_, supervision)
@@ -132,7 +138,7 @@ class Cloud:
             leases=stores["state"],
             queues=Queues(**{name: wrap(queue) for name, queue in self.queues.items()}),
             settings=replace(self.settings, **settings),
-            pipeline=self.pipeline,
+            pipeline=pipeline or self.pipeline,
             run_job=run,
             stop=self.stop,
             now=self.clock,

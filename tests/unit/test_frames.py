@@ -227,6 +227,14 @@ def test_a_picture_without_texture_counts_as_still():
     assert [odometer.read(np.full((96, 160), level, np.uint8)) for level in (0, 100, 200)] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("shape", [(1, 640), (2, 640), (4, 640), (640, 5), (7, 7)])
+def test_strips_and_dots_have_sharpness_and_motion_of_nothing(shape):
+    """A header may claim pixels ten times as wide as high: shrunk, a picture of them is a line."""
+    odometer, picture = Odometer(), np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    assert np.isfinite(sharpness(picture))
+    assert [np.isfinite(odometer.read(image)) for image in (picture, picture[::-1])] == [True, True]
+
+
 def test_sharpness_is_the_variance_of_the_laplacian():
     """A single white pixel on black: the Laplacian is -4, 1, 1, 1, 1 there and 0 elsewhere."""
     luma = np.zeros((12, 12), np.uint8)

@@ -22,8 +22,9 @@ from scenejobs.errors import (
 )
 from scenejobs.layout import record_name
 from scenejobs.model import Outcome, Phase
+from scenejobs.settings import PipelineSettings
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Killed, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed, echo_job
 
 
 @pytest.fixture
@@ -252,6 +253,27 @@ def test_a_scene_without_a_video_is_a_dead_letter(tmp_path: Path) -> None:
     cloud.worker().drain()
     assert_at_rest(cloud)
     assert cloud.json("error", "notes/error.json")["code"] == Code.NO_VIDEO
+
+
+def test_a_video_beyond_the_limit_of_bytes_is_refused_before_it_is_downloaded(tmp_path: Path) -> None:
+    cloud, faults = Cloud(tmp_path), Faults()
+    cloud.upload("lobby/a.mp4", b"x" * 101)
+    cloud.queue("lobby")
+    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_bytes=100)).drain()
+    assert (cloud.json("error", "lobby/error.json")["code"], cloud.jobs_run) == (Code.TOO_LARGE, 0)
+    assert not any(call.startswith("input.download") for call in faults.calls)
+
+
+def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(tmp_path: Path) -> None:
+    cloud, faults = Cloud(tmp_path), Faults()
+    for number in range(3):
+        cloud.upload(f"lobby/{number}.mp4", b"x")
+    cloud.queue("lobby")
+    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_videos=2)).drain()
+    reason = cloud.json("error", "lobby/error.json")
+    assert reason["code"] == Code.TOO_LARGE
+    assert "3 videos; 2 are allowed" in reason["cause"]
+    assert not any(call.startswith("input.download") for call in faults.calls)
 
 
 def test_an_upload_called_like_our_documents_does_not_replace_them(tmp_path: Path) -> None:
