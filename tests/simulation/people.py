@@ -64,7 +64,10 @@ def _start(sim: Simulation, name: str, body: Callable[[], None]) -> None:
 
 def _user(sim: Simulation, scene: Scene) -> None:
     draw, profile, hub = sim.hub.random, sim.hub.profile, sim.hub
-    files = [f"{scene.name}/{name}" for name in ("a.mp4", "cam2/b.MOV", "c.webm", "notes.txt")[: draw.choice((1, 2, 2, 3, 4))]]
+    files = [
+        f"{scene.name}/{name}"
+        for name in ("a.mp4", "cam2/b.MOV", "c.webm", "notes.txt")[: draw.choice((1, 2, 2, 3, 4))]
+    ]
     if draw.random() < profile.root_upload:
         files.append(f"{scene.name}.mp4")
     for name in files:
@@ -123,7 +126,10 @@ def job_of(sim: Simulation, process: Process) -> Callable[[Job, Supervision], di
             raise Killed
         if scene.fault == "breaks" and hub.random.random() < 0.5:
             raise hub.random.choice(
-                (ResourceError("no space left", stage="training"), RunnerError("KeyError", code=Code.BUG, stage="training"))
+                (
+                    ResourceError("no space left", stage="training"),
+                    RunnerError("KeyError", code=Code.BUG, stage="training"),
+                )
             )
         return echo_job(job, supervision)
 

@@ -102,7 +102,7 @@ class Simulation:
     def _at_rest(self) -> bool:
         if self.jobs.queue.messages or self.debounce.queue.messages or self.invocations or self.compute.executions:
             return False
-        if any(name not in self.refused for name in self.stores["input"].blobs):
+        if not self.checker.nothing_left():
             return False
         return not self.users and self.checker.all_idle() and self.checker.all_refused_known()
 
@@ -268,7 +268,11 @@ class Simulation:
             leases=self.state,
             queues=self.queues,
             settings=RunnerSettings(
-                idle_polls=2, idle_wait_s=5, run_budget_s=400, min_free_gb=0, max_preemptions=3,
+                idle_polls=2,
+                idle_wait_s=5,
+                run_budget_s=400,
+                min_free_gb=0,
+                max_preemptions=3,
                 workspace=str(self.folder / process.name),
             ),  # fmt: skip
             pipeline=PipelineSettings(backend="mock"),
