@@ -1,4 +1,4 @@
-"""The scheduler. Actors run the real, synchronous code in greenlets; between any two calls to the outside another may run.
+"""The scheduler. Actors run the real, synchronous code in greenlets; between two calls to the outside another may run.
 
 An actor belongs to a process. What kills or pauses a process hits all its actors at once, as SIGKILL and SIGSTOP do. A
 dead process has no further effect: from then on every call of it raises `Killed`, also those in `finally` blocks.
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import greenlet
 
-from scenejobs.errors import Busy, SceneJobError
+from scenejobs.errors import AccessDenied, Busy, SceneJobError
 from tests.simulation.profile import CALM, Profile
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class Hub:
                 body()
             except Killed:
                 pass
-            except Exception as exc:  # whatever it is, it is a bug, and it must fail the schedule and not vanish
+            except Exception as exc:  # noqa: BLE001  # whatever it is: it is a bug, and it fails the schedule
                 last = traceback.extract_tb(exc.__traceback__)[-1]
                 where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
                 self.fail("I0", f"{name} died of {type(exc).__name__} at {where}: {exc}")
@@ -159,6 +159,10 @@ class Hub:
         if not process.dead:
             process.dead = True
             self._dying.append(process)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing runs that may change anything: no execution, no function, not even a paused one."""
+        return not any(actor.process.mortal for actor in self._actors)
 
     def close(self) -> None:
         """Ends whatever still lives."""
@@ -226,6 +230,10 @@ class Hub:
             self._note(actor, "503", what)
             raise Busy(f"simulated: {what}")
         draw -= profile.busy
+        if draw < profile.denied:
+            self._note(actor, "403", what)
+            raise AccessDenied(f"simulated: {what}")
+        draw -= profile.denied
         if draw < profile.pause:
             self._pause(actor, process, what, "before")
             return

@@ -1,4 +1,4 @@
-"""What users do: upload, upload again, delete, mark as ready; and what their scenes do to the jobs that work on them."""
+"""What users do: upload, upload again, delete, mark as ready; and what their scenes do to the jobs working on them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from runner.job import Job
 from runner.job_process import Supervision
 from runner.progress import Report
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
+from scenejobs.model import JobMessage
 from tests.runner_world import echo_job
 from tests.simulation.hub import Killed, Process
 
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 NAMES = ("lobby", "lobby2", "attic")  # the first is a prefix of the second
 GAPS_S = (0.0, 1.0, 5.0, 15.0, 45.0, 90.0)
 HOSTILE_NAMES = ("../lobby/a.mp4", "lobby/../attic/a.mp4", "lobby//a.mp4", "lobby/a\\..\\b.mp4", "lobby/a\n.mp4")
-HOSTILE_TEXTS = ("", "not json", "[" * 3000, '{"v":1,"scene":"../state","batch":"","sent_at":"2026-01-01T00:00:00+00:00"}',
-                 '{"v":2,"scene":"lobby"}', '{"v":1,"scene":"lobby"}', "\u202e{}")  # fmt: skip
+HOSTILE_TEXTS = (
+    "",
+    "not json",
+    "[" * 3000,
+    '{"v":2,"scene":"lobby"}',
+    '{"v":1,"scene":"lobby"}',
+    '{"v":1,"scene":"../state","batch":"","sent_at":"2026-01-01T00:00:00+00:00"}',
+    "\u202e{}",
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,8 @@ def choose_scenes(sim: Simulation) -> tuple[Scene, ...]:
     scenes = []
     for name in NAMES[: draw.choice((1, 1, 2, 2, 3))]:
         fault, dice = "", draw.random()
-        for kind, share in (
-            ("bad input", profile.bad_input), ("breaks", profile.breaks), ("kills", profile.kills), ("unset", profile.unset),
-        ):  # fmt: skip
+        for kind in ("bad input", "breaks", "kills", "unset"):
+            share = getattr(profile, kind.replace(" ", "_"))
             if 0 <= dice < share:
                 fault = kind
             dice -= share
@@ -96,11 +103,13 @@ def _stranger(sim: Simulation) -> None:
         sent.append(text)
         queue.queue.send(text)
         hub.note("hostile message", repr(text[:40]))
+    forged = JobMessage(draw.choice((*NAMES, "ghost")), "", hub.clock())  # it can only cause a look at that scene
+    sim.jobs.queue.send(forged.to_json())
     sim.upload_hostile(draw.choice(HOSTILE_NAMES))
 
 
 def job_of(sim: Simulation, process: Process) -> Callable[[Job, Supervision], dict[str, Any]]:
-    """The child process of a runner, in a few lines: it takes time, looks where it should, and ends as its scene wants."""
+    """The child process of a runner: it takes time, looks where it should, and ends as its scene wants."""
 
     def run(job: Job, supervision: Supervision) -> dict[str, Any]:
         hub = sim.hub

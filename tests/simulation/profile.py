@@ -13,6 +13,7 @@ class Profile:
     # of a call of the dispatcher or the runner
     crash: float = 0.0  # before the call, and as often after it
     busy: float = 0.0  # refused until the adapter's patience was over
+    denied: float = 0.0  # refused for a role that has not reached every server yet
     lost: float = 0.0  # the answer was lost; the adapter's retry meets the effect of the first try
     unanswered: float = 0.0  # the call had its effect, and the adapter gave up
     pause: float = 0.0  # of the whole process, or of the thread that calls, before the call
@@ -47,7 +48,7 @@ class Profile:
 
     @property
     def any_before(self) -> float:
-        return self.crash + self.busy + self.pause + self.stop
+        return self.crash + self.busy + self.denied + self.pause + self.stop
 
     @property
     def any_after(self) -> float:
@@ -60,13 +61,16 @@ USERS = Profile(
     hostile=0.2, root_upload=0.2,
 )  # fmt: skip
 HARSH = replace(
-    USERS, crash=0.008, busy=0.02, lost=0.02, unanswered=0.008, pause=0.006, slow=0.004, stop=0.003,
+    USERS, crash=0.008, busy=0.02, denied=0.001, lost=0.02, unanswered=0.008, pause=0.006, slow=0.004, stop=0.003,
     drop_event=0.15, double_event=0.3, late_event=0.2, start_fails=0.25, start_ghost=0.1, start_dies=0.1,
     copy_takes_time=0.3, copy_fails=0.03, skew=0.5,
 )  # fmt: skip
 
 PROFILES = {
     "calm": CALM,  # no fault at all: everything happens exactly once
+    "doubled": Profile(double_event=0.6, late_event=0.3),  # no fault either: events may come twice, and late
+    "skewed": Profile(skew=0.9),  # nor is a wrong clock
+    "scripted": replace(USERS, copy_takes_time=0.4),  # for single crashes: nothing else goes wrong
     "users": USERS,  # only the users are unpredictable
     "harsh": HARSH,  # everything at once
     "crashes": replace(USERS, crash=0.02, start_dies=0.2),

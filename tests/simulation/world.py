@@ -6,7 +6,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from tests.simulation.profile import CALM, profile_of
 
 KINDS = ("input", "output", "processed", "error", "state")
 DISPATCH = DispatchSettings(quiet_s=30, max_wait_s=300, max_parallel_jobs=2, requeue_after_s=240, sweep_interval_s=400)
+RUNNER = RunnerSettings(idle_polls=2, idle_wait_s=5, run_budget_s=400, min_free_gb=0, max_attempts=3, max_preemptions=3)
 SWEEP_S = 120.0
 FAULTS_END_S = 900.0  # from here on nothing goes wrong any more, and everything has to end
 END_S = 9000.0  # that much later at the latest
@@ -97,14 +98,21 @@ class Simulation:
                 hub.fail("I10", self._what_is_left())
             else:
                 self.checker.at_rest()
+                self._stays_at_rest()
         hub.close()
+
+    def _stays_at_rest(self) -> None:
+        until, sent, starts = self.hub.now + 3 * SWEEP_S, self.jobs.sent, self.compute.starts
+        self.hub.run(lambda: self.hub.now > until)
+        if (self.jobs.sent, self.compute.starts) != (sent, starts):
+            self.hub.fail("I7", "there was nothing to do any more, and it was done all the same")
 
     def _at_rest(self) -> bool:
         if self.jobs.queue.messages or self.debounce.queue.messages or self.invocations or self.compute.executions:
             return False
         if not self.checker.nothing_left():
             return False
-        return not self.users and self.checker.all_idle() and self.checker.all_refused_known()
+        return not self.users and self.hub.is_quiet() and self.checker.all_idle() and self.checker.all_refused_known()
 
     def _what_is_left(self) -> str:
         return (
@@ -267,14 +275,7 @@ class Simulation:
             containers=self.containers,
             leases=self.state,
             queues=self.queues,
-            settings=RunnerSettings(
-                idle_polls=2,
-                idle_wait_s=5,
-                run_budget_s=400,
-                min_free_gb=0,
-                max_preemptions=3,
-                workspace=str(self.folder / process.name),
-            ),  # fmt: skip
+            settings=replace(RUNNER, workspace=str(self.folder / process.name)),
             pipeline=PipelineSettings(backend="mock"),
             run_job=job_of(self, process),
             stop=stop,
