@@ -20,7 +20,7 @@ from tests.simulation.profile import MIXED, PROFILES
 from tests.simulation.report import table
 from tests.simulation.world import Options, simulate
 
-CRASH_SCENARIOS = range(6)
+CRASH_SCENARIOS = range(12)
 SHOWN = 3  # violating schedules that are told in full
 
 

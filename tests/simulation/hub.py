@@ -196,14 +196,16 @@ class Hub:
             return self._do(actor, what, effect)
         self.calls += 1
         number = self.calls
-        if self.crash_at is not None and self.crash_at == (number, "before"):
+        if self.crash_at == (number, "before"):
             self._crash(actor, what, "before")
         profile = self.profile
         if profile is not CALM:
             self._before(actor, process, what, profile)
-        result = self._do(actor, what, effect)
-        if self.crash_at is not None and self.crash_at == (number, "after"):
-            self._crash(actor, what, "after")
+        try:
+            result = self._do(actor, what, effect)
+        finally:
+            if self.crash_at == (number, "after"):
+                self._crash(actor, what, "after")
         if self.profile is not CALM:
             return self._after(actor, process, what, profile, result, effect, again)
         return result

@@ -34,8 +34,7 @@ class Mutant:
     rule: str  # what is missing
     patches: tuple[Patch, ...]
     profile: str = "mixed"
-    limit: int = 300  # schedules until it must have been noticed
-    sweeps: bool = True
+    limit: int = 100  # schedules until it must have been noticed
     redundant: str = ""  # why nothing has to notice
 
 
