@@ -323,7 +323,10 @@ MUTANTS = (
     ),
     Mutant("given back for ever", "MAX_PREEMPTIONS", ((RUN, "after_failure", given_back_for_ever),)),
     Mutant(
-        "any version downloaded", "the ETag of a download", ((SimBlobs, "download", download_any_version),), limit=600
+        "any version downloaded",
+        "the ETag of a download",
+        ((SimBlobs, "download", download_any_version),),
+        "meddlers",
     ),
     Mutant("one run folder", "a new folder for each run", ((worker.Worker, "_new_run", one_run_for_ever),)),
     Mutant("published over", "the manifest is taken down first", ((RUN, "publish", publish_over),)),
@@ -359,9 +362,10 @@ MUTANTS = (
     ),
     Mutant(
         "no requeue",
-        "the sweep's search for lost messages",
+        "the sweep's search for sealed work that no message points at",
         (NO_REQUEUE,),
-        redundant="a second net: no order of faults loses a message while the rest holds (see: stamped before sent)",
+        "meddlers",
+        limit=300,
     ),
 )
 

@@ -82,6 +82,8 @@ def _user(sim: Simulation, scene: Scene) -> None:
         sim.upload(name)
     if draw.random() < profile.marks_ready:
         sim.upload(f"{scene.name}/_READY")
+    if draw.random() < profile.meddles:
+        _meddle(sim, scene, files)
     for share, act in (
         (profile.replaces, lambda: sim.upload(draw.choice(files))),
         (profile.comes_late, lambda: sim.upload(f"{scene.name}/late.mp4")),
@@ -91,6 +93,15 @@ def _user(sim: Simulation, scene: Scene) -> None:
         if draw.random() < share:
             hub.sleep(draw.choice((0.0, 20.0, 60.0, 110.0, 180.0, 300.0)) * (0.5 + draw.random()))
             act()
+
+
+def _meddle(sim: Simulation, scene: Scene, files: list[str]) -> None:
+    """Waits until an attempt has taken its snapshot, and changes what it is about to read."""
+    for _ in range(500):
+        if sim.checker.phases().get(scene.name) == "running":
+            sim.hub.random.choice((sim.upload, sim.remove))(sim.hub.random.choice(files))
+            return
+        sim.hub.sleep(0.5)
 
 
 def _stranger(sim: Simulation) -> None:

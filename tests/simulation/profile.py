@@ -36,6 +36,7 @@ class Profile:
     replaces: float = 0.0  # uploads a name again, at any time
     deletes: float = 0.0
     comes_late: float = 0.0  # uploads more when the first job may already run
+    meddles: float = 0.0  # replaces or deletes an upload in the moment an attempt begins
     marks_ready: float = 0.0
     # of a scene: what its job does
     bad_input: float = 0.0  # InputError
@@ -57,8 +58,8 @@ class Profile:
 
 CALM = Profile()
 USERS = Profile(
-    replaces=0.4, deletes=0.15, comes_late=0.3, marks_ready=0.1, bad_input=0.12, breaks=0.15, kills=0.08, unset=0.03,
-    hostile=0.2, root_upload=0.2,
+    replaces=0.4, deletes=0.15, comes_late=0.3, meddles=0.15, marks_ready=0.1,
+    bad_input=0.12, breaks=0.15, kills=0.08, unset=0.03, hostile=0.2, root_upload=0.2,
 )  # fmt: skip
 HARSH = replace(
     USERS, crash=0.008, busy=0.02, denied=0.001, lost=0.02, unanswered=0.008, pause=0.006, slow=0.004, stop=0.003,
@@ -78,6 +79,7 @@ PROFILES = {
     "answers": replace(USERS, lost=0.08, unanswered=0.04, busy=0.04),
     "events": replace(USERS, drop_event=0.6, double_event=0.5, late_event=0.4, start_fails=0.4, start_ghost=0.3),
     "copies": replace(USERS, copy_takes_time=0.8, copy_fails=0.15, crash=0.01, pause=0.01),
+    "meddlers": replace(USERS, meddles=0.9, deletes=0.4, crash=0.003),
     "stops": replace(USERS, stop=0.02, start_dies=0.1),
 }
 MIXED = "mixed"  # each seed has a profile of its own: some faults often, some not at all
