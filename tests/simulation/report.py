@@ -19,6 +19,7 @@ COLUMNS = (
     ("pauses", ("pause", "pause of one thread")),
     ("SIGTERM", ("SIGTERM",)),
     ("failed, ghost, stillborn starts", ("start failed", "ghost", "dies at once")),
+    ("copies that took time, or failed", ("slow copy", "failing copy")),
     ("hostile messages and names", ("hostile message", "hostile upload")),
 )
 

@@ -159,7 +159,9 @@ class Simulation:
         draw, profile = self.hub.random, self.hub.profile
         if not profile.copy_takes_time or draw.random() >= profile.copy_takes_time:
             return 0.0, True
-        return draw.choice((3.0, 20.0, 120.0)), draw.random() >= profile.copy_fails
+        seconds, succeeds = draw.choice((3.0, 20.0, 120.0)), draw.random() >= profile.copy_fails
+        self.hub.note("slow copy" if succeeds else "failing copy", f"{seconds:.0f} s")
+        return seconds, succeeds
 
     def _skew(self) -> float:
         draw = self.hub.random
