@@ -21,7 +21,7 @@ from tests.simulation.report import table
 from tests.simulation.world import Options, simulate
 
 CRASH_SCENARIOS = range(12)
-SHOWN = 3  # violating schedules that are told in full
+SHOWN, LISTED = 3, 20  # violating schedules that are told in full, and at all
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,7 +86,7 @@ def _tell(totals: Totals) -> None:
     print(", ".join(f"{kind} {count}" for kind, count in sorted(totals.counts.items())))
     for outcome in totals.violations[:SHOWN]:
         print(explain(outcome))
-    for outcome in totals.violations[SHOWN:]:
+    for outcome in totals.violations[SHOWN:LISTED]:
         print(f"{outcome.violation}\n  again: {command(outcome.options)}")
 
 

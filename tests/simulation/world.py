@@ -39,7 +39,8 @@ HOST_LOCK_S = 600.0  # the Functions host hides a message that long, tries it so
 HOST_TRIES = 8
 HOST_RETRY_S = 60.0
 EVENT_TRIES = 5
-BEAT_EVERY_S = {"lease": 5.0, "message": 20.0, "progress": 15.0}  # finer would change nothing but the time it takes
+BEAT_EVERY_S = {"lease": 5.0, "message": 20.0}  # seldomer than in production: nothing is due more often
+OTHERS_EVERY_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -317,7 +318,7 @@ class SimRepeating(Repeating):
     def __init__(self, hub: Hub, process: Process, name: str, act: Any) -> None:
         self._hub = hub
         self._ended = self._busy = False
-        every_s = BEAT_EVERY_S[name]
+        every_s = BEAT_EVERY_S.get(name, OTHERS_EVERY_S)
 
         def beat() -> None:
             while True:
