@@ -7,7 +7,8 @@
     people.py      what users do
     invariants.py  I1 to I10, checked after every step and at rest
     mutants.py     each rule of the protocol switched off; the invariants must notice
-    campaign.py    many schedules, in several processes, and the table of results
+    campaign.py    many schedules, in several processes
+    report.py      the table of results
 
 One seed is one schedule. `python -m tests.simulation --seed 17 --schedules 1` runs it again, byte for byte.
 """

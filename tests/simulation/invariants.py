@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from scenejobs.errors import UnreadableMessage
 from scenejobs.layout import ERROR_DOCUMENT, MANIFEST, PUBLISHING, RUN_LOG, record_name, refused_name, run_folder
-from scenejobs.model import JobMessage
+from scenejobs.model import JobMessage, OutputFile, SceneRecord
 from scenejobs.names import is_ready_marker, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
+from tests.invariants import assert_result_is_whole
 from tests.simulation.hub import Process
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Commit:
     generation: int
     run: str
     etags: tuple[str, ...]
-    outputs: dict[str, tuple[int, str]]  # file -> size, sha256
+    outputs: tuple[OutputFile, ...]
 
 
 class Checker:
@@ -58,7 +60,7 @@ class Checker:
         self.commits: list[Commit] = []
         self.given_up: dict[str, tuple[str, int]] = {}  # etag -> scene and generation that was dead-lettered with it
         self._started: Counter[tuple[str, int]] = Counter()
-        self._phase_of_blob: dict[str, str] = {}
+        self._reasons: dict[str, int] = {}  # scene -> generation whose error.json lies there
 
     # ---- what happened ----------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Checker:
         """I8: a message leaves the queue when what it asked for is durable, or it lies in the poison queue."""
         try:
             scene = JobMessage.from_json(message.text).scene
-        except Exception:  # noqa: BLE001  # whatever is wrong with it: it has to be in the poison queue
+        except UnreadableMessage:
             scene = ""
         if not scene or refusal(scene):
             if not any(message.id in poison.text for poison in self._sim.poison.queue.messages):
@@ -124,10 +126,10 @@ class Checker:
                 if kind == "processed" and etag not in committed:
                     self.fail("I3", f"processed/{name} belongs to no committed run")
                 if kind == "error":
-                    scene, _generation = self.given_up.get(etag, ("", 0))
+                    scene, generation = self.given_up.get(etag, ("", 0))
                     if not scene:
                         self.fail("I4", f"error/{name} was never given up")
-                    elif f"{scene}/{ERROR_DOCUMENT}" not in self._sim.stores["error"].blobs:
+                    elif self._reasons.get(scene, 0) < generation:
                         self.fail("I4", f"error/{name} lies there without a reason")
 
     def _record_changed(self, blob: str) -> None:
@@ -164,7 +166,7 @@ class Checker:
             self.fail("I2", f"the run of {scene} took uploads of another scene")
         if any(commit.scene == scene and commit.generation == generation for commit in self.commits):
             self.fail("I2", f"generation {generation} of {scene} was committed twice")
-        outputs = {item["name"]: (item["size_bytes"], item["sha256"]) for item in record["outputs"]}
+        outputs = tuple(OutputFile.from_json(item) for item in record["outputs"])
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs))
         self._run_is_whole(self.commits[-1])
         videos = [self.versions[item["etag"]] for item in record["manifest"] if is_video(item["name"])]
@@ -215,10 +217,10 @@ class Checker:
 
     def _run_is_whole(self, commit: Commit) -> None:
         folder, blobs = run_folder(commit.scene, commit.run), self._sim.stores["output"].blobs
-        for file, (size, sha256) in commit.outputs.items():
-            blob = blobs.get(folder + file)
-            if blob is None or len(blob.data) != size or hashlib.sha256(blob.data).hexdigest() != sha256:
-                self.fail("I3", f"{folder}{file} of a committed run is missing or was changed")
+        for file in commit.outputs:
+            blob = blobs.get(folder + file.name)
+            if blob is None or (len(blob.data), _sha256(blob.data)) != (file.size_bytes, file.sha256):
+                self.fail("I3", f"{folder}{file.name} of a committed run is missing or was changed")
 
     def _published_is_whole(self, scene: str) -> None:
         store = self._sim.stores["output"]
@@ -232,7 +234,7 @@ class Checker:
             self.fail("I3", f"the published manifest of {scene} is of run {manifest['job_id']}, which is not committed")
         for entry in manifest["outputs"]:
             found = store.blobs.get(f"{scene}/{entry['name']}")
-            if found is None or hashlib.sha256(found.data).hexdigest() != entry["sha256"]:
+            if found is None or _sha256(found.data) != entry["sha256"]:
                 self.fail("I3", f"the published manifest of {scene} names {entry['name']}, which is another file")
 
     def _reason_changed(self, name: str) -> None:
@@ -243,6 +245,7 @@ class Checker:
             self.fail("I4", f"the reason in error/{name} is longer than 2 KiB")
         if document["generation"] != self.records[document["scene"]]["generation"]:
             self.fail("I6", f"error/{name} was replaced by the reason of an older generation")
+        self._reasons[document["scene"]] = document["generation"]
 
     # ---- at rest ----------------------------------------------------------------------------------------------------
 
@@ -270,12 +273,14 @@ class Checker:
             self._everything_once()
 
     def _last_results_are_published(self) -> None:
+        """As the tests of the runner have it: `tests.invariants`."""
         last = {commit.scene: commit for commit in self.commits}
         for scene, commit in last.items():
-            for file, (_, sha256) in commit.outputs.items():
-                blob = self._sim.stores["output"].blobs.get(f"{scene}/{file}")
-                if blob is None or hashlib.sha256(blob.data).hexdigest() != sha256:
-                    self.fail("I7", f"output/{scene}/{file} is not the one of the last run")
+            record = SceneRecord.from_json(self.records[scene])
+            try:
+                assert_result_is_whole(self._sim, replace(record, run=commit.run, outputs=commit.outputs))
+            except AssertionError as exc:
+                self.fail("I7", f"the result of {scene}: {exc}")
 
     def _everything_once(self) -> None:
         """I9: without a fault, one message and one run with all uploads of a scene; nothing is tried twice."""
@@ -339,3 +344,7 @@ class Checker:
 
     def fail(self, invariant: str, text: str) -> None:
         self._sim.hub.fail(invariant, text)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

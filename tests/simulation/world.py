@@ -49,7 +49,6 @@ class Options:
 
     seed: int
     profile: str = "mixed"
-    sweeps: bool = True
     crash_at: tuple[int, str] | None = None
 
 
@@ -88,8 +87,7 @@ class Simulation:
         hub = self.hub
         start_users(self, self.scenes)
         hub.spawn(Process("host"), "host", self._host)
-        if self.options.sweeps:
-            hub.spawn(Process("timer"), "timer", self._timer)
+        hub.spawn(Process("timer"), "timer", self._timer)
         hub.run(lambda: hub.now >= FAULTS_END_S or (hub.profile is CALM and hub.steps % 16 == 0 and self._at_rest()))
         hub.profile = CALM
         if not hub.violation:
