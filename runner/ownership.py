@@ -62,13 +62,16 @@ class Ownership:
         timing: Timing | None = None,
         clock: Callable[[], float] = suspend_aware_clock,
         repeat: Repeat = Thread,
+        leased_at: float | None = None,
     ) -> None:
+        """`leased_at`: on `clock`, when the lease was asked for; the answer may have taken long. None: just now."""
         self.lease = lease
         self.message = message  # with the newest receipt
         self._queue = queue
         self._timing = timing or Timing()
         self._clock = clock
-        self._renewed_at = self._message_at = clock()
+        self._message_at = clock()
+        self._renewed_at = self._message_at if leased_at is None else leased_at
         self._tried_at = self._renewed_at
         self._lost = ""
         self._message_lost = False

@@ -118,6 +118,7 @@ class Worker:
         """Owns the scene, brings it forward, settles the message. None when somebody else owns it."""
         try:
             records.ensure(self._world.containers.state, scene)
+            leased_at = self._world.clock()
             lease = self._world.leases.lease(record_name(scene), self._timing.lease_s)
         except Conflict:
             log.info("scene %s is being processed by another runner", scene)
@@ -133,6 +134,7 @@ class Worker:
             timing=self._timing,
             clock=self._world.clock,
             repeat=self._world.repeat,
+            leased_at=leased_at,
         )
         try:
             with owner:

@@ -94,10 +94,13 @@ def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
 
     Raises InputError when there is no result, StorageError when a file is not the one the manifest names.
     """
+    none = InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status")
     try:
         manifest = json.loads(containers.output.read(layout.published_name(scene, layout.MANIFEST))[0])
     except NotFound as exc:
-        raise InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status") from exc
+        raise none from exc
+    if layout.PUBLISHING in manifest:
+        raise none
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for output in [*manifest["outputs"], {"name": layout.MANIFEST}]:

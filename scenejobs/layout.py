@@ -8,7 +8,8 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            refused/<digest>.json         an upload whose name is refused, and why
            dispatcher.json               when the last execution was started, and how often that failed since
            sweep.json                    when the last sweep ran, and what it found
-output     <scene>/<file>                the published result, manifest.json last
+output     <scene>/<file>                the published result, manifest.json last (while files are replaced it bears
+                                      "publishing" and names no file)
            <scene>/runs/<run>/<file>     the result of one run, as committed; never overwritten
 processed  <scene>/<name>                inputs of a committed run (below <generation>/ where the name is taken)
 error      <scene>/<name>                inputs that could not be processed
@@ -26,6 +27,7 @@ DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
 WORK_FOLDER = "work/"
 MANIFEST = "manifest.json"
+PUBLISHING = "publishing"  # key of a published manifest that promises nothing yet
 ERROR_DOCUMENT = "error.json"
 RUN_LOG = "run.log"
 

@@ -6,6 +6,7 @@ on the emulator. One conformance suite runs on both. Threads may share them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -293,6 +294,7 @@ class MemoryBlobStore:
         return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), copy)
 
 
+@functools.lru_cache(maxsize=4096)  # of a thousand simulated schedules, most of the time went here
 def _guard(name: str) -> None:
     reason = refusal(name)
     if reason:
