@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from function_app import batches, debounce
+from function_app import debounce
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.starter import Starter
-from scenejobs.errors import Conflict, UnreadableMessage
-from scenejobs.layout import refused_name
+from scenejobs import batches, records
+from scenejobs.errors import Conflict, NotFound, UnreadableMessage
+from scenejobs.layout import record_name, refused_name
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, JobMessage
 from scenejobs.names import is_ready_marker, refusal, scene_of
@@ -87,8 +88,8 @@ class Dispatcher:
         """Those of a scene's uploads that are in no queued batch yet."""
         if not blobs:
             return []
-        sealed = batches.sealed_blobs(batches.of_scene(self.containers.state, scene))
-        return [blob for blob, entry in zip(blobs, snapshot(blobs), strict=True) if entry not in sealed]
+        state = self.containers.state
+        return batches.unsealed(state, blobs, batches.listed(state, scene))
 
     def seal(self, scene: str, blobs: tuple[BlobInfo, ...], now: datetime, why: str, traceparent: str = "") -> Sealing:
         """Turns a set of uploads into one job: the batch, then its message, then the stamp."""
@@ -109,7 +110,18 @@ class Dispatcher:
         return sealing
 
     def send(self, stored: batches.StoredBatch, now: datetime) -> None:
-        """Sends a batch's message and stamps the batch."""
+        """Sends a batch's message and stamps the batch.
+
+        The message stays hidden while the scene must not be run: an execution would look at it in vain.
+        """
         batch = stored.batch
-        self.queues.jobs.send(JobMessage(batch.scene, batch.digest, now, batch.traceparent).to_json())
+        message = JobMessage(batch.scene, batch.digest, now, batch.traceparent)
+        self.queues.jobs.send(message.to_json(), delay_s=self._wait_s(batch.scene, now))
         batches.stamp(self.containers.state, stored, now)
+
+    def _wait_s(self, scene: str, now: datetime) -> float:
+        try:
+            due_at = records.due_at(self.containers.state.head(record_name(scene)).metadata)
+        except NotFound:
+            return 0.0
+        return max(0.0, (due_at - now).total_seconds()) if due_at else 0.0

@@ -22,7 +22,13 @@ class App:
 
 
 def assemble(containers: Containers, queues: Queues, compute: Compute, settings: DispatchSettings) -> App:
-    starter = Starter(containers.state, queues.jobs, compute, settings.max_parallel_jobs)
+    starter = Starter(
+        containers.state,
+        queues.jobs,
+        compute,
+        settings.max_parallel_jobs,
+        max_gpu_minutes=settings.max_gpu_minutes,
+    )
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher))
 

@@ -13,10 +13,20 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from runner import run_log
+from runner import deadline, run_log
 from runner.archive import archive
 from runner.dead_letter import write_reason
-from runner.decisions import Attempt, GiveBack, GiveUp, NothingToDo, Retry, RollForward, after_failure, next_step
+from runner.decisions import (
+    Attempt,
+    GiveBack,
+    GiveUp,
+    NothingToDo,
+    NotNow,
+    Retry,
+    RollForward,
+    after_failure,
+    next_step,
+)
 from runner.disk import job_folder, require_space
 from runner.job import Job
 from runner.job_process import Supervision
@@ -26,8 +36,9 @@ from runner.progress_blob import ProgressBlob
 from runner.publish import publish, upload_outputs
 from runner.scene import Clip
 from runner.signals import StopFlag
-from scenejobs import records
+from scenejobs import generations, records
 from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound, SceneJobError, StorageError
+from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import RUN_LOG, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
@@ -56,6 +67,7 @@ class World:
     run_job: RunJob
     stop: StopFlag
     now: Callable[[], datetime]
+    execution: str = ""  # the platform's name for this execution, for the ledger
 
 
 @dataclass(frozen=True)
@@ -68,10 +80,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Later:
-    """To be tried again after the delay."""
+    """To be tried again after the delay. `failure`: of the attempt; None: none began."""
 
     delay_s: float
-    failure: SceneJobError
+    failure: SceneJobError | None = None
 
 
 class UploadsChanged(StorageError):
@@ -107,7 +119,12 @@ class SceneWork:
         inputs = snapshot(self._uploads())
         settings = self._world.settings
         step = next_step(
-            stored.record, inputs, max_attempts=settings.max_attempts, run=self._run, now=self._world.now()
+            stored.record,
+            inputs,
+            max_attempts=settings.max_attempts,
+            run=self._run,
+            now=self._world.now(),
+            max_runs_per_day=settings.max_scene_runs,
         )
         match step:
             case NothingToDo(record):
@@ -116,7 +133,15 @@ class SceneWork:
                 return Settled("nothing")
             case RollForward():
                 return self._roll_forward(stored)
+            case NotNow(delay_s, guard, why, record):
+                hold_back(log, guard, f"scene {self._scene}: {why}", scene=self._scene)
+                if record is not None:
+                    self._save(stored, record)
+                return Later(delay_s)
             case GiveUp(record):
+                hold_back(
+                    log, Guard.ATTEMPTS, f"scene {self._scene}: {record.failures[-1].failure.cause}", scene=self._scene
+                )
                 return self._roll_forward(self._save(stored, record))
             case Attempt(record):
                 stored = self._save(stored, record)
@@ -141,10 +166,12 @@ class SceneWork:
         """Download, pipeline, upload, commit."""
         world, record = self._world, stored.record
         clips = self._download(record.manifest, folder)
+        planned = deadline.planned_s(world.pipeline, sum(blob.size_bytes for blob in record.manifest))
+        limit_s = deadline.attempt_s(world.settings, planned)
         job = Job(clips, folder / "workspace", folder / "out", output_stem(self._scene), self._run, world.pipeline)
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
         with ProgressBlob(world.containers.state, self._scene, details, world.now) as progress:
-            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log))
+            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log, limit_s))
         outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
         if self._log.is_file():
             world.containers.output.upload(
@@ -190,6 +217,8 @@ class SceneWork:
     def _settle_failure(self, stored: records.Stored, error: SceneJobError) -> Settled | Later:
         settings, record = self._world.settings, stored.record
         log.error("scene %s, attempt %d: %s", self._scene, record.attempts, error)
+        if error.code == Code.JOB_TIMED_OUT:
+            hold_back(log, Guard.DEADLINE, f"scene {self._scene}: {error.cause}", scene=self._scene)
         decision = after_failure(
             record,
             error,
@@ -205,6 +234,9 @@ class SceneWork:
             case Retry(_, delay_s):
                 return Later(delay_s, error)
             case GiveUp():
+                if not isinstance(error, InputError):
+                    text = f"scene {self._scene}: {record.attempts} attempts, the last one: {error.cause}"
+                    hold_back(log, Guard.ATTEMPTS, text, scene=self._scene)
                 return self._roll_forward(stored, error)
 
     # ---- after it: only forward -------------------------------------------------------------------------------------
@@ -218,6 +250,7 @@ class SceneWork:
         else:
             write_reason(record, containers.error, run_log.tail(self._log), check)
             archived = archive(record, containers.input, containers.error, "error", check)
+        generations.note(containers.state, record, archived)
         closed = self._save(stored, record.closed(archived, self._world.now())).record
         outcome = str(closed.ending.outcome) if closed.ending else ""
         log.info("scene %s, generation %d: %s", self._scene, record.generation, outcome)

@@ -3,8 +3,13 @@
 state      scenes/<key>.json             the record of a scene: phase, attempts, manifest, ending; leased by its runner
            batches/<key>/<digest>.json   a sealed set of uploads, created once
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
+           parts/<key>/<sha256>.json     a long list of a record, named by its content
+           generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            refused/<digest>.json         an upload whose name is refused, and why
-           dispatcher.json               when the last execution was started, and how often that failed since
+           redrive/<key>/<n>.json        what was taken back from `error`; beside it the reason and the log of that time
+           spend/<day>/<execution>.json  for how long an execution ran on that day
+           work/<key>/...                checkpoints of the present generation
+           dispatcher.json               when the last execution was started, what keeps the next one back
            sweep.json                    when the last sweep ran, and what it found
 output     <scene>/<file>                the published result, manifest.json last
            <scene>/runs/<run>/<file>     the result of one run, as committed; never overwritten
@@ -20,6 +25,15 @@ import hashlib
 
 from scenejobs.names import scene_key, within_scene
 
+RECORDS = "scenes/"
+BATCHES = "batches/"
+PROGRESS = "progress/"
+PARTS = "parts/"
+GENERATIONS = "generations/"
+REFUSED = "refused/"
+REDRIVES = "redrive/"
+SPEND = "spend/"
+CHECKPOINTS = "work/"
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
 MANIFEST = "manifest.json"
@@ -28,19 +42,42 @@ RUN_LOG = "run.log"
 
 
 def record_name(scene: str) -> str:
-    return f"scenes/{scene_key(scene)}.json"
+    return f"{RECORDS}{scene_key(scene)}.json"
+
+
+def part_name(scene: str, sha256: str) -> str:
+    return f"{PARTS}{scene_key(scene)}/{sha256}.json"
+
+
+def part_in(name: str) -> str:
+    """The SHA-256 of a part's name."""
+    return name.rpartition("/")[2].removesuffix(".json")
+
+
+def generation_name(scene: str, generation: int) -> str:
+    return f"{GENERATIONS}{scene_key(scene)}/{generation}.json"
+
+
+def redrive_name(scene: str, generation: int) -> str:
+    """The generation is the one whose inputs are taken back."""
+    return f"{REDRIVES}{scene_key(scene)}/{generation}.json"
+
+
+def spend_name(day: str, execution: str) -> str:
+    """`day`: 2026-01-31."""
+    return f"{SPEND}{day}/{execution}.json"
 
 
 def batch_name(scene: str, digest: str) -> str:
-    return f"batches/{scene_key(scene)}/{digest}.json"
+    return f"{BATCHES}{scene_key(scene)}/{digest}.json"
 
 
 def progress_name(scene: str) -> str:
-    return f"progress/{scene_key(scene)}.json"
+    return f"{PROGRESS}{scene_key(scene)}.json"
 
 
 def refused_name(blob_name: str) -> str:
-    return f"refused/{hashlib.sha256(blob_name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}.json"
+    return f"{REFUSED}{hashlib.sha256(blob_name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}.json"
 
 
 def run_folder(scene: str, run: str) -> str:

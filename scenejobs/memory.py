@@ -195,7 +195,7 @@ class MemoryBlobStore:
         return hashlib.sha256(f"{name}#{next(self._versions)}".encode()).hexdigest()[:16].upper()
 
     def _info(self, name: str, blob: _Blob) -> BlobInfo:
-        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata))
+        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), self._leased(blob))
 
 
 def _guard(name: str) -> None:

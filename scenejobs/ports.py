@@ -22,6 +22,7 @@ class BlobInfo:
     size_bytes: int
     modified: datetime  # resolution of one second
     metadata: dict[str, str]
+    leased: bool = False  # somebody holds its lease at this moment
 
 
 class Lease(Protocol):

@@ -261,4 +261,5 @@ def _settings(name: str, content_type: str | None = None, md5: bytes | None = No
 
 def _info(name: str, blob: BlobProperties) -> BlobInfo:
     metadata = {key: value for key, value in (blob.metadata or {}).items() if key != WRITE_ID}
-    return BlobInfo(name, _plain(blob.etag), int(blob.size), blob.last_modified.astimezone(UTC), metadata)
+    leased = blob.lease is not None and blob.lease.status == "locked"
+    return BlobInfo(name, _plain(blob.etag), int(blob.size), blob.last_modified.astimezone(UTC), metadata, leased)

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from function_app.starter import BACK_OFF_MAX_S, Starter, back_off_s, starts_needed
+from function_app.starter import Starter, starts_needed
 from scenejobs.errors import AccessDenied, Busy, ComputeError
 from scenejobs.layout import DISPATCHER_RECORD
 from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
+from scenejobs.starts import BACK_OFF_MAX_S, back_off_s
 
 
 @pytest.mark.parametrize(
