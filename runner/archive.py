@@ -43,7 +43,7 @@ def archive(
 
 def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore) -> str | None:
     """The name of a verified copy of this version, made now or by an earlier runner; None when the version is gone."""
-    names = _candidates(record, blob)
+    names = archive_names(record.scene, blob.name, record.generation, record.run)
     for name in names:
         if _holds(destination, name, blob):
             return name
@@ -63,13 +63,6 @@ def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination
             )
         return name
     raise StorageError(f"every name for {blob.name} in the archive is taken: {', '.join(names)}")
-
-
-def _candidates(record: SceneRecord, blob: InputBlob) -> tuple[str, ...]:
-    """The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder."""
-    plain, spare = archive_names(record.scene, blob.name, record.generation)
-    folder = f"{record.scene}/{record.generation}/"
-    return plain, spare, f"{folder}{record.run}/{spare.removeprefix(folder)}"
 
 
 def _holds(store: BlobStore, name: str, blob: InputBlob) -> bool:

@@ -85,6 +85,13 @@ class ListedBatch:
     info: BlobInfo
     queued_at: datetime | None  # None: not sent, or written by a program that did not tell
 
+    @staticmethod
+    def of(info: BlobInfo) -> ListedBatch:
+        try:
+            return ListedBatch(info, datetime.fromisoformat(info.metadata["queued_at"]))
+        except (KeyError, ValueError):
+            return ListedBatch(info, None)
+
     @property
     def key(self) -> str:
         """Of its scene."""
@@ -98,7 +105,7 @@ class ListedBatch:
 def listed(state: BlobStore, scene: str | None = None) -> list[ListedBatch]:
     """Every batch that is still kept, or those of one scene. One listing."""
     found = state.list(f"{BATCHES}{scene_key(scene)}/" if scene is not None else BATCHES)
-    return [ListedBatch(info, _queued_at(info)) for info in found]
+    return [ListedBatch.of(info) for info in found]
 
 
 def by_key(found: Iterable[ListedBatch]) -> dict[str, list[ListedBatch]]:
@@ -168,13 +175,6 @@ def _read(state: BlobStore, name: str) -> StoredBatch | None:
         log.error("the batch %s cannot be read and is removed, so that its uploads are sealed anew: %s", name, exc)
         with suppress(NotFound, Conflict):
             state.delete(name, if_match=etag)
-        return None
-
-
-def _queued_at(info: BlobInfo) -> datetime | None:
-    try:
-        return datetime.fromisoformat(info.metadata["queued_at"])
-    except (KeyError, ValueError):
         return None
 
 

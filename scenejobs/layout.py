@@ -6,7 +6,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            parts/<key>/<sha256>.json     a long list of a record, named by its content
            generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            refused/<digest>.json         an upload whose name is refused, and why
-           redrive/<key>/<n>.json        what was taken back from `error`; beside it the reason and the log of that time
+           redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
            spend/<day>/<execution>.json  for how long an execution ran on that day
            work/<key>/...                checkpoints of the present generation
            dispatcher.json               when the last execution was started, what keeps the next one back
@@ -63,6 +63,11 @@ def redrive_name(scene: str, generation: int) -> str:
     return f"{REDRIVES}{scene_key(scene)}/{generation}.json"
 
 
+def redrive_history_name(scene: str, generation: int, file: str) -> str:
+    """Where the reason and the log of a generation are kept that was taken back."""
+    return f"{REDRIVES}{scene_key(scene)}/{generation}/{file}"
+
+
 def spend_name(day: str, execution: str) -> str:
     """`day`: 2026-01-31."""
     return f"{SPEND}{day}/{execution}.json"
@@ -88,7 +93,10 @@ def published_name(scene: str, file: str) -> str:
     return f"{scene}/{file}"
 
 
-def archive_names(scene: str, blob_name: str, generation: int) -> tuple[str, str]:
-    """Where an input goes in `processed` or `error`: the plain name, and the one to use where that is taken."""
+def archive_names(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, str, str]:
+    """Where an input goes in `processed` or `error`, the next where that is taken.
+
+    The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder.
+    """
     rest = within_scene(blob_name, scene)
-    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}"
+    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}", f"{scene}/{generation}/{run}/{rest}"

@@ -264,6 +264,12 @@ class SceneRecord:
     def runs_on(self, day: str) -> int:
         return self.runs_today if self.day == day else 0
 
+    def holding(self, why: str) -> SceneRecord:
+        """No attempt begins as long as `why` is not empty. Only where nobody works on the scene."""
+        if self.phase is not Phase.IDLE:
+            raise ValueError(f"scene {self.scene}: {self.phase} cannot be held")
+        return replace(self, held=why)
+
     def postponed(self, until: datetime) -> SceneRecord:
         """No attempt before then. Not a move: nothing began."""
         return replace(self, not_before=until)
