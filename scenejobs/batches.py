@@ -120,13 +120,13 @@ def unsealed(state: BlobStore, blobs: Sequence[BlobInfo], of_scene: Sequence[Lis
     entries = snapshot(blobs)
     if not blobs or any(item.queued_at and item.digest == digest(entries) for item in of_scene):
         return []
-    sealed = sealed_blobs(read_all(state, of_scene))
+    sealed = sealed_blobs(read_all(state, of_scene, remove_damaged=True))
     return [blob for blob, entry in zip(blobs, entries, strict=True) if entry not in sealed]
 
 
-def read_all(state: BlobStore, found: Iterable[ListedBatch]) -> list[StoredBatch]:
-    """The oldest first."""
-    read = [_read(state, item.info.name) for item in found]
+def read_all(state: BlobStore, found: Iterable[ListedBatch], *, remove_damaged: bool = False) -> list[StoredBatch]:
+    """The oldest first; without those that cannot be read."""
+    read = [_read(state, item.info.name, remove_damaged) for item in found]
     return sorted((stored for stored in read if stored is not None), key=lambda stored: stored.batch.sealed_at)
 
 
@@ -140,12 +140,12 @@ def create(state: BlobStore, batch: Batch) -> StoredBatch | None:
 
 
 def load(state: BlobStore, scene: str, batch_digest: str) -> StoredBatch | None:
-    return _read(state, batch_name(scene, batch_digest))
+    return _read(state, batch_name(scene, batch_digest), remove_damaged=True)
 
 
 def of_scene(state: BlobStore, scene: str) -> list[StoredBatch]:
     """Every batch of a scene that is still kept, the oldest first."""
-    return read_all(state, listed(state, scene))
+    return read_all(state, listed(state, scene), remove_damaged=True)
 
 
 def stamp(state: BlobStore, stored: StoredBatch, now: datetime) -> bool:
@@ -164,7 +164,7 @@ def sealed_blobs(stored: list[StoredBatch]) -> frozenset[InputBlob]:
     return frozenset(blob for item in stored if item.batch.queued_at is not None for blob in item.batch.blobs)
 
 
-def _read(state: BlobStore, name: str) -> StoredBatch | None:
+def _read(state: BlobStore, name: str, remove_damaged: bool) -> StoredBatch | None:
     try:
         data, etag = state.read(name)
     except NotFound:  # tidied away since the listing
@@ -172,9 +172,10 @@ def _read(state: BlobStore, name: str) -> StoredBatch | None:
     try:
         return StoredBatch(Batch.from_json(json.loads(data)), etag)
     except (ValueError, KeyError, TypeError) as exc:
-        log.error("the batch %s cannot be read and is removed, so that its uploads are sealed anew: %s", name, exc)
-        with suppress(NotFound, Conflict):
-            state.delete(name, if_match=etag)
+        if remove_damaged:
+            log.error("the batch %s cannot be read and is removed, so that its uploads are sealed anew: %s", name, exc)
+            with suppress(NotFound, Conflict):
+                state.delete(name, if_match=etag)
         return None
 
 
