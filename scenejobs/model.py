@@ -18,7 +18,9 @@ from scenejobs.errors import Failure, UnreadableMessage
 
 MESSAGE_VERSION = 1
 RECORD_VERSION = 1
-MAX_MESSAGE_CHARS = 8192  # a message of ours has well under 1 KiB (names are at most 1024 characters)
+# A message of ours has well under 1 KiB. Only the longest names there may be, in another script or emoji, need more:
+# a scene and a blob of 1024 characters, each escaped as up to twelve.
+MAX_MESSAGE_CHARS = 32_768
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,17 @@ def test_a_lease_and_a_condition_must_both_hold(store: BlobStore) -> None:
     assert store.read("a") == (b"2", new)
 
 
+def test_listings_and_looks_tell_whether_a_lease_is_held(store: BlobStore) -> None:
+    store.write("lobby/record.json", b"1")
+    store.write("lobby/other.json", b"1")
+    lease = store.lease("lobby/record.json", 15)
+    assert {info.name: info.leased for info in store.list()} == {"lobby/record.json": True, "lobby/other.json": False}
+    assert store.head("lobby/record.json").leased
+    lease.release()
+    assert not any(info.leased for info in store.list())
+    assert not store.head("lobby/record.json").leased
+
+
 def test_a_released_lease_is_free_at_once_and_writes_no_more(store: BlobStore) -> None:
     store.write("a", b"1")
     lease = store.lease("a", 60)

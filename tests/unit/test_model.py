@@ -26,6 +26,7 @@ from scenejobs.model import (
     SceneRecord,
     digest,
 )
+from scenejobs.names import refusal
 
 NOW = datetime(2026, 11, 1, 10, 30, 0, 250_000, tzinfo=UTC)
 BLOBS = (InputBlob("lobby/a.mp4", "0x1", 100), InputBlob("lobby/b.mp4", "0x2", 200))
@@ -92,7 +93,7 @@ BAD_BODIES = {
     "a text": '"lobby"',
     "nesting": "[" * 8000,
     "a huge number": '{"v":1,"scene":' + "9" * 5000 + "}",
-    "too long": json.dumps({**GOOD, "x": "y" * 9000}),
+    "too long": json.dumps({**GOOD, "x": "y" * 40_000}),
     **{
         f"{key}={value!r}": json.dumps({**GOOD, key: value})
         for key, values in {
@@ -220,6 +221,18 @@ def test_a_record_reads_what_was_written(phase: Phase) -> None:
     )
     for record in (replace(at(phase), ending=ending) for ending in endings):
         assert SceneRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+@pytest.mark.parametrize("char", ["n", "界", "📱", '"'])
+def test_messages_about_the_longest_names_can_be_read(char: str) -> None:
+    scene = char * 500
+    name = f"{scene}/{char * 519}.mp4"
+    assert refusal(name) is None
+    check = DebounceCheck(scene, name, NOW)
+    assert DebounceCheck.from_json(check.to_json()) == check
+    message = JobMessage(char * 1000, "0" * 16, NOW, "0" * 55)
+    assert JobMessage.from_json(message.to_json()) == message
+    assert len(message.to_json().encode()) < 48 * 1024  # what a queue takes
 
 
 NEWER_FIELDS = {"not_before", "day", "runs_today", "held"}  # not written by the first program
