@@ -6,6 +6,7 @@ On a storage emulator of its own. Prints a table; benchmarks/results/scale.md ke
 from __future__ import annotations
 
 import functools
+import http.client
 import os
 import tempfile
 import time
@@ -161,17 +162,18 @@ def dead_letters() -> None:
         processed, left = (
             sum(1 for _ in store.list()) for store in (bench.containers.processed, bench.containers.error)
         )
-        text = f"{processed} videos in processed, {left} blobs in error, {seconds[0]:.1f} s, {len(audited(bench))} violations"
+        text = f"{processed} videos in processed, {left} blobs in error, {seconds[0]:.1f} s"
+        text += f", {len(audited(bench))} violations"
         bench.row(f"redrive of {DEAD_LETTERS} scenes with 2 videos each", f"{2 * DEAD_LETTERS} processed", text)
 
 
-def result(job: Job, supervision: Supervision) -> dict[str, Any]:
+def result(job: Job, _: Supervision) -> dict[str, Any]:
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "manifest.json").write_text('{"outputs": []}')
     return {}
 
 
-def bad_video(job: Job, supervision: Supervision) -> dict[str, Any]:
+def bad_video(_: Job, __: Supervision) -> dict[str, Any]:
     raise InputError("no video", stage="frame_extraction")
 
 
@@ -192,9 +194,7 @@ def timed() -> Iterator[list[float]]:
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """List calls on the wire, told from the emulator's side by the SDK's own request hook."""
-    import http.client
-
+    """List calls on the wire, whoever makes them: below the SDK, so that its pages and retries count too."""
     counts: Counter[str] = Counter()
     request = http.client.HTTPConnection.putrequest
 

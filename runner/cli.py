@@ -77,6 +77,8 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     job_settings.check(pipeline)
     timing = _timing(env)
     configure(log_settings)
+    if (left_s := stop.left_s()) is not None:
+        log.info("this execution stops by itself in %.0f s", left_s)
     from scenejobs.azure import clients, policies  # scene mode must not need it
 
     means = clients.check(storage, queues=clients.queue_names(storage) if runner.mode == "queue" else ())
