@@ -195,6 +195,19 @@ def test_an_upload_that_replaces_the_copy_meanwhile_wins_and_the_original_stays(
     assert violations(cloud) == []
 
 
+def test_a_redrive_that_died_among_its_deletes_is_finished_although_a_copy_was_replaced(cloud: Cloud) -> None:
+    calls = Faults()
+    bring_back(failed_scene(cloud.folder), faults=calls)
+    second_delete = [number for number, call in enumerate(calls.calls, start=1) if "error.delete lobby/view1" in call]
+    with pytest.raises(Killed):
+        bring_back(cloud, faults=Faults(second_delete[0]))
+    newer = cloud.upload("lobby/cam2/view2.mov", b"newer")  # in place of the copy whose original is deleted already
+    bring_back(cloud)
+    assert cloud.names("input") == ["lobby/cam2/view2.mov", "lobby/view1.mp4"]
+    assert cloud.stores["input"].read(newer.name)[0] == b"newer"
+    assert violations(cloud) == []
+
+
 @pytest.mark.parametrize("job", [echo_job, None], ids=["succeeded", "unknown"])
 def test_only_what_failed_can_be_brought_back(tmp_path: Path, job: Any) -> None:
     cloud = Cloud(tmp_path)
