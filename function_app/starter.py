@@ -69,6 +69,8 @@ class Starter:
         return starts.load(self.state)
 
     def _must_wait(self, state: StarterState) -> bool:
+        if state.not_before is None:  # the usual case: the service need not be asked for the time
+            return False
         now = self.state.now()
         if not state.waits(now) or (state.ghosts_in_row and self._answered(state, now)):
             return False

@@ -102,6 +102,8 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
             return worker.batch() if runner.mode == "batch" else worker.drain()
         finally:
             worker.ledger.tell()
+            if stop.left_s() == 0.0:
+                log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
 
 
 def _execution(env: Mapping[str, str]) -> str:

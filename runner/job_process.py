@@ -207,7 +207,7 @@ def _reason_to_end(
 ) -> Exception | None:
     stage = watch.last.stage if watch.last else "validation"
     if supervision.stop_requested():
-        return Interrupted(f"told to stop, or out of time, during {stage}", stage=stage)
+        return Interrupted(f"told to stop during {stage}", stage=stage)
     if now - watch.started_at > limits.deadline_s:
         return RunnerError(
             f"the job was not done after {limits.deadline_s:.0f} s, it was in {stage}",

@@ -128,8 +128,13 @@ class Worker:
             match self._work(scene, depth, None):
                 case None:
                     raise LeaseLost(f"scene {scene} is being processed by another runner", advice="try again later")
+                case Later(delay_s, None):  # a guard holds it back, for a day perhaps: too long to sit on a machine
+                    raise InfrastructureError(
+                        f"scene {scene} must not be run for another {delay_s / 60:.0f} min",
+                        advice="start it again then",
+                    )
                 case Later(delay_s, failure):
-                    log.warning("next attempt in %.0f s: %s", delay_s, failure or "it must not begin earlier")
+                    log.warning("next attempt in %.0f s: %s", delay_s, failure)
                     self._world.stop.wait(delay_s)
                     self._world.stop.check("waiting for the next attempt")
                 case Settled("dead_lettered"):

@@ -25,6 +25,7 @@ from scenejobs.generations import Generation
 from scenejobs.layout import (
     ERROR_DOCUMENT,
     GENERATIONS,
+    RECORDS,
     RUN_LOG,
     generation_name,
     published_name,
@@ -187,7 +188,7 @@ def carry_out(
 def dead_lettered(containers: Containers, code: str = "") -> list[str]:
     """Scenes whose last generation ended in `error` (with this code), or whose bringing back was begun."""
     found = []
-    for info in containers.state.list("scenes/"):
+    for info in containers.state.list(RECORDS):
         stored = records.read(containers.state, info.name)
         ending = stored.record.ending if stored else None
         if stored is None or ending is None or ending.outcome is not Outcome.DEAD_LETTERED:

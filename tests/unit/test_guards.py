@@ -12,7 +12,7 @@ from runner.job import Job
 from runner.job_process import Supervision
 from runner.signals import StopFlag
 from scenejobs import records, spend
-from scenejobs.errors import Code, Interrupted, RunnerError
+from scenejobs.errors import Code, InfrastructureError, Interrupted, RunnerError
 from scenejobs.guards import Guard
 from scenejobs.logs import JsonFormatter
 from scenejobs.model import Phase
@@ -91,6 +91,15 @@ def test_without_a_limit_a_scene_may_run_as_often_as_it_is_uploaded(cloud: Cloud
         cloud.queue("lobby")
         cloud.worker(max_scene_runs=0).drain()
     assert cloud.jobs_run == 30
+
+
+def test_batch_mode_does_not_wait_for_the_next_day_on_a_machine_that_costs(cloud: Cloud) -> None:
+    for _ in range(2):
+        cloud.worker(batch_prefix="lobby", max_scene_runs=2).batch()
+        cloud.upload("lobby/view1.mp4", b"again")
+    with pytest.raises(InfrastructureError, match="must not be run for another 1440 min"):
+        cloud.worker(batch_prefix="lobby", max_scene_runs=2).batch()
+    assert cloud.names("input") == ["lobby/view1.mp4"]
 
 
 # ---- minutes per day ------------------------------------------------------------------------------------------------
