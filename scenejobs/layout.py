@@ -33,7 +33,7 @@ GENERATIONS = "generations/"
 REFUSED = "refused/"
 REDRIVES = "redrive/"
 SPEND = "spend/"
-CHECKPOINTS = "work/"
+WORK_FOLDER = "work/"
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
 MANIFEST = "manifest.json"
@@ -96,7 +96,8 @@ def published_name(scene: str, file: str) -> str:
 def archive_names(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, str, str]:
     """Where an input goes in `processed` or `error`, the next where that is taken.
 
-    The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder.
+    The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder. None
+    lies within another: where containers are folders, a file of one name leaves no room for the other.
     """
     rest = within_scene(blob_name, scene)
-    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}", f"{scene}/{generation}/{run}/{rest}"
+    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}", f"{scene}/{generation}-{run}/{rest}"

@@ -15,7 +15,7 @@ from scenejobs.records import parts_in
 SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.REFUSED,
-    layout.REDRIVES, layout.SPEND, layout.CHECKPOINTS,
+    layout.REDRIVES, layout.SPEND, layout.WORK_FOLDER,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
 SILENT_S = 300.0  # a runner tells the ledger about once a minute
@@ -77,7 +77,7 @@ def state(evidence: Evidence) -> Iterator[Finding]:
         elif folder in (layout.GENERATIONS, layout.REDRIVES) and _key(name, folder) not in keys:
             what = f"there is no record {layout.RECORDS}{_key(name, folder)}.json"
             yield Finding("I1", True, f"state/{name}", what, "restore the record (soft delete, versions)")
-        elif folder == layout.CHECKPOINTS and _key(name, folder) not in keys:
+        elif folder == layout.WORK_FOLDER and _key(name, folder) not in keys:
             yield Finding("I7", True, f"state/{name}", "a checkpoint of no scene", "remove it")
         elif folder == layout.SPEND and not spend.read([info]):
             yield Finding("I7", True, f"state/{name}", "it tells nothing of an execution", "remove it")
