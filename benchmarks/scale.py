@@ -101,7 +101,11 @@ def one_large_scene() -> None:
         with timed() as seconds, counted() as lists:
             found = snapshot(list_scene(bench.containers.input, "lobby", 1))
         assert len(found) == BLOBS
-        bench.row(f"snapshot of {BLOBS} blobs", "<= 5 s", f"{seconds[0]:.1f} s, {lists['list']} list calls")
+        bench.row(
+            f"snapshot of {BLOBS} blobs",
+            "<= 5 s",
+            f"{seconds[0]:.1f} s ({seconds[1]:.1f} s here), {lists['list']} list calls",
+        )
         record = SceneRecord("lobby").attempted("run", found, datetime.now(UTC))
         records.ensure(bench.containers.state, "lobby")
         lease = bench.containers.state.lease(record_name("lobby"), 60)
@@ -187,9 +191,10 @@ def audited(bench: Bench) -> list[str]:
 
 @contextmanager
 def timed() -> Iterator[list[float]]:
-    begin, seconds = time.monotonic(), [0.0]
+    """Wall seconds, and those of a core that this process used: the emulator and other work use the rest."""
+    begin, used, seconds = time.monotonic(), time.process_time(), [0.0, 0.0]
     yield seconds
-    seconds[0] = time.monotonic() - begin
+    seconds[:] = [time.monotonic() - begin, time.process_time() - used]
 
 
 @contextmanager
