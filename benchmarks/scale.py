@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import http.client
+import logging
 import os
 import tempfile
 import time
@@ -79,6 +80,7 @@ class Bench:
 
 
 def main() -> None:
+    logging.disable(logging.ERROR)  # a thousand lost messages are told of one by one
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     print("| what | target | measured |\n| --- | --- | --- |")
     one_large_scene()

@@ -91,8 +91,16 @@ class Dispatcher:
         state = self.containers.state
         return batches.unsealed(state, blobs, batches.listed(state, scene))
 
-    def seal(self, scene: str, blobs: tuple[BlobInfo, ...], now: datetime, why: str, traceparent: str = "") -> Sealing:
-        """Turns a set of uploads into one job: the batch, then its message, then the stamp."""
+    def seal(
+        self,
+        scene: str,
+        blobs: tuple[BlobInfo, ...],
+        now: datetime,
+        why: str,
+        traceparent: str = "",
+        due_at: datetime | None = None,
+    ) -> Sealing:
+        """Turns a set of uploads into one job: the batch, then its message, then the stamp. `due_at`: see `send`."""
         batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
         state = self.containers.state
         sealing = Sealing.CREATED
@@ -105,23 +113,24 @@ class Dispatcher:
                 return Sealing.KNOWN
             if now - stored.batch.sealed_at < SEND_TIMEOUT:
                 return Sealing.PENDING
-        self.send(stored, now)
+        self.send(stored, now, due_at)
         log.info("scene %s: batch %s of %d uploads %s (%s)", scene, batch.digest, len(blobs), sealing, why)
         return sealing
 
-    def send(self, stored: batches.StoredBatch, now: datetime) -> None:
+    def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> None:
         """Sends a batch's message and stamps the batch.
 
-        The message stays hidden while the scene must not be run: an execution would look at it in vain.
+        due_at: before when the scene must not be run; until then the message is hidden, for an execution would look at
+        it in vain. None: not known here.
         """
         batch = stored.batch
         message = JobMessage(batch.scene, batch.digest, now, batch.traceparent)
-        self.queues.jobs.send(message.to_json(), delay_s=self._wait_s(batch.scene, now))
+        delay_s = ((due_at or self._due_at(batch.scene) or now) - now).total_seconds()
+        self.queues.jobs.send(message.to_json(), delay_s=max(0.0, delay_s))
         batches.stamp(self.containers.state, stored, now)
 
-    def _wait_s(self, scene: str, now: datetime) -> float:
+    def _due_at(self, scene: str) -> datetime | None:
         try:
-            due_at = records.due_at(self.containers.state.head(record_name(scene)).metadata)
+            return records.due_at(self.containers.state.head(record_name(scene)).metadata)
         except NotFound:
-            return 0.0
-        return max(0.0, (due_at - now).total_seconds()) if due_at else 0.0
+            return None

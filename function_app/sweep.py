@@ -49,6 +49,10 @@ class _View:
     batches: dict[str, list[ListedBatch]]  # by scene key
     records: dict[str, BlobInfo]  # by blob name
 
+    def due_at(self, scene: str) -> datetime | None:
+        record = self.records.get(record_name(scene))
+        return records.due_at(record.metadata) if record else None
+
     def batches_of(self, scene: str) -> list[ListedBatch]:
         return self.batches.get(scene_key(scene), [])
 
@@ -114,7 +118,7 @@ class Sweeper:
         waiting = batches.unsealed(self._state, blobs, view.batches_of(scene))
         decision = debounce.decide(DebounceCheck(scene, "", now), waiting, now, dispatcher.settings)
         if isinstance(decision, Settled):
-            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}")
+            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}", due_at=view.due_at(scene) or now)
         return None
 
     def _requeue_lost(self, view: _View, now: datetime) -> int:

@@ -270,6 +270,17 @@ def world_of(scenes: int) -> World:
     return world
 
 
+def test_a_scene_that_is_sealed_costs_a_batch_a_message_and_a_stamp() -> None:
+    world = World()
+    for number in range(100):
+        world.input.write(f"scene{number}/a.mp4", b"1")
+    world.clock.advance(100)
+    report, _, state_calls = counted_sweep(world)
+    assert report.sealed == 100
+    assert state_calls["write"] <= 2 * 100 + 3
+    assert sum(state_calls.values()) <= 2 * 100 + 20
+
+
 @pytest.mark.parametrize("scenes", [1, 300])
 def test_a_sweep_lists_each_place_once_however_many_scenes_wait(scenes: int) -> None:
     world = world_of(scenes)
