@@ -50,7 +50,14 @@ def assemble(
     settings: DispatchSettings,
     pause: Callable[[float], None] = time.sleep,
 ) -> App:
-    starter = Starter(containers.state, queues.jobs, compute, settings.max_parallel_jobs, pause)
+    starter = Starter(
+        containers.state,
+        queues.jobs,
+        compute,
+        settings.max_parallel_jobs,
+        pause,
+        max_gpu_minutes=settings.max_gpu_minutes,
+    )
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher))
 

@@ -28,9 +28,11 @@ def archive(
     Raises StorageError when a copy is not whole or an input cannot be deleted.
     """
     places = {}
+    # Listed once: thousands of inputs would be asked for one by one. Who copies meanwhile is met by `if_absent`.
+    there = {info.name: info for info in destination.list(f"{record.scene}/")}
     for blob in record.manifest:
         check()
-        name = _stored(record, blob, source, destination)
+        name = _stored(record, blob, source, destination, there)
         if name is None:
             log.info("%s was replaced or deleted before it could be archived", blob.name)
             places[blob.name] = SUPERSEDED
@@ -41,11 +43,13 @@ def archive(
     return places
 
 
-def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore) -> str | None:
+def _stored(
+    record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore, there: dict[str, BlobInfo]
+) -> str | None:
     """The name of a verified copy of this version, made now or by an earlier runner; None when the version is gone."""
     names = _candidates(record, blob)
     for name in names:
-        if _holds(destination, name, blob):
+        if name in there and _is_copy(there[name], blob):
             return name
     for name in names:
         try:
@@ -67,18 +71,7 @@ def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination
 
 
 def _candidates(record: SceneRecord, blob: InputBlob) -> tuple[str, ...]:
-    """The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder.
-
-    None lies within another: where containers are folders, a file of one name leaves no room for the other.
-    """
-    plain, spare = archive_names(record.scene, blob.name, record.generation)
-    rest = spare.removeprefix(f"{record.scene}/{record.generation}/")
-    return plain, spare, f"{record.scene}/{record.generation}-{record.run}/{rest}"
-
-
-def _holds(store: BlobStore, name: str, blob: InputBlob) -> bool:
-    found = _head(store, name)
-    return found is not None and _is_copy(found, blob)
+    return archive_names(record.scene, blob.name, record.generation, record.run)
 
 
 def _is_copy(found: BlobInfo, blob: InputBlob) -> bool:

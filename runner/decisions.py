@@ -1,6 +1,6 @@
 """What happens next with a scene, as pure functions with named results. `runner/scene_work.py` carries them out.
 
-what is there             -> next_step       NothingToDo | RollForward | Attempt | GiveUp
+what is there             -> next_step       NothingToDo | RollForward | NotNow | Attempt | GiveUp
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
 the failures so far       -> may_go_on, out_of_memory_in
 """
@@ -8,7 +8,7 @@ the failures so far       -> may_go_on, out_of_memory_in
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scenejobs.errors import (
     Code,
@@ -19,8 +19,11 @@ from scenejobs.errors import (
     SceneJobError,
     UploadsChanged,
 )
+from scenejobs.guards import Guard
 from scenejobs.model import InputBlob, Phase, SceneRecord
+from scenejobs.spend import next_day
 
+HELD_S = 900.0  # an operator who brings inputs back needs seconds; one who was interrupted, a while
 VANISHED = Failure(
     stage="",
     code=str(Code.JOB_CRASHED),
@@ -40,6 +43,16 @@ class NothingToDo:
 @dataclass(frozen=True)
 class RollForward:
     """The outcome is decided already: finish publishing and archiving."""
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """The scene must wait: come back after the delay, after saving `record`, where there is one."""
+
+    delay_s: float
+    guard: Guard
+    why: str
+    record: SceneRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +85,14 @@ class Retry:
 
 
 def next_step(
-    record: SceneRecord, inputs: tuple[InputBlob, ...], *, max_attempts: int, run: str, now: datetime
-) -> NothingToDo | RollForward | Attempt | GiveUp:
+    record: SceneRecord,
+    inputs: tuple[InputBlob, ...],
+    *,
+    max_attempts: int,
+    run: str,
+    now: datetime,
+    max_runs_per_day: int = 0,
+) -> NothingToDo | RollForward | NotNow | Attempt | GiveUp:
     """For the holder of the lease: what the record and the listing of the scene ask for."""
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return RollForward()
@@ -84,6 +103,13 @@ def next_step(
         return NothingToDo(record if vanished else None)
     if record.attempts >= max_attempts:
         return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
+    if record.held:
+        return NotNow(HELD_S, Guard.HELD, record.held, record if vanished else None)
+    runs = record.runs_on(now.date().isoformat())
+    if max_runs_per_day and runs >= max_runs_per_day:
+        tomorrow = next_day(now)
+        why = f"{runs} runs today, {max_runs_per_day} are allowed; the next is due at {tomorrow.isoformat()}"
+        return NotNow((tomorrow - now).total_seconds(), Guard.SCENE_RUNS, why, record.postponed(tomorrow))
     return Attempt(record.attempted(run, inputs, now))
 
 
@@ -116,7 +142,7 @@ def after_failure(
     if isinstance(error, InputError) or repeated_bug or record.attempts >= max_attempts:
         return GiveUp(record.given_up(failure, record.manifest, record.run, now))
     delay_s = min(retry_max_s, retry_base_s * 2 ** (record.attempts - 1))
-    return Retry(record.failed_for_now(failure, now), delay_s)
+    return Retry(record.failed_for_now(failure, now, now + timedelta(seconds=delay_s)), delay_s)
 
 
 def may_go_on(record: SceneRecord) -> bool:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from runner import job_settings, run_log
+from runner import deadline, job_settings, run_log
 from runner.archive import archive
 from runner.background import Repeat, Thread
 from runner.dead_letter import write_reason
@@ -25,6 +25,7 @@ from runner.decisions import (
     GiveBack,
     GiveUp,
     NothingToDo,
+    NotNow,
     Retry,
     RollForward,
     after_failure,
@@ -43,7 +44,7 @@ from runner.saved_work import forget, place_for, restore
 from runner.scene import Clip
 from runner.signals import StopFlag
 from runner.work_saver import Surroundings, WorkSaver
-from scenejobs import records
+from scenejobs import generations, records
 from scenejobs.errors import (
     Code,
     ConfigurationError,
@@ -56,6 +57,7 @@ from scenejobs.errors import (
     StorageError,
     UploadsChanged,
 )
+from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import RUN_LOG, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
@@ -84,6 +86,7 @@ class World:
     run_job: RunJob
     stop: StopFlag
     now: Callable[[], datetime]
+    execution: str = ""  # the platform's name for this execution, for the ledger
     clock: Callable[[], float] = suspend_aware_clock  # seconds, for durations
     repeat: Repeat = Thread  # for heartbeats, progress and saved work
     pause: Callable[[float], None] = time.sleep
@@ -100,10 +103,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Later:
-    """To be tried again after the delay."""
+    """To be tried again after the delay. `failure`: of the attempt; None: none began."""
 
     delay_s: float
-    failure: SceneJobError
+    failure: SceneJobError | None = None
 
 
 class SceneWork:
@@ -135,7 +138,12 @@ class SceneWork:
         inputs = snapshot(self._uploads())
         settings = self._world.settings
         step = next_step(
-            stored.record, inputs, max_attempts=settings.max_attempts, run=self._run, now=self._world.now()
+            stored.record,
+            inputs,
+            max_attempts=settings.max_attempts,
+            run=self._run,
+            now=self._world.now(),
+            max_runs_per_day=settings.max_scene_runs,
         )
         match step:
             case NothingToDo(record):
@@ -144,7 +152,15 @@ class SceneWork:
                 return Settled("nothing")
             case RollForward():
                 return self._roll_forward(stored)
+            case NotNow(delay_s, guard, why, record):
+                hold_back(log, guard, f"scene {self._scene}: {why}", scene=self._scene)
+                if record is not None:
+                    self._save(stored, record)
+                return Later(delay_s)
             case GiveUp(record):
+                hold_back(
+                    log, Guard.ATTEMPTS, f"scene {self._scene}: {record.failures[-1].failure.cause}", scene=self._scene
+                )
                 return self._roll_forward(self._save(stored, record))
             case Attempt(record):
                 stored = self._save(stored, record)
@@ -164,6 +180,8 @@ class SceneWork:
         """Download, pipeline, upload, commit."""
         world, record = self._world, stored.record
         clips = self._download(record.manifest, folder)
+        planned = deadline.planned_s(world.pipeline, sum(blob.size_bytes for blob in record.manifest))
+        limit_s = deadline.attempt_s(world.settings, planned)
         job = Job(
             clips,
             folder / "workspace",
@@ -180,7 +198,7 @@ class SceneWork:
             ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress,
             self._saving_work(record, job.workspace, folder),
         ):
-            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log))
+            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log, limit_s))
         outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
         if self._log.is_file():
             world.containers.output.upload(
@@ -251,6 +269,8 @@ class SceneWork:
     def _settle_failure(self, stored: records.Stored, error: SceneJobError) -> Settled | Later:
         settings, record = self._world.settings, stored.record
         log.error("scene %s, attempt %d: %s", self._scene, record.attempts, error)
+        if error.code == Code.JOB_TIMED_OUT:
+            hold_back(log, Guard.DEADLINE, f"scene {self._scene}: {error.cause}", scene=self._scene)
         decision = after_failure(
             record,
             error,
@@ -272,6 +292,9 @@ class SceneWork:
             case Retry(_, delay_s):
                 return Later(delay_s, error)
             case GiveUp():
+                if not isinstance(error, InputError):
+                    text = f"scene {self._scene}: {record.attempts} attempts, the last one: {error.cause}"
+                    hold_back(log, Guard.ATTEMPTS, text, scene=self._scene)
                 return self._roll_forward(stored, error)
 
     # ---- after it: only forward -------------------------------------------------------------------------------------
@@ -285,6 +308,7 @@ class SceneWork:
         else:
             write_reason(record, containers.error, run_log.tail(self._log), check)
             archived = archive(record, containers.input, containers.error, "error", check)
+        generations.note(containers.state, record, archived)
         forget(containers.state, self._scene, check)
         closed = self._save(stored, record.closed(archived, self._world.now())).record
         outcome = str(closed.ending.outcome) if closed.ending else ""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 
+from runner.deadline import planned_s, takes_another
+from runner.ledger import Ledger
 from runner.ownership import Ownership, Timing
 from runner.scene_work import Later, SceneWork, Settled, World
 from scenejobs import records
@@ -22,6 +24,7 @@ from scenejobs.errors import (
     LeaseLost,
     UnreadableMessage,
 )
+from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import record_name
 from scenejobs.listing import list_scene
 from scenejobs.model import JobMessage, Phase
@@ -42,6 +45,8 @@ class Worker:
     def __init__(self, world: World, timing: Timing | None = None) -> None:
         self._world = world
         self._timing = timing or Timing()
+        name = world.execution or "execution"
+        self.ledger = Ledger(world.containers.state, f"{name}-{world.token()}", world.clock)
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
@@ -50,8 +55,9 @@ class Worker:
         it is still ours to give.
         """
         world = self._world
-        begun_at, empty_looks, exit_code = world.clock(), 0, 0
-        while world.clock() - begun_at <= world.settings.run_budget_s:
+        begun_at, empty_looks, taken, exit_code = world.clock(), 0, 0, 0
+        self.ledger.tell()  # first: it proves that this execution began
+        while world.clock() - begun_at <= world.settings.run_budget_s and self._may_take(taken):
             world.stop.check("waiting for work")
             message = world.queues.jobs.receive(self._timing.visibility_s)
             if message is None:
@@ -60,13 +66,26 @@ class Worker:
                     break
                 world.stop.wait(world.settings.idle_wait_s)
                 continue
-            empty_looks = 0
+            empty_looks, taken = 0, taken + 1
             try:
                 self.handle(message)
             except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
                 log.error("the work is given back: %s", exc)
                 exit_code = exc.exit_code
+            finally:
+                self.ledger.tell()
         return exit_code
+
+    def _may_take(self, taken: int) -> bool:
+        """Neither the day's budget nor the rest of this execution's time forbids another scene."""
+        world = self._world
+        if self.ledger.over_budget(world.settings.max_gpu_minutes):
+            hold_back(log, Guard.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
+            return False
+        if not takes_another(taken, world.stop.left_s(), planned_s(world.pipeline)):
+            log.info("what is left of this execution's time cannot hold another scene")
+            return False
+        return True
 
     def handle(self, message: QueueMessage) -> None:
         """One message to its end."""
@@ -86,6 +105,7 @@ class Worker:
         Raises InputError when there is nothing to do, LeaseLost when somebody else works on the scene.
         """
         settings, containers = self._world.settings, self._world.containers
+        self.ledger.tell()
         scene = settings.batch_prefix.strip("/")
         reason = refusal(scene)
         if reason:
@@ -105,6 +125,11 @@ class Worker:
             match self._work(scene, depth, None):
                 case None:
                     raise LeaseLost(f"scene {scene} is being processed by another runner", advice="try again later")
+                case Later(delay_s, None):  # a guard holds it back, for a day perhaps: too long to sit on a machine
+                    raise InfrastructureError(
+                        f"scene {scene} must not be run for another {delay_s / 60:.0f} min",
+                        advice="start it again then",
+                    )
                 case Later(delay_s, failure):
                     log.warning("next attempt in %.0f s: %s", delay_s, failure)
                     self._world.stop.wait(delay_s)

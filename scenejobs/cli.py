@@ -4,9 +4,11 @@
     python -m scenejobs status [lobby] [--wait]
     python -m scenejobs download lobby DIR
     python -m scenejobs refused [--remove NAME [--apply]]
+    python -m scenejobs audit [--json] [--deep]
+    python -m scenejobs redrive lobby [--apply]
 
 Storage comes from the environment, as for the services (docs/configuration.md). Exit codes: 0, 1 the scene failed or is
-unknown, 2 configuration, 3 storage.
+unknown, an audit found a violation, or a redrive was refused, 2 configuration, 3 storage.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from scenejobs import layout, refused
+from scenejobs import layout, redrive_command, refused
+from scenejobs.audit import command as audit_command
 from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
 from scenejobs.listing import sort_uploads
 from scenejobs.logs import printable
 from scenejobs.names import is_video, refusal, upload_refusal
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings import DispatchSettings, StorageSettings, read_all
+from scenejobs.settings import DispatchSettings, RunnerSettings, StorageSettings, read, read_all
 from scenejobs.status import SceneStatus, State, scene_status
 
 ENDED = (State.DONE, State.FAILED)
@@ -131,6 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("scene")
     command.add_argument("folder", type=Path)
     refused.add_to(commands)
+    audit_command.add_to(commands)
+    redrive_command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         return _run(options)
@@ -140,13 +145,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from scenejobs.azure.clients import open_containers  # heavy: only when a command really runs
+    from scenejobs.azure.clients import open_containers, open_queues  # heavy: only when a command really runs
 
     storage, dispatch = read_all((StorageSettings, DispatchSettings), os.environ)
     containers = open_containers(storage)
     depth = dispatch.prefix_depth
     if options.command == "refused":
         return refused.run(options, containers, depth)
+    if options.command == "audit":
+        attempts = read(RunnerSettings, os.environ).max_attempts
+        return audit_command.run(options, containers, open_queues(storage), dispatch, attempts)
+    if options.command == "redrive":
+        return redrive_command.run(options, containers, open_queues(storage))
     if options.command == "upload":
         for name in upload(containers, options.scene, options.videos):
             print(printable(f"uploaded {storage.input}/{name}"))

@@ -290,8 +290,8 @@ class MemoryBlobStore:
         return hashlib.sha256(f"{name}#{next(self._versions)}".encode()).hexdigest()[:16].upper()
 
     def _info(self, name: str, blob: _Blob) -> BlobInfo:
-        copy = self._copy_state(blob)
-        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), copy)
+        copy, leased = self._copy_state(blob), self._leased(blob)
+        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), copy, leased)
 
 
 @functools.lru_cache(maxsize=4096)  # of a thousand simulated schedules, most of the time went here

@@ -23,6 +23,7 @@ class BlobInfo:
     modified: datetime  # resolution of one second
     metadata: dict[str, str]
     copy: Literal["", "pending", "failed"] = ""  # of a copy that is under way, or that ended before it was whole
+    leased: bool = False  # somebody holds its lease at this moment
 
     @property
     def whole(self) -> bool:

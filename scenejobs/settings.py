@@ -71,6 +71,9 @@ class StorageSettings:
     jobs_queue: str = _setting("JOBS_QUEUE", "queue of work; <name>-poison holds what nobody can act on", "jobs")
 
 
+GPU_MINUTES = "minutes of executions per day (UTC) after which no work is started; 0: no limit"
+
+
 @dataclass(frozen=True)
 class DispatchSettings:
     """When uploads become a job."""
@@ -86,6 +89,7 @@ class DispatchSettings:
     )
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     max_parallel_jobs: int = _setting("MAX_PARALLEL_JOBS", "executions at the same time", 3, minimum=1)
+    max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
     requeue_after_s: float = _setting(
         "REQUEUE_AFTER_SECONDS",
         "sealed work that nobody holds and no message points at is sent again",
@@ -140,7 +144,26 @@ class RunnerSettings:
         "RETRY_BASE_DELAY_SECS", "wait before the second attempt; doubles each time", 2.0, minimum=0
     )
     retry_max_s: float = _setting("RETRY_MAX_DELAY_SECS", "longest wait between attempts", 60.0, minimum=0)
-    job_timeout_s: float = _setting("JOB_TIMEOUT_SECS", "deadline of one attempt", 3 * 3600.0, minimum=1)
+    max_scene_runs: int = _setting(
+        "MAX_SCENE_RUNS_PER_DAY",
+        "attempts at one scene per day (UTC), over all its uploads; the next waits for the next day; 0: no limit",
+        24,
+        minimum=0,
+    )
+    max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
+    job_timeout_s: float = _setting("JOB_TIMEOUT_SECS", "longest deadline of one attempt", 3 * 3600.0, minimum=1)
+    deadline_factor: float = _setting(
+        "DEADLINE_FACTOR",
+        "deadline of one attempt in times its preset plans, JOB_TIMEOUT_SECS at most; 0: always JOB_TIMEOUT_SECS",
+        4.0,
+        minimum=0,
+    )
+    replica_timeout_s: float = _setting(
+        "REPLICA_TIMEOUT_SECS",
+        "when the platform ends an execution; the runner stops by itself 120 s earlier; 0: it does not",
+        0.0,
+        minimum=0,
+    )
     stall_timeout_s: float = _setting(
         "JOB_STALL_SECS", "an attempt that reports no progress for this long is ended", 1800.0, minimum=1
     )

@@ -271,4 +271,5 @@ def _settings(name: str, content_type: str | None = None, md5: bytes | None = No
 def _info(name: str, blob: BlobProperties) -> BlobInfo:
     metadata = {key: value for key, value in (blob.metadata or {}).items() if key != WRITE_ID}
     modified = blob.last_modified.astimezone(UTC)
-    return BlobInfo(name, _plain(blob.etag), int(blob.size), modified, metadata, copy_state(blob))
+    leased = blob.lease is not None and blob.lease.status == "locked"
+    return BlobInfo(name, _plain(blob.etag), int(blob.size), modified, metadata, copy_state(blob), leased)

@@ -105,7 +105,7 @@ class FolderBlobStore:
             version = versions.load(self.folder, name, status)
             # Without a version of ours, look again: it may have been replaced, and its version dropped, in between.
             if version is not None or versions.stamp(tree.status_of(here, leaf)) == versions.stamp(status):
-                return versions.info(name, status, version), status
+                return versions.info(name, status, version, leased=self._held(name) is not None), status
         raise Busy(f"{self.name}/{name} changes all the time", advice="wait until its copying has ended")
 
     @contextmanager
@@ -124,7 +124,7 @@ class FolderBlobStore:
                     version = versions.load(self.folder, name, status)
                     if version is None and versions.stamp(tree.status_of(here, leaf)) != versions.stamp(status):
                         continue
-                    yield versions.info(name, status, version), file
+                    yield versions.info(name, status, version, leased=self._held(name) is not None), file
                     if versions.stamp(os.fstat(descriptor)) != versions.stamp(status):
                         raise Conflict(f"{self.name}/{name} was changed while it was read")
                     return

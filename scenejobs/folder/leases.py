@@ -1,4 +1,4 @@
-"""Leases of a folder's blobs: one small file per leased blob. Looked at and changed under the blob's lock only."""
+"""Leases of a folder's blobs: one small file per leased blob, changed under the blob's lock only."""
 
 from __future__ import annotations
 

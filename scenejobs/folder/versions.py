@@ -55,7 +55,7 @@ def drop(root: Path, name: str, status: os.stat_result) -> None:
         os.unlink(file_name(name, status), dir_fd=here)
 
 
-def info(name: str, status: os.stat_result, version: Version | None) -> BlobInfo:
+def info(name: str, status: os.stat_result, version: Version | None, *, leased: bool) -> BlobInfo:
     """As a listing shows it. A file without a version of ours has an ETag made of its stamp.
 
     It is as old as the later of its two times: `cp -p`, `mv` and `rsync -t` give a new file the old one's modification
@@ -63,7 +63,7 @@ def info(name: str, status: os.stat_result, version: Version | None) -> BlobInfo
     """
     known = version or Version(hashlib.sha256(stamp(status).encode()).hexdigest()[:16].upper(), {})
     modified = moment(max(status.st_mtime_ns, status.st_ctime_ns)).replace(microsecond=0)
-    return BlobInfo(name, known.etag, status.st_size, modified, dict(known.metadata))
+    return BlobInfo(name, known.etag, status.st_size, modified, dict(known.metadata), leased=leased)
 
 
 def _key(name: str) -> str:

@@ -214,3 +214,14 @@ def test_an_expired_lease_is_free_and_lost_for_its_holder(world: World) -> None:
     store.write("touched", b"other")
     with pytest.raises(LeaseLost):
         leases["touched"].renew()
+
+
+def test_listings_and_looks_tell_whether_a_lease_is_held(store: BlobStore) -> None:
+    store.write("lobby/record.json", b"1")
+    store.write("lobby/other.json", b"1")
+    lease = store.lease("lobby/record.json", 15)
+    assert {info.name: info.leased for info in store.list()} == {"lobby/record.json": True, "lobby/other.json": False}
+    assert store.head("lobby/record.json").leased
+    lease.release()
+    assert not any(info.leased for info in store.list())
+    assert not store.head("lobby/record.json").leased

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from function_app import batches, debounce, dispatcher, starter, sweep
+from function_app import debounce, dispatcher, starter, sweep
 from runner import archive, decisions, ownership, publish, scene_work, worker
-from scenejobs import listing, model, records
+from scenejobs import batches, listing, model, records
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.layout import MANIFEST, published_name, record_name, run_folder
 from scenejobs.listing import list_scene, snapshot

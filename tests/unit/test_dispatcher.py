@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from function_app import batches
 from function_app.debounce import Why
 from function_app.dispatcher import Sealing
+from scenejobs import batches
 from scenejobs.errors import Busy, ComputeError, UnreadableMessage
 from scenejobs.layout import refused_name
 from scenejobs.listing import list_scene, snapshot

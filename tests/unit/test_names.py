@@ -68,7 +68,7 @@ def test_a_name_that_is_taken_gives_a_scene_that_is_taken(name: str, depth: int)
         assert refusal(scene) is None
         assert name.startswith(scene)
         names = (record_name(scene), batch_name(scene, "0" * 16), progress_name(scene), refused_name(name))
-        for built in (*names, f"{run_folder(scene, 'run')}x", *archive_names(scene, name, 1)):
+        for built in (*names, f"{run_folder(scene, 'run')}x", *archive_names(scene, name, 1, "run")):
             assert refusal(built) is None or len(built) > MAX_NAME_CHARS or built.count("/") > 250
 
 
