@@ -108,7 +108,11 @@ def _write_chosen(
             if frame.video == info.name
         )
         tell = _teller(progress, len(written) / len(chosen.frames), len(seen) / len(chosen.frames))
-        written += _write_clip(decoder, clip_of[info.name], Surveyed(info, seen), seen, workspace / "frames", tell)
+        try:
+            written += _write_clip(decoder, clip_of[info.name], Surveyed(info, seen), seen, workspace / "frames", tell)
+        except InputError as exc:
+            log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
+            return False
     return written == list(chosen.frames)
 
 

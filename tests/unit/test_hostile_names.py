@@ -130,6 +130,7 @@ def test_uploads_of_every_name_are_processed_or_refused_and_nobody_is_touched(cl
         assert {name for name in new if not any(name.startswith(f"{scene}/") for scene in scenes)} == set()
     places = re.compile(
         r"(scenes|progress)/[a-z0-9~_-]+\.json|batches/[a-z0-9~_-]+/[0-9a-f]{16}\.json|refused/[0-9a-f]{16}\.json"
+        r"|generations/[a-z0-9~_-]+/[0-9]+\.json|spend/[0-9-]{10}/execution-[0-9a-f]{8}\.json"
     )
     new = [name for name in cloud.names("state") if f"state/{name}" not in before]
     assert [name for name in new if not places.fullmatch(name)] == ["dispatcher.json", "sweep.json"]

@@ -101,10 +101,8 @@ def test_an_upload_that_is_taken_leaves_room_for_every_name_made_from_it(chars: 
     name = "/".join("n" * max(1, chars // folders) for _ in range(folders))
     if upload_refusal(name) is None:
         scene, run = scene_of(name, depth), "20260101T000000Z-0123456789abcdef"
-        built = [*archive_names(scene, name, 10**6), record_name(scene)]
+        built = [*archive_names(scene, name, 10**6, run), record_name(scene)]
         built += [f"{run_folder(scene, run)}{output_stem(scene)}.compressed.ply", batch_name(scene, "0" * 16)]
-        rest = within_scene(name, scene)
-        built.append(f"{scene}/{10**6}-{run}/{rest}")
         assert [refusal(one) for one in built] == [None] * len(built)
 
 

@@ -14,6 +14,7 @@ import pytest
 from function_app.wiring import assemble
 from runner.job import Job
 from runner.job_process import Supervision
+from runner.saved_work import STAGES
 from scenejobs.azure import clients
 from scenejobs.errors import Busy, Code, InputError, Interrupted, RunnerError
 from scenejobs.memory import MemoryCompute, MemoryLease
@@ -83,6 +84,18 @@ def failing(error: Exception) -> Any:
     return job
 
 
+def saving(error: Exception) -> Any:
+    """A job that leaves what the next attempt can go on from, and ends with the error."""
+
+    def job(job: Job, supervision: Supervision) -> dict[str, Any]:
+        for file in (file for files in STAGES.values() for file in files):
+            (job.workspace / file).parent.mkdir(parents=True, exist_ok=True)
+            (job.workspace / file).write_text("saved")
+        raise error
+
+    return job
+
+
 def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
     """Scenes in every state that a runner can find or bring about."""
 
@@ -118,6 +131,9 @@ def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
         return echo_job(job, supervision)
 
     yield late, uploads_meanwhile, {}
+    resumed = cloud()
+    yield resumed, saving(Interrupted("stop")), {}
+    yield resumed, echo_job, {}
 
 
 def observed_runner(folder: Path) -> dict[str, set[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,7 @@ from scenejobs import layout, records, spend
 from scenejobs.errors import Busy, ComputeError, ConfigurationError, Failure
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import JobMessage, SceneRecord
-from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
+from scenejobs.ports import BlobStore, Containers, Lease
 from tests.dispatch import SETTINGS, World
 
 
@@ -159,29 +158,29 @@ def test_one_damaged_record_does_not_keep_the_others_from_healing(caplog: pytest
     assert "scenes/attic.json" in caplog.text
 
 
-class Unreadable:
-    """A store that does not answer for what lies below a prefix."""
+class Unwritable:
+    """A store that takes nothing below a prefix."""
 
     def __init__(self, store: BlobStore, prefix: str) -> None:
         self._store = store
         self._prefix = prefix
 
-    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        if prefix.startswith(self._prefix):
-            raise Busy(f"listing {prefix}: no answer")
-        return self._store.list(prefix)
+    def write(self, name: str, data: bytes, **conditions: Any) -> str:
+        if name.startswith(self._prefix):
+            raise Busy(f"writing {name}: no answer")
+        return self._store.write(name, data, **conditions)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
 
-def test_one_scene_that_cannot_be_read_keeps_no_other_from_healing_and_starting() -> None:
+def test_one_scene_that_cannot_be_sealed_keeps_no_other_from_healing_and_starting() -> None:
     """The failure is told in the end; the next sweep tries again."""
     world = World()
     for name in ("attic/a.mp4", "lobby/a.mp4"):
         world.upload(name, event=False)
     world.clock.advance(60)
-    state: Any = Unreadable(world.state, "batches/attic/")
+    state: Any = Unwritable(world.state, "batches/attic/")
     with pytest.raises(Busy, match="attic"):
         world.assembled(state, world.debounce, world.jobs).sweeper.sweep()
     assert [message.scene for message in world.sent] == ["lobby"]
@@ -194,7 +193,7 @@ def test_waiting_messages_get_their_execution_even_if_nothing_can_be_healed() ->
     world.upload("lobby/a.mp4")
     world.clock.advance(70)
     world.jobs.send(JobMessage("lobby", "", world.clock()).to_json())
-    state: Any = Unreadable(world.state, "batches/")
+    state: Any = Unwritable(world.state, "batches/")
     with pytest.raises(Busy):
         world.assembled(state, world.debounce, world.jobs).sweeper.sweep()
     assert world.compute.starts == 1
