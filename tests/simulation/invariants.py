@@ -7,6 +7,7 @@ those of the protocol; `Checker.changed` is called after every change of a store
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -60,6 +61,7 @@ class Checker:
         self.commits: list[Commit] = []
         self.given_up: dict[str, tuple[str, int]] = {}  # etag -> scene and generation that was dead-lettered with it
         self._started: Counter[tuple[str, int]] = Counter()
+        self._listed: Counter[tuple[str, str]] = Counter()  # process, scene -> versions there were when it listed
         self._reasons: dict[str, int] = {}  # scene -> generation whose error.json lies there
 
     # ---- what happened ----------------------------------------------------------------------------------------------
@@ -85,6 +87,11 @@ class Checker:
                 self._reason_changed(name)
             self._no_loss()
 
+    def listed(self, container: str, prefix: str) -> None:
+        """What this process knows of a scene's uploads: those there were until now."""
+        if container == "input" and prefix.endswith("/"):
+            self._listed[self._sim.hub.process.name, prefix.removesuffix("/")] = len(self.versions)
+
     def works(self, process: Process, scene: str) -> None:
         """The job of this runner goes on: it has just been told that the scene is its own."""
         if not self._holds_lease(process, record_name(scene)):
@@ -105,7 +112,7 @@ class Checker:
             return  # a paused runner settles its message when another works on the scene, with a message of its own
         if record is None or record["phase"] != "idle":
             self.fail("I8", f"the message of {scene} left the queue in phase {record and record['phase']}")
-        elif record["attempts"] and self._has_uploads(scene):
+        elif record["attempts"] and self._has_uploads(scene, self._listed[self._sim.hub.process.name, scene]):
             self.fail("I8", f"the message of {scene} left the queue though its attempt failed and nothing points at it")
 
     # ---- after every change -----------------------------------------------------------------------------------------
@@ -334,8 +341,11 @@ class Checker:
         blob = self._sim.stores["state"].blobs.get(name)
         return blob is not None and self._leased(name) and self._sim.state.holders.get(blob.lease_id or "") is process
 
-    def _has_uploads(self, scene: str) -> bool:
-        return any(scene_of(name) == scene for name in self._sim.stores["input"].blobs if not refusal(name))
+    def _has_uploads(self, scene: str, known: int) -> bool:
+        """Whether one of the first `known` versions ever uploaded lies in the input yet. A newer one has an event."""
+        blobs = self._sim.stores["input"].blobs
+        versions = [v for v in itertools.islice(self.versions.values(), known) if not refusal(v.name)]
+        return any(scene_of(v.name) == scene and v.name in blobs and blobs[v.name].etag == v.etag for v in versions)
 
     def _pointed_at(self, scene: str) -> bool:
         word = f'"scene":"{scene}"'

@@ -43,8 +43,10 @@ class SimLease:
 class SimBlobs:
     """See scenejobs.ports.BlobStore."""
 
-    def __init__(self, hub: Hub, store: MemoryBlobStore, watch: Watch) -> None:
-        self._hub, self.store, self._watch = hub, store, watch
+    def __init__(
+        self, hub: Hub, store: MemoryBlobStore, watch: Watch, listed: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
+        self._hub, self.store, self._watch, self._listed = hub, store, watch, listed
         self.name = store.name
         self.holders: dict[str, Process] = {}  # lease id -> who took it
 
@@ -59,7 +61,11 @@ class SimBlobs:
     # ---- looking ----
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        return iter(self._hub.call(f"list {self.name}/{prefix}", lambda: list(self.store.list(prefix))))
+        def effect() -> list[BlobInfo]:
+            self._listed(self.name, prefix)
+            return list(self.store.list(prefix))
+
+        return iter(self._hub.call(f"list {self.name}/{prefix}", effect))
 
     def now(self) -> Any:
         return self._hub.call(f"time {self.name}", self.store.now)

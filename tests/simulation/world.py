@@ -63,7 +63,9 @@ class Simulation:
             kind: MemoryBlobStore(kind, hub.clock, copy_plan=self._copy_plan, pause=hub.sleep) for kind in KINDS
         }
         self.checker = Checker(self)
-        blobs = {kind: SimBlobs(hub, store, self.checker.changed) for kind, store in self.stores.items()}
+        blobs = {
+            kind: SimBlobs(hub, store, self.checker.changed, self.checker.listed) for kind, store in self.stores.items()
+        }
         self.state = blobs["state"]
         self.containers = Containers(**blobs)
         self.debounce, self.poison = (SimQueue(hub, MemoryQueue(name, hub.clock)) for name in ("debounce", "poison"))
