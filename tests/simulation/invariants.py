@@ -154,7 +154,7 @@ class Checker:
             self.fail("I2", f"the generation of {scene} went from {old['generation']} to {generation}")
         if generation != old["generation"] and old["phase"] not in ("committed", "failing"):
             self.fail("I2", f"generation {old['generation']} of {scene} ended without an outcome")
-        if new["phase"] == "running" and new["run"] != old["run"]:
+        if new["phase"] == "running" and _attempt(new) != _attempt(old):
             self._started[scene, generation] += 1
         began = self._started[scene, generation]
         if began > MAX_ATTEMPTS + MAX_PREEMPTIONS or new["preemptions"] > MAX_PREEMPTIONS:
@@ -358,3 +358,7 @@ class Checker:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _attempt(record: dict[str, Any]) -> tuple[Any, ...]:
+    return record["phase"], record["run"], record["attempts"]

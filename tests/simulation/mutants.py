@@ -288,6 +288,7 @@ MUTANTS = (
         "message, then stamp (and the sweep's search for lost messages)",
         ((dispatcher.Dispatcher, "send", stamp_then_send), NO_REQUEUE),
         "crashes",
+        limit=300,
     ),
     Mutant(
         "started once",
