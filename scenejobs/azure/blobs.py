@@ -122,12 +122,12 @@ class AzureBlobStore:
         lease: Lease | None = None,
         metadata: dict[str, str] | None = None,
     ) -> str:
+        if lease is not None and if_absent:  # what is leased exists; the emulator would create it anew
+            raise Conflict(f"{self.name}/{name} cannot be both leased and absent")
         write_id = uuid.uuid4().hex
         options = _if_match(if_match)
-        if lease is not None and not if_absent:  # what is leased exists; the emulator would create it anew
-            options = {"match_condition": MatchConditions.IfPresent, **options}
-        if lease is not None:
-            options["lease"] = lease.id
+        if lease is not None:  # here too
+            options = {"match_condition": MatchConditions.IfPresent, **options, "lease": lease.id}
         try:
             with storage_errors(f"writing {self.name}/{name}"):
                 done = self._blob(name).upload_blob(

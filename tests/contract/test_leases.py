@@ -91,7 +91,9 @@ def test_a_lease_does_not_create_over_what_is_there(store: BlobStore) -> None:
     lease = store.lease("a", 15)
     with pytest.raises(Conflict):
         store.write("a", b"2", if_absent=True, lease=lease)
-    assert store.read("a")[0] == b"1"
+    with pytest.raises(Conflict):  # nor a blob that is not there
+        store.write("b", b"2", if_absent=True, lease=lease)
+    assert [(blob.name, store.read(blob.name)[0]) for blob in store.list()] == [("a", b"1")]
 
 
 def test_leases_have_ids_of_their_own(store: BlobStore) -> None:
