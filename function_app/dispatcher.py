@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from function_app import batches, debounce
+from function_app import debounce
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.starter import Starter
-from scenejobs.errors import Conflict, UnreadableMessage
-from scenejobs.layout import refused_name
+from scenejobs import batches, records
+from scenejobs.errors import Conflict, NotFound, UnreadableMessage
+from scenejobs.layout import record_name, refused_name
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, JobMessage
-from scenejobs.names import is_ready_marker, refusal, scene_of
+from scenejobs.names import is_ready_marker, refusal, scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings import DispatchSettings
 
@@ -44,7 +45,7 @@ class Dispatcher:
 
     def on_upload(self, name: str, now: datetime) -> None:
         """An upload was seen: look at its scene after the quiet time. Lists nothing."""
-        reason = refusal(name)
+        reason = upload_refusal(name)
         if reason:
             self.record_refused(name, reason, now)
             return
@@ -87,11 +88,19 @@ class Dispatcher:
         """Those of a scene's uploads that are in no queued batch yet."""
         if not blobs:
             return []
-        sealed = batches.sealed_blobs(batches.of_scene(self.containers.state, scene))
-        return [blob for blob, entry in zip(blobs, snapshot(blobs), strict=True) if entry not in sealed]
+        state = self.containers.state
+        return batches.unsealed(state, blobs, batches.listed(state, scene))
 
-    def seal(self, scene: str, blobs: tuple[BlobInfo, ...], now: datetime, why: str, traceparent: str = "") -> Sealing:
-        """Turns a set of uploads into one job: the batch, then its message, then the stamp."""
+    def seal(
+        self,
+        scene: str,
+        blobs: tuple[BlobInfo, ...],
+        now: datetime,
+        why: str,
+        traceparent: str = "",
+        due_at: datetime | None = None,
+    ) -> Sealing:
+        """Turns a set of uploads into one job: the batch, then its message, then the stamp. `due_at`: see `send`."""
         batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
         state = self.containers.state
         sealing = Sealing.CREATED
@@ -104,12 +113,24 @@ class Dispatcher:
                 return Sealing.KNOWN
             if now - stored.batch.sealed_at < SEND_TIMEOUT:
                 return Sealing.PENDING
-        self.send(stored, now)
+        self.send(stored, now, due_at)
         log.info("scene %s: batch %s of %d uploads %s (%s)", scene, batch.digest, len(blobs), sealing, why)
         return sealing
 
-    def send(self, stored: batches.StoredBatch, now: datetime) -> None:
-        """Sends a batch's message and stamps the batch."""
+    def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> None:
+        """Sends a batch's message and stamps the batch.
+
+        due_at: before when the scene must not be run; until then the message is hidden, for an execution would look at
+        it in vain. None: not known here.
+        """
         batch = stored.batch
-        self.queues.jobs.send(JobMessage(batch.scene, batch.digest, now, batch.traceparent).to_json())
+        message = JobMessage(batch.scene, batch.digest, now, batch.traceparent)
+        delay_s = ((due_at or self._due_at(batch.scene) or now) - now).total_seconds()
+        self.queues.jobs.send(message.to_json(), delay_s=max(0.0, delay_s))
         batches.stamp(self.containers.state, stored, now)
+
+    def _due_at(self, scene: str) -> datetime | None:
+        try:
+            return records.due_at(self.containers.state.head(record_name(scene)).metadata)
+        except NotFound:
+            return None

@@ -1,7 +1,8 @@
 """Starts as many executions of the runner's job as the waiting messages need, and no more.
 
 A start that was accepted proves nothing (executions with a GPU die before they begin, sometimes for hours), so nothing
-is remembered about starts that went well: every look counts what really waits and what really runs.
+is taken for granted about starts that went well: every look counts what really waits and what really runs, and whether
+any runner has begun since (scenejobs/starts.py).
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, NotFound
+from scenejobs import spend, starts
+from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict
+from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import DISPATCHER_RECORD
 from scenejobs.ports import BlobStore, Compute, JobQueue, Lease
+from scenejobs.starts import StarterState
 
 log = logging.getLogger(__name__)
 
-BACK_OFF_BASE_S = 30.0
-BACK_OFF_MAX_S = 15 * 60.0
 LEASE_S = 30  # counting and starting takes a few seconds
 LEASE_TRIES = 40
 LEASE_PAUSE_S = 0.5
@@ -39,52 +40,6 @@ def starts_needed(waiting: int, total: int, live: int, limit: int) -> int:
     return max(0, min(waiting - idle, limit - live))
 
 
-def back_off_s(failures_in_row: int, retry_after_s: float | None) -> float:
-    """The wait after a failed start: doubling, and at least what the service asked for."""
-    doubled = BACK_OFF_BASE_S * 2.0 ** min(failures_in_row - 1, 16)
-    return max(min(doubled, BACK_OFF_MAX_S), retry_after_s or 0.0)
-
-
-@dataclass(frozen=True)
-class StarterState:
-    """`state/dispatcher.json`."""
-
-    last_start: datetime | None = None
-    failures_in_row: int = 0
-    not_before: datetime | None = None  # no start is tried earlier
-    last_error: str = ""
-
-    def started(self, now: datetime) -> StarterState:
-        return StarterState(last_start=now)
-
-    def failed(self, now: datetime, error: Exception) -> StarterState:
-        failures = self.failures_in_row + 1
-        retry_after_s = error.retry_after_s if isinstance(error, ComputeError) else None
-        return replace(
-            self,
-            failures_in_row=failures,
-            not_before=now + timedelta(seconds=back_off_s(failures, retry_after_s)),
-            last_error=str(error),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "last_start": self.last_start.isoformat() if self.last_start else None,
-            "failures_in_row": self.failures_in_row,
-            "not_before": self.not_before.isoformat() if self.not_before else None,
-            "last_error": self.last_error,
-        }
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> StarterState:
-        return StarterState(
-            last_start=datetime.fromisoformat(value["last_start"]) if value.get("last_start") else None,
-            failures_in_row=int(value.get("failures_in_row", 0)),
-            not_before=datetime.fromisoformat(value["not_before"]) if value.get("not_before") else None,
-            last_error=str(value.get("last_error", "")),
-        )
-
-
 @dataclass(frozen=True)
 class Starter:
     """Counts and starts, one at a time over all instances of the function app."""
@@ -94,6 +49,7 @@ class Starter:
     compute: Compute
     limit: int  # executions at the same time
     pause: Callable[[float], None] = time.sleep
+    max_gpu_minutes: float = 0.0  # of executions per day, after which nothing is started; 0: no limit
 
     def ensure_started(self) -> int:
         """Starts what is missing and returns how many. During a back-off it does nothing: the sweep tries later.
@@ -101,46 +57,81 @@ class Starter:
         Raises ComputeError and AccessDenied when a start fails; the failure is never charged to a scene. Raises Busy
         when another instance keeps starting.
         """
-        if self.jobs.waiting() == 0 or self._backing_off():
+        if self.jobs.waiting() == 0 or self._must_wait(self.load()):
             return 0
         with self._alone() as lease:  # two instances counting at once would both start, past the limit
-            if self._backing_off():
+            before = self.load()
+            if self._must_wait(before):
                 return 0
-            return self._start_missing(lease)
-
-    def _start_missing(self, lease: Lease) -> int:
-        state = self.load()
-        started = 0
-        try:
-            needed = starts_needed(self.jobs.waiting(), self.jobs.total(), len(self.compute.live()), self.limit)
-            for _ in range(needed):
-                log.info("execution started: %s", self.compute.start() or "(the service gave no name)")
-                started += 1
-        except (ComputeError, AccessDenied) as exc:
-            failed = state.failed(self.state.now(), exc)
-            self._save(failed, lease)
-            log.error("no execution could be started (%d in a row): %s", failed.failures_in_row, exc)
-            raise
-        if started or state.failures_in_row:
-            self._save(state.started(self.state.now()) if started else StarterState(state.last_start), lease)
-        return started
+            return self._start_missing(before, lease)
 
     def load(self) -> StarterState:
-        try:
-            data, _ = self.state.read(DISPATCHER_RECORD)
-            return StarterState.from_json(json.loads(data))
-        except NotFound:
-            return StarterState()
-        except (ValueError, TypeError, AttributeError):
-            log.warning("%s cannot be read; starting from a clean one", DISPATCHER_RECORD)  # it only slows starts down
-            return StarterState()
+        return starts.load(self.state)
 
-    def _backing_off(self) -> bool:
-        not_before = self.load().not_before
-        if not_before is None or self.state.now() >= not_before:
+    def _must_wait(self, state: StarterState) -> bool:
+        if state.not_before is None:  # the usual case: the service need not be asked for the time
             return False
-        log.info("no start before %s", not_before.isoformat())
+        now = self.state.now()
+        if not state.waits(now) or (state.ghosts_in_row and self._answered(state, now)):
+            return False
+        log.info("no start before %s", state.not_before)
         return True
+
+    def _answered(self, state: StarterState, now: datetime) -> bool:
+        since = state.unanswered_since
+        return since is not None and spend.begun_since(self.state, since, now)
+
+    def _start_missing(self, before: StarterState, lease: Lease) -> int:
+        now = self.state.now()
+        state = before.answered() if self._answered(before, now) else before
+        if self._over_budget(now):
+            self._save_change(before, state.out_of_budget(spend.next_day(now)), lease)
+            return 0
+        state = state.within_budget()
+        names: list[str] = []
+        try:
+            live = self.compute.live()
+            state = state.looked([execution.name for execution in live], now)
+            if state.ghosts_in_row > before.ghosts_in_row:
+                self._tell_of_ghosts(state)
+                self._save_change(before, state, lease)
+                return 0
+            needed = starts_needed(self.jobs.waiting(), self.jobs.total(), len(live), self.limit)
+            for _ in range(state.may_start(needed)):
+                names.append(self.compute.start())
+                log.info("execution started: %s", names[-1] or "(the service gave no name)")
+        except (ComputeError, AccessDenied) as exc:
+            now = self.state.now()
+            state = (state.started(tuple(names), now) if names else state).failed(now, exc)
+            self._save(state, lease)
+            text = f"no execution could be started ({state.failures_in_row} in a row): {exc}"
+            hold_back(log, Guard.START_REFUSED, text, failures_in_row=state.failures_in_row)
+            raise
+        accepted = replace(state, failures_in_row=0, not_before=None, last_error="")
+        state = state.started(tuple(names), self.state.now()) if names else accepted
+        self._save_change(before, state, lease)
+        return len(names)
+
+    def _over_budget(self, now: datetime) -> bool:
+        if not self.max_gpu_minutes:
+            return False
+        used = spend.minutes_on(self.state, now.date())
+        if used < self.max_gpu_minutes:
+            return False
+        text = f"{used:.0f} of {self.max_gpu_minutes:g} minutes of today are used up; the next start is tomorrow (UTC)"
+        hold_back(log, Guard.GPU_BUDGET, text, minutes=round(used), waiting=self.jobs.waiting())
+        return True
+
+    def _tell_of_ghosts(self, state: StarterState) -> None:
+        text = (
+            f"executions ended before a runner began, since {state.unanswered_since}; "
+            f"the next probe is started after {state.not_before}"
+        )
+        hold_back(log, Guard.NO_GPU, text, ghosts_in_row=state.ghosts_in_row)
+
+    def _save_change(self, before: StarterState, state: StarterState, lease: Lease) -> None:
+        if state != before:
+            self._save(state, lease)
 
     def _save(self, state: StarterState, lease: Lease) -> None:
         self.state.write(DISPATCHER_RECORD, json.dumps(state.to_json(), indent=1).encode(), lease=lease)

@@ -10,20 +10,22 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from function_app import batches, debounce
+from function_app import debounce
 from function_app.debounce import Settled
 from function_app.dispatcher import Dispatcher, Sealing
+from scenejobs import batches, records, spend
+from scenejobs.batches import ListedBatch
 from scenejobs.errors import Conflict, NotFound, StorageError
-from scenejobs.layout import SWEEP_RECORD, record_name
+from scenejobs.layout import PARTS, RECORDS, SPEND, SWEEP_RECORD, WORK_FOLDER, part_in, record_name, record_of_work
 from scenejobs.listing import snapshot, sort_uploads
-from scenejobs.model import DebounceCheck, JobMessage, Phase, SceneRecord
-from scenejobs.names import scene_key
+from scenejobs.model import DebounceCheck, JobMessage, Phase, digest
+from scenejobs.names import refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore
 
 log = logging.getLogger(__name__)
 
-KEEP_BATCHES = timedelta(days=1)  # of scenes whose uploads are gone; no late event can name them again: ETags differ
-PROBE_LEASE_S = 15  # the shortest a lease may be; given back at once
+KEEP_UNUSED = timedelta(days=1)  # batches of uploads that are gone: no late event can name them again, ETags differ
+KEEP_WORK = timedelta(days=7)  # of an attempt that was interrupted, when its uploads are gone
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,25 @@ class SweepReport:
     resent: int = 0  # batches whose message was never known to be sent
     requeued: int = 0  # scenes whose message was lost on the way
     refused: int = 0  # uploads with a name that cannot be used, seen for the first time
-    tidied: int = 0  # old batches removed
+    tidied: int = 0  # blobs removed that nobody can need any more
     started: int = 0  # executions
+    held_back: str = ""  # why waiting work is not started
+
+
+@dataclass(frozen=True)
+class _View:
+    """What one look at the containers showed. A sweep lists each place once, however many scenes there are."""
+
+    scenes: dict[str, tuple[BlobInfo, ...]]  # uploads
+    batches: dict[str, list[ListedBatch]]  # by scene key
+    records: dict[str, BlobInfo]  # by blob name
+
+    def due_at(self, scene: str) -> datetime | None:
+        record = self.records.get(record_name(scene))
+        return records.due_at(record.metadata) if record else None
+
+    def batches_of(self, scene: str) -> list[ListedBatch]:
+        return self.batches.get(scene_key(scene), [])
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,8 @@ class Sweeper:
         finally:
             try:
                 report = replace(report, started=dispatcher.starter.ensure_started())
+                if dispatcher.queues.jobs.waiting() > 0:
+                    report = replace(report, held_back=dispatcher.starter.load().held_back(self._state.now()))
             finally:
                 log.info("sweep: %s", json.dumps(asdict(report)))
         if failed:
@@ -85,11 +106,16 @@ class Sweeper:
     def _heal(self, now: datetime) -> tuple[SweepReport, list[StorageError]]:
         dispatcher = self.dispatcher
         uploads = sort_uploads(dispatcher.containers.input.list(), dispatcher.settings.prefix_depth)
+        view = _View(
+            uploads.scenes,
+            batches.by_key(batches.listed(self._state)),
+            {info.name: info for info in self._state.list(RECORDS)},
+        )
         refused = [dispatcher.record_refused(item.name, item.reason, now) for item in uploads.refused]
         sealings, failed = list[Sealing | None](), list[StorageError]()
         for scene, blobs in uploads.scenes.items():
             try:
-                sealings.append(self._seal_if_settled(scene, blobs, now))
+                sealings.append(self._seal_if_settled(scene, blobs, view, now))
             except StorageError as exc:
                 log.error("scene %s could not be looked at: %s", scene, exc)
                 failed.append(exc)
@@ -97,21 +123,21 @@ class Sweeper:
             scenes=len(uploads.scenes),
             sealed=sealings.count(Sealing.CREATED),
             resent=sealings.count(Sealing.RESENT),
-            requeued=self._requeue_lost(uploads.scenes, now),
+            requeued=self._requeue_lost(view, now),
             refused=sum(refused),
-            tidied=self._tidy(uploads.scenes, now),
+            tidied=sum(_deleted(self._state, info) for info in self._old(view, now)),
         )
         return report, failed
 
-    def _seal_if_settled(self, scene: str, blobs: tuple[BlobInfo, ...], now: datetime) -> Sealing | None:
+    def _seal_if_settled(self, scene: str, blobs: tuple[BlobInfo, ...], view: _View, now: datetime) -> Sealing | None:
         dispatcher = self.dispatcher
-        waiting = dispatcher.waiting(scene, blobs)
+        waiting = batches.unsealed(self._state, blobs, view.batches_of(scene))
         decision = debounce.decide(DebounceCheck(scene, "", now), waiting, now, dispatcher.settings)
         if isinstance(decision, Settled):
-            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}")
+            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}", due_at=view.due_at(scene) or now)
         return None
 
-    def _requeue_lost(self, scenes: dict[str, tuple[BlobInfo, ...]], now: datetime) -> int:
+    def _requeue_lost(self, view: _View, now: datetime) -> int:
         """Sends the messages again that nothing points at any more.
 
         While a message is visible, the queue tells nothing about lost ones, and runners are busy with it anyhow. A
@@ -120,20 +146,26 @@ class Sweeper:
         if self.dispatcher.queues.jobs.waiting() > 0:
             return 0
         before = now - timedelta(seconds=self.dispatcher.settings.requeue_after_s)
-        sent = {scene for scene, blobs in scenes.items() if self._requeue_batch(scene, blobs, before, now)}
-        for info in self._state.list("scenes/"):
-            if info.metadata.get("phase") != Phase.IDLE and info.modified <= before and self._is_free(info.name):
+        sent = {scene for scene in view.scenes if self._requeue_batch(scene, view, before, now)}
+        for info in view.records.values():
+            if info.metadata.get("phase") != Phase.IDLE and info.modified <= before and not info.leased:
                 sent |= self._requeue_record(info.name, sent, now)
         return len(sent)
 
-    def _requeue_batch(self, scene: str, blobs: tuple[BlobInfo, ...], before: datetime, now: datetime) -> bool:
-        present = set(snapshot(blobs))
+    def _requeue_batch(self, scene: str, view: _View, before: datetime, now: datetime) -> bool:
+        present, found = snapshot(view.scenes[scene]), view.batches_of(scene)
+        whole = digest(present)
+        if not found or any(item.queued_at and item.queued_at > before for item in found if item.digest == whole):
+            return False
+        record = view.records.get(record_name(scene))
+        if record is not None and (record.leased or _is_postponed(record, before)):
+            return False
         queued = [
             (stored.batch.queued_at, stored)
-            for stored in batches.of_scene(self._state, scene)
-            if stored.batch.queued_at is not None and present.intersection(stored.batch.blobs)
+            for stored in batches.read_all(self._state, found)
+            if stored.batch.queued_at is not None and not set(present).isdisjoint(stored.batch.blobs)
         ]
-        if not queued or any(queued_at > before for queued_at, _ in queued) or not self._is_free(record_name(scene)):
+        if not queued or any(queued_at > before for queued_at, _ in queued) or self._is_leased(record_name(scene)):
             return False
         self.dispatcher.send(queued[-1][1], now)
         log.warning("scene %s: its message was lost; sent again", scene)
@@ -142,39 +174,72 @@ class Sweeper:
     def _requeue_record(self, name: str, done: set[str], now: datetime) -> set[str]:
         """A scene whose attempt, publishing or archiving stopped in the middle."""
         try:
-            record = SceneRecord.from_json(json.loads(self._state.read(name)[0]))
-        except ValueError as exc:  # one damaged record must not keep the others from healing
+            stored = records.read(self._state, name)
+        except StorageError as exc:  # one damaged record must not keep the others from healing
             log.error("the record %s cannot be read: %s", name, exc)
             return set()
-        if record.phase is Phase.IDLE or record.scene in done:
+        if stored is None or stored.record.phase is Phase.IDLE or stored.record.scene in done or self._is_leased(name):
             return set()
+        record = stored.record
         self.dispatcher.queues.jobs.send(JobMessage(record.scene, record.batch, now).to_json())
         log.warning("scene %s: %s, and nobody works on it; sent again", record.scene, record.phase)
         return {record.scene}
 
-    def _is_free(self, name: str) -> bool:
-        """Nobody holds the lease of a scene's record. (A scene without a record was never begun.)"""
+    def _is_leased(self, name: str) -> bool:
+        """Looked at again: the listing may be a minute old. (A scene without a record was never begun.)"""
         try:
-            self._state.lease(name, PROBE_LEASE_S).release()
+            return self._state.head(name).leased
         except NotFound:
-            return True
-        except Conflict:
             return False
-        return True
 
-    def _tidy(self, scenes: dict[str, tuple[BlobInfo, ...]], now: datetime) -> int:
-        """Removes batches of scenes without uploads, so that a sweep stays as cheap as what lies in the input."""
-        keys = {scene_key(scene) for scene in scenes}
+    def _old(self, view: _View, now: datetime) -> list[BlobInfo]:
+        """What nobody can need any more, so that a sweep stays as cheap as what lies in the input container.
+
+        Batches of scenes without uploads, parts that no record names, last month's ledger, and saved work.
+        """
+        keys = {scene_key(scene) for scene in view.scenes}
+        named = {part for info in view.records.values() for part in records.parts_in(info.metadata)}
+        unused = [item.info for key, found in view.batches.items() if key not in keys for item in found]
+        unused += [info for info in self._state.list(PARTS) if part_in(info.name) not in named]
+        ledger = [info for info in self._state.list(SPEND) if spend.is_old(info, now)]
+        return [info for info in unused if info.modified < now - KEEP_UNUSED] + ledger + self._old_work(view, now)
+
+    def _old_work(self, view: _View, now: datetime) -> list[BlobInfo]:
+        """What runners saved of their work where no further attempt will look for it.
+
+        Listed before the records are read: what an attempt saves meanwhile is newer than the list, and has other names.
+        """
+        keys = {scene_key(scene) for scene in view.scenes}
+        saved = [info for info in self._state.list(WORK_FOLDER) if refusal(info.name) is None]
+        wanted = {name: self._is_gone_on_with(name) for name in {record_of_work(info.name) for info in saved}}
         old = [
             info
-            for info in self._state.list(batches.FOLDER)
-            if info.modified < now - KEEP_BATCHES and info.name.split("/")[1] not in keys
+            for info in saved
+            if not wanted[record_of_work(info.name)]
+            or (info.modified < now - KEEP_WORK and info.name.split("/")[1] not in keys)
         ]
-        return sum(_deleted(self._state, info) for info in old)
+        return sorted(old, key=lambda info: not info.name.endswith(".json"))  # the pointers first
+
+    def _is_gone_on_with(self, name: str) -> bool:
+        """Whether the record speaks of a generation that was begun and is not ended."""
+        try:
+            stored = records.read(self._state, name)
+        except StorageError:  # of another version or damaged: whoever can read it decides
+            return True
+        if stored is None or stored.record.phase in (Phase.COMMITTED, Phase.FAILING):
+            return False
+        record = stored.record
+        return record.phase is Phase.RUNNING or bool(record.attempts or record.preemptions or record.failures)
 
     @property
     def _state(self) -> BlobStore:
         return self.dispatcher.containers.state
+
+
+def _is_postponed(record: BlobInfo, until: datetime) -> bool:
+    """Its next attempt is due later, and there is a hidden message for it; time for that one to be lost is included."""
+    due_at = records.due_at(record.metadata)
+    return due_at is not None and due_at > until
 
 
 def _deleted(state: BlobStore, info: BlobInfo) -> bool:

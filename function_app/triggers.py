@@ -7,7 +7,6 @@ connection string of that name with the emulator (local.settings.json.example).
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from datetime import UTC, datetime
@@ -16,8 +15,6 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from function_app import wiring
-from scenejobs.errors import UnreadableMessage
-from scenejobs.model import DebounceCheck
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +45,11 @@ def on_upload(upload: blob.BlobClient) -> None:
 @blueprint.queue_output(arg_name="poison", queue_name=f"{DEBOUNCE_QUEUE}-poison", connection=CONNECTION)
 def on_quiet(message: func.QueueMessage, poison: func.Out[str], context: func.Context) -> None:
     """The quiet time after an upload has passed. A message nobody can read goes to the poison queue at once."""
-    app = wiring.app()
-    text = message.get_body().decode("utf-8", "replace")
-    try:
-        check = DebounceCheck.from_json(text)
-        redelivered = (message.dequeue_count or 1) > 1
-        app.dispatcher.on_quiet(check, redelivered=redelivered, traceparent=context.trace_context.trace_parent or "")
-    except UnreadableMessage as exc:
-        poison.set(json.dumps({"reason": str(exc), "message": text[:SHOWN_CHARS]}))
-        return
-    app.sweeper.sweep_if_due()
+    refused = wiring.app().on_quiet(
+        message.get_body(), message.dequeue_count or 1, context.trace_context.trace_parent or ""
+    )
+    if refused is not None:
+        poison.set(refused)
 
 
 @blueprint.function_name("sweep")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
+from scenejobs import logs
+from scenejobs.errors import UnreadableMessage
+from scenejobs.model import DebounceCheck
 from scenejobs.ports import Compute, Containers, Queues
 from scenejobs.settings import ComputeSettings, DispatchSettings, StorageSettings, read_all
+
+POISON_TEXT_CHARS = 2000  # of a message nobody can read
 
 
 @dataclass(frozen=True)
@@ -20,9 +28,36 @@ class App:
     dispatcher: Dispatcher
     sweeper: Sweeper
 
+    def on_quiet(self, body: bytes, dequeue_count: int = 1, traceparent: str = "") -> str | None:
+        """One delivery from the debounce queue. Returns what belongs into the poison queue: the reason and the message.
 
-def assemble(containers: Containers, queues: Queues, compute: Compute, settings: DispatchSettings) -> App:
-    starter = Starter(containers.state, queues.jobs, compute, settings.max_parallel_jobs)
+        Raises StorageError, ComputeError and AccessDenied: the host delivers the message again.
+        """
+        text = body.decode("utf-8", "replace")
+        try:
+            check = DebounceCheck.from_json(text)
+            self.dispatcher.on_quiet(check, redelivered=dequeue_count > 1, traceparent=traceparent)
+        except UnreadableMessage as exc:
+            return json.dumps({"code": str(exc.code), "reason": str(exc), "message": text[:POISON_TEXT_CHARS]})
+        self.sweeper.sweep_if_due()
+        return None
+
+
+def assemble(
+    containers: Containers,
+    queues: Queues,
+    compute: Compute,
+    settings: DispatchSettings,
+    pause: Callable[[float], None] = time.sleep,
+) -> App:
+    starter = Starter(
+        containers.state,
+        queues.jobs,
+        compute,
+        settings.max_parallel_jobs,
+        pause,
+        max_gpu_minutes=settings.max_gpu_minutes,
+    )
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher))
 
@@ -33,5 +68,6 @@ def app() -> App:
     from scenejobs.azure.clients import open_containers, open_queues  # a second of imports that indexing can do without
     from scenejobs.azure.compute import ContainerAppsCompute
 
+    logs.protect()
     storage, dispatch, compute = read_all((StorageSettings, DispatchSettings, ComputeSettings), os.environ)
     return assemble(open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch)

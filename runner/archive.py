@@ -28,9 +28,11 @@ def archive(
     Raises StorageError when a copy is not whole or an input cannot be deleted.
     """
     places = {}
+    # Listed once: thousands of inputs would be asked for one by one. Who copies meanwhile is met by `if_absent`.
+    there = {info.name: info for info in destination.list(f"{record.scene}/")}
     for blob in record.manifest:
         check()
-        name = _stored(record, blob, source, destination)
+        name = _stored(record, blob, source, destination, there)
         if name is None:
             log.info("%s was replaced or deleted before it could be archived", blob.name)
             places[blob.name] = SUPERSEDED
@@ -41,19 +43,22 @@ def archive(
     return places
 
 
-def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore) -> str | None:
+def _stored(
+    record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore, there: dict[str, BlobInfo]
+) -> str | None:
     """The name of a verified copy of this version, made now or by an earlier runner; None when the version is gone."""
     names = _candidates(record, blob)
     for name in names:
-        if _holds(destination, name, blob):
+        if name in there and _is_copy(there[name], blob):
             return name
     for name in names:
         try:
             copy = destination.copy_from(source, blob.name, name, source_etag=blob.etag, if_absent=True)
         except NotFound:
             return None
-        except Conflict:  # the name is taken by another version, or the source is another version now
-            if _head(destination, name) is None:
+        except Conflict:  # the source is another version now, or the name is taken: by another blob, or by a folder
+            found = _head(source, blob.name)
+            if found is None or found.etag != blob.etag:
                 return None
             continue
         if not _is_copy(copy, blob):
@@ -66,19 +71,12 @@ def _stored(record: SceneRecord, blob: InputBlob, source: BlobStore, destination
 
 
 def _candidates(record: SceneRecord, blob: InputBlob) -> tuple[str, ...]:
-    """The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder."""
-    plain, spare = archive_names(record.scene, blob.name, record.generation)
-    folder = f"{record.scene}/{record.generation}/"
-    return plain, spare, f"{folder}{record.run}/{spare.removeprefix(folder)}"
-
-
-def _holds(store: BlobStore, name: str, blob: InputBlob) -> bool:
-    found = _head(store, name)
-    return found is not None and _is_copy(found, blob)
+    return archive_names(record.scene, blob.name, record.generation, record.run)
 
 
 def _is_copy(found: BlobInfo, blob: InputBlob) -> bool:
-    return found.size_bytes == blob.size_bytes and found.metadata.get("source_etag") == blob.etag
+    """One that is under way is none: it needs its source until it is whole. Asking for it again waits for that."""
+    return found.whole and found.size_bytes == blob.size_bytes and found.metadata.get("source_etag") == blob.etag
 
 
 def _delete(source: BlobStore, blob: InputBlob) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from scenejobs.errors import Code, ResourceError
 
@@ -36,35 +37,34 @@ def naming_a_full_disk(name: str) -> Iterator[None]:
         ) from exc
 
 
-def write_atomically(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
-    """Writes the blocks to a temporary neighbour, flushes it to the disk and renames it to `path`.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A temporary neighbour to write to. Leaving the block flushes it to the disk and renames it to `path`.
 
     A reader sees the old file or the whole new one; a kill leaves at most `.<name>.part`, which the next write
-    replaces.
-    Raises ResourceError when the disk is full.
+    replaces. Raises ResourceError when the disk is full.
     """
     part = path.with_name(f".{path.name}.part")
-    digest, size_bytes = hashlib.sha256(), 0
     try:
-        with part.open("wb") as file:
-            for block in blocks:
-                file.write(block)
-                digest.update(block)
-                size_bytes += len(block)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
-    except OSError as exc:
-        if exc.errno in FULL:
-            raise ResourceError(
-                f"no space left while writing {path.name} after {size_bytes:,} bytes",
-                code=Code.DISK_FULL,
-                advice="give the workspace a larger disk",
-            ) from exc
-        raise
+        with naming_a_full_disk(path.name):
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            _sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)  # gone already when the rename worked
+
+
+def write_atomically(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
+    """Writes the blocks to `path`, all or nothing: see `replacing`. Raises ResourceError when the disk is full."""
+    digest, size_bytes = hashlib.sha256(), 0
+    with replacing(path) as file:
+        for block in blocks:
+            file.write(block)
+            digest.update(block)
+            size_bytes += len(block)
     return WrittenFile(size_bytes, digest.hexdigest())
 
 

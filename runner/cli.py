@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from runner import job_settings
+from runner import deadline, job_settings, kernel
 from runner.job_process import JobLimits, run_job
+from runner.ledger import INTERVAL_S
 from runner.ownership import Timing
 from runner.scene_work import World
 from runner.signals import StopFlag, stop_on_signals
@@ -70,9 +71,15 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     groups = (RunnerSettings, StorageSettings, PipelineSettings, LogSettings)
     runner, storage, pipeline, log_settings = read_all(groups, env)
     _check(runner)
+    deadline.check(runner)
+    if runner.replica_timeout_s:
+        stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
     job_settings.check(pipeline)
     timing = _timing(env)
     configure(log_settings)
+    kernel.harden_against_neighbours()
+    if (left_s := stop.left_s()) is not None:
+        log.info("this execution stops by itself in %.0f s", left_s)
     from scenejobs.azure import clients, policies  # scene mode must not need it
 
     means = clients.check(storage, queues=clients.queue_names(storage) if runner.mode == "queue" else ())
@@ -88,9 +95,23 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         run_job=functools.partial(run_job, limits=limits, env=env),
         stop=stop,
         now=lambda: datetime.now(UTC),
+        execution=_execution(env),
     )
     worker = Worker(world, timing)
-    return worker.batch() if runner.mode == "batch" else worker.drain()
+    telling = world.repeat("ledger", worker.ledger.tell, INTERVAL_S)
+    try:
+        return worker.batch() if runner.mode == "batch" else worker.drain()
+    finally:
+        telling.end()
+        worker.ledger.tell()
+        if stop.left_s() == 0.0:
+            log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
+
+
+def _execution(env: Mapping[str, str]) -> str:
+    """The platform's name for this execution, where it gives one that can be part of a blob's name."""
+    name = env.get("CONTAINER_APP_JOB_EXECUTION_NAME", "").strip()
+    return name if name and not refusal(name) and "/" not in name else ""
 
 
 def _check(settings: RunnerSettings) -> None:

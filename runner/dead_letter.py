@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.layout import ERROR_DOCUMENT, RUN_LOG, published_name
+from scenejobs.logs import readable_json
 from scenejobs.model import SceneRecord
 from scenejobs.ports import BlobStore
 
@@ -31,7 +31,7 @@ def write_reason(record: SceneRecord, error: BlobStore, log: bytes, check: Calla
     """`log`: of the run that gave up; empty when this runner only finishes the work of another, whose log stays."""
     if log:
         _replace(error, published_name(record.scene, RUN_LOG), log, check)
-    document = json.dumps(error_document(record), indent=2, ensure_ascii=False).encode()
+    document = readable_json(error_document(record)).encode()
     _replace(error, published_name(record.scene, ERROR_DOCUMENT), document, check)
 
 

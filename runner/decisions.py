@@ -1,23 +1,36 @@
 """What happens next with a scene, as pure functions with named results. `runner/scene_work.py` carries them out.
 
-what is there             -> next_step       NothingToDo | RollForward | Attempt | GiveUp
+what is there             -> next_step       NothingToDo | RollForward | NotNow | Attempt | GiveUp
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
+the failures so far       -> may_go_on, out_of_memory_in
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError
+from scenejobs.errors import (
+    Code,
+    ConfigurationError,
+    Failure,
+    InputError,
+    Interrupted,
+    SceneJobError,
+    UploadsChanged,
+)
+from scenejobs.guards import Guard
 from scenejobs.model import InputBlob, Phase, SceneRecord
+from scenejobs.spend import next_day
 
+HELD_S = 900.0  # an operator who brings inputs back needs seconds; one who was interrupted, a while
 VANISHED = Failure(
     stage="",
     code=str(Code.JOB_CRASHED),
     cause="the runner of this attempt vanished without a word (killed, out of memory, or its machine was lost)",
     advice="give the job more memory or a smaller preset if this happens again",
 )
+CRASHES_TO_DOUBT = 2  # an attempt after this many begins from nothing
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,16 @@ class NothingToDo:
 @dataclass(frozen=True)
 class RollForward:
     """The outcome is decided already: finish publishing and archiving."""
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """The scene must wait: come back after the delay, after saving `record`, where there is one."""
+
+    delay_s: float
+    guard: Guard
+    why: str
+    record: SceneRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +85,14 @@ class Retry:
 
 
 def next_step(
-    record: SceneRecord, inputs: tuple[InputBlob, ...], *, max_attempts: int, run: str, now: datetime
-) -> NothingToDo | RollForward | Attempt | GiveUp:
+    record: SceneRecord,
+    inputs: tuple[InputBlob, ...],
+    *,
+    max_attempts: int,
+    run: str,
+    now: datetime,
+    max_runs_per_day: int = 0,
+) -> NothingToDo | RollForward | NotNow | Attempt | GiveUp:
     """For the holder of the lease: what the record and the listing of the scene ask for."""
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return RollForward()
@@ -74,6 +103,13 @@ def next_step(
         return NothingToDo(record if vanished else None)
     if record.attempts >= max_attempts:
         return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
+    if record.held:
+        return NotNow(HELD_S, Guard.HELD, record.held, record if vanished else None)
+    runs = record.runs_on(now.date().isoformat())
+    if max_runs_per_day and runs >= max_runs_per_day:
+        tomorrow = next_day(now)
+        why = f"{runs} runs today, {max_runs_per_day} are allowed; the next is due at {tomorrow.isoformat()}"
+        return NotNow((tomorrow - now).total_seconds(), Guard.SCENE_RUNS, why, record.postponed(tomorrow))
     return Attempt(record.attempted(run, inputs, now))
 
 
@@ -82,14 +118,23 @@ def after_failure(
     error: SceneJobError,
     *,
     max_attempts: int,
+    max_preemptions: int,
     retry_base_s: float,
     retry_max_s: float,
     now: datetime,
 ) -> GiveBack | Retry | GiveUp:
-    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all)."""
-    if isinstance(error, (Interrupted, ConfigurationError)):
+    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all).
+
+    What is no fault of the scene costs no attempt. But not without end: a scene that was given back so often counts
+    like any other from then on, or it would cost for ever and its user would never hear why.
+    """
+    not_its_fault = isinstance(error, (Interrupted, ConfigurationError, UploadsChanged))
+    if not_its_fault and record.preemptions < max_preemptions:
         return GiveBack(record.given_back())
     failure = error.failure()
+    if error.code == Code.OUT_OF_MEMORY and out_of_memory_in(record):
+        cause = f"{failure.cause}; the attempt before ran out of memory as well, and this one asked for less"
+        return GiveUp(record.given_up(replace(failure, cause=cause), record.manifest, record.run, now))
     # A bug is retried once: it may come from the machine. More often would only cost.
     repeated_bug = error.code == Code.BUG and any(
         earlier.failure.code == Code.BUG and earlier.failure.stage == failure.stage for earlier in record.failures
@@ -97,7 +142,20 @@ def after_failure(
     if isinstance(error, InputError) or repeated_bug or record.attempts >= max_attempts:
         return GiveUp(record.given_up(failure, record.manifest, record.run, now))
     delay_s = min(retry_max_s, retry_base_s * 2 ** (record.attempts - 1))
-    return Retry(record.failed_for_now(failure, now), delay_s)
+    return Retry(record.failed_for_now(failure, now, now + timedelta(seconds=delay_s)), delay_s)
+
+
+def may_go_on(record: SceneRecord) -> bool:
+    """Whether the next attempt may build on what the earlier ones saved. Not on what may be the cause of a failure."""
+    codes = [earlier.failure.code for earlier in record.failures if earlier.failure != VANISHED]
+    spoiled = any(code in (Code.BUG, Code.TRAINING_DIVERGED) for code in codes)
+    return not spoiled and codes.count(Code.JOB_CRASHED) < CRASHES_TO_DOUBT
+
+
+def out_of_memory_in(record: SceneRecord) -> str:
+    """The stage in which an attempt of this generation ran out of memory, or "": the next one is made with less."""
+    stages = [each.failure.stage for each in record.failures if each.failure.code == Code.OUT_OF_MEMORY]
+    return (stages[-1] or "training") if stages else ""
 
 
 def _used_up(record: SceneRecord, max_attempts: int) -> Failure:

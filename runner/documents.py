@@ -8,7 +8,6 @@ error.json      why a scene failed
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ import numpy as np
 from runner.atomic import WrittenFile, write_atomically
 from runner.scene import Clip, ClipInfo, FrameSet, PoseReport, View
 from scenejobs.errors import Code, ConfigurationError, Failure
+from scenejobs.logs import readable_json
 
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).parent / "schema" / "manifest.schema.json"
@@ -95,6 +95,8 @@ class RunInfo:
     versions: Mapping[str, str]  # by package
     stage_seconds: Mapping[str, float]  # by stage, wall clock
     mock: bool = False  # True: no real reconstruction; every document says so
+    found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
+    resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def metrics(
         "n_gaussians": training.n_gaussians,
         "steps": training.steps,
         "training": training.details,
+        "resumed": _resumed(run),
         **_pose_numbers(poses),
         "health": asdict(poses.health),
         "rung": poses.rung,
@@ -176,6 +179,7 @@ def manifest(
         "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
         "cameras": [asdict(camera) for camera in intrinsics],
         "reconstruction": {**_pose_numbers(poses), "health": asdict(poses.health), "rung": poses.rung},
+        "resumed": _resumed(run),
         "training": {
             **training.details,
             "steps": training.steps,
@@ -217,8 +221,7 @@ def intrinsics_of(views: Sequence[View], clips: Sequence[Clip | ClipInfo]) -> tu
 
 def write_json(path: Path, document: Mapping[str, Any] | Sequence[Any]) -> WrittenFile:
     """Writes one document atomically, as strict JSON that every parser reads: UTF-8, no NaN, no Infinity."""
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    return write_atomically(path, [text.encode("utf-8"), b"\n"])
+    return write_atomically(path, [readable_json(plain(document)).encode("utf-8"), b"\n"])
 
 
 def plain(value: Any) -> Any:
@@ -248,6 +251,13 @@ def utc(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _resumed(run: RunInfo) -> dict[str, Any] | None:
+    """What this run took over from earlier attempts; None when it did everything itself."""
+    if not (run.found or run.resumed_at):
+        return None
+    return {"found": run.found, "times": len(run.resumed_at), "at_steps": run.resumed_at}
 
 
 def _pose_numbers(poses: PoseReport) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.scene import ClipInfo
+
 SHARPNESS_SIDE = 640  # px, long side of the picture whose sharpness is measured: blur of 2 px at 1280 still shows
 MOTION_SIDE = 96  # px: one Gauss-Newton step then follows motion up to about 2 % of the picture per frame
 MOTION_BLOCKS = 6  # per side
@@ -36,6 +38,19 @@ class Seen:
     travel: float  # motion of the picture up to here, in long sides; equal values are the same view
 
 
+@dataclass(frozen=True)
+class Surveyed:
+    """One clip after the first pass."""
+
+    info: ClipInfo
+    seen: tuple[Seen, ...]
+
+
+def file_name(index: int) -> str:
+    """Of a chosen frame, in the folder of its clip."""
+    return f"{index:06d}.png"
+
+
 class Odometer:
     """Adds up how far the picture moved. Compares with the last view that was new, so slow motion counts as well and
     noise, compression and a person walking by do not."""
@@ -58,6 +73,8 @@ class Odometer:
 
 def sharpness(luma: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian (Pech-Pacheco et al. 2000). luma: [height, width]."""
+    if min(luma.shape) < 3:
+        return 0.0
     p = luma.astype(np.float32)
     laplacian = p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] - 4 * p[1:-1, 1:-1]
     return float(laplacian.var())
@@ -69,6 +86,8 @@ def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     The median ignores what moves in front of a still camera. A picture without texture counts as still.
     """
     height, width = (size - size % MOTION_BLOCKS for size in before.shape)
+    if min(height, width) == 0:  # a strip so thin that it has no blocks
+        return 0.0
     before, after = before[:height, :width], after[:height, :width]
     gain = (before.std() + 1.0) / (after.std() + 1.0)  # exposure may change while the camera does not move
     after = (after - after.mean()) * gain + before.mean()

@@ -51,6 +51,8 @@ class Job:
     name: str  # stem of the result files
     job_id: str  # for manifest and reports
     settings: PipelineSettings
+    save_s: float = 60.0  # between two saves of the training state in the workspace
+    out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -60,6 +62,8 @@ class Job:
             "name": self.name,
             "job_id": self.job_id,
             "settings": asdict(self.settings),
+            "save_s": self.save_s,
+            "out_of_memory": self.out_of_memory,
         }
 
     @staticmethod
@@ -71,6 +75,8 @@ class Job:
             name=value["name"],
             job_id=value["job_id"],
             settings=PipelineSettings(**value["settings"]),
+            save_s=value["save_s"],
+            out_of_memory=value["out_of_memory"],
         )
 
 

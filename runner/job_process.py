@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Supervision:
     check_ownership: Callable[[], None] = lambda: None  # raises LeaseLost: the job is killed, nothing is reported
     on_progress: Callable[[Report], None] = lambda _: None
     log_file: Path | None = None  # the child's output is appended here; None: thrown away
+    deadline_s: float | None = None  # of this job, from its plan; None: that of the limits
 
 
 @dataclass
@@ -88,6 +89,8 @@ def run_job(
     ResourceError when disk or memory ran out; Interrupted when a stop was asked for; LeaseLost from `check_ownership`.
     """
     limits = limits or JobLimits()
+    if supervision.deadline_s is not None:
+        limits = replace(limits, deadline_s=min(limits.deadline_s, supervision.deadline_s))
     for folder in (job.workspace, job.out):
         folder.mkdir(parents=True, exist_ok=True)
     for left in (RESULT_FILE, FAILURE_FILE):
@@ -209,7 +212,7 @@ def _reason_to_end(
         return RunnerError(
             f"the job was not done after {limits.deadline_s:.0f} s, it was in {stage}",
             code=Code.JOB_TIMED_OUT,
-            advice="use a smaller preset, or raise JOB_TIMEOUT_SECS",
+            advice="use a smaller preset, or raise DEADLINE_FACTOR and JOB_TIMEOUT_SECS",
             stage=stage,
         )
     if now - watch.progress_at > limits.stall_s:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner.presets import PRESETS, Preset, preset, with_threads
+from runner.presets import PRESETS, Limits, Preset, SandboxSettings, preset, with_less_memory, with_threads
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.settings import PipelineSettings
 
@@ -20,6 +20,8 @@ class JobSettings:
     job_id: str  # for manifest and reports
     threads: int  # 0: all cores
     seed: int
+    save_s: float = 60.0  # between two saves of the training state
+    smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
 
 
 def check(settings: PipelineSettings) -> None:
@@ -40,26 +42,23 @@ def check(settings: PipelineSettings) -> None:
         )
 
 
-def resolve(settings: PipelineSettings, job_id: str) -> JobSettings:
-    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included."""
+def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "") -> JobSettings:
+    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
+
+    out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
+    """
     check(settings)
     backend = _backend(settings)
     name = settings.preset
     if name == "auto":
         name = "standard" if backend == "gsplat" else "laptop"
     chosen = with_threads(preset(name), settings.threads)
-    limits = replace(
-        chosen.frames.limits,
-        min_long_side=settings.min_width,
-        min_short_side=settings.min_height,
-        min_frames=settings.min_frames,
-        min_duration_s=settings.min_duration_s,
-    )
     frames = replace(
         chosen.frames,
         budget=settings.frame_count or chosen.frames.budget,
         rate_fps=settings.frame_rate or chosen.frames.rate_fps,
-        limits=limits,
+        limits=limits(settings),
+        sandbox=SandboxSettings(settings.sandbox, int(settings.decode_memory_gb * 1024**3), settings.decode_timeout_s),
     )
     poses = replace(
         chosen.poses,
@@ -68,7 +67,25 @@ def resolve(settings: PipelineSettings, job_id: str) -> JobSettings:
         seed=settings.seed,
     )
     chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
-    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed)
+    smaller = ""
+    if out_of_memory:
+        chosen, smaller = with_less_memory(chosen, out_of_memory)
+    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, smaller)
+
+
+def limits(settings: PipelineSettings) -> Limits:
+    """What a video may be."""
+    return Limits(
+        max_file_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        max_duration_s=settings.max_duration_s,
+        max_decoded_frames=settings.max_frames,
+        max_clips=settings.max_videos,
+        min_long_side=settings.min_width,
+        min_short_side=settings.min_height,
+        min_frames=settings.min_frames,
+        min_duration_s=settings.min_duration_s,
+    )
 
 
 def _backend(settings: PipelineSettings) -> str:

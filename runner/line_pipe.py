@@ -6,14 +6,18 @@ import os
 import select
 from types import TracebackType
 
-MAX_LINE = 1 << 16  # bytes; a longer line is nothing of ours and is thrown away
+MAX_LINE = 1 << 16  # bytes
 CHUNK = 1 << 16
 
 
 class LinePipe:
-    """Context manager. The write end goes to the child (`pass_fds`) and is closed here once it has it."""
+    """Context manager. The write end goes to the child (`pass_fds`) and is closed here once it has it.
 
-    def __init__(self) -> None:
+    longest: bytes of a line; a longer one is nothing of ours and is thrown away.
+    """
+
+    def __init__(self, longest: int = MAX_LINE) -> None:
+        self._longest = longest
         self._read_end, self.write_end = os.pipe()
         self._rest = b""
         self._write_open = True
@@ -43,10 +47,10 @@ class LinePipe:
             data = os.read(self._read_end, CHUNK)
             self._ended = not data
             self._rest += data
-            if self._ended or len(self._rest) > 4 * CHUNK:
+            if self._ended or len(self._rest) > self._longest + 4 * CHUNK:
                 break
             ready, _, _ = select.select([self._read_end], [], [], 0)
         *whole, self._rest = self._rest.split(b"\n")
-        if len(self._rest) > MAX_LINE:
+        if len(self._rest) > self._longest:
             self._rest = b""
-        return [line for line in whole if 0 < len(line) <= MAX_LINE]
+        return [line for line in whole if 0 < len(line) <= self._longest]

@@ -14,13 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from runner.atomic import write_atomically
 from runner.documents import TrainingSummary, intrinsics_of
 from runner.export_ply import write_ply
 from runner.export_splat import write_splat
 from runner.job_settings import JobSettings
+from runner.marker import file_fingerprint, fingerprint
 from runner.pipeline import Stages, require_clips
 from runner.progress import Progress
+from runner.saved_work import STAGES as SAVED
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, Gaussians, Health, PoseReport, TrainingScene, View
+from runner.state_file import StateFile, read_state, write_state
 from scenejobs.errors import Code, ConfigurationError, InputError
 
 COUNT = 8  # Gaussians
@@ -30,8 +34,10 @@ POLL_S = 0.1
 def reconstruct_mock(
     clips: list[Clip], workspace: Path, out: Path, name: str, settings: JobSettings, progress: Progress
 ) -> dict[str, Any]:
-    """Same contract as `pipeline.reconstruct`. MOCK_SECONDS (default 0) is the time the "training" takes."""
-    del workspace  # nothing is kept on the way
+    """Same contract as `pipeline.reconstruct`. MOCK_SECONDS (default 0) is the time the "training" takes.
+
+    It leaves the files of the real stages on its way, with nothing in them, and goes on from those it finds.
+    """
     if settings.backend != "mock":
         raise ConfigurationError("the mock must be asked for by name", advice="set BACKEND=mock", stage="validation")
     stages = Stages(out, settings, progress, mock=True)
@@ -44,10 +50,13 @@ def reconstruct_mock(
                     f"{clip.name} is empty", code=Code.EMPTY_FILE, advice="upload it again; the transfer was cut off"
                 )
         frames = _frames(clips)
+        _leave(workspace, "frame_extraction", stages)
     with stages.stage("colmap_reconstruction"):
         poses = _poses(len(clips))
+        _leave(workspace, "colmap_reconstruction", stages)
     with stages.stage("training"):
-        _wait(float(os.environ.get("MOCK_SECONDS") or 0), stages.progress)
+        seconds = float(os.environ.get("MOCK_SECONDS") or 0)
+        stages.resumed_at = _wait(seconds, workspace, clips, settings.save_s, stages.progress)
     gaussians = _cube()
     with stages.stage("ply_export"):
         ply = write_ply(gaussians, out / f"{name}.ply")
@@ -59,12 +68,42 @@ def reconstruct_mock(
     return stages.write_documents(frames, poses, scene, training, exports, intrinsics_of(scene.views, clips))
 
 
-def _wait(seconds: float, progress: Progress) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        progress.check("training")
-        progress.report("training", 1 - left / seconds, "mock", left)
-        time.sleep(min(POLL_S, left))
+def _leave(workspace: Path, stage: str, stages: Stages) -> None:
+    """The files of a finished stage, the marker last."""
+    marker, *others = (workspace / file for file in SAVED[stage])
+    with stages.noticing(marker):
+        if not marker.is_file():
+            for path in (*others, marker):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, [f"mock {path.name}".encode()])
+
+
+def _wait(seconds: float, workspace: Path, clips: list[Clip], save_s: float, progress: Progress) -> tuple[int, ...]:
+    """A "training" of one step per POLL_S. Returns the steps at which earlier attempts were continued."""
+    file = workspace / SAVED["training"][0]
+    made_from = fingerprint([[clip.name, file_fingerprint(clip.path)] for clip in clips])
+    step, steps, resumed_at = 0, round(seconds / POLL_S), []
+    if (found := read_state(file, made_from)) is not None:
+        step = found.values["step"]
+        resumed_at = [*found.values["resumed_at"], step]
+    resumed = f" (resumed at step {step})" if resumed_at else ""
+
+    def save() -> None:
+        write_state(file, StateFile({"step": step, "resumed_at": resumed_at}, {}), made_from)
+
+    saved_at = time.monotonic()
+    try:
+        while step < steps:
+            progress.check("training")
+            progress.report("training", step / steps, f"mock step {step}/{steps}{resumed}", (steps - step) * POLL_S)
+            time.sleep(POLL_S)
+            step += 1
+            if time.monotonic() - saved_at >= save_s:
+                saved_at = time.monotonic()
+                save()
+    finally:
+        save()
+    return tuple(resumed_at)
 
 
 def _cube() -> Gaussians:

@@ -8,16 +8,14 @@ or being unable to renew it for three quarters of its length, does: then somebod
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
+from runner.background import Repeat, Repeating, Thread
 from scenejobs.errors import Conflict, LeaseLost, NotFound, SceneJobError
 from scenejobs.ports import JobQueue, Lease, QueueMessage
-
-JOIN_S = 5.0  # a renewal that is under way when the work ends is not waited for longer
 
 log = logging.getLogger(__name__)
 
@@ -63,32 +61,37 @@ class Ownership:
         *,
         timing: Timing | None = None,
         clock: Callable[[], float] = suspend_aware_clock,
+        repeat: Repeat = Thread,
+        leased_at: float | None = None,
     ) -> None:
+        """`leased_at`: on `clock`, when the lease was asked for; the answer may have taken long. None: just now."""
         self.lease = lease
         self.message = message  # with the newest receipt
         self._queue = queue
         self._timing = timing or Timing()
         self._clock = clock
-        self._renewed_at = self._message_at = clock()
+        self._message_at = clock()
+        self._renewed_at = self._message_at if leased_at is None else leased_at
         self._tried_at = self._renewed_at
         self._lost = ""
         self._message_lost = False
-        self._end = threading.Event()
-        # Two threads: a queue that hangs must not keep the lease from being renewed.
-        beats = (self.beat_lease, self.beat_message)
-        self._threads = [threading.Thread(target=self._until_end, args=(beat,), daemon=True) for beat in beats]
+        self._repeat = repeat
+        self._beats: list[Repeating] = []
 
     def __enter__(self) -> Ownership:
-        for thread in self._threads:
-            thread.start()
+        every_s = min(1.0, self._timing.renew_lease_s / 10)
+        # Two beside each other: a queue that hangs must not keep the lease from being renewed.
+        self._beats = [
+            self._repeat("lease", self.beat_lease, every_s),
+            self._repeat("message", self.beat_message, every_s),
+        ]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end.set()
-        for thread in self._threads:
-            thread.join(JOIN_S)
+        for beat in self._beats:
+            beat.end()
 
     def check(self) -> None:
         """Raises LeaseLost when the scene may be somebody else's. Does not depend on the thread being alive."""
@@ -129,7 +132,3 @@ class Ownership:
             log.warning("the queue message is no longer ours, the work goes on: %s", exc)
         except SceneJobError as exc:
             log.warning("the queue message could not be renewed: %s", exc)
-
-    def _until_end(self, beat: Callable[[], None]) -> None:
-        while not self._end.wait(min(1.0, self._timing.renew_lease_s / 10)):
-            beat()

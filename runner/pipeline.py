@@ -5,9 +5,7 @@ Stages are imported when their turn comes: a job that fails on its videos never 
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from runner.export_ply import read_ply, write_ply
 from runner.export_splat import read_splat, write_splat
 from runner.export_viewer import write_viewer
 from runner.job_settings import JobSettings
+from runner.program import versions
 from runner.progress import Progress, Report
 from runner.publish import describe_file
 from runner.scene import Clip, FrameSet, Gaussians, PoseReport, TrainingScene
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 Reconstruct = Callable[[list[Clip], Path, Path, str, JobSettings, Progress], dict[str, Any]]
 
-PACKAGES = ("av", "numpy", "pycolmap", "torch", "numba", "gsplat")
 NOT_OUTPUTS = frozenset({"manifest.json", "error.json", "run.log"})
 CHECKPOINT_S = 5.0  # between two writes of .checkpoint.json within a stage
 
@@ -65,13 +63,15 @@ def reconstruct(
     with stages.stage("frame_extraction") as left:
         from runner.frames import extract_frames
 
-        frames = extract_frames(clips, workspace, preset.frames, stages.progress)
+        with stages.noticing(workspace / "frames.json"):
+            frames = extract_frames(clips, workspace, preset.frames, stages.progress)
         left.update(frames=len(frames.frames), clips=len(frames.clips), refused=len(frames.refused))
     with stages.stage("colmap_reconstruction") as left:
         from runner.poses import find_poses
         from runner.views import build_views
 
-        poses = find_poses(frames, workspace, preset.poses, stages.progress)
+        with stages.noticing(workspace / "sparse.json"):
+            poses = find_poses(frames, workspace, preset.poses, stages.progress)
         scene = build_views(frames, workspace, preset.train.long_side, stages.progress)
         left.update(images=poses.images_registered, points=poses.points, rung=poses.rung)
     with stages.stage("training") as left:
@@ -80,7 +80,10 @@ def reconstruct(
         from runner.train import train
 
         rasterizer = make_rasterizer(settings.backend, settings.threads)
-        trained = train(scene, preset.train, rasterizer, stages.progress, resume_dir=workspace / "training")
+        trained = train(
+            scene, preset.train, rasterizer, stages.progress, workspace / "training", save_s=settings.save_s
+        )
+        stages.resumed_at = trained.resumed_at
         scores = evaluate(trained.gaussians, scene, rasterizer)
         write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
         left.update(gaussians=trained.gaussians.count, steps=trained.steps, psnr_heldout=scores.test.psnr)
@@ -98,7 +101,7 @@ def reconstruct(
         exports["splat"] = {**asdict(write_splat(flat, splat)), **drawing.loss_of(read_splat(splat))}
         write_viewer(splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores))
         left.update(exports["splat"])
-    training = _training_summary(settings, trained, scores, _clip_warnings(frames))
+    training = _training_summary(settings, trained, scores, (*_smaller(settings), *_clip_warnings(frames)))
     return stages.write_documents(frames, poses, scene, training, exports, _intrinsics(workspace, frames))
 
 
@@ -121,6 +124,8 @@ class Stages:
     mock: bool = False
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, wall clock
     written_at: float = 0.0  # monotonic, of the checkpoint file
+    found: list[str] = field(default_factory=list)  # what earlier attempts had finished: "frames", "sparse"
+    resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
 
     def __post_init__(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -147,6 +152,15 @@ class Stages:
         self._write_checkpoint()
         self.progress.report(name, 1.0)
 
+    @contextmanager
+    def noticing(self, marker: Path) -> Iterator[None]:
+        """Around a stage that skips what is done: it was found, not made, when its marker stays the same file."""
+        before = marker.stat() if marker.is_file() else None
+        yield
+        after = marker.stat() if marker.is_file() else None
+        if before and after and (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
+            self.found.append(marker.stem)
+
     def write_documents(
         self,
         frames: FrameSet,
@@ -169,6 +183,8 @@ class Stages:
             versions=versions(),
             stage_seconds=self.seconds,
             mock=self.mock,
+            found=tuple(self.found),
+            resumed_at=self.resumed_at,
         )
         metrics = documents.metrics(run, poses, training, exports)
         documents.write_json(self.out / "metrics.json", metrics)
@@ -219,15 +235,8 @@ def described(folder: Path) -> tuple[documents.OutputFile, ...]:
     return tuple(documents.OutputFile(file.name, file.size_bytes, file.sha256) for file in described)
 
 
-def versions() -> dict[str, str]:
-    """Of Python and the packages that decide the result, as installed."""
-    found = {"python": sys.version.split()[0]}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+def _smaller(settings: JobSettings) -> tuple[str, ...]:
+    return (f"made with {settings.smaller}: an earlier attempt ran out of memory",) if settings.smaller else ()
 
 
 def _clip_warnings(frames: FrameSet) -> tuple[str, ...]:

@@ -6,20 +6,33 @@ from dataclasses import dataclass, field, replace
 
 from scenejobs.errors import Code, ConfigurationError
 
+LESS_SIDE = 0.7  # of a picture with half the pixels
+
 
 @dataclass(frozen=True)
 class Limits:
     """What a video may be. Checked on what decodes, not on what headers claim."""
 
-    max_file_bytes: int = 8 * 1024**3
-    max_pixels: int = 7680 * 4320  # per frame
-    max_duration_s: float = 3600.0
-    max_decoded_frames: int = 20_000  # per clip
+    max_file_bytes: int = 8 * 1024**3  # MAX_VIDEO_BYTES
+    max_pixels: int = 7680 * 4320  # per frame: MAX_VIDEO_PIXELS
+    max_duration_s: float = 3600.0  # MAX_VIDEO_DURATION
+    max_decoded_frames: int = 20_000  # per clip: MAX_DECODED_FRAMES
     min_long_side: int = 640  # orientation-free: MIN_VIDEO_WIDTH
     min_short_side: int = 480  # MIN_VIDEO_HEIGHT
     min_frames: int = 10  # per clip: MIN_VIDEO_FRAMES
     min_duration_s: float = 1.0  # MIN_VIDEO_DURATION
+    max_clips: int = 50  # MAX_VIDEOS_PER_SCENE
     min_scene_frames: int = 12  # chosen frames over all clips; fewer cannot give a scene
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """The process that opens videos. See runner/sandbox.py."""
+
+    mode: str = "auto"  # SANDBOX: "auto" | "require" | "off"
+    memory_bytes: int = 4 * 1024**3  # DECODE_MEMORY_GB, address space; 8K HEVC in 10 bit takes half of it
+    time_s: float = 1800.0  # DECODE_TIMEOUT_SECS, of one pass over one clip
+    silence_s: float = 60.0  # without another picture: it hangs
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,7 @@ class FrameSettings:
     long_side: int = 1280  # pixels; larger frames are shrunk, smaller ones kept
     rate_fps: float | None = None  # FRAME_RATE: at most this many per second; None: 6, or all photos of a slide show
     limits: Limits = field(default_factory=Limits)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
 
 
 @dataclass(frozen=True)
@@ -135,3 +149,20 @@ def preset(name: str) -> Preset:
 def with_threads(chosen: Preset, threads: int) -> Preset:
     """The same preset on at most `threads` cores (0: all)."""
     return replace(chosen, poses=replace(chosen.poses, threads=threads), train=replace(chosen.train, threads=threads))
+
+
+def with_less_memory(chosen: Preset, stage: str) -> tuple[Preset, str]:
+    """The same preset, smaller where the stage that ran out of memory needs most of it; and what changed, in words.
+
+    Poses that were found are kept: only what fails in colmap_reconstruction changes how they are found.
+    """
+    poses, train = chosen.poses, chosen.train
+    if stage == "colmap_reconstruction":
+        smaller = replace(poses, features=poses.features // 2)
+        return replace(chosen, poses=smaller), f"{smaller.features} features per picture instead of {poses.features}"
+    less = replace(train, cap=train.cap // 2, long_side=round(train.long_side * LESS_SIDE))
+    change = (
+        f"at most {less.cap:,} Gaussians and pictures of {less.long_side} px "
+        f"instead of {train.cap:,} and {train.long_side} px"
+    )
+    return replace(chosen, train=less), change

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 
+from runner.background import Repeat, Repeating, Thread
 from runner.progress import Report
 from scenejobs.errors import SceneJobError
 from scenejobs.layout import progress_name
 from scenejobs.ports import BlobStore
 
 INTERVAL_S = 2.0  # between two writes
-JOIN_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -24,24 +23,31 @@ log = logging.getLogger(__name__)
 class ProgressBlob:
     """Context manager. A thread of its own writes, so that a slow store never holds up the supervision of the job."""
 
-    def __init__(self, state: BlobStore, scene: str, details: dict[str, Any], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        state: BlobStore,
+        scene: str,
+        details: dict[str, Any],
+        now: Callable[[], datetime],
+        repeat: Repeat = Thread,
+    ) -> None:
         self._state = state
         self._name = progress_name(scene)
         self._details = details  # the same in every write: scene, run, attempt
         self._now = now
         self._latest: Report | None = None
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._write_until_end, name="progress", daemon=True)
+        self._repeat = repeat
+        self._writer: Repeating | None = None
 
     def __enter__(self) -> ProgressBlob:
-        self._thread.start()
+        self._writer = self._repeat("progress", self.write_latest, INTERVAL_S)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end.set()
-        self._thread.join(JOIN_S)
+        if self._writer is not None:
+            self._writer.end()
 
     def offer(self, report: Report) -> None:
         """Cheap; the newest offer is written."""
@@ -56,7 +62,3 @@ class ProgressBlob:
             self._state.write(self._name, json.dumps(body).encode())
         except SceneJobError as exc:
             log.debug("progress could not be written: %s", exc)
-
-    def _write_until_end(self) -> None:
-        while not self._end.wait(INTERVAL_S):
-            self.write_latest()

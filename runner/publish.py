@@ -1,18 +1,21 @@
 """The outputs of a run: uploaded into a folder of their own, and after the commit copied to where the user looks.
 
-Readers trust `manifest.json`: it leaves first and comes last, so files that belong to different runs never pass as one
-result. Every change names the version it replaces: a runner that was paused and lost the scene changes nothing.
+Readers trust `manifest.json`: it names nothing while files are replaced, and comes last, so files that belong to
+different runs never pass as one result. Every change names the version it replaces: a runner that was paused and lost
+the scene changes nothing. That is why the manifest is never removed, but replaced by one that promises nothing: where
+there is no version to name, a paused runner could bring back an old one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 
 from scenejobs.errors import Code, Conflict, NotFound, RunnerError, StorageError
-from scenejobs.layout import MANIFEST, published_name, run_folder
+from scenejobs.layout import MANIFEST, PUBLISHING, published_name, run_folder
 from scenejobs.model import OutputFile, SceneRecord
 from scenejobs.ports import BlobInfo, BlobStore
 
@@ -41,17 +44,28 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
     """Copies the committed run to `output/<scene>/`, the manifest last. May be repeated. Raises StorageError."""
     folder = run_folder(record.scene, record.run)
     committed = {file.name: _committed(output, folder, file) for file in record.outputs}
-    manifest = published_name(record.scene, MANIFEST)
-    if _is_copy(_head(output, manifest), committed[MANIFEST]):
+    manifest, name = committed[MANIFEST], published_name(record.scene, MANIFEST)
+    found = _head(output, name)
+    if _is_copy(found, manifest):
         return  # it comes last, so all is there
-    _remove(output, manifest, check)
-    for name in sorted(committed, key=lambda name: name == MANIFEST):
-        _replace(output, committed[name], published_name(record.scene, name), check)
+    check()
+    etag = output.write(
+        name, _promises_nothing(record.run), if_match=found.etag if found else None, if_absent=found is None
+    )
+    for file in sorted(committed.keys() - {MANIFEST}):
+        _replace(output, committed[file], published_name(record.scene, file), check)
+    data, _ = output.read(manifest.name)
+    check()
+    output.write(name, data, if_match=etag, metadata={"source_etag": manifest.etag})
+
+
+def _promises_nothing(run: str) -> bytes:
+    return json.dumps({PUBLISHING: run, "outputs": []}).encode()
 
 
 def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
     found = _head(output, folder + file.name)
-    if found is None or found.size_bytes != file.size_bytes:
+    if found is None or not found.whole or found.size_bytes != file.size_bytes:
         raise StorageError(
             f"{folder}{file.name} of a committed run is missing or has another size",
             advice="restore it (soft delete), or remove the scene's record to process the archived inputs again",
@@ -60,9 +74,13 @@ def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
 
 
 def _replace(output: BlobStore, source: BlobInfo, name: str, check: Callable[[], None]) -> None:
-    if _is_copy(_head(output, name), source):
+    found = _head(output, name)
+    if _is_copy(found, source):
         return
-    _remove(output, name, check)
+    if found is not None and not found.whole and found.metadata.get("source_etag") == source.etag:
+        check()  # begun by an earlier runner: asking again waits for it
+    else:
+        _remove(output, name, check)
     output.copy_from(output, source.name, name, source_etag=source.etag, if_absent=True)
 
 
@@ -85,7 +103,7 @@ def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
 
 
 def _is_copy(found: BlobInfo | None, source: BlobInfo) -> bool:
-    return found is not None and found.metadata.get("source_etag") == source.etag
+    return found is not None and found.whole and found.metadata.get("source_etag") == source.etag
 
 
 def _head(store: BlobStore, name: str) -> BlobInfo | None:

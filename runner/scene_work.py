@@ -6,28 +6,58 @@ it there is only forward: publish, archive, close. Killed after any line, the ne
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import secrets
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from runner import run_log
+from runner import deadline, job_settings, run_log
 from runner.archive import archive
+from runner.background import Repeat, Thread
 from runner.dead_letter import write_reason
-from runner.decisions import Attempt, GiveBack, GiveUp, NothingToDo, Retry, RollForward, after_failure, next_step
+from runner.decisions import (
+    Attempt,
+    GiveBack,
+    GiveUp,
+    NothingToDo,
+    NotNow,
+    Retry,
+    RollForward,
+    after_failure,
+    may_go_on,
+    next_step,
+    out_of_memory_in,
+)
 from runner.disk import job_folder, require_space
 from runner.job import Job
 from runner.job_process import Supervision
-from runner.ownership import Ownership
-from runner.presets import Limits
+from runner.ownership import Ownership, suspend_aware_clock
+from runner.program import program_digest
 from runner.progress_blob import ProgressBlob
 from runner.publish import publish, upload_outputs
+from runner.saved_work import forget, place_for, restore
 from runner.scene import Clip
 from runner.signals import StopFlag
-from scenejobs import records
-from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound, SceneJobError, StorageError
+from runner.work_saver import Surroundings, WorkSaver
+from scenejobs import generations, records
+from scenejobs.errors import (
+    Code,
+    ConfigurationError,
+    Conflict,
+    InputError,
+    Interrupted,
+    LeaseLost,
+    NotFound,
+    SceneJobError,
+    StorageError,
+    UploadsChanged,
+)
+from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import RUN_LOG, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
@@ -56,6 +86,11 @@ class World:
     run_job: RunJob
     stop: StopFlag
     now: Callable[[], datetime]
+    execution: str = ""  # the platform's name for this execution, for the ledger
+    clock: Callable[[], float] = suspend_aware_clock  # seconds, for durations
+    repeat: Repeat = Thread  # for heartbeats, progress and saved work
+    pause: Callable[[float], None] = time.sleep
+    token: Callable[[], str] = lambda: secrets.token_hex(4)  # makes the name of a run unique
 
 
 @dataclass(frozen=True)
@@ -68,14 +103,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Later:
-    """To be tried again after the delay."""
+    """To be tried again after the delay. `failure`: of the attempt; None: none began."""
 
     delay_s: float
-    failure: SceneJobError
-
-
-class UploadsChanged(StorageError):
-    """An upload of the snapshot was replaced or deleted before it was read: take another snapshot."""
+    failure: SceneJobError | None = None
 
 
 class SceneWork:
@@ -107,7 +138,12 @@ class SceneWork:
         inputs = snapshot(self._uploads())
         settings = self._world.settings
         step = next_step(
-            stored.record, inputs, max_attempts=settings.max_attempts, run=self._run, now=self._world.now()
+            stored.record,
+            inputs,
+            max_attempts=settings.max_attempts,
+            run=self._run,
+            now=self._world.now(),
+            max_runs_per_day=settings.max_scene_runs,
         )
         match step:
             case NothingToDo(record):
@@ -116,7 +152,15 @@ class SceneWork:
                 return Settled("nothing")
             case RollForward():
                 return self._roll_forward(stored)
+            case NotNow(delay_s, guard, why, record):
+                hold_back(log, guard, f"scene {self._scene}: {why}", scene=self._scene)
+                if record is not None:
+                    self._save(stored, record)
+                return Later(delay_s)
             case GiveUp(record):
+                hold_back(
+                    log, Guard.ATTEMPTS, f"scene {self._scene}: {record.failures[-1].failure.cause}", scene=self._scene
+                )
                 return self._roll_forward(self._save(stored, record))
             case Attempt(record):
                 stored = self._save(stored, record)
@@ -126,11 +170,6 @@ class SceneWork:
             committed = self._attempt(stored, folder)
         except LeaseLost:
             raise
-        except UploadsChanged as exc:
-            log.info("%s; the scene is looked at again", exc)
-            self._save(stored, stored.record.given_back())
-            self._hint()
-            return Settled("changed")
         except SceneJobError as exc:
             return self._settle_failure(stored, exc)
         return self._roll_forward(committed)
@@ -141,10 +180,25 @@ class SceneWork:
         """Download, pipeline, upload, commit."""
         world, record = self._world, stored.record
         clips = self._download(record.manifest, folder)
-        job = Job(clips, folder / "workspace", folder / "out", output_stem(self._scene), self._run, world.pipeline)
+        planned = deadline.planned_s(world.pipeline, sum(blob.size_bytes for blob in record.manifest))
+        limit_s = deadline.attempt_s(world.settings, planned)
+        job = Job(
+            clips,
+            folder / "workspace",
+            folder / "out",
+            output_stem(self._scene),
+            self._run,
+            world.pipeline,
+            out_of_memory=out_of_memory_in(record),
+        )
+        if world.settings.checkpoint_s:
+            job = replace(job, save_s=world.settings.checkpoint_s / 2)  # the other half is for bringing it to storage
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
-        with ProgressBlob(world.containers.state, self._scene, details, world.now) as progress:
-            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log))
+        with (
+            ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress,
+            self._saving_work(record, job.workspace, folder),
+        ):
+            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log, limit_s))
         outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
         if self._log.is_file():
             world.containers.output.upload(
@@ -152,6 +206,25 @@ class SceneWork:
             )
         self._before_commit()
         return self._save(stored, record.committed(outputs))
+
+    def _saving_work(
+        self, record: SceneRecord, workspace: Path, folder: Path
+    ) -> contextlib.AbstractContextManager[object]:
+        """Brings back what an earlier attempt left, and saves what this one achieves for the next."""
+        world, state = self._world, self._world.containers.state
+        if not world.settings.checkpoint_s:
+            return contextlib.nullcontext()
+        if not may_go_on(record):
+            forget(state, self._scene, self._before_commit)
+        scratch = folder / "saved"
+        for each in (workspace, scratch):
+            each.mkdir()
+        place = place_for(state, self._scene, record.manifest, world.pipeline, program_digest())
+        found = restore(place, workspace, scratch, self._before_commit)
+        around = Surroundings(
+            self._owner.check, world.stop.is_set, world.now, world.clock, world.pause, world.repeat
+        )  # fmt: skip
+        return WorkSaver(place, found, self._run, workspace, scratch, around)
 
     def _before_commit(self) -> None:
         self._owner.check()
@@ -165,7 +238,13 @@ class SceneWork:
                 f"scene {self._scene} holds no video, only {', '.join(blob.name for blob in manifest[:5])}",
                 code=Code.NO_VIDEO, advice="upload at least one mp4, mov, avi, mkv or webm", stage="validation",
             )  # fmt: skip
-        limit_bytes = Limits().max_file_bytes
+        limits = job_settings.limits(self._world.pipeline)
+        if len(videos) > limits.max_clips:
+            raise InputError(
+                f"scene {self._scene} has {len(videos)} videos; {limits.max_clips} are allowed",
+                code=Code.TOO_LARGE, advice="upload fewer, or raise MAX_VIDEOS_PER_SCENE", stage="validation",
+            )  # fmt: skip
+        limit_bytes = limits.max_file_bytes
         for blob in videos:
             if blob.size_bytes > limit_bytes:
                 raise InputError(
@@ -190,21 +269,32 @@ class SceneWork:
     def _settle_failure(self, stored: records.Stored, error: SceneJobError) -> Settled | Later:
         settings, record = self._world.settings, stored.record
         log.error("scene %s, attempt %d: %s", self._scene, record.attempts, error)
+        if error.code == Code.JOB_TIMED_OUT:
+            hold_back(log, Guard.DEADLINE, f"scene {self._scene}: {error.cause}", scene=self._scene)
         decision = after_failure(
             record,
             error,
             max_attempts=settings.max_attempts,
+            max_preemptions=settings.max_preemptions,
             retry_base_s=settings.retry_base_s,
             retry_max_s=settings.retry_max_s,
             now=self._world.now(),
         )
         stored = self._save(stored, decision.record)
         match decision:
+            case GiveBack() if isinstance(error, UploadsChanged):
+                self._hint()
+                return Settled("changed")
             case GiveBack():
                 raise error
+            case Retry() if isinstance(error, (Interrupted, ConfigurationError)):
+                raise error  # it counted, but it ends the execution all the same
             case Retry(_, delay_s):
                 return Later(delay_s, error)
             case GiveUp():
+                if not isinstance(error, InputError):
+                    text = f"scene {self._scene}: {record.attempts} attempts, the last one: {error.cause}"
+                    hold_back(log, Guard.ATTEMPTS, text, scene=self._scene)
                 return self._roll_forward(stored, error)
 
     # ---- after it: only forward -------------------------------------------------------------------------------------
@@ -218,6 +308,8 @@ class SceneWork:
         else:
             write_reason(record, containers.error, run_log.tail(self._log), check)
             archived = archive(record, containers.input, containers.error, "error", check)
+        generations.note(containers.state, record, archived)
+        forget(containers.state, self._scene, check)
         closed = self._save(stored, record.closed(archived, self._world.now())).record
         outcome = str(closed.ending.outcome) if closed.ending else ""
         log.info("scene %s, generation %d: %s", self._scene, record.generation, outcome)

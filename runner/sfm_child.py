@@ -32,7 +32,9 @@ def run(
     watch: Callable[[int], None] = lambda _placed: None,
     command: tuple[str, ...] = (sys.executable, "-m", "runner.sfm_process"),
 ) -> dict[str, Any]:
-    """The child's result. `watch` is called several times a second with the number of images placed so far.
+    """The child's result. It may write below the parent of `folder` only.
+
+    `watch` is called several times a second with the number of images placed so far.
 
     Raises RunnerError JOB_CRASHED, JOB_TIMED_OUT or BUG, ResourceError OUT_OF_MEMORY or DISK_FULL, Interrupted when a
     stop was asked for. The child never outlives the call.
@@ -40,9 +42,11 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     result, request_path, log = folder / "result.json", folder / "request.json", folder / "stderr.log"
     result.unlink(missing_ok=True)
-    request_path.write_text(json.dumps({**request, "result": str(result)}), encoding="utf-8")
+    request = {**request, "result": str(result), "workspace": str(folder.parent)}
+    request_path.write_text(json.dumps(request), encoding="utf-8")
     environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment |= {"OPENBLAS_NUM_THREADS": "1"}  # a thread from before the process is closed in would stay outside
     deadline = time.monotonic() + limit_s
     with log.open("wb") as stderr:
         child = subprocess.Popen(

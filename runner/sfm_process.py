@@ -20,10 +20,11 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
+from runner import lockdown, seccomp
 from runner.atomic import write_atomically
 from runner.gates import Observations, measure
 from runner.pinhole import scaled_intrinsics, write_shrunk
-from runner.video import shrink
+from runner.sizes import shrink
 
 VOCABULARY_DESCRIPTORS = 100_000  # of the scene's own, to learn the vocabulary from: 9 s, 1.3 MB
 VOCABULARY_WORDS = 4096
@@ -166,9 +167,11 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 def main(request_path: Path) -> None:
     """Runs one request; an exception ends the process with its traceback on stderr."""
+    request = json.loads(request_path.read_text(encoding="utf-8"))
+    # The pictures were made by a process that had read a stranger's file: no network, no programs, no other folder.
+    lockdown.complete([Path(request["workspace"])], read=None, rules=seccomp.NO_NETWORK)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pycolmap.logging.minloglevel = 2
-    request = json.loads(request_path.read_text(encoding="utf-8"))
     pycolmap.set_random_seed(request.get("seed", 0))
     result = ACTIONS[request["action"]](request)
     write_atomically(Path(request["result"]), [json.dumps(result).encode()])

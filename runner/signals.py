@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from scenejobs.errors import Interrupted
@@ -24,26 +24,39 @@ class StopFlag:
     waits for itself for ever.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._asked = False
+        self._clock = clock
+        self._end_at: float | None = None
 
     def set(self) -> None:
         self._asked = True
 
+    def end_in(self, seconds: float) -> None:
+        """From then on it is as if a stop had been asked for: the platform would end everything a little later."""
+        self._end_at = self._clock() + seconds
+
+    def left_s(self) -> float | None:
+        """Until that time; None where there is none."""
+        return None if self._end_at is None else max(0.0, self._end_at - self._clock())
+
     def is_set(self) -> bool:
-        return self._asked
+        return self._asked or self.left_s() == 0.0
 
     def wait(self, seconds: float) -> bool:
         """Sleeps until the time is over or a stop is asked for; True for a stop."""
         end = time.monotonic() + seconds
-        while not self._asked and (left_s := end - time.monotonic()) > 0:
+        while not self.is_set() and (left_s := end - time.monotonic()) > 0:
             time.sleep(min(POLL_S, left_s))
-        return self._asked
+        return self.is_set()
 
     def check(self, doing: str) -> None:
         """Raises Interrupted when a stop was asked for."""
         if self.is_set():
-            raise Interrupted(f"told to stop while {doing}")
+            raise Interrupted(f"{self.why()} while {doing}")
+
+    def why(self) -> str:
+        return "told to stop" if self._asked else "out of time: the platform is about to end the execution"
 
 
 @contextlib.contextmanager

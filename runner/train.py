@@ -12,6 +12,7 @@ the test views, and the number reported for them would no longer be honest.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import time
 from collections import deque
@@ -51,6 +52,8 @@ SPEED_SAMPLES, SPEED_SAMPLES_MIN = 20, 5  # checks that the speed is measured ov
 PACE_CHANGE = 0.03  # smaller corrections of the plan are not worth one
 LOSS_WEIGHT = 0.05  # of the newest loss in the smoothed one
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -62,6 +65,7 @@ class Trained:
     wall_s: float  # earlier attempts included
     history: tuple[Measurement, ...]
     rollbacks: int  # how often NaN or infinite values were met and left behind
+    resumed_at: tuple[int, ...] = ()  # the steps at which earlier attempts were continued, oldest first
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class _Run:
     extent: float  # radius of the training cameras' positions, world units
     background: Tensor  # [3]
     folder: Path | None
+    save_s: float
     fingerprint: str
 
 
@@ -88,24 +93,28 @@ def train(
     progress: Progress,
     resume_dir: Path | None = None,
     recipe: Recipe | None = None,
+    save_s: float = SAVE_S,
 ) -> Trained:
     """Train Gaussians on the views of the split "train".
 
-    resume_dir: where the whole state is saved about once a minute and when interrupted, and found again by the same
-    training (same views, points, settings). The same seed gives the same bytes on the CPU, as long as the time budget
-    does not shorten the plan.
+    resume_dir: where the whole state is saved every `save_s` seconds, at the end and when interrupted, and found again
+    by the same training (same views, points, settings), on this machine or another. The same seed gives the same bytes
+    on the CPU, resumed or not, as long as the time budget does not shorten the plan. The budget counts the time of
+    earlier attempts.
     Raises InputError for a scene that cannot be trained on, RunnerError(TRAINING_DIVERGED) when values stay NaN or
     infinite, Interrupted when a stop was asked for.
     """
-    run = _prepare(scene, settings, rasterizer, progress, resume_dir, recipe or schedule.recipe_for(settings.strategy))
+    recipe = recipe or schedule.recipe_for(settings.strategy)
+    run = _prepare(scene, settings, rasterizer, progress, resume_dir, save_s, recipe)
     cuda = [rasterizer.device] if rasterizer.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):  # gsplat's strategies draw from the global generator
         torch.manual_seed(settings.seed)
         state = _begin(run)
         stopped = _loop(run, state)
     return Trained(
-        optim.to_gaussians(state.params), state.step, stopped, state.seconds, tuple(state.history), state.rollbacks
-    )
+        optim.to_gaussians(state.params), state.step, stopped, state.seconds, tuple(state.history), state.rollbacks,
+        tuple(state.resumed_at),
+    )  # fmt: skip
 
 
 def _prepare(
@@ -114,6 +123,7 @@ def _prepare(
     rasterizer: Rasterizer,
     progress: Progress,
     folder: Path | None,
+    save_s: float,
     recipe: Recipe,
 ) -> _Run:
     train_views = scene.subset("train")
@@ -135,6 +145,7 @@ def _prepare(
         extent=scene_extent([scene.views[i] for i in train_views]),
         background=torch.zeros(3, device=rasterizer.device),
         folder=folder,
+        save_s=save_s,
         fingerprint=_fingerprint(scene, settings, recipe),
     )
 
@@ -157,9 +168,9 @@ def _begin(run: _Run) -> TrainingState:
         settings.strategy, params, optimizers, plan=plan, recipe=recipe, cap=settings.cap, extent=run.extent
     )
     state = TrainingState(params, optimizers, grower, plan)
-    saved = training_state.saved_state(run.folder, run.fingerprint) if run.folder else None
-    if saved:
-        training_state.load_state_dict(state, saved)
+    if run.folder and training_state.resume(state, run.folder, run.fingerprint):
+        log.info("resumed at step %d of %d, after %.0f s of training", state.step, plan.steps, state.seconds)
+        _report(run, state)
     return state
 
 
@@ -189,9 +200,9 @@ def _loop(run: _Run, state: TrainingState) -> str:
         if state.plan.share(state.step) - state.plan.share(good["step"]) >= SNAPSHOT_SHARE:
             good = training_state.state_dict(state)
             _keep_to_budget(run, state, step_s)
-        if run.folder and state.seconds - saved_s >= SAVE_S:
+        if stopped or state.seconds - saved_s >= run.save_s:
             saved_s = state.seconds
-            training_state.save(training_state.state_dict(state), run.folder, run.fingerprint)
+            _save(run, state)  # at the end too: whoever repeats what comes after training finds it done
         _check_stop(run, state)
     return stopped
 
@@ -293,12 +304,13 @@ def _report(run: _Run, state: TrainingState) -> None:
     share = state.plan.share(state.step)
     heldout = state.history[-1].psnr_heldout if state.history else None
     quality = f"loss {state.loss:.4f}" if heldout is None else f"{heldout:.1f} dB"
+    resumed = f" (resumed at step {state.resumed_at[-1]})" if state.resumed_at else ""
     left = schedule.cost_left(share, run.recipe)
     done = schedule.cost_left(0.0, run.recipe) - left
     run.progress.report(
         STAGE,
         share,
-        f"step {state.step}/{state.plan.steps}, {quality}, {state.count:,} Gaussians",
+        f"step {state.step}/{state.plan.steps}{resumed}, {quality}, {state.count:,} Gaussians",
         min(state.seconds * left / done, max(0.0, run.settings.budget_s - state.seconds)) if done else None,
     )
 
@@ -308,9 +320,13 @@ def _check_stop(run: _Run, state: TrainingState) -> None:
     try:
         run.progress.check(STAGE)
     except Interrupted:
-        if run.folder:
-            training_state.save(training_state.state_dict(state), run.folder, run.fingerprint)
+        _save(run, state)
         raise
+
+
+def _save(run: _Run, state: TrainingState) -> None:
+    if run.folder:
+        training_state.save(training_state.state_dict(state), run.folder, run.fingerprint)
 
 
 def _fingerprint(scene: TrainingScene, settings: TrainSettings, recipe: Recipe) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,15 @@ import torch
 from torch import Tensor
 
 from runner import optim
-from runner.atomic import write_atomically
 from runner.densify import Densifier
 from runner.optim import Optimizers, Parameters
 from runner.plateau import Plateau
 from runner.schedule import Plan
+from runner.state_file import StateFile, flat, read_state, tree_of, write_state
 
-FILE = "state.pt"  # inside the folder of the training state
-FORMAT = 1  # raised when an older file can no longer be continued from
+FILE = "state.npz"  # inside the folder of the training state
+FORMAT = 2  # raised when an older file can no longer be continued from
+TENSORS = ("params", "moments", "densifier", "rng")  # branches of a state dict; all else is plain values
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class TrainingState:
     history: list[Measurement] = field(default_factory=list)
     plateau: Plateau = field(default_factory=Plateau)
     plateaued: bool = False
+    resumed_at: list[int] = field(default_factory=list)  # the steps at which earlier attempts were continued
 
     @property
     def count(self) -> int:
@@ -66,6 +66,8 @@ def state_dict(state: TrainingState) -> dict[str, Any]:
         "rollbacks": state.rollbacks,
         "plan": asdict(state.plan),
         "plateau": asdict(state.plateau),
+        "plateaued": state.plateaued,
+        "resumed_at": list(state.resumed_at),
         "history": [asdict(measurement) for measurement in state.history],
         "params": {name: _copy(value) for name, value in state.params.items()},
         "moments": {
@@ -73,8 +75,7 @@ def state_dict(state: TrainingState) -> dict[str, Any]:
             for name, optimizer in state.optimizers.items()
         },
         "densifier": {key: _copy(value) for key, value in state.densifier.state_dict().items()},
-        "rng": torch.get_rng_state(),
-        "rng_cuda": torch.cuda.get_rng_state_all() if state.params["means"].is_cuda else [],
+        "rng": {"cpu": torch.get_rng_state(), **_cuda_generators(state)},
     }
 
 
@@ -86,15 +87,17 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
         optimizer = state.optimizers[name]
         optimizer.state.clear()
         optimizer.param_groups[0]["params"] = [parameter]
-        if saved["moments"][name]:
+        if moments := saved["moments"].get(name):
             optimizer.state[parameter] = {
                 # Adam keeps its step counter on the CPU
                 key: moment.clone() if key == "step" else moment.to(device, copy=True)
-                for key, moment in saved["moments"][name].items()
+                for key, moment in moments.items()
             }
         state.params[name] = parameter
     state.plan = Plan(**saved["plan"])
     state.plateau = Plateau(**saved["plateau"])
+    state.plateaued = saved["plateaued"]
+    state.resumed_at = list(saved["resumed_at"])
     state.densifier.load_state_dict(saved["densifier"])
     state.densifier.replan(state.plan)
     state.step = saved["step"]
@@ -103,31 +106,72 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
     state.rate_factor = saved["rate_factor"]
     state.rollbacks = saved["rollbacks"]
     state.history = [Measurement(**measurement) for measurement in saved["history"]]
-    torch.set_rng_state(saved["rng"])
-    if saved["rng_cuda"]:
-        torch.cuda.set_rng_state_all(saved["rng_cuda"])
+    torch.set_rng_state(saved["rng"]["cpu"])
+    if state.params["means"].is_cuda:
+        generators = [value for name, value in sorted(saved["rng"].items()) if name != "cpu"]
+        if len(generators) == torch.cuda.device_count():  # else the random numbers go on from the seed
+            torch.cuda.set_rng_state_all(generators)
 
 
 def save(saved: dict[str, Any], folder: Path, fingerprint: str) -> None:
     """Write the state so that a reader sees the old file or the whole new one. Raises ResourceError (disk full)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    torch.save({**saved, "fingerprint": fingerprint}, buffer)
-    write_atomically(folder / FILE, [buffer.getvalue()])
+    arrays = {name: value.contiguous().numpy() for name, value in flat({name: saved[name] for name in TENSORS}).items()}
+    values = {name: value for name, value in saved.items() if name not in TENSORS}
+    write_state(folder / FILE, StateFile(values, arrays), fingerprint)
 
 
-def saved_state(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The saved state of the same training (same scene, settings and recipe), or None: then training begins anew."""
-    path = folder / FILE
-    if not path.is_file():
-        return None
+def resume(state: TrainingState, folder: Path, fingerprint: str) -> bool:
+    """Bring `state` to what the folder holds of the same training (same scene, settings and recipe).
+
+    False, and nothing is changed, when it holds nothing, or what is there is damaged, foreign or does not fit together.
+    """
+    found = read_state(folder / FILE, fingerprint)
+    if found is None or found.values.get("format") != FORMAT:
+        return False
+    before = state_dict(state)
     try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError):  # damaged on its way through storage: worth nothing
-        return None
-    if saved.get("format") != FORMAT or saved.get("fingerprint") != fingerprint:
-        return None
-    return saved
+        tensors = tree_of({name: torch.from_numpy(array) for name, array in found.arrays.items()})
+        saved = {**found.values, **{branch: tensors.pop(branch, {}) for branch in TENSORS}}
+        if tensors or not (_tensors_fit(saved, before) and _alike(found.values, before)):
+            return False
+        load_state_dict(state, saved)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):  # e.g. a branch that is a leaf
+        load_state_dict(state, before)
+        return False
+    state.resumed_at.append(state.step)
+    return True
+
+
+def _tensors_fit(saved: dict[str, Any], fresh: dict[str, Any]) -> bool:
+    """Whether the tensors are those of one training like the fresh one: names, kinds, and one row per Gaussian."""
+    params, like = saved["params"], fresh["params"]
+    if params.keys() != like.keys():
+        return False
+    count = len(params["means"])
+    for name, value in params.items():
+        if value.dtype != torch.float32 or value.shape != (count, *like[name].shape[1:]):
+            return False
+        moments = saved["moments"].get(name)  # none before the first step
+        shapes = {"step": torch.Size(), "exp_avg": value.shape, "exp_avg_sq": value.shape}
+        if moments and {key: moment.shape for key, moment in moments.items()} != shapes:
+            return False
+    known = saved["moments"].keys() <= params.keys()
+    return known and count > 0 and all(len(value) == count for value in saved["densifier"].values())
+
+
+def _alike(values: dict[str, Any], fresh: dict[str, Any]) -> bool:
+    """Whether the plain values are of the same kinds as those of a training that has not begun."""
+    whole = [*(values.get(name) for name in ("step", "rollbacks")), *values.get("resumed_at", [None])]
+    numbers = [*whole, *(values.get(name) for name in ("seconds", "loss", "rate_factor"))]
+    numbers += [value for name in ("plan", "plateau") for value in values[name].values()]
+    return (
+        values.keys() == fresh.keys() - set(TENSORS)
+        and all(values[name].keys() == fresh[name].keys() for name in ("plan", "plateau"))
+        and all(isinstance(value, (int, float)) for value in numbers)
+        and all(isinstance(value, int) and value >= 0 for value in whole)
+        and isinstance(values["plateaued"], bool)
+        and all(set(line) == set(Measurement.__annotations__) for line in values["history"])
+    )
 
 
 def is_finite(state: TrainingState) -> bool:
@@ -136,3 +180,9 @@ def is_finite(state: TrainingState) -> bool:
 
 def _copy(value: Tensor) -> Tensor:
     return value.detach().to("cpu", copy=True)
+
+
+def _cuda_generators(state: TrainingState) -> dict[str, Tensor]:
+    if not state.params["means"].is_cuda:
+        return {}
+    return {f"cuda{number:03d}": value for number, value in enumerate(torch.cuda.get_rng_state_all())}

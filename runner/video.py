@@ -1,16 +1,17 @@
 """Open, check and decode one video that a stranger uploaded: upright 8-bit pictures with true times, or a typed error.
 
-FFmpeg is told what it may touch before it sees a byte: three container families, local files only, no references to
-other files, a limit on pixels. A playlist named .mp4 would else open URLs and other files of the machine.
+FFmpeg is told what it may touch before it sees a byte: three container families, one open descriptor and no name of any
+kind, no references to other files, a limit on pixels. A playlist named .mp4 would else open URLs and other files.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -22,18 +23,23 @@ from numpy.typing import NDArray
 
 from runner.presets import Limits
 from runner.scene import Clip
+from runner.sizes import shrink, square_pixels
 from runner.video_metadata import Recording, read_recording
 from scenejobs.errors import Code, InputError
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"  # one string of demuxer names, as FFmpeg wants it
 CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores"}
 SAFE_OPTIONS = {
-    "protocol_whitelist": "file",
+    "protocol_whitelist": "fd",  # the descriptor it is given: no path and no URL can be opened, whatever asks for it
     "format_whitelist": CONTAINERS,
     "enable_drefs": "0",  # QuickTime data references point to other files
     "use_absolute_path": "0",
 }
+MAX_THREADS = (
+    8  # of the decoder: each holds pictures; 8K HEVC in 10 bit takes 2.0 GB of address space with 8, 3.2 with 16
+)
 MIN_DECODED_SHARE = 0.9  # of the frames that the container states; less is a damaged upload, not a usable clip
+SOUND_MAY_LAST_S = 1.0  # longer than the pictures; the duration of a Matroska file is that of its longest stream
 LONGEST_GAP_S = 60.0  # between two frames; more is a broken timestamp, not a pause
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 IDENTITY_MATRIX = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)  # display matrix, 16.16 fixed point
@@ -104,6 +110,7 @@ class VideoReader:
         first: av.VideoFrame | None = None
         matrix: tuple[int, ...] = IDENTITY_MATRIX
         index = odd_sizes = 0
+        timestamp_s = 0.0
         damage = _Damage()
         for frame in self._frames(damage):
             if first is None:
@@ -127,7 +134,7 @@ class VideoReader:
                 width, height = height, width
             yield Picture(index, timestamp_s, width, height, frame, matrix, reformatter)
             index += 1
-        self._judge_damage(index + odd_sizes, damage)
+        self._judge_damage(index + odd_sizes, timestamp_s + 1 / self.header.fps, damage)
         if odd_sizes:
             self.warnings.append(f"the picture size changes: {odd_sizes} frames of other sizes are left out")
         if clock.repaired:
@@ -141,12 +148,16 @@ class VideoReader:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as exc:
+                if isinstance(exc, MemoryError):
+                    raise
                 damage.cut = True
                 return
             try:
                 frames = packet.decode()
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as exc:
+                if isinstance(exc, MemoryError):
+                    raise
                 damage.packets += 1
                 continue
             for frame in frames:
@@ -155,12 +166,18 @@ class VideoReader:
                 else:
                     yield frame
 
-    def _judge_damage(self, decoded: int, damage: _Damage) -> None:
-        stated = self.header.frame_count or decoded + damage.packets
+    def _judge_damage(self, decoded: int, shown_s: float, damage: _Damage) -> None:
+        stated, stated_s = self.header.frame_count or decoded + damage.packets, self.header.duration_s
         if decoded == 0 or decoded < MIN_DECODED_SHARE * stated:
             raise self._error(
                 Code.CORRUPT_VIDEO,
                 f"is damaged or cut off: {decoded} of {stated} frames decode",
+                "upload it again, and check that it plays to its end on a computer",
+            )
+        if not self.header.frame_count and shown_s < MIN_DECODED_SHARE * stated_s - SOUND_MAY_LAST_S:
+            raise self._error(
+                Code.CORRUPT_VIDEO,
+                f"is damaged or cut off: its pictures end after {shown_s:.1f} of {stated_s:.1f} s",
                 "upload it again, and check that it plays to its end on a computer",
             )
         if decoded < stated:
@@ -212,47 +229,66 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
 
     Raises InputError: EMPTY_FILE, NOT_A_VIDEO, CORRUPT_VIDEO, NO_VIDEO_STREAM, TOO_LARGE, TOO_SMALL, INPUT_GONE.
     """
-    _check_file(clip, limits)
+    with _opened(clip) as descriptor:
+        _check_size(clip, descriptor, limits)
+        with _container(clip, descriptor) as container:
+            stream = _best_stream(clip, container)
+            if stream.codec_context.name not in CODECS | {"libdav1d"}:
+                cause = f"{clip.name} uses the codec {stream.codec_context.name}, which is not supported"
+                raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)
+            reader = VideoReader(clip, container, stream, limits)
+            _check_header(clip, reader.header, limits)
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
+            # FFmpeg compares the size of its buffers, whose sides it rounds up: 4320x7680 would be more than 7680x4320.
+            rounded = (reader.header.width + 128) * (reader.header.height + 128)
+            stream.codec_context.options = {"max_pixels": str(max(limits.max_pixels, rounded))}
+            try:
+                yield reader
+            except av.error.FFmpegError as exc:  # of a conversion: decoding's own are seen to where they happen
+                if isinstance(exc, MemoryError | BlockingIOError):  # EAGAIN: not even a thread can be started
+                    raise MemoryError(str(exc)) from exc
+                cause = f"{clip.name} holds pictures that cannot be converted"
+                raise InputError(cause, advice=CONVERT, code=Code.CORRUPT_VIDEO) from exc
+
+
+@contextmanager
+def _opened(clip: Clip) -> Iterator[int]:
+    """A descriptor of the clip, at its beginning."""
+    gone = InputError(f"{clip.name} is gone", advice="upload it again", code=Code.INPUT_GONE)
     try:
-        container = av.open(
-            f"file:{clip.path.absolute()}", options=dict(SAFE_OPTIONS), metadata_errors="replace", timeout=(10, 10)
-        )
+        if clip.descriptor is not None:
+            descriptor = os.dup(clip.descriptor)
+        else:
+            descriptor = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not block
+    except OSError as exc:
+        raise gone from exc
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise gone
+        os.lseek(descriptor, 0, os.SEEK_SET)  # another descriptor of the same file shares its position
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _container(clip: Clip, descriptor: int) -> InputContainer:
+    options = {**SAFE_OPTIONS, "fd": str(descriptor)}
+    try:
+        return av.open("fd:", options=options, metadata_errors="replace", timeout=(10, 10))
     except av.error.FFmpegError as exc:
-        if _looks_like_video(clip.path):
+        if isinstance(exc, MemoryError):
+            raise
+        if _looks_like_video(descriptor):
             cause = f"{clip.name} is damaged or cut off: its index cannot be read"
             raise InputError(cause, advice="upload it again", code=Code.CORRUPT_VIDEO) from exc
         raise InputError(f"{clip.name} is not a video", advice=CONVERT, code=Code.NOT_A_VIDEO) from exc
-    with container:
-        stream = _best_stream(clip, container)
-        if stream.codec_context.name not in CODECS | {"libdav1d"}:
-            cause = f"{clip.name} uses the codec {stream.codec_context.name}, which is not supported"
-            raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)
-        reader = VideoReader(clip, container, stream, limits)
-        _check_header(clip, reader.header, limits)
-        stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-        yield reader
 
 
 def probe(clip: Clip, limits: Limits) -> Header:
     """What the container says, without decoding. Raises as `open_video`."""
     with open_video(clip, limits) as video:
         return video.header
-
-
-def square_pixels(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
-    """Size in square pixels; the shorter direction is enlarged, so no detail is lost."""
-    if pixel_aspect >= 1.0:
-        return round(width * pixel_aspect), height
-    return width, round(height / pixel_aspect)
-
-
-def shrink(width: int, height: int, long_side: int | None) -> tuple[int, int]:
-    """Size with the longer side at most `long_side` pixels, same shape."""
-    if long_side is None or max(width, height) <= long_side:
-        return width, height
-    scale = long_side / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def upright(picture: NDArray[np.uint8], matrix: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -285,10 +321,8 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
     return tuple(int(value) for value in np.frombuffer(bytes(data), np.int32))
 
 
-def _check_file(clip: Clip, limits: Limits) -> None:
-    if not clip.path.is_file():
-        raise InputError(f"{clip.name} is gone", advice="upload it again", code=Code.INPUT_GONE)
-    size = clip.path.stat().st_size
+def _check_size(clip: Clip, descriptor: int, limits: Limits) -> None:
+    size = os.fstat(descriptor).st_size
     if size == 0:
         raise InputError(f"{clip.name} is empty (0 bytes)", advice="upload it again", code=Code.EMPTY_FILE)
     if size > limits.max_file_bytes:
@@ -296,10 +330,9 @@ def _check_file(clip: Clip, limits: Limits) -> None:
         raise InputError(cause, advice="cut it or record at a lower resolution", code=Code.TOO_LARGE)
 
 
-def _looks_like_video(path: Path) -> bool:
+def _looks_like_video(descriptor: int) -> bool:
     """Does the file begin like one of the allowed containers? Tells a damaged video from no video at all."""
-    with path.open("rb") as file:
-        head = file.read(12)
+    head = os.pread(descriptor, 12, 0)
     is_mov = head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
     return is_mov or head.startswith(b"\x1a\x45\xdf\xa3") or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
 
@@ -310,7 +343,10 @@ def _best_stream(clip: Clip, container: InputContainer) -> av.VideoStream:
     if not streams:
         cause = f"{clip.name} holds no moving pictures (audio only)"
         raise InputError(cause, advice="upload the video itself", code=Code.NO_VIDEO_STREAM)
-    return max(streams, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
+    if not known:
+        raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
+    return max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
 
 
 def _header(container: InputContainer, stream: av.VideoStream) -> Header:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
-import time
-from collections.abc import Callable
 
+from runner.deadline import planned_s, takes_another
+from runner.ledger import Ledger
 from runner.ownership import Ownership, Timing
 from runner.scene_work import Later, SceneWork, Settled, World
 from scenejobs import records
@@ -25,11 +24,13 @@ from scenejobs.errors import (
     LeaseLost,
     UnreadableMessage,
 )
+from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import record_name
 from scenejobs.listing import list_scene
 from scenejobs.model import JobMessage, Phase
 from scenejobs.names import refusal
 from scenejobs.ports import QueueMessage
+from scenejobs.redact import redact
 
 SNOOZE_S = 60.0  # somebody else works on the scene
 MAX_DEQUEUES = 1000  # a message that comes back this often is going round in circles
@@ -41,10 +42,11 @@ log = logging.getLogger(__name__)
 class Worker:
     """One execution of the runner."""
 
-    def __init__(self, world: World, timing: Timing | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, world: World, timing: Timing | None = None) -> None:
         self._world = world
         self._timing = timing or Timing()
-        self._clock = clock
+        name = world.execution or "execution"
+        self.ledger = Ledger(world.containers.state, f"{name}-{world.token()}", world.clock)
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
@@ -53,8 +55,9 @@ class Worker:
         it is still ours to give.
         """
         world = self._world
-        begun_at, empty_looks, exit_code = self._clock(), 0, 0
-        while self._clock() - begun_at <= world.settings.run_budget_s:
+        begun_at, empty_looks, taken, exit_code = world.clock(), 0, 0, 0
+        self.ledger.tell()  # first: it proves that this execution began
+        while world.clock() - begun_at <= world.settings.run_budget_s and self._may_take(taken):
             world.stop.check("waiting for work")
             message = world.queues.jobs.receive(self._timing.visibility_s)
             if message is None:
@@ -63,13 +66,26 @@ class Worker:
                     break
                 world.stop.wait(world.settings.idle_wait_s)
                 continue
-            empty_looks = 0
+            empty_looks, taken = 0, taken + 1
             try:
                 self.handle(message)
             except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
                 log.error("the work is given back: %s", exc)
                 exit_code = exc.exit_code
+            finally:
+                self.ledger.tell()
         return exit_code
+
+    def _may_take(self, taken: int) -> bool:
+        """Neither the day's budget nor the rest of this execution's time forbids another scene."""
+        world = self._world
+        if self.ledger.over_budget(world.settings.max_gpu_minutes):
+            hold_back(log, Guard.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
+            return False
+        if not takes_another(taken, world.stop.left_s(), planned_s(world.pipeline)):
+            log.info("what is left of this execution's time cannot hold another scene")
+            return False
+        return True
 
     def handle(self, message: QueueMessage) -> None:
         """One message to its end."""
@@ -89,6 +105,7 @@ class Worker:
         Raises InputError when there is nothing to do, LeaseLost when somebody else works on the scene.
         """
         settings, containers = self._world.settings, self._world.containers
+        self.ledger.tell()
         scene = settings.batch_prefix.strip("/")
         reason = refusal(scene)
         if reason:
@@ -108,6 +125,11 @@ class Worker:
             match self._work(scene, depth, None):
                 case None:
                     raise LeaseLost(f"scene {scene} is being processed by another runner", advice="try again later")
+                case Later(delay_s, None):  # a guard holds it back, for a day perhaps: too long to sit on a machine
+                    raise InfrastructureError(
+                        f"scene {scene} must not be run for another {delay_s / 60:.0f} min",
+                        advice="start it again then",
+                    )
                 case Later(delay_s, failure):
                     log.warning("next attempt in %.0f s: %s", delay_s, failure)
                     self._world.stop.wait(delay_s)
@@ -121,6 +143,7 @@ class Worker:
         """Owns the scene, brings it forward, settles the message. None when somebody else owns it."""
         try:
             records.ensure(self._world.containers.state, scene)
+            leased_at = self._world.clock()
             lease = self._world.leases.lease(record_name(scene), self._timing.lease_s)
         except Conflict:
             log.info("scene %s is being processed by another runner", scene)
@@ -129,7 +152,15 @@ class Worker:
         except InfrastructureError:
             self._give_back(message, self._world.settings.retry_max_s)
             raise
-        owner = Ownership(lease, self._world.queues.jobs, message, timing=self._timing)
+        owner = Ownership(
+            lease,
+            self._world.queues.jobs,
+            message,
+            timing=self._timing,
+            clock=self._world.clock,
+            repeat=self._world.repeat,
+            leased_at=leased_at,
+        )
         try:
             with owner:
                 result = SceneWork(self._world, scene, depth, self._new_run(), owner).bring_forward()
@@ -157,13 +188,13 @@ class Worker:
     def _new_run(self) -> str:
         """Sorts by time, never twice the same."""
         name = self._world.settings.job_id or self._world.now().strftime("%Y%m%dT%H%M%SZ")
-        return f"{name}-{secrets.token_hex(4)}"
+        return f"{name}-{self._world.token()}"
 
 
 def _scene_of(message: QueueMessage) -> str:
     """Raises UnreadableMessage."""
     if message.dequeue_count > MAX_DEQUEUES:
-        raise UnreadableMessage(f"received {message.dequeue_count} times without coming to an end")
+        raise UnreadableMessage(f"received {message.dequeue_count} times without coming to an end", code=Code.LOOP)
     scene = JobMessage.from_json(message.text).scene
     reason = refusal(scene)
     if reason:
@@ -172,5 +203,6 @@ def _scene_of(message: QueueMessage) -> str:
 
 
 def _poison(message: QueueMessage, reason: UnreadableMessage) -> str:
-    body = {"v": 1, "reason": reason.cause, "id": message.id, "text": message.text[:POISON_TEXT_CHARS]}
+    body = {"v": 1, "code": str(reason.code), "reason": reason.cause, "id": message.id}
+    body["text"] = redact(message.text)[:POISON_TEXT_CHARS]
     return json.dumps(body, ensure_ascii=True)

@@ -3,9 +3,12 @@
     python -m scenejobs upload lobby view1.mp4 view2.mp4
     python -m scenejobs status [lobby] [--wait]
     python -m scenejobs download lobby DIR
+    python -m scenejobs refused [--remove NAME [--apply]]
+    python -m scenejobs audit [--json] [--deep]
+    python -m scenejobs redrive lobby [--apply]
 
 Storage comes from the environment, as for the services (docs/configuration.md). Exit codes: 0, 1 the scene failed or is
-unknown, 2 configuration, 3 storage.
+unknown, an audit found a violation, or a redrive was refused, 2 configuration, 3 storage.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from scenejobs import layout
+from scenejobs import layout, redrive_command, refused
+from scenejobs.audit import command as audit_command
 from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
 from scenejobs.listing import sort_uploads
-from scenejobs.names import is_video, refusal
+from scenejobs.logs import printable
+from scenejobs.names import is_video, refusal, upload_refusal
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings import DispatchSettings, StorageSettings, read_all
+from scenejobs.settings import DispatchSettings, RunnerSettings, StorageSettings, read, read_all
 from scenejobs.status import SceneStatus, State, scene_status
 
 ENDED = (State.DONE, State.FAILED)
@@ -42,6 +47,8 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[s
     for video in videos:
         if not video.is_file():
             raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
+        if upload_refusal(f"{scene}/{video.name}"):
+            raise InputError(f"{video.name!r}: {upload_refusal(f'{scene}/{video.name}')}", advice="rename the file")
         if not is_video(video.name):
             raise InputError(f"{video.name} is no video by its name", advice="mp4, mov, avi, mkv and webm are taken")
         if names.count(f"{scene}/{video.name}") > 1:
@@ -90,10 +97,13 @@ def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
 
     Raises InputError when there is no result, StorageError when a file is not the one the manifest names.
     """
+    none = InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status")
     try:
         manifest = json.loads(containers.output.read(layout.published_name(scene, layout.MANIFEST))[0])
     except NotFound as exc:
-        raise InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status") from exc
+        raise none from exc
+    if layout.PUBLISHING in manifest:
+        raise none
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for output in [*manifest["outputs"], {"name": layout.MANIFEST}]:
@@ -123,23 +133,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("download", help="fetch the result of a scene")
     command.add_argument("scene")
     command.add_argument("folder", type=Path)
+    refused.add_to(commands)
+    audit_command.add_to(commands)
+    redrive_command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         return _run(options)
     except SceneJobError as exc:
-        print(exc, file=sys.stderr)
+        print(printable(str(exc)), file=sys.stderr)
         return exc.exit_code
 
 
 def _run(options: argparse.Namespace) -> int:
-    from scenejobs.azure.clients import open_containers  # heavy: only when a command really runs
+    from scenejobs.azure.clients import open_containers, open_queues  # heavy: only when a command really runs
 
     storage, dispatch = read_all((StorageSettings, DispatchSettings), os.environ)
     containers = open_containers(storage)
     depth = dispatch.prefix_depth
+    if options.command == "refused":
+        return refused.run(options, containers, depth)
+    if options.command == "audit":
+        attempts = read(RunnerSettings, os.environ).max_attempts
+        return audit_command.run(options, containers, open_queues(storage), dispatch, attempts)
+    if options.command == "redrive":
+        return redrive_command.run(options, containers, open_queues(storage))
     if options.command == "upload":
         for name in upload(containers, options.scene, options.videos):
-            print(f"uploaded {storage.input}/{name}")
+            print(printable(f"uploaded {storage.input}/{name}"))
         return 0
     if options.command == "download":
         for path in download(containers, options.scene, options.folder):
@@ -148,12 +168,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.wait and not options.scene:
         raise ConfigurationError("--wait needs a scene", advice="python -m scenejobs status SCENE --wait")
     if options.wait:
-        ended = watch(containers, options.scene, depth, show=lambda status: print(status.line(), flush=True))
+        ended = watch(containers, options.scene, depth, show=lambda status: print(printable(status.line()), flush=True))
         return 0 if ended.state is State.DONE else 1
     statuses = [
         scene_status(containers, scene, depth)
         for scene in ([options.scene] if options.scene else known_scenes(containers, depth))
     ]
     for status in statuses:
-        print(status.line())
+        print(printable(status.line()))
+    if not options.scene:
+        for item in refused.refused_uploads(containers, depth):
+            print(item.line())
     return 1 if any(status.state in (State.FAILED, State.UNKNOWN) for status in statuses) else 0

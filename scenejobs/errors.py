@@ -11,6 +11,7 @@ SceneJobError
 │   └── StorageError      a blob or queue operation failed                                              exit 3
 │       ├── NotFound      404
 │       ├── Conflict      409, 412: somebody else was first
+│       ├── UploadsChanged  the user replaced or deleted an upload before it was read: look again
 │       └── Busy          the service throttles or times out
 ├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
 ├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
@@ -33,7 +34,8 @@ class Code(StrEnum):
     NOT_A_VIDEO = "NOT_A_VIDEO"  # the content is no video container that is allowed, whatever the name says
     NO_VIDEO_STREAM = "NO_VIDEO_STREAM"  # a media file, but without pictures (audio only)
     CORRUPT_VIDEO = "CORRUPT_VIDEO"  # truncated or damaged: nothing, or too little, decodes
-    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames or seconds than the limits allow
+    UNSAFE_VIDEO = "UNSAFE_VIDEO"  # the decoder crashed or hung on it, or tried what its sandbox forbids
+    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames, seconds, memory or videos than the limits allow
     TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
     TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
     TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames
@@ -49,6 +51,7 @@ class Code(StrEnum):
     WRONG_ENDPOINT = "WRONG_ENDPOINT"  # the storage endpoint does not answer or is not blob storage
     ACCESS_DENIED = "ACCESS_DENIED"  # the identity lacks a role, the SAS is expired, or nobody is logged in
     NO_GPU = "NO_GPU"  # a GPU backend was asked for and none is usable
+    NO_SANDBOX = "NO_SANDBOX"  # SANDBOX=require, and this system cannot close the decoder in
 
     DISK_FULL = "DISK_FULL"  # not enough space in the workspace
     OUT_OF_MEMORY = "OUT_OF_MEMORY"  # the job was killed for memory, or an allocation failed
@@ -63,16 +66,25 @@ class Code(StrEnum):
     LEASE_LOST = "LEASE_LOST"  # the scene's lease was lost or could not be renewed in time
     INTERRUPTED = "INTERRUPTED"  # a stop was asked for
     UNREADABLE_MESSAGE = "UNREADABLE_MESSAGE"  # not a message of ours, or of a version we do not know
+    LOOP = "LOOP"  # a message that came back again and again without coming to an end
+
+
+MAX_CAUSE_BYTES = 1536  # with the advice 2 KiB: a record keeps the failures of all attempts
+MAX_ADVICE_BYTES = 512
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An error as data: what `error.json`, records and reports hold."""
+    """An error as data: what `error.json`, records and reports hold. Long texts are cut."""
 
     stage: str  # which part failed: validation, frame_extraction, colmap_reconstruction, training, ...
     code: str  # a member of Code
     cause: str  # what happened, naming the thing
     advice: str  # what the user can do about it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cause", _cut(self.cause, MAX_CAUSE_BYTES))
+        object.__setattr__(self, "advice", _cut(self.advice, MAX_ADVICE_BYTES))
 
     def to_json(self) -> dict[str, Any]:
         return {"stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice}
@@ -80,6 +92,13 @@ class Failure:
     @staticmethod
     def from_json(value: dict[str, Any]) -> Failure:
         return Failure(*(str(value.get(key, "")) for key in ("stage", "code", "cause", "advice")))
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= limit_bytes:
+        return data.decode()
+    return data[: limit_bytes - 3].decode("utf-8", "ignore") + "..."
 
 
 class SceneJobError(Exception):
@@ -167,6 +186,12 @@ class NotFound(StorageError):
 
 class Conflict(StorageError):
     """A condition did not hold: exists already, changed meanwhile, leased by somebody else."""
+
+
+class UploadsChanged(StorageError):
+    """An upload of the snapshot was replaced or deleted before it was read: take another snapshot."""
+
+    default_code = Code.INPUT_GONE
 
 
 class Busy(StorageError):

@@ -3,10 +3,17 @@
 state      scenes/<key>.json             the record of a scene: phase, attempts, manifest, ending; leased by its runner
            batches/<key>/<digest>.json   a sealed set of uploads, created once
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
+           work/<key>/<digest>/saved.json   which parts an interrupted attempt left for the next one; written last
+           work/<key>/<digest>/<sha256>     one part each; <digest> stands for uploads, settings and program
+           parts/<key>/<sha256>.json     a long list of a record, named by its content
+           generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            refused/<digest>.json         an upload whose name is refused, and why
-           dispatcher.json               when the last execution was started, and how often that failed since
+           redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
+           spend/<day>/<execution>.json  for how long an execution ran on that day
+           dispatcher.json               when the last execution was started, what keeps the next one back
            sweep.json                    when the last sweep ran, and what it found
-output     <scene>/<file>                the published result, manifest.json last
+output     <scene>/<file>                the published result, manifest.json last (while files are replaced it bears
+                                      "publishing" and names no file)
            <scene>/runs/<run>/<file>     the result of one run, as committed; never overwritten
 processed  <scene>/<name>                inputs of a committed run (below <generation>/ where the name is taken)
 error      <scene>/<name>                inputs that could not be processed
@@ -20,27 +27,76 @@ import hashlib
 
 from scenejobs.names import scene_key, within_scene
 
+RECORDS = "scenes/"
+BATCHES = "batches/"
+PROGRESS = "progress/"
+PARTS = "parts/"
+GENERATIONS = "generations/"
+REFUSED = "refused/"
+REDRIVES = "redrive/"
+SPEND = "spend/"
+WORK_FOLDER = "work/"
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
+WORK_FOLDER = "work/"
 MANIFEST = "manifest.json"
+PUBLISHING = "publishing"  # key of a published manifest that promises nothing yet
 ERROR_DOCUMENT = "error.json"
 RUN_LOG = "run.log"
 
 
 def record_name(scene: str) -> str:
-    return f"scenes/{scene_key(scene)}.json"
+    return f"{RECORDS}{scene_key(scene)}.json"
+
+
+def part_name(scene: str, sha256: str) -> str:
+    return f"{PARTS}{scene_key(scene)}/{sha256}.json"
+
+
+def part_in(name: str) -> str:
+    """The SHA-256 of a part's name."""
+    return name.rpartition("/")[2].removesuffix(".json")
+
+
+def generation_name(scene: str, generation: int) -> str:
+    return f"{GENERATIONS}{scene_key(scene)}/{generation}.json"
+
+
+def redrive_name(scene: str, generation: int) -> str:
+    """The generation is the one whose inputs are taken back."""
+    return f"{REDRIVES}{scene_key(scene)}/{generation}.json"
+
+
+def redrive_history_name(scene: str, generation: int, file: str) -> str:
+    """Where the reason and the log of a generation are kept that was taken back."""
+    return f"{REDRIVES}{scene_key(scene)}/{generation}/{file}"
+
+
+def spend_name(day: str, execution: str) -> str:
+    """`day`: 2026-01-31."""
+    return f"{SPEND}{day}/{execution}.json"
 
 
 def batch_name(scene: str, digest: str) -> str:
-    return f"batches/{scene_key(scene)}/{digest}.json"
+    return f"{BATCHES}{scene_key(scene)}/{digest}.json"
 
 
 def progress_name(scene: str) -> str:
-    return f"progress/{scene_key(scene)}.json"
+    return f"{PROGRESS}{scene_key(scene)}.json"
+
+
+def work_folder(scene: str, digest: str = "") -> str:
+    """Of the saved work of one attempt's kind; without `digest` of all that is saved for the scene."""
+    return f"{WORK_FOLDER}{scene_key(scene)}/" + (f"{digest}/" if digest else "")
+
+
+def record_of_work(name: str) -> str:
+    """The name of the record of the scene that a blob below WORK_FOLDER belongs to."""
+    return f"scenes/{name.removeprefix(WORK_FOLDER).split('/')[0]}.json"
 
 
 def refused_name(blob_name: str) -> str:
-    return f"refused/{hashlib.sha256(blob_name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}.json"
+    return f"{REFUSED}{hashlib.sha256(blob_name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}.json"
 
 
 def run_folder(scene: str, run: str) -> str:
@@ -51,7 +107,11 @@ def published_name(scene: str, file: str) -> str:
     return f"{scene}/{file}"
 
 
-def archive_names(scene: str, blob_name: str, generation: int) -> tuple[str, str]:
-    """Where an input goes in `processed` or `error`: the plain name, and the one to use where that is taken."""
+def archive_names(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, str, str]:
+    """Where an input goes in `processed` or `error`, the next where that is taken.
+
+    The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder. None
+    lies within another: where containers are folders, a file of one name leaves no room for the other.
+    """
     rest = within_scene(blob_name, scene)
-    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}"
+    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}", f"{scene}/{generation}-{run}/{rest}"

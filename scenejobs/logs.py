@@ -11,8 +11,7 @@ import json
 import logging
 import sys
 import threading
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -37,21 +36,51 @@ def context(**fields: Any) -> Iterator[None]:
         _context.reset(token)
 
 
+def protect() -> None:
+    """From here on no log record of this process holds a secret, whichever handler of whichever library gets it.
+
+    For a process whose handlers are not ours, as in the Functions host; `configure` does it as well.
+    """
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, _SafeRecords):
+        logging.setLogRecordFactory(_SafeRecords(factory))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    sys.unraisablehook = _log_unraisable
+
+
+class _SafeRecords:
+    """Makes log records without secrets. Of an exception the text is kept, not the objects with their values."""
+
+    def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
+        self._make = make
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = self._make(*args, **kwargs)
+        _clean(record)
+        record.exc_info = None
+        return record
+
+
+def _clean(record: logging.LogRecord) -> None:
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError, KeyError):  # arguments that do not fit the format: say what was meant
+        message = f"{record.msg} {record.args!r}"
+    record.msg, record.args = redact(message), None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = redact(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
+
+
 class Redaction(logging.Filter):
-    """Takes secrets out of a record before any handler's formatter sees it: message, values and traceback."""
+    """Takes secrets out of a record before a handler's formatter sees it: also out of what was given as `extra`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        try:
-            message = record.getMessage()
-        except (TypeError, ValueError, KeyError):  # arguments that do not fit the format: say what was meant
-            message = f"{record.msg} {record.args!r}"
-        record.msg, record.args = redact(message), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        if record.exc_text:
-            record.exc_text = redact(record.exc_text)
-        if record.stack_info:
-            record.stack_info = redact(record.stack_info)
+        _clean(record)
         for name, value in fields_of(record).items():
             setattr(record, name, redact_all(value))
         return True
@@ -96,15 +125,22 @@ class TextFormatter(logging.Formatter):
         values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
         rest = "".join(f" {name}={value}" for name, value in values.items())
         line = f"{time} {record.levelname:<7} {record.name}: {printable(record.getMessage() + rest)}"
-        return "\n".join([line, *(printable(text) for text in (record.exc_text or "").splitlines())])
+        # Indented: a line break in an exception's words cannot begin what looks like another record.
+        return "\n".join([line, *("    " + printable(text) for text in (record.exc_text or "").splitlines())])
 
 
 def printable(text: str) -> str:
-    """Control and direction characters as escapes: a blob's name must not move the cursor or reorder a line."""
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
-        for char in text
-    )
+    """What does not show (control and direction characters, odd spaces) as escapes.
+
+    A blob's name must not move the cursor, reorder a line or look like another name.
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def readable_json(value: Any) -> str:
+    """An indented document for people and programs: letters of all languages as they are, hidden characters escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: Any) -> None:
@@ -119,8 +155,7 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.level)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    protect()
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
@@ -132,6 +167,12 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
         sys.__excepthook__(kind, error, trace)
     else:
         logging.getLogger("uncaught").critical("%s", error, exc_info=(kind, error, trace))
+
+
+def _log_unraisable(hook: sys.UnraisableHookArgs) -> None:
+    """Of a destructor, or of a callback that C code made."""
+    if hook.exc_value is not None:
+        _log_uncaught(type(hook.exc_value), hook.exc_value, hook.exc_traceback)
 
 
 def _log_uncaught_in_thread(hook: threading.ExceptHookArgs) -> None:

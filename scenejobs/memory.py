@@ -6,17 +6,20 @@ on the emulator. One conformance suite runs on both. Threads may share them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
+import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from scenejobs.errors import Conflict, LeaseLost, NotFound
+from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
 
@@ -50,6 +53,23 @@ class _Blob:
     lease_id: str | None = None
     lease_until: datetime | None = None
     lease_seconds: int = 0
+    copy: _Copy | None = None  # under way, or failed; None: whole
+    copies: list[_Blob] = field(default_factory=list)  # that are being made of this one
+
+
+@dataclass
+class _Copy:
+    """A copy the service makes by itself, in its own time. It outlives who asked for it, and needs its source."""
+
+    data: bytes
+    ends_at: datetime
+    succeeds: bool
+    failed: bool = False
+
+
+CopyPlan = Callable[[], tuple[float, bool]]  # how many seconds the next copy takes, and whether it then succeeds
+COPY_WAIT_S = 900.0
+COPY_POLL_S = 5.0
 
 
 class MemoryLease:
@@ -81,9 +101,17 @@ class MemoryLease:
 class MemoryBlobStore:
     """See scenejobs.ports.BlobStore."""
 
-    def __init__(self, name: str = "container", clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        name: str = "container",
+        clock: Clock = system_clock,
+        *,
+        copy_plan: CopyPlan = lambda: (0.0, True),
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.name = name
         self.clock = clock
+        self._copy_plan, self._pause = copy_plan, pause
         self.blobs: dict[str, _Blob] = {}  # names that users choose are put here by tests; calls refuse hostile ones
         self.lock = threading.RLock()
         self._versions = itertools.count(1)
@@ -122,9 +150,11 @@ class MemoryBlobStore:
             if if_match is not None and (old is None or old.etag != if_match):
                 raise Conflict(f"{self.name}/{name} is another version now")
             self._check_lease(name, old, lease)
+            self._check_copy(name, old)
             new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}))
             if old is not None:
                 new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
+                self._fail_copies_of(old)
             self.blobs[name] = new
             return new.etag
 
@@ -132,7 +162,7 @@ class MemoryBlobStore:
         blob = self._get(name)
         if if_match is not None and blob.etag != if_match:
             raise Conflict(f"{self.name}/{name} is another version now")
-        with path.open("xb") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(blob.data)
         return self._info(name, blob)
 
@@ -143,16 +173,46 @@ class MemoryBlobStore:
     def copy_from(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
     ) -> BlobInfo:
+        self.begin_copy(source, source_name, name, source_etag=source_etag, if_absent=if_absent)
+        return self.finish_copy(name)
+
+    def begin_copy(
+        self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
+    ) -> None:
+        """The first half of `copy_from`: afterwards the copy is made, or under way."""
         _guard(name)
-        data, etag = source.read(source_name)
-        if source_etag is not None and etag != source_etag:
+        if not isinstance(source, MemoryBlobStore):
+            raise ValueError("the source of a copy is a container of the same kind")
+        original = source._get(source_name)
+        if source_etag is not None and original.etag != source_etag:
             raise Conflict(f"{source_name} is another version now")
+        if source._copy_state(original):
+            raise Conflict(f"{source_name} is itself a copy that is not whole")
         with self.lock:
             there = self.blobs.get(name)
-            if if_absent and there is not None and there.metadata.get("source_etag") == etag:
-                return self.head(name)  # as the adapter has it: this very copy, made before
-            self.write(name, data, if_absent=if_absent, metadata={"source_etag": etag})
-            return self.head(name)
+            same = there is not None and there.metadata.get("source_etag") == original.etag
+            if there is not None and same and (if_absent or self._copy_state(there) == "pending"):
+                return  # as the adapter has it: this very copy, made or begun before
+            self.write(name, original.data, if_absent=if_absent, metadata={"source_etag": original.etag})
+            seconds, succeeds = self._copy_plan()
+            if seconds or not succeeds:
+                made = self.blobs[name]
+                made.copy = _Copy(original.data, self.clock() + timedelta(seconds=seconds), succeeds)
+                made.data = b"\0" * len(original.data)  # what the bytes are until then, nobody may rely on
+                original.copies.append(made)
+
+    def finish_copy(self, name: str) -> BlobInfo:
+        """The second half: waits until the copy is whole. Raises StorageError when it failed, Busy after a while."""
+        waited_s = 0.0
+        while (found := self.head(name)).copy == "pending":
+            if waited_s >= COPY_WAIT_S:
+                raise Busy(f"copying to {self.name}/{name}: not finished after {waited_s:.0f} s")
+            self._pause(COPY_POLL_S)
+            waited_s += COPY_POLL_S
+        if found.copy:
+            self.delete(name, if_match=found.etag)  # as the adapter has it: it would stand in the way of the next try
+            raise StorageError(f"copying to {self.name}/{name}: the copy failed")
+        return found
 
     def delete(self, name: str, *, if_match: str | None = None) -> None:
         with self.lock:
@@ -160,6 +220,19 @@ class MemoryBlobStore:
             if if_match is not None and blob.etag != if_match:
                 raise Conflict(f"{self.name}/{name} is another version now")
             self._check_lease(name, blob, None)
+            self._check_copy(name, blob)
+            self._fail_copies_of(blob)
+            del self.blobs[name]
+
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        if not refusal(name):
+            raise ValueError(f"{name!r} is no refused name")
+        with self.lock:
+            blob = self.blobs.get(name)
+            if blob is None:
+                raise NotFound(f"{self.name}/{name!r} does not exist")
+            if blob.etag != if_match:
+                raise Conflict(f"{self.name}/{name!r} is another version now")
             del self.blobs[name]
 
     def lease(self, name: str, seconds: int) -> MemoryLease:
@@ -177,7 +250,9 @@ class MemoryBlobStore:
         _guard(name)
         if name not in self.blobs:
             raise NotFound(f"{self.name}/{name} does not exist")
-        return self.blobs[name]
+        blob = self.blobs[name]
+        self._copy_state(blob)
+        return blob
 
     def _leased(self, blob: _Blob) -> bool:
         return blob.lease_until is not None and blob.lease_until > self.clock()
@@ -191,13 +266,35 @@ class MemoryBlobStore:
         if not held and blob is not None:
             blob.lease_id = None  # as in the service: an expired lease that saw a write can no longer be renewed
 
+    def _copy_state(self, blob: _Blob) -> Literal["", "pending", "failed"]:
+        """Lets a copy end whose time has come."""
+        if blob.copy is None:
+            return ""
+        if not blob.copy.failed and self.clock() >= blob.copy.ends_at:
+            if blob.copy.succeeds:
+                blob.data, blob.copy = blob.copy.data, None
+                return ""
+            blob.copy.failed = True
+        return "failed" if blob.copy.failed else "pending"
+
+    def _check_copy(self, name: str, blob: _Blob | None) -> None:
+        if blob is not None and self._copy_state(blob) == "pending":
+            raise Conflict(f"a copy to {self.name}/{name} is under way")
+
+    def _fail_copies_of(self, source: _Blob) -> None:
+        for blob in source.copies:
+            if self._copy_state(blob) == "pending" and blob.copy is not None:
+                blob.copy.failed = True
+
     def _etag(self, name: str) -> str:
         return hashlib.sha256(f"{name}#{next(self._versions)}".encode()).hexdigest()[:16].upper()
 
     def _info(self, name: str, blob: _Blob) -> BlobInfo:
-        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata))
+        copy, leased = self._copy_state(blob), self._leased(blob)
+        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), copy, leased)
 
 
+@functools.lru_cache(maxsize=4096)  # of a thousand simulated schedules, most of the time went here
 def _guard(name: str) -> None:
     reason = refusal(name)
     if reason:
@@ -237,23 +334,26 @@ class MemoryQueue:
             return None
 
     def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
-        stored = self._find(message)
-        if stored is None:
-            raise NotFound(f"message {message.id} is gone")
-        if stored.receipt != message.receipt:
-            raise Conflict(f"message {message.id} is somebody else's now")
-        self._hide(stored, visibility_s)
-        return QueueMessage(stored.id, stored.receipt, stored.text, stored.dequeue_count)
+        with self.lock:
+            stored = self._find(message)
+            if stored is None:
+                raise NotFound(f"message {message.id} is gone")
+            if stored.receipt != message.receipt:
+                raise Conflict(f"message {message.id} is somebody else's now")
+            self._hide(stored, visibility_s)
+            return QueueMessage(stored.id, stored.receipt, stored.text, stored.dequeue_count)
 
     def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
-        stored = self._find(message)
-        if stored is not None and stored.receipt == message.receipt:
-            self._hide(stored, delay_s)
+        with self.lock:
+            stored = self._find(message)
+            if stored is not None and stored.receipt == message.receipt:
+                self._hide(stored, delay_s)
 
     def complete(self, message: QueueMessage) -> None:
-        stored = self._find(message)
-        if stored is not None and stored.receipt == message.receipt:
-            self.messages.remove(stored)
+        with self.lock:
+            stored = self._find(message)
+            if stored is not None and stored.receipt == message.receipt:
+                self.messages.remove(stored)
 
     def waiting(self) -> int:
         return min(32, sum(message.visible_at <= self.clock() for message in self.messages))

@@ -6,6 +6,7 @@ changes by compare-and-swap under a lease. Every value is frozen; a change is a 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable
@@ -18,7 +19,8 @@ from scenejobs.errors import Failure, UnreadableMessage
 
 MESSAGE_VERSION = 1
 RECORD_VERSION = 1
-MAX_MESSAGE_CHARS = 8192  # a message of ours has well under 1 KiB (names are at most 1024 characters)
+BYTE_ORDER_MARK = "\ufeff"
+MAX_MESSAGE_CHARS = 24_576  # of ours, the longest holds two names of 800 characters, each of them 12 when escaped
 
 
 @dataclass(frozen=True)
@@ -99,17 +101,28 @@ def _dump(body: dict[str, Any]) -> str:
 
 
 def _load(text: str) -> dict[str, Any]:
+    """The JSON object of a message: plain, or in base64 as portals and other clients send it."""
     if len(text) > MAX_MESSAGE_CHARS:
         raise UnreadableMessage(f"the message has {len(text)} characters, more than {MAX_MESSAGE_CHARS}")
     try:
-        body = json.loads(text)
+        body = json.loads(_decoded(text))
     except (ValueError, RecursionError) as exc:
         raise UnreadableMessage("the message is not JSON") from exc
     if not isinstance(body, dict):
         raise UnreadableMessage("the message is not a JSON object")
-    if body.get("v") != MESSAGE_VERSION or isinstance(body["v"], bool):
-        raise UnreadableMessage(f"the message's version is {body.get('v')!r}; this program reads {MESSAGE_VERSION}")
+    version = body.get("v")
+    if version != MESSAGE_VERSION or isinstance(version, bool):
+        shown = repr(version)[:40] if isinstance(version, str | int | float | None) else f"a {type(version).__name__}"
+        raise UnreadableMessage(f"the message's version is {shown}; this program reads {MESSAGE_VERSION}")
     return body
+
+
+def _decoded(text: str) -> str:
+    """Raises ValueError when it is neither."""
+    text = text.strip().removeprefix(BYTE_ORDER_MARK)
+    if text.startswith("{"):
+        return text
+    return base64.b64decode("".join(text.split()), validate=True).decode().removeprefix(BYTE_ORDER_MARK)
 
 
 def _text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
@@ -225,12 +238,16 @@ class SceneRecord:
     phase: Phase = Phase.IDLE
     generation: int = 1  # counts sets of uploads that were brought to an end
     attempts: int = 0  # of this generation, counted before the work
-    preemptions: int = 0  # attempts given back because the runner was told to stop
+    preemptions: int = 0  # attempts of this generation that were given back
     run: str = ""  # id of the present or last attempt
     manifest: tuple[InputBlob, ...] = ()  # the snapshot that RUNNING, COMMITTED and FAILING work on
     outputs: tuple[OutputFile, ...] = ()  # of a committed run
     failures: tuple[AttemptFailure, ...] = ()  # of this generation, oldest first
     started_at: datetime | None = None  # of the present attempt
+    not_before: datetime | None = None  # the next attempt is due then: a retry, or the day's runs are used up
+    day: str = ""  # of the last attempt, as 2026-01-31 (UTC) ...
+    runs_today: int = 0  # ... and how many there were on that day, over all generations
+    held: str = ""  # why nobody may begin an attempt now: inputs are being brought back
     ending: Ending | None = None
 
     @property
@@ -244,9 +261,31 @@ class SceneRecord:
 
     def attempted(self, run: str, manifest: tuple[InputBlob, ...], now: datetime) -> SceneRecord:
         """A new attempt starts. It counts before the work, so that work that kills its runner cannot loop."""
+        day = now.date().isoformat()
         return self._moved(
-            Phase.RUNNING, run=run, manifest=manifest, attempts=self.attempts + 1, outputs=(), started_at=now
+            Phase.RUNNING,
+            run=run,
+            manifest=manifest,
+            attempts=self.attempts + 1,
+            outputs=(),
+            started_at=now,
+            not_before=None,
+            day=day,
+            runs_today=self.runs_on(day) + 1,
         )
+
+    def runs_on(self, day: str) -> int:
+        return self.runs_today if self.day == day else 0
+
+    def holding(self, why: str) -> SceneRecord:
+        """No attempt begins as long as `why` is not empty. Only where nobody works on the scene."""
+        if self.phase is not Phase.IDLE:
+            raise ValueError(f"scene {self.scene}: {self.phase} cannot be held")
+        return replace(self, held=why)
+
+    def postponed(self, until: datetime) -> SceneRecord:
+        """No attempt before then. Not a move: nothing began."""
+        return replace(self, not_before=until)
 
     def given_back(self) -> SceneRecord:
         """Told to stop, or the uploads changed: the attempt does not count."""
@@ -254,10 +293,10 @@ class SceneRecord:
             Phase.IDLE, attempts=max(0, self.attempts - 1), preemptions=self.preemptions + 1, started_at=None
         )
 
-    def failed_for_now(self, failure: Failure, now: datetime) -> SceneRecord:
+    def failed_for_now(self, failure: Failure, now: datetime, retry_at: datetime | None = None) -> SceneRecord:
         """This attempt failed; another may succeed."""
         failures = (*self.failures, AttemptFailure(self.run, now, failure))
-        return self._moved(Phase.IDLE, failures=failures, started_at=None)
+        return self._moved(Phase.IDLE, failures=failures, started_at=None, not_before=retry_at)
 
     def committed(self, outputs: tuple[OutputFile, ...]) -> SceneRecord:
         """The result is final. From here on only forward."""
@@ -281,6 +320,7 @@ class SceneRecord:
             manifest=(),
             failures=(),
             started_at=None,
+            not_before=None,
             ending=Ending(self.generation, outcome, self.run, now, archived, failure),
         )
 
@@ -297,6 +337,10 @@ class SceneRecord:
             "outputs": [file.to_json() for file in self.outputs],
             "failures": [failure.to_json() for failure in self.failures],
             "started_at": self.started_at.isoformat() if self.started_at else None,
+            "not_before": self.not_before.isoformat() if self.not_before else None,
+            "day": self.day,
+            "runs_today": self.runs_today,
+            "held": self.held,
             "ending": self.ending.to_json() if self.ending else None,
         }
 
@@ -319,6 +363,10 @@ class SceneRecord:
                 outputs=tuple(OutputFile.from_json(item) for item in value["outputs"]),
                 failures=tuple(AttemptFailure.from_json(item) for item in value["failures"]),
                 started_at=datetime.fromisoformat(value["started_at"]) if value["started_at"] else None,
+                not_before=datetime.fromisoformat(value["not_before"]) if value.get("not_before") else None,
+                day=str(value.get("day", "")),
+                runs_today=int(value.get("runs_today", 0)),
+                held=str(value.get("held", "")),
                 ending=Ending.from_json(value["ending"]) if value["ending"] else None,
             )
         except (KeyError, TypeError) as exc:

@@ -4,7 +4,8 @@ A scene is the blob's folder in the input container, cut to `depth` segments. Ma
 `lobby` never takes `lobby2/a.mp4`. A file at the root is a scene of its own, named by its stem.
 
 Names are user input. The storage SDK resolves `..` on the client and stores backslashes as slashes, so a hostile name
-can address a foreign blob. `refusal` is asked before any call with a name that came from outside, listings included.
+can address a foreign blob. `refusal` is asked before any call with a name that came from outside, listings included;
+`upload_refusal` before an upload is taken.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
@@ -20,6 +22,10 @@ READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a s
 
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
 MAX_SEGMENTS = 254
+MAX_UPLOAD_CHARS = 800  # of an upload's name: the names of its copies and of its scene's results are longer
+MAX_UPLOAD_SEGMENTS = 240
+RESERVED = ".scenejobs"  # where folders stand for containers, the folder of that name holds what is no blob
+MAX_STEM_BYTES = 120
 _SIMPLE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -38,17 +44,45 @@ def refusal(name: str) -> str | None:
         return f"the name has {len(segments)} segments, more than {MAX_SEGMENTS}"
     if "" in segments:
         return "the name holds an empty segment"
+    if RESERVED in (stem.casefold() for stem in (segments[0], *_stems(segments[0]))):
+        return f"the name {RESERVED} is reserved"
     if _holds_dots(name):
         return "the name holds a dot segment"
-    if len(segments) == 1 and _holds_dots(PurePosixPath(name).stem):
+    if any(_holds_dots(stem) for stem in _stems(segments[0])):
         return "the name gives a scene that is a dot segment"
     return None
 
 
+def upload_refusal(name: str) -> str | None:
+    """The same for an upload: every name that is made from it must be usable as well."""
+    reason = refusal(name)
+    most_chars = MAX_UPLOAD_CHARS if "/" in name else MAX_UPLOAD_CHARS // 2  # at the root it names its scene as well
+    if reason is None and len(name) > most_chars:
+        return f"the name has {len(name)} characters; {most_chars} leave room for those made from it"
+    if reason is None and name.count("/") >= MAX_UPLOAD_SEGMENTS:
+        return f"the name has {name.count('/') + 1} segments; {MAX_UPLOAD_SEGMENTS} leave room for those made from it"
+    return reason
+
+
+def _stems(segment: str) -> Iterator[str]:
+    """Without its last extension, without the last two, and so on.
+
+    A file at the root gives a scene without its extension, and whoever looks for the files of that scene takes the
+    scene for a file. So that a name that is taken gives a scene that is taken, none of them may be dots.
+    """
+    while (stem := PurePosixPath(segment).stem) != segment:
+        yield stem
+        segment = stem
+
+
 def _holds_dots(name: str) -> bool:
-    """As the name could be taken for: percent-decoded (twice, as proxies do) and look-alikes folded."""
+    """As the name could be taken for: percent-decoded (twice, as proxies do), folded, without what is invisible.
+
+    A segment of dots and spaces alone counts, however many: some systems drop what a name ends with.
+    """
     plain = unicodedata.normalize("NFKC", unquote(unquote(name))).replace("\\", "/")
-    return any(segment.strip() in (".", "..") for segment in plain.split("/"))
+    segments = "".join(char for char in plain if unicodedata.category(char) != "Cf").split("/")
+    return any("." in segment and not segment.replace(".", "").strip() for segment in segments)
 
 
 def scene_of(name: str, depth: int = 1) -> str:
@@ -79,5 +113,7 @@ def scene_key(scene: str) -> str:
 
 
 def output_stem(scene: str) -> str:
-    """File name, without extension, of the scene's outputs."""
-    return scene.rsplit("/", 1)[-1]
+    """File name, without extension, of the scene's outputs: its last segment, where that is fit for a file anywhere."""
+    stem = scene.rsplit("/", 1)[-1]
+    # 255 bytes are the limit of most disks, and a name that begins like an option or hides is a trap for who downloads
+    return scene_key(stem) if len(stem.encode()) > MAX_STEM_BYTES or stem[0] in "-." else stem

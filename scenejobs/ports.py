@@ -1,4 +1,4 @@
-"""What the project asks of the world, as a handful of verbs. Adapters: azure (the cloud and Azurite), memory (tests).
+"""What the project asks of the world, as a handful of verbs. Adapters: azure (cloud, Azurite), folder, memory (tests).
 
 All errors are of `scenejobs.errors`: NotFound, Conflict, Busy, AccessDenied, StorageError, ComputeError. ETags are
 plain text without quotes. Times are aware and UTC. Every operation may be repeated after an error.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,13 @@ class BlobInfo:
     size_bytes: int
     modified: datetime  # resolution of one second
     metadata: dict[str, str]
+    copy: Literal["", "pending", "failed"] = ""  # of a copy that is under way, or that ended before it was whole
+    leased: bool = False  # somebody holds its lease at this moment
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bytes are there. A copy that is not whole may bear the size of its source already."""
+        return not self.copy
 
 
 class Lease(Protocol):
@@ -87,6 +94,12 @@ class BlobStore(Protocol):
 
     def delete(self, name: str, *, if_match: str | None = None) -> None:
         """Raises NotFound, Conflict."""
+
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        """Removes a listed blob whose name `names.refusal` refuses, and nothing else. For operators.
+
+        Raises NotFound, Conflict, ValueError for a name that is not refused.
+        """
 
     def lease(self, name: str, seconds: int) -> Lease:
         """Takes the lease of an existing blob (15 to 60 s). Raises Conflict when it is taken, NotFound."""

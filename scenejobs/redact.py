@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 REDACTED = "[REDACTED]"
+MIN_SECRET = 8  # characters; redacting less would spoil words
 
 # A value ends at whatever separates parameters, headers, JSON members or words. What is redacted already stays.
 _END = r"\s&;,\"'<>\\)\]}"
@@ -39,8 +41,20 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )  # fmt: skip
 
 
+_known: set[str] = set()  # values that this process works with, whatever they look like
+
+
+def remember(*secrets: str | None) -> None:
+    """From here on these values are redacted wherever they stand, also percent-encoded. Short ones are no secrets."""
+    for secret in secrets:
+        if secret and len(secret) >= MIN_SECRET:
+            _known.update({secret, quote(secret), quote(secret, safe=""), unquote(secret)})
+
+
 def redact(text: str) -> str:
     """The text without secrets. Text without any comes back as it is; doing it twice changes nothing more."""
+    for secret in _known:
+        text = text.replace(secret, REDACTED)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

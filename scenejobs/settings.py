@@ -71,6 +71,9 @@ class StorageSettings:
     jobs_queue: str = _setting("JOBS_QUEUE", "queue of work; <name>-poison holds what nobody can act on", "jobs")
 
 
+GPU_MINUTES = "minutes of executions per day (UTC) after which no work is started; 0: no limit"
+
+
 @dataclass(frozen=True)
 class DispatchSettings:
     """When uploads become a job."""
@@ -86,6 +89,7 @@ class DispatchSettings:
     )
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     max_parallel_jobs: int = _setting("MAX_PARALLEL_JOBS", "executions at the same time", 3, minimum=1)
+    max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
     requeue_after_s: float = _setting(
         "REQUEUE_AFTER_SECONDS",
         "sealed work that nobody holds and no message points at is sent again",
@@ -129,11 +133,37 @@ class RunnerSettings:
     job_id: str = _setting("BATCH_JOB_ID", "batch mode: id of the run in names and reports; default: made up", "")
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     max_attempts: int = _setting("MAX_RETRIES", "attempts at a scene before it is dead-lettered", 3, minimum=1)
+    max_preemptions: int = _setting(
+        "MAX_PREEMPTIONS",
+        "attempts that cost none because the runner was stopped, its settings were wrong or the uploads changed; "
+        "further ones count",
+        20,
+        minimum=0,
+    )
     retry_base_s: float = _setting(
         "RETRY_BASE_DELAY_SECS", "wait before the second attempt; doubles each time", 2.0, minimum=0
     )
     retry_max_s: float = _setting("RETRY_MAX_DELAY_SECS", "longest wait between attempts", 60.0, minimum=0)
-    job_timeout_s: float = _setting("JOB_TIMEOUT_SECS", "deadline of one attempt", 3 * 3600.0, minimum=1)
+    max_scene_runs: int = _setting(
+        "MAX_SCENE_RUNS_PER_DAY",
+        "attempts at one scene per day (UTC), over all its uploads; the next waits for the next day; 0: no limit",
+        24,
+        minimum=0,
+    )
+    max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
+    job_timeout_s: float = _setting("JOB_TIMEOUT_SECS", "longest deadline of one attempt", 3 * 3600.0, minimum=1)
+    deadline_factor: float = _setting(
+        "DEADLINE_FACTOR",
+        "deadline of one attempt in times its preset plans, JOB_TIMEOUT_SECS at most; 0: always JOB_TIMEOUT_SECS",
+        4.0,
+        minimum=0,
+    )
+    replica_timeout_s: float = _setting(
+        "REPLICA_TIMEOUT_SECS",
+        "when the platform ends an execution; the runner stops by itself 120 s earlier; 0: it does not",
+        0.0,
+        minimum=0,
+    )
     stall_timeout_s: float = _setting(
         "JOB_STALL_SECS", "an attempt that reports no progress for this long is ended", 1800.0, minimum=1
     )
@@ -143,6 +173,12 @@ class RunnerSettings:
     idle_polls: int = _setting("QUEUE_IDLE_POLLS", "empty looks at the queue before an execution ends", 3, minimum=1)
     idle_wait_s: float = _setting("QUEUE_IDLE_WAIT_SECS", "wait between empty looks", 5.0, minimum=0)
     workspace: str = _setting("TEMP_PATH", "folder for job workspaces; default: the system's temporary folder", "")
+    checkpoint_s: float = _setting(
+        "CHECKPOINT_INTERVAL_SECS",
+        "saved work of a running job is at most about this old; another machine goes on from it; 0: none is saved",
+        120.0,
+        minimum=0,
+    )
     min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
 
 
@@ -167,6 +203,25 @@ class PipelineSettings:
     min_height: int = _setting("MIN_VIDEO_HEIGHT", "shortest allowed short side of a video, pixels", 480, minimum=1)
     min_frames: int = _setting("MIN_VIDEO_FRAMES", "fewest frames of a video", 10, minimum=1)
     min_duration_s: float = _setting("MIN_VIDEO_DURATION", "shortest video, seconds", 1.0, minimum=0)
+    max_bytes: int = _setting(
+        "MAX_VIDEO_BYTES", "largest video, bytes; looked at before it is downloaded", 8 * 1024**3, minimum=1
+    )
+    max_pixels: int = _setting("MAX_VIDEO_PIXELS", "largest picture of a video, width x height", 7680 * 4320, minimum=1)
+    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 3600.0, minimum=1)
+    max_frames: int = _setting("MAX_DECODED_FRAMES", "most frames of a video", 20_000, minimum=1)
+    max_videos: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
+    sandbox: Literal["auto", "require", "off"] = _setting(
+        "SANDBOX",
+        "auto closes the decoder of videos in as far as the system can; require refuses to work where that is not "
+        "enough; off leaves only limits",
+        "auto",
+    )
+    decode_memory_gb: float = _setting(
+        "DECODE_MEMORY_GB", "address space of the process that opens a video, GiB", 4.0, minimum=0.5
+    )
+    decode_timeout_s: float = _setting(
+        "DECODE_TIMEOUT_SECS", "longest pass over one video; there are two", 1800.0, minimum=1
+    )
     threads: int = _setting("THREADS", "cores used; 0: all", 0, minimum=0)
     seed: int = _setting("SEED", "seed of everything random", 0, minimum=0)
 

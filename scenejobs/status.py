@@ -6,16 +6,16 @@ Read from the blobs alone; nothing here changes anything.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from scenejobs import layout, records
+from scenejobs import batches, layout, records, spend, starts
 from scenejobs.errors import NotFound
-from scenejobs.listing import list_scene, snapshot
+from scenejobs.listing import look, snapshot
 from scenejobs.model import Outcome, Phase, SceneRecord, digest
 from scenejobs.names import refusal
-from scenejobs.ports import Containers
+from scenejobs.ports import BlobInfo, BlobStore, Containers
 
 
 class State(StrEnum):
@@ -45,6 +45,8 @@ class SceneStatus:
     run: str = ""
     since: datetime | None = None
     reason: str = ""  # of a failure
+    note: str = ""  # what keeps it waiting
+    refused: int = 0  # uploads in its folder whose names are used for nothing
 
     def line(self) -> str:
         """For a terminal."""
@@ -57,6 +59,10 @@ class SceneStatus:
                 text += f" (about {_duration(self.eta_s)} left in this stage)"
         if self.attempt > 1:
             text += f", attempt {self.attempt}"
+        if self.note:
+            text += f", {self.note}"
+        if self.refused:
+            text += f", {self.refused} upload{'s' if self.refused != 1 else ''} refused for the name"
         return text + (f": {self.reason}" if self.reason else "")
 
 
@@ -71,18 +77,55 @@ def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneSta
         return _running(containers, record)
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
-    waiting = list_scene(containers.input, scene, depth)
+    waiting, refused = look(containers.input, scene, depth)
     if waiting:
-        sealed = _exists(containers, layout.batch_name(scene, digest(snapshot(waiting))))
-        reason = record.failures[-1].failure.cause if record.attempts and record.failures else ""
-        state = State.QUEUED if sealed else State.SETTLING
-        return SceneStatus(scene, state, waiting=len(waiting), attempt=record.attempts, reason=reason)
-    if record.ending is None:
-        return SceneStatus(scene, State.UNKNOWN)
-    if record.ending.outcome is Outcome.SUCCEEDED:
-        return SceneStatus(scene, State.DONE, fraction=1.0, run=record.ending.run, since=record.ending.at)
-    why = record.ending.failure.cause if record.ending.failure else ""
-    return SceneStatus(scene, State.FAILED, run=record.ending.run, since=record.ending.at, reason=why)
+        return replace(_waiting(containers, record, waiting), refused=len(refused))
+    ending = record.ending
+    if ending is None:
+        return SceneStatus(scene, State.UNKNOWN, refused=len(refused))
+    state = State.DONE if ending.outcome is Outcome.SUCCEEDED else State.FAILED
+    return SceneStatus(
+        scene,
+        state,
+        fraction=1.0 if state is State.DONE else 0.0,
+        run=ending.run,
+        since=ending.at,
+        reason=ending.failure.cause if ending.failure else "",
+        refused=len(refused),
+    )
+
+
+def _waiting(containers: Containers, record: SceneRecord, uploads: tuple[BlobInfo, ...]) -> SceneStatus:
+    """Settling or queued, and what is known about why it does not begin."""
+    state = containers.state
+    status = SceneStatus(
+        record.scene,
+        State.QUEUED if _is_sealed(state, record.scene, uploads) else State.SETTLING,
+        waiting=len(uploads),
+        attempt=record.attempts,
+        reason=record.failures[-1].failure.cause if record.attempts and record.failures else "",
+    )
+    if record.held:
+        return replace(status, note=f"held: {record.held}")
+    if status.state is State.SETTLING:
+        return status
+    now = state.now()
+    if record.not_before and record.not_before > now:
+        return replace(status, note=f"next attempt at {record.not_before:%Y-%m-%d %H:%M:%S} UTC")
+    starter = starts.load(state)
+    if starter.unanswered_since and spend.begun_since(state, starter.unanswered_since, now):
+        starter = starter.answered()
+    return replace(status, note=starter.held_back(now))
+
+
+def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> bool:
+    """Every upload is in a batch: in one of exactly these, or, where some of a batch have gone already, in any."""
+    entries = snapshot(uploads)
+    found = batches.listed(state, scene)
+    if any(item.digest == digest(entries) for item in found):
+        return True
+    sealed = {blob for stored in batches.read_all(state, found) for blob in stored.batch.blobs}
+    return sealed.issuperset(entries)
 
 
 def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
@@ -106,14 +149,6 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
         )
     except (NotFound, ValueError, KeyError):
         return status  # progress is a courtesy; the record is the truth
-
-
-def _exists(containers: Containers, name: str) -> bool:
-    try:
-        containers.state.head(name)
-    except NotFound:
-        return False
-    return True
 
 
 def _duration(seconds: float) -> str:

@@ -57,6 +57,23 @@ def echo_job(job: Job, supervision: Supervision) -> dict[str, Any]:
 
 
 @dataclass
+class ByHand:
+    """What would be repeated in threads happens when the test says so: `acts["saved work"]()`; and in every pause."""
+
+    acts: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+    def __call__(self, name: str, act: Callable[[], None], every_s: float) -> ByHand:
+        self.acts[name] = act
+        return self
+
+    def end(self) -> None:
+        """Nothing goes on by itself."""
+
+    def pause(self, seconds: float) -> None:
+        self.acts["saved work"]()
+
+
+@dataclass
 class Cloud:
     """The stores, what was uploaded to them, and runners to let loose on them."""
 
@@ -65,6 +82,7 @@ class Cloud:
     uploads: list[Upload] = field(default_factory=list)
     superseded: set[str] = field(default_factory=set)  # etags that the user replaced or deleted
     jobs_run: int = 0
+    by_hand: ByHand | None = None  # in the place of threads
 
     def __post_init__(self) -> None:
         self.stores = {kind: MemoryBlobStore(kind, self.clock) for kind in KINDS}
@@ -72,6 +90,7 @@ class Cloud:
         self.settings = RunnerSettings(
             idle_polls=1, idle_wait_s=0, run_budget_s=1e9, min_free_gb=0, workspace=str(self.folder)
         )
+        self.pipeline = PipelineSettings(backend="mock")
         self.stop = StopFlag()
 
     # ---- the user and the dispatcher --------------------------------------------------------------------------------
@@ -101,7 +120,13 @@ class Cloud:
 
     # ---- the runner -------------------------------------------------------------------------------------------------
 
-    def worker(self, job: Callable[..., Any] = echo_job, faults: Faults | None = None, **settings: Any) -> Worker:
+    def worker(
+        self,
+        job: Callable[..., Any] = echo_job,
+        faults: Faults | None = None,
+        pipeline: PipelineSettings | None = None,
+        **settings: Any,
+    ) -> Worker:
         def run(job_: Job, supervision: Supervision) -> dict[str, Any]:
             self.jobs_run += 1
             return job(job_, supervision)
@@ -113,10 +138,11 @@ class Cloud:
             leases=stores["state"],
             queues=Queues(**{name: wrap(queue) for name, queue in self.queues.items()}),
             settings=replace(self.settings, **settings),
-            pipeline=PipelineSettings(backend="mock"),
+            pipeline=pipeline or self.pipeline,
             run_job=run,
             stop=self.stop,
             now=self.clock,
+            **({"repeat": self.by_hand, "pause": self.by_hand.pause} if self.by_hand else {}),
         )
         return Worker(world, Timing())
 

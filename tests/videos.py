@@ -106,7 +106,8 @@ def write_changing_size(path: Path, sizes: Sequence[tuple[int, int]]) -> Path:
             encoder = av.CodecContext.create("mjpeg", "w")
             encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
             encoder.time_base = Fraction(1, 10)
-            frame = av.VideoFrame.from_ndarray(corners(width, height)).reformat(format="yuvj420p")
+            picture = corners(width, height) if width > 1000 else np.roll(wall(width, height), 4 * index, axis=1)
+            frame = av.VideoFrame.from_ndarray(picture).reformat(format="yuvj420p")
             frame.pts, frame.time_base = index, Fraction(1, 10)
             for packet in encoder.encode(frame):
                 packet.stream, packet.pts, packet.dts, packet.time_base = stream, index, index, Fraction(1, 10)

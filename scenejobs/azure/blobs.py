@@ -22,9 +22,10 @@ from azure.core import MatchConditions
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, ContainerClient, ContentSettings
 
-from scenejobs.azure.copies import copy_blob
+from scenejobs.azure.copies import copy_blob, copy_state
 from scenejobs.azure.failures import storage_errors
 from scenejobs.azure.policies import HEARTBEAT, Sent
+from scenejobs.azure.raw_path import delete_raw
 from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Lease
@@ -77,7 +78,7 @@ class AzureBlobStore:
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         with storage_errors(f"listing {self.name}/{prefix}"):
-            for blob in self._container.list_blobs(name_starts_with=prefix or None, include=["metadata"]):
+            for blob in self._container.list_blobs(name_starts_with=prefix or None, include=["metadata", "copy"]):
                 if (blob.metadata or {}).get("hdi_isfolder") != "true":  # a folder of a hierarchical account
                     yield _info(str(blob.name), blob)
 
@@ -121,9 +122,11 @@ class AzureBlobStore:
         lease: Lease | None = None,
         metadata: dict[str, str] | None = None,
     ) -> str:
+        if lease is not None and if_absent:  # what is leased exists; the emulator would create it anew
+            raise Conflict(f"{self.name}/{name} cannot be both leased and absent")
         write_id = uuid.uuid4().hex
         options = _if_match(if_match)
-        if lease is not None:  # what is leased exists; the emulator would create it anew
+        if lease is not None:  # here too
             options = {"match_condition": MatchConditions.IfPresent, **options, "lease": lease.id}
         try:
             with storage_errors(f"writing {self.name}/{name}"):
@@ -218,6 +221,12 @@ class AzureBlobStore:
             if sent.times == 1 or self._exists(name):
                 raise  # otherwise an earlier try deleted it, and its answer was lost
 
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        if not refusal(name):
+            raise ValueError(f"{name!r} is no refused name")
+        with storage_errors(f"deleting {self.name}/{name!r}"):
+            delete_raw(self._container, name, _if_match(if_match))
+
     def _exists(self, name: str) -> bool:
         try:
             self._properties(name)
@@ -261,4 +270,6 @@ def _settings(name: str, content_type: str | None = None, md5: bytes | None = No
 
 def _info(name: str, blob: BlobProperties) -> BlobInfo:
     metadata = {key: value for key, value in (blob.metadata or {}).items() if key != WRITE_ID}
-    return BlobInfo(name, _plain(blob.etag), int(blob.size), blob.last_modified.astimezone(UTC), metadata)
+    modified = blob.last_modified.astimezone(UTC)
+    leased = blob.lease is not None and blob.lease.status == "locked"
+    return BlobInfo(name, _plain(blob.etag), int(blob.size), modified, metadata, copy_state(blob), leased)

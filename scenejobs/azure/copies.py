@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
@@ -86,14 +86,23 @@ def _copy_through_here(
     )
 
 
+def copy_state(found: BlobProperties) -> Literal["", "pending", "failed"]:
+    """ "" for what is whole, be it a copy or not."""
+    status = str(found.copy.status or "success")
+    if status == "pending":
+        return "pending"
+    return "" if status == "success" else "failed"  # the service says "aborted" and "failed"
+
+
 def _is_copy_of(target: BlobClient, etag: str, size: int) -> bool:
+    """A copy of this version: whole, under way, or failed, which `_finished` clears away."""
     try:
         with storage_errors(f"looking at {_path(target)}"):
             found = target.get_blob_properties(raw_request_hook=Sent())
     except NotFound:
         return False
-    pending = found.copy.status == "pending"
-    return (found.metadata or {}).get(SOURCE_ETAG) == etag and (pending or int(found.size) == size)
+    unfinished = copy_state(found) != ""
+    return (found.metadata or {}).get(SOURCE_ETAG) == etag and (unfinished or int(found.size) == size)
 
 
 def _finished(
@@ -103,11 +112,12 @@ def _finished(
     while True:
         with storage_errors(doing):
             found = target.get_blob_properties(raw_request_hook=Sent())
-        if found.copy.status not in ("pending", "failed", "aborted"):
+        state = copy_state(found)
+        if not state:
             if int(found.size) != int(original.size):
                 raise StorageError(f"{doing}: {found.size} of {original.size} bytes arrived", advice="try again")
             return found
-        if found.copy.status != "pending":
+        if state == "failed":
             with storage_errors(doing):  # it would stand in the way of the next try
                 target.delete_blob(
                     etag=found.etag, match_condition=MatchConditions.IfNotModified, raw_request_hook=Sent()

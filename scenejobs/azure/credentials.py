@@ -6,6 +6,7 @@ A connection string holds the account's key, which opens everything; it is for t
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 
 from scenejobs.azure.failures import LOGIN_ADVICE
 from scenejobs.errors import Code, ConfigurationError
+from scenejobs.redact import remember
 from scenejobs.settings import StorageSettings
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ def is_emulator(url: str) -> bool:
 def access(settings: StorageSettings) -> Access:
     """Raises ConfigurationError naming what is missing or not allowed."""
     connection_string = _connection_string(settings)
+    remember(settings.client_secret, *_secrets_in(settings.sas_token, "&"), *_secrets_in(connection_string, ";"))
+    remember(os.environ.get("IDENTITY_HEADER"))  # the identity library reads it, and shows it to its endpoint
     if connection_string:
         return _emulator(connection_string)
     blob_url, queue_url = _endpoints(settings)
@@ -70,6 +74,12 @@ def access(settings: StorageSettings) -> Access:
         raise _wrong("an emulator's endpoint needs a key", "set AZURE_STORAGE_CONNECTION_STRING to the emulator's")
     credential, means = _identity(settings)
     return Access(blob_url, queue_url, credential, means)
+
+
+def _secrets_in(text: str, separator: str) -> list[str]:
+    """The signature of a SAS, the key of a connection string."""
+    pairs = (part.partition("=") for part in text.split(separator))
+    return [value for name, _, value in pairs if name.strip().lower() in ("sig", "?sig", "accountkey")]
 
 
 def _identity(settings: StorageSettings) -> tuple[TokenCredential, str]:

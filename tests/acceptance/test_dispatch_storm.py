@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from function_app import batches
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.wiring import assemble
 from local.cloud import LocalCloud
-from scenejobs import records
+from scenejobs import batches, records
 from scenejobs.memory import MemoryCompute
 from scenejobs.model import DebounceCheck, JobMessage, Outcome
 from scenejobs.ports import Containers, QueueMessage, Queues

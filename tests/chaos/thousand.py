@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from function_app import batches
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from local.cloud import LocalCloud
-from scenejobs import records
+from scenejobs import batches, records
 from scenejobs.memory import MemoryCompute
 from scenejobs.model import Outcome
 from scenejobs.settings import DispatchSettings

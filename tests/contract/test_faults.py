@@ -262,6 +262,32 @@ def test_a_copy_that_failed_is_cleared_away(storage: StorageSettings, containers
     assert store.copy_from(source, "a", "a", source_etag=etag, if_absent=True).size_bytes == 5
 
 
+@pytest.mark.parametrize(
+    ("status", "copy"), [("pending", "pending"), ("failed", "failed"), ("aborted", "failed"), ("success", "")]
+)
+def test_a_copy_that_is_not_whole_is_told_apart(
+    storage: StorageSettings, containers: Containers, status: str, copy: str
+) -> None:
+    containers.processed.write("a", b"video")
+    store, _ = faulty_store(storage, storage.processed, refused_with(200, x_ms_copy_status=status))
+    found = store.head("a")
+    assert (found.copy, found.whole) == (copy, not copy)
+
+
+def test_what_a_killed_runners_failed_copy_left_is_cleared_away(
+    storage: StorageSettings, containers: Containers
+) -> None:
+    etag = containers.input.write("a", b"video")
+    source, _ = faulty_store(storage, storage.input)
+    containers.processed.copy_from(containers.input, "a", "a", source_etag=etag, if_absent=True)
+    failed = refused_with(200, x_ms_copy_status="failed", Content_Length="0")
+    store, transport = faulty_store(storage, storage.processed, fine, failed, failed)
+    with pytest.raises(StorageError, match="failed"):
+        store.copy_from(source, "a", "a", source_etag=etag, if_absent=True)
+    assert transport.sent == ["PUT", "HEAD", "HEAD", "DELETE"]
+    assert store.copy_from(source, "a", "a", source_etag=etag, if_absent=True).whole
+
+
 def test_a_copy_cut_short_is_not_taken_for_whole(storage: StorageSettings, containers: Containers) -> None:
     etag = containers.input.write("a", b"video")
     source, _ = faulty_store(storage, storage.input)

@@ -154,3 +154,87 @@ def test_a_move_is_copy_then_delete_of_that_version(world: World) -> None:
         world.containers.input.delete("a", if_match=etag)
     assert world.containers.input.read("a")[0] == b"second"
     assert world.containers.processed.read("a")[0] == b"first"
+
+
+def test_an_upload_makes_its_folders_and_leaves_no_metadata(store: BlobStore, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"new")
+    store.upload(path, "lobby/runs/1/a")
+    store.write("b", b"old", metadata={"one": "1"})
+    store.upload(path, "b")
+    assert [(blob.name, blob.metadata) for blob in store.list()] == [("b", {}), ("lobby/runs/1/a", {})]
+
+
+def test_an_upload_of_nothing_changes_nothing(store: BlobStore, tmp_path: Path) -> None:
+    store.write("a", b"old")
+    with pytest.raises(FileNotFoundError):
+        store.upload(tmp_path / "missing", "a")
+    assert store.read("a")[0] == b"old"
+
+
+def test_a_download_says_what_it_got(store: BlobStore, tmp_path: Path) -> None:
+    etag = store.write("lobby/a", b"12345", metadata={"one": "1"})
+    assert store.download("lobby/a", tmp_path / "a") == store.head("lobby/a")
+    assert store.head("lobby/a").etag == etag
+
+
+def test_a_downloaded_file_is_for_its_owner_only(store: BlobStore, tmp_path: Path) -> None:
+    store.write("a", b"1")
+    store.download("a", tmp_path / "a")
+    assert (tmp_path / "a").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_changes_no_blob_after_its_upload(store: BlobStore, tmp_path: Path) -> None:
+    """They are two: neither follows the other."""
+    path = tmp_path / "a"
+    path.write_bytes(b"first")
+    etag = store.upload(path, "a")
+    path.write_bytes(b"other")
+    assert store.read("a") == (b"first", etag)
+    store.download("a", tmp_path / "b")
+    (tmp_path / "b").write_bytes(b"changed")
+    assert store.read("a") == (b"first", etag)
+
+
+def test_a_copy_within_a_container(store: BlobStore) -> None:
+    etag = store.write("lobby/runs/1/a", b"result")
+    info = store.copy_from(store, "lobby/runs/1/a", "lobby/a", source_etag=etag, if_absent=True)
+    assert store.read("lobby/a") == (b"result", info.etag)
+    assert info.etag != etag
+    assert info.whole
+
+
+def test_a_copy_outlives_its_source(world: World) -> None:
+    etag = world.containers.input.write("a", b"video")
+    world.containers.processed.copy_from(world.containers.input, "a", "a", source_etag=etag, if_absent=True)
+    world.containers.input.delete("a", if_match=etag)
+    assert world.containers.processed.read("a")[0] == b"video"
+    with pytest.raises(NotFound):
+        world.containers.processed.copy_from(world.containers.input, "a", "b", source_etag=etag, if_absent=True)
+
+
+def test_the_same_bytes_that_are_no_copy_do_not_count_as_one(world: World) -> None:
+    """Somebody else's blob with the same content: it says of no version that it is its copy."""
+    etag = world.containers.input.write("a", b"video")
+    world.containers.processed.write("a", b"video")
+    with pytest.raises(Conflict):
+        world.containers.processed.copy_from(world.containers.input, "a", "a", source_etag=etag, if_absent=True)
+
+
+def test_a_copy_over_a_copy_of_another_version_is_refused_or_replaces(world: World) -> None:
+    old = world.containers.input.write("a", b"1")
+    world.containers.processed.copy_from(world.containers.input, "a", "a", source_etag=old, if_absent=True)
+    new = world.containers.input.write("a", b"22")
+    with pytest.raises(Conflict):
+        world.containers.processed.copy_from(world.containers.input, "a", "a", source_etag=new, if_absent=True)
+    info = world.containers.processed.copy_from(world.containers.input, "a", "a", source_etag=new, if_absent=False)
+    assert (info.size_bytes, info.metadata) == (2, {"source_etag": new})
+
+
+def test_a_large_copy_is_whole(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "video"
+    path.write_bytes(os.urandom(20 * 2**20 + 7))
+    etag = world.containers.input.upload(path, "a")
+    world.containers.processed.copy_from(world.containers.input, "a", "a", source_etag=etag, if_absent=True)
+    world.containers.processed.download("a", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == path.read_bytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scenejobs.errors import Conflict, NotFound
@@ -159,3 +161,74 @@ def test_queues_do_not_mix(world: World) -> None:
     assert world.queues.jobs.receive(30) is None
     assert world.queues.poison.total() == 0
     assert receive(world.queues.debounce).text == "check"
+
+
+def test_every_receiving_is_counted(queue: JobQueue) -> None:
+    """Releasing and renewing are not."""
+    queue.send("work")
+    for count in (1, 2, 3):
+        message = receive(queue)
+        assert message.dequeue_count == count
+        message = queue.renew(message, 60)
+        assert message.dequeue_count == count
+        queue.release(message)
+
+
+def test_every_receiving_has_a_receipt_of_its_own(queue: JobQueue) -> None:
+    queue.send("work")
+    receipts = set()
+    for _ in range(4):
+        message = receive(queue)
+        receipts.add(message.receipt)
+        queue.release(message)
+    assert len(receipts) == 4
+
+
+def test_a_released_message_is_no_longer_held(queue: JobQueue) -> None:
+    """Its old holder cannot complete what somebody else has received since."""
+    queue.send("work")
+    old = receive(queue)
+    queue.release(old)
+    new = receive(queue)
+    queue.complete(old)
+    assert queue.total() == 1
+    queue.complete(new)
+    assert queue.total() == 0
+
+
+def test_a_receipt_of_another_message_opens_nothing(queue: JobQueue) -> None:
+    for text in ("one", "two"):
+        queue.send(text)
+    one, two = receive(queue), receive(queue)
+    mixed = replace(one, receipt=two.receipt)
+    with pytest.raises(Conflict):
+        queue.renew(mixed, 60)
+    queue.complete(mixed)
+    queue.release(mixed)
+    assert (queue.waiting(), queue.total()) == (0, 2)
+
+
+def test_equal_messages_are_two(queue: JobQueue) -> None:
+    queue.send("same")
+    queue.send("same")
+    one, two = receive(queue), receive(queue)
+    assert one.id != two.id
+    queue.complete(one)
+    assert queue.total() == 1
+
+
+def test_hidden_messages_do_not_stand_in_the_way(queue: JobQueue) -> None:
+    queue.send("held")
+    receive(queue)
+    queue.send("later", delay_s=60)
+    queue.send("now")
+    assert receive(queue).text == "now"
+    assert queue.receive(30) is None
+    assert queue.total() == 3
+
+
+def test_renewing_shortens_too(queue: JobQueue, world: World) -> None:
+    queue.send("work")
+    queue.renew(receive(queue, 300), 1)
+    world.advance(1.5)
+    assert receive(queue).dequeue_count == 2

@@ -18,9 +18,12 @@ def nothing() -> None: ...
 class Stores:
     """An input and a processed container, and the record of a committed run."""
 
-    def __init__(self) -> None:
-        clock = ManualClock()
-        self.input, self.processed = MemoryBlobStore("input", clock), MemoryBlobStore("processed", clock)
+    def __init__(self, copy_s: float = 0.0) -> None:
+        self.clock = ManualClock()
+        self.input = MemoryBlobStore("input", self.clock)
+        self.processed = MemoryBlobStore(
+            "processed", self.clock, copy_plan=lambda: (copy_s, True), pause=self.clock.advance
+        )
         self.blobs: list[InputBlob] = []
 
     def upload(self, name: str, data: bytes) -> InputBlob:
@@ -133,6 +136,15 @@ def test_a_copy_that_is_not_whole_does_not_cost_the_upload() -> None:
     with pytest.raises(StorageError, match="3 bytes, the upload has 5"):
         stores.archive()
     assert stores.input.read("lobby/a.mp4")[0] == b"whole"
+
+
+def test_a_copy_that_a_killed_runner_left_under_way_keeps_its_source_until_it_is_whole() -> None:
+    stores = Stores(copy_s=100)
+    blob = stores.upload("lobby/a.mp4", b"whole")
+    stores.processed.begin_copy(stores.input, blob.name, "lobby/a.mp4", source_etag=blob.etag, if_absent=True)
+    assert stores.archive() == {"lobby/a.mp4": "processed/lobby/a.mp4"}
+    assert stores.lies("lobby/a.mp4") == b"whole"
+    assert list(stores.input.list()) == []
 
 
 def test_who_lost_the_scene_moves_nothing() -> None:

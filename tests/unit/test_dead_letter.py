@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runner.dead_letter import error_document, write_reason
-from scenejobs.errors import Code, Conflict, Failure, LeaseLost
+from scenejobs.errors import Code, Conflict, Failure, InputError, LeaseLost
 from scenejobs.memory import ManualClock, MemoryBlobStore
 from scenejobs.model import InputBlob, SceneRecord
 
@@ -78,3 +78,10 @@ def test_a_write_whose_answer_was_lost_is_recognised(error: MemoryBlobStore) -> 
     error.write = write_twice  # type: ignore[method-assign]
     write_reason(given_up("c"), error, b"log", nothing)
     assert json.loads(error.read("lobby/error.json")[0])["cause"] == "c"
+
+
+def test_a_reason_stays_short_however_long_its_cause() -> None:
+    failure = InputError("é" * 5000, advice="film " * 500).failure()
+    assert len(failure.cause.encode()) + len(failure.advice.encode()) <= 2048
+    assert failure.cause.endswith("é...")
+    assert InputError("\udcff is no name").failure().cause == "\\udcff is no name"

@@ -15,7 +15,9 @@ from runner.decisions import (
     Retry,
     RollForward,
     after_failure,
+    may_go_on,
     next_step,
+    out_of_memory_in,
 )
 from scenejobs.errors import (
     AccessDenied,
@@ -27,10 +29,12 @@ from scenejobs.errors import (
     ResourceError,
     RunnerError,
     SceneJobError,
+    UploadsChanged,
 )
 from scenejobs.model import InputBlob, Phase, SceneRecord
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+MAX_PREEMPTIONS = 5
 INPUTS = (InputBlob("lobby/a.mp4", "E1", 3),)
 
 
@@ -39,7 +43,9 @@ def decide(record: SceneRecord, inputs: tuple[InputBlob, ...] = INPUTS) -> objec
 
 
 def fail(record: SceneRecord, error: SceneJobError) -> object:
-    return after_failure(record, error, max_attempts=3, retry_base_s=2, retry_max_s=5, now=NOW)
+    return after_failure(
+        record, error, max_attempts=3, max_preemptions=MAX_PREEMPTIONS, retry_base_s=2, retry_max_s=5, now=NOW
+    )
 
 
 def running(attempts: int = 1) -> SceneRecord:
@@ -89,11 +95,30 @@ def test_what_is_decided_is_only_rolled_forward(inputs: tuple[InputBlob, ...]) -
     assert decide(committed, inputs) == decide(failing, inputs) == RollForward()
 
 
-@pytest.mark.parametrize("error", [Interrupted("stop"), ConfigurationError("no GPU"), AccessDenied("403")])
+NOT_ITS_FAULT = [Interrupted("stop"), ConfigurationError("no GPU"), AccessDenied("403"), UploadsChanged("replaced")]
+
+
+@pytest.mark.parametrize("error", NOT_ITS_FAULT)
 def test_what_is_not_the_scenes_fault_costs_no_attempt(error: SceneJobError) -> None:
     decision = fail(running(), error)
     assert isinstance(decision, GiveBack)
     assert (decision.record.attempts, decision.record.phase) == (0, Phase.IDLE)
+
+
+@pytest.mark.parametrize("error", NOT_ITS_FAULT)
+def test_a_scene_cannot_be_given_back_for_ever(error: SceneJobError) -> None:
+    record, given_back, ended = running(), 0, None
+    for _ in range(20):
+        decision = fail(record, error)
+        given_back += isinstance(decision, GiveBack)
+        if isinstance(decision, GiveUp):
+            ended = decision.record.failures[-1].failure
+            break
+        record = decision.record.attempted("run", INPUTS, NOW)
+    assert given_back == MAX_PREEMPTIONS
+    assert record.attempts == 3
+    assert ended is not None
+    assert ended.cause == error.cause
 
 
 @pytest.mark.parametrize(("attempts", "delay_s"), [(1, 2), (2, 4)])
@@ -105,7 +130,8 @@ def test_failures_of_the_world_wait_longer_each_time(attempts: int, delay_s: flo
 
 def test_the_wait_has_a_limit() -> None:
     decision = after_failure(
-        running(9), ResourceError("full"), max_attempts=99, retry_base_s=2, retry_max_s=5, now=NOW
+        running(9), ResourceError("full"),
+        max_attempts=99, max_preemptions=9, retry_base_s=2, retry_max_s=5, now=NOW,
     )  # fmt: skip
     assert isinstance(decision, Retry)
     assert decision.delay_s == 5
@@ -126,3 +152,58 @@ def test_the_same_bug_twice_gives_up() -> None:
     first = fail(running(), bug)
     assert isinstance(first, Retry)
     assert isinstance(fail(first.record.attempted("run-1", INPUTS, NOW), bug), GiveUp)
+
+
+# ---- what the failures so far mean for the next attempt --------------------------------------------------------------
+
+
+def failed(*errors: SceneJobError) -> SceneRecord:
+    """A record with one failed attempt for each error."""
+    record = SceneRecord("lobby")
+    for number, error in enumerate(errors):
+        record = record.attempted(f"run-{number}", INPUTS, NOW).failed_for_now(error.failure(), NOW)
+    return record
+
+
+def crash() -> RunnerError:
+    return RunnerError("SIGSEGV", code=Code.JOB_CRASHED, stage="training")
+
+
+@pytest.mark.parametrize(
+    ("errors", "allowed"),
+    [
+        ((), True),
+        ((ResourceError("full"), Busy("throttled"), RunnerError("hung", code=Code.JOB_TIMED_OUT)), True),
+        ((crash(),), True),
+        ((crash(), crash()), False),
+        ((RunnerError("KeyError", code=Code.BUG),), False),
+        ((RunnerError("NaN", code=Code.TRAINING_DIVERGED), Busy("throttled")), False),
+    ],
+)
+def test_saved_work_is_used_unless_it_may_be_what_breaks(errors: tuple[SceneJobError, ...], allowed: bool) -> None:
+    assert may_go_on(failed(*errors)) is allowed
+
+
+def test_runners_that_vanish_cast_no_doubt_on_the_saved_work() -> None:
+    """Machines are taken away without a word; that may happen to one scene again and again."""
+    record = failed()
+    for number in range(3):
+        record = record.attempted(f"run-{number}", INPUTS, NOW).failed_for_now(VANISHED, NOW)
+    assert may_go_on(record)
+
+
+def test_out_of_memory_is_retried_once_with_less_and_then_final() -> None:
+    error = ResourceError("CUDA out of memory", code=Code.OUT_OF_MEMORY, stage="training")
+    assert out_of_memory_in(SceneRecord("lobby")) == ""
+    assert out_of_memory_in(failed(Busy("throttled"))) == ""
+    first = fail(running(), error)
+    assert isinstance(first, Retry)
+    assert out_of_memory_in(first.record) == "training"
+    again = fail(first.record.attempted("run-1", INPUTS, NOW), error)
+    assert isinstance(again, GiveUp)
+    assert again.record.failures[-1].failure.code == "OUT_OF_MEMORY"
+    assert "asked for less" in again.record.failures[-1].failure.cause
+
+
+def test_a_process_killed_for_memory_before_any_stage_means_training() -> None:
+    assert out_of_memory_in(failed(ResourceError("killed", code=Code.OUT_OF_MEMORY))) == "training"

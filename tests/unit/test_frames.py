@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -52,6 +54,46 @@ def test_a_finished_stage_is_not_done_again_and_a_changed_input_is(tmp_path):
     assert (tmp_path / "frames" / first.frames[0].image).stat().st_mtime_ns == written
     write_video(clip.path, pan(40, 8, 160, 96, seed=3), fps=30)
     assert extract_frames([clip], tmp_path, SETTINGS, SILENT) != first
+
+
+def saved_elsewhere(tmp_path, change=lambda marker: None):
+    """Clips, what one machine made of them, and the workspace of another that found its marker."""
+    clips = [
+        clip_of(tmp_path / "a.mp4", pan(30, 8, 160, 96), fps=30, rotation_deg=90),
+        clip_of(tmp_path / "b.mp4", pan(30, 8, 160, 96, seed=1), fps=30),
+    ]
+    first = extract_frames(clips, tmp_path, SETTINGS, SILENT)
+    marker = json.loads((tmp_path / "frames.json").read_text())
+    change(marker["result"])
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "frames.json").write_text(json.dumps(marker))
+    return clips, first, other
+
+
+def test_a_choice_made_on_another_machine_is_written_again_to_the_same_bytes_without_looking(tmp_path):
+    clips, first, other = saved_elsewhere(tmp_path)
+    reports = []
+    assert extract_frames(clips, other, SETTINGS, Progress(reports.append)) == first
+    for frame in first.frames:
+        written = [(folder / "frames" / frame.image).read_bytes() for folder in (tmp_path, other)]
+        assert written[0] == written[1]
+    assert [report.detail for report in reports if report.detail.startswith("looking")] == []
+    assert json.loads((other / "frames.json").read_text()) == json.loads((tmp_path / "frames.json").read_text())
+
+
+@pytest.mark.parametrize("folder", ["../escaped", "/tmp/escaped", "b", ""])
+def test_a_choice_with_a_folder_of_its_own_is_made_anew(tmp_path, folder):
+    """The marker comes from storage, and the folder becomes a path."""
+    clips, first, other = saved_elsewhere(tmp_path, lambda result: result["clips"][0].update(folder=folder))
+    assert extract_frames(clips, other, SETTINGS, SILENT) == first
+    assert sorted(path.name for path in other.iterdir()) == ["frames", "frames.json"]
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_a_choice_of_frames_that_the_clip_does_not_have_is_made_anew(tmp_path):
+    clips, first, other = saved_elsewhere(tmp_path, lambda result: result["frames"][-1].update(index=99))
+    assert extract_frames(clips, other, SETTINGS, SILENT) == first
 
 
 def test_a_slow_clip_of_few_frames_is_taken_whole(tmp_path):
@@ -183,6 +225,14 @@ def test_motion_is_measured_in_pixels(shift):
 def test_a_picture_without_texture_counts_as_still():
     odometer = Odometer()
     assert [odometer.read(np.full((96, 160), level, np.uint8)) for level in (0, 100, 200)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(1, 640), (2, 640), (4, 640), (640, 5), (7, 7)])
+def test_strips_and_dots_have_sharpness_and_motion_of_nothing(shape):
+    """A header may claim pixels ten times as wide as high: shrunk, a picture of them is a line."""
+    odometer, picture = Odometer(), np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    assert np.isfinite(sharpness(picture))
+    assert [np.isfinite(odometer.read(image)) for image in (picture, picture[::-1])] == [True, True]
 
 
 def test_sharpness_is_the_variance_of_the_laplacian():

@@ -181,6 +181,13 @@ def test_a_job_past_its_deadline_is_ended(job: Job) -> None:
     assert caught.value.code == Code.JOB_TIMED_OUT
 
 
+@pytest.mark.parametrize(("planned_s", "limit_s"), [(1, 30), (30, 1)], ids=["of its plan", "of the settings"])
+def test_the_earlier_deadline_counts(job: Job, planned_s: float, limit_s: float) -> None:
+    limits = JobLimits(deadline_s=limit_s, grace_s=0.2, poll_s=0.02)
+    with pytest.raises(RunnerError, match="not done after 1 s"):
+        run(job, "while True: report('training'); time.sleep(0.05)", Supervision(deadline_s=planned_s), limits=limits)
+
+
 def test_a_job_without_progress_is_ended(job: Job) -> None:
     with pytest.raises(RunnerError, match="no progress for 1 s in colmap_reconstruction") as caught:
         run(

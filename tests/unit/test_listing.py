@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scenejobs.listing import Refused, list_scene, snapshot, sort_uploads
-from scenejobs.memory import MemoryBlobStore
+from scenejobs.memory import ManualClock, MemoryBlobStore
 from scenejobs.model import InputBlob
 
 UPLOADS = [
@@ -65,3 +65,19 @@ def test_hostile_names_are_set_aside_and_do_not_stop_the_others(store: MemoryBlo
 def test_a_snapshot_keeps_name_version_and_size(store: MemoryBlobStore) -> None:
     (blob,) = list_scene(store, "lobby2", 1)
     assert snapshot([blob]) == (InputBlob("lobby2/a.mp4", blob.etag, len("lobby2/a.mp4")),)
+
+
+def test_an_upload_by_copy_counts_once_it_is_whole_and_is_refused_when_it_failed() -> None:
+    clock = ManualClock()
+    source = MemoryBlobStore("elsewhere", clock)
+    for name in ("good", "bad"):
+        source.write(name, b"video")
+    store = MemoryBlobStore("input", clock, copy_plan=lambda: (60, True))
+    for name in ("good", "bad"):
+        store.begin_copy(source, name, f"lobby/{name}.mp4", source_etag=None, if_absent=True)
+    source.delete("bad")
+    uploads = sort_uploads(store.list(), 1)
+    assert uploads.scenes == {}
+    assert [refused.name for refused in uploads.refused] == ["lobby/bad.mp4"]
+    clock.advance(60)
+    assert [blob.name for blob in list_scene(store, "lobby", 1)] == ["lobby/good.mp4"]

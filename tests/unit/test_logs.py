@@ -21,12 +21,15 @@ from scenejobs.settings import LogSettings
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level, hooks = list(root.handlers), root.level, (sys.excepthook, threading.excepthook)
+    handlers, level = list(root.handlers), root.level
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    factory = logging.getLogRecordFactory()
     levels = {name: logging.getLogger(name).level for name in logs.CHATTY}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    sys.excepthook, threading.excepthook = hooks
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.setLogRecordFactory(factory)
     for name, old in levels.items():
         logging.getLogger(name).setLevel(old)
     logging.captureWarnings(False)
@@ -207,3 +210,51 @@ def test_warnings_become_log_lines(configured: Configure) -> None:
         warnings.warn("old thing", stacklevel=1)
         logging.captureWarnings(False)
     assert "old thing" in lines(stream)[0]["message"]
+
+
+def test_the_handlers_of_other_libraries_get_no_secret_either(configured: Configure) -> None:
+    """Also one that was there before, on a logger of its own, with a formatter of its own."""
+    stream = io.StringIO()
+    theirs = logging.getLogger("some.library")
+    theirs.propagate = False
+    handler = logging.StreamHandler(stream)
+    theirs.addHandler(handler)
+    try:
+        configured()
+        later = logging.StreamHandler(stream)
+        theirs.addHandler(later)
+        theirs.warning("asking %s", "https://x?sig=canary-one")
+        try:
+            raise OSError("AccountKey=canary-two")
+        except OSError:
+            theirs.exception("failed")
+    finally:
+        theirs.handlers.clear()
+        theirs.propagate = True
+    assert stream.getvalue().count("asking https://x?sig=[REDACTED]") == 2
+    assert "Traceback" in stream.getvalue()
+    assert "canary" not in stream.getvalue()
+
+
+def test_an_exception_in_a_destructor_is_logged_without_its_secret(configured: Configure) -> None:
+    stream = configured()
+
+    class Broken:
+        def __del__(self) -> None:
+            raise OSError("sig=canary")
+
+    Broken()
+    (line,) = lines(stream)
+    assert (line["target"], line["message"]) == ("uncaught", "sig=[REDACTED]")
+    assert "canary" not in stream.getvalue()
+
+
+def test_a_process_with_handlers_of_its_own_is_protected_without_losing_them() -> None:
+    """The Functions host: its handlers stay, its level stays, and chatty libraries are quiet."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    logs.protect()
+    logs.protect()
+    assert root.handlers == before
+    assert logging.getLogger("urllib3").level >= logging.WARNING
+    assert logging.getLogger("x").makeRecord("x", 20, "f", 1, "sig=canary", (), None).getMessage() == "sig=[REDACTED]"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scenejobs.errors import ComputeError, Conflict, LeaseLost
+from scenejobs.errors import ComputeError, Conflict, LeaseLost, StorageError
 from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue, system_clock
 
 
@@ -37,6 +37,49 @@ def test_a_lease_ends_with_the_clock() -> None:
         lease.renew()
     lease.release()  # quiet, and the rival keeps it
     rival.renew()
+
+
+def copying(seconds: float, *, succeeds: bool = True) -> tuple[ManualClock, MemoryBlobStore, MemoryBlobStore]:
+    """A source with one blob, and a destination whose copies take so long; waiting moves the clock."""
+    clock = ManualClock()
+    source = MemoryBlobStore("from", clock)
+    source.write("a", b"bytes")
+    return clock, source, MemoryBlobStore("to", clock, copy_plan=lambda: (seconds, succeeds), pause=clock.advance)
+
+
+def test_a_copy_that_takes_time_is_told_apart_until_it_is_whole() -> None:
+    clock, source, target = copying(60)
+    target.begin_copy(source, "a", "b", source_etag=None, if_absent=True)
+    assert (target.head("b").copy, target.head("b").whole, target.read("b")[0]) == ("pending", False, bytes(5))
+    with pytest.raises(Conflict):
+        target.write("b", b"other")
+    clock.advance(60)
+    assert (target.read("b")[0], target.head("b").whole) == (b"bytes", True)
+
+
+def test_asking_for_a_copy_waits_until_it_is_whole_whoever_began_it() -> None:
+    clock, source, target = copying(60)
+    began = clock()
+    target.begin_copy(source, "a", "b", source_etag=None, if_absent=True)
+    assert target.copy_from(source, "a", "b", source_etag=None, if_absent=True).whole
+    assert clock() - began == timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("how", ["delete", "replace", "fail"])
+def test_a_copy_whose_source_vanishes_or_that_fails_leaves_nothing_and_says_so(how: str) -> None:
+    clock, source, target = copying(60, succeeds=how != "fail")
+    target.begin_copy(source, "a", "b", source_etag=None, if_absent=True)
+    if how == "delete":
+        source.delete("a")
+        source.write("a", b"bytes")
+    if how == "replace":
+        source.write("a", b"newer")
+    clock.advance(60)
+    assert target.head("b").copy == "failed"
+    if how == "fail":
+        with pytest.raises(StorageError):
+            target.copy_from(source, "a", "b", source_etag=None, if_absent=True)
+        assert list(target.list()) == []
 
 
 def test_a_message_comes_back_with_the_clock() -> None:

@@ -17,6 +17,7 @@ from scenejobs.names import (
     refusal,
     scene_key,
     scene_of,
+    upload_refusal,
     within_scene,
 )
 
@@ -51,7 +52,9 @@ def test_names_that_could_mean_another_blob_are_refused_with_a_reason(name: str)
     assert refusal(name)
 
 
-@pytest.mark.parametrize("name", ["..mp4", "...mp4", ". .mp4", "%2e.mp4", "\u2025.mp4"])
+@pytest.mark.parametrize(
+    "name", ["..mp4", "...mp4", ". .mp4", "%2e.mp4", "\u2025.mp4", "..a/b.mp4", "..a.mp4", "..a.b.c", "..a"]
+)
 def test_a_root_file_whose_scene_would_be_a_dot_is_refused(name: str) -> None:
     """Its stem names the scene, and the scene names the folder of the results."""
     assert refusal(name)
@@ -65,7 +68,7 @@ def test_a_name_that_is_taken_gives_a_scene_that_is_taken(name: str, depth: int)
         assert refusal(scene) is None
         assert name.startswith(scene)
         names = (record_name(scene), batch_name(scene, "0" * 16), progress_name(scene), refused_name(name))
-        for built in (*names, f"{run_folder(scene, 'run')}x", *archive_names(scene, name, 1)):
+        for built in (*names, f"{run_folder(scene, 'run')}x", *archive_names(scene, name, 1, "run")):
             assert refusal(built) is None or len(built) > MAX_NAME_CHARS or built.count("/") > 250
 
 
@@ -85,6 +88,22 @@ def test_a_name_that_is_taken_gives_a_scene_that_is_taken(name: str, depth: int)
 )
 def test_the_scene_of_a_blob(name: str, depth: int, scene: str) -> None:
     assert scene_of(name, depth) == scene
+
+
+@pytest.mark.parametrize("name", [".scenejobs", ".scenejobs/a.mp4", ".SceneJobs.mp4", ".scenejobs.tar.gz"])
+def test_the_private_folder_is_no_scene(name: str) -> None:
+    assert "reserved" in str(refusal(name))
+
+
+@given(st.integers(1, MAX_NAME_CHARS), st.integers(1, 254), st.integers(1, 3))
+def test_an_upload_that_is_taken_leaves_room_for_every_name_made_from_it(chars: int, folders: int, depth: int) -> None:
+    """Its place in the archive, its scene's results, whatever of the limits it uses up."""
+    name = "/".join("n" * max(1, chars // folders) for _ in range(folders))
+    if upload_refusal(name) is None:
+        scene, run = scene_of(name, depth), "20260101T000000Z-0123456789abcdef"
+        built = [*archive_names(scene, name, 10**6, run), record_name(scene)]
+        built += [f"{run_folder(scene, run)}{output_stem(scene)}.compressed.ply", batch_name(scene, "0" * 16)]
+        assert [refusal(one) for one in built] == [None] * len(built)
 
 
 def test_within_a_scene() -> None:

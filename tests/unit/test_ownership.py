@@ -130,6 +130,27 @@ def test_the_clock_decides_even_when_the_heartbeat_itself_hangs() -> None:
         world.owner.check()
 
 
+def test_a_lease_is_as_old_as_the_question_for_it() -> None:
+    """The answer came 40 s late: the lease ends 60 s after it was asked for, not after the answer."""
+    clock = Clock()
+    clock.time = 40
+    owner = Ownership(Lease(), clock=clock, leased_at=0.0)  # type: ignore[arg-type]
+    owner.check()
+    clock.time = 46
+    with pytest.raises(LeaseLost):
+        owner.check()
+
+
+def test_a_lease_whose_answer_was_late_is_renewed_at_once() -> None:
+    clock, lease = Clock(), Lease()
+    clock.time = 40
+    owner = Ownership(lease, clock=clock, leased_at=0.0)  # type: ignore[arg-type]
+    owner.beat_lease()
+    clock.time = 60
+    owner.check()
+    assert lease.renewed == 1
+
+
 def test_a_lost_lease_stays_lost() -> None:
     world = Beating()
     world.clock.time = 46
@@ -167,7 +188,8 @@ def test_the_threads_beat_and_end_with_the_block() -> None:
     class Impatient(Timing):
         renew_lease_s = 0.01  # type: ignore[assignment]
 
+    before = set(threading.enumerate())
     with Ownership(Noticed(), timing=Impatient()) as owner:
         assert renewed.wait(10)
         owner.check()
-    assert not [thread for thread in owner._threads if thread.is_alive()]
+    assert set(threading.enumerate()) <= before

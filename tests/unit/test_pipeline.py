@@ -156,3 +156,51 @@ def test_settings_that_cannot_be_met_are_named(settings: PipelineSettings, code:
         job_settings.resolve(settings, "")
     assert (caught.value.code, caught.value.stage) == (code, "configuration")
     assert caught.value.advice
+
+
+# ---- going on from what an earlier attempt left ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["training", "frame_extraction", "validation"])
+def test_an_attempt_after_out_of_memory_asks_for_half_in_training(stage: str) -> None:
+    usual = PRESETS["standard"]
+    settings = job_settings.resolve(PipelineSettings(preset="standard", backend="cpu"), "", out_of_memory=stage)
+    train = settings.preset.train
+    assert train.cap == usual.train.cap // 2
+    assert 0.45 < (train.long_side / usual.train.long_side) ** 2 < 0.55
+    assert (settings.preset.frames, settings.preset.poses) == (usual.frames, usual.poses), "poses would be found anew"
+    assert settings.smaller == ("at most 500,000 Gaussians and pictures of 1120 px instead of 1,000,000 and 1600 px")
+
+
+def test_an_attempt_after_out_of_memory_in_the_poses_asks_for_half_the_features() -> None:
+    settings = job_settings.resolve(
+        PipelineSettings(preset="standard", backend="cpu"), "", out_of_memory="colmap_reconstruction"
+    )
+    assert settings.preset.poses.features == PRESETS["standard"].poses.features // 2
+    assert settings.preset.train == PRESETS["standard"].train
+
+
+def test_the_mock_goes_on_in_the_same_workspace_and_says_so(
+    mock: JobSettings, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SECONDS", "0.5")
+    straight = reconstruct_mock([clip], tmp_path / "other", tmp_path / "o", "lobby", mock, SILENT)
+    assert straight["resumed"] is None
+    reports: list[Any] = []
+    stopping = Progress(reports.append, lambda: sum(report.stage == "training" for report in reports) > 3)
+    with pytest.raises(Interrupted):
+        reconstruct_mock([clip], tmp_path / "w", tmp_path / "o", "lobby", mock, stopping)
+    reports.clear()
+    metrics = reconstruct_mock([clip], tmp_path / "w", tmp_path / "o", "lobby", mock, Progress(reports.append))
+    step = metrics["resumed"]["at_steps"][0]
+    assert 0 < step < 5
+    assert metrics["resumed"] == {"found": ["frames", "sparse"], "times": 1, "at_steps": [step]}
+    assert json.loads((tmp_path / "o" / "manifest.json").read_text())["resumed"] == metrics["resumed"]
+    assert f"mock step {step}/5 (resumed at step {step})" in [report.detail for report in reports]
+
+
+def test_the_mock_does_not_go_on_with_another_video(mock: JobSettings, clip: Clip, tmp_path: Path) -> None:
+    reconstruct_mock([clip], tmp_path / "w", tmp_path / "o", "lobby", mock, SILENT)
+    clip.path.write_bytes(b"other bytes")
+    metrics = reconstruct_mock([clip], tmp_path / "w", tmp_path / "o", "lobby", mock, SILENT)
+    assert metrics["resumed"]["at_steps"] == []

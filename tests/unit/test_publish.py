@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,11 @@ def published(output: MemoryBlobStore) -> dict[str, bytes]:
 def recorded(output: MemoryBlobStore) -> list[str]:
     """Wraps the store's writes; returns the growing list of what changed outside the run folders."""
     changes: list[str] = []
-    for verb in ("delete", "copy_from"):
+    for verb in ("delete", "copy_from", "write"):
         method = getattr(output, verb)
 
         def wrapped(*args: Any, _method: Any = method, _verb: str = verb, **kwargs: Any) -> Any:
-            changes.append(f"{_verb} {args[-1]}")
+            changes.append(f"{_verb} {next(arg for arg in reversed(args) if isinstance(arg, str))}")
             return _method(*args, **kwargs)
 
         setattr(output, verb, wrapped)
@@ -65,13 +66,51 @@ def test_a_job_that_left_no_manifest_has_no_result(output: MemoryBlobStore, tmp_
     assert list(output.list()) == []
 
 
+def test_the_manifest_promises_nothing_while_files_are_replaced(output: MemoryBlobStore, tmp_path: Path) -> None:
+    publish(committed(output, tmp_path, "run1", "old"), output, nothing)
+    seen = []
+    delete = output.delete
+
+    def delete_and_look(name: str, *, if_match: str | None = None) -> None:
+        seen.append(json.loads(output.read("lobby/manifest.json")[0]))
+        delete(name, if_match=if_match)
+
+    output.delete = delete_and_look  # type: ignore[method-assign]
+    publish(committed(output, tmp_path, "run2", "new"), output, nothing)
+    assert seen == [{"publishing": "run2", "outputs": []}] * 3
+
+
+def test_a_runner_that_was_paused_before_its_last_step_cannot_bring_its_manifest_back(
+    output: MemoryBlobStore, tmp_path: Path
+) -> None:
+    """Its successor published this run, and is in the middle of publishing the next one."""
+    old, new = (committed(output, tmp_path, f"run{i}", text) for i, text in enumerate(("old", "new")))
+    read = output.read
+
+    def paused(name: str) -> tuple[bytes, str]:
+        output.read = read  # type: ignore[method-assign]
+        publish(old, output, nothing)
+        with pytest.raises(LeaseLost):  # killed after the first file
+            publish(new, output, lambda: output.head("lobby/lobby.ply") and stop_when_replaced())
+        return read(name)
+
+    def stop_when_replaced() -> None:
+        if output.read("lobby/lobby.ply")[0] == b"lobby.ply new":
+            raise LeaseLost("killed")
+
+    output.read = paused  # type: ignore[method-assign]
+    with pytest.raises(Conflict):
+        publish(old, output, nothing)
+    assert json.loads(output.read("lobby/manifest.json")[0])["outputs"] == []
+
+
 def test_the_manifest_leaves_first_and_comes_last(output: MemoryBlobStore, tmp_path: Path) -> None:
     publish(committed(output, tmp_path, "run1", "old"), output, nothing)
     record = committed(output, tmp_path, "run2", "new")
     changes = recorded(output)
     publish(record, output, nothing)
-    assert changes[0] == "delete lobby/manifest.json"
-    assert changes[-1] == "copy_from lobby/manifest.json"
+    assert changes[0] == changes[-1] == "write lobby/manifest.json"
+    assert len(changes) > 4
     assert {name: data.split()[-1] for name, data in published(output).items()} == {
         f"lobby/{file.name}": b"new" for file in record.outputs
     }
@@ -130,3 +169,14 @@ def test_outputs_that_vanished_after_the_commit_are_an_error(output: MemoryBlobS
     with pytest.raises(StorageError, match=r"runs/run1/lobby\.ply"):
         publish(record, output, nothing)
     assert published(output) == {}
+
+
+def test_a_copy_that_a_killed_runner_left_under_way_is_waited_for_before_the_manifest_names_it(tmp_path: Path) -> None:
+    clock = ManualClock()
+    output = MemoryBlobStore("output", clock, copy_plan=lambda: (100, True), pause=clock.advance)
+    record = committed(output, tmp_path, "run-1", "one")
+    folder = "lobby/runs/run-1/"
+    output.begin_copy(output, folder + "lobby.ply", "lobby/lobby.ply", source_etag=None, if_absent=True)
+    publish(record, output, nothing)
+    assert published(output)["lobby/lobby.ply"] == b"lobby.ply one"
+    assert all(blob.whole for blob in output.list())

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from scenejobs import records
-from scenejobs.errors import Conflict, LeaseLost, StorageError
+from scenejobs.errors import Conflict, Failure, LeaseLost, StorageError
 from scenejobs.layout import record_name
 from scenejobs.memory import ManualClock, MemoryBlobStore
 from scenejobs.model import InputBlob, Phase, SceneRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BLOBS = (InputBlob("lobby/a.mp4", "0x1", 5),)
+FAILURE = Failure("training", "DISK_FULL", "no space left", "a larger disk")
 
 
 @pytest.fixture
@@ -55,6 +56,81 @@ def test_saving_replaces_the_version_that_was_read(state: MemoryBlobStore) -> No
     assert running.record.phase is Phase.RUNNING
     committed = records.save(state, running, running.record.committed(()), lease)
     assert records.load(state, "lobby") == committed
+
+
+def many(count: int) -> tuple[InputBlob, ...]:
+    return tuple(
+        InputBlob(f"lobby/frames of the second floor/{number:06d}.jpg", f"0x{number:X}", 5) for number in range(count)
+    )
+
+
+def test_the_record_of_ten_thousand_uploads_stays_small(state: MemoryBlobStore) -> None:
+    """Below 1 MiB in every phase, and read back whole."""
+    blobs = many(10_000)
+    stored, lease = owned(state)
+    record = stored.record
+    steps = [lambda r: r.attempted("run", blobs, NOW), lambda r: r.failed_for_now(FAILURE, NOW),
+             lambda r: r.attempted("run2", blobs, NOW), lambda r: r.committed(()),
+             lambda r: r.closed({blob.name: f"processed/{blob.name}" for blob in blobs}, NOW)]  # fmt: skip
+    for step in steps:
+        record = step(record)
+        stored = records.save(state, stored, record, lease)
+        assert state.head(record_name("lobby")).size_bytes < 64 * 1024
+        assert records.load(state, "lobby") == stored
+    assert len(list(state.list("parts/"))) == 2
+
+
+def test_a_part_is_written_once_for_all_versions_that_name_it(state: MemoryBlobStore) -> None:
+    stored, lease = owned(state)
+    stored = records.save(state, stored, stored.record.attempted("run", many(3000), NOW), lease)
+    (part,) = state.list("parts/")
+    stored = records.save(state, stored, stored.record.committed(()), lease)
+    assert [info.etag for info in state.list("parts/")] == [part.etag]
+    assert records.parts_in(state.head(record_name("lobby")).metadata) == stored.parts
+
+
+def test_a_small_record_can_be_read_by_older_programs_and_a_large_one_is_refused_by_them(
+    state: MemoryBlobStore,
+) -> None:
+    stored, lease = owned(state)
+    stored = records.save(state, stored, stored.record.attempted("run", many(2), NOW), lease)
+    assert SceneRecord.from_json(json.loads(state.read(record_name("lobby"))[0])) == stored.record
+    records.save(state, stored, stored.record.attempted("run", many(3000), NOW), lease)
+    with pytest.raises(ValueError, match="record version 2"):
+        SceneRecord.from_json(json.loads(state.read(record_name("lobby"))[0]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"), [(b"[]", "is damaged"), (None, "is gone")], ids=["other content", "missing"]
+)
+def test_a_record_whose_part_is_lost_is_an_error(state: MemoryBlobStore, damage: bytes | None, expected: str) -> None:
+    stored, lease = owned(state)
+    records.save(state, stored, stored.record.attempted("run", many(3000), NOW), lease)
+    (part,) = state.list("parts/")
+    if damage is None:
+        state.delete(part.name)
+    else:
+        state.write(part.name, damage)
+    with pytest.raises(StorageError, match=expected):
+        records.load(state, "lobby")
+
+
+def test_a_reader_that_is_overtaken_by_the_tidying_reads_again(state: MemoryBlobStore) -> None:
+    stored, lease = owned(state)
+    stored = records.save(state, stored, stored.record.attempted("run", many(3000), NOW), lease)
+    (part,) = state.list("parts/")
+    read = state.read
+
+    def overtaken(name: str) -> tuple[bytes, str]:
+        found = read(name)
+        if name == record_name("lobby") and state.blobs.pop(part.name, None):
+            records.save(state, stored, stored.record.failed_for_now(FAILURE, NOW).attempted("r", BLOBS, NOW), lease)
+        return found
+
+    state.read = overtaken  # type: ignore[method-assign]
+    found = records.load(state, "lobby")
+    assert found is not None
+    assert found.record.manifest == BLOBS
 
 
 def test_saving_over_another_version_is_a_lost_lease(state: MemoryBlobStore) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenejobs.redact import REDACTED, redact, redact_all
+from scenejobs import redact as module
+from scenejobs.redact import REDACTED, redact, redact_all, remember
 
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 SIGNATURE = "q4N%2BSYFzLPD3bMc6n%2F0sVx1g9Xw%2BZ2J5b7tQwEr8yUo%3D"
@@ -126,3 +127,13 @@ def test_redaction_reaches_into_structures() -> None:
         "b": {"c": ["AccountKey=[REDACTED]"]},
         "d": 1.5,
     }
+
+
+def test_a_secret_that_is_known_needs_no_shape(request: pytest.FixtureRequest) -> None:
+    before = set(module._known)
+    request.addfinalizer(lambda: (module._known.clear(), module._known.update(before)))
+    assert redact("the value pl~ain/w+rd here") == "the value pl~ain/w+rd here"
+    remember("pl~ain/w+rd", None, "", "short")
+    assert redact("the value pl~ain/w+rd here") == f"the value {REDACTED} here"
+    assert redact(f"x={quote('pl~ain/w+rd', safe='')}") == f"x={REDACTED}"
+    assert redact("short words stay") == "short words stay"

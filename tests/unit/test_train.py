@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from runner.presets import TrainSettings
 from runner.progress import SILENT, Progress, Report
 from runner.raster import Rasterizer, Rendering, rasterizer
 from runner.scene import Gaussians, TrainingScene, View
+from runner.state_file import StateFile, read_state, write_state
 from runner.train import Trained, train
 from scenejobs.errors import Code, InputError, Interrupted, RunnerError
 
@@ -147,6 +149,9 @@ def test_a_stop_saves_and_the_next_attempt_continues_to_the_same_bytes(
         scene, SETTINGS, backend, Progress(lambda report: steps.append(step_of(report))), resume_dir=tmp_path
     )
     assert result.steps == 300
+    assert steps[0] > 100
+    assert result.resumed_at == (steps[0],)
+    assert trained.resumed_at == ()
     assert [line.step for line in result.history] == [line.step for line in trained.history]
     assert fields_equal(result.gaussians, trained.gaussians)
 
@@ -160,8 +165,80 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_not_continued(
         train(scene, short, backend, now, resume_dir=tmp_path)
     fresh = train(scene, replace(short, seed=1), backend, SILENT)
     assert fields_equal(fresh.gaussians, train(scene, replace(short, seed=1), backend, SILENT, tmp_path).gaussians)
-    (tmp_path / "state.pt").write_bytes(b"not a state")
-    assert train(scene, short, backend, SILENT, tmp_path).steps == 20
+    (tmp_path / "state.npz").write_bytes(b"not a state")
+    result = train(scene, short, backend, SILENT, tmp_path)
+    assert (result.steps, result.resumed_at) == (20, ())
+
+
+def test_a_finished_training_is_not_done_again(scene: TrainingScene, backend: Rasterizer, tmp_path: Path) -> None:
+    """What comes after it may fail and be repeated."""
+    short = replace(SETTINGS, iterations=20)
+    first = train(scene, short, backend, SILENT, tmp_path)
+    spoiled = Spoiled(backend, lambda call: True)
+    again = train(scene, short, spoiled, SILENT, tmp_path)
+    assert spoiled.calls == 0
+    assert fields_equal(first.gaussians, again.gaussians)
+    assert (again.steps, again.resumed_at, again.wall_s) == (20, (20,), first.wall_s)
+
+
+def test_the_budget_counts_the_time_of_earlier_attempts(
+    scene: TrainingScene, backend: Rasterizer, tmp_path: Path
+) -> None:
+    long = replace(SETTINGS, iterations=1_000_000, budget_s=3600)
+    checks = iter(range(100))
+    with pytest.raises(Interrupted):
+        train(scene, long, backend, Progress(lambda _: None, lambda: next(checks) >= 3), resume_dir=tmp_path)
+    state = read_state(tmp_path / "state.npz", fingerprint_in(tmp_path))
+    assert state is not None
+    used_up = StateFile({**state.values, "seconds": 3600.0}, state.arrays)
+    write_state(tmp_path / "state.npz", used_up, fingerprint_in(tmp_path))
+    result = train(scene, long, backend, SILENT, tmp_path)
+    assert (result.stopped, result.steps) == ("budget", state.values["step"])
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("params/means", np.zeros((9, 3), np.float32)),  # fewer Gaussians than the others have
+        ("params/means", np.zeros((150, 2), np.float32)),
+        ("params/quats", np.zeros((150, 4), np.float64)),
+        ("params/means", np.float32(1)),
+        ("params/more", np.zeros((150, 3), np.float32)),
+        ("params", np.zeros(1, np.float32)),
+        ("moments/means/exp_avg", np.zeros((3, 3), np.float32)),
+        ("moments/more/step", np.float32(1)),
+        ("densifier/count", np.zeros(3, np.float32)),
+        ("rng/cpu", np.zeros(3, np.uint8)),
+        ("rng/cpu", np.zeros(5056, np.float32)),
+        ("plan", np.zeros(3, np.float32)),
+    ],
+)  # fmt: skip
+def test_a_state_whose_parts_do_not_fit_together_is_not_continued(
+    scene: TrainingScene, backend: Rasterizer, tmp_path: Path, name: str, array: np.ndarray
+) -> None:
+    """It has the right fingerprint, so only its content can tell; the attempt begins as if there were none."""
+    short = replace(SETTINGS, iterations=5)
+    fresh = train(scene, short, backend, SILENT, tmp_path)
+    fingerprint = fingerprint_in(tmp_path)
+    state = read_state(tmp_path / "state.npz", fingerprint)
+    assert state is not None
+    write_state(tmp_path / "state.npz", StateFile(state.values, {**state.arrays, name: np.array(array)}), fingerprint)
+    result = train(scene, short, backend, SILENT, tmp_path)
+    assert result.resumed_at == ()
+    assert fields_equal(result.gaussians, fresh.gaussians)
+
+
+@pytest.mark.parametrize("values", [{"plan": {}}, {"plateau": 3}, {"history": [1]}, {"step": "7"}, {"seconds": None}])
+def test_a_state_with_foreign_values_is_not_continued(
+    scene: TrainingScene, backend: Rasterizer, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    short = replace(SETTINGS, iterations=5)
+    train(scene, short, backend, SILENT, tmp_path)
+    fingerprint = fingerprint_in(tmp_path)
+    state = read_state(tmp_path / "state.npz", fingerprint)
+    assert state is not None
+    write_state(tmp_path / "state.npz", StateFile({**state.values, **values}, state.arrays), fingerprint)
+    assert train(scene, short, backend, SILENT, tmp_path).resumed_at == ()
 
 
 class Spoiled:
@@ -247,6 +324,13 @@ def test_comparisons_show_picture_and_rendering_side_by_side(
     assert np.array_equal(pair[:, :WIDTH], scene.pixels[index])
     error = ((pair[:, :WIDTH] / 255.0 - pair[:, WIDTH:] / 255.0) ** 2).mean()
     assert -10 * np.log10(error) == pytest.approx(score.worst(1)[0].psnr, abs=0.1)  # rounding to bytes
+
+
+def fingerprint_in(folder: Path) -> str:
+    """Of the training whose state lies there."""
+    with np.load(folder / "state.npz", allow_pickle=False) as file:
+        value: str = json.loads(file["meta"].tobytes())["fingerprint"]
+        return value
 
 
 def step_of(report: Report) -> int:

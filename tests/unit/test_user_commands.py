@@ -86,6 +86,13 @@ def test_a_scene_without_result_says_so(containers: Containers, tmp_path: Path) 
         cli.download(containers, "lobby", tmp_path / "out")
 
 
+def test_a_result_that_is_being_published_is_none_yet(containers: Containers, tmp_path: Path) -> None:
+    publish(containers, {"lobby.ply": b"ply"})
+    containers.output.write("lobby/manifest.json", b'{"publishing": "run-2", "outputs": []}')
+    with pytest.raises(InputError, match="no finished result"):
+        cli.download(containers, "lobby", tmp_path / "out")
+
+
 def test_all_scenes_with_uploads_results_or_failures_are_known(containers: Containers) -> None:
     containers.input.write("a/v.mp4", b"")
     containers.output.write("b/manifest.json", b"")

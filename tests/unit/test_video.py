@@ -14,7 +14,8 @@ from PIL import Image
 
 from runner.presets import Limits
 from runner.scene import Clip
-from runner.video import Clock, open_video, probe, shrink, upright
+from runner.sizes import shrink
+from runner.video import Clock, open_video, probe, upright
 from runner.video_metadata import parse_iso6709, read_recording
 from scenejobs.errors import Code, InputError
 from tests.videos import BLUE, GREEN, RED, WHITE, corners, pan, write_audio, write_changing_size, write_video

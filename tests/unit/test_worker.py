@@ -22,8 +22,9 @@ from scenejobs.errors import (
 )
 from scenejobs.layout import record_name
 from scenejobs.model import Outcome, Phase
+from scenejobs.settings import PipelineSettings
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Killed, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed, echo_job
 
 
 @pytest.fixture
@@ -254,6 +255,27 @@ def test_a_scene_without_a_video_is_a_dead_letter(tmp_path: Path) -> None:
     assert cloud.json("error", "notes/error.json")["code"] == Code.NO_VIDEO
 
 
+def test_a_video_beyond_the_limit_of_bytes_is_refused_before_it_is_downloaded(tmp_path: Path) -> None:
+    cloud, faults = Cloud(tmp_path), Faults()
+    cloud.upload("lobby/a.mp4", b"x" * 101)
+    cloud.queue("lobby")
+    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_bytes=100)).drain()
+    assert (cloud.json("error", "lobby/error.json")["code"], cloud.jobs_run) == (Code.TOO_LARGE, 0)
+    assert not any(call.startswith("input.download") for call in faults.calls)
+
+
+def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(tmp_path: Path) -> None:
+    cloud, faults = Cloud(tmp_path), Faults()
+    for number in range(3):
+        cloud.upload(f"lobby/{number}.mp4", b"x")
+    cloud.queue("lobby")
+    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_videos=2)).drain()
+    reason = cloud.json("error", "lobby/error.json")
+    assert reason["code"] == Code.TOO_LARGE
+    assert "3 videos; 2 are allowed" in reason["cause"]
+    assert not any(call.startswith("input.download") for call in faults.calls)
+
+
 def test_an_upload_called_like_our_documents_does_not_replace_them(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path)
     cloud.upload("lobby/a.mp4", b"a")
@@ -279,6 +301,20 @@ def test_a_preemption_gives_the_attempt_and_the_message_back(cloud: Cloud) -> No
     cloud.stop = type(cloud.stop)()
     cloud.settle()
     assert_at_rest(cloud)
+
+
+def test_preemptions_without_end_are_a_dead_letter_with_the_reason(cloud: Cloud) -> None:
+    def stopped(job: Job, supervision: Supervision) -> dict[str, object]:
+        raise Interrupted("told to stop", stage="training")
+
+    for _ in range(5):  # the fifth counts
+        with pytest.raises(Interrupted):
+            cloud.worker(stopped, max_preemptions=4, max_attempts=2).drain()
+        cloud.clock.advance(PAST_EVERYTHING_S)
+    cloud.settle(stopped, max_preemptions=4, max_attempts=2)
+    assert cloud.jobs_run == 6
+    assert_at_rest(cloud)
+    assert cloud.json("error", "lobby/error.json")["code"] == Code.INTERRUPTED
 
 
 def test_a_stop_after_the_commit_leaves_the_rest_to_the_next_runner(cloud: Cloud) -> None:

@@ -1,0 +1,44 @@
+"""What goes on beside the work: heartbeats and the progress writer, each a thread that does one small thing repeatedly.
+
+Handed in as a value (`World.repeat`), so that a simulation can let the same heartbeats run on its own clock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+JOIN_S = 5.0  # a round that is under way when the work ends is not waited for longer
+
+
+class Repeating(Protocol):
+    """Something that is repeated until it is ended."""
+
+    def end(self) -> None:
+        """No further round begins. Returns when the present one is over, or after JOIN_S."""
+
+
+class Repeat(Protocol):
+    """Starts one. `act` is called every `every_s` seconds, for the first time after as long; it must not raise."""
+
+    def __call__(self, name: str, act: Callable[[], None], every_s: float) -> Repeating: ...
+
+
+class Thread:
+    """Repeats in a thread of this process. See Repeating."""
+
+    def __init__(self, name: str, act: Callable[[], None], every_s: float) -> None:
+        self._act = act
+        self._every_s = every_s
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._end.set()
+        self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        while not self._end.wait(self._every_s):
+            self._act()

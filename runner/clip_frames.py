@@ -1,0 +1,92 @@
+"""What touches a stranger's video: measuring every frame of one clip, and writing the chosen ones.
+
+Runs in the sandboxed process of `runner/decode_process.py`; `runner/decode.py` starts it. What comes out are numbers
+and PNG files, which the caller checks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.atomic import naming_a_full_disk
+from runner.frame_choice import SHARPNESS_SIDE, Odometer, Seen, Surveyed, file_name, is_static, sharpness
+from runner.presets import Limits
+from runner.scene import Clip, ClipInfo
+from runner.video import open_video
+from scenejobs.errors import Code, InputError
+
+RUN_LENGTH = 3  # zlib's Z_RLE: on camera pictures as small as the default and a third faster
+TELL_S = 0.5  # between two words to the outside
+
+Tell = Callable[[float, str], None]  # share of the work that is done, what is being done; may raise Interrupted
+
+
+def survey(clip: Clip, folder: str, limits: Limits, tell: Tell) -> Surveyed:
+    """First pass over one clip. Raises InputError when it cannot be used."""
+    tell = _now_and_then(tell)
+    odometer, seen, size = Odometer(), [], (0, 0)
+    with open_video(clip, limits) as video:
+        header = video.header
+        expected = header.frame_count or header.duration_s * header.fps or 1
+        for picture in video.pictures():
+            tell(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
+            luma = picture.luma(SHARPNESS_SIDE)
+            seen.append(Seen(picture.index, picture.timestamp_s, sharpness(luma), odometer.read(luma)))
+            size = (picture.width, picture.height)
+        warnings = list(video.warnings)
+        rotation_deg = video.rotation_deg
+    # The last frame is shown as long as the others are, which its own timestamp does not say.
+    between_s = seen[-1].timestamp_s / (len(seen) - 1) if len(seen) > 1 else 1 / header.fps
+    duration_s = seen[-1].timestamp_s + between_s
+    if len(seen) < limits.min_frames or duration_s < limits.min_duration_s:
+        raise InputError(
+            f"{clip.name} has {len(seen)} frames in {duration_s:.1f} s; "
+            f"{limits.min_frames} frames and {limits.min_duration_s:g} s are needed",
+            advice="film for at least ten seconds while walking around the scene", code=Code.TOO_SHORT,
+        )  # fmt: skip
+    if is_static(seen):
+        warnings.append("the camera does not move in this clip")
+    info = ClipInfo(
+        clip.name, folder, len(seen), *size, 1 / between_s, duration_s, header.codec, rotation_deg,
+        header.recording.recorded_at, header.recording.camera_model, header.recording.gps, tuple(warnings),
+    )  # fmt: skip
+    return Surveyed(info, tuple(seen))
+
+
+def write_frames(clip: Clip, wanted: Sequence[int], folder: Path, long_side: int, limits: Limits, tell: Tell) -> None:
+    """Second pass over one clip: the frames with these indices as folder/<index>.png. The folder exists."""
+    tell = _now_and_then(tell)
+    left = set(wanted)
+    with open_video(clip, limits) as video:
+        for picture in video.pictures():
+            tell(1 - len(left) / len(wanted), f"writing frames of {clip.name}")
+            if picture.index not in left:
+                continue
+            _write_png(folder / file_name(picture.index), picture.rgb(long_side))
+            left.discard(picture.index)
+            if not left:
+                break
+
+
+def _now_and_then(tell: Tell) -> Tell:
+    told_at = -TELL_S
+
+    def rarely(share: float, detail: str) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if now - told_at >= TELL_S:
+            told_at = now
+            tell(share, detail)
+
+    return rarely
+
+
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    with naming_a_full_disk(path.name):
+        Image.fromarray(pixels).save(path, "PNG", compress_level=1, compress_type=RUN_LENGTH)

@@ -1,0 +1,101 @@
+"""The process that opens a stranger's video: `python -m runner.decode_process <descriptor of the answers' pipe>`.
+
+Reads one request from standard input, loads what it needs, closes itself in, and only then looks at the video, which it
+has as an open descriptor. See `runner/sandbox.py` for the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from runner import lockdown
+from runner.seccomp import DECODER
+
+
+def main(pipe: int) -> int:
+    os.set_inheritable(pipe, False)
+    request = json.loads(sys.stdin.buffer.read())
+    work = _enter(request, pipe)
+    from runner.job import dump_error
+    from scenejobs.errors import SceneJobError
+
+    try:
+        answer = work(request, pipe)
+    except SceneJobError as exc:
+        _say(pipe, {"failure": json.loads(dump_error(exc))})
+        return 0
+    except MemoryError:
+        return lockdown.OUT_OF_MEMORY
+    _say(pipe, {"result": answer})
+    return 0
+
+
+def _enter(request: dict[str, Any], pipe: int) -> Any:
+    """Closes this process in. Returns the function that does the work."""
+    ceilings = lockdown.Ceilings.from_json(request["ceilings"])
+    closed = request["mode"] != "off"
+    layers = lockdown.begin(ceilings, layers=closed)
+    action = _load()[request["action"]]
+    if closed:
+        write = [Path.cwd()] if request["writes"] else []
+        layers += lockdown.complete(write, read=lockdown.code_folders(), rules=DECODER, user=request["user"])
+    _say(pipe, {"layers": layers})
+    if request["mode"] == "require" and lockdown.missing(layers):
+        sys.exit(lockdown.NOT_CLOSED)  # the parent sees the list as well
+    return action
+
+
+def _load() -> dict[str, Any]:
+    """Everything that decoding may need is loaded: later it might be out of reach."""
+    import encodings.ascii
+    import encodings.idna
+    import encodings.latin_1  # noqa: F401
+
+    from PIL import Image, PngImagePlugin  # noqa: F401
+
+    from runner import clip_frames, presets, scene
+
+    Image.preinit()
+
+    def survey(request: dict[str, Any], pipe: int) -> dict[str, Any]:
+        found = clip_frames.survey(clip(request), "", limits(request), teller(pipe))
+        rows = [[one.index, one.timestamp_s, one.sharpness, one.travel] for one in found.seen]
+        return {"info": vars(found.info), "seen": rows}
+
+    def write(request: dict[str, Any], pipe: int) -> dict[str, Any]:
+        side = request["long_side"]
+        clip_frames.write_frames(clip(request), request["wanted"], Path(), side, limits(request), teller(pipe))
+        return {}
+
+    def clip(request: dict[str, Any]) -> scene.Clip:
+        return scene.Clip(request["name"], Path(), request["descriptor"])
+
+    def limits(request: dict[str, Any]) -> presets.Limits:
+        return presets.Limits(**request["limits"])
+
+    def teller(pipe: int) -> clip_frames.Tell:
+        return lambda share, detail: _say(pipe, {"progress": [share, detail]})
+
+    return {"survey": survey, "write": write}
+
+
+def _say(pipe: int, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode() + b"\n"
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+if __name__ == "__main__":
+    try:
+        code = main(int(sys.argv[1]))
+    except Exception:  # noqa: BLE001  # the process ends either way; the code tells a bug of ours from a crash
+        traceback.print_exc()
+        code = lockdown.EXCEPTION
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # skips the destructors of native libraries

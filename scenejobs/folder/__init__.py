@@ -1,0 +1,73 @@
+"""Folders instead of containers: the same ports on a disk or a network mount, for watch mode, compose and volumes.
+
+    DATA/input/lobby/a.mp4          a blob; a file that somebody simply copies there is one too
+    DATA/input/.scenejobs/          what a file cannot say about itself (`versions.py`, `leases.py`), locks, files half
+                                    written; never listed, and no blob can be called like that
+    DATA/.scenejobs/queues/jobs/    messages, one file each (`queues.py`)
+
+Versions. A file that this adapter wrote has a random ETag, kept beside it. A file that a hand put there has one made of
+size, modification time (nanoseconds) and inode: reading gigabytes at every listing to hash them is no alternative, and
+every usual way of replacing a file changes one of the three. A file that is still being copied has a new ETag whenever
+somebody looks, and is as old as its last change, so the quiet time does not end before the copy does.
+
+Several processes may use one folder at once. A blob appears by a rename (or a link, where nothing may be there yet) of
+a finished file: killed at any point there is the old one or the new one. Conditions, leases and replacing are done
+under a lock of the file system (`flock`), which ends with its process.
+
+What holds where:
+- Local disks of Linux and macOS: all of it.
+- NFS 4 and NFS 3 with its lock service: all of it, as `flock` becomes a lock of the server there. A listing can be as
+  old as the mount's attribute cache (`ac*` options, seconds): the quiet time must be longer. Ages come from the
+  server's clock.
+- SMB: with `serverino` (the default; inode numbers must stay the same) and without `nobrl` (locks must reach the
+  server). Where the server knows no links, creating is check and rename under the lock.
+- Disks without stable inode numbers (exFAT, some FUSE): every remount makes new versions of everything. Not supported.
+- File systems that do not tell `A.mp4` from `a.mp4`: the two are one blob. Names in the state container differ by more
+  than case (`names.scene_key`), so records never mix.
+- A hand that overwrites a file in place in the microseconds between the last look and its removal or replacement is not
+  seen: hands know no locks. Replace a video by moving a finished one there.
+- `lobby` and `lobby/a.mp4` cannot both be blobs, and a segment has at most 255 bytes: refused with Conflict and
+  StorageError.
+- Links are not followed and not listed, whoever planted them; neither are pipes, sockets and devices.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scenejobs.folder.blobs import FolderBlobStore
+from scenejobs.folder.clock import FolderClock
+from scenejobs.folder.failures import os_errors
+from scenejobs.folder.queues import FolderQueue
+from scenejobs.folder.tree import PRIVATE
+from scenejobs.ports import Containers, Queues
+
+__all__ = ["FolderBlobStore", "FolderClock", "FolderQueue", "open_containers", "open_queues"]
+
+
+def open_containers(root: Path) -> Containers:
+    """The five containers as folders below `root`, made where they are missing. Raises AccessDenied, StorageError."""
+    return Containers(
+        # The folders that uploads come into belong to whoever uploads: they stay when they become empty.
+        input=_store(root / "input", keep_empty_folders=True),
+        output=_store(root / "output"),
+        processed=_store(root / "processed"),
+        error=_store(root / "error"),
+        state=_store(root / "state"),
+    )
+
+
+def open_queues(root: Path) -> Queues:
+    """The three queues, made where they are missing."""
+    folder = root / PRIVATE / "queues"
+    return Queues(
+        debounce=FolderQueue(folder / "debounce"),
+        jobs=FolderQueue(folder / "jobs"),
+        poison=FolderQueue(folder / "jobs-poison"),
+    )
+
+
+def _store(folder: Path, *, keep_empty_folders: bool = False) -> FolderBlobStore:
+    with os_errors(f"making the folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return FolderBlobStore(folder, keep_empty_folders=keep_empty_folders)

@@ -1,0 +1,27 @@
+"""What keeps work back so that it cannot cost without end, and the one line in the log that tells an alarm of it.
+
+Every guard that holds work back logs an ERROR whose message begins with its name, which never changes, and whose fields
+are `event`, the same name, and what belongs to it. An alarm rule on `guard.` finds them all (docs/configuration.md).
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+
+class Guard(StrEnum):
+    """Names of the guards, as alarms know them."""
+
+    GPU_BUDGET = "guard.gpu_budget"  # the day's minutes are used up: nothing is started
+    NO_GPU = "guard.no_gpu"  # executions end before they begin: one probe at a time, further and further apart
+    START_REFUSED = "guard.start_refused"  # the compute service refuses to start executions
+    SCENE_RUNS = "guard.scene_runs"  # one scene was run too often today: it waits for the next day
+    ATTEMPTS = "guard.attempts"  # a scene used up its attempts and is dead-lettered
+    DEADLINE = "guard.deadline"  # an attempt ran past its deadline or stalled
+    HELD = "guard.held"  # a scene whose inputs are being brought back by somebody who did not finish
+
+
+def hold_back(log: logging.Logger, guard: Guard, text: str, **fields: object) -> None:
+    """One line at ERROR: `guard.gpu_budget: 600 of 600 minutes are used up`."""
+    log.error("%s: %s", guard, text, extra={"event": str(guard), **fields})

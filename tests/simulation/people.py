@@ -1,0 +1,156 @@
+"""What users do: upload, upload again, delete, mark as ready; and what their scenes do to the jobs working on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.job import Job
+from runner.job_process import Supervision
+from runner.progress import Report
+from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
+from scenejobs.model import JobMessage
+from tests.runner_world import echo_job
+from tests.simulation.hub import Killed, Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+NAMES = ("lobby", "lobby2", "attic")  # the first is a prefix of the second
+GAPS_S = (0.0, 1.0, 5.0, 15.0, 45.0, 90.0)
+HOSTILE_NAMES = ("../lobby/a.mp4", "lobby/../attic/a.mp4", "lobby//a.mp4", "lobby/a\\..\\b.mp4", "lobby/a\n.mp4")
+HOSTILE_TEXTS = (
+    "",
+    "not json",
+    "[" * 3000,
+    '{"v":2,"scene":"lobby"}',
+    '{"v":1,"scene":"lobby"}',
+    '{"v":1,"scene":"../state","batch":"","sent_at":"2026-01-01T00:00:00+00:00"}',
+    "\u202e{}",
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is special about a scene. Times in seconds."""
+
+    name: str
+    job_s: float = 40.0  # how long its job works
+    fault: str = ""  # "bad input", "breaks", "kills", "unset"; "": its job always succeeds
+
+
+def choose_scenes(sim: Simulation) -> tuple[Scene, ...]:
+    draw, profile = sim.hub.random, sim.hub.profile
+    scenes = []
+    for name in NAMES[: draw.choice((1, 1, 2, 2, 3))]:
+        fault, dice = "", draw.random()
+        for kind in ("bad input", "breaks", "kills", "unset"):
+            share = getattr(profile, kind.replace(" ", "_"))
+            if 0 <= dice < share:
+                fault = kind
+            dice -= share
+        scenes.append(Scene(name, draw.choice((2.0, 20.0, 60.0, 130.0)), fault))
+    return tuple(scenes)
+
+
+def start_users(sim: Simulation, scenes: tuple[Scene, ...]) -> None:
+    for scene in scenes:
+        _start(sim, f"user of {scene.name}", lambda scene=scene: _user(sim, scene))
+    if sim.hub.random.random() < sim.hub.profile.hostile:
+        _start(sim, "stranger", lambda: _stranger(sim))
+
+
+def _start(sim: Simulation, name: str, body: Callable[[], None]) -> None:
+    def done() -> None:
+        sim.users -= 1
+
+    sim.users += 1
+    sim.hub.spawn(Process(name, on_end=done), name, body)
+
+
+def _user(sim: Simulation, scene: Scene) -> None:
+    draw, profile, hub = sim.hub.random, sim.hub.profile, sim.hub
+    files = [
+        f"{scene.name}/{name}"
+        for name in ("a.mp4", "cam2/b.MOV", "c.webm", "notes.txt")[: draw.choice((1, 2, 2, 3, 4))]
+    ]
+    if draw.random() < profile.root_upload:
+        files.append(f"{scene.name}.mp4")
+    for name in files:
+        hub.sleep(draw.choice(GAPS_S[:4] if not profile.any_after and not profile.comes_late else GAPS_S))
+        sim.upload(name)
+    if draw.random() < profile.marks_ready:
+        sim.upload(f"{scene.name}/_READY")
+    if draw.random() < profile.meddles:
+        _meddle(sim, scene, files)
+    for share, act in (
+        (profile.replaces, lambda: sim.upload(draw.choice(files))),
+        (profile.comes_late, lambda: sim.upload(f"{scene.name}/late.mp4")),
+        (profile.deletes, lambda: sim.remove(draw.choice(files))),
+        (profile.replaces / 2, lambda: sim.upload(draw.choice(files))),
+    ):
+        if draw.random() < share:
+            hub.sleep(draw.choice((0.0, 20.0, 60.0, 110.0, 180.0, 300.0)) * (0.5 + draw.random()))
+            act()
+
+
+def _meddle(sim: Simulation, scene: Scene, files: list[str]) -> None:
+    """Waits until an attempt has taken its snapshot, and changes what it is about to read."""
+    for _ in range(500):
+        if sim.checker.phases().get(scene.name) == "running":
+            sim.hub.random.choice((sim.upload, sim.remove))(sim.hub.random.choice(files))
+            return
+        sim.hub.sleep(0.5)
+
+
+def _stranger(sim: Simulation) -> None:
+    """Somebody who may write to the queues and the input container, and is no friend."""
+    draw, hub = sim.hub.random, sim.hub
+    for _ in range(draw.choice((1, 2, 3))):
+        hub.sleep(draw.random() * 200)
+        text = draw.choice(HOSTILE_TEXTS)
+        sent, queue = draw.choice(((sim.stranger_jobs, sim.jobs), (sim.stranger_checks, sim.debounce)))
+        sent.append(text)
+        queue.queue.send(text)
+        hub.note("hostile message", repr(text[:40]))
+    forged = JobMessage(draw.choice((*NAMES, "ghost")), "", hub.clock())  # it can only cause a look at that scene
+    sim.jobs.queue.send(forged.to_json())
+    sim.upload_hostile(draw.choice(HOSTILE_NAMES))
+
+
+def job_of(sim: Simulation, process: Process) -> Callable[[Job, Supervision], dict[str, Any]]:
+    """The child process of a runner: it takes time, looks where it should, and ends as its scene wants."""
+
+    def run(job: Job, supervision: Supervision) -> dict[str, Any]:
+        hub = sim.hub
+        scene = next(scene for scene in sim.scenes if scene.name == job.name)
+        sim.jobs_run += 1
+        left_s = scene.job_s
+        while left_s > 0:
+            hub.sleep(min(10.0, left_s))
+            left_s -= 10.0
+            hub.call("work", lambda: None)
+            supervision.check_ownership()
+            sim.checker.works(process, scene.name)
+            if supervision.stop_requested():
+                raise Interrupted("told to stop", stage="training")
+            supervision.on_progress(Report("training", 0.5, "", left_s))
+        if scene.fault == "bad input":
+            raise InputError(f"{job.name} is no video", advice="upload a video", stage="frame_extraction")
+        if scene.fault == "unset":
+            raise ConfigurationError("no GPU", code=Code.NO_GPU, stage="training")
+        if scene.fault == "kills":
+            hub.note("out of memory", scene.name)
+            hub.kill(process)
+            raise Killed
+        if scene.fault == "breaks" and hub.random.random() < 0.5:
+            raise hub.random.choice(
+                (
+                    ResourceError("no space left", stage="training"),
+                    RunnerError("KeyError", code=Code.BUG, stage="training"),
+                )
+            )
+        return echo_job(job, supervision)
+
+    return run

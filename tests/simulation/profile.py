@@ -1,0 +1,97 @@
+"""How often which fault happens in a schedule. Probabilities are per call unless they say otherwise."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All zero: nothing goes wrong."""
+
+    # of a call of the dispatcher or the runner
+    crash: float = 0.0  # before the call, and as often after it
+    busy: float = 0.0  # refused until the adapter's patience was over
+    denied: float = 0.0  # refused for a role that has not reached every server yet
+    lost: float = 0.0  # the answer was lost; the adapter's retry meets the effect of the first try
+    unanswered: float = 0.0  # the call had its effect, and the adapter gave up
+    pause: float = 0.0  # of the whole process, or of the thread that calls, before the call
+    slow: float = 0.0  # the same after the call: a late answer
+    stop: float = 0.0  # SIGTERM, and SIGKILL 30 s later
+    # of an upload event
+    drop_event: float = 0.0
+    double_event: float = 0.0
+    late_event: float = 0.0
+    # of a start
+    start_fails: float = 0.0
+    start_ghost: float = 0.0  # accepted, and nothing ever runs
+    start_dies: float = 0.0  # the execution ends before it does anything
+    # of a copy on the server
+    copy_takes_time: float = 0.0
+    copy_fails: float = 0.0
+    # of a process
+    skew: float = 0.0  # its clock is wrong by up to two hours
+    # of a user and a scene
+    replaces: float = 0.0  # uploads a name again, at any time
+    deletes: float = 0.0
+    comes_late: float = 0.0  # uploads more when the first job may already run
+    meddles: float = 0.0  # replaces or deletes an upload in the moment an attempt begins
+    marks_ready: float = 0.0
+    # of a scene: what its job does
+    bad_input: float = 0.0  # InputError
+    breaks: float = 0.0  # fails now and then
+    kills: float = 0.0  # takes its whole machine with it, every time
+    unset: float = 0.0  # ConfigurationError, every time
+    # of a schedule
+    hostile: float = 0.0  # messages and names that nobody of ours would write
+    root_upload: float = 0.0  # a scene that is one file at the root
+
+    @property
+    def any_before(self) -> float:
+        return self.crash + self.busy + self.denied + self.pause + self.stop
+
+    @property
+    def any_after(self) -> float:
+        return self.crash + self.slow + self.unanswered + self.lost
+
+
+CALM = Profile()
+USERS = Profile(
+    replaces=0.4, deletes=0.15, comes_late=0.3, meddles=0.15, marks_ready=0.1,
+    bad_input=0.12, breaks=0.15, kills=0.08, unset=0.03, hostile=0.2, root_upload=0.2,
+)  # fmt: skip
+HARSH = replace(
+    USERS, crash=0.008, busy=0.02, denied=0.001, lost=0.02, unanswered=0.008, pause=0.006, slow=0.004, stop=0.003,
+    drop_event=0.15, double_event=0.3, late_event=0.2, start_fails=0.25, start_ghost=0.1, start_dies=0.1,
+    copy_takes_time=0.3, copy_fails=0.03, skew=0.5,
+)  # fmt: skip
+
+PROFILES = {
+    "calm": CALM,  # no fault at all: everything happens exactly once
+    "doubled": Profile(double_event=0.6, late_event=0.3),  # no fault either: events may come twice, and late
+    "skewed": Profile(skew=0.9),  # nor is a wrong clock
+    "scripted": replace(USERS, copy_takes_time=0.4),  # for single crashes: nothing else goes wrong
+    "users": USERS,  # only the users are unpredictable
+    "harsh": HARSH,  # everything at once
+    "crashes": replace(USERS, crash=0.02, start_dies=0.2),
+    "zombies": replace(USERS, pause=0.03, slow=0.02, copy_takes_time=0.3),
+    "answers": replace(USERS, lost=0.08, unanswered=0.04, busy=0.04),
+    "events": replace(USERS, drop_event=0.6, double_event=0.5, late_event=0.4, start_fails=0.4, start_ghost=0.3),
+    "copies": replace(USERS, copy_takes_time=0.8, copy_fails=0.15, crash=0.01, pause=0.01),
+    "meddlers": replace(USERS, meddles=0.9, deletes=0.4, crash=0.003),
+    "stops": replace(USERS, stop=0.02, start_dies=0.1),
+}
+MIXED = "mixed"  # each seed has a profile of its own: some faults often, some not at all
+
+# Faults whose presence hides others when they are always there: a seed of `mixed` draws how strong each is.
+_VARIED = tuple(field.name for field in fields(Profile) if getattr(HARSH, field.name))
+
+
+def profile_of(name: str, seed: int) -> Profile:
+    """Raises KeyError for a name that is none."""
+    if name != MIXED:
+        return PROFILES[name]
+    draw = random.Random(f"profile {seed}")
+    factors = {name: draw.choice((0.0, 0.5, 1.0, 1.0, 2.5)) for name in _VARIED}
+    return Profile(**{name: min(0.9, getattr(HARSH, name) * factor) for name, factor in factors.items()})

@@ -1,0 +1,352 @@
+"""One schedule: the stores, the users, the Functions host, the timer, and the executions of the runner."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from function_app.wiring import assemble
+from runner.background import Repeating
+from runner.ownership import Timing
+from runner.scene_work import World
+from runner.signals import StopFlag
+from runner.worker import Worker
+from scenejobs.errors import SceneJobError, UnreadableMessage
+from scenejobs.memory import MemoryBlobStore, MemoryQueue
+from scenejobs.model import DebounceCheck
+from scenejobs.ports import Containers, QueueMessage, Queues
+from scenejobs.settings import DispatchSettings, PipelineSettings, RunnerSettings
+from tests.simulation.hub import JOIN_S, STOP_GRACE_S, Hub, Process
+from tests.simulation.invariants import Checker
+from tests.simulation.people import choose_scenes, job_of, start_users
+from tests.simulation.ports import SimBlobs, SimCompute, SimQueue
+from tests.simulation.profile import CALM, profile_of
+
+KINDS = ("input", "output", "processed", "error", "state")
+DISPATCH = DispatchSettings(quiet_s=30, max_wait_s=300, max_parallel_jobs=2, requeue_after_s=240, sweep_interval_s=400)
+RUNNER = RunnerSettings(idle_polls=2, idle_wait_s=5, run_budget_s=400, min_free_gb=0, max_attempts=3, max_preemptions=3)
+SWEEP_S = 120.0
+FAULTS_END_S = 900.0  # from here on nothing goes wrong any more, and everything has to end
+END_S = 9000.0  # that much later at the latest
+HOST_POLL_S = 10.0
+HOST_LOCK_S = 600.0  # the Functions host hides a message that long, tries it so often, and so much later: host.json
+HOST_TRIES = 8
+HOST_RETRY_S = 60.0
+EVENT_TRIES = 5
+BEAT_EVERY_S = {"lease": 5.0, "message": 20.0}  # seldomer than in production: nothing is due more often
+OTHERS_EVERY_S = 15.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which schedule. The same options give the same schedule, byte for byte."""
+
+    seed: int
+    profile: str = "mixed"
+    crash_at: tuple[int, str] | None = None
+
+
+class Simulation:
+    """Builds the world, runs the schedule, keeps the result. Use `simulate`."""
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        self.options = options
+        self.folder = folder
+        self.hub = hub = Hub(options.seed, profile_of(options.profile, options.seed), options.crash_at)
+        self.stores = {
+            kind: MemoryBlobStore(kind, hub.clock, copy_plan=self._copy_plan, pause=hub.sleep) for kind in KINDS
+        }
+        self.checker = Checker(self)
+        blobs = {
+            kind: SimBlobs(hub, store, self.checker.changed, self.checker.listed) for kind, store in self.stores.items()
+        }
+        self.state = blobs["state"]
+        self.containers = Containers(**blobs)
+        self.debounce, self.poison = (SimQueue(hub, MemoryQueue(name, hub.clock)) for name in ("debounce", "poison"))
+        self.jobs = SimQueue(hub, MemoryQueue("jobs", hub.clock), self.checker.completed)
+        self.queues = Queues(self.debounce, self.jobs, self.poison)
+        self.debounce_poison: list[str] = []
+        self.compute = SimCompute(hub, self._launch)
+        self.app = assemble(self.containers, self.queues, self.compute, DISPATCH, hub.sleep)
+        self.users = 0  # who are not done yet
+        self.invocations = 0  # of functions, those that wait for a retry included
+        self.tokens = 0
+        self.jobs_run = 0
+        self.stranger_jobs: list[str] = []
+        self.stranger_checks: list[str] = []
+        self.refused: list[str] = []
+        self.scenes = choose_scenes(self)
+
+    # ---- the schedule -----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        hub = self.hub
+        start_users(self, self.scenes)
+        hub.spawn(Process("host"), "host", self._host)
+        hub.spawn(Process("timer"), "timer", self._timer)
+        hub.run(lambda: hub.now >= FAULTS_END_S or (hub.profile is CALM and hub.steps % 16 == 0 and self._at_rest()))
+        hub.profile = CALM
+        if not hub.violation:
+            hub.run(lambda: hub.now > FAULTS_END_S + END_S or (hub.steps % 16 == 0 and self._at_rest()))
+        if not hub.violation:
+            if hub.now > FAULTS_END_S + END_S:
+                hub.fail("I10", self._what_is_left())
+            else:
+                self.checker.at_rest()
+                self._stays_at_rest()
+        hub.close()
+
+    def _stays_at_rest(self) -> None:
+        until, sent, starts = self.hub.now + 3 * SWEEP_S, self.jobs.sent, self.compute.starts
+        self.hub.run(lambda: self.hub.now > until)
+        if (self.jobs.sent, self.compute.starts) != (sent, starts):
+            self.hub.fail("I7", "there was nothing to do any more, and it was done all the same")
+
+    def _at_rest(self) -> bool:
+        if self.jobs.queue.messages or self.debounce.queue.messages or self.invocations or self.compute.executions:
+            return False
+        if not self.checker.nothing_left():
+            return False
+        return not self.users and self.hub.is_quiet() and self.checker.all_idle() and self.checker.all_refused_known()
+
+    def _what_is_left(self) -> str:
+        return (
+            f"not at rest {END_S:.0f} s after the last fault: input {sorted(self.stores['input'].blobs)}, "
+            f"{len(self.jobs.queue.messages)} job messages, {len(self.debounce.queue.messages)} checks, "
+            f"{self.invocations} functions, executions {sorted(self.compute.executions)}, "
+            f"records {self.checker.phases()}"
+        )
+
+    # ---- users ------------------------------------------------------------------------------------------------------
+
+    def upload(self, name: str) -> None:
+        data = f"{name} {len(self.checker.versions)}".encode()
+        data += hashlib.sha256(data).digest()
+        self.checker.before_user_change(name)
+        etag = self.stores["input"].write(name, data)
+        self.checker.uploaded(name, etag, data)
+        self.hub.note("upload", name)
+        self._emit(name)
+
+    def remove(self, name: str) -> None:
+        if name in self.stores["input"].blobs:
+            self.checker.before_user_change(name)
+            self.stores["input"].delete(name)
+            self.checker.changed("input", "user", name)
+            self.hub.note("delete", name)
+
+    def upload_hostile(self, name: str) -> None:
+        """Not through the port, which refuses such names: the service takes them."""
+        self.stores["input"].write("hostile", b"hostile")
+        self.stores["input"].blobs[name] = self.stores["input"].blobs.pop("hostile")
+        self.refused.append(name)
+        self.hub.note("hostile upload", repr(name))
+        self._emit(name)
+
+    def _emit(self, name: str) -> None:
+        draw, profile = self.hub.random, self.hub.profile
+        copies = 0 if draw.random() < profile.drop_event else 2 if draw.random() < profile.double_event else 1
+        for _ in range(copies):
+            late_s = draw.random() * 300 if draw.random() < profile.late_event else draw.random() * 2
+            self._invoke("on_upload", late_s, lambda _, now: self.app.dispatcher.on_upload(name, now), None, 1)
+
+    def _copy_plan(self) -> tuple[float, bool]:
+        draw, profile = self.hub.random, self.hub.profile
+        if not profile.copy_takes_time or draw.random() >= profile.copy_takes_time:
+            return 0.0, True
+        seconds, succeeds = draw.choice((3.0, 20.0, 120.0)), draw.random() >= profile.copy_fails
+        self.hub.note("slow copy" if succeeds else "failing copy", f"{seconds:.0f} s")
+        return seconds, succeeds
+
+    def _skew(self) -> float:
+        draw = self.hub.random
+        return draw.uniform(-7200, 7200) if draw.random() < self.hub.profile.skew else 0.0
+
+    # ---- the Functions host -----------------------------------------------------------------------------------------
+
+    def _invoke(self, name: str, delay_s: float, function: Any, message: QueueMessage | None, tries: int) -> None:
+        """One invocation in an instance of its own; delivered again when it fails or its instance dies."""
+        hub = self.hub
+        self.invocations += 1
+        label = f"{name}-{hub.steps}-{self.invocations}"
+        process = Process(label, mortal=True, skew_s=self._skew())
+        ended: list[str] = []
+
+        def invocation() -> None:
+            try:
+                function(message, hub.clock() + timedelta(seconds=process.skew_s))
+                ended.append("done")
+            except SceneJobError as exc:
+                hub.note("function failed", f"{name}: {type(exc).__name__}")
+                ended.append("failed")
+
+        def over() -> None:
+            self.invocations -= 1
+            if message is not None:
+                self._settle(message, ended)
+            elif ended != ["done"] and tries < EVENT_TRIES:
+                self._invoke(name, hub.random.random() * 120, function, None, tries + 1)
+
+        process.on_end = over
+        hub.spawn(process, label, invocation, delay_s)
+
+    def _settle(self, message: QueueMessage, ended: list[str]) -> None:
+        queue = self.debounce.queue
+        if not ended:
+            return  # its instance died: visible again when the lock ends
+        if ended == ["done"]:
+            queue.complete(message)
+        elif message.dequeue_count >= HOST_TRIES:
+            self.debounce_poison.append(message.text)
+            queue.complete(message)
+        else:
+            queue.release(message, delay_s=HOST_RETRY_S)
+
+    def _host(self) -> None:
+        while True:
+            while (message := self.debounce.queue.receive(HOST_LOCK_S)) is not None:
+                self._invoke("on_quiet", 0.0, self._on_quiet, message, 1)
+            self.hub.sleep(HOST_POLL_S)
+
+    def _on_quiet(self, message: QueueMessage, now: datetime) -> None:
+        """As `function_app.triggers.on_quiet`."""
+        del now
+        try:
+            check = DebounceCheck.from_json(message.text)
+            self.app.dispatcher.on_quiet(check, redelivered=message.dequeue_count > 1)
+        except UnreadableMessage:
+            self.debounce_poison.append(message.text)
+            return
+        self.app.sweeper.sweep_if_due()
+
+    def _timer(self) -> None:
+        while True:
+            self.hub.sleep(SWEEP_S)
+            process = Process(f"sweep-{self.hub.steps}", mortal=True)
+            self.hub.spawn(process, process.name, self._sweep)
+
+    def _sweep(self) -> None:
+        try:
+            self.app.sweeper.sweep()
+        except SceneJobError as exc:
+            self.hub.note("function failed", f"sweep: {type(exc).__name__}")
+
+    # ---- executions -------------------------------------------------------------------------------------------------
+
+    def _launch(self, name: str) -> None:
+        hub, draw = self.hub, self.hub.random.random()
+        platform = Process("platform")
+        if draw < hub.profile.start_ghost:
+            hub.note("ghost", name)
+            hub.spawn(platform, f"ghost {name}", lambda: (hub.sleep(60 + 240 * hub.random.random()), self._gone(name)))
+        elif draw < hub.profile.start_ghost + hub.profile.start_dies:
+            hub.note("dies at once", name)
+            hub.spawn(platform, f"stillborn {name}", lambda: (hub.sleep(5.0), self._gone(name)))
+        else:
+            hub.spawn(platform, f"platform of {name}", lambda: self._execution(name))
+
+    def _gone(self, name: str) -> None:
+        self.compute.executions.pop(name, None)
+
+    def _execution(self, name: str) -> None:
+        hub = self.hub
+        hub.sleep(5 + 30 * hub.random.random())  # a node, an image
+        stop = SimStop(hub)
+        process = Process(name, mortal=True, skew_s=self._skew())
+
+        def kill_later() -> None:
+            hub.sleep(STOP_GRACE_S)
+            hub.kill(process)
+
+        def told_to_stop() -> None:
+            stop.set()
+            hub.spawn(Process("platform"), f"platform of {name}", kill_later)
+
+        process.on_stop = told_to_stop
+        process.on_end = lambda: self._gone(name)
+        hub.spawn(process, name, lambda: self._runner(process, stop))
+
+    def _runner(self, process: Process, stop: SimStop) -> None:
+        hub = self.hub
+        world = World(
+            containers=self.containers,
+            leases=self.state,
+            queues=self.queues,
+            settings=replace(RUNNER, workspace=str(self.folder / process.name)),
+            pipeline=PipelineSettings(backend="mock"),
+            run_job=job_of(self, process),
+            stop=stop,
+            now=lambda: hub.clock() + timedelta(seconds=process.skew_s),
+            clock=lambda: hub.now,
+            repeat=lambda name, act, every_s: SimRepeating(hub, process, name, act),
+            token=self._token,
+        )
+        try:
+            Worker(world, Timing()).drain()
+        except SceneJobError as exc:
+            hub.note("runner ended", f"{process.name}: {type(exc).__name__}")
+        hub.kill(process)  # the heartbeats end with the program
+
+    def _token(self) -> str:
+        self.tokens += 1
+        return f"{self.tokens:04d}"
+
+
+class SimStop(StopFlag):
+    """A stop flag that waits on the virtual clock."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__()
+        self._hub = hub
+
+    def wait(self, seconds: float) -> bool:
+        while seconds > 0 and not self.is_set():
+            self._hub.sleep(min(2.0, seconds))
+            seconds -= 2.0
+        return self.is_set()
+
+
+class SimRepeating(Repeating):
+    """A heartbeat as an actor of its runner's process."""
+
+    def __init__(self, hub: Hub, process: Process, name: str, act: Any) -> None:
+        self._hub = hub
+        self._ended = self._busy = False
+        every_s = BEAT_EVERY_S.get(name, OTHERS_EVERY_S)
+
+        def beat() -> None:
+            while True:
+                hub.sleep(every_s)
+                if self._ended:
+                    return
+                self._busy = True
+                act()
+                self._busy = False
+
+        hub.spawn(process, f"{process.name}.{name}", beat)
+
+    def end(self) -> None:
+        self._ended = True
+        until = self._hub.now + JOIN_S
+        while self._busy and self._hub.now < until:
+            self._hub.sleep(0.5)
+
+
+def simulate(options: Options) -> Simulation:
+    """Runs one schedule. Everything it did is in the result."""
+    logging.disable(logging.CRITICAL)
+    shared = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=shared if shared.is_dir() else None))
+    simulation = Simulation(options, folder)
+    try:
+        simulation.run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        logging.disable(logging.NOTSET)
+    return simulation
