@@ -54,6 +54,7 @@ ZOMBIES = (
     (SUCCESS, "s", r"PUT /processed/.* copy$", 0),
     (SUCCESS, "s", r"DELETE /input/lobby/view1.mp4$", 0),
     (zombie.OVERTAKEN, "s", r"PUT /output/lobby/manifest.json copy$", 0),
+    (DEAD_LETTER, "s", r"PUT /error/lobby/run.log$", 0),
     (DEAD_LETTER, "s", r"PUT /error/lobby/error.json$", 0),
     (SECOND, "s", r"DELETE /output/lobby/manifest.json$", 0),
 )
