@@ -114,9 +114,9 @@ def given_back(world: World, stage: Request) -> Iterator[str]:
     record = stored.record if stored else SceneRecord("lobby")  # stopped before it was made
     if record.phase not in stage.phases:
         yield f"the record is {record.phase}"
-    if record.phase is Phase.IDLE and record.generation == 1:
-        if record.attempts or record.preemptions not in stage.preemptions:
-            yield f"{record.attempts} attempts are counted, {record.preemptions} were given back"
+    given = record.attempts == 0 and record.preemptions in stage.preemptions
+    if record.phase is Phase.IDLE and record.generation == 1 and not given:
+        yield f"{record.attempts} attempts are counted, {record.preemptions} were given back"
     if record.ending is None and world.queues.jobs.waiting() != 1:
         yield "the message is not visible at once"
 
