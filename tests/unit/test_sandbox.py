@@ -384,6 +384,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 AS_A_USER = """
 import json, os, sys
 from pathlib import Path
+from runner import kernel
 from tests.unit import test_sandbox as t
 os.chdir(sys.argv[1])
 os.setgroups([]); os.setresgid(54321, 54321, 54321); os.setresuid(54321, 54321, 54321)
@@ -391,7 +392,12 @@ t.COMMAND = (t.SYSTEM_PYTHON, "-P", "-m", "tests.hostile")
 own = Path(sys.argv[1]) / "own"
 own.mkdir()
 (Path(sys.argv[1]) / "other").write_text("canary-secret")
+kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # as after a start; the change of the user above cleared it
+before = t.attack("parent_environment", mode="off")
+kernel.harden_against_neighbours()
 print(json.dumps({
+    "open": before,
+    "hardened": t.attack("parent_environment", mode="off"),
     "layers": t.layers_of(own),
     "attacks": {
         name: t.attack(name, own, **arguments) for name, arguments in {
@@ -420,7 +426,10 @@ def _system_python_is_new_enough() -> bool:
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
 @pytest.mark.skipif(not _system_python_is_new_enough(), reason="needs a Python that other users can reach")
 def test_a_user_without_privileges_is_closed_in_by_the_other_layers(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """As in a container that runs as user 10001: parent and decoder are the same user."""
+    """As in a container that runs as user 10001: parent and decoder are the same user.
+
+    And a runner that has hardened itself is closed even to a neighbour without any sandbox.
+    """
     folder = tmp_path_factory.mktemp("user")
     for path in (folder, *folder.parents):
         if path.owner() == "root" and str(path) not in ("/", "/tmp"):
@@ -431,6 +440,8 @@ def test_a_user_without_privileges_is_closed_in_by_the_other_layers(tmp_path_fac
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    assert "done" in found["open"]
+    assert refused(found["hardened"])
     assert lockdown.missing(found["layers"]) == []
     assert lockdown.OWN_USER not in found["layers"]
     assert found["attacks"].pop("honest_work") == {"done": "frame"}
