@@ -344,7 +344,7 @@ def test_layers_that_are_too_few_can_be_refused_before_the_file_is_looked_at() -
 # ---- the milder profile of structure from motion ---------------------------------------------------------------------
 
 MILD = """
-import json, os, socket, sys
+import ctypes, json, os, socket, sys
 from pathlib import Path
 from runner import lockdown, seccomp
 own, other = Path(sys.argv[1]), Path(sys.argv[2])
@@ -362,6 +362,7 @@ print(json.dumps({
     "local": tried(lambda: socket.socket(socket.AF_UNIX)),
     "outside": tried(lambda: (other / "file").write_text("x")),
     "environment": tried(lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes()),
+    "dumpable": tried(lambda: ctypes.CDLL(None).prctl(3)),
 }), flush=True)
 os.execv("/bin/sh", ["sh", "-c", "echo started"])
 """
@@ -372,6 +373,7 @@ def test_reconstruction_writes_its_workspace_and_has_no_network_and_starts_nothi
         [sys.executable, "-c", MILD, str(own), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     found = json.loads(done.stdout)
+    assert found.pop("dumpable") == {"done": "0"}, "others of its user may look into it"
     assert {name for name, outcome in found.items() if "done" in outcome} == {"read", "folder", "write"}
     assert all(refused(found[name]) for name in ("socket", "local", "outside", "environment"))
     assert done.returncode == -signal.SIGSYS
