@@ -87,7 +87,7 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy", daemon=True)
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], _Connection] = {}
 
     @property
     def faults(self) -> Counter[Fault]:
@@ -115,23 +115,28 @@ class FaultProxy:
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        assert self._server is not None
+        self._server.close()
+        connections = list(self._clients.values())
         for task in list(self._clients):
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
+        for connection in connections:  # also of a task that was cancelled before its first step, or while it closed
+            connection.abort()
+        await asyncio.sleep(0.01)  # the loop still has to close their sockets
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer, self._upstream_port, self._choose)
+        task = self._loop.create_task(self._serve(connection))
+        self._clients[task] = connection
+        task.add_done_callback(self._clients.pop)
+
+    async def _serve(self, connection: _Connection) -> None:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await connection.serve()  # either side ended: so does the other
         finally:
             await connection.close()
-            self._clients.discard(task)
 
     def _choose(self, request: str) -> _Spoiling | None:
         for rule in self.rules:
@@ -256,10 +261,19 @@ class _Connection:
         return self._up
 
     async def close(self) -> None:
-        for writer in (self._writer, *([self._up[1]] if self._up else [])):
+        writers = self._writers()
+        for writer in writers:
             writer.close()
+        for writer in writers:
             with suppress(ConnectionError):
                 await writer.wait_closed()
+
+    def abort(self) -> None:
+        for writer in self._writers():
+            writer.transport.abort()
+
+    def _writers(self) -> list[asyncio.StreamWriter]:
+        return [self._writer, *([self._up[1]] if self._up else [])]
 
 
 async def _pass_body(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None) -> None:
