@@ -144,6 +144,7 @@ def surveyed(answer: Any, clip: Clip, folder: str, limits: Limits) -> Surveyed:
             camera_model=None if given["camera_model"] is None else _text(given["camera_model"]),
             gps=None if given["gps"] is None else (_finite(given["gps"][0], -90), _finite(given["gps"][1], -180)),
             warnings=tuple(_text(warning) for warning in given["warnings"][:MAX_WARNINGS]),
+            focal_px=None if given["focal_px"] is None else _finite(given["focal_px"], 1),
         )
     except (KeyError, TypeError, ValueError, IndexError) as exc:
         raise impossible(clip, "the answer is not understood") from exc

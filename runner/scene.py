@@ -48,6 +48,7 @@ class ClipInfo:
     camera_model: str | None = None  # "Apple iPhone 15"
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
     warnings: tuple[str, ...] = ()  # "7 of 300 frames did not decode"
+    focal_px: float | None = None  # of the upright picture at width x height, from metadata: a prior, not a measurement
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Open, check and decode one video that a stranger uploaded: upright 8-bit pictures with true times, or a typed error.
+"""Open, check and decode one video that a stranger uploaded: upright sRGB pictures with true times, or a typed error.
 
 FFmpeg is told what it may touch before it sees a byte: three container families, one open descriptor and no name of any
 kind, no references to other files, a limit on pixels. A playlist named .mp4 would else open URLs and other files.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,9 +18,11 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from runner import video_colour
+from runner.colour import Colour
 from runner.presets import Limits
 from runner.scene import Clip
 from runner.sizes import shrink, square_pixels
@@ -41,7 +43,6 @@ MAX_THREADS = (
 MIN_DECODED_SHARE = 0.9  # of the frames that the container states; less is a damaged upload, not a usable clip
 SOUND_MAY_LAST_S = 1.0  # longer than the pictures; the duration of a Matroska file is that of its longest stream
 LONGEST_GAP_S = 60.0  # between two frames; more is a broken timestamp, not a pause
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 IDENTITY_MATRIX = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)  # display matrix, 16.16 fixed point
 CONVERT = "convert it to MP4 with H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4) or record it again"
 
@@ -70,23 +71,22 @@ class Picture:
     height: int
     _frame: av.VideoFrame = field(repr=False)
     _matrix: tuple[int, ...] = field(repr=False)  # display matrix
+    _colour: Colour = field(repr=False)
     _reformatter: VideoReformatter = field(repr=False)
 
     def rgb(self, long_side: int | None = None) -> NDArray[np.uint8]:
         """[height, width, 3] sRGB, upright, shrunk (never enlarged) to `long_side` pixels. Raises InputError."""
-        return self._pixels("rgb24", long_side, Interpolation.LANCZOS | Interpolation.ACCURATE_RND)
+        return self._pixels(video_colour.rgb, long_side)
 
     def luma(self, long_side: int) -> NDArray[np.uint8]:
         """[height, width] brightness, upright, shrunk by averaging areas."""
-        return self._pixels("gray", long_side, Interpolation.AREA)
+        return self._pixels(video_colour.luma, long_side)
 
-    def _pixels(self, pixel_format: str, long_side: int | None, interpolation: Interpolation) -> NDArray[np.uint8]:
+    def _pixels(self, convert: Callable[..., NDArray[np.uint8]], long_side: int | None) -> NDArray[np.uint8]:
         width, height = shrink(self.width, self.height, long_side)
         if _is_quarter_turn(self._matrix):
             width, height = height, width
-        # Range and matrix are the frame's own; without a stated matrix it is BT.601, as FFmpeg itself reads and writes.
-        converted = self._reformatter.reformat(self._frame, width, height, pixel_format, interpolation=interpolation)
-        return upright(converted.to_ndarray(), self._matrix)
+        return upright(convert(self._frame, width, height, self._colour, self._reformatter), self._matrix)
 
 
 class VideoReader:
@@ -109,6 +109,7 @@ class VideoReader:
         reformatter = VideoReformatter()  # keeps its scaling tables from frame to frame
         first: av.VideoFrame | None = None
         matrix: tuple[int, ...] = IDENTITY_MATRIX
+        colour = Colour()
         index = odd_sizes = 0
         timestamp_s = 0.0
         damage = _Damage()
@@ -116,9 +117,7 @@ class VideoReader:
             if first is None:
                 first, matrix = frame, _display_matrix(frame)
                 self.rotation_deg = round(frame.rotation / 90) * 90 % 360
-                if int(frame.color_trc) in HDR_TRANSFERS:
-                    name = HDR_TRANSFERS[int(frame.color_trc)]
-                    self.warnings.append(f"HDR ({name}) is read without tone mapping: colours look flat")
+                colour = video_colour.frame_colour(frame)  # of the whole clip, or one scene would have two exposures
             if (frame.width, frame.height) != (first.width, first.height):
                 odd_sizes += 1  # all pictures of a clip must have one size: one camera
                 continue
@@ -132,7 +131,7 @@ class VideoReader:
             width, height = square_pixels(frame.width, frame.height, self.header.pixel_aspect)
             if _is_quarter_turn(matrix):
                 width, height = height, width
-            yield Picture(index, timestamp_s, width, height, frame, matrix, reformatter)
+            yield Picture(index, timestamp_s, width, height, frame, matrix, colour, reformatter)
             index += 1
         self._judge_damage(index + odd_sizes, timestamp_s + 1 / self.header.fps, damage)
         if odd_sizes:

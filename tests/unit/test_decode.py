@@ -31,7 +31,7 @@ CLIP = Clip("cam1/view1.mp4", Path("view1.mp4"))
 INFO = {
     "name": "../../etc", "folder": "../../etc", "frame_count": 99, "width": 160, "height": 96, "fps": 10.0,
     "duration_s": 1.2, "codec": "h264", "rotation_deg": 90, "recorded_at": "2024-05-01T10:00:00+00:00",
-    "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5], "warnings": ["a\nb"],
+    "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5], "warnings": ["a\nb"], "focal_px": None,
 }  # fmt: skip
 SEEN = [[i, i / 10, 5.0, i / 100] for i in range(12)]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from runner.presets import Limits
 from runner.scene import Clip
 from runner.sizes import shrink
-from runner.video import Clock, open_video, probe, upright
+from runner.video import SAFE_OPTIONS, Clock, open_video, probe, upright
 from runner.video_metadata import parse_iso6709, read_recording
 from scenejobs.errors import Code, InputError
 from tests.videos import BLUE, GREEN, RED, WHITE, corners, pan, write_audio, write_changing_size, write_video
@@ -208,6 +208,29 @@ def test_playlists_named_mp4_open_no_url_and_no_other_file(tmp_path):
         for text in texts:
             (tmp_path / "playlist.mp4").write_text(text)
             assert refusal(tmp_path / "playlist.mp4").code == Code.NOT_A_VIDEO, text
+        with pytest.raises(BlockingIOError):
+            canary.accept()
+
+
+@pytest.mark.parametrize("left_out", ["protocol_whitelist", "format_whitelist"])
+def test_either_whitelist_alone_keeps_playlists_from_opening_anything(tmp_path, left_out):
+    """A mistake in one of them is not a hole yet."""
+    neighbour = write_video(tmp_path / "neighbour.mp4", [corners()] * 3)
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        canary.setblocking(False)
+        url = f"http://127.0.0.1:{canary.getsockname()[1]}/a.ts"
+        for text in (
+            f"ffconcat version 1.0\nfile {neighbour}\n",
+            f"ffconcat version 1.0\nfile {url}\n",
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}\n#EXT-X-ENDLIST\n",
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:{neighbour}\n#EXT-X-ENDLIST\n",
+        ):
+            (tmp_path / "playlist.mp4").write_text(text)
+            with (tmp_path / "playlist.mp4").open("rb") as file:
+                options = {**SAFE_OPTIONS, "fd": str(file.fileno()), "safe": "0"}
+                del options[left_out]
+                with pytest.raises(av.error.FFmpegError), av.open("fd:", options=options, timeout=5) as container:
+                    assert next(container.decode(video=0), None) is None, "another file was decoded"
         with pytest.raises(BlockingIOError):
             canary.accept()
 
