@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from scenejobs.errors import SceneJobError
 from tests.chaos.crashing import Point
 from tests.chaos.scenarios import Scenario
 from tests.chaos.world import NotSettled, World, Worlds
@@ -93,8 +94,8 @@ def run(worlds: Worlds, case: Case, strike: Strike) -> Result:
     with worlds.new() as world:
         try:
             reached, problems, note = strike(world, case)
-        except (NotSettled, TimeoutError) as exc:
-            reached, problems, note = True, [str(exc)], ""
+        except (NotSettled, TimeoutError, SceneJobError) as exc:  # one case's end is not that of all the others
+            reached, problems, note = True, [f"{type(exc).__name__}: {exc}"], ""
         if problems and (folder := os.environ.get("CHAOS_KEEP")):
             _keep(world, Path(folder) / f"{case.scenario.name} {case.point}".replace(" ", "_"))
         return Result(

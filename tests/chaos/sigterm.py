@@ -24,13 +24,15 @@ from pathlib import Path
 from local.executions import descendants, signal_all
 from scenejobs import records
 from scenejobs.model import Outcome, Phase, SceneRecord
-from tests.chaos import cases, stages
+from tests.chaos import cases, deaths, stages
 from tests.chaos.proxies import Proxies
 from tests.chaos.proxy import Fault, FaultProxy, Rule
 from tests.chaos.stages import REAL, REQUESTS, Request
 from tests.chaos.world import Process, World, Worlds
 
 EXIT_CODE, EXIT_S = 143, 20.0
+ORPHANS_S = 1.0  # what the runner leaves behind notices it within this
+OUTLIVED = 999  # in the place of an exit code
 HELD_S = 1.0  # a request is held for so long while the signal is sent
 AGAIN_AFTER_S = 1.5  # a second signal after this is no repetition of the first
 RANDOM_WITHIN_S = 6.0  # from the first request: start-up check, training of 3 s, everything after it
@@ -93,12 +95,12 @@ def stop(process: Process, send: Send) -> tuple[int, float]:
     send(process)
     code = process.wait(120)
     seconds = time.monotonic() - began
-    left = [pid for pid in family if Path(f"/proc/{pid}").exists()]
-    return (code if not left else 999), seconds
+    gone = deaths.until(lambda: not deaths.alive(family), ORPHANS_S) is not None
+    return (code if gone else OUTLIVED), seconds
 
 
 def exited(code: int, seconds: float) -> Iterator[str]:
-    if code == 999:
+    if code == OUTLIVED:
         yield "a process of the container outlived the runner"
     elif code != EXIT_CODE:
         yield f"exit code {code}"
