@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from runner.frame_choice import Odometer, Seen, allocate, choose, displacement_px, sharpness
-from runner.frames import extract_frames, folder_names
+from runner.frames import extract_frames
 from runner.presets import FrameSettings, Limits
 from runner.progress import SILENT, Progress
 from runner.scene import Clip
+from runner.takes import folder_names
 from scenejobs.errors import Code, InputError, Interrupted
 from tests.videos import pan, wall, write_video
 
