@@ -5,6 +5,7 @@ Pure functions on small grey pictures and numbers; reading and writing video is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -128,7 +129,10 @@ def choose(
     most = [len(seen) if photo else _most(seen, rate_fps) for seen, photo in zip(clips, photos, strict=True)]
     whole = [photo or _is_slide_show(seen) for seen, photo in zip(clips, photos, strict=True)]
     shares = allocate([_weight(seen, clips) for seen in clips], most, whole, budget)
-    return [_spread(seen, count) for seen, count in zip(clips, shares, strict=True)]
+    return [
+        _sharpest_in_turn(seen, count) if photo else _spread(seen, count)
+        for seen, count, photo in zip(clips, shares, photos, strict=True)
+    ]
 
 
 def allocate(weights: Sequence[float], most: Sequence[int], photos: Sequence[bool], budget: int) -> list[int]:
@@ -168,6 +172,12 @@ def _is_slide_show(seen: Sequence[Seen]) -> bool:
 
 def _duration_s(seen: Sequence[Seen]) -> float:
     return seen[-1].timestamp_s - seen[0].timestamp_s
+
+
+def _sharpest_in_turn(photos: Sequence[Seen], count: int) -> list[int]:
+    """The sharpest of each `count`-th part. Photos are few and each another view: how they are spaced says little."""
+    ends = [len(photos) * part // max(count, 1) for part in range(count + 1)]
+    return [max(range(start, end), key=lambda i: photos[i].sharpness) for start, end in itertools.pairwise(ends)]
 
 
 def _spread(seen: Sequence[Seen], count: int) -> list[int]:

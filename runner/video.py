@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from runner import video_colour
 from runner.colour import Colour
-from runner.file_kind import HEAD, looks_like_video
+from runner.file_kind import HEAD, looks_like_heif, looks_like_video
 from runner.presets import Limits
 from runner.scene import Clip
 from runner.sizes import shrink, square_pixels
@@ -225,12 +225,17 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
     """
     with _opened(clip) as descriptor:
         _check_size(clip, descriptor, limits)
+        if looks_like_heif(os.pread(descriptor, HEAD, 0)):  # the same container as MP4: one picture would be found
+            cause = f"{clip.name} is a photo and not a video"
+            raise InputError(cause, advice="name it .heic", code=Code.NOT_A_VIDEO)
         with _container(clip, descriptor) as container:
-            stream = _best_stream(clip, container)
+            stream, others = _best_stream(clip, container)
             if stream.codec_context.name not in CODECS | {"libdav1d"}:
                 cause = f"{clip.name} uses the codec {stream.codec_context.name}, which is not supported"
                 raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)
             reader = VideoReader(clip, container, stream, limits)
+            if others:
+                reader.warnings.append(f"it holds {others + 1} video streams; only the largest is used")
             _check_header(clip, reader.header, limits)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
@@ -324,8 +329,8 @@ def _check_size(clip: Clip, descriptor: int, limits: Limits) -> None:
         raise InputError(cause, advice="cut it or record at a lower resolution", code=Code.TOO_LARGE)
 
 
-def _best_stream(clip: Clip, container: InputContainer) -> av.VideoStream:
-    """The largest picture wins: phones add small previews and cover art as further streams."""
+def _best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, int]:
+    """The largest picture wins: phones add small previews and cover art as further streams. And how many others are."""
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         cause = f"{clip.name} holds no moving pictures (audio only)"
@@ -333,7 +338,8 @@ def _best_stream(clip: Clip, container: InputContainer) -> av.VideoStream:
     known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
     if not known:
         raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
-    return max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    best = max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    return best, len(known) - 1
 
 
 def _header(container: InputContainer, stream: av.VideoStream) -> Header:

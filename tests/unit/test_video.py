@@ -157,7 +157,9 @@ def test_ten_bit_video_becomes_eight_bit_without_clipping(tmp_path):
 def test_the_largest_stream_is_read_and_sound_is_ignored(tmp_path):
     path = write_video(tmp_path / "a.mp4", [corners(320, 240)] * 3, preview=True, audio=True)
     assert probe(Clip("a", path), SMALL).width == 320
-    assert read(path)[0][0][2].shape == (240, 320, 3)
+    frames, warnings = read(path)
+    assert frames[0][2].shape == (240, 320, 3)
+    assert warnings == ["it holds 2 video streams; only the largest is used"]
 
 
 def test_a_video_is_known_by_its_content_and_not_by_its_name(tmp_path):
