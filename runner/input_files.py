@@ -56,4 +56,7 @@ def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:
 
 
 def _in_units(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.1f} MB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:.1f} {name}"
+    return f"{size_bytes:,} bytes"
