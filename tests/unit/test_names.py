@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scenejobs.layout import archive_names, batch_name, progress_name, record_name, refused_name, run_folder
 from scenejobs.names import (
     MAX_NAME_CHARS,
-    is_ready_marker,
     is_media,
     is_photo,
+    is_ready_marker,
     is_video,
     output_stem,
     refusal,
