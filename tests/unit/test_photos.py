@@ -361,7 +361,7 @@ def test_every_way_to_store_a_colour_is_read(tmp_path):
     for number, (mode, value) in enumerate(values.items()):
         grey = np.full((96, 160), value, np.uint8)
         grey[60:, 20 * number : 20 * number + 20] = 0  # so that none is a copy of another
-        picture = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey)
+        picture = Image.fromarray(grey.astype(np.uint16) * 256 + 9) if mode == "I;16" else Image.fromarray(grey)
         if mode == "CMYK":
             picture = picture.convert("RGB")
         path = tmp_path / f"{number}{'.tif' if mode == 'CMYK' else '.png'}"
@@ -394,6 +394,16 @@ def test_the_same_picture_twice_is_taken_once_in_its_better_form():
     assert found.one.info.warnings == ("1 photos show the same as others and are left out: burst.jpg",)
     (found,) = make_sets([seen("a.jpg", one), seen("a.heic", one, width=320, height=192)])
     assert [photo.clip.name for photo in found.photos] == ["a.heic"]
+
+
+def test_a_small_step_in_front_of_a_smooth_wall_is_another_picture():
+    """Shifted by 2 % of its width it still correlates by more than 0.98; its motion tells it apart."""
+    x, y = np.meshgrid(np.arange(163), np.arange(96))
+    wide = np.repeat((120 + 60 * np.sin(x / 14) + 40 * np.cos(y / 11))[..., None], 3, axis=2).astype(np.uint8)
+    one, two = seen("a.jpg", wide[:, :160]), seen("b.jpg", wide[:, 3:])
+    assert np.corrcoef(one.small.ravel(), two.small.ravel())[0, 1] > 0.98
+    (found,) = make_sets([one, two])
+    assert len(found.photos) == 2
 
 
 def test_blank_photos_are_not_copies_of_each_other():
