@@ -1,4 +1,4 @@
-"""Videos -> chosen frames as upright PNG files, one folder per clip, under one budget over all clips.
+"""Videos and photos -> chosen frames as upright PNG files, one folder per camera, under one budget over all of them.
 
 Two passes, so that memory does not grow with the clips: the first measures every frame on a small grey picture, the
 second decodes again and writes the chosen ones. Both run in sandboxed processes (`runner/decode.py`): this one never
@@ -9,24 +9,23 @@ costs 60 ms and 1.2 MB at 720x1280, so even 350 frames at 1920 px stay below 1 G
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runner.decode import Decoder, Sandboxed, Tell
-from runner.frame_choice import Seen, Surveyed, choose, file_name, is_static
+from runner.decode import Decoder, Sandboxed, Tell, WantedPhoto
+from runner.frame_choice import choose, file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
-from runner.presets import FrameSettings
+from runner.presets import FrameSettings, Limits
 from runner.progress import Progress
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
 from scenejobs.errors import Code, Failure, InputError
 
 log = logging.getLogger(__name__)
 
-STAGE = "frame_extraction"
 FIRST_PASS = 0.6  # share of the stage's time
 
 
@@ -41,7 +40,7 @@ def extract_frames(
 
     When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
 
-    A clip that cannot be used is recorded in `refused` and the scene goes on with the others.
+    A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
     decoder: default: each clip in a sandboxed process.
     Raises InputError: the first clip's own when no clip is usable, STATIC_CAMERA, TOO_FEW_FRAMES, TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
@@ -53,66 +52,75 @@ def extract_frames(
         finished = frame_set_from_json(stored)
         if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
             return finished
-    if len(clips) > settings.limits.max_clips:
-        raise InputError(
-            f"the scene has {len(clips)} videos; {settings.limits.max_clips} are allowed",
-            code=Code.TOO_LARGE, advice="use fewer, or raise MAX_VIDEOS_PER_SCENE",
-        )  # fmt: skip
+    media = sort_media(clips)
+    check_counts(media, settings.limits)
     decoder = decoder or Sandboxed(settings)
-    if stored and _write_chosen(decoder, frame_set_from_json(stored), clips, workspace, progress):
+    if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
-    surveyed, refused = _survey_all(decoder, clips, progress)
-    if all(is_static(one.seen) for _, one in surveyed):
-        names = ", ".join(clip.name for clip, _ in surveyed)
+    takes, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
+    if all(is_static(take.one.seen) for take in takes):
+        names = ", ".join(take.one.info.name for take in takes)
         raise InputError(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    chosen = choose([one.seen for _, one in surveyed], settings.budget, settings.rate_fps)
-    total = sum(map(len, chosen))
-    if total < settings.limits.min_scene_frames:
-        raise InputError(
-            f"only {total} different frames in all clips; {settings.limits.min_scene_frames} are needed",
-            code=Code.TOO_FEW_FRAMES, advice="film longer, and move while filming",
-        )  # fmt: skip
-
-    frames: list[Frame] = []
-    for (clip, one), indices in zip(surveyed, chosen, strict=True):
-        wanted = [one.seen[i] for i in indices]
-        second = 1 - FIRST_PASS
-        tell = _teller(progress, FIRST_PASS + second * len(frames) / total, second * len(wanted) / total)
-        frames += _write_clip(decoder, clip, one, wanted, workspace / "frames", tell)
-    result = FrameSet(tuple(one.info for _, one in surveyed), tuple(frames), tuple(refused))
+    chosen = choose(
+        [take.one.seen for take in takes], settings.budget, settings.rate_fps, [take.is_photos for take in takes]
+    )
+    _check_enough(sum(map(len, chosen)), takes, settings.limits)
+    kept = [take.only(indices) for take, indices in zip(takes, chosen, strict=True)]
+    frames = _write(decoder, kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
+    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused))
     write_marker(marker, made_from, asdict(result))
-    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(surveyed)} clips")
+    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(takes)} clips")
     return result
 
 
-def _write_chosen(
-    decoder: Decoder, chosen: FrameSet, clips: Sequence[Clip], workspace: Path, progress: Progress
-) -> bool:
+def _check_enough(total: int, takes: Sequence[Take], limits: Limits) -> None:
+    """Raises InputError when too few different frames are left."""
+    only_photos = all(take.is_photos for take in takes)
+    least = limits.min_scene_photos if only_photos else limits.min_scene_frames
+    if total < least:
+        what, advice = "frames in all clips", "film longer, and move while filming"
+        if only_photos:
+            what, advice = "photos", "take more, each from another place, and let neighbours overlap by two thirds"
+        raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
+
+
+def _write(decoder: Decoder, takes: Sequence[Take], root: Path, tell: Tell) -> list[Frame]:
+    """Second pass: the pictures of what is left of each take, in its folder."""
+    total = sum(len(take.one.seen) for take in takes)
+    wanted: list[WantedPhoto] = []
+    done = 0
+    for take in takes:
+        info, seen = take.one.info, take.one.seen
+        if take.is_photos and seen:
+            (root / info.folder).mkdir(parents=True)
+            paths = (root / info.folder / file_name(one.index) for one in seen)
+            size = info.width, info.height
+            wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(take.clips, paths, strict=True)]
+        elif seen:
+            decoder.write(take.clips[0], info, seen, root / info.folder, _part(tell, done / total, len(seen) / total))
+            done += len(seen)
+    if wanted:
+        decoder.write_photos(wanted, _part(tell, done / total, len(wanted) / total))
+    return [frame for take in takes for frame in take.frames()]
+
+
+def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: Path, progress: Progress) -> bool:
     """Writes the pictures of a choice that was made before. False when the clips do not give all of them any more."""
     shutil.rmtree(workspace / "frames", ignore_errors=True)
-    clip_of = {clip.name: clip for clip in clips}
-    folders = dict(zip(clip_of, folder_names(list(clip_of)), strict=True))
-    written: list[Frame] = []
-    for info in chosen.clips:
-        if folders.get(info.name) != info.folder:  # it comes from storage and becomes a path
-            return False
-        seen = tuple(
-            Seen(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0)
-            for frame in chosen.frames
-            if frame.video == info.name
-        )
-        tell = _teller(progress, len(written) / len(chosen.frames), len(seen) / len(chosen.frames))
-        try:
-            written += _write_clip(decoder, clip_of[info.name], Surveyed(info, seen), seen, workspace / "frames", tell)
-        except InputError as exc:
-            log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
-            return False
+    takes = takes_again(chosen, media)
+    if takes is None:
+        return False
+    try:
+        written = _write(decoder, takes, workspace / "frames", _teller(progress, 0.0, 1.0))
+    except InputError as exc:
+        log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
+        return False
     return written == list(chosen.frames)
 
 
@@ -123,61 +131,18 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         gps = entry["gps"]
         return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"])})
 
+    def frame(entry: dict[str, Any]) -> Frame:
+        return Frame(**{**entry, "gps": tuple(entry["gps"]) if entry["gps"] else None})
+
     return FrameSet(
         tuple(info(entry) for entry in value["clips"]),
-        tuple(Frame(**entry) for entry in value["frames"]),
+        tuple(frame(entry) for entry in value["frames"]),
         tuple(RefusedClip(entry["name"], Failure.from_json(entry["failure"])) for entry in value["refused"]),
     )
 
 
-def folder_names(names: Sequence[str]) -> list[str]:
-    """A readable folder per clip ("cam1/a.mp4" -> "cam1_a"), safe and unique on every file system."""
-    taken: set[str] = set()
-    folders = []
-    for name in names:
-        stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", name)
-        base = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:40] or "clip"
-        folder, number = base, 2
-        while folder.lower() in taken:
-            folder, number = f"{base}_{number}", number + 1
-        taken.add(folder.lower())
-        folders.append(folder)
-    return folders
-
-
-def _survey_all(
-    decoder: Decoder, clips: Sequence[Clip], progress: Progress
-) -> tuple[list[tuple[Clip, Surveyed]], list[RefusedClip]]:
-    surveyed: list[tuple[Clip, Surveyed]] = []
-    errors: list[tuple[Clip, InputError]] = []
-    share = FIRST_PASS / max(1, len(clips))
-    for number, (clip, folder) in enumerate(zip(clips, folder_names([clip.name for clip in clips]), strict=True)):
-        try:
-            surveyed.append((clip, decoder.survey(clip, folder, _teller(progress, share * number, share))))
-        except InputError as exc:
-            log.warning("a clip is refused: %s", exc)
-            errors.append((clip, exc))
-    if not surveyed:
-        if not errors:
-            raise InputError("the scene holds no video", advice="upload at least one", code=Code.NO_VIDEO, stage=STAGE)
-        first = errors[0][1]
-        cause = "; ".join(error.cause for _, error in errors)
-        raise InputError(cause, advice=first.advice, code=first.code, stage=STAGE) from first
-    return surveyed, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
-
-
-def _write_clip(
-    decoder: Decoder, clip: Clip, one: Surveyed, wanted: Sequence[Seen], root: Path, tell: Tell
-) -> list[Frame]:
-    """Second pass over one clip."""
-    if not wanted:
-        return []
-    folder = root / one.info.folder
-    decoder.write(clip, one.info, wanted, folder, tell)
-    return [
-        Frame(f"{one.info.folder}/{file_name(seen.index)}", clip.name, seen.index, seen.timestamp_s, seen.sharpness)
-        for seen in wanted
-    ]
+def _part(tell: Tell, start: float, share: float) -> Tell:
+    return lambda done, detail: tell(start + share * done, detail)
 
 
 def _teller(progress: Progress, start: float, share: float) -> Tell:

@@ -131,6 +131,8 @@ def write_patches(
     primaries: int = 9,
     full_range: bool = False,
     mastering_nits: int | None = None,
+    rotation_deg: int = 0,
+    pixel_aspect: Fraction | None = None,
     frames: int = 2,
 ) -> Path:
     """10-bit video of vertical stripes, 32 px each, from R'G'B' signals 0..1. BT.2020 matrix, tagged as told."""
@@ -145,6 +147,10 @@ def write_patches(
         stream.width, stream.height, stream.pix_fmt, stream.options = 32 * len(colours), 64, "yuv420p10le", options
         context = stream.codec_context
         context.time_base = Fraction(1, 10)
+        if pixel_aspect:
+            context.sample_aspect_ratio = pixel_aspect
+        if rotation_deg:
+            stream.set_display_rotation(rotation_deg)
         context.colorspace, context.color_trc, context.color_primaries = 9, transfer, primaries
         context.color_range = 2 if full_range else 1
         for index in range(frames):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -123,6 +124,21 @@ def test_the_peak_of_the_mastering_display_bounds_the_curve(tmp_path):
     found = np.array(stripes(path)[0], float)
     assert np.abs(found - [expected(colour, PQ, peak=4000) for colour in colours]).max() <= 2.0
     assert found[2].max() < found[3].min() == 255
+
+
+def test_an_hdr_clip_is_turned_and_its_pixels_are_made_square(tmp_path):
+    colours = [(0.2,) * 3, (0.4,) * 3, (0.6,) * 3]
+    path = write_patches(tmp_path / "a.mp4", colours, codec="libx265", transfer=HLG, rotation_deg=90,
+                         pixel_aspect=Fraction(4, 3))  # fmt: skip
+    with open_video(Clip("a", path), SMALL) as video:
+        picture = next(video.pictures())
+        pixels, luma, small = picture.rgb(), picture.luma(10_000), picture.rgb(65)
+    assert pixels.shape == (128, 64, 3)
+    assert luma.shape == (128, 64)
+    assert small.shape == (65, 32, 3)
+    wanted = [expected(colour, HLG)[0] for colour in reversed(colours)]  # left is at the bottom now
+    assert np.abs(pixels[[21, 64, 106], 32, 0] - wanted).max() <= 2
+    assert np.abs(small[[11, 32, 54], 16, 0] - wanted).max() <= 2
 
 
 def test_a_mastering_display_that_cannot_be_is_not_believed():

@@ -157,7 +157,9 @@ def test_ten_bit_video_becomes_eight_bit_without_clipping(tmp_path):
 def test_the_largest_stream_is_read_and_sound_is_ignored(tmp_path):
     path = write_video(tmp_path / "a.mp4", [corners(320, 240)] * 3, preview=True, audio=True)
     assert probe(Clip("a", path), SMALL).width == 320
-    assert read(path)[0][0][2].shape == (240, 320, 3)
+    frames, warnings = read(path)
+    assert frames[0][2].shape == (240, 320, 3)
+    assert warnings == ["it holds 2 video streams; only the largest is used"]
 
 
 def test_a_video_is_known_by_its_content_and_not_by_its_name(tmp_path):
@@ -271,12 +273,12 @@ def test_a_lost_tail_is_a_warning_and_a_lost_half_is_refused(tmp_path):
     assert "of 40 frames" in error.cause
 
 
-def test_frames_of_another_size_are_left_out(tmp_path):
+def test_frames_of_every_size_are_read(tmp_path):
     path = write_changing_size(tmp_path / "a.mkv", [(160, 96)] * 6 + [(96, 160)] * 2 + [(160, 96)] * 2)
     frames, warnings = read(path)
-    assert {pixels.shape for _, _, pixels in frames} == {(96, 160, 3)}
-    assert len(frames) == 8
-    assert "2 frames of other sizes" in warnings[0]
+    assert [pixels.shape[:2] for _, _, pixels in frames] == [(96, 160)] * 6 + [(160, 96)] * 2 + [(96, 160)] * 2
+    assert [index for index, _, _ in frames] == list(range(10))
+    assert warnings == []
 
 
 def test_broken_timestamps_become_increasing_ones():
