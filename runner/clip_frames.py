@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.atomic import naming_a_full_disk
+from runner.cuts import Layouts
 from runner.frame_choice import SHARPNESS_SIDE, Odometer, Seen, Surveyed, file_name, is_static, sharpness
 from runner.presets import Limits
 from runner.scene import Clip, ClipInfo
@@ -30,14 +31,15 @@ Tell = Callable[[float, str], None]  # share of the work that is done, what is b
 def survey(clip: Clip, folder: str, limits: Limits, tell: Tell) -> Surveyed:
     """First pass over one clip. Raises InputError when it cannot be used."""
     tell = _now_and_then(tell)
-    odometer, seen, size = Odometer(), [], (0, 0)
+    odometer, layouts, seen, size = Odometer(), Layouts(), [], (0, 0)
     with open_video(clip, limits) as video:
         header = video.header
         expected = header.frame_count or header.duration_s * header.fps or 1
         for picture in video.pictures():
             tell(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
             luma = picture.luma(SHARPNESS_SIDE)
-            seen.append(Seen(picture.index, picture.timestamp_s, sharpness(luma), odometer.read(luma)))
+            measured = sharpness(luma), odometer.read(luma), float(luma.mean()), *layouts.read(luma)
+            seen.append(Seen(picture.index, picture.timestamp_s, *measured))
             size = (picture.width, picture.height)
         warnings = list(video.warnings)
         rotation_deg = video.rotation_deg

@@ -29,7 +29,7 @@ from scenejobs.logs import printable
 
 COMMAND = (sys.executable, "-P", "-m", "runner.decode_process")
 MAX_THREADS = 8  # of the decoder, see runner/video.py
-ANSWER_BYTES = (1 << 16, 120)  # of the longest answer: once, and per frame that is allowed
+ANSWER_BYTES = (1 << 16, 200)  # of the longest answer: once, and per frame that is allowed
 FRAME_OVERHEAD = 1.02  # deflate adds at most 5 bytes per 16 KiB to what cannot be compressed, a row of PNG one byte
 FRAME_EXTRA_BYTES = 1 << 16
 MAX_TEXT = 300  # characters of a warning or a camera's name

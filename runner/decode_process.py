@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def _load() -> dict[str, Any]:
 
     def survey(request: dict[str, Any], pipe: int) -> dict[str, Any]:
         found = clip_frames.survey(clip(request), "", limits(request), teller(pipe))
-        rows = [[one.index, one.timestamp_s, one.sharpness, one.travel] for one in found.seen]
+        rows = [astuple(one) for one in found.seen]
         return {"info": vars(found.info), "seen": rows}
 
     def write(request: dict[str, Any], pipe: int) -> dict[str, Any]:

@@ -36,6 +36,9 @@ class Seen:
     timestamp_s: float
     sharpness: float  # variance of the Laplacian
     travel: float  # motion of the picture up to here, in long sides; equal values are the same view
+    luma: float = 128.0  # mean grey level, 0 to 255
+    change: float = 0.0  # of the picture's layout since the frame before, 0 to 2: runner/cuts.py
+    change_over: float = 0.0  # and since the one before that
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,12 @@ def is_static(seen: Sequence[Seen]) -> bool:
     return seen[-1].travel < STATIC_TRAVEL
 
 
+def is_photos(seen: Sequence[Seen]) -> bool:
+    """May each frame be another photo, as in a slide show?"""
+    frames, fps = PHOTO_CLIP
+    return len(seen) <= frames and len(seen) - 1 <= fps * 1.01 * _duration_s(seen)
+
+
 def choose(clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None = None) -> list[list[int]]:
     """Indices into each clip's frames, increasing, at most `budget` over all clips.
 
@@ -120,7 +129,7 @@ def choose(clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None 
     views are left out.
     """
     most = [_most(seen, rate_fps) for seen in clips]
-    shares = allocate([_weight(seen, clips) for seen in clips], most, [_is_photos(seen) for seen in clips], budget)
+    shares = allocate([_weight(seen, clips) for seen in clips], most, [is_photos(seen) for seen in clips], budget)
     return [_spread(seen, count) for seen, count in zip(clips, shares, strict=True)]
 
 
@@ -150,13 +159,8 @@ def _most(seen: Sequence[Seen], rate_fps: float | None) -> int:
     """How many frames of a clip are of use."""
     views = len({frame.travel for frame in seen})
     if rate_fps is None:
-        return views if _is_photos(seen) else min(views, max(ALWAYS_USEFUL, int(_duration_s(seen) * MAX_RATE_FPS)))
+        return views if is_photos(seen) else min(views, max(ALWAYS_USEFUL, int(_duration_s(seen) * MAX_RATE_FPS)))
     return min(views, 1 + int(_duration_s(seen) * rate_fps))
-
-
-def _is_photos(seen: Sequence[Seen]) -> bool:
-    frames, fps = PHOTO_CLIP
-    return len(seen) <= frames and len(seen) - 1 <= fps * 1.01 * _duration_s(seen)
 
 
 def _duration_s(seen: Sequence[Seen]) -> float:

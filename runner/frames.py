@@ -12,16 +12,18 @@ import logging
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from runner.cuts import find_cuts, shots
 from runner.decode import Decoder, Sandboxed, Tell
 from runner.frame_choice import Seen, Surveyed, choose, file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.presets import FrameSettings
 from runner.progress import Progress
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.visible import require_detail
 from scenejobs.errors import Code, Failure, InputError
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,8 @@ def extract_frames(
 
     A clip that cannot be used is recorded in `refused` and the scene goes on with the others.
     decoder: default: each clip in a sandboxed process.
-    Raises InputError: the first clip's own when no clip is usable, STATIC_CAMERA, TOO_FEW_FRAMES, TOO_LARGE;
+    Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
+    TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
     """
     marker = workspace / "frames.json"
@@ -65,30 +68,59 @@ def extract_frames(
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     surveyed, refused = _survey_all(decoder, clips, progress)
+    least = settings.limits.min_scene_frames
     if all(is_static(one.seen) for _, one in surveyed):
+        require_detail(
+            [(clip.name, seen) for clip, one in surveyed for seen in one.seen], least
+        )  # seen as standing still
         names = ", ".join(clip.name for clip, _ in surveyed)
         raise InputError(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    chosen = choose([one.seen for _, one in surveyed], settings.budget, settings.rate_fps)
+    surveyed, chosen = _choose(surveyed, settings)
     total = sum(map(len, chosen))
-    if total < settings.limits.min_scene_frames:
+    if total < least:
         raise InputError(
-            f"only {total} different frames in all clips; {settings.limits.min_scene_frames} are needed",
+            f"only {total} different frames in all clips; {least} are needed",
             code=Code.TOO_FEW_FRAMES, advice="film longer, and move while filming",
         )  # fmt: skip
+    warnings = require_detail(
+        [(clip.name, seen) for (clip, _), wanted in zip(surveyed, chosen, strict=True) for seen in wanted], least
+    )
 
     frames: list[Frame] = []
-    for (clip, one), indices in zip(surveyed, chosen, strict=True):
-        wanted = [one.seen[i] for i in indices]
+    for (clip, one), wanted in zip(surveyed, chosen, strict=True):
         second = 1 - FIRST_PASS
         tell = _teller(progress, FIRST_PASS + second * len(frames) / total, second * len(wanted) / total)
         frames += _write_clip(decoder, clip, one, wanted, workspace / "frames", tell)
-    result = FrameSet(tuple(one.info for _, one in surveyed), tuple(frames), tuple(refused))
+    result = FrameSet(tuple(one.info for _, one in surveyed), tuple(frames), tuple(refused), warnings)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(surveyed)} clips")
     return result
+
+
+def _choose(
+    surveyed: Sequence[tuple[Clip, Surveyed]], settings: FrameSettings
+) -> tuple[list[tuple[Clip, Surveyed]], list[list[Seen]]]:
+    """The clips with their cuts, and the chosen frames of each. Every shot of an edited clip counts as a clip."""
+    cut = [(clip, one, find_cuts(one.seen)) for clip, one in surveyed]
+    pieces = [(number, piece) for number, (_, one, cuts) in enumerate(cut) for piece in shots(one.seen, cuts)]
+    chosen: list[list[Seen]] = [[] for _ in cut]
+    picked = choose([piece for _, piece in pieces], settings.budget, settings.rate_fps)
+    for (number, piece), indices in zip(pieces, picked, strict=True):
+        chosen[number] += [piece[i] for i in indices]
+    told = []
+    for clip, one, cuts in cut:
+        times = tuple(one.seen[start].timestamp_s for start in cuts.starts)
+        warnings = list(one.info.warnings)
+        if times:
+            warnings.append(f"the recording is cut at {', '.join(f'{time:.1f}' for time in times)} s")
+        if cuts.strays:
+            at = ", ".join(f"{one.seen[index].timestamp_s:.1f}" for index in cuts.strays)
+            warnings.append(f"single frames of something else are left out at {at} s")
+        told.append((clip, replace(one, info=replace(one.info, cuts_s=times, warnings=tuple(warnings)))))
+    return told, chosen
 
 
 def _write_chosen(
@@ -121,12 +153,14 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
 
     def info(entry: dict[str, Any]) -> ClipInfo:
         gps = entry["gps"]
-        return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"])})
+        return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"]),
+                           "cuts_s": tuple(entry["cuts_s"])})  # fmt: skip
 
     return FrameSet(
         tuple(info(entry) for entry in value["clips"]),
         tuple(Frame(**entry) for entry in value["frames"]),
         tuple(RefusedClip(entry["name"], Failure.from_json(entry["failure"])) for entry in value["refused"]),
+        tuple(value["warnings"]),
     )
 
 

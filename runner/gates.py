@@ -7,7 +7,6 @@ the lens it found can exist.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -199,15 +198,6 @@ def lens_is_impossible(health: Health, thresholds: Thresholds | None = None) -> 
 SAME_PLACE = "film the same place in all clips, and pass slowly between its parts so that pictures overlap"
 FILM_SLOWER = "film slower, in good light, with most of each picture seen again in the next"
 WALK = "walk around the scene while filming: depth is seen only from different places"
-
-
-def describe_side(frames: Sequence[tuple[str, float]]) -> str:
-    """Clips and times of some frames, given (video, seconds): "a.mp4 0.0-2.3 s, b.mp4 1.0-4.0 s"."""
-    spans: dict[str, tuple[float, float]] = {}
-    for video, time_s in frames:
-        low, high = spans.get(video, (time_s, time_s))
-        spans[video] = (min(low, time_s), max(high, time_s))
-    return ", ".join(f"{video} {low:.1f}-{high:.1f} s" for video, (low, high) in spans.items())
 
 
 def _median_angle_deg(seen: Observations, offsets: NDArray[np.float64]) -> float:

@@ -49,6 +49,7 @@ class ClipInfo:
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
     warnings: tuple[str, ...] = ()  # "7 of 300 frames did not decode"
     focal_px: float | None = None  # of the upright picture at width x height, from metadata: a prior, not a measurement
+    cuts_s: tuple[float, ...] = ()  # times at which another shot begins: the recording was edited
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class FrameSet:
     clips: tuple[ClipInfo, ...]
     frames: tuple[Frame, ...]
     refused: tuple[RefusedClip, ...] = ()
+    warnings: tuple[str, ...] = ()  # about the scene as a whole
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ class PoseReport:
     attempts: tuple[str, ...]  # one line per rung tried, with its outcome
     unregistered: tuple[str, ...]  # image names left out
     warnings: tuple[str, ...] = ()
+    why: str = ""  # why that way won
+    joined: tuple[str, ...] = ()  # clips, or shots of edited clips, that the scene was made of
+    left_out: tuple[str, ...] = ()  # what was not placed: clip, time range, number of frames
 
 
 @dataclass(frozen=True)
