@@ -13,7 +13,7 @@ Folder of a job (`workspace/`), in the order the stages fill it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,7 @@ class PoseReport:
     why: str = ""  # why that way won
     joined: tuple[str, ...] = ()  # clips, or shots of edited clips, that the scene was made of
     left_out: tuple[str, ...] = ()  # what was not placed: clip, time range, number of frames
+    attempt_s: tuple[float, ...] = field(default=(), compare=False)  # seconds of each attempt
 
 
 @dataclass(frozen=True)

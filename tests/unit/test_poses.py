@@ -15,7 +15,8 @@ import pytest
 
 from runner import sfm_child
 from runner.gates import Verdict
-from runner.poses import Attempt, Model, Rung, find_poses, next_rung
+from runner.ladder import Attempt, Model, Rung, next_rung
+from runner.poses import find_poses
 from runner.presets import PoseSettings
 from runner.progress import SILENT, Progress
 from runner.scene import Health
