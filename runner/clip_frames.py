@@ -16,7 +16,7 @@ from PIL import Image
 
 from runner.atomic import naming_a_full_disk
 from runner.cuts import Layouts
-from runner.frame_choice import SHARPNESS_SIDE, Odometer, Seen, Surveyed, file_name, is_static, sharpness
+from runner.frame_choice import SHARPNESS_SIDE, Odometer, Seen, Surveyed, file_name, is_static, isotropy, sharpness
 from runner.presets import Limits
 from runner.scene import Clip, ClipInfo
 from runner.video import open_video
@@ -38,7 +38,7 @@ def survey(clip: Clip, folder: str, limits: Limits, tell: Tell) -> Surveyed:
         for picture in video.pictures():
             tell(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
             luma = picture.luma(SHARPNESS_SIDE)
-            measured = sharpness(luma), odometer.read(luma), float(luma.mean()), *layouts.read(luma)
+            measured = sharpness(luma), odometer.read(luma), float(luma.mean()), *layouts.read(luma), isotropy(luma)
             seen.append(Seen(picture.index, picture.timestamp_s, *measured))
             size = (picture.width, picture.height)
         warnings = list(video.warnings)

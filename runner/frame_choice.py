@@ -39,6 +39,9 @@ class Seen:
     luma: float = 128.0  # mean grey level, 0 to 255
     change: float = 0.0  # of the picture's layout since the frame before, 0 to 2: runner/cuts.py
     change_over: float = 0.0  # and since the one before that
+    isotropy: float = (
+        1.0  # detail across its weakest direction / along its strongest, 0 to 1: smeared pictures have little
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,17 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     p = luma.astype(np.float32)
     laplacian = p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] - 4 * p[1:-1, 1:-1]
     return float(laplacian.var())
+
+
+def isotropy(luma: NDArray[np.uint8]) -> float:
+    """Smaller over larger eigenvalue of the mean structure tensor: motion blur wipes out one direction."""
+    if min(luma.shape) < 3:
+        return 1.0
+    p = luma.astype(np.float32)
+    gx, gy = (p[:, 2:] - p[:, :-2])[1:-1], (p[2:] - p[:-2])[:, 1:-1]
+    xx, yy, xy = (float((one * other).mean()) for one, other in ((gx, gx), (gy, gy), (gx, gy)))
+    mean, deviation = (xx + yy) / 2, float(np.hypot((xx - yy) / 2, xy))
+    return max(0.0, mean - deviation) / (mean + deviation) if mean > 0 else 1.0
 
 
 def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:

@@ -19,7 +19,7 @@ STRONG_IMAGE_SIZE = 1600  # px, of the try with more features
 MOST_FEATURES = 8192
 CAPPED = 0.9  # of the features asked for: with fewer the pictures have no more, and a higher limit finds none
 OVERLAP, NEIGHBOURS = 10, 40  # pairs per frame: in time; by likeness
-RIVAL = 0.8  # of the frames of the largest part: whoever films two places films them about equally
+RIVAL = 0.8  # of the seconds of the longest part: whoever films two places films them about equally
 MAPPING_GROWS = 1.5  # a further mapping has more matches to work on
 
 
@@ -69,6 +69,7 @@ class Part:
     model: Model
     verdict: Verdict
     shots: tuple[str, ...]  # clips, or shots of edited clips, that it joins
+    seconds: float  # of footage
     cut: bool = False  # what lies beyond a weak joint was left out
 
 
@@ -102,14 +103,14 @@ class Attempt:
 
 
 def choose_part(kept: Part, rest: Sequence[Part]) -> Verdict:
-    """The verdict on the part that joins most shots, then places most frames.
+    """The verdict on the part that joins most shots, then most seconds of them.
 
-    Another healthy part of other shots, which joins as many and is about as large, is the scene as much as this one:
+    Another healthy part of other shots, which joins as many and is about as long, is the scene as much as this one:
     which of them was meant cannot be told, and neither is made.
     """
     for other in rest:
         rival = other.verdict.passed and len(other.shots) >= len(kept.shots) and not set(other.shots) & set(kept.shots)
-        if kept.verdict.passed and rival and len(other.model.names) >= RIVAL * len(kept.model.names):
+        if kept.verdict.passed and rival and other.seconds >= RIVAL * kept.seconds:
             sides = f"{', '.join(kept.shots)} and {', '.join(other.shots)}"
             text = f"two places of the same weight, with nothing in common: {sides}"
             return Verdict(False, Code.NO_OVERLAP, (text,), "upload each place as a scene of its own")

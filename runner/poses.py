@@ -143,8 +143,7 @@ class _Job:
             reason = f"no camera pose was found for any of {len(self._names)} frames ({self._where(self._names)})"
             verdict = Verdict(False, Code.TOO_FEW_REGISTERED, (reason,), FILM_SLOWER)
             return took.end(Attempt(rung, None, verdict, linked=len(matched["links"]) > 0, **known))
-        found.sort(key=lambda one: (one.verdict.passed, len(one.shots), len(one.model.names), one.model.points),
-                   reverse=True)  # fmt: skip
+        found.sort(key=lambda one: (one.verdict.passed, len(one.shots), one.seconds, one.model.points), reverse=True)
         kept, rest = found[0], found[1:]
         verdict = choose_part(kept, rest)
         inside = set(kept.model.names)
@@ -166,7 +165,9 @@ class _Job:
             if judge(replace(smaller.health, bridge=1.0), rest).passed is False:
                 break  # neither side holds by itself: the verdict is on the whole
             model, counts, was_cut = smaller, rest, True
-        return Part(model, judge(model.health, counts), tuple(shot.title for shot in self._belonging(model)), was_cut)
+        own, placed = self._belonging(model), set(model.names)
+        seconds = sum(shot.seconds(placed) for shot in own)
+        return Part(model, judge(model.health, counts), tuple(shot.title for shot in own), seconds, was_cut)
 
     def _extracted(self, rung: Rung, left_s: float | None) -> dict[str, int]:
         """Features per picture. A few first: when these have none, the others are not worth their time."""

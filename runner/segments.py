@@ -22,6 +22,11 @@ class Shot:
         """Image names."""
         return tuple(frame.image for frame in self.frames)
 
+    def seconds(self, placed: set[str]) -> float:
+        """How long it is, as far as its frames are placed."""
+        length_s = self.frames[-1].timestamp_s - self.frames[0].timestamp_s
+        return length_s * sum(name in placed for name in self.names) / len(self.frames)
+
     @property
     def title(self) -> str:
         """ "a.mp4", or "a.mp4 3.2-6.0 s" where the clip has cuts."""
