@@ -17,6 +17,7 @@ LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the pic
 FLAT = 1.0  # grey levels: a picture with less contrast has no layout; it resembles nothing
 CUT = 0.2  # 1 - correlation of two layouts; in footage of hands and cars consecutive frames had 0.06 at most
 ABRUPT = 5.0  # times the median change around it: where everything changes fast, nothing is a cut
+RESEMBLES = 0.5  # of the change to a stray: its neighbours differ less than that from each other
 AROUND = 8  # frames on either side
 MAX_CUTS = 20  # of one clip; more is a slide show, whose pieces the reconstruction has to sort out
 
@@ -55,7 +56,8 @@ def find_cuts(seen: Sequence[Seen]) -> Cuts:
     index = 1
     while index < len(seen):
         if change[index] > CUT and _abrupt(change, index):
-            if index + 1 < len(seen) and change[index + 1] > CUT and over[index + 1] < CUT / 2:
+            back = change[index + 1] if index + 1 < len(seen) else 0.0
+            if back > CUT and over[index + 1] < RESEMBLES * min(change[index], back):
                 strays.append(index)
                 index += 2  # the way back is no cut either
                 continue

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 FOCALS = np.geomspace(0.4, 3.0, 31)  # focal length / long side: every lens of phones and cameras
 WIDE = 0.08  # of the long side: the centre of the picture moves at least that far in pairs that tell anything
-TURNED = (
-    0.06  # |A^T A - I|: twice the least baseline over depth that the gates accept, for a wall straight ahead is 0.12
-)
+TURNED = 0.3  # |A^T A - I| / |A - I|: 0 for a rotation, 1.4 for a step aside along a wall, however far
 LEAST_PAIRS = 10
 
 
@@ -54,10 +52,11 @@ def turning_share(pairs: Pairs) -> float:
 def _off_rotation(
     h: NDArray[np.float64], centres: NDArray[np.float64], focal: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """[M] how far K^-1 H K is from any rotation."""
+    """[M] how far A = K^-1 H K is from any rotation, relative to how far it is from no motion at all."""
     k = np.zeros_like(h)
     k[:, 0, 0] = k[:, 1, 1] = focal
     k[:, :2, 2], k[:, 2, 2] = centres, 1.0
     a = np.linalg.inv(k) @ h @ k
     a /= np.cbrt(np.linalg.det(a))[:, None, None]
-    return np.asarray(np.linalg.norm(a.transpose(0, 2, 1) @ a - np.eye(3), axis=(1, 2)))
+    off = np.linalg.norm(a.transpose(0, 2, 1) @ a - np.eye(3), axis=(1, 2))
+    return np.asarray(off / np.maximum(np.linalg.norm(a - np.eye(3), axis=(1, 2)), 1e-9))
