@@ -33,7 +33,7 @@ as many frames as ours, evenly in time, pycolmap's own defaults (exhaustive, inc
 second, sequential matching, a camera per frame, 2,048 features. Position errors after similarity alignment, relative to
 the mean distance of the reference cameras from their centre; rotations between pairs. Seconds include choosing frames.
 
-| set | way | registered | position % median / worst | rotation deg median / worst | focal / long side | won by | wall s | CPU s |
+| set | way | registered | position % median, worst | rotation deg | focal / long side | won by | wall s | CPU s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
@@ -203,8 +203,9 @@ def row(name: str, way: str, got: dict[str, Any]) -> str:
         return " / ".join(f"{factor * value:.2f}" for value in got[key]) if key in got else ""
 
     focal = " to ".join(sorted({f"{value:.2f}" for value in got.get("focal", [])}))
+    position, angle = pair("position", 100), pair("angle", 1)
     return (
-        f"| {name} | {way} | {got['placed']} of {got['total']} | {pair('position', 100)} | {pair('angle', 1)} | {focal} "
+        f"| {name} | {way} | {got['placed']} of {got['total']} | {position} | {angle} | {focal} "
         f"| {got['rung']} | {got['wall']:.0f} | {got['cpu']:.0f} |"
     )
 
