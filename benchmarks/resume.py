@@ -40,9 +40,9 @@ from scenejobs.ports import Containers, Queues  # noqa: E402
 from scenejobs.settings import PipelineSettings, RunnerSettings  # noqa: E402
 
 SCENE = "lobby"
-STEP = re.compile(r"step (\d+)/(\d+)")
+STEP = re.compile(r"step (\d+)/(\d+)(?: \(resumed at step (\d+)\))?")
 LONGER_THAN_A_LEASE_S = 400.0
-CHECKPOINT_S = 10.0  # the runs are short: every two minutes would be once
+CHECKPOINT_S = 2.0  # the runs are short: two minutes would be never
 
 
 class MachineLost(BaseException):
@@ -68,14 +68,14 @@ class Outcome:
     metrics: dict[str, Any]
     ply: str  # SHA-256
     reached: tuple[int, ...]  # the last step that each ended attempt told of
+    began: tuple[int, ...]  # the step at which each attempt after it began
     wall_s: float  # of all attempts
     saved_mb: float  # the most that lay in the state container
 
     @property
     def repeated(self) -> int:
         """Steps done twice; those between two reports are not counted."""
-        at_steps = (self.metrics["resumed"] or {"at_steps": []})["at_steps"]
-        return sum(max(0, reached - at) for reached, at in zip(self.reached, at_steps, strict=True))
+        return sum(max(0, reached - began) for reached, began in zip(self.reached, self.began, strict=True))
 
 
 class Cloud:
@@ -89,18 +89,19 @@ class Cloud:
         for video in videos:
             self.stores["input"].write(f"{SCENE}/{video.name}", video.read_bytes())
         self.queues.jobs.send(JobMessage(SCENE, "", self.clock()).to_json())
-        self.step, self.saved_bytes = 0, 0
+        self.step, self.began, self.saved_bytes = 0, 0, 0
 
     def attempt(self, blow: Blow | None) -> None:
         """One runner on a machine of its own, until it ends or the blow falls."""
         stop = StopFlag()
+        self.step = self.began = 0
 
         def watch(job: Job, supervision: Supervision) -> dict[str, Any]:
             def progress(report: Report) -> None:
                 supervision.on_progress(report)
                 found = STEP.search(report.detail)
                 if report.stage == "training" and found:
-                    self.step = int(found[1])
+                    self.step, self.began = int(found[1]), int(found[3] or 0)
                     if blow and blow.kind == "stop" and self.step >= blow.share * int(found[2]):
                         stop.set()
 
@@ -132,12 +133,12 @@ class Cloud:
 
 def run(videos: list[Path], pipeline: PipelineSettings, *blows: Blow) -> Outcome:
     cloud = Cloud(videos, pipeline)
-    reached, begun = [], time.monotonic()
-    for blow in blows:
+    reached, began, started_at = [], [], time.monotonic()
+    for blow in (*blows, None):
         cloud.attempt(blow)
         reached.append(cloud.step)
-    cloud.attempt(None)
-    wall_s = time.monotonic() - begun
+        began.append(cloud.began)
+    wall_s = time.monotonic() - started_at
     output = cloud.stores["output"].blobs
     if f"{SCENE}/manifest.json" not in output:
         sys.exit(f"no result after {', '.join(map(str, blows)) or 'a straight run'}")
@@ -146,15 +147,16 @@ def run(videos: list[Path], pipeline: PipelineSettings, *blows: Blow) -> Outcome
         sys.exit(f"saved work was left behind: {leftovers}")
     files = {file["name"]: file for file in json.loads(output[f"{SCENE}/manifest.json"].data)["outputs"]}
     metrics = json.loads(output[f"{SCENE}/metrics.json"].data)
-    return Outcome(blows, metrics, files[f"{SCENE}.ply"]["sha256"], tuple(reached), wall_s, cloud.saved_bytes / 1e6)
+    ply = files[f"{SCENE}.ply"]["sha256"]
+    return Outcome(blows, metrics, ply, tuple(reached[:-1]), tuple(began[1:]), wall_s, cloud.saved_bytes / 1e6)
 
 
 def row(outcome: Outcome, straight: Outcome) -> str:
-    resumed, seconds = outcome.metrics["resumed"], outcome.metrics["stage_seconds"]
+    seconds = outcome.metrics["stage_seconds"]
     psnr = outcome.metrics["psnr_heldout"]
     cells = [
         ", then ".join(map(str, outcome.blows)) or "straight",
-        ", ".join(map(str, resumed["at_steps"])) if resumed else "",
+        ", ".join(map(str, outcome.began)),
         str(outcome.repeated),
         f"{psnr:.4f}",
         f"{psnr - straight.metrics['psnr_heldout']:+.4f}",
@@ -193,8 +195,9 @@ def main() -> None:
         "# Going on on another machine",
         "",
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, {machine()}; load average at the end {os.getloadavg()[0]:.1f}.",
-        f"`CHECKPOINT_INTERVAL_SECS={CHECKPOINT_S:g}`. Each attempt has a new, empty disk. Lost: the wall time of",
-        "all attempts beyond that of the straight run. Frames, poses and views: seconds of the last attempt.",
+        f"`CHECKPOINT_INTERVAL_SECS={CHECKPOINT_S:g}`. Each attempt has a new, empty disk. Lost: the wall time of all",
+        "attempts beyond that of the straight run, with whatever else the machine did meanwhile; resuming itself costs",
+        "the frames, poses and views of the last attempt, in seconds, and the steps done twice.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{' --- |' * len(columns)}",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.frame_choice import Seen, is_photos
+from runner.frame_choice import Seen, is_slide_show
 
 LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the picture per frame) changes it little
 FLAT = 1.0  # grey levels: a picture with less contrast has no layout; it resembles nothing
@@ -48,7 +48,7 @@ class Layouts:
 
 def find_cuts(seen: Sequence[Seen]) -> Cuts:
     """Pure. A slow clip of few frames may be a set of photos: there every frame is another view, and none is a cut."""
-    if len(seen) < 3 or is_photos(seen):
+    if len(seen) < 3 or is_slide_show(seen):
         return Cuts()
     change = np.array([frame.change for frame in seen])
     over = np.array([frame.change_over for frame in seen])
@@ -67,14 +67,11 @@ def find_cuts(seen: Sequence[Seen]) -> Cuts:
     return Cuts(tuple(sorted(strongest)), tuple(strays))
 
 
-def shots(seen: Sequence[Seen], cuts: Cuts) -> list[list[Seen]]:
-    """The frames of a clip between its cuts, without the strays. No shot is empty."""
-    bounds = [0, *cuts.starts, len(seen)]
+def shots(count: int, cuts: Cuts) -> list[list[int]]:
+    """Indices of a clip's frames between its cuts, without the strays. No shot is empty."""
     left_out = set(cuts.strays)
-    pieces = [
-        [seen[i] for i in range(low, high) if i not in left_out]
-        for low, high in itertools.pairwise(bounds)
-    ]  # fmt: skip
+    bounds = itertools.pairwise([0, *cuts.starts, count])
+    pieces = [[index for index in range(low, high) if index not in left_out] for low, high in bounds]
     return [piece for piece in pieces if piece]
 
 

@@ -11,6 +11,8 @@ from scenejobs.logs import readable_json
 from scenejobs.model import SceneRecord
 from scenejobs.ports import BlobStore
 
+LOST = b"Its log was lost with the runner that kept it.\n"
+
 
 def error_document(record: SceneRecord) -> dict[str, Any]:
     """Made from the FAILING record alone, so whoever finishes the work writes the same bytes."""
@@ -28,19 +30,31 @@ def error_document(record: SceneRecord) -> dict[str, Any]:
 
 
 def write_reason(record: SceneRecord, error: BlobStore, log: bytes, check: Callable[[], None]) -> None:
-    """`log`: of the run that gave up; empty when this runner only finishes the work of another, whose log stays."""
+    """`log`: of the run that gave up; empty when this runner only finishes the work of another, whose log stays.
+
+    Where that one was killed before it wrote its log, a line says so. Otherwise the name would be free for it when it
+    was not killed but frozen, and a log of an earlier generation would pass for this one's.
+    """
+    name, head = published_name(record.scene, RUN_LOG), f"run {record.run}\n".encode()
     if log:
-        _replace(error, published_name(record.scene, RUN_LOG), log, check)
+        _replace(error, name, head + log, check)
+    elif not _read(error, name)[0].startswith(head):
+        _replace(error, name, head + LOST, check)
     document = readable_json(error_document(record)).encode()
     _replace(error, published_name(record.scene, ERROR_DOCUMENT), document, check)
 
 
+def _read(store: BlobStore, name: str) -> tuple[bytes, str | None]:
+    """Nothing, and no ETag, where there is none."""
+    try:
+        return store.read(name)
+    except NotFound:
+        return b"", None
+
+
 def _replace(store: BlobStore, name: str, data: bytes, check: Callable[[], None]) -> None:
     """Replaces the version that is there now: a runner that was paused meanwhile must not undo a newer one."""
-    try:
-        old, etag = store.read(name)
-    except NotFound:
-        old, etag = None, None
+    old, etag = _read(store, name)
     if old == data:
         return
     check()

@@ -1,4 +1,4 @@
-"""Frames out of a video without touching it: asks a sandboxed process, and believes it only what can be true.
+"""Frames and photos out of files without touching them: asks a sandboxed process, and believes what can be true.
 
 A decoder that a hostile video took over can answer anything. It gains nothing by it: sizes, names and paths are ours,
 numbers are checked, and a picture is taken only when it is a plain PNG of the size it must have.
@@ -6,47 +6,63 @@ numbers are checked, and a picture is taken only when it is a plain PNG of the s
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import logging
 import math
 import os
-import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from runner import lockdown, png, sandbox
+from runner.decode_answers import cleaned, failures, impossible, seen_photo, surveyed
 from runner.frame_choice import Seen, Surveyed, file_name
-from runner.presets import FrameSettings, Limits
+from runner.photo_sets import SeenPhoto
+from runner.presets import FrameSettings
 from runner.scene import Clip, ClipInfo
 from runner.sizes import shrink
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
-from scenejobs.logs import printable
 
 COMMAND = (sys.executable, "-P", "-m", "runner.decode_process")
 MAX_THREADS = 8  # of the decoder, see runner/video.py
-ANSWER_BYTES = (1 << 16, 200)  # of the longest answer: once, and per frame that is allowed
+ANSWER_BYTES = (1 << 16, 240)  # of the longest answer: once, and per frame that is allowed
+PHOTO_ANSWER_BYTES = 1 << 17  # of one photo: most is its small picture
+PHOTOS_AT_ONCE = 32  # in one process: starting it takes longer than a photo, and it may have 64 open files
 FRAME_OVERHEAD = 1.02  # deflate adds at most 5 bytes per 16 KiB to what cannot be compressed, a row of PNG one byte
 FRAME_EXTRA_BYTES = 1 << 16
-MAX_TEXT = 300  # characters of a warning or a camera's name
-MAX_WARNINGS = 20
 
 log = logging.getLogger(__name__)
 
 Tell = Callable[[float, str], None]  # share of the work that is done, what is being done; may raise Interrupted
 
 
-class Decoder(Protocol):
-    """The two passes over a clip. Raises InputError when the clip cannot be used."""
+@dataclass(frozen=True)
+class WantedPhoto:
+    """A photo that was chosen, and where it goes."""
 
-    def survey(self, clip: Clip, folder: str, tell: Tell) -> Surveyed: ...
+    clip: Clip
+    width: int  # as surveyed, before it is shrunk
+    height: int
+    path: Path  # its folder exists
+
+
+class Decoder(Protocol):
+    """The two passes over a clip or photos. Raises InputError when the clip cannot be used."""
+
+    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
+        """Its pictures of each size, most of them first; the folders are still to be named."""
 
     def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
         """The wanted frames as folder/<index>.png; the folder is made here."""
+
+    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+        """For each photo what was seen, or why it cannot be used."""
+
+    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None: ...
 
 
 class Sandboxed:
@@ -57,46 +73,87 @@ class Sandboxed:
         self._command = command
         self._layers: list[str] | None = None
 
-    def survey(self, clip: Clip, folder: str, tell: Tell) -> Surveyed:
-        answer = self._ask(clip, {"action": "survey"}, None, self._bounds(0, 0), tell)
-        return surveyed(answer, clip, folder, self._settings.limits)
+    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
+        answer = self._ask([clip], {"action": "survey"}, None, self._bounds(0, 0), tell)
+        return surveyed(answer, clip, self._settings.limits)
 
     def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
-        side = self._settings.long_side
-        width, height = shrink(info.width, info.height, side)
-        most = int(width * height * 3 * FRAME_OVERHEAD) + FRAME_EXTRA_BYTES
-        request = {"action": "write", "wanted": [seen.index for seen in wanted], "long_side": side}
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=folder.parent))
+        folder.mkdir()
+        files = {file_name(seen.index): folder / file_name(seen.index) for seen in wanted}
+        sizes = [(info.width, info.height)] * len(wanted)
+        self._write([clip], {"action": "write", "wanted": [seen.index for seen in wanted]}, files, sizes, tell)
+
+    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+        found: list[SeenPhoto | InputError] = []
+        for part, some in _batches(photos, tell):
+            found += self._survey_some(some, part)
+        return found
+
+    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None:
+        for part, some in _batches(wanted, tell):
+            files = {file_name(number): one.path for number, one in enumerate(some)}
+            request = {"action": "write_photos", "files": list(files)}
+            sizes = [(one.width, one.height) for one in some]
+            self._write([one.clip for one in some], request, files, sizes, part)
+
+    def _survey_some(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+        """One process for all of them; where it died, one for each, so that only the culprit is lost."""
+        request = {"action": "survey_photos", "long_side": self._settings.long_side}
+        bounds = replace(self._bounds(0, 0), answer_bytes=PHOTO_ANSWER_BYTES * len(photos))
         try:
-            self._ask(clip, request, temporary, self._bounds(len(wanted), most), tell)
-            folder.mkdir()
-            for seen in wanted:
-                picture = temporary / file_name(seen.index)
-                if wrong := png.problem(picture, width, height, most):
-                    raise impossible(clip, f"frame {seen.index} {wrong}")
-                picture.rename(folder / picture.name)
+            answers = self._ask(photos, request, None, bounds, tell)
+            if not isinstance(answers, list) or len(answers) != len(photos):
+                raise impossible(photos[0], "the answer is not understood")
+        except InputError as exc:
+            if len(photos) == 1:
+                return [exc]
+            log.warning("photos are looked at one by one: %s", exc)
+            return [one for photo in photos for one in self._survey_some([photo], tell)]
+        return [seen_photo(answer, photo, self._settings.limits) for answer, photo in zip(answers, photos, strict=True)]
+
+    def _write(
+        self, clips: Sequence[Clip], request: dict[str, Any], files: dict[str, Path],
+        sizes: Sequence[tuple[int, int]], tell: Tell,
+    ) -> None:  # fmt: skip
+        """Pictures that the process writes under the names in `files` go to their paths, if they are what they must be.
+
+        sizes: of each picture before it is shrunk.
+        """
+        shrunk = [shrink(*size, self._settings.long_side) for size in sizes]
+        most = max(int(width * height * 3 * FRAME_OVERHEAD) + FRAME_EXTRA_BYTES for width, height in shrunk)
+        parent = next(iter(files.values())).parent.parent
+        temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=parent))
+        try:
+            request = {**request, "long_side": self._settings.long_side}
+            answer = self._ask(clips, request, temporary, self._bounds(len(files), most), tell)
+            for error in failures(answer, clips):
+                raise error
+            for (name, path), (width, height) in zip(files.items(), shrunk, strict=True):
+                if wrong := png.problem(temporary / name, width, height, most):
+                    raise impossible(clips[0], f"picture {name} {wrong}")
+                (temporary / name).rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _ask(self, clip: Clip, request: dict[str, Any], folder: Path | None, bounds: sandbox.Bounds, tell: Tell) -> Any:
-        try:
-            descriptor = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as exc:
-            raise InputError(f"{clip.name} is gone", advice="upload it again", code=Code.INPUT_GONE) from exc
-        request |= {
-            "name": clip.name, "descriptor": descriptor, "limits": asdict(self._settings.limits),
-            "writes": folder is not None,
-        }  # fmt: skip
-        try:
-            return sandbox.run(
-                request, about=clip.name, bounds=bounds, mode=self._settings.sandbox.mode, command=self._command,
-                descriptors=(descriptor,), folder=folder, tell=tell, on_layers=self._note,
-            )  # fmt: skip
-        except SceneJobError as exc:
-            raise cleaned(exc) from exc
-        finally:
-            os.close(descriptor)
+    def _ask(
+        self, clips: Sequence[Clip], request: dict[str, Any], folder: Path | None, bounds: sandbox.Bounds, tell: Tell
+    ) -> Any:
+        about = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} further photos"
+        with contextlib.ExitStack() as opened:
+            descriptors = [_open(clip, opened) for clip in clips]
+            request |= {"limits": asdict(self._settings.limits), "writes": folder is not None}
+            if "photos" in request["action"]:
+                request |= {"photos": [[clip.name, number] for clip, number in zip(clips, descriptors, strict=True)]}
+            else:
+                request |= {"name": clips[0].name, "descriptor": descriptors[0]}
+            try:
+                return sandbox.run(
+                    request, about=about, bounds=bounds, mode=self._settings.sandbox.mode, command=self._command,
+                    descriptors=descriptors, folder=folder, tell=tell, on_layers=self._note,
+                )  # fmt: skip
+            except SceneJobError as exc:
+                raise cleaned(exc) from exc
 
     def _note(self, layers: list[str]) -> None:
         """Says once how far the decoder is closed in; refuses to go on when that is less than was asked for."""
@@ -125,72 +182,24 @@ class Sandboxed:
         )
 
 
-def surveyed(answer: Any, clip: Clip, folder: str, limits: Limits) -> Surveyed:
-    """The answer as a value. Raises InputError when it cannot be one."""
+def _open(clip: Clip, opened: contextlib.ExitStack) -> int:
     try:
-        given = answer["info"]
-        rows = [Seen(_whole(row[0], 0), *(_finite(value, 0) for value in row[1:])) for row in answer["seen"]]
-        info = ClipInfo(
-            name=clip.name,
-            folder=folder,
-            frame_count=len(rows),
-            width=_whole(given["width"], 1),
-            height=_whole(given["height"], 1),
-            fps=_finite(given["fps"], 0),
-            duration_s=_finite(given["duration_s"], 0),
-            codec=_matching(r"[a-z0-9_]{1,30}", given["codec"]),
-            rotation_deg=_whole(given["rotation_deg"], 0) % 360,
-            recorded_at=None if given["recorded_at"] is None else _matching(r"[0-9T:.+-]{1,40}", given["recorded_at"]),
-            camera_model=None if given["camera_model"] is None else _text(given["camera_model"]),
-            gps=None if given["gps"] is None else (_finite(given["gps"][0], -90), _finite(given["gps"][1], -180)),
-            warnings=tuple(_text(warning) for warning in given["warnings"][:MAX_WARNINGS]),
-            focal_px=None if given["focal_px"] is None else _finite(given["focal_px"], 1),
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as exc:
-        raise impossible(clip, "the answer is not understood") from exc
-    in_order = [row.index for row in rows] == list(range(len(rows)))
-    forward = all(a.timestamp_s < b.timestamp_s and a.travel <= b.travel for a, b in itertools.pairwise(rows))
-    if not (in_order and forward and limits.min_frames <= len(rows) <= limits.max_decoded_frames):
-        raise impossible(clip, "its frames are not in order")
-    # A pixel aspect ratio between 0.1 and 10 enlarges one side of the picture.
-    if info.width * info.height > 10 * limits.max_pixels or rows[-1].timestamp_s > limits.max_duration_s:
-        raise impossible(clip, "it passes the limits")
-    return Surveyed(info, tuple(rows))
+        descriptor = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as exc:
+        raise InputError(f"{clip.name} is gone", advice="upload it again", code=Code.INPUT_GONE) from exc
+    opened.callback(os.close, descriptor)
+    return descriptor
 
 
-def cleaned(error: SceneJobError) -> SceneJobError:
-    """An error whose words came from the decoder: one line, and short."""
-    error.cause = printable(" ".join(error.cause.split()))[: 2 * MAX_TEXT]
-    error.advice = printable(" ".join(error.advice.split()))[: 2 * MAX_TEXT]
-    error.args = (error.cause,)
-    return error
+Item = TypeVar("Item")
 
 
-def impossible(clip: Clip, what: str) -> InputError:
-    return InputError(
-        f"the decoder of {clip.name} gave what cannot be: {what}", code=Code.UNSAFE_VIDEO, advice=sandbox.RE_EXPORT
-    )
+def _batches(items: Sequence[Item], tell: Tell) -> Iterator[tuple[Tell, Sequence[Item]]]:
+    """As many as one process gets, each with the part of the progress that is its own."""
+    for start in range(0, len(items), PHOTOS_AT_ONCE):
+        some = items[start : start + PHOTOS_AT_ONCE]
 
+        def part(done: float, detail: str, start: int = start, count: int = len(some)) -> None:
+            tell((start + done * count) / len(items), detail)
 
-def _whole(value: Any, least: int) -> int:
-    if type(value) is not int or not least <= value < 1 << 31:
-        raise ValueError(f"{value!r} is no number of the kind that was expected")
-    return value
-
-
-def _finite(value: Any, least: float) -> float:
-    if type(value) not in (int, float) or not (least <= value < math.inf):
-        raise ValueError(f"{value!r} is no number of the kind that was expected")
-    return float(value)
-
-
-def _matching(pattern: str, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise ValueError("text of another kind was expected")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("text was expected")
-    return printable(value)[:MAX_TEXT]
+        yield part, some

@@ -1,7 +1,7 @@
-"""The process that opens a stranger's video: `python -m runner.decode_process <descriptor of the answers' pipe>`.
+"""The process that opens a stranger's video or photos: `python -m runner.decode_process <descriptor of the pipe>`.
 
-Reads one request from standard input, loads what it needs, closes itself in, and only then looks at the video, which it
-has as an open descriptor. See `runner/sandbox.py` for the other end.
+Reads one request from standard input, loads what it needs, closes itself in, and only then looks at the files, which it
+has as open descriptors. See `runner/sandbox.py` for the other end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import traceback
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +56,31 @@ def _load() -> dict[str, Any]:
     import encodings.idna
     import encodings.latin_1  # noqa: F401
 
-    from PIL import Image, PngImagePlugin  # noqa: F401
+    from PIL import Image, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
-    from runner import clip_frames, presets, scene
+    from runner import clip_frames, photo_files, presets, scene
 
     Image.preinit()
 
     def survey(request: dict[str, Any], pipe: int) -> dict[str, Any]:
-        found = clip_frames.survey(clip(request), "", limits(request), teller(pipe))
-        rows = [astuple(one) for one in found.seen]
-        return {"info": vars(found.info), "seen": rows}
+        found = clip_frames.survey(clip(request), limits(request), teller(pipe))
+        return {"parts": [{"info": vars(part.info), "seen": [list(vars(one).values()) for one in part.seen]}
+                          for part in found]}  # fmt: skip
 
     def write(request: dict[str, Any], pipe: int) -> dict[str, Any]:
         side = request["long_side"]
         clip_frames.write_frames(clip(request), request["wanted"], Path(), side, limits(request), teller(pipe))
         return {}
+
+    def survey_photos(request: dict[str, Any], pipe: int) -> list[dict[str, Any]]:
+        return photo_files.survey(clips(request), request["long_side"], limits(request), teller(pipe))
+
+    def write_photos(request: dict[str, Any], pipe: int) -> list[dict[str, Any]]:
+        side, files = request["long_side"], request["files"]
+        return photo_files.write(clips(request), files, Path(), side, limits(request), teller(pipe))
+
+    def clips(request: dict[str, Any]) -> list[scene.Clip]:
+        return [scene.Clip(name, Path(), descriptor) for name, descriptor in request["photos"]]
 
     def clip(request: dict[str, Any]) -> scene.Clip:
         return scene.Clip(request["name"], Path(), request["descriptor"])
@@ -82,7 +91,7 @@ def _load() -> dict[str, Any]:
     def teller(pipe: int) -> clip_frames.Tell:
         return lambda share, detail: _say(pipe, {"progress": [share, detail]})
 
-    return {"survey": survey, "write": write}
+    return {"survey": survey, "write": write, "survey_photos": survey_photos, "write_photos": write_photos}
 
 
 def _say(pipe: int, message: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from runner.atomic import WrittenFile, write_atomically
-from runner.scene import Clip, ClipInfo, FrameSet, PoseReport, View
+from runner.scene import Clip, ClipInfo, Frame, FrameSet, PoseReport, View
 from scenejobs.errors import Code, ConfigurationError, Failure
 from scenejobs.logs import readable_json
 
@@ -284,13 +284,25 @@ def _video(clip: ClipInfo, frames: FrameSet) -> dict[str, Any]:
         "codec": clip.codec,
         "recording_timestamp": clip.recorded_at,
         "camera_model": clip.camera_model,
-        "gps": {"latitude": clip.gps[0], "longitude": clip.gps[1]} if clip.gps else None,
+        "gps": _place(clip.gps),
         "orientation": "portrait" if clip.height > clip.width else "landscape",
         "rotation_deg": clip.rotation_deg,
         "warnings": clip.warnings,
-        "frames": [
-            {"frame_number": frame.index, "timestamp_offset": frame.timestamp_s, "filename": frame.image}
-            for frame in frames.frames
-            if frame.video == clip.name
-        ],
+        "focal_px_stated": clip.focal_px,
+        "frames": [_frame(frame) for frame in frames.frames if frame.video == clip.name],
     }
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "frame_number": frame.index,
+        "timestamp_offset": frame.timestamp_s,
+        "filename": frame.image,
+    }
+    if frame.photo is not None:
+        entry |= {"photo": frame.photo, "recording_timestamp": frame.recorded_at, "gps": _place(frame.gps)}
+    return entry
+
+
+def _place(gps: tuple[float, float] | None) -> dict[str, float] | None:
+    return {"latitude": gps[0], "longitude": gps[1]} if gps else None

@@ -5,6 +5,7 @@ Pure functions on small grey pictures and numbers; reading and writing video is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ MAX_RATE_FPS = 6.0  # more frames per second add time (pairs grow with the squar
 ALWAYS_USEFUL = 24  # frames of a clip, however short it is: a scene needs that many to hold together
 MIN_PER_CLIP = 8  # fewer frames of a clip seldom register together
 MAX_CROWDING = 2.0  # frames per second in a fast part of a clip, relative to an even spread: fast parts are blurred
+MAX_PARTS = 4  # picture sizes of one clip that become cameras
 PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame may be another photo
 
 
@@ -67,7 +69,7 @@ class Odometer:
 
     def read(self, luma: NDArray[np.uint8]) -> float:
         """luma [height, width] -> travel in long sides."""
-        small = _block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))
+        small = block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))
         if self._anchor is None:
             self._anchor = small
         moved = displacement_px(self._anchor, small) / max(small.shape)
@@ -129,22 +131,31 @@ def is_static(seen: Sequence[Seen]) -> bool:
     return seen[-1].travel < STATIC_TRAVEL
 
 
-def is_photos(seen: Sequence[Seen]) -> bool:
-    """May each frame be another photo, as in a slide show?"""
+def is_slide_show(seen: Sequence[Seen]) -> bool:
+    """May each frame of a clip be another photo?"""
     frames, fps = PHOTO_CLIP
     return len(seen) <= frames and len(seen) - 1 <= fps * 1.01 * _duration_s(seen)
 
 
-def choose(clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None = None) -> list[list[int]]:
+def choose(
+    clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None = None, photos: Sequence[bool] = ()
+) -> list[list[int]]:
     """Indices into each clip's frames, increasing, at most `budget` over all clips.
+
+    photos: which clips are sets of photos, one after the other; default: none is.
 
     A clip gets frames by its duration and its motion in equal parts, and not fewer than MIN_PER_CLIP where it has them.
     Within a clip the frames are spread evenly over the same mixture, the sharpest of each window is taken, and repeated
     views are left out.
     """
-    most = [_most(seen, rate_fps) for seen in clips]
-    shares = allocate([_weight(seen, clips) for seen in clips], most, [is_photos(seen) for seen in clips], budget)
-    return [_spread(seen, count) for seen, count in zip(clips, shares, strict=True)]
+    photos = photos or [False] * len(clips)
+    most = [len(seen) if photo else _most(seen, rate_fps) for seen, photo in zip(clips, photos, strict=True)]
+    whole = [photo or is_slide_show(seen) for seen, photo in zip(clips, photos, strict=True)]
+    shares = allocate([_weight(seen, clips) for seen in clips], most, whole, budget)
+    return [
+        _sharpest_in_turn(seen, count) if photo else _spread(seen, count)
+        for seen, count, photo in zip(clips, shares, photos, strict=True)
+    ]
 
 
 def allocate(weights: Sequence[float], most: Sequence[int], photos: Sequence[bool], budget: int) -> list[int]:
@@ -173,12 +184,18 @@ def _most(seen: Sequence[Seen], rate_fps: float | None) -> int:
     """How many frames of a clip are of use."""
     views = len({frame.travel for frame in seen})
     if rate_fps is None:
-        return views if is_photos(seen) else min(views, max(ALWAYS_USEFUL, int(_duration_s(seen) * MAX_RATE_FPS)))
+        return views if is_slide_show(seen) else min(views, max(ALWAYS_USEFUL, int(_duration_s(seen) * MAX_RATE_FPS)))
     return min(views, 1 + int(_duration_s(seen) * rate_fps))
 
 
 def _duration_s(seen: Sequence[Seen]) -> float:
     return seen[-1].timestamp_s - seen[0].timestamp_s
+
+
+def _sharpest_in_turn(photos: Sequence[Seen], count: int) -> list[int]:
+    """The sharpest of each `count`-th part. Photos are few and each another view: how they are spaced says little."""
+    ends = [len(photos) * part // max(count, 1) for part in range(count + 1)]
+    return [max(range(start, end), key=lambda i: photos[i].sharpness) for start, end in itertools.pairwise(ends)]
 
 
 def _spread(seen: Sequence[Seen], count: int) -> list[int]:
@@ -205,7 +222,8 @@ def _spread(seen: Sequence[Seen], count: int) -> list[int]:
     return chosen
 
 
-def _block_mean(luma: NDArray[np.uint8], factor: int) -> NDArray[np.float32]:
+def block_mean(luma: NDArray[np.uint8], factor: int) -> NDArray[np.float32]:
+    """The picture shrunk by a whole factor; what fills no block is left out."""
     height, width = (size - size % factor for size in luma.shape)
     blocks = luma[:height, :width].reshape(height // factor, factor, width // factor, factor)
     return blocks.mean(axis=(1, 3), dtype=np.float32)

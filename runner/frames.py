@@ -1,4 +1,4 @@
-"""Videos -> chosen frames as upright PNG files, one folder per clip, under one budget over all clips.
+"""Videos and photos -> chosen frames as upright PNG files, one folder per camera, under one budget over all of them.
 
 Two passes, so that memory does not grow with the clips: the first measures every frame on a small grey picture, the
 second decodes again and writes the chosen ones. Both run in sandboxed processes (`runner/decode.py`): this one never
@@ -9,26 +9,25 @@ costs 60 ms and 1.2 MB at 720x1280, so even 350 frames at 1920 px stay below 1 G
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from runner.cuts import find_cuts, shots
-from runner.decode import Decoder, Sandboxed, Tell
-from runner.frame_choice import Seen, Surveyed, choose, file_name, is_static
+from runner.cuts import Cuts, find_cuts, shots
+from runner.decode import Decoder, Sandboxed, Tell, WantedPhoto
+from runner.frame_choice import Seen, choose, file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
-from runner.presets import FrameSettings
+from runner.presets import FrameSettings, Limits
 from runner.progress import Progress
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
 from runner.visible import require_detail
 from scenejobs.errors import Code, Failure, InputError
 
 log = logging.getLogger(__name__)
 
-STAGE = "frame_extraction"
 FIRST_PASS = 0.6  # share of the stage's time
 
 
@@ -43,7 +42,7 @@ def extract_frames(
 
     When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
 
-    A clip that cannot be used is recorded in `refused` and the scene goes on with the others.
+    A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
     decoder: default: each clip in a sandboxed process.
     Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
     TOO_LARGE;
@@ -56,95 +55,116 @@ def extract_frames(
         finished = frame_set_from_json(stored)
         if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
             return finished
-    if len(clips) > settings.limits.max_clips:
-        raise InputError(
-            f"the scene has {len(clips)} videos; {settings.limits.max_clips} are allowed",
-            code=Code.TOO_LARGE, advice="use fewer, or raise MAX_VIDEOS_PER_SCENE",
-        )  # fmt: skip
+    media = sort_media(clips)
+    check_counts(media, settings.limits)
     decoder = decoder or Sandboxed(settings)
-    if stored and _write_chosen(decoder, frame_set_from_json(stored), clips, workspace, progress):
+    if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
-    surveyed, refused = _survey_all(decoder, clips, progress)
-    least = settings.limits.min_scene_frames
-    if all(is_static(one.seen) for _, one in surveyed):
-        require_detail(
-            [(clip.name, seen) for clip, one in surveyed for seen in one.seen], least
-        )  # seen as standing still
-        names = ", ".join(clip.name for clip, _ in surveyed)
+    takes, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
+    least = _least(takes, settings.limits)
+    if all(is_static(take.one.seen) for take in takes):
+        # What shows nothing seems to stand still.
+        require_detail([(take.one.info.name, seen) for take in takes for seen in take.one.seen], least)
+        names = ", ".join(take.one.info.name for take in takes)
         raise InputError(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    surveyed, chosen = _choose(surveyed, settings)
-    total = sum(map(len, chosen))
-    if total < least:
-        raise InputError(
-            f"only {total} different frames in all clips; {least} are needed",
-            code=Code.TOO_FEW_FRAMES, advice="film longer, and move while filming",
-        )  # fmt: skip
-    warnings = require_detail(
-        [(clip.name, seen) for (clip, _), wanted in zip(surveyed, chosen, strict=True) for seen in wanted], least
-    )
-
-    frames: list[Frame] = []
-    for (clip, one), wanted in zip(surveyed, chosen, strict=True):
-        second = 1 - FIRST_PASS
-        tell = _teller(progress, FIRST_PASS + second * len(frames) / total, second * len(wanted) / total)
-        frames += _write_clip(decoder, clip, one, wanted, workspace / "frames", tell)
-    result = FrameSet(tuple(one.info for _, one in surveyed), tuple(frames), tuple(refused), warnings)
+    takes, kept = _choose(takes, settings)
+    chosen = [(take.one.info.name, seen) for take in kept for seen in take.one.seen]
+    _check_enough(len(chosen), takes, least)
+    warnings = require_detail(chosen, least)
+    frames = _write(decoder, kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
+    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused), warnings)
     write_marker(marker, made_from, asdict(result))
-    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(surveyed)} clips")
+    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(takes)} clips")
     return result
 
 
-def _choose(
-    surveyed: Sequence[tuple[Clip, Surveyed]], settings: FrameSettings
-) -> tuple[list[tuple[Clip, Surveyed]], list[list[Seen]]]:
-    """The clips with their cuts, and the chosen frames of each. Every shot of an edited clip counts as a clip."""
-    cut = [(clip, one, find_cuts(one.seen)) for clip, one in surveyed]
-    pieces = [(number, piece) for number, (_, one, cuts) in enumerate(cut) for piece in shots(one.seen, cuts)]
-    chosen: list[list[Seen]] = [[] for _ in cut]
-    picked = choose([piece for _, piece in pieces], settings.budget, settings.rate_fps)
+def _choose(takes: Sequence[Take], settings: FrameSettings) -> tuple[list[Take], list[Take]]:
+    """The takes with their cuts, and with the chosen pictures only. Every shot of an edited clip counts as a clip."""
+    cut = [Cuts() if take.is_photos else find_cuts(take.one.seen) for take in takes]
+    pieces = [
+        (number, piece)
+        for number, (take, cuts) in enumerate(zip(takes, cut, strict=True))
+        for piece in shots(len(take.one.seen), cuts)
+    ]
+    picked = choose(
+        [_from_its_start([takes[number].one.seen[i] for i in piece]) for number, piece in pieces],
+        settings.budget, settings.rate_fps, [takes[number].is_photos for number, _ in pieces],
+    )  # fmt: skip
+    wanted: list[list[int]] = [[] for _ in takes]
     for (number, piece), indices in zip(pieces, picked, strict=True):
-        chosen[number] += [piece[i] for i in indices]
-    told = []
-    for clip, one, cuts in cut:
-        times = tuple(one.seen[start].timestamp_s for start in cuts.starts)
-        warnings = list(one.info.warnings)
-        if times:
-            warnings.append(f"the recording is cut at {', '.join(f'{time:.1f}' for time in times)} s")
-        if cuts.strays:
-            at = ", ".join(f"{one.seen[index].timestamp_s:.1f}" for index in cuts.strays)
-            warnings.append(f"single frames of something else are left out at {at} s")
-        told.append((clip, replace(one, info=replace(one.info, cuts_s=times, warnings=tuple(warnings)))))
-    return told, chosen
+        wanted[number] += [piece[i] for i in indices]
+    told = [_told(take, cuts) for take, cuts in zip(takes, cut, strict=True)]
+    return told, [take.only(indices) for take, indices in zip(told, wanted, strict=True)]
 
 
-def _write_chosen(
-    decoder: Decoder, chosen: FrameSet, clips: Sequence[Clip], workspace: Path, progress: Progress
-) -> bool:
+def _from_its_start(seen: Sequence[Seen]) -> list[Seen]:
+    """A shot's travel begins with the shot: what its clip travelled before says nothing about it."""
+    return [replace(one, travel=one.travel - seen[0].travel) for one in seen]
+
+
+def _told(take: Take, cuts: Cuts) -> Take:
+    """The take whose facts say where it is cut."""
+    seen, info = take.one.seen, take.one.info
+    times = tuple(seen[start].timestamp_s for start in cuts.starts)
+    warnings = info.warnings
+    if times:
+        warnings += (f"the recording is cut at {', '.join(f'{time:.1f}' for time in times)} s",)
+    if cuts.strays:
+        at = ", ".join(f"{seen[index].timestamp_s:.1f}" for index in cuts.strays)
+        warnings += (f"single frames of something else are left out at {at} s",)
+    return replace(take, one=replace(take.one, info=replace(info, cuts_s=times, warnings=warnings)))
+
+
+def _least(takes: Sequence[Take], limits: Limits) -> int:
+    return limits.min_scene_photos if all(take.is_photos for take in takes) else limits.min_scene_frames
+
+
+def _check_enough(total: int, takes: Sequence[Take], least: int) -> None:
+    """Raises InputError when too few different frames are left."""
+    if total < least:
+        what, advice = "frames in all clips", "film longer, and move while filming"
+        if all(take.is_photos for take in takes):
+            what, advice = "photos", "take more, each from another place, and let neighbours overlap by two thirds"
+        raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
+
+
+def _write(decoder: Decoder, takes: Sequence[Take], root: Path, tell: Tell) -> list[Frame]:
+    """Second pass: the pictures of what is left of each take, in its folder."""
+    total = sum(len(take.one.seen) for take in takes)
+    wanted: list[WantedPhoto] = []
+    done = 0
+    for take in takes:
+        info, seen = take.one.info, take.one.seen
+        if take.is_photos and seen:
+            (root / info.folder).mkdir(parents=True)
+            paths = (root / info.folder / file_name(one.index) for one in seen)
+            size = info.width, info.height
+            wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(take.clips, paths, strict=True)]
+        elif seen:
+            decoder.write(take.clips[0], info, seen, root / info.folder, _part(tell, done / total, len(seen) / total))
+            done += len(seen)
+    if wanted:
+        decoder.write_photos(wanted, _part(tell, done / total, len(wanted) / total))
+    return [frame for take in takes for frame in take.frames()]
+
+
+def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: Path, progress: Progress) -> bool:
     """Writes the pictures of a choice that was made before. False when the clips do not give all of them any more."""
     shutil.rmtree(workspace / "frames", ignore_errors=True)
-    clip_of = {clip.name: clip for clip in clips}
-    folders = dict(zip(clip_of, folder_names(list(clip_of)), strict=True))
-    written: list[Frame] = []
-    for info in chosen.clips:
-        if folders.get(info.name) != info.folder:  # it comes from storage and becomes a path
-            return False
-        seen = tuple(
-            Seen(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0)
-            for frame in chosen.frames
-            if frame.video == info.name
-        )
-        tell = _teller(progress, len(written) / len(chosen.frames), len(seen) / len(chosen.frames))
-        try:
-            written += _write_clip(decoder, clip_of[info.name], Surveyed(info, seen), seen, workspace / "frames", tell)
-        except InputError as exc:
-            log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
-            return False
+    takes = takes_again(chosen, media)
+    if takes is None:
+        return False
+    try:
+        written = _write(decoder, takes, workspace / "frames", _teller(progress, 0.0, 1.0))
+    except InputError as exc:
+        log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
+        return False
     return written == list(chosen.frames)
 
 
@@ -156,62 +176,19 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"]),
                            "cuts_s": tuple(entry["cuts_s"])})  # fmt: skip
 
+    def frame(entry: dict[str, Any]) -> Frame:
+        return Frame(**{**entry, "gps": tuple(entry["gps"]) if entry["gps"] else None})
+
     return FrameSet(
         tuple(info(entry) for entry in value["clips"]),
-        tuple(Frame(**entry) for entry in value["frames"]),
+        tuple(frame(entry) for entry in value["frames"]),
         tuple(RefusedClip(entry["name"], Failure.from_json(entry["failure"])) for entry in value["refused"]),
         tuple(value["warnings"]),
     )
 
 
-def folder_names(names: Sequence[str]) -> list[str]:
-    """A readable folder per clip ("cam1/a.mp4" -> "cam1_a"), safe and unique on every file system."""
-    taken: set[str] = set()
-    folders = []
-    for name in names:
-        stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", name)
-        base = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:40] or "clip"
-        folder, number = base, 2
-        while folder.lower() in taken:
-            folder, number = f"{base}_{number}", number + 1
-        taken.add(folder.lower())
-        folders.append(folder)
-    return folders
-
-
-def _survey_all(
-    decoder: Decoder, clips: Sequence[Clip], progress: Progress
-) -> tuple[list[tuple[Clip, Surveyed]], list[RefusedClip]]:
-    surveyed: list[tuple[Clip, Surveyed]] = []
-    errors: list[tuple[Clip, InputError]] = []
-    share = FIRST_PASS / max(1, len(clips))
-    for number, (clip, folder) in enumerate(zip(clips, folder_names([clip.name for clip in clips]), strict=True)):
-        try:
-            surveyed.append((clip, decoder.survey(clip, folder, _teller(progress, share * number, share))))
-        except InputError as exc:
-            log.warning("a clip is refused: %s", exc)
-            errors.append((clip, exc))
-    if not surveyed:
-        if not errors:
-            raise InputError("the scene holds no video", advice="upload at least one", code=Code.NO_VIDEO, stage=STAGE)
-        first = errors[0][1]
-        cause = "; ".join(error.cause for _, error in errors)
-        raise InputError(cause, advice=first.advice, code=first.code, stage=STAGE) from first
-    return surveyed, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
-
-
-def _write_clip(
-    decoder: Decoder, clip: Clip, one: Surveyed, wanted: Sequence[Seen], root: Path, tell: Tell
-) -> list[Frame]:
-    """Second pass over one clip."""
-    if not wanted:
-        return []
-    folder = root / one.info.folder
-    decoder.write(clip, one.info, wanted, folder, tell)
-    return [
-        Frame(f"{one.info.folder}/{file_name(seen.index)}", clip.name, seen.index, seen.timestamp_s, seen.sharpness)
-        for seen in wanted
-    ]
+def _part(tell: Tell, start: float, share: float) -> Tell:
+    return lambda done, detail: tell(start + share * done, detail)
 
 
 def _teller(progress: Progress, start: float, share: float) -> Tell:

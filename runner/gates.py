@@ -31,7 +31,7 @@ class Thresholds:
     max_abs_k1: float = 0.6  # lenses up to 0.28; wrong ones 1.4 and more
     min_points_per_image: float = 60.0  # blurred but right runs had 100; below, single points decide a pose
     min_triangulation_angle_deg: float = 0.8  # forward walks that are right have 4; a guard against no depth at all
-    min_images: int = 8  # fewer cameras see a picture, not a scene
+    min_images: int = 5  # fewer cameras see a picture, not a scene
     min_share_of_all: float = 0.2  # of all frames, with those of clips that do not belong: less is not what was filmed
     low_share: float = 0.8  # registered share below which the report carries a warning
 

@@ -75,7 +75,7 @@ def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, ou
 
 
 def limits(settings: PipelineSettings) -> Limits:
-    """What a video may be."""
+    """What a video or photo may be."""
     return Limits(
         max_file_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
@@ -86,6 +86,9 @@ def limits(settings: PipelineSettings) -> Limits:
         min_short_side=settings.min_height,
         min_frames=settings.min_frames,
         min_duration_s=settings.min_duration_s,
+        max_photo_bytes=settings.max_photo_bytes,
+        max_photo_pixels=settings.max_photo_pixels,
+        max_photos=settings.max_photos,
     )
 
 

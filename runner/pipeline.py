@@ -108,7 +108,8 @@ def reconstruct(
 def require_clips(clips: list[Clip]) -> None:
     """Raises InputError when there is nothing to look at."""
     if not clips:
-        raise InputError("the scene holds no video", code=Code.NO_VIDEO, advice="upload at least one video")
+        advice = "upload at least one video, or a set of photos"
+        raise InputError("the scene holds no video and no photo", code=Code.NO_VIDEO, advice=advice)
     for clip in clips:
         if not clip.path.is_file():
             raise InputError(f"{clip.name} is missing", code=Code.INPUT_GONE, advice="upload it again")

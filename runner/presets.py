@@ -11,7 +11,7 @@ LESS_SIDE = 0.7  # of a picture with half the pixels
 
 @dataclass(frozen=True)
 class Limits:
-    """What a video may be. Checked on what decodes, not on what headers claim."""
+    """What a video or photo may be. Checked on what decodes, not on what headers claim."""
 
     max_file_bytes: int = 8 * 1024**3  # MAX_VIDEO_BYTES
     max_pixels: int = 7680 * 4320  # per frame: MAX_VIDEO_PIXELS
@@ -23,6 +23,10 @@ class Limits:
     min_duration_s: float = 1.0  # MIN_VIDEO_DURATION
     max_clips: int = 50  # MAX_VIDEOS_PER_SCENE
     min_scene_frames: int = 12  # chosen frames over all clips; fewer cannot give a scene
+    max_photo_bytes: int = 512 * 1024**2  # MAX_PHOTO_BYTES
+    max_photo_pixels: int = 120_000_000  # MAX_PHOTO_PIXELS; the largest of phones by default have 108 million
+    max_photos: int = 1000  # MAX_PHOTOS_PER_SCENE
+    min_scene_photos: int = 8  # of a scene without videos: each photo was meant, and few of them do
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from scenejobs.errors import Failure
 
 @dataclass(frozen=True)
 class Clip:
-    """One input file of a scene."""
+    """One input file of a scene: a video or a photo."""
 
     name: str  # as the user calls it: "view1.mp4", "cam1/a.mp4"; for messages and reports, never for paths
     path: Path  # where its bytes are now
@@ -33,9 +33,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What the container and its pictures say about one clip."""
+    """What the container and its pictures say about one clip: all pictures of one camera, with one size.
 
-    name: str  # Clip.name
+    Photos of one camera, lens and size are a clip as well: one picture per second, in the order they were taken.
+    """
+
+    name: str  # Clip.name; of photos "photos", "photos 2"; of a part of a clip "a.mp4 (640x480)"
     folder: str  # frames/<folder>: safe for paths, unique in the scene
     frame_count: int  # frames that decoded
     width: int  # pixels, upright (after rotation)
@@ -44,23 +47,27 @@ class ClipInfo:
     duration_s: float
     codec: str
     rotation_deg: int  # that was applied to make it upright: 0, 90, 180, 270 (counter-clockwise)
-    recorded_at: str | None = None  # ISO 8601, UTC
+    recorded_at: str | None = None  # ISO 8601, UTC; of a photo without a zone where its camera does not know it
     camera_model: str | None = None  # "Apple iPhone 15"
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
     warnings: tuple[str, ...] = ()  # "7 of 300 frames did not decode"
+    source: str | None = None  # Clip.name, where `name` is that of a part: the picture size changes inside the clip
     focal_px: float | None = None  # of the upright picture at width x height, from metadata: a prior, not a measurement
     cuts_s: tuple[float, ...] = ()  # times at which another shot begins: the recording was edited
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One chosen frame. `image` names it in every later stage and in cameras.json."""
+    """One chosen frame or photo. `image` names it in every later stage and in cameras.json."""
 
     image: str  # "view1/000012.png": relative to frames/ and to images/
-    video: str  # Clip.name
-    index: int  # of the decoded frame in its clip, from 0
+    video: str  # ClipInfo.name
+    index: int  # of the decoded frame or photo in its clip, from 0
     timestamp_s: float  # presentation time in its clip
     sharpness: float  # variance of the Laplacian; comparable within one clip only
+    photo: str | None = None  # Clip.name of the photo it is; None: a frame of a video
+    recorded_at: str | None = None  # of the photo, see ClipInfo
+    gps: tuple[float, float] | None = None  # of the photo
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m runner scene VIDEO... --out DIR`: local videos to a result in a folder. Touches no storage."""
+"""`python -m runner scene FILE... --out DIR`: local videos and photos to a result in a folder. Touches no storage."""
 
 from __future__ import annotations
 
@@ -78,8 +78,10 @@ def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) 
 def _parser() -> Any:
     from runner.cli import Parser
 
-    parser = Parser(prog="python -m runner scene", description="Local videos to a 3D Gaussian Splatting scene.")
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files of one place")
+    parser = Parser(
+        prog="python -m runner scene", description="Local videos and photos to a 3D Gaussian Splatting scene."
+    )
+    parser.add_argument("videos", nargs="+", metavar="FILE", help="videos and photos of one place")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results; made if missing")
     parser.add_argument("--preset", help="smoke, laptop, laptop-high, draft, standard, high; default: by the machine")
     parser.add_argument("--name", help="stem of the result files; default: the name of DIR")
@@ -128,12 +130,12 @@ def _clips(videos: Sequence[str]) -> tuple[Clip, ...]:
     for video, path in zip(videos, paths, strict=True):
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"
-            raise InputError(f"{video} {what}", code=Code.INPUT_GONE, advice="name video files", stage="validation")
+            raise InputError(f"{video} {what}", code=Code.INPUT_GONE, advice="name the files", stage="validation")
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
         names = ["/".join(path.parts[-2:]) for path in paths]
     if len(set(names)) < len(names):
         raise InputError(
-            "the same video is named twice", code=Code.NO_VIDEO, advice="name each once", stage="validation"
+            "the same file is named twice", code=Code.NO_VIDEO, advice="name each once", stage="validation"
         )
     return tuple(Clip(name, path) for name, path in zip(names, paths, strict=True))

@@ -34,6 +34,7 @@ from runner.decisions import (
     out_of_memory_in,
 )
 from runner.disk import job_folder, require_space
+from runner.input_files import usable_files
 from runner.job import Job
 from runner.job_process import Supervision
 from runner.ownership import Ownership, suspend_aware_clock
@@ -61,7 +62,7 @@ from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import RUN_LOG, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import DebounceCheck, InputBlob, Phase, SceneRecord
-from scenejobs.names import is_video, output_stem, within_scene
+from scenejobs.names import output_stem, within_scene
 from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.settings import PipelineSettings, RunnerSettings
 
@@ -231,32 +232,14 @@ class SceneWork:
         self._world.stop.check("uploading the result")
 
     def _download(self, manifest: tuple[InputBlob, ...], folder: Path) -> tuple[Clip, ...]:
-        """The videos of the snapshot, in exactly these versions, under names of ours."""
-        videos = [blob for blob in manifest if is_video(blob.name)]
-        if not videos:
-            raise InputError(
-                f"scene {self._scene} holds no video, only {', '.join(blob.name for blob in manifest[:5])}",
-                code=Code.NO_VIDEO, advice="upload at least one mp4, mov, avi, mkv or webm", stage="validation",
-            )  # fmt: skip
-        limits = job_settings.limits(self._world.pipeline)
-        if len(videos) > limits.max_clips:
-            raise InputError(
-                f"scene {self._scene} has {len(videos)} videos; {limits.max_clips} are allowed",
-                code=Code.TOO_LARGE, advice="upload fewer, or raise MAX_VIDEOS_PER_SCENE", stage="validation",
-            )  # fmt: skip
-        limit_bytes = limits.max_file_bytes
-        for blob in videos:
-            if blob.size_bytes > limit_bytes:
-                raise InputError(
-                    f"{blob.name} has {blob.size_bytes / 1e9:.1f} GB; {limit_bytes / 1e9:.1f} GB are allowed",
-                    code=Code.TOO_LARGE, advice="upload a shorter or smaller video", stage="validation",
-                )  # fmt: skip
-        total = sum(blob.size_bytes for blob in videos)
+        """The videos and photos of the snapshot, in exactly these versions, under names of ours."""
+        media = usable_files(self._scene, manifest, job_settings.limits(self._world.pipeline))
+        total = sum(blob.size_bytes for blob in media)
         require_space(folder, input_bytes=total, reserve_gb=self._world.settings.min_free_gb)
         inputs = folder / "inputs"
         inputs.mkdir()
         clips = []
-        for number, blob in enumerate(videos, start=1):
+        for number, blob in enumerate(media, start=1):
             self._before_commit()
             path = inputs / f"{number:04d}{PurePosixPath(blob.name).suffix.lower()}"
             try:

@@ -1,4 +1,4 @@
-"""Open, check and decode one video that a stranger uploaded: upright 8-bit pictures with true times, or a typed error.
+"""Open, check and decode one video that a stranger uploaded: upright sRGB pictures with true times, or a typed error.
 
 FFmpeg is told what it may touch before it sees a byte: three container families, one open descriptor and no name of any
 kind, no references to other files, a limit on pixels. A playlist named .mp4 would else open URLs and other files.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,9 +18,12 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from runner import video_colour
+from runner.colour import Colour
+from runner.file_kind import HEAD, looks_like_heif, looks_like_video
 from runner.presets import Limits
 from runner.scene import Clip
 from runner.sizes import shrink, square_pixels
@@ -41,7 +44,6 @@ MAX_THREADS = (
 MIN_DECODED_SHARE = 0.9  # of the frames that the container states; less is a damaged upload, not a usable clip
 SOUND_MAY_LAST_S = 1.0  # longer than the pictures; the duration of a Matroska file is that of its longest stream
 LONGEST_GAP_S = 60.0  # between two frames; more is a broken timestamp, not a pause
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 IDENTITY_MATRIX = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)  # display matrix, 16.16 fixed point
 CONVERT = "convert it to MP4 with H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4) or record it again"
 
@@ -70,23 +72,22 @@ class Picture:
     height: int
     _frame: av.VideoFrame = field(repr=False)
     _matrix: tuple[int, ...] = field(repr=False)  # display matrix
+    _colour: Colour = field(repr=False)
     _reformatter: VideoReformatter = field(repr=False)
 
     def rgb(self, long_side: int | None = None) -> NDArray[np.uint8]:
         """[height, width, 3] sRGB, upright, shrunk (never enlarged) to `long_side` pixels. Raises InputError."""
-        return self._pixels("rgb24", long_side, Interpolation.LANCZOS | Interpolation.ACCURATE_RND)
+        return self._pixels(video_colour.rgb, long_side)
 
     def luma(self, long_side: int) -> NDArray[np.uint8]:
         """[height, width] brightness, upright, shrunk by averaging areas."""
-        return self._pixels("gray", long_side, Interpolation.AREA)
+        return self._pixels(video_colour.luma, long_side)
 
-    def _pixels(self, pixel_format: str, long_side: int | None, interpolation: Interpolation) -> NDArray[np.uint8]:
+    def _pixels(self, convert: Callable[..., NDArray[np.uint8]], long_side: int | None) -> NDArray[np.uint8]:
         width, height = shrink(self.width, self.height, long_side)
         if _is_quarter_turn(self._matrix):
             width, height = height, width
-        # Range and matrix are the frame's own; without a stated matrix it is BT.601, as FFmpeg itself reads and writes.
-        converted = self._reformatter.reformat(self._frame, width, height, pixel_format, interpolation=interpolation)
-        return upright(converted.to_ndarray(), self._matrix)
+        return upright(convert(self._frame, width, height, self._colour, self._reformatter), self._matrix)
 
 
 class VideoReader:
@@ -100,28 +101,23 @@ class VideoReader:
         self._container, self._stream, self._limits = container, stream, limits
 
     def pictures(self) -> Iterator[Picture]:
-        """Usable frames in order. Damaged ones are left out with a warning.
+        """Usable frames in order, of whatever size. Damaged ones are left out with a warning.
 
         Raises InputError: TOO_LARGE as soon as a limit is passed; CORRUPT_VIDEO after the last frame when too few
         of the stated frames decoded.
         """
         clock = Clock(1.0 / self.header.fps)
         reformatter = VideoReformatter()  # keeps its scaling tables from frame to frame
-        first: av.VideoFrame | None = None
         matrix: tuple[int, ...] = IDENTITY_MATRIX
-        index = odd_sizes = 0
+        colour = Colour()
+        index = 0
         timestamp_s = 0.0
         damage = _Damage()
         for frame in self._frames(damage):
-            if first is None:
-                first, matrix = frame, _display_matrix(frame)
+            if index == 0:
+                matrix = _display_matrix(frame)
                 self.rotation_deg = round(frame.rotation / 90) * 90 % 360
-                if int(frame.color_trc) in HDR_TRANSFERS:
-                    name = HDR_TRANSFERS[int(frame.color_trc)]
-                    self.warnings.append(f"HDR ({name}) is read without tone mapping: colours look flat")
-            if (frame.width, frame.height) != (first.width, first.height):
-                odd_sizes += 1  # all pictures of a clip must have one size: one camera
-                continue
+                colour = video_colour.frame_colour(frame)  # of the whole clip, or one scene would have two exposures
             timestamp_s = clock.read(frame.pts, frame.time_base)
             if index >= self._limits.max_decoded_frames or timestamp_s > self._limits.max_duration_s:
                 raise self._error(
@@ -132,11 +128,9 @@ class VideoReader:
             width, height = square_pixels(frame.width, frame.height, self.header.pixel_aspect)
             if _is_quarter_turn(matrix):
                 width, height = height, width
-            yield Picture(index, timestamp_s, width, height, frame, matrix, reformatter)
+            yield Picture(index, timestamp_s, width, height, frame, matrix, colour, reformatter)
             index += 1
-        self._judge_damage(index + odd_sizes, timestamp_s + 1 / self.header.fps, damage)
-        if odd_sizes:
-            self.warnings.append(f"the picture size changes: {odd_sizes} frames of other sizes are left out")
+        self._judge_damage(index, timestamp_s + 1 / self.header.fps, damage)
         if clock.repaired:
             self.warnings.append(f"{clock.repaired} frames had missing or backward timestamps, which were repaired")
 
@@ -231,12 +225,17 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
     """
     with _opened(clip) as descriptor:
         _check_size(clip, descriptor, limits)
+        if looks_like_heif(os.pread(descriptor, HEAD, 0)):  # the same container as MP4: one picture would be found
+            cause = f"{clip.name} is a photo and not a video"
+            raise InputError(cause, advice="name it .heic", code=Code.NOT_A_VIDEO)
         with _container(clip, descriptor) as container:
-            stream = _best_stream(clip, container)
+            stream, others = _best_stream(clip, container)
             if stream.codec_context.name not in CODECS | {"libdav1d"}:
                 cause = f"{clip.name} uses the codec {stream.codec_context.name}, which is not supported"
                 raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)
             reader = VideoReader(clip, container, stream, limits)
+            if others:
+                reader.warnings.append(f"it holds {others + 1} video streams; only the largest is used")
             _check_header(clip, reader.header, limits)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
@@ -279,7 +278,7 @@ def _container(clip: Clip, descriptor: int) -> InputContainer:
     except av.error.FFmpegError as exc:
         if isinstance(exc, MemoryError):
             raise
-        if _looks_like_video(descriptor):
+        if looks_like_video(os.pread(descriptor, HEAD, 0)):  # tells a damaged video from no video at all
             cause = f"{clip.name} is damaged or cut off: its index cannot be read"
             raise InputError(cause, advice="upload it again", code=Code.CORRUPT_VIDEO) from exc
         raise InputError(f"{clip.name} is not a video", advice=CONVERT, code=Code.NOT_A_VIDEO) from exc
@@ -330,15 +329,8 @@ def _check_size(clip: Clip, descriptor: int, limits: Limits) -> None:
         raise InputError(cause, advice="cut it or record at a lower resolution", code=Code.TOO_LARGE)
 
 
-def _looks_like_video(descriptor: int) -> bool:
-    """Does the file begin like one of the allowed containers? Tells a damaged video from no video at all."""
-    head = os.pread(descriptor, 12, 0)
-    is_mov = head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
-    return is_mov or head.startswith(b"\x1a\x45\xdf\xa3") or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
-
-
-def _best_stream(clip: Clip, container: InputContainer) -> av.VideoStream:
-    """The largest picture wins: phones add small previews and cover art as further streams."""
+def _best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, int]:
+    """The largest picture wins: phones add small previews and cover art as further streams. And how many others are."""
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         cause = f"{clip.name} holds no moving pictures (audio only)"
@@ -346,7 +338,8 @@ def _best_stream(clip: Clip, container: InputContainer) -> av.VideoStream:
     known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
     if not known:
         raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
-    return max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    best = max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    return best, len(known) - 1
 
 
 def _header(container: InputContainer, stream: av.VideoStream) -> Header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ TIME_TAGS = ("com.apple.quicktime.creationdate", "creation_time", "date")  # the
 MAKE_TAGS = ("com.apple.quicktime.make", "com.android.manufacturer", "make")
 MODEL_TAGS = ("com.apple.quicktime.model", "com.android.model", "model")
 PLACE_TAGS = ("com.apple.quicktime.location.iso6709", "location", "location-eng")
+FOCAL_TAGS = ("com.apple.quicktime.camera.focal_length.35mm_equivalent",)
+FOCAL_35MM_RANGE = (5.0, 600.0)  # mm; outside it is a slip of the pen
+DIAGONAL_MM = math.hypot(24, 36)
 NEVER_BEFORE_YEAR = 1990  # a clock that was not set writes 1904 or 1970
 
 
@@ -21,6 +25,11 @@ class Recording:
     recorded_at: str | None = None  # ISO 8601, UTC
     camera_model: str | None = None  # "Apple iPhone 15"
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
+    focal_35mm: float | None = None  # 35 mm equivalent focal length, by the diagonal
+
+    def focal_px(self, width: int, height: int) -> float | None:
+        """Focal length of a picture of this size."""
+        return self.focal_35mm / DIAGONAL_MM * math.hypot(width, height) if self.focal_35mm else None
 
 
 def read_recording(tags: Mapping[str, str]) -> Recording:
@@ -28,9 +37,19 @@ def read_recording(tags: Mapping[str, str]) -> Recording:
     lower = {key.lower(): value.strip() for key, value in tags.items()}
     times = (_utc(lower[tag]) for tag in TIME_TAGS if tag in lower)
     places = (parse_iso6709(lower[tag]) for tag in PLACE_TAGS if tag in lower)
+    focals = (_focal(lower[tag]) for tag in FOCAL_TAGS if tag in lower)
     return Recording(
-        next((time for time in times if time), None), _camera(lower), next((place for place in places if place), None)
-    )
+        next((time for time in times if time), None), _camera(lower), next((place for place in places if place), None),
+        next((focal for focal in focals if focal), None),
+    )  # fmt: skip
+
+
+def _focal(text: str) -> float | None:
+    low, high = FOCAL_35MM_RANGE
+    try:
+        return focal if low <= (focal := float(text)) <= high else None
+    except ValueError:
+        return None
 
 
 def parse_iso6709(text: str) -> tuple[float, float] | None:

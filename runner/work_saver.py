@@ -143,12 +143,16 @@ class WorkSaver:
                 raise Interrupted(
                     f"{size_bytes / 1e6:.0f} MB of {stage} are not saved: only {self._left_s():.0f} s left"
                 )
-            parts = [self._copy(file) for file in STAGES[stage]]
-            if stamp is None or _stamp(self._workspace, stage) != stamp:
-                return  # it changed meanwhile: next time
-            for part in parts:
-                if part not in self._saved.parts:
-                    self._upload(part)
+            try:
+                parts = [self._copy(file) for file in STAGES[stage]]
+                if stamp is None or _stamp(self._workspace, stage) != stamp:
+                    return  # it changed meanwhile: next time
+                for part in parts:
+                    if part not in self._saved.parts:
+                        self._upload(part)
+            finally:
+                for file in STAGES[stage]:  # the disk is the job's
+                    (self._scratch / plain_name(file)).unlink(missing_ok=True)
             self._point_at(parts)
             self._stamps[stage] = stamp
 

@@ -46,7 +46,8 @@ class Worker:
         self._world = world
         self._timing = timing or Timing()
         name = world.execution or "execution"
-        self.ledger = Ledger(world.containers.state, f"{name}-{world.token()}", world.clock)
+        # by the impatient store: a bookkeeper that waits for minutes would hold up the end of a runner cut off
+        self.ledger = Ledger(world.leases, f"{name}-{world.token()}", world.clock)
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
@@ -72,8 +73,7 @@ class Worker:
             except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
                 log.error("the work is given back: %s", exc)
                 exit_code = exc.exit_code
-            finally:
-                self.ledger.tell()
+            self.ledger.tell()  # where an execution ends by an exception, whoever runs it tells
         return exit_code
 
     def _may_take(self, taken: int) -> bool:

@@ -28,14 +28,16 @@ from typing import Any
 class Code(StrEnum):
     """What went wrong, as a word that programs can test. The text beside each is its meaning."""
 
-    NO_VIDEO = "NO_VIDEO"  # the scene holds no video at all
+    NO_VIDEO = "NO_VIDEO"  # the scene holds no video and no photo
     NO_SCENE = "NO_SCENE"  # the blob's name gives no scene it could belong to
     EMPTY_FILE = "EMPTY_FILE"  # zero bytes
     NOT_A_VIDEO = "NOT_A_VIDEO"  # the content is no video container that is allowed, whatever the name says
     NO_VIDEO_STREAM = "NO_VIDEO_STREAM"  # a media file, but without pictures (audio only)
     CORRUPT_VIDEO = "CORRUPT_VIDEO"  # truncated or damaged: nothing, or too little, decodes
+    NOT_A_PHOTO = "NOT_A_PHOTO"  # named like a photo, but no JPEG, PNG, TIFF or HEIC inside
+    CORRUPT_PHOTO = "CORRUPT_PHOTO"  # a photo that is truncated or damaged
     UNSAFE_VIDEO = "UNSAFE_VIDEO"  # the decoder crashed or hung on it, or tried what its sandbox forbids
-    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames, seconds, memory or videos than the limits allow
+    TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames, seconds, memory, videos or photos than the limits allow
     TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
     TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
     TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames

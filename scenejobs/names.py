@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
+PHOTO_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".heic", ".heif", ".hif", ".tif", ".tiff"})
 READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
 
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
@@ -93,6 +94,15 @@ def scene_of(name: str, depth: int = 1) -> str:
 
 def is_video(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in VIDEO_EXTENSIONS
+
+
+def is_photo(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in PHOTO_EXTENSIONS
+
+
+def is_media(name: str) -> bool:
+    """Is it what a scene is made from?"""
+    return is_video(name) or is_photo(name)
 
 
 def is_ready_marker(name: str) -> bool:

@@ -205,8 +205,8 @@ class PipelineSettings:
     min_points: int = _setting(
         "MIN_RECONSTRUCTION_POINTS", "fewest 3D points of a usable reconstruction", 1000, minimum=0
     )
-    min_width: int = _setting("MIN_VIDEO_WIDTH", "shortest allowed long side of a video, pixels", 640, minimum=1)
-    min_height: int = _setting("MIN_VIDEO_HEIGHT", "shortest allowed short side of a video, pixels", 480, minimum=1)
+    min_width: int = _setting("MIN_VIDEO_WIDTH", "shortest allowed long side of a picture, pixels", 640, minimum=1)
+    min_height: int = _setting("MIN_VIDEO_HEIGHT", "shortest allowed short side of a picture, pixels", 480, minimum=1)
     min_frames: int = _setting("MIN_VIDEO_FRAMES", "fewest frames of a video", 10, minimum=1)
     min_duration_s: float = _setting("MIN_VIDEO_DURATION", "shortest video, seconds", 1.0, minimum=0)
     max_bytes: int = _setting(
@@ -216,6 +216,11 @@ class PipelineSettings:
     max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 3600.0, minimum=1)
     max_frames: int = _setting("MAX_DECODED_FRAMES", "most frames of a video", 20_000, minimum=1)
     max_videos: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
+    max_photo_bytes: int = _setting(
+        "MAX_PHOTO_BYTES", "largest photo, bytes; looked at before it is downloaded", 512 * 1024**2, minimum=1
+    )
+    max_photo_pixels: int = _setting("MAX_PHOTO_PIXELS", "largest photo, width x height", 120_000_000, minimum=1)
+    max_photos: int = _setting("MAX_PHOTOS_PER_SCENE", "most photos of a scene", 1000, minimum=1)
     sandbox: Literal["auto", "require", "off"] = _setting(
         "SANDBOX",
         "auto closes the decoder of videos in as far as the system can; require refuses to work where that is not "

@@ -121,3 +121,59 @@ def _add_silence(container: av.container.OutputContainer, stream: av.AudioStream
     frame.sample_rate, frame.pts = 8000, 0
     container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def write_patches(
+    path: Path,
+    colours: Sequence[Sequence[float]],
+    *,
+    codec: str,
+    transfer: int,
+    primaries: int = 9,
+    full_range: bool = False,
+    mastering_nits: int | None = None,
+    rotation_deg: int = 0,
+    pixel_aspect: Fraction | None = None,
+    frames: int = 2,
+) -> Path:
+    """10-bit video of vertical stripes, 32 px each, from R'G'B' signals 0..1. BT.2020 matrix, tagged as told."""
+    pixels = [_codes(colour, full_range) for colour in colours]
+    lossless = {"libx265": {"x265-params": "lossless=1:bframes=0:log-level=none"}, "libx264": {"qp": "0"}}
+    options = lossless.get(codec, {"preset": "10", "crf": "1", "svtav1-params": "lossless=1"})
+    if mastering_nits:
+        display = f"G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L({mastering_nits * 10_000},50)"
+        options = {"x265-params": f"{options['x265-params']}:hdr10=1:master-display={display}:max-cll=1000,400"}
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.options = 32 * len(colours), 64, "yuv420p10le", options
+        context = stream.codec_context
+        context.time_base = Fraction(1, 10)
+        if pixel_aspect:
+            context.sample_aspect_ratio = pixel_aspect
+        if rotation_deg:
+            stream.set_display_rotation(rotation_deg)
+        context.colorspace, context.color_trc, context.color_primaries = 9, transfer, primaries
+        context.color_range = 2 if full_range else 1
+        for index in range(frames):
+            frame = av.VideoFrame(stream.width, stream.height, "yuv420p10le")
+            frame.colorspace, frame.color_trc, frame.color_primaries = 9, transfer, primaries
+            frame.color_range = 2 if full_range else 1
+            for plane, values in zip(frame.planes, zip(*pixels, strict=True), strict=True):
+                row = np.repeat(np.array(values, np.uint16), plane.width // len(colours))
+                padded = np.zeros((plane.height, plane.line_size // 2), np.uint16)
+                padded[:, : plane.width] = row
+                plane.update(padded.tobytes())
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _codes(colour: Sequence[float], full_range: bool) -> tuple[int, int, int]:
+    """10-bit Y', Cb, Cr of ITU-R BT.2100 tables 6 and 9."""
+    red, green, blue = colour
+    y = 0.2627 * red + 0.6780 * green + 0.0593 * blue
+    cb, cr = (blue - y) / 1.8814, (red - y) / 1.4746
+    if full_range:
+        return round(1023 * y), round(1023 * cb + 512), round(1023 * cr + 512)
+    return round(876 * y + 64), round(896 * cb + 512), round(896 * cr + 512)

@@ -140,7 +140,7 @@ def partition(worlds: Worlds) -> Met:
         began = time.monotonic()
         (job,) = descendants(process.pid)
         stopped_s = deaths.until(lambda: not deaths.alive([job]), PARTITION_S)
-        code = process.wait()
+        code = process.wait(90)  # it holds a machine while nobody hears it
         seconds = time.monotonic() - began
         proxies.everywhere(list)
         problems = [] if code == 75 else [f"exit code {code}: {process.output()[-300:]}"]

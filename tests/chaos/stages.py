@@ -17,6 +17,7 @@ BEFORE = (Phase.IDLE,)  # the attempt was given back
 DECIDED = (Phase.COMMITTED,)
 DONE = (Phase.IDLE, Phase.COMMITTED)
 FAILED = (Phase.IDLE, Phase.FAILING)
+ANY = (Phase.IDLE, Phase.COMMITTED)  # never RUNNING: that attempt would count
 
 PATIENT = {"QUEUE_IDLE_POLLS": "1000", "QUEUE_IDLE_WAIT_SECS": "0.2"}  # does not end by itself
 DOWNLOAD = r"^GET /[^/]+/input-[^/]+/lobby/"
@@ -32,6 +33,7 @@ class Request:
     service: str = "blob"
     skip: int = 0
     phases: tuple[Phase, ...] = BEFORE  # of the record afterwards
+    preemptions: tuple[int, ...] = (1,)  # of a record that waits for its next attempt
     scene: bool = True  # False: nothing to do is there
     video: bytes = b"video"
 

@@ -26,7 +26,8 @@ from tests.chaos.world import Process, World, Worlds
 
 PARALLEL = 4  # runners at the same time
 SWEEP_EVERY_S = 20.0
-LIFE_S = (0.2, 12.0)  # of a runner that is to be killed: start-up, several scenes
+LIFE_S = (0.2, 9.0)  # of a runner that is to be killed: start-up, a scene or two
+BUDGET_S = 4  # a runner takes no further scene after this: many short lives, many deaths
 LOOK_S = 0.5
 TWO = (b"first video", b"second video")
 
@@ -99,7 +100,7 @@ class Runners:
 def run(worlds: Worlds, weather: Weather) -> Survived:
     began = time.monotonic()
     chance = random.Random(weather.seed)
-    env = {"MAX_PARALLEL_JOBS": str(PARALLEL), "RETRY_MAX_DELAY_SECS": "3"}
+    env = {"MAX_PARALLEL_JOBS": str(PARALLEL), "RETRY_MAX_DELAY_SECS": "3", "RUN_BUDGET_SECS": str(BUDGET_S)}
     with Proxies(worlds.azurite, seed=weather.seed) as proxies, worlds.new(**env, **proxies.env) as world:
         proxies.everywhere(lambda: rules(weather.probability))
         names = [f"scene{number:03}/view{view}.mp4" for number in range(weather.scenes) for view in (1, 2)]

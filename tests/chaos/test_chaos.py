@@ -32,7 +32,7 @@ KILLS = (
     (SUCCESS, "a", RECORD, 1),  # the attempt is counted; the first match creates the record
     (SUCCESS, "b", r"PUT /output/lobby/runs/RUN/manifest.json$", 0),
     (SUCCESS, "ba", RECORD, 2),  # the commit
-    (SUCCESS, "ba", r"PUT /output/lobby/manifest.json copy$", 0),
+    (SUCCESS, "ba", r"PUT /output/lobby/manifest.json$", -1),  # published; the first one withdraws what was there
     (SUCCESS, "a", r"PUT /processed/.* copy$", 0),
     (SUCCESS, "ba", r"DELETE /input/", -1),
     (SUCCESS, "b", RECORD, -1),  # the close
@@ -42,8 +42,8 @@ KILLS = (
     (DEAD_LETTER, "b", r"PUT /error/lobby/error.json$", 0),
     (DEAD_LETTER, "a", r"PUT /error/.* copy$", 0),
     (DEAD_LETTER, "a", r"DELETE /input/", 0),
-    (SECOND, "a", r"DELETE /output/lobby/manifest.json$", 0),
-    (SECOND, "b", r"PUT /output/lobby/manifest.json copy$", 0),
+    (SECOND, "a", r"PUT /output/lobby/manifest.json$", 0),  # withdrawn
+    (SECOND, "b", r"PUT /output/lobby/manifest.json$", -1),
     (SECOND, "a", r"PUT /processed/lobby/2/.* copy$", 0),
     (QUIET, "a", r"POST /jobs/messages$", 0),
     (QUIET, "a", r"POST /runner/start$", 0),
@@ -53,9 +53,10 @@ ZOMBIES = (
     (SUCCESS, "s", RECORD, 2),  # the commit
     (SUCCESS, "s", r"PUT /processed/.* copy$", 0),
     (SUCCESS, "s", r"DELETE /input/lobby/view1.mp4$", 0),
-    (zombie.OVERTAKEN, "s", r"PUT /output/lobby/manifest.json copy$", 0),
+    (zombie.OVERTAKEN, "s", r"PUT /output/lobby/manifest.json$", -1),
+    (DEAD_LETTER, "s", r"PUT /error/lobby/run.log$", 0),
     (DEAD_LETTER, "s", r"PUT /error/lobby/error.json$", 0),
-    (SECOND, "s", r"DELETE /output/lobby/manifest.json$", 0),
+    (SECOND, "s", r"PUT /output/lobby/manifest.json$", 0),
 )
 LOST = (
     (SUCCESS, "l", r"DELETE /jobs/messages", 0),

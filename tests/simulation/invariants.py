@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scenejobs.errors import UnreadableMessage
-from scenejobs.layout import ERROR_DOCUMENT, MANIFEST, PUBLISHING, RUN_LOG, record_name, refused_name, run_folder
+from scenejobs.layout import (
+    ERROR_DOCUMENT,
+    MANIFEST,
+    PUBLISHING,
+    RUN_LOG,
+    WORK_FOLDER,
+    record_name,
+    record_of_work,
+    refused_name,
+    run_folder,
+)
 from scenejobs.model import JobMessage, OutputFile, SceneRecord
 from scenejobs.names import is_ready_marker, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
@@ -96,6 +106,12 @@ class Checker:
         """The job of this runner goes on: it has just been told that the scene is its own."""
         if not self._holds_lease(process, record_name(scene)):
             self.fail("I6", f"{process.name} works on {scene}, whose lease it does not hold")
+
+    def goes_on(self, scene: str, made_of: str, saved: dict[str, Any]) -> None:
+        """F82: what an attempt finds is what an earlier one of the same uploads achieved."""
+        self._sim.hub.note("goes on", scene)
+        if saved["made_of"] != made_of:
+            self.fail("F82", f"an attempt at {scene} found what {saved['by']} made of other uploads")
 
     def completed(self, message: QueueMessage) -> None:
         """I8: a message leaves the queue when what it asked for is durable, or it lies in the poison queue."""
@@ -310,6 +326,12 @@ class Checker:
         """Whether the input holds only what is refused, and ready markers whose uploads have not come yet."""
         left = [name for name in self._sim.stores["input"].blobs if name not in self._sim.refused]
         return all(is_ready_marker(name) for name in left)
+
+    def no_saved_work(self) -> bool:
+        """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""
+        names = [name for name in self._sim.stores["state"].blobs if name.startswith(WORK_FOLDER)]
+        records = [json.loads(self._sim.stores["state"].blobs[record_of_work(name)].data) for name in names]
+        return all(record["attempts"] or record["preemptions"] or record["failures"] for record in records)
 
     def all_refused_known(self) -> bool:
         return all(refused_name(name) in self._sim.stores["state"].blobs for name in self._sim.refused)

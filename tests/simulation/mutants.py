@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from function_app import debounce, dispatcher, starter, sweep
-from runner import archive, decisions, ownership, publish, scene_work, worker
+from runner import archive, decisions, ownership, publish, saved_work, scene_work, worker
 from scenejobs import batches, listing, model, records
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.layout import MANIFEST, published_name, record_name, run_folder
@@ -249,6 +249,13 @@ def local_time(self: SimBlobs) -> Any:
     return self.store.now() + timedelta(seconds=self._hub.process.skew_s)
 
 
+_place_for = saved_work.place_for
+
+
+def place_for_any_uploads(store: Any, scene: str, manifest: Any, settings: Any, program: str) -> saved_work.Place:
+    return _place_for(store, scene, (), settings, program)
+
+
 NO_SWEEP: tuple[Patch, ...] = ((sweep.Sweeper, "sweep", nothing), (sweep.Sweeper, "sweep_if_due", nothing))
 NO_REQUEUE: Patch = (sweep.Sweeper, "_requeue_lost", lambda self, scenes, now: 0)
 NO_HINT: Patch = (scene_work.SceneWork, "_hint", nothing)
@@ -360,6 +367,18 @@ MUTANTS = (
         "the message is kept hidden",
         ((ownership.Ownership, "beat_message", nothing),),
         redundant="the lease is the ownership: who receives the message as well finds the scene taken",
+    ),
+    Mutant(
+        "work of any uploads",
+        "the digest of the uploads in the place of saved work",
+        ((RUN, "place_for", place_for_any_uploads),),
+        "meddlers",
+        limit=300,
+    ),
+    Mutant(
+        "work kept for ever",
+        "saved work is removed when its generation is closed, or by the sweep",
+        ((RUN, "forget", nothing), (sweep.Sweeper, "_old_work", lambda self, view, now: [])),
     ),
     Mutant(
         "no requeue",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runner.job import Job
 from runner.job_process import Supervision
 from runner.progress import Report
+from runner.saved_work import STAGES
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
 from scenejobs.model import JobMessage
 from tests.runner_world import echo_job
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 NAMES = ("lobby", "lobby2", "attic")  # the first is a prefix of the second
+FIRST_SAVED = STAGES["frame_extraction"][0]  # one file is enough to be saved and found
 GAPS_S = (0.0, 1.0, 5.0, 15.0, 45.0, 90.0)
 HOSTILE_NAMES = ("../lobby/a.mp4", "lobby/../attic/a.mp4", "lobby//a.mp4", "lobby/a\\..\\b.mp4", "lobby/a\n.mp4")
 HOSTILE_TEXTS = (
@@ -126,10 +130,18 @@ def job_of(sim: Simulation, process: Process) -> Callable[[Job, Supervision], di
         hub = sim.hub
         scene = next(scene for scene in sim.scenes if scene.name == job.name)
         sim.jobs_run += 1
+        made_of = hashlib.sha256(b"".join(clip.path.read_bytes() for clip in job.clips)).hexdigest()
+        state = job.workspace / FIRST_SAVED
         left_s = scene.job_s
+        if state.is_file():
+            saved = json.loads(state.read_text())
+            sim.checker.goes_on(scene.name, made_of, saved)
+            left_s = saved["left_s"]
         while left_s > 0:
             hub.sleep(min(10.0, left_s))
             left_s -= 10.0
+            state.with_suffix(".new").write_text(json.dumps({"made_of": made_of, "left_s": left_s, "by": job.job_id}))
+            state.with_suffix(".new").replace(state)
             hub.call("work", lambda: None)
             supervision.check_ownership()
             sim.checker.works(process, scene.name)

@@ -20,6 +20,7 @@ COLUMNS = (
     ("SIGTERM", ("SIGTERM",)),
     ("failed, ghost, stillborn starts", ("start failed", "ghost", "dies at once")),
     ("copies that took time, or failed", ("slow copy", "failing copy")),
+    ("attempts that went on from saved work", ("goes on",)),
     ("hostile messages and names", ("hostile message", "hostile upload")),
 )
 

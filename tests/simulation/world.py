@@ -18,6 +18,7 @@ from runner.scene_work import World
 from runner.signals import StopFlag
 from runner.worker import Worker
 from scenejobs.errors import SceneJobError, UnreadableMessage
+from scenejobs.layout import WORK_FOLDER
 from scenejobs.memory import MemoryBlobStore, MemoryQueue
 from scenejobs.model import DebounceCheck
 from scenejobs.ports import Containers, QueueMessage, Queues
@@ -39,7 +40,11 @@ HOST_LOCK_S = 600.0  # the Functions host hides a message that long, tries it so
 HOST_TRIES = 8
 HOST_RETRY_S = 60.0
 EVENT_TRIES = 5
-BEAT_EVERY_S = {"lease": 5.0, "message": 20.0}  # seldomer than in production: nothing is due more often
+BEAT_EVERY_S = {
+    "lease": 5.0,
+    "message": 20.0,
+    "saved work": 8.0,
+}  # seldomer than in production: nothing is due more often
 OTHERS_EVERY_S = 15.0
 
 
@@ -111,7 +116,7 @@ class Simulation:
     def _at_rest(self) -> bool:
         if self.jobs.queue.messages or self.debounce.queue.messages or self.invocations or self.compute.executions:
             return False
-        if not self.checker.nothing_left():
+        if not (self.checker.nothing_left() and self.checker.no_saved_work()):
             return False
         return not self.users and self.hub.is_quiet() and self.checker.all_idle() and self.checker.all_refused_known()
 
@@ -120,7 +125,8 @@ class Simulation:
             f"not at rest {END_S:.0f} s after the last fault: input {sorted(self.stores['input'].blobs)}, "
             f"{len(self.jobs.queue.messages)} job messages, {len(self.debounce.queue.messages)} checks, "
             f"{self.invocations} functions, executions {sorted(self.compute.executions)}, "
-            f"records {self.checker.phases()}"
+            f"records {self.checker.phases()}, "
+            f"saved work {[name for name in self.stores['state'].blobs if name.startswith(WORK_FOLDER)]}"
         )
 
     # ---- users ------------------------------------------------------------------------------------------------------
@@ -285,6 +291,7 @@ class Simulation:
             now=lambda: hub.clock() + timedelta(seconds=process.skew_s),
             clock=lambda: hub.now,
             repeat=lambda name, act, every_s: SimRepeating(hub, process, name, act),
+            pause=lambda seconds: hub.sleep(max(1.0, seconds)),
             token=self._token,
         )
         try:

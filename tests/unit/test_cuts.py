@@ -63,9 +63,8 @@ def test_a_set_of_photos_has_no_cuts():
 
 
 def test_shots_hold_every_frame_but_the_strays_once():
-    seen = looked_at(pan(12, 3, *SIZE))
-    parts = shots(seen, Cuts(starts=(4, 9), strays=(2, 9)))
-    assert [[frame.index for frame in part] for part in parts] == [[0, 1, 3], [4, 5, 6, 7, 8], [10, 11]]
+    parts = shots(12, Cuts(starts=(4, 9), strays=(2, 9)))
+    assert parts == [[0, 1, 3], [4, 5, 6, 7, 8], [10, 11]]
 
 
 def test_each_shot_of_a_cut_clip_gets_its_frames_and_the_user_is_told(tmp_path):
@@ -79,6 +78,6 @@ def test_each_shot_of_a_cut_clip_gets_its_frames_and_the_user_is_told(tmp_path):
     assert 20 not in [frame.index for frame in frames.frames]
     one, two = shots_of(frames)
     assert (one.frames[-1].timestamp_s < 3.0, two.frames[0].timestamp_s >= 3.0) == (True, True)
-    assert len(two.frames) >= 8
+    assert len(two.frames) == 8  # a quarter of the frames and of the motion: fewer than the least of a clip
     assert two.title.startswith("a.mp4 3.")
     assert frame_set_from_json(read_marker(tmp_path / "frames.json")) == frames

@@ -50,8 +50,31 @@ def test_who_finishes_the_work_of_another_keeps_its_log(error: MemoryBlobStore) 
     write_reason(given_up("c"), error, b"log of the run", nothing)
     before = error.head("lobby/error.json").etag
     write_reason(given_up("c"), error, b"", nothing)
-    assert error.read("lobby/run.log")[0] == b"log of the run"
+    assert error.read("lobby/run.log")[0] == b"run run-2\nlog of the run"
     assert error.head("lobby/error.json").etag == before, "the same reason was written again"
+
+
+def test_who_finishes_a_killed_runners_work_says_that_its_log_is_lost(error: MemoryBlobStore) -> None:
+    """Also where a log of an earlier run lies: it would tell of another failure."""
+    for earlier in (None, b"run run-1\nof the generation before"):
+        if earlier is not None:
+            error.write("lobby/run.log", earlier)
+        write_reason(given_up("c"), error, b"", nothing)
+        assert error.read("lobby/run.log")[0] == b"run run-2\nIts log was lost with the runner that kept it.\n"
+
+
+def test_a_runner_paused_before_it_writes_its_log_finds_the_name_taken(error: MemoryBlobStore) -> None:
+    """Its rival had no log to write; all the same nothing may appear after the rival has finished."""
+    names: list[str] = []
+
+    def rival_finishes() -> None:
+        if not names:
+            names.append("once")
+            write_reason(given_up("c"), error, b"", nothing)
+
+    with pytest.raises(Conflict):
+        write_reason(given_up("c"), error, b"log", rival_finishes)
+    assert b"lost" in error.read("lobby/run.log")[0]
 
 
 def test_a_paused_runner_does_not_replace_a_newer_reason(error: MemoryBlobStore) -> None:

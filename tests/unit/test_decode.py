@@ -15,7 +15,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from runner import job_settings, png
-from runner.decode import Sandboxed, surveyed
+from runner.decode import Sandboxed
+from runner.decode_answers import surveyed
 from runner.frame_choice import Seen
 from runner.frames import extract_frames
 from runner.presets import FrameSettings, Limits, SandboxSettings
@@ -31,18 +32,22 @@ CLIP = Clip("cam1/view1.mp4", Path("view1.mp4"))
 INFO = {
     "name": "../../etc", "folder": "../../etc", "frame_count": 99, "width": 160, "height": 96, "fps": 10.0,
     "duration_s": 1.2, "codec": "h264", "rotation_deg": 90, "recorded_at": "2024-05-01T10:00:00+00:00",
-    "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5], "warnings": ["a\nb"],
+    "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5], "warnings": ["a\nb"], "focal_px": 900.0,
 }  # fmt: skip
 SEEN = [[i, i / 10, 5.0, i / 100] for i in range(12)]
 
 
-def answer(**changes: Any) -> dict[str, Any]:
+def part(**changes: Any) -> dict[str, Any]:
     return {"info": {**INFO, **changes.pop("info", {})}, "seen": changes.pop("seen", SEEN)}
 
 
+def answer(**changes: Any) -> dict[str, Any]:
+    return {"parts": [part(**changes)]}
+
+
 def test_a_true_answer_is_taken_under_our_names() -> None:
-    found = surveyed(answer(), CLIP, "cam1_view1", LIMITS)
-    assert (found.info.name, found.info.folder, found.info.frame_count) == ("cam1/view1.mp4", "cam1_view1", 12)
+    (found,) = surveyed(answer(), CLIP, LIMITS)
+    assert (found.info.name, found.info.folder, found.info.frame_count) == ("cam1/view1.mp4", "", 12)
     assert found.info.warnings == ("a\\nb",)
     assert found.seen[3] == Seen(3, 0.3, 5.0, 0.03)
 
@@ -54,7 +59,9 @@ def test_a_true_answer_is_taken_under_our_names() -> None:
         [],
         "text",
         {},
-        {"info": INFO},
+        {"parts": [{"info": INFO}]},
+        {"parts": []},
+        {"parts": [part(), part()]},
         answer(seen=[]),
         answer(seen=SEEN[:9]),
         answer(seen=SEEN[::-1]),
@@ -76,6 +83,8 @@ def test_a_true_answer_is_taken_under_our_names() -> None:
         answer(info={"codec": "../h264"}),
         answer(info={"recorded_at": "<script>"}),
         answer(info={"gps": [1]}),
+        answer(info={"recorded_at": "2024-99"}),
+        answer(info={"focal_px": 0}),
         answer(info={"gps": [float("nan"), 0.0]}),
         answer(info={"warnings": [{}]}),
         answer(info={"warnings": 7}),
@@ -83,7 +92,7 @@ def test_a_true_answer_is_taken_under_our_names() -> None:
 )  # fmt: skip
 def test_what_cannot_be_true_refuses_the_clip(lie: Any) -> None:
     with pytest.raises(InputError, match=r"cam1/view1\.mp4 gave what cannot be") as caught:
-        surveyed(lie, CLIP, "a", LIMITS)
+        surveyed(lie, CLIP, LIMITS)
     assert caught.value.code == Code.UNSAFE_VIDEO
 
 
@@ -170,7 +179,7 @@ def test_the_words_of_a_liar_are_short_and_on_one_line(tmp_path: Path) -> None:
     program = LIAR.replace("{attack}", f"os.write(pipe, {failure.encode()!r} + b'\\n')")
     decoder = Sandboxed(FrameSettings(sandbox=SandboxSettings(mode="off")), (sys.executable, "-c", program))
     with pytest.raises(InputError) as caught:
-        decoder.survey(clip, "a", lambda _a, _b: None)
+        decoder.survey(clip, lambda _a, _b: None)
     assert len(caught.value.cause) <= 600
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
@@ -216,7 +225,7 @@ def test_too_little_memory_refuses_the_video_wherever_it_runs_out(tmp_path: Path
     for megabytes in range(260, 330, 10):
         settings = FrameSettings(sandbox=SandboxSettings(memory_bytes=megabytes << 20))
         with pytest.raises(InputError) as caught:
-            Sandboxed(settings).survey(clip, "a", lambda _a, _b: None)
+            Sandboxed(settings).survey(clip, lambda _a, _b: None)
         assert caught.value.code in (Code.TOO_LARGE, Code.CORRUPT_VIDEO, Code.UNSAFE_VIDEO, Code.TOO_SHORT), megabytes
 
 
@@ -224,7 +233,7 @@ def test_a_portrait_video_at_the_limit_of_pixels_decodes(tmp_path: Path) -> None
     """FFmpeg rounds the width of its buffers up to 64: 96x160 takes as many as 128x160."""
     path = write_video(tmp_path / "a.mp4", pan(12, 8, 96, 160), fps=8)
     limits = replace(LIMITS, max_pixels=96 * 160)
-    assert len(Sandboxed(FrameSettings(limits=limits)).survey(Clip("a", path), "a", lambda _a, _b: None).seen) == 12
+    assert len(Sandboxed(FrameSettings(limits=limits)).survey(Clip("a", path), lambda _a, _b: None)[0].seen) == 12
 
 
 # ---- one bad clip, and a sandbox that is not closed -----------------------------------------------------------------
@@ -263,7 +272,7 @@ def test_a_decoder_that_is_not_closed_in_is_used_only_where_that_was_allowed(
     decoder = Sandboxed(settings, (sys.executable, "-c", answers))
     refusal = None
     try:
-        decoder.survey(clip, "a", lambda _a, _b: None)
+        decoder.survey(clip, lambda _a, _b: None)
     except ConfigurationError as error:
         refusal = error
     assert bool(refusal) is refuses
@@ -277,6 +286,6 @@ def test_a_decoder_that_is_not_closed_in_is_used_only_where_that_was_allowed(
 def test_off_is_a_process_with_limits_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pan(12, 8, 160, 96), fps=8))
     settings = FrameSettings(limits=LIMITS, sandbox=SandboxSettings(mode="off"))
-    assert len(Sandboxed(settings).survey(clip, "a", lambda _a, _b: None).seen) == 12
+    assert len(Sandboxed(settings).survey(clip, lambda _a, _b: None)[0].seen) == 12
     assert "videos are decoded behind: limits" in caplog.text
     assert "seccomp" not in caplog.text

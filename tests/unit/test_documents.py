@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ def view(image: str, split: str) -> View:
     return View(image, "a.mp4", 0.5, 640, 480, K, np.eye(4), split)
 
 
-def manifest() -> dict[str, Any]:
-    return documents.manifest(RUN, FRAMES, POSES, INTRINSICS, TRAINING, OUTPUTS)
+def manifest(frames: FrameSet = FRAMES) -> dict[str, Any]:
+    return documents.manifest(RUN, frames, POSES, INTRINSICS, TRAINING, OUTPUTS)
 
 
 def written(document: Any, folder: Path) -> Any:
@@ -95,6 +96,24 @@ def test_the_schema_refuses_a_spoilt_manifest(tmp_path: Path, spoil) -> None:
     spoil(document)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
+
+
+def test_the_manifest_says_of_each_photo_its_file_time_and_place(tmp_path: Path) -> None:
+    import jsonschema
+
+    photo = Frame("p/000000.png", "photos", 0, 0.0, 9.0, "near/IMG_1.heic", "2026-11-24T10:00:00", (48.1, 11.5))
+    clip = replace(FRAMES.clips[0], name="photos", folder="p", focal_px=3000.0)
+    document = manifest(FrameSet((clip,), (photo,)))
+    schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.validate(written(document, tmp_path), schema, jsonschema.Draft202012Validator)
+    (video,) = document["videos"]
+    assert video["focal_px_stated"] == 3000.0
+    assert video["frames"] == [
+        {
+            "frame_number": 0, "timestamp_offset": 0.0, "filename": "p/000000.png", "photo": "near/IMG_1.heic",
+            "recording_timestamp": "2026-11-24T10:00:00", "gps": {"latitude": 48.1, "longitude": 11.5},
+        }
+    ]  # fmt: skip
 
 
 def test_the_manifest_names_videos_frames_and_refusals() -> None:

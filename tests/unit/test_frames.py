@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from runner.frame_choice import Odometer, Seen, allocate, choose, displacement_px, sharpness
-from runner.frames import extract_frames, folder_names
+from runner.frames import extract_frames
 from runner.presets import FrameSettings, Limits
 from runner.progress import SILENT, Progress
 from runner.scene import Clip
+from runner.takes import folder_names
 from scenejobs.errors import Code, InputError, Interrupted
-from tests.videos import pan, wall, write_video
+from tests.videos import pan, wall, write_changing_size, write_video
 
 LIMITS = Limits(min_long_side=64, min_short_side=48)
 SETTINGS = FrameSettings(budget=20, long_side=120, limits=LIMITS)
@@ -110,6 +111,45 @@ def test_frozen_frames_are_taken_once(tmp_path):
     indices = [frame.index for frame in extract_frames([clip], tmp_path, SETTINGS, SILENT).frames]
     assert sum(9 <= index < 30 for index in indices) == 1
     assert len(indices) >= 18
+
+
+REPEATS = {
+    "a rate of 5 doubled": [i // 2 for i in range(40)],
+    "3:2 pulldown": [i for i in range(20) for _ in range(2 + i % 2)],
+    "a phone that stutters": [max(0, i - i % 7 // 3) for i in range(40)],
+}
+
+
+@pytest.mark.parametrize("shown", REPEATS.values(), ids=REPEATS.keys())
+def test_frames_that_a_converter_repeated_are_taken_once(tmp_path, shown):
+    """Repeats are not equal to the bit: each was encoded, and here filmed, with noise of its own."""
+    rng = np.random.default_rng(0)
+    originals = pan(max(shown) + 1, 8, 160, 96)
+    pictures = [np.clip(originals[i] + rng.normal(0, 2, (96, 160, 3)), 0, 255).astype(np.uint8) for i in shown]
+    clip = clip_of(tmp_path / "a.mp4", pictures, fps=10)
+    settings = FrameSettings(budget=100, long_side=120, limits=LIMITS)
+    indices = [frame.index for frame in extract_frames([clip], tmp_path, settings, SILENT).frames]
+    assert [shown[index] for index in indices] == sorted(set(shown))
+
+
+def test_a_clip_whose_picture_size_changes_becomes_one_camera_for_each_size(tmp_path):
+    """As when a phone is turned, or two recordings are joined. A few stray frames become none."""
+    sizes = [(160, 96)] * 20 + [(96, 160)] * 14 + [(80, 64)] * 3
+    clip = Clip("a.mkv", write_changing_size(tmp_path / "a.mkv", sizes))
+    result = extract_frames([clip], tmp_path, FrameSettings(budget=60, long_side=120, limits=LIMITS), SILENT)
+    cameras = [(info.name, info.folder, info.width, info.height, info.frame_count) for info in result.clips]
+    assert cameras == [("a.mkv", "a", 160, 96, 20), ("a.mkv (96x160)", "a_mkv_96x160", 96, 160, 14)]
+    assert result.clips[0].warnings == ("the picture size changes: 3 frames of other sizes are left out",)
+    indices = {info.name: [f.index for f in result.frames if f.video == info.name] for info in result.clips}
+    assert indices == {"a.mkv": list(range(20)), "a.mkv (96x160)": list(range(20, 34))}
+    for frame in result.frames:
+        with Image.open(tmp_path / "frames" / frame.image) as image:
+            assert image.size == ((120, 72) if frame.video == "a.mkv" else (72, 120))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "frames.json").write_bytes((tmp_path / "frames.json").read_bytes())
+    assert extract_frames([clip], other, FrameSettings(budget=60, long_side=120, limits=LIMITS), SILENT) == result
+    assert len(list((other / "frames").rglob("*.png"))) == 34
 
 
 def test_blurred_frames_lose_against_sharp_neighbours(tmp_path):

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from scenejobs.layout import archive_names, batch_name, progress_name, record_name, refused_name, run_folder
 from scenejobs.names import (
     MAX_NAME_CHARS,
+    is_media,
+    is_photo,
     is_ready_marker,
     is_video,
     output_stem,
@@ -120,6 +122,19 @@ def test_videos_are_known_by_their_extension(name: str) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "mp4", "a.mp4.part", "a.mp4/b", ".mp4"])
 def test_other_files_are_no_videos(name: str) -> None:
     assert not is_video(name)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "b/A.JPEG", "IMG_1.HEIC", "c.heif", "c.hif", "c.png", "c.tif", "c.tiff"])
+def test_photos_are_known_by_their_extension(name: str) -> None:
+    assert is_photo(name)
+    assert is_media(name)
+    assert not is_video(name)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "jpg", "a.jpg.part", "a.jpg/b", "a.gif", "a.dng"])
+def test_other_files_are_no_photos(name: str) -> None:
+    assert not is_photo(name)
+    assert is_media(name) == is_video(name)
 
 
 def test_ready_markers_are_whole_file_names() -> None:

@@ -344,7 +344,7 @@ def test_layers_that_are_too_few_can_be_refused_before_the_file_is_looked_at() -
 # ---- the milder profile of structure from motion ---------------------------------------------------------------------
 
 MILD = """
-import json, os, socket, sys
+import ctypes, json, os, socket, sys
 from pathlib import Path
 from runner import lockdown, seccomp
 own, other = Path(sys.argv[1]), Path(sys.argv[2])
@@ -362,6 +362,7 @@ print(json.dumps({
     "local": tried(lambda: socket.socket(socket.AF_UNIX)),
     "outside": tried(lambda: (other / "file").write_text("x")),
     "environment": tried(lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes()),
+    "dumpable": tried(lambda: ctypes.CDLL(None).prctl(3)),
 }), flush=True)
 os.execv("/bin/sh", ["sh", "-c", "echo started"])
 """
@@ -372,6 +373,7 @@ def test_reconstruction_writes_its_workspace_and_has_no_network_and_starts_nothi
         [sys.executable, "-c", MILD, str(own), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     found = json.loads(done.stdout)
+    assert found.pop("dumpable") == {"done": "0"}, "others of its user may look into it"
     assert {name for name, outcome in found.items() if "done" in outcome} == {"read", "folder", "write"}
     assert all(refused(found[name]) for name in ("socket", "local", "outside", "environment"))
     assert done.returncode == -signal.SIGSYS
@@ -384,6 +386,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 AS_A_USER = """
 import json, os, sys
 from pathlib import Path
+from runner import kernel
 from tests.unit import test_sandbox as t
 os.chdir(sys.argv[1])
 os.setgroups([]); os.setresgid(54321, 54321, 54321); os.setresuid(54321, 54321, 54321)
@@ -391,7 +394,12 @@ t.COMMAND = (t.SYSTEM_PYTHON, "-P", "-m", "tests.hostile")
 own = Path(sys.argv[1]) / "own"
 own.mkdir()
 (Path(sys.argv[1]) / "other").write_text("canary-secret")
+kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # as after a start; the change of the user above cleared it
+before = t.attack("parent_environment", mode="off")
+kernel.harden_against_neighbours()
 print(json.dumps({
+    "open": before,
+    "hardened": t.attack("parent_environment", mode="off"),
     "layers": t.layers_of(own),
     "attacks": {
         name: t.attack(name, own, **arguments) for name, arguments in {
@@ -420,7 +428,10 @@ def _system_python_is_new_enough() -> bool:
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
 @pytest.mark.skipif(not _system_python_is_new_enough(), reason="needs a Python that other users can reach")
 def test_a_user_without_privileges_is_closed_in_by_the_other_layers(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """As in a container that runs as user 10001: parent and decoder are the same user."""
+    """As in a container that runs as user 10001: parent and decoder are the same user.
+
+    And a runner that has hardened itself is closed even to a neighbour without any sandbox.
+    """
     folder = tmp_path_factory.mktemp("user")
     for path in (folder, *folder.parents):
         if path.owner() == "root" and str(path) not in ("/", "/tmp"):
@@ -431,6 +442,8 @@ def test_a_user_without_privileges_is_closed_in_by_the_other_layers(tmp_path_fac
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    assert "done" in found["open"]
+    assert refused(found["hardened"])
     assert lockdown.missing(found["layers"]) == []
     assert lockdown.OWN_USER not in found["layers"]
     assert found["attacks"].pop("honest_work") == {"done": "frame"}

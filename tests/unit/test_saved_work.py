@@ -123,6 +123,7 @@ def test_only_what_changed_is_uploaded_and_only_the_newest_state_is_kept(
         machine.leave("two", "training")
         machine.threads.acts["saved work"]()
         assert [call.split()[0] for call in faults.calls] == ["state.write"], "the same bytes were uploaded twice"
+    assert list(machine.scratch.iterdir()) == [], "copies take up the job's disk"
     assert len(store.blobs) == len(FILES) + 1
     fresh = Machine(tmp_path / "b", store)
     fresh.restore()
@@ -556,7 +557,7 @@ def test_a_file_that_changes_while_it_is_copied_waits_for_the_next_look(tmp_path
         with pipe.open("rb") as copy:  # the saver waits for this
             machine.leave("two", "training")
             copy.read()
-        pipe.unlink()
+        pipe.unlink(missing_ok=True)
 
     with machine.saver():
         os.mkfifo(pipe)

@@ -25,7 +25,7 @@ MIB = 1 << 20
 def cloud(tmp_path: Path) -> Cloud:
     cloud = Cloud(tmp_path)
     for number in range(UPLOADS - 1):
-        cloud.upload(f"lobby/photos of the second floor/{number:05d}.jpg", b"%d" % number)
+        cloud.upload(f"lobby/notes of the second floor/{number:05d}.txt", b"%d" % number)
     cloud.upload("lobby/view1.mp4", b"video")
     cloud.queue("lobby")
     return cloud

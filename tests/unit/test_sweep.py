@@ -148,6 +148,19 @@ def test_closed_scenes_are_not_even_read() -> None:
     assert world.app.sweeper.sweep() == SweepReport()
 
 
+def test_a_ready_marker_whose_videos_are_gone_asks_for_no_work() -> None:
+    """Found by simulated schedule 11556: its message was sent again, and a runner dead-lettered the marker."""
+    world = World()
+    world.upload("lobby/a.mp4", event=False)
+    world.upload("lobby/_READY", event=False)
+    assert world.app.sweeper.sweep().sealed == 1
+    world.jobs.messages.clear()
+    world.input.delete("lobby/a.mp4")
+    world.clock.advance(700)
+    assert world.app.sweeper.sweep().requeued == 0
+    assert world.sent == []
+
+
 def test_one_damaged_record_does_not_keep_the_others_from_healing(caplog: pytest.LogCaptureFixture) -> None:
     world = sealed_world()
     world.jobs.messages.clear()

@@ -32,6 +32,14 @@ def test_videos_land_under_their_scene(containers: Containers, tmp_path: Path) -
     assert containers.input.read("lobby/view 1.mp4")[0] == b"abc"
 
 
+def test_photos_land_beside_the_videos_of_their_scene(containers: Containers, tmp_path: Path) -> None:
+    for name in ("a.mp4", "IMG_1.HEIC", "IMG_2.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    files = [tmp_path / "a.mp4", tmp_path / "IMG_1.HEIC", tmp_path / "IMG_2.jpg"]
+    assert cli.upload(containers, "lobby", files) == ["lobby/a.mp4", "lobby/IMG_1.HEIC", "lobby/IMG_2.jpg"]
+    assert containers.input.read("lobby/IMG_1.HEIC")[0] == b"IMG_1.HEIC"
+
+
 @pytest.mark.parametrize("name", ["missing.mp4", "notes.txt"])
 def test_what_is_no_video_is_refused_before_anything_is_uploaded(
     containers: Containers, tmp_path: Path, name: str

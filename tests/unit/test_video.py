@@ -15,7 +15,7 @@ from PIL import Image
 from runner.presets import Limits
 from runner.scene import Clip
 from runner.sizes import shrink
-from runner.video import Clock, open_video, probe, upright
+from runner.video import SAFE_OPTIONS, Clock, open_video, probe, upright
 from runner.video_metadata import parse_iso6709, read_recording
 from scenejobs.errors import Code, InputError
 from tests.videos import BLUE, GREEN, RED, WHITE, corners, pan, write_audio, write_changing_size, write_video
@@ -157,7 +157,9 @@ def test_ten_bit_video_becomes_eight_bit_without_clipping(tmp_path):
 def test_the_largest_stream_is_read_and_sound_is_ignored(tmp_path):
     path = write_video(tmp_path / "a.mp4", [corners(320, 240)] * 3, preview=True, audio=True)
     assert probe(Clip("a", path), SMALL).width == 320
-    assert read(path)[0][0][2].shape == (240, 320, 3)
+    frames, warnings = read(path)
+    assert frames[0][2].shape == (240, 320, 3)
+    assert warnings == ["it holds 2 video streams; only the largest is used"]
 
 
 def test_a_video_is_known_by_its_content_and_not_by_its_name(tmp_path):
@@ -212,6 +214,29 @@ def test_playlists_named_mp4_open_no_url_and_no_other_file(tmp_path):
             canary.accept()
 
 
+@pytest.mark.parametrize("left_out", ["protocol_whitelist", "format_whitelist"])
+def test_either_whitelist_alone_keeps_playlists_from_opening_anything(tmp_path, left_out):
+    """A mistake in one of them is not a hole yet."""
+    neighbour = write_video(tmp_path / "neighbour.mp4", [corners()] * 3)
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        canary.setblocking(False)
+        url = f"http://127.0.0.1:{canary.getsockname()[1]}/a.ts"
+        for text in (
+            f"ffconcat version 1.0\nfile {neighbour}\n",
+            f"ffconcat version 1.0\nfile {url}\n",
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}\n#EXT-X-ENDLIST\n",
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:{neighbour}\n#EXT-X-ENDLIST\n",
+        ):
+            (tmp_path / "playlist.mp4").write_text(text)
+            with (tmp_path / "playlist.mp4").open("rb") as file:
+                options = {**SAFE_OPTIONS, "fd": str(file.fileno()), "safe": "0"}
+                del options[left_out]
+                with pytest.raises(av.error.FFmpegError), av.open("fd:", options=options, timeout=5) as container:
+                    assert next(container.decode(video=0), None) is None, "another file was decoded"
+        with pytest.raises(BlockingIOError):
+            canary.accept()
+
+
 def test_a_video_without_its_index_is_called_damaged(tmp_path):
     path = write_video(tmp_path / "a.mp4", pan(10, 4, 160, 96))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -248,12 +273,12 @@ def test_a_lost_tail_is_a_warning_and_a_lost_half_is_refused(tmp_path):
     assert "of 40 frames" in error.cause
 
 
-def test_frames_of_another_size_are_left_out(tmp_path):
+def test_frames_of_every_size_are_read(tmp_path):
     path = write_changing_size(tmp_path / "a.mkv", [(160, 96)] * 6 + [(96, 160)] * 2 + [(160, 96)] * 2)
     frames, warnings = read(path)
-    assert {pixels.shape for _, _, pixels in frames} == {(96, 160, 3)}
-    assert len(frames) == 8
-    assert "2 frames of other sizes" in warnings[0]
+    assert [pixels.shape[:2] for _, _, pixels in frames] == [(96, 160)] * 6 + [(160, 96)] * 2 + [(96, 160)] * 2
+    assert [index for index, _, _ in frames] == list(range(10))
+    assert warnings == []
 
 
 def test_broken_timestamps_become_increasing_ones():

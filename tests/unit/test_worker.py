@@ -276,6 +276,46 @@ def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(
     assert not any(call.startswith("input.download") for call in faults.calls)
 
 
+def test_photos_are_downloaded_like_videos_and_under_names_of_ours(tmp_path: Path) -> None:
+    cloud, seen = Cloud(tmp_path), []
+    for name in ("lobby/IMG_1.HEIC", "lobby/a.mp4", "lobby/near/IMG_1.jpg", "lobby/notes.txt"):
+        cloud.upload(name, name.encode())
+    cloud.queue("lobby")
+
+    def run(job, supervision):  # type: ignore[no-untyped-def]
+        seen.extend((clip.name, clip.path.name, clip.path.read_bytes()) for clip in job.clips)
+        raise InputError("that is all", stage="frame_extraction")
+
+    cloud.worker(run).drain()
+    assert seen == [
+        ("IMG_1.HEIC", "0001.heic", b"lobby/IMG_1.HEIC"),
+        ("a.mp4", "0002.mp4", b"lobby/a.mp4"),
+        ("near/IMG_1.jpg", "0003.jpg", b"lobby/near/IMG_1.jpg"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"max_photos": 2}, "3 photos; 2 are allowed"),
+        ({"max_photo_bytes": 10}, "0.jpg has 11 bytes; 10 bytes are allowed"),
+    ],
+)
+def test_photos_have_limits_of_their_own_that_hold_before_any_is_downloaded(
+    tmp_path: Path, limits: dict[str, int], words: str
+) -> None:
+    cloud, faults = Cloud(tmp_path), Faults()
+    for number in range(3):
+        cloud.upload(f"lobby/{number}.jpg", b"x" * 11)
+    cloud.upload("lobby/a.mp4", b"x" * 11)
+    cloud.queue("lobby")
+    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_videos=1, **limits)).drain()
+    reason = cloud.json("error", "lobby/error.json")
+    assert reason["code"] == Code.TOO_LARGE
+    assert words in reason["cause"]
+    assert not any(call.startswith("input.download") for call in faults.calls)
+
+
 def test_an_upload_called_like_our_documents_does_not_replace_them(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path)
     cloud.upload("lobby/a.mp4", b"a")
