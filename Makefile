@@ -8,7 +8,7 @@ AZURITE := .local/azurite/installed
 REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check setup chaos simulate clean
+.PHONY: demo test check setup chaos hard simulate clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -23,6 +23,9 @@ check: $(VENV)/installed-tests  ## linters and types
 
 chaos: setup  ## kill, freeze and deafen real processes at every request, at full size: about an hour, mostly waiting
 	$(BIN)/python -m tests.chaos $(if $(POINTS),--points $(POINTS))
+
+hard: setup  ## deliberately bad scenes: each stopped with the right code or rescued with right cameras; writes the table
+	$(BIN)/python -m benchmarks.hard_cases --out benchmarks/results/hard_cases.md
 
 simulate: $(VENV)/installed-tests  ## 20,000 simulated schedules, every single crash, every mutant; writes the table (10 to 20 minutes)
 	$(BIN)/python -m tests.simulation --schedules 20000 --jobs $(or $(JOBS),2) --table benchmarks/results/simulation.md

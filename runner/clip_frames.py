@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.atomic import naming_a_full_disk
-from runner.frame_choice import MAX_PARTS, SHARPNESS_SIDE, Odometer, Seen, Surveyed, file_name, is_static, sharpness
+from runner.cuts import Layouts
+from runner.frame_choice import (
+    MAX_PARTS,
+    SHARPNESS_SIDE,
+    Odometer,
+    Seen,
+    Surveyed,
+    file_name,
+    is_static,
+    isotropy,
+    sharpness,
+)
 from runner.presets import Limits
 from runner.scene import Clip, ClipInfo
 from runner.video import open_video
@@ -34,19 +45,20 @@ def survey(clip: Clip, limits: Limits, tell: Tell) -> list[Surveyed]:
     Raises InputError when it cannot be used.
     """
     tell = _now_and_then(tell)
-    sizes: dict[tuple[int, int], tuple[Odometer, list[Seen]]] = {}
+    sizes: dict[tuple[int, int], tuple[Odometer, Layouts, list[Seen]]] = {}
     with open_video(clip, limits) as video:
         header = video.header
         expected = header.frame_count or header.duration_s * header.fps or 1
         for picture in video.pictures():
             tell(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
             luma = picture.luma(SHARPNESS_SIDE)
-            odometer, seen = sizes.setdefault((picture.width, picture.height), (Odometer(), []))
-            seen.append(Seen(picture.index, picture.timestamp_s, sharpness(luma), odometer.read(luma)))
+            odometer, layouts, seen = sizes.setdefault((picture.width, picture.height), (Odometer(), Layouts(), []))
+            measured = sharpness(luma), odometer.read(luma), float(luma.mean()), *layouts.read(luma), isotropy(luma)
+            seen.append(Seen(picture.index, picture.timestamp_s, *measured))
         warnings, rotation_deg = tuple(video.warnings), video.rotation_deg
-    by_count = sorted(sizes.items(), key=lambda item: -len(item[1][1]))
+    by_count = sorted(sizes.items(), key=lambda item: -len(item[1][2]))
     parts: list[Surveyed] = []
-    for size, (_, seen) in by_count:
+    for size, (_, _, seen) in by_count:
         # The last frame is shown as long as the others are, which its own timestamp does not say.
         between_s = (seen[-1].timestamp_s - seen[0].timestamp_s) / (len(seen) - 1) if len(seen) > 1 else 1 / header.fps
         duration_s = seen[-1].timestamp_s - seen[0].timestamp_s + between_s
@@ -63,7 +75,7 @@ def survey(clip: Clip, limits: Limits, tell: Tell) -> list[Surveyed]:
         parts.append(Surveyed(info, tuple(seen)))
         if len(parts) == MAX_PARTS:
             break
-    left_out = sum(len(seen) for _, (_, seen) in by_count) - sum(part.info.frame_count for part in parts)
+    left_out = sum(len(seen) for _, (_, _, seen) in by_count) - sum(part.info.frame_count for part in parts)
     if left_out:
         warnings += (f"the picture size changes: {left_out} frames of other sizes are left out",)
     return [_warned(part, warnings if part is parts[0] else ()) for part in parts]

@@ -38,6 +38,12 @@ class Seen:
     timestamp_s: float
     sharpness: float  # variance of the Laplacian
     travel: float  # motion of the picture up to here, in long sides; equal values are the same view
+    luma: float = 128.0  # mean grey level, 0 to 255
+    change: float = 0.0  # of the picture's layout since the frame before, 0 to 2: runner/cuts.py
+    change_over: float = 0.0  # and since the one before that
+    isotropy: float = (
+        1.0  # detail across its weakest direction / along its strongest, 0 to 1: smeared pictures have little
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,17 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     return float(laplacian.var())
 
 
+def isotropy(luma: NDArray[np.uint8]) -> float:
+    """Smaller over larger eigenvalue of the mean structure tensor: motion blur wipes out one direction."""
+    if min(luma.shape) < 3:
+        return 1.0
+    p = luma.astype(np.float32)
+    gx, gy = (p[:, 2:] - p[:, :-2])[1:-1], (p[2:] - p[:-2])[:, 1:-1]
+    xx, yy, xy = (float((one * other).mean()) for one, other in ((gx, gx), (gy, gy), (gx, gy)))
+    mean, deviation = (xx + yy) / 2, float(np.hypot((xx - yy) / 2, xy))
+    return max(0.0, mean - deviation) / (mean + deviation) if mean > 0 else 1.0
+
+
 def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
     """Median motion over the textured blocks of a picture [height, width], by one step of Lucas and Kanade (1981).
 
@@ -114,6 +131,12 @@ def is_static(seen: Sequence[Seen]) -> bool:
     return seen[-1].travel < STATIC_TRAVEL
 
 
+def is_slide_show(seen: Sequence[Seen]) -> bool:
+    """May each frame of a clip be another photo?"""
+    frames, fps = PHOTO_CLIP
+    return len(seen) <= frames and len(seen) - 1 <= fps * 1.01 * _duration_s(seen)
+
+
 def choose(
     clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None = None, photos: Sequence[bool] = ()
 ) -> list[list[int]]:
@@ -127,7 +150,7 @@ def choose(
     """
     photos = photos or [False] * len(clips)
     most = [len(seen) if photo else _most(seen, rate_fps) for seen, photo in zip(clips, photos, strict=True)]
-    whole = [photo or _is_slide_show(seen) for seen, photo in zip(clips, photos, strict=True)]
+    whole = [photo or is_slide_show(seen) for seen, photo in zip(clips, photos, strict=True)]
     shares = allocate([_weight(seen, clips) for seen in clips], most, whole, budget)
     return [
         _sharpest_in_turn(seen, count) if photo else _spread(seen, count)
@@ -161,13 +184,8 @@ def _most(seen: Sequence[Seen], rate_fps: float | None) -> int:
     """How many frames of a clip are of use."""
     views = len({frame.travel for frame in seen})
     if rate_fps is None:
-        return views if _is_slide_show(seen) else min(views, max(ALWAYS_USEFUL, int(_duration_s(seen) * MAX_RATE_FPS)))
+        return views if is_slide_show(seen) else min(views, max(ALWAYS_USEFUL, int(_duration_s(seen) * MAX_RATE_FPS)))
     return min(views, 1 + int(_duration_s(seen) * rate_fps))
-
-
-def _is_slide_show(seen: Sequence[Seen]) -> bool:
-    frames, fps = PHOTO_CLIP
-    return len(seen) <= frames and len(seen) - 1 <= fps * 1.01 * _duration_s(seen)
 
 
 def _duration_s(seen: Sequence[Seen]) -> float:

@@ -11,17 +11,19 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from runner.cuts import Cuts, find_cuts, shots
 from runner.decode import Decoder, Sandboxed, Tell, WantedPhoto
-from runner.frame_choice import choose, file_name, is_static
+from runner.frame_choice import Seen, choose, file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.presets import FrameSettings, Limits
 from runner.progress import Progress
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
+from runner.visible import require_detail
 from scenejobs.errors import Code, Failure, InputError
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,8 @@ def extract_frames(
 
     A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
     decoder: default: each clip in a sandboxed process.
-    Raises InputError: the first clip's own when no clip is usable, STATIC_CAMERA, TOO_FEW_FRAMES, TOO_LARGE;
+    Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
+    TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
     """
     marker = workspace / "frames.json"
@@ -61,31 +64,72 @@ def extract_frames(
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     takes, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
+    least = _least(takes, settings.limits)
     if all(is_static(take.one.seen) for take in takes):
+        # What shows nothing seems to stand still.
+        require_detail([(take.one.info.name, seen) for take in takes for seen in take.one.seen], least)
         names = ", ".join(take.one.info.name for take in takes)
         raise InputError(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    chosen = choose(
-        [take.one.seen for take in takes], settings.budget, settings.rate_fps, [take.is_photos for take in takes]
-    )
-    _check_enough(sum(map(len, chosen)), takes, settings.limits)
-    kept = [take.only(indices) for take, indices in zip(takes, chosen, strict=True)]
+    takes, kept = _choose(takes, settings)
+    chosen = [(take.one.info.name, seen) for take in kept for seen in take.one.seen]
+    _check_enough(len(chosen), takes, least)
+    warnings = require_detail(chosen, least)
     frames = _write(decoder, kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
-    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused))
+    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused), warnings)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(takes)} clips")
     return result
 
 
-def _check_enough(total: int, takes: Sequence[Take], limits: Limits) -> None:
+def _choose(takes: Sequence[Take], settings: FrameSettings) -> tuple[list[Take], list[Take]]:
+    """The takes with their cuts, and with the chosen pictures only. Every shot of an edited clip counts as a clip."""
+    cut = [Cuts() if take.is_photos else find_cuts(take.one.seen) for take in takes]
+    pieces = [
+        (number, piece)
+        for number, (take, cuts) in enumerate(zip(takes, cut, strict=True))
+        for piece in shots(len(take.one.seen), cuts)
+    ]
+    picked = choose(
+        [_from_its_start([takes[number].one.seen[i] for i in piece]) for number, piece in pieces],
+        settings.budget, settings.rate_fps, [takes[number].is_photos for number, _ in pieces],
+    )  # fmt: skip
+    wanted: list[list[int]] = [[] for _ in takes]
+    for (number, piece), indices in zip(pieces, picked, strict=True):
+        wanted[number] += [piece[i] for i in indices]
+    told = [_told(take, cuts) for take, cuts in zip(takes, cut, strict=True)]
+    return told, [take.only(indices) for take, indices in zip(told, wanted, strict=True)]
+
+
+def _from_its_start(seen: Sequence[Seen]) -> list[Seen]:
+    """A shot's travel begins with the shot: what its clip travelled before says nothing about it."""
+    return [replace(one, travel=one.travel - seen[0].travel) for one in seen]
+
+
+def _told(take: Take, cuts: Cuts) -> Take:
+    """The take whose facts say where it is cut."""
+    seen, info = take.one.seen, take.one.info
+    times = tuple(seen[start].timestamp_s for start in cuts.starts)
+    warnings = info.warnings
+    if times:
+        warnings += (f"the recording is cut at {', '.join(f'{time:.1f}' for time in times)} s",)
+    if cuts.strays:
+        at = ", ".join(f"{seen[index].timestamp_s:.1f}" for index in cuts.strays)
+        warnings += (f"single frames of something else are left out at {at} s",)
+    return replace(take, one=replace(take.one, info=replace(info, cuts_s=times, warnings=warnings)))
+
+
+def _least(takes: Sequence[Take], limits: Limits) -> int:
+    return limits.min_scene_photos if all(take.is_photos for take in takes) else limits.min_scene_frames
+
+
+def _check_enough(total: int, takes: Sequence[Take], least: int) -> None:
     """Raises InputError when too few different frames are left."""
-    only_photos = all(take.is_photos for take in takes)
-    least = limits.min_scene_photos if only_photos else limits.min_scene_frames
     if total < least:
         what, advice = "frames in all clips", "film longer, and move while filming"
-        if only_photos:
+        if all(take.is_photos for take in takes):
             what, advice = "photos", "take more, each from another place, and let neighbours overlap by two thirds"
         raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
 
@@ -129,7 +173,8 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
 
     def info(entry: dict[str, Any]) -> ClipInfo:
         gps = entry["gps"]
-        return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"])})
+        return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"]),
+                           "cuts_s": tuple(entry["cuts_s"])})  # fmt: skip
 
     def frame(entry: dict[str, Any]) -> Frame:
         return Frame(**{**entry, "gps": tuple(entry["gps"]) if entry["gps"] else None})
@@ -138,6 +183,7 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         tuple(info(entry) for entry in value["clips"]),
         tuple(frame(entry) for entry in value["frames"]),
         tuple(RefusedClip(entry["name"], Failure.from_json(entry["failure"])) for entry in value["refused"]),
+        tuple(value["warnings"]),
     )
 
 

@@ -7,8 +7,7 @@ the lens it found can exist.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,8 @@ class Thresholds:
     max_abs_k1: float = 0.6  # lenses up to 0.28; wrong ones 1.4 and more
     min_points_per_image: float = 60.0  # blurred but right runs had 100; below, single points decide a pose
     min_triangulation_angle_deg: float = 0.8  # forward walks that are right have 4; a guard against no depth at all
+    min_images: int = 5  # fewer cameras see a picture, not a scene
+    min_share_of_all: float = 0.2  # of all frames, with those of clips that do not belong: less is not what was filmed
     low_share: float = 0.8  # registered share below which the report carries a warning
 
 
@@ -69,15 +70,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much of the scene was reconstructed."""
+    """How much of the scene was reconstructed. A shot belongs to the scene when part of it was placed."""
 
-    images_total: int
+    images_total: int  # frames of the shots that belong
     images_registered: int
     points: int
     min_registered_share: float
     min_points: int
-    lost_clips: tuple[str, ...] = ()  # clips of which (almost) nothing registered
+    lost_clips: tuple[str, ...] = ()  # clips, or shots of edited clips, of which (almost) nothing registered
+    lost_images: int = 0  # frames of those
     cut_sides: tuple[str, str] = ("", "")  # which clips and times are on either side of the weakest joint
+    missing: tuple[str, ...] = ()  # clip and time of what was not placed of the shots that belong
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -136,14 +139,19 @@ def judge(health: Health, counts: Counts) -> Verdict:
     t = counts.thresholds
     share = counts.images_registered / max(counts.images_total, 1)
     failures: list[tuple[Code, str, str]] = []
-    if share < counts.min_registered_share:
-        registered = f"{counts.images_registered} of {counts.images_total} frames were placed"
-        need = f"{counts.min_registered_share:.0%} are needed"
-        if counts.lost_clips:
-            lost = ", ".join(counts.lost_clips)
-            failures.append((Code.NO_OVERLAP, f"{registered}; {need}; nothing connects {lost}", SAME_PLACE))
-        else:
-            failures.append((Code.TOO_FEW_REGISTERED, f"{registered}; {need}", FILM_SLOWER))
+    everything = counts.images_total + counts.lost_images
+    registered = f"{counts.images_registered} of {counts.images_total} frames were placed"
+    missing = f"; not placed: {', '.join(counts.missing[:NAMED])}" if counts.missing else ""
+    if counts.lost_clips and counts.images_registered < t.min_share_of_all * everything:
+        text = f"{counts.images_registered} of {everything} frames were placed; {t.min_share_of_all:.0%} are needed"
+        failures.append((Code.NO_OVERLAP, f"{text}; nothing connects {_listed(counts.lost_clips)}", SAME_PLACE))
+    elif share < counts.min_registered_share:
+        text = f"{registered}; {counts.min_registered_share:.0%} are needed{missing}"
+        failures.append((Code.TOO_FEW_REGISTERED, text, FILM_SLOWER))
+    elif counts.images_registered < t.min_images:
+        text = f"{registered}; {t.min_images} are needed{missing}"
+        code, advice = (Code.NO_OVERLAP, SAME_PLACE) if counts.lost_clips else (Code.TOO_FEW_REGISTERED, FILM_SLOWER)
+        failures.append((code, text, advice))
     if health.baseline_to_depth < t.min_baseline_to_depth:
         text = f"the camera moved {health.baseline_to_depth:.3f} of the depth; {t.min_baseline_to_depth} are needed"
         failures.append((Code.STATIC_CAMERA, text, WALK))
@@ -184,9 +192,9 @@ def judge(health: Health, counts: Counts) -> Verdict:
     if failures:
         code, _, advice = failures[0]
         return Verdict(False, code, tuple(text for _, text, _ in failures), advice)
-    warnings = [f"no frame of {clip} could be placed: the scene is made without it" for clip in counts.lost_clips]
+    warnings = [f"{clip} could not be placed: the scene is made without it" for clip in counts.lost_clips]
     if share < t.low_share:
-        warnings.append(f"only {counts.images_registered} of {counts.images_total} frames were placed")
+        warnings.append(f"only {registered}{missing}")
     return Verdict(True, warnings=tuple(warnings))
 
 
@@ -196,18 +204,20 @@ def lens_is_impossible(health: Health, thresholds: Thresholds | None = None) -> 
     return not t.min_focal_ratio <= health.focal_ratio <= t.max_focal_ratio or abs(health.distortion_k1) > t.max_abs_k1
 
 
+def only_the_joint_is_weak(health: Health, counts: Counts) -> bool:
+    """Would everything but the bridge pass?"""
+    return not judge(health, counts).passed and judge(replace(health, bridge=1.0), counts).passed
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+NAMED = 6  # clips or time ranges in one message
 SAME_PLACE = "film the same place in all clips, and pass slowly between its parts so that pictures overlap"
 FILM_SLOWER = "film slower, in good light, with most of each picture seen again in the next"
 WALK = "walk around the scene while filming: depth is seen only from different places"
-
-
-def describe_side(frames: Sequence[tuple[str, float]]) -> str:
-    """Clips and times of some frames, given (video, seconds): "a.mp4 0.0-2.3 s, b.mp4 1.0-4.0 s"."""
-    spans: dict[str, tuple[float, float]] = {}
-    for video, time_s in frames:
-        low, high = spans.get(video, (time_s, time_s))
-        spans[video] = (min(low, time_s), max(high, time_s))
-    return ", ".join(f"{video} {low:.1f}-{high:.1f} s" for video, (low, high) in spans.items())
 
 
 def _median_angle_deg(seen: Observations, offsets: NDArray[np.float64]) -> float:

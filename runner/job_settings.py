@@ -64,6 +64,7 @@ def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, ou
         chosen.poses,
         features=settings.features or chosen.poses.features,
         min_points=settings.min_points,
+        budget_s=settings.poses_budget_s or chosen.poses.budget_s,
         seed=settings.seed,
     )
     chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))

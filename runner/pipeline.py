@@ -243,7 +243,11 @@ def _smaller(settings: JobSettings) -> tuple[str, ...]:
 def _clip_warnings(frames: FrameSet) -> tuple[str, ...]:
     """What the user should know about single clips: a result may hide that one of them is not in it."""
     left_out = [f"{clip.name} is not used: {clip.failure.cause}" for clip in frames.refused]
-    return (*left_out, *(f"{clip.name}: {warning}" for clip in frames.clips for warning in clip.warnings))
+    return (
+        *left_out,
+        *frames.warnings,
+        *(f"{clip.name}: {warning}" for clip in frames.clips for warning in clip.warnings),
+    )
 
 
 def _training_summary(

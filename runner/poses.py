@@ -8,81 +8,59 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from runner import sfm_child
-from runner.gates import Counts, Verdict, describe_side, judge, lens_is_impossible
+from runner.gates import FILM_SLOWER, WALK, Counts, Verdict, judge, only_the_joint_is_weak
+from runner.ladder import (
+    NEIGHBOURS,
+    OVERLAP,
+    Attempt,
+    Model,
+    Part,
+    Rung,
+    best,
+    choose_part,
+    next_rung,
+    pair_count,
+    thinned_to,
+    why,
+)
 from runner.marker import fingerprint, read_marker, write_marker
 from runner.presets import PoseSettings
 from runner.progress import Progress
 from runner.scene import FrameSet, Health, PoseReport
+from runner.segments import Shot, gaps, place, shots_of, spans
 from scenejobs.errors import Code, InputError, RunnerError
 
 STAGE = "colmap_reconstruction"
 LOST_BELOW = 0.1  # share of a clip's frames: with fewer placed the clip counts as lost
-STRONG_FEATURES, STRONG_IMAGE_SIZE = 8192, 1600  # of the second try, when features were too few
+PROBE = 24  # frames looked at first
+MIN_FEATURES = 60  # per frame: the gate on points per image asks for that many that fit
+TURNING_ONLY = 0.9  # share of the wide pairs: hand-held turns have 1.0, scenes filmed while walking 0.2 at most
+LINKS = 2  # pairs of pictures that join a model to what is outside of it: one may be chance
 EXTRACTED, MATCHED = 0.3, 0.75  # shares of the stage's time after which features and matches are done
 PREPARE_LIMIT_S = 4 * 3600.0  # for features or matches: a stop for what hangs, not a budget
 GRACE_S = 300.0  # for the mapper to end after its own time limit: it finishes a bundle adjustment first
 
 
-@dataclass(frozen=True)
-class Rung:
-    """One way to reconstruct."""
-
-    matching: str  # "exhaustive" | "sequential"
-    mapper: str  # "incremental" | "global"
-    features: int  # per image
-    max_image_size: int  # px
-    guided: bool = False  # match a second time along the epipolar lines found
-
-    def __str__(self) -> str:
-        guided = " guided" if self.guided else ""
-        return f"{self.matching}{guided} + {self.mapper}, {self.features} features"
-
-
-@dataclass(frozen=True)
-class Model:
-    """One reconstruction as the child process describes it."""
-
-    folder: Path
-    names: tuple[str, ...]  # registered images
-    points: int
-    mean_track_length: float
-    mean_reprojection_error_px: float
-    health: Health
-    smaller_side: tuple[str, ...]  # images on the smaller side of the weakest joint
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One rung tried, with its best model."""
-
-    rung: Rung
-    model: Model | None
-    verdict: Verdict
-    others: tuple[Model, ...] = ()  # further, smaller models: parts that did not connect
-
-    def __str__(self) -> str:
-        if self.model is None:
-            return f"{self.rung}: no model"
-        outcome = "passed" if self.verdict.passed else "; ".join(self.verdict.reasons)
-        parts = f" and {len(self.others)} separate parts" if self.others else ""
-        return f"{self.rung}: {len(self.model.names)} frames, {self.model.points:,} points{parts}: {outcome}"
-
-
 def find_poses(frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress) -> PoseReport:
     """Writes workspace/sparse and, last, workspace/sparse.json. Skips when they are there already.
 
-    Raises InputError when no rung passes (STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED, POSES_UNRELIABLE), RunnerError
-    or ResourceError when the child process fails, Interrupted.
+    Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
+    POSES_UNRELIABLE), RunnerError or ResourceError when the child process fails, Interrupted.
     """
     marker, root, work = workspace / "sparse.json", workspace / "frames", workspace / "sfm"
     sizes = [(root / frame.image).stat().st_size for frame in frames.frames]
-    made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings)
+    lenses = [(clip.folder, clip.focal_px, clip.cuts_s) for clip in frames.clips]
+    made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses)
     if (stored := read_marker(marker, made_from)) and (workspace / "sparse").is_dir():
         return pose_report_from_json(stored)
     marker.unlink(missing_ok=True)
@@ -91,65 +69,29 @@ def find_poses(frames: FrameSet, workspace: Path, settings: PoseSettings, progre
         work.mkdir(parents=True)
         write_marker(work / "started.json", made_from, {"started": True})
 
-    job = _Job(frames, root, work, settings, progress)
+    job, largest = _Job(frames, root, work, settings, progress), _largest_side(root, frames)
     attempts: list[Attempt] = []
-    while (rung := next_rung(attempts, len(frames.frames), settings)) is not None:
-        attempts.append(job.attempt(rung, len(attempts)))
-    best = max(attempts, key=lambda attempt: (attempt.verdict.passed, len(attempt.model.names) if attempt.model else 0))
-    if best.model is None or not best.verdict.passed:
-        raise InputError(
-            "; ".join(best.verdict.reasons), advice=best.verdict.advice, code=best.verdict.code, stage=STAGE
-        )
-    _keep(best.model.folder, workspace / "sparse")
-    placed = set(best.model.names)
-    report = PoseReport(
-        images_total=len(frames.frames),
-        images_registered=len(placed),
-        points=best.model.points,
-        mean_track_length=best.model.mean_track_length,
-        mean_reprojection_error_px=best.model.mean_reprojection_error_px,
-        health=best.model.health,
-        rung=str(best.rung),
-        attempts=tuple(map(str, attempts)),
-        unregistered=tuple(frame.image for frame in frames.frames if frame.image not in placed),
-        warnings=best.verdict.warnings,
-    )
+    while (rung := next_rung(attempts, len(frames.frames), settings, largest)) is not None:
+        spent_s = sum(attempt.seconds for attempt in attempts)
+        attempts.append(job.attempt(rung, len(attempts), settings.budget_s - spent_s if attempts else None))
+    chosen = best(attempts)
+    if chosen.model is None or not chosen.verdict.passed:
+        verdict = chosen.verdict
+        raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
+    _keep(chosen.model.folder, workspace / "sparse")
+    report = job.report(attempts, chosen)
     write_marker(marker, made_from, asdict(report))
     shutil.rmtree(work)
-    progress.report(STAGE, 1.0, f"{len(placed)} of {len(frames.frames)} frames placed")
+    progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed")
     return report
 
 
 def pose_report_from_json(value: dict[str, Any]) -> PoseReport:
     """Reads what `find_poses` wrote."""
-    lists = {name: tuple(value[name]) for name in ("attempts", "unregistered", "warnings")}
+    lists = {
+        name: tuple(value[name]) for name in ("attempts", "unregistered", "warnings", "joined", "left_out", "attempt_s")
+    }
     return PoseReport(**{**value, **lists, "health": Health(**value["health"])})
-
-
-def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> Rung | None:
-    """Pure: what to try next, or None when something passed or nothing is left that could help."""
-    all_pairs = frame_count <= settings.exhaustive_up_to
-    first = Rung("exhaustive" if all_pairs else "sequential", "incremental", settings.features, settings.max_image_size)
-    if not tried:
-        return first
-    last, done = tried[-1], {attempt.rung for attempt in tried}
-    if last.verdict.passed:
-        return None
-    lens_bad = last.model is not None and lens_is_impossible(last.model.health)
-    if last.verdict.code == Code.STATIC_CAMERA and not lens_bad:
-        return None  # no method finds depth where there is no parallax
-    exhaustive = replace(first, matching="exhaustive")
-    affordable = exhaustive if frame_count <= 2 * settings.exhaustive_up_to else first
-    stronger = replace(
-        affordable, features=max(STRONG_FEATURES, settings.features),
-        max_image_size=max(STRONG_IMAGE_SIZE, settings.max_image_size),
-    )  # fmt: skip
-    ladder = [affordable]  # weak joins hold with all pairs where neighbours in time fail
-    if lens_bad:
-        ladder.append(replace(affordable, mapper="global"))
-    else:
-        ladder += [stronger, replace(stronger, guided=True)]
-    return next((rung for rung in ladder if rung not in done), None)
 
 
 class _Job:
@@ -159,65 +101,142 @@ class _Job:
         self._frames, self._images, self._work = frames, images, work
         self._settings, self._progress = settings, progress
         self._names = [frame.image for frame in frames.frames]
+        self._shots = shots_of(frames)
         self._reached = 0.0  # fraction reported so far; a further rung does not go back
 
-    def attempt(self, rung: Rung, number: int) -> Attempt:
-        """Runs one rung and judges its models."""
-        database = self._matched(rung)
+    def attempt(self, rung: Rung, number: int, left_s: float | None) -> Attempt:
+        """Runs one rung and judges its models. left_s: its budget; None: only what stops a process that hangs.
+
+        Raises InputError NO_DETAIL when the pictures have no features.
+        """
+        took = _Clock()
+        try:
+            return self._attempt(rung, number, left_s, took)
+        except RunnerError as exc:
+            if exc.code not in (Code.JOB_CRASHED, Code.JOB_TIMED_OUT) or left_s is None:
+                raise
+            # A rescue that crashes or takes too long has failed; the job has not.
+            return took.end(Attempt(rung, None, Verdict(False, exc.code, (exc.cause,), exc.advice)))
+
+    def _attempt(self, rung: Rung, number: int, left_s: float | None, took: _Clock) -> Attempt:
+        features = self._extracted(rung, left_s)
+        took.lap("extract_s")
+        median = float(np.median(list(features.values())))
+        database, matched = self._matched(rung, left_s)
+        took.lap("match_s")
+        known = {"features": median, "pairs": matched["pairs"]}
+        if matched["turning"] > TURNING_ONLY:
+            reason = f"the camera turns on the spot: {matched['turning']:.0%} of the pictures differ by a rotation only"
+            verdict = Verdict(False, Code.STATIC_CAMERA, (f"{reason} ({self._where(self._names)})",), WALK)
+            return took.end(Attempt(rung, None, verdict, **known))
         output = self._work / f"models{number}"
         shutil.rmtree(output, ignore_errors=True)
-        limit_s = self._settings.max_runtime_s
+        limit_s = self._settings.max_runtime_s if left_s is None else min(self._settings.max_runtime_s, left_s)
         result = self._run(
             {"action": "reconstruct", "mapper": rung.mapper, "database": str(database), "images": str(self._images),
-             "output": str(output), "max_runtime_s": limit_s},
+             "output": str(output), "max_runtime_s": int(limit_s) + 1, "fixed_lens": rung.fixed_lens},
             limit_s + GRACE_S, lambda placed: self._report(MATCHED, 1.0, placed, len(self._names), "frames placed"),
         )  # fmt: skip
-        models = [_model(entry) for entry in result["models"]]
-        if not models:
-            reason = f"no camera pose was found for any of {len(self._names)} frames"
-            verdict = Verdict(
-                False, Code.TOO_FEW_REGISTERED, (reason,), "film a scene with texture, slower and in good light"
-            )
-            return Attempt(rung, None, verdict)
-        judged = [(model, judge(model.health, self._counts(model))) for model in models]
-        judged.sort(key=lambda pair: (pair[1].passed, len(pair[0].names), pair[0].points), reverse=True)
-        return Attempt(rung, *judged[0], others=tuple(model for model, _ in judged[1:]))
+        found = [self._judged(_model(entry), output) for entry in result["models"]]
+        took.lap("map_s")
+        if not found:
+            reason = f"no camera pose was found for any of {len(self._names)} frames ({self._where(self._names)})"
+            verdict = Verdict(False, Code.TOO_FEW_REGISTERED, (reason,), FILM_SLOWER)
+            return took.end(Attempt(rung, None, verdict, linked=len(matched["links"]) > 0, **known))
+        found.sort(key=lambda one: (one.verdict.passed, len(one.shots), one.seconds, one.model.points), reverse=True)
+        kept, rest = found[0], found[1:]
+        verdict = choose_part(kept, rest)
+        inside = set(kept.model.names)
+        joining = sum((one in inside) != (two in inside) for one, two in matched["links"])
+        return took.end(Attempt(
+            rung, kept.model, verdict, tuple(part.model for part in rest), linked=joining >= LINKS,
+            partial=kept.cut or len(kept.shots) < len(self._shots), shots=len(kept.shots), **known,
+        ))  # fmt: skip
 
-    def _matched(self, rung: Rung) -> Path:
-        """The database with the rung's features and matches; work that an earlier rung did is kept."""
-        settings, names = self._settings, self._names
-        plain = self._work / f"{rung.features}_{rung.max_image_size}" / "database.db"
-        plain.parent.mkdir(exist_ok=True)
-        count = self._run(
-            {"action": "extract", "database": str(plain), "images": str(self._images), "names": names,
-             "camera_model": settings.camera_model, "features": rung.features, "max_image_size": rung.max_image_size},
-            PREPARE_LIMIT_S,
-            lambda _: self._report(0.0, EXTRACTED, _rows(plain, "keypoints"), len(names), "frames have features"),
-        )["images"]  # fmt: skip
-        if count != len(names):  # COLMAP leaves out, without a word, pictures whose size differs in their folder
-            raise RunnerError(
-                f"{count} of {len(names)} frames are in the database", code=Code.BUG, stage=STAGE,
-                advice="report the scene: the frames of one clip have different sizes or are unreadable",
-            )  # fmt: skip
-        database = plain
-        if rung.guided:
-            database = plain.with_name("guided.db")
-            if not database.is_file():
-                shutil.copyfile(plain, database)
-                self._run({"action": "forget_matches", "database": str(database)}, PREPARE_LIMIT_S)
-        expected = len(names) * (len(names) - 1) // 2
-        if rung.matching == "sequential":
-            thinned = min(len(names), settings.exhaustive_up_to // 2)
-            expected = min(expected, 11 * len(names) + thinned**2 // 2)
-        self._run(
+    def _judged(self, model: Model, output: Path) -> Part:
+        """The verdict on a model; where only a joint is weak, on its bigger side without the other."""
+        was_cut = False
+        counts = self._counts(model)
+        while model.smaller_side and only_the_joint_is_weak(model.health, counts):
+            folder = output / f"{model.folder.name}_cut"
+            request = {"action": "cut", "model": str(model.folder), "drop": model.smaller_side, "output": str(folder)}
+            smaller = _model(self._run(request, PREPARE_LIMIT_S))
+            rest = self._counts(smaller)
+            if judge(replace(smaller.health, bridge=1.0), rest).passed is False:
+                break  # neither side holds by itself: the verdict is on the whole
+            model, counts, was_cut = smaller, rest, True
+        own, placed = self._belonging(model), set(model.names)
+        seconds = sum(shot.seconds(placed) for shot in own)
+        return Part(model, judge(model.health, counts), tuple(shot.title for shot in own), seconds, was_cut)
+
+    def _extracted(self, rung: Rung, left_s: float | None) -> dict[str, int]:
+        """Features per picture. A few first: when these have none, the others are not worth their time."""
+        database = self._database(rung)
+        probe = [self._names[i] for i in np.unique(np.linspace(0, len(self._names) - 1, PROBE).astype(int))]
+        found: dict[str, int] = {}
+        for names in (probe, self._names):
+            found = self._run(
+                {"action": "extract", "database": str(database), "images": str(self._images),
+                 "groups": self._groups(set(names)), "camera_model": self._settings.camera_model,
+                 "features": rung.features, "max_image_size": rung.max_image_size, "sensitive": rung.sensitive},
+                _limit(left_s),
+                lambda _: self._report(
+                    0.0, EXTRACTED, _rows(database, "keypoints"), len(self._names), "frames have features"
+                ),
+            )["features"]  # fmt: skip
+            if len(found) != len(names):  # COLMAP leaves out, without a word, pictures of another size
+                raise RunnerError(
+                    f"{len(found)} of {len(names)} frames are in the database", code=Code.BUG, stage=STAGE,
+                    advice="report the scene: the frames of one clip have different sizes or are unreadable",
+                )  # fmt: skip
+            bare = [name for name in names if found[name] < MIN_FEATURES]
+            if len(names) - len(bare) < self._settings.min_registered_share * len(names):
+                raise InputError(
+                    f"{len(bare)} of {len(names)} frames have less than {MIN_FEATURES} features: {self._where(bare)}",
+                    code=Code.NO_DETAIL, stage=STAGE,
+                    advice="film in good light, slowly, and things with texture: not bare walls, glass or sky",
+                )  # fmt: skip
+        return found
+
+    def _groups(self, wanted: set[str]) -> list[dict[str, Any]]:
+        """Pictures that share a camera: those of one shot."""
+        groups = []
+        for shot in self._shots:
+            names = [name for name in shot.names if name in wanted]
+            focal = shot.clip.focal_px
+            ratio = None if focal is None else focal / max(shot.clip.width, shot.clip.height)
+            if names:
+                groups.append({"names": names, "focal_ratio": ratio})
+        return groups
+
+    def _matched(self, rung: Rung, left_s: float | None) -> tuple[Path, dict[str, Any]]:
+        """The database with the rung's matches; work that an earlier rung did is kept."""
+        settings, names, database = self._settings, self._names, self._database(rung)
+        for wanted, name, action in (
+            (rung.guided, "guided", "forget_matches"), (rung.fixed_lens, "fixed_lens", "fix_lenses")
+        ):  # fmt: skip
+            if wanted:
+                plain, database = database, database.with_name(f"{name}.db")
+                if not database.is_file():
+                    shutil.copyfile(plain, part := database.with_suffix(".part"))
+                    self._run({"action": action, "database": str(part)}, _limit(left_s))
+                    part.rename(database)
+        expected = pair_count(rung.matching, len(names), settings)
+        matched = self._run(
             {"action": "match", "database": str(database), "names": names, "matching": rung.matching,
-             "guided": rung.guided, "thinned_to": max(2, settings.exhaustive_up_to // 2)},
-            PREPARE_LIMIT_S,
+             "guided": rung.guided, "thinned_to": thinned_to(len(names), settings), "overlap": OVERLAP,
+             "neighbours": NEIGHBOURS},
+            _limit(left_s),
             lambda _: self._report(
                 EXTRACTED, MATCHED, _rows(database, "two_view_geometries"), expected, "pairs matched"
             ),
         )  # fmt: skip
-        return database
+        return database, matched
+
+    def _database(self, rung: Rung) -> Path:
+        path = self._work / rung.database / "database.db"
+        path.parent.mkdir(exist_ok=True)
+        return path
 
     def _run(self, request: dict[str, Any], limit_s: float, watch: Any = lambda _placed: None) -> dict[str, Any]:
         settings = self._settings
@@ -228,27 +247,60 @@ class _Job:
         self._reached = max(self._reached, start + (end - start) * min(1.0, done / max(of, 1)))
         self._progress.report(STAGE, self._reached, f"{min(done, of)} of {of} {what}")
 
+    def _where(self, names: Iterable[str]) -> str:
+        wanted = set(names)
+        return spans(place(frame) for frame in self._frames.frames if frame.image in wanted)
+
+    def _belonging(self, model: Model) -> list[Shot]:
+        """Shots of which a part was placed: these are the scene."""
+        placed = set(model.names)
+        return [
+            shot for shot in self._shots
+            if sum(name in placed for name in shot.names) >= max(LOST_BELOW * len(shot.frames), 1)
+        ]  # fmt: skip
+
     def _counts(self, model: Model) -> Counts:
-        placed, smaller = set(model.names), set(model.smaller_side)
-        lost = []
-        for clip in self._frames.clips:
-            own = [frame.image for frame in self._frames.frames if frame.video == clip.name]
-            if own and sum(name in placed for name in own) < LOST_BELOW * len(own):
-                lost.append(clip.name)
-        sides = tuple(
-            describe_side(
-                [
-                    (frame.video, frame.timestamp_s)
-                    for frame in self._frames.frames
-                    if frame.image in placed and (frame.image in smaller) == inside
-                ]
-            )
-            for inside in (True, False)
-        )
+        placed, smaller, own = set(model.names), set(model.smaller_side), self._belonging(model)
+        lost = [shot for shot in self._shots if shot not in own]
         return Counts(
-            len(self._names), len(placed), model.points, self._settings.min_registered_share,
-            self._settings.min_points, tuple(lost), (sides[0], sides[1]),
+            sum(len(shot.frames) for shot in own), len(placed), model.points, self._settings.min_registered_share,
+            self._settings.min_points, tuple(shot.title for shot in lost), sum(len(shot.frames) for shot in lost),
+            (self._where(smaller), self._where(placed - smaller)), gaps(own, placed),
         )  # fmt: skip
+
+    def report(self, attempts: list[Attempt], chosen: Attempt) -> PoseReport:
+        """Of a chosen attempt that passed."""
+        model = chosen.model
+        assert model is not None  # what passed has one
+        placed = set(model.names)
+        own = self._belonging(model)
+        return PoseReport(
+            images_total=len(self._names), images_registered=len(placed), points=model.points,
+            mean_track_length=model.mean_track_length, mean_reprojection_error_px=model.mean_reprojection_error_px,
+            health=model.health, rung=str(chosen.rung), attempts=tuple(map(str, attempts)),
+            unregistered=tuple(name for name in self._names if name not in placed),
+            warnings=chosen.verdict.warnings, why=why(attempts, chosen), joined=tuple(shot.title for shot in own),
+            left_out=gaps(self._shots, placed), attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts),
+        )  # fmt: skip
+
+
+class _Clock:
+    """Seconds of the parts of one attempt."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._took: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self._took[name], self._since = now - self._since, now
+
+    def end(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, **self._took)
+
+
+def _limit(left_s: float | None) -> float:
+    return PREPARE_LIMIT_S if left_s is None else left_s + GRACE_S
 
 
 def _model(entry: dict[str, Any]) -> Model:
@@ -268,6 +320,15 @@ def _rows(database: Path, table: str) -> int:
             connection.close()
     except sqlite3.Error:
         return 0
+
+
+def _largest_side(root: Path, frames: FrameSet) -> int:
+    """Of the frames as written, px. One frame per clip tells: all of a clip have one size."""
+    sizes = []
+    for name in {frame.video: frame.image for frame in frames.frames}.values():
+        with Image.open(root / name) as picture:
+            sizes.append(max(picture.size))
+    return max(sizes)
 
 
 def _keep(model: Path, target: Path) -> None:

@@ -59,6 +59,7 @@ class PoseSettings:
     exhaustive_up_to: int = 150  # frames; above: sequential with loops
     camera_model: str = "SIMPLE_RADIAL"
     max_runtime_s: int = 900  # of one mapping
+    budget_s: float = 1800.0  # POSES_BUDGET_SECS: no further way is tried that would pass it; the first always is
     min_registered_share: float = 0.5  # of the chosen frames
     min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS
     threads: int = 0  # 0: all cores; 1: the same poses to the last bit every time
@@ -92,12 +93,14 @@ class Preset:
     train: TrainSettings
 
 
-def _preset(name: str, description: str, *, frames: int, features: int, sfm_size: int, train: TrainSettings) -> Preset:
+def _preset(
+    name: str, description: str, *, frames: int, features: int, sfm_size: int, poses_s: float, train: TrainSettings
+) -> Preset:
     return Preset(
         name,
         description,
         FrameSettings(budget=frames, long_side=max(sfm_size, min(1920, train.long_side))),
-        PoseSettings(features=features, max_image_size=sfm_size),
+        PoseSettings(features=features, max_image_size=sfm_size, budget_s=poses_s),
         train,
     )
 
@@ -107,34 +110,34 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         _preset(
             "smoke", "does it run at all: seconds on any machine, a blurred picture",
-            frames=40, features=2048, sfm_size=1000,
+            frames=40, features=2048, sfm_size=1000, poses_s=300,
             train=TrainSettings(iterations=500, cap=8_000, long_side=240, sh_degree=1, budget_s=120, evaluations=1),
         ),
         _preset(
             "laptop", "CPU, a few minutes on two cores: a good small scene",
-            frames=72, features=3072, sfm_size=1280,  # matching all pairs costs frames^2 x features^2
+            frames=72, features=3072, sfm_size=1280, poses_s=900,  # matching all pairs costs frames^2 x features^2
             train=TrainSettings(iterations=3_000, cap=40_000, long_side=480, budget_s=300),
         ),
         _preset(
             "laptop-high", "CPU, a quarter of an hour and more: sharper",
-            frames=120, features=4096, sfm_size=1280,
+            frames=120, features=4096, sfm_size=1280, poses_s=1800,
             train=TrainSettings(iterations=12_000, cap=100_000, long_side=640, budget_s=1800),
         ),
         _preset(
             "draft", "GPU, a first look in minutes",
-            frames=150, features=4096, sfm_size=1280,
+            frames=150, features=4096, sfm_size=1280, poses_s=1800,
             train=TrainSettings(
                 iterations=7_000, cap=500_000, strategy="mcmc", long_side=960, sh_degree=2, budget_s=900
             ),
         ),
         _preset(
             "standard", "GPU, the default in the cloud",
-            frames=250, features=8192, sfm_size=1600,
+            frames=250, features=8192, sfm_size=1600, poses_s=3600,
             train=TrainSettings(iterations=15_000, cap=1_000_000, strategy="mcmc", long_side=1600, budget_s=3600),
         ),
         _preset(
             "high", "GPU, the best this project can do",
-            frames=350, features=8192, sfm_size=1600,
+            frames=350, features=8192, sfm_size=1600, poses_s=3600,
             train=TrainSettings(iterations=30_000, cap=2_000_000, strategy="mcmc", long_side=1920, budget_s=7200),
         ),
     )

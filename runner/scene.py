@@ -13,7 +13,7 @@ Folder of a job (`workspace/`), in the order the stages fill it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,7 @@ class ClipInfo:
     warnings: tuple[str, ...] = ()  # "7 of 300 frames did not decode"
     source: str | None = None  # Clip.name, where `name` is that of a part: the picture size changes inside the clip
     focal_px: float | None = None  # of the upright picture at width x height, from metadata: a prior, not a measurement
+    cuts_s: tuple[float, ...] = ()  # times at which another shot begins: the recording was edited
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class FrameSet:
     clips: tuple[ClipInfo, ...]
     frames: tuple[Frame, ...]
     refused: tuple[RefusedClip, ...] = ()
+    warnings: tuple[str, ...] = ()  # about the scene as a whole
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,10 @@ class PoseReport:
     attempts: tuple[str, ...]  # one line per rung tried, with its outcome
     unregistered: tuple[str, ...]  # image names left out
     warnings: tuple[str, ...] = ()
+    why: str = ""  # why that way won
+    joined: tuple[str, ...] = ()  # clips, or shots of edited clips, that the scene was made of
+    left_out: tuple[str, ...] = ()  # what was not placed: clip, time range, number of frames
+    attempt_s: tuple[float, ...] = field(default=(), compare=False)  # seconds of each attempt
 
 
 @dataclass(frozen=True)

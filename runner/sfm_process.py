@@ -24,10 +24,9 @@ from runner import lockdown, seccomp
 from runner.atomic import write_atomically
 from runner.gates import Observations, measure
 from runner.pinhole import scaled_intrinsics, write_shrunk
+from runner.sfm_match import extract, fix_lenses, forget_matches, match
 from runner.sizes import shrink
 
-VOCABULARY_DESCRIPTORS = 100_000  # of the scene's own, to learn the vocabulary from: 9 s, 1.3 MB
-VOCABULARY_WORDS = 4096
 ORPHANED = 75  # exit code when the parent is gone
 
 
@@ -57,58 +56,6 @@ def observations(model: pycolmap.Reconstruction) -> tuple[Observations, list[str
     return seen, [image.name for image in images]
 
 
-def extract(request: dict[str, Any]) -> dict[str, Any]:
-    """SIFT features into the database. One camera per folder: a clip keeps its lens, another clip may have another."""
-    reader = pycolmap.ImageReaderOptions(camera_model=request["camera_model"])
-    options = pycolmap.FeatureExtractionOptions(
-        max_image_size=request["max_image_size"], num_threads=request["threads"], use_gpu=False
-    )
-    options.sift.max_num_features = request["features"]
-    pycolmap.extract_features(
-        request["database"], request["images"], image_names=request["names"],
-        camera_mode=pycolmap.CameraMode.PER_FOLDER, reader_options=reader, extraction_options=options,
-    )  # fmt: skip
-    with pycolmap.Database.open(request["database"]) as database:
-        return {"images": database.num_images()}
-
-
-def match(request: dict[str, Any]) -> dict[str, Any]:
-    """Matches and verifies pairs: all of them, or neighbours in time with loops and a thinned set of all pairs."""
-    database, names = request["database"], request["names"]
-    matching = pycolmap.FeatureMatchingOptions(
-        guided_matching=request["guided"], num_threads=request["threads"], use_gpu=False
-    )
-    verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = request["seed"]
-    common = {"matching_options": matching, "verification_options": verification}
-    if request["matching"] == "exhaustive":
-        pycolmap.match_exhaustive(database, **common)
-    else:
-        # quadratic_overlap would add only pairs 1, 2, 4, 8, 16, 32 frames apart, and drop the window between them.
-        pairing = pycolmap.SequentialPairingOptions(
-            overlap=10, quadratic_overlap=False, loop_detection=True, num_threads=request["threads"],
-            vocab_tree_path=str(_vocabulary(database, request["threads"])),
-        )  # fmt: skip
-        pycolmap.match_sequential(database, pairing_options=pairing, **common)
-        pairs = Path(database).with_name("pairs.txt")
-        thinned = names[:: -(-len(names) // request["thinned_to"])]
-        pairs.write_text("".join(f"{a} {b}\n" for i, a in enumerate(thinned) for b in thinned[i + 1 :]))
-        pycolmap.match_image_pairs(
-            database, pairing_options=pycolmap.ImportedPairingOptions(match_list_path=str(pairs)), **common
-        )
-    with pycolmap.Database.open(database) as opened:
-        inliers = opened.read_two_view_geometry_num_inliers()[1]
-        return {"pairs": int(np.count_nonzero(np.asarray(inliers) >= verification.min_num_inliers))}
-
-
-def forget_matches(request: dict[str, Any]) -> dict[str, Any]:
-    """Empties the match tables of a copied database, so that its pairs are matched again."""
-    with pycolmap.Database.open(request["database"]) as database:
-        database.clear_matches()
-        database.clear_two_view_geometries()
-    return {}
-
-
 def reconstruct(request: dict[str, Any]) -> dict[str, Any]:
     """Camera poses and points. Every model found is written to its own folder and measured."""
     output = Path(request["output"])
@@ -131,6 +78,19 @@ def reconstruct(request: dict[str, Any]) -> dict[str, Any]:
         model.write(str(folder))
         found.append({"folder": str(folder), **_facts(model)})
     return {"models": found}
+
+
+def cut(request: dict[str, Any]) -> dict[str, Any]:
+    """A model without some of its pictures, adjusted anew: what lies beyond a wrong joint had bent it."""
+    model = pycolmap.Reconstruction(request["model"])
+    dropped = set(request["drop"])
+    for image in [image for image in model.images.values() if image.has_pose and image.name in dropped]:
+        model.deregister_frame(image.frame_id)
+    pycolmap.bundle_adjustment(model, pycolmap.BundleAdjustmentOptions(refine_principal_point=False))
+    folder = Path(request["output"])
+    folder.mkdir(parents=True)
+    model.write(str(folder))
+    return {"folder": str(folder), **_facts(model)}
 
 
 def undistort(request: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +121,7 @@ def undistort(request: dict[str, Any]) -> dict[str, Any]:
 
 
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    action.__name__: action for action in (extract, match, forget_matches, reconstruct, undistort)
+    action.__name__: action for action in (extract, match, forget_matches, fix_lenses, reconstruct, cut, undistort)
 }
 
 
@@ -191,6 +151,7 @@ def _incremental_options(request: dict[str, Any]) -> pycolmap.IncrementalPipelin
     # Without this range a forward flight collapsed to a focal length of 0.18 of the width; no phone has such a lens.
     for part in (options, options.mapper, options.triangulation):
         part.min_focal_length_ratio, part.max_focal_length_ratio = 0.4, 3.0
+    options.ba_refine_focal_length = not request["fixed_lens"]
     return options
 
 
@@ -218,29 +179,6 @@ def _first_radial(camera: pycolmap.Camera) -> float:
     names = [name.strip() for name in camera.params_info.split(",")]
     radial = next((i for i, name in enumerate(names) if name in {"k", "k1"}), None)
     return 0.0 if radial is None else float(camera.params[radial])
-
-
-def _vocabulary(database: str, threads: int) -> Path:
-    """A vocabulary tree of the scene's own descriptors. Without a local one COLMAP tries to download one and aborts."""
-    path = Path(database).with_name("vocabulary.bin")
-    if path.is_file():
-        return path
-    with pycolmap.Database.open(database) as opened:
-        images = opened.read_all_images()
-        per_image = -(-VOCABULARY_DESCRIPTORS // max(len(images), 1))
-        rng = np.random.default_rng(0)
-        parts = []
-        for image in images:
-            descriptors = np.asarray(opened.read_descriptors(image.image_id).data)
-            parts.append(descriptors[np.sort(rng.permutation(len(descriptors))[:per_image])])
-    sample = np.concatenate(parts).astype(np.float32)
-    options = pycolmap.VisualIndex.BuildOptions(
-        num_visual_words=min(VOCABULARY_WORDS, len(sample)), num_rounds=1, num_iterations=5, num_threads=threads
-    )
-    index = pycolmap.VisualIndex.create(128, 64)
-    index.build(options, pycolmap.FeatureDescriptorsFloat(pycolmap.FeatureExtractorType.SIFT, sample))
-    index.write(str(path))
-    return path
 
 
 if __name__ == "__main__":

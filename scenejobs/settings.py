@@ -196,6 +196,12 @@ class PipelineSettings:
     frame_count: int = _setting("FRAME_COUNT", "frames over all clips; 0: the preset's", 0, minimum=0)
     frame_rate: float = _setting("FRAME_RATE", "at most this many frames per second; 0: no limit", 0.0, minimum=0)
     features: int = _setting("COLMAP_MAX_NUM_FEATURES", "SIFT features per image; 0: the preset's", 0, minimum=0)
+    poses_budget_s: float = _setting(
+        "POSES_BUDGET_SECS",
+        "no further way to find the poses is tried that would pass it; 0: the preset's",
+        0.0,
+        minimum=0,
+    )
     min_points: int = _setting(
         "MIN_RECONSTRUCTION_POINTS", "fewest 3D points of a usable reconstruction", 1000, minimum=0
     )

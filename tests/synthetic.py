@@ -39,10 +39,17 @@ def looking_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> ND
     return np.stack([x, np.cross(z, x), z])
 
 
-def render(position: NDArray[np.float64], rotation: NDArray[np.float64], seed: int = 0) -> NDArray[np.uint8]:
-    """What a pinhole camera sees of the room. [HEIGHT, WIDTH, 3]"""
-    v, u = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
-    rays = np.stack([(u - WIDTH / 2) / FOCAL, (v - HEIGHT / 2) / FOCAL, np.ones_like(u)], axis=-1) @ rotation
+def render(
+    position: NDArray[np.float64], rotation: NDArray[np.float64], seed: int = 0, *,
+    size: tuple[int, int] = (WIDTH, HEIGHT), focal: float = FOCAL, tile: int | None = None,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """What a pinhole camera sees of the room. [height, width, 3]. size: width, height; focal: both in px.
+
+    tile: the textures repeat themselves after so many texels, of which a metre has 120.
+    """
+    width, height = size
+    v, u = np.mgrid[0:height, 0:width] + 0.5
+    rays = np.stack([(u - width / 2) / focal, (v - height / 2) / focal, np.ones_like(u)], axis=-1) @ rotation
     nearest = np.full(u.shape, np.inf)
     picture = np.zeros(u.shape)
     for number, (point, normal, right, down) in enumerate(PLANES):
@@ -50,7 +57,7 @@ def render(position: NDArray[np.float64], rotation: NDArray[np.float64], seed: i
         distance = np.where(slope < -1e-6, ((point - position) @ normal) / np.minimum(slope, -1e-6), np.inf)
         hit = (distance > 0) & (distance < nearest)
         surface = position + rays * np.where(hit, distance, 0.0)[..., None]
-        pattern = texture(10 * seed + number)
+        pattern = texture(10 * seed + number)[:tile, :tile]
         column = (surface @ right * 120).astype(int) % pattern.shape[1]
         row = (surface @ down * 120).astype(int) % pattern.shape[0]
         picture = np.where(hit, pattern[row, column], picture)

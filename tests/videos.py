@@ -54,6 +54,7 @@ def write_video(
     tags: dict[str, str] | None = None,
     preview: bool = False,
     audio: bool = False,
+    crf: int = 10,
 ) -> Path:
     """One video file. `times_ms`: variable frame rate. `preview`: a second, smaller video stream, placed first."""
     container_options = {"movflags": "use_metadata_tags"} if tags else {}
@@ -71,7 +72,7 @@ def write_video(
                 stream.height, stream.width, stream.pix_fmt = pixels.shape[0], pixels.shape[1], pix_fmt
                 stream.codec_context.time_base = Fraction(1, 1000)
                 if codec == "libx264":
-                    stream.options = {"preset": "ultrafast", "crf": "10", "g": "10"}
+                    stream.options = {"preset": "ultrafast", "crf": str(crf), "g": "10"}
                 if pixel_aspect:
                     stream.codec_context.sample_aspect_ratio = pixel_aspect
                 if rotation_deg or mirrored:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runner.gates import Counts, Observations, describe_side, judge, lens_is_impossible, measure, weakest_cut
+from runner.gates import Counts, Observations, judge, lens_is_impossible, measure, weakest_cut
 from runner.scene import Health
+from runner.segments import spans
 from scenejobs.errors import Code
 
 GOOD = Health(
@@ -86,7 +87,12 @@ def test_a_healthy_reconstruction_passes_without_a_word():
         (replace(GOOD, triangulation_angle_deg=0.2), COUNTS, Code.POSES_UNRELIABLE, "0.2 degrees; 0.8"),
         (GOOD, replace(COUNTS, points=400), Code.POSES_UNRELIABLE, "400 points were found; 1,000"),
         (GOOD, replace(COUNTS, images_registered=3), Code.TOO_FEW_REGISTERED, "3 of 50 frames were placed; 50%"),
-        (GOOD, replace(COUNTS, images_registered=20, lost_clips=("b.mp4",)), Code.NO_OVERLAP, "connects b.mp4"),
+        (
+            GOOD,
+            replace(COUNTS, images_registered=20, lost_clips=("b.mp4",), lost_images=60),
+            Code.NO_OVERLAP,
+            "connects b.mp4",
+        ),
     ],
 )
 def test_each_gate_refuses_with_its_code_number_and_threshold(health, counts, code, words):
@@ -97,7 +103,7 @@ def test_each_gate_refuses_with_its_code_number_and_threshold(health, counts, co
 
 
 def test_a_broken_joint_names_what_lies_on_its_sides():
-    side = describe_side([("a.mp4", 1.0), ("a.mp4", 3.2), ("b.mp4", 0.0)])
+    side = spans([("a.mp4", 1.0), ("a.mp4", 3.2), ("b.mp4", 0.0)])
     assert side == "a.mp4 1.0-3.2 s, b.mp4 0.0-0.0 s"
     verdict = judge(replace(GOOD, bridge=0.01), replace(COUNTS, cut_sides=(side, "c.mp4 0.0-9.0 s")))
     assert f"{side} on one side, c.mp4 0.0-9.0 s on the other" in verdict.reasons[0]

@@ -14,16 +14,13 @@ import pycolmap
 import pytest
 
 from runner import sfm_child
-from runner.gates import Verdict
-from runner.poses import Attempt, Model, Rung, find_poses, next_rung
+from runner.poses import find_poses
 from runner.presets import PoseSettings
 from runner.progress import SILENT, Progress
-from runner.scene import Health
 from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError
 from tests.synthetic import FOCAL, WIDTH, pose_errors, render, walk, write_frames
 
 SETTINGS = PoseSettings(features=600, max_image_size=320, threads=1, min_points=200)
-HEALTH = Health(0.3, 0.4, 0.75, 0.0, 900.0, 12.0)
 
 
 def errors_of(workspace: Path, poses) -> tuple[np.ndarray, np.ndarray, float]:
@@ -84,45 +81,20 @@ def test_a_clip_from_another_place_is_left_out_with_a_warning(tmp_path):
     assert report.images_registered == 10
     assert all(name.startswith("elsewhere/") for name in report.unregistered)
     assert "elsewhere.mp4" in report.warnings[0]
+    assert report.joined == ("room.mp4",)
+    assert report.left_out == ("elsewhere.mp4 0.0-0.6 s (4 frames)",)
 
 
 @pytest.mark.slow
-def test_frames_without_features_are_refused_with_every_attempt_made(tmp_path):
+def test_frames_without_features_are_refused_before_any_is_matched(tmp_path):
+    """By clip and time, and with nothing left that looks like a result."""
     frames = write_frames(tmp_path, {"a": [np.full((240, 320, 3), 90 + i, np.uint8) for i in range(12)]})
     with pytest.raises(InputError) as caught:
         find_poses(frames, tmp_path, SETTINGS, SILENT)
-    assert caught.value.code == Code.TOO_FEW_REGISTERED
-    assert "12 frames" in caught.value.cause
+    assert caught.value.code == Code.NO_DETAIL
+    assert "12 of 12 frames" in caught.value.cause
+    assert "a.mp4 0.0-2.2 s" in caught.value.cause
     assert not (tmp_path / "sparse.json").exists()
-
-
-def attempt(rung: Rung, code: Code | None, health: Health = HEALTH) -> Attempt:
-    model = Model(Path("m"), ("a/0.png",), 1000, 5.0, 0.5, health, ())
-    return Attempt(rung, model, Verdict(code is None, code, () if code is None else ("reason",)))
-
-
-def ladder(frame_count: int, code: Code, health: Health = HEALTH) -> list[str]:
-    """The rungs tried when each one fails with `code`."""
-    tried: list[Attempt] = []
-    while (rung := next_rung(tried, frame_count, PoseSettings())) is not None:
-        tried.append(attempt(rung, code, health))
-    return [str(one.rung) for one in tried]
-
-
-def test_the_ladder_climbs_by_what_went_wrong():
-    assert ladder(100, Code.NO_OVERLAP) == [
-        "exhaustive + incremental, 4096 features", "exhaustive + incremental, 8192 features",
-        "exhaustive guided + incremental, 8192 features",
-    ]  # fmt: skip
-    assert ladder(200, Code.TOO_FEW_REGISTERED)[:2] == [
-        "sequential + incremental, 4096 features", "exhaustive + incremental, 4096 features",
-    ]  # fmt: skip
-    assert all(rung.startswith("sequential") for rung in ladder(350, Code.TOO_FEW_REGISTERED))
-    collapsed = replace(HEALTH, focal_ratio=0.18)
-    assert ladder(100, Code.POSES_UNRELIABLE, collapsed)[1] == "exhaustive + global, 4096 features"
-    assert len(ladder(100, Code.STATIC_CAMERA)) == 1  # no method finds depth without parallax
-    passed = [attempt(Rung("exhaustive", "incremental", 4096, 1280), None)]
-    assert next_rung(passed, 100, PoseSettings()) is None
 
 
 def child(code: str) -> tuple[str, ...]:

@@ -1,0 +1,62 @@
+"""Did the camera move, or only turn? Told from pairs of pictures, before anything is reconstructed.
+
+Between two pictures from one point the world turns as a whole: H = K R K^-1. So for the right focal length K^-1 H K is
+a rotation, whatever the scene looks like. A wall filmed while walking gives homographies as well, but no rotations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOCALS = np.geomspace(0.4, 3.0, 31)  # focal length / long side: every lens of phones and cameras
+WIDE = 0.08  # of the long side: the centre of the picture moves at least that far in pairs that tell anything
+TURNED = 0.3  # |A^T A - I| / |A - I|: 0 for a rotation, 1.4 for a step aside along a wall, however far
+LEAST_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Verified pairs of pictures of one clip each."""
+
+    homographies: NDArray[np.float64]  # [M, 3, 3] pixels of the first picture to those of the second
+    whole: NDArray[np.bool_]  # [M] the homography explains (almost) all matches
+    sizes: NDArray[np.float64]  # [M, 2] width, height in pixels
+
+
+def turning_share(pairs: Pairs) -> float:
+    """Share of the pairs that look in clearly different directions from one and the same point, 0 to 1.
+
+    0 where too few pairs tell anything.
+    """
+    h, centres = pairs.homographies, pairs.sizes / 2
+    long_side = pairs.sizes.max(axis=1)
+    # A pair that no homography explains has parallax, however far the picture moved.
+    moved = np.full(len(h), np.inf)
+    usable = pairs.whole & (np.abs(np.linalg.det(h)) > 1e-12)
+    homogeneous = np.concatenate([centres, np.ones((len(h), 1))], axis=1)
+    mapped = np.einsum("mij,mj->mi", h[usable], homogeneous[usable])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved[usable] = np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - centres[usable], axis=1) / long_side[usable]
+    wide = ~(moved < WIDE)
+    tested = wide & usable
+    if wide.sum() < LEAST_PAIRS or not tested.any():
+        return 0.0
+    residuals = np.stack([_off_rotation(h[tested], centres[tested], f * long_side[tested]) for f in FOCALS])
+    best = residuals[int(np.argmin(np.median(residuals, axis=1)))]
+    return float((best < TURNED).sum() / wide.sum())
+
+
+def _off_rotation(
+    h: NDArray[np.float64], centres: NDArray[np.float64], focal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """[M] how far A = K^-1 H K is from any rotation, relative to how far it is from no motion at all."""
+    k = np.zeros_like(h)
+    k[:, 0, 0] = k[:, 1, 1] = focal
+    k[:, :2, 2], k[:, 2, 2] = centres, 1.0
+    a = np.linalg.inv(k) @ h @ k
+    a /= np.cbrt(np.linalg.det(a))[:, None, None]
+    off = np.linalg.norm(a.transpose(0, 2, 1) @ a - np.eye(3), axis=(1, 2))
+    return np.asarray(off / np.maximum(np.linalg.norm(a - np.eye(3), axis=(1, 2)), 1e-9))
