@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import expit
 
 from runner import optim
 from runner.evaluate import render_view
@@ -180,7 +181,7 @@ def measure_features(
         if begins is not None:
             np.minimum(nearness, np.linalg.norm(means - center, axis=1) / begins, out=nearness)
     return Features(
-        opacity=1 / (1 + np.exp(-gaussians.opacity_logits.astype(np.float64))),
+        opacity=expit(gaussians.opacity_logits.astype(np.float64)),
         size=np.exp(gaussians.log_scales.max(axis=1).astype(np.float64)) / distance,
         gap=neighbours / distance,
         nearness=nearness,
