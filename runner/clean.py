@@ -25,7 +25,7 @@ from runner.progress import Progress
 from runner.raster.port import Rasterizer
 from runner.scene import SH_C0, Gaussians, TrainingScene, View
 
-STAGE = "training"
+STAGE = "clean_up"
 MAX_LOSS_DB = 0.05  # of the mean, all steps together
 MAX_VIEW_LOSS_DB = 0.5  # of any single view
 TRAIN_SAMPLE = 16  # training views measured beside the held-out ones: what only they see is guarded, too

@@ -3,8 +3,8 @@
 Layout (https://github.com/nianticlabs/spz, `load-spz.cc`, version 3): a gzip stream of a 16-byte header and one block
 per kind of value: positions 3 x 24-bit fixed point, opacities u8, colours 3 x u8, log scales 3 x u8, rotations u32
 (index of the largest component, the other three as sign and 9 bits), spherical harmonics u8, coefficient by
-coefficient. Its axes are RUB (x right, y up, z to the viewer); ours have y down and z ahead, as PLY, so everything takes
-half a turn around x.
+coefficient. Its axes are RUB (x right, y up, z to the viewer); ours have y down and z ahead, as PLY, so everything is
+turned half around x.
 """
 
 from __future__ import annotations
