@@ -43,7 +43,8 @@ DETAILS = {
     "stopped": "plan", "ssim_train": 0.95, "settings": {"iterations": 5000, "cap": 20_000},
     "worst_views": [{"image": "a/000030.png", "psnr": 21.25, "ssim": 0.71}],
 }  # fmt: skip
-HOSTILE = [name for name in NAMES if 0 < len(name) < 300]
+SPECIAL = [name for name in NAMES if set(name) & set("<>&'\"`{}$\\\u2028\u2029\x00") and len(name) < 300]
+HOSTILE = [*SPECIAL, *NAMES[1::25]]
 
 
 def metrics(**changes: Any) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def test_no_name_adds_an_element_or_an_attribute() -> None:
     """Scene, clips, refused clips, pictures, warnings: whatever they are called, they are text."""
     plain = Reader(page())
     shape = (plain.elements, [name for name, _ in plain.attributes])
-    assert len(HOSTILE) > 800
+    assert len(HOSTILE) > 90
     for hostile in HOSTILE:
         clips = (replace(FRAMES.clips[0], name=hostile), FRAMES.clips[1])
         frames = tuple(replace(one, video=hostile) if one.video == "a.mp4" else one for one in FRAMES.frames)
