@@ -4,7 +4,7 @@ A phone is held level far better than it is held at one pitch: whoever films loo
 but keeps the horizon straight. So the first witness is the direction most nearly across all the cameras' right axes
 ("level horizons"); it needs cameras that look into different directions. Planes are the other witnesses: the ground,
 found among the sparse points, and the plane in which the cameras were carried. One witness alone may be wrong (a wall
-is a plane, too), so an answer needs two that agree.
+is a plane, too), so an answer needs two that agree. Weaker ones help out where there are no two.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ HIGH_DEG, MEDIUM_DEG = 4.0, 10.0  # two witnesses agree well, or roughly
 FLAT = 0.15  # thickness / second extent of the camera positions, below which they lie in a plane
 LONG = 0.35  # second extent / first, above which that plane is no line
 
-AHEAD = "level horizons ahead"  # a witness that leans on another: never more than medium
+LEVEL = "level horizons"
+AHEAD = "level horizons ahead"  # leans on another witness
+UPPER = "upper sides of the cameras"  # off by as much as people look down on average
+WEAK = {AHEAD, UPPER}  # with one of these two the answer is never more than medium
 
 GROUND_TRIALS = 600
 GROUND_BAND = 0.02  # thickness of the ground, in median depths
@@ -41,7 +44,7 @@ MAX_BELOW_SHARE = 0.12  # of the points may lie below the ground: mistakes, refl
 class Witness:
     """One opinion about where up is."""
 
-    method: str  # "level horizons" | "level horizons ahead" | "ground plane" | "plane of the cameras"
+    method: str  # "level horizons" | "ground plane" | "plane of the cameras" | a weak one, see WEAK
     up: tuple[float, float, float]  # unit vector in the world of the sparse model
     detail: str  # the numbers behind it, for people
 
@@ -87,28 +90,40 @@ def find_up(scene: TrainingScene) -> Orientation:
         return _unknown((), f"the cameras do not agree on an upper side ({agreement:.2f} of 1)")
     rough = mean / agreement
     ground = ground_plane(scene.points, centers, rotations, rough)
-    horizons = level_horizons(rotations, rough) or (ground and level_ahead(rotations, ground))
-    found = (horizons, ground, camera_plane(centers, rough))
+    level = level_horizons(rotations, rough)
+    upper = level and Witness(UPPER, _triple(rough), f"they agree to {agreement:.2f} of 1")
+    found = (level or (ground and level_ahead(rotations, ground)), ground, camera_plane(centers, rough), upper)
     return decide([witness for witness in found if witness])
 
 
 def decide(witnesses: Sequence[Witness]) -> Orientation:
-    """Pure: the two that agree best are believed, if they agree at all; the third is averaged in if it agrees, too."""
+    """Pure: the two that agree best are believed, if they agree at all; others are averaged in where they agree well.
+
+    Weak witnesses are asked only where no two strong ones agree.
+    """
     given = tuple(witnesses)
-    pairs = [(_angle_deg(a.up, b.up), a, b) for i, a in enumerate(given) for b in given[i + 1 :]]
+    pairs = [
+        (_angle_deg(a.up, b.up), a, b)
+        for i, a in enumerate(given)
+        for b in given[i + 1 :]
+        if UPPER not in (a.method, b.method) or LEVEL in (a.method, b.method)  # with a slope it would agree by chance
+    ]
     if not pairs:
         return _unknown(given, "fewer than two witnesses tell where up is")
-    angle, *agreeing = min(pairs, key=lambda pair: pair[0])
-    if angle > MEDIUM_DEG:
-        return _unknown(given, f"the witnesses disagree by {angle:.0f} degrees or more")
+    near = [pair for pair in pairs if pair[0] <= MEDIUM_DEG]
+    if not near:
+        return _unknown(given, f"the witnesses disagree by {min(pair[0] for pair in pairs):.0f} degrees or more")
+    angle, *agreeing = min(near, key=lambda pair: (pair[1].method in WEAK or pair[2].method in WEAK, pair[0]))
+    strong = WEAK.isdisjoint(witness.method for witness in agreeing)
     for other in given:
-        if other not in agreeing and max(_angle_deg(other.up, one.up) for one in agreeing) <= HIGH_DEG:
+        fits = max(_angle_deg(other.up, one.up) for one in agreeing) <= HIGH_DEG
+        if other not in agreeing and other.method not in WEAK and fits:
             agreeing.append(other)
     widest = max(_angle_deg(a.up, b.up) for a in agreeing for b in agreeing)
-    up = np.sum([witness.up for witness in agreeing], axis=0)
+    up = np.sum([witness.up for witness in agreeing if witness.method != UPPER], axis=0)
     up /= np.linalg.norm(up)
     return Orientation(
-        confidence="high" if angle <= HIGH_DEG and all(witness.method != AHEAD for witness in agreeing) else "medium",
+        confidence="high" if strong and angle <= HIGH_DEG else "medium",
         method=" + ".join(witness.method for witness in given if witness in agreeing),
         disagreement_deg=widest,
         witnesses=given,
@@ -129,7 +144,7 @@ def level_horizons(rotations: NDArray[np.float64], rough: NDArray[np.float64]) -
     if values[1] < MIN_TURN or roll_deg > MAX_ROLL_DEG:
         return None
     turn_deg = float(np.degrees(np.arcsin(min(1.0, float(np.sqrt(values[1]))))))
-    return Witness("level horizons", _triple(up), f"roll {roll_deg:.1f} degrees rms, yaw spread {turn_deg:.0f} degrees")
+    return Witness(LEVEL, _triple(up), f"roll {roll_deg:.1f} degrees rms, yaw spread {turn_deg:.0f} degrees")
 
 
 def level_ahead(rotations: NDArray[np.float64], ground: Witness) -> Witness | None:

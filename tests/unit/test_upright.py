@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from local.footage import SHOTS, Shot, film
 from runner.scene import TrainingScene, View
 from runner.turn import turn_scene
-from runner.upright import UP, Orientation, Witness, decide, find_up, rotation_between
+from runner.upright import UP, UPPER, Orientation, Witness, decide, find_up, rotation_between
 from tests.synthetic import looking_at, walk
 
 Z_UP, Y_DOWN = np.array([0.0, 0, 1]), np.array([0.0, -1, 0])
@@ -133,22 +133,31 @@ def test_without_points_and_with_cameras_on_a_line_nobody_knows() -> None:
     assert find_up(scene(poses[:3], np.zeros((0, 3)))).reason == "3 cameras are too few"
 
 
-def test_a_slope_that_contradicts_level_horizons_is_not_believed_over_them() -> None:
-    """Filmed around on a hillside of 20 degrees: ground and horizons disagree, so nothing is turned."""
+def test_a_slope_does_not_tilt_what_was_filmed_level() -> None:
+    """Filmed around on a hillside of 20 degrees: the ground is outvoted. Looking 30 degrees down as well, on half of a
+    circle, the upper sides tell nothing either: then nobody knows."""
     tilt = np.radians(20)
     slope = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
-    level = courtyard(4)
-    bumpy = np.random.default_rng(0).normal(0, 0.5, len(level.views))  # up and down: no plane of the cameras
-    views = []
-    for view, lift in zip(level.views, bumpy, strict=True):
-        pose = view.world_to_camera.copy()
-        center = -pose[:3, :3].T @ pose[:3, 3] + np.array([0, 0, 2.0 + lift])
-        pose[:3, 3] = -pose[:3, :3] @ center
-        views.append(replace(view, world_to_camera=pose))
-    found = find_up(replace(level, views=tuple(views), points=(level.points[:900] @ slope.T).astype(np.float32)))
-    assert {witness.method for witness in found.witnesses} == {"level horizons", "ground plane"}
-    assert found.confidence == "unknown"
-    assert "disagree by" in found.reason
+    points = courtyard_points(np.random.default_rng(4))[:900] @ slope.T
+    for down, half, confidence in ((0.0, False, "medium"), (0.6, True, "unknown")):
+        rng = np.random.default_rng(1)
+        poses = []
+        for angle in np.linspace(0, np.pi if half else 2 * np.pi, 30):
+            position = np.array([2 * np.cos(angle), 2 * np.sin(angle), 2.5 + rng.normal(0, 0.6)])
+            forward = np.array([-np.cos(angle), -np.sin(angle), -down])
+            forward /= np.linalg.norm(forward)
+            right = np.cross(forward, Z_UP) / np.linalg.norm(np.cross(forward, Z_UP))
+            pose = np.eye(4)
+            pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+            pose[:3, 3] = -pose[:3, :3] @ position
+            poses.append(pose)
+        found = find_up(scene(poses, points))
+        assert "ground plane" in {witness.method for witness in found.witnesses}
+        assert found.confidence == confidence
+        if found.up is None:
+            assert "disagree by" in found.reason
+        else:
+            assert error_deg(found, Z_UP) < 1.0
 
 
 def test_two_that_agree_are_believed_against_a_third() -> None:
@@ -163,6 +172,17 @@ def test_two_that_agree_are_believed_against_a_third() -> None:
     assert decide([a, witness("d", 7)]).confidence == "medium"
     assert decide([a, c]).confidence == "unknown"
     assert decide([a]).confidence == "unknown"
+
+
+def test_a_weak_witness_helps_out_and_never_makes_sure() -> None:
+    """And what two strong ones agree on is not moved by it."""
+    level = Witness("level horizons", (0.0, 0.0, 1.0), "")
+    tilted = Witness(UPPER, (float(np.sin(np.radians(3))), 0.0, float(np.cos(np.radians(3)))), "")
+    ground = Witness("ground plane", (0.0, float(np.sin(np.radians(8))), float(np.cos(np.radians(8)))), "")
+    found = decide([level, tilted])
+    assert (found.confidence, found.up) == ("medium", (0.0, 0.0, 1.0))
+    assert found.disagreement_deg == pytest.approx(3)
+    assert decide([level, ground, tilted]).method == "level horizons + ground plane"
 
 
 def test_the_rotation_is_the_smallest_one_also_for_what_stands_on_its_head() -> None:
