@@ -148,7 +148,7 @@ def _quality(metrics: Mapping[str, Any], pictures: Mapping[str, str]) -> Markup:
     worst = training.get("worst_views") or []
     if worst:
         listed = [(name(view["image"]), _number(view["psnr"], 2), _number(view["ssim"], 3)) for view in worst]
-        parts.append(table(["worst held-out pictures", "PSNR in dB", "SSIM"], listed, (1, 2)))
+        parts += [tag("p", "The worst held-out pictures:"), table(["picture", "PSNR in dB", "SSIM"], listed, (1, 2))]
     points = [(entry["seconds"], entry["psnr_heldout"]) for entry in metrics["history"] if _known(entry)]
     if len(points) > 1:
         parts += [tag("p", "PSNR on held-out pictures while training:"), curve(points, "seconds of training", "PSNR")]
@@ -167,7 +167,10 @@ def _poses(poses: PoseReport, metrics: Mapping[str, Any]) -> Markup:
         ("points per frame", health.points_per_image, limits.min_points_per_image, None),
         ("angle between rays, degrees", health.triangulation_angle_deg, limits.min_triangulation_angle_deg, None),
     ]
-    rows = [(what, _number(value, 3), _range(low, high), _passed(value, low, high)) for what, value, low, high in gates]
+    rows = [
+        (what, _number(value, 0 if value >= 100 else 3), _range(low, high), _passed(value, low, high))
+        for what, value, low, high in gates
+    ]
     error = _number(metrics["mean_reprojection_error_px"], 2, " px")
     track = _number(metrics["mean_track_length"], 1)
     return section(
@@ -192,7 +195,7 @@ def _finishing(metrics: Mapping[str, Any]) -> Content:
             )  # fmt: skip
         told = [(one["method"], one["detail"]) for one in orientation["witnesses"]]
         if told:
-            parts.append(table(["where up is, told by", "from"], told))
+            parts.append(table(["where up is, told by", ""], told))
     if cleaning:
         gone, on = cleaning["before"] - cleaning["after"], cleaning["measured_on"]
         told = (
@@ -204,7 +207,7 @@ def _finishing(metrics: Mapping[str, Any]) -> Content:
                 step["name"],
                 f"{step['removed']:,}",
                 _number(step["db"], 3, " dB", sign=True),
-                f"{step['refused']} stricter limits refused" if step["refused"] else "",
+                _refused(step),
             )
             for step in cleaning["steps"]
         ]
@@ -308,6 +311,13 @@ def _passed(value: float, low: float | None, high: float | None) -> Content:
         return tag("span", "not measured", "dim")
     fine = (low is None or value >= low) and (high is None or value <= high)
     return tag("span", "passed", "good") if fine else tag("span", "failed", "bad")
+
+
+def _refused(step: Mapping[str, Any]) -> str:
+    """How often this step met the limit of what it may cost."""
+    if not step["refused"]:
+        return "" if step["removed"] else "nothing to remove"
+    return f"{step['refused']} stricter limits cost too much" if step["removed"] else "would cost too much"
 
 
 def _bar(share: float) -> Markup:

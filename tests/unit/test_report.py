@@ -104,9 +104,9 @@ def test_the_page_tells_what_the_documents_hold() -> None:
         "c.mp4", "refused: c.mp4 has 3 frames. film longer",
         "one image left out", "budget ran out",
         "exhaustive + incremental: 2 of 3", "4,000 points", "0.61 px", "weakest joint", "at least 0.1", "passed",
-        "worst held-out pictures", "a/000030.png", "21.25",
+        "The worst held-out pictures", "a/000030.png", "21.25",
         "level horizons + ground plane", "1.2 degrees: confidence high", "roll 1.5 degrees rms", "31% lie on it",
-        "500 of 20,500 Gaussians", "transparent", "+0.012 dB", "3 stricter limits refused",
+        "500 of 20,500 Gaussians", "transparent", "+0.012 dB", "would cost too much",
         "PLY", "4.96 MB", ".spz", "0.61 MB", "27.12 dB", "0.38 dB", "19,998",
         "iterations", "5000", "pycolmap", "4.2.1", "poses", "lobby-1",
     ):  # fmt: skip
