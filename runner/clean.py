@@ -28,7 +28,7 @@ from runner.scene import SH_C0, Gaussians, TrainingScene, View
 STAGE = "clean_up"
 MAX_LOSS_DB = 0.05  # of the mean, all steps together
 MAX_VIEW_LOSS_DB = 0.5  # of any single view
-TRAIN_SAMPLE = 16  # training views measured beside the held-out ones: what only they see is guarded, too
+TRAIN_SAMPLE = 10  # training views measured beside the held-out ones: what only they see is guarded, too
 NEIGHBOURS = 4
 NEAR_PERCENTILE = 2.0  # of the depths of the sparse points a camera sees: where its scene begins
 

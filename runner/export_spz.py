@@ -1,10 +1,13 @@
-"""The .spz file of a scene: a tenth of the PLY, with view-dependent colour. And its strict reader.
+"""The .spz file of a scene: a sixth of the PLY, with view-dependent colour. And its strict reader.
 
 Layout (https://github.com/nianticlabs/spz, `load-spz.cc`, version 3): a gzip stream of a 16-byte header and one block
 per kind of value: positions 3 x 24-bit fixed point, opacities u8, colours 3 x u8, log scales 3 x u8, rotations u32
 (index of the largest component, the other three as sign and 9 bits), spherical harmonics u8, coefficient by
-coefficient. Its axes are RUB (x right, y up, z to the viewer); ours have y down and z ahead, as PLY, so everything is
-turned half around x.
+coefficient. The reference rounds the last to 5 and 4 bits, because those pack better: 20 instead of 38 bytes per
+Gaussian, for 0.73 instead of 0.01 dB on held-out views (fox, degree 3); here they keep their 8.
+
+Its axes are RUB (x right, y up, z to the viewer); ours have y down and z ahead, as PLY, so everything is turned half
+around x.
 """
 
 from __future__ import annotations
@@ -28,7 +31,6 @@ HEADER = struct.Struct("<IIIBBBB")  # magic, version, points, SH degree, fractio
 COEFFICIENTS = (0, 3, 8, 15)  # by SH degree, per channel
 COLOR_SCALE = 0.15
 BITS_MOST, BITS_LEAST = 18, 12  # of the fraction of a position: the finest that holds the scene, 1/4096 at least
-SH_STEP = (8, 16, 16)  # of 256, by band: 5 bits, then 4 bits, as the reference writes them; they compress well
 LARGEST_FIELD = 0.7071067811865476  # no component but the largest of a unit quaternion exceeds it
 RUB = np.diag([1.0, -1.0, -1.0])
 MAX_POINTS = 20_000_000
@@ -91,9 +93,7 @@ def _blocks(gaussians: Gaussians) -> Iterator[bytes]:
     yield _bytes((gaussians.log_scales + 10) * 16).tobytes()
     yield pack_quaternions(gaussians.quats).astype("<u4").tobytes()
     if gaussians.sh_degree:
-        steps = np.repeat(SH_STEP[: gaussians.sh_degree], [3, 5, 7][: gaussians.sh_degree])[None, :, None]
-        coarse = np.floor((np.round(gaussians.sh_rest * 128) + 128 + steps // 2) / steps) * steps
-        yield _bytes(coarse).tobytes()
+        yield _bytes(gaussians.sh_rest * 128 + 128).tobytes()
 
 
 def _unpack(body: NDArray[np.uint8], count: int, degree: int, bits: int) -> Gaussians:
