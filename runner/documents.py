@@ -2,7 +2,9 @@
 
 manifest.json   what went in, what came out, how it was made; written last, validated by schema/manifest.schema.json
 metrics.json    the numbers of the run: quality, sizes, times
+report.html     the same for people (runner/report.py)
 cameras.json    one entry per registered image: intrinsics and pose
+orientation.json  where up is, and the transform from the sparse model's world to that of the exported files
 error.json      why a scene failed
 """
 
@@ -82,6 +84,8 @@ class TrainingSummary:
     history: tuple[Mapping[str, Any], ...] = ()  # one entry per evaluation: step, seconds, psnr, ...
     details: Mapping[str, Any] = field(default_factory=dict)  # further numbers of the backend
     warnings: tuple[str, ...] = ()
+    cleaning: Mapping[str, Any] | None = None  # clean.CleanReport
+    orientation: Mapping[str, Any] | None = None  # upright.Orientation, as in orientation.json
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ def metrics(
         "n_gaussians": training.n_gaussians,
         "steps": training.steps,
         "training": training.details,
+        "cleaning": training.cleaning,
+        "orientation": training.orientation,
         "resumed": _resumed(run),
         **_pose_numbers(poses),
         "health": asdict(poses.health),

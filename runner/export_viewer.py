@@ -22,10 +22,13 @@ BYTES_PER_SPLAT = 32
 MAX_EMBEDDED = 1_000_000  # splats; .splat is sorted by importance, so the first ones matter most. About 43 MB of page
 
 
-def write_viewer(splat: Path, views: Sequence[View], path: Path, *, title: str, note: str) -> int:
+def write_viewer(
+    splat: Path, views: Sequence[View], path: Path, *, title: str, note: str, up: Sequence[float] | None = None
+) -> int:
     """Writes the page from an existing .splat file; returns how many splats are in it.
 
-    title, note: plain text; both are escaped. views: at least one.
+    title, note: plain text; both are escaped. views: at least one. up: unit vector of the world, where it is known;
+    else the page takes the mean upper side of the cameras.
     """
     data = splat.read_bytes()[: MAX_EMBEDDED * BYTES_PER_SPLAT]
     cameras = [
@@ -38,6 +41,7 @@ def write_viewer(splat: Path, views: Sequence[View], path: Path, *, title: str, 
     ]
     focus = focus_point(views)
     scene = {"cameras": cameras, "focus": focus, "first": most_central(views, focus), "note": note}
+    scene["up"] = None if up is None else [float(value) for value in up]
     page = resources.files("runner").joinpath("viewer/viewer.html").read_text(encoding="utf-8")
     parts = {
         "__TITLE__": _escape(title),

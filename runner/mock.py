@@ -65,7 +65,7 @@ def reconstruct_mock(
     scene = _scene(clips)
     training = TrainingSummary("mock", gaussians.count, 0, None, None, None, warnings=("mock: not a reconstruction",))
     exports = {"ply": asdict(ply), "splat": asdict(splat)}
-    return stages.write_documents(frames, poses, scene, training, exports, intrinsics_of(scene.views, clips))
+    return stages.write_documents(name, frames, poses, scene, training, exports, intrinsics_of(scene.views, clips))
 
 
 def _leave(workspace: Path, stage: str, stages: Stages) -> None:

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,11 @@ from runner.scene import Clip, FrameSet, Gaussians, PoseReport, TrainingScene
 from scenejobs.errors import Code, InputError, SceneJobError
 
 if TYPE_CHECKING:
+    from runner.clean import CleanReport
     from runner.evaluate import Evaluation
     from runner.raster import Rasterizer
     from runner.train import Trained
+    from runner.upright import Orientation
 
 Reconstruct = Callable[[list[Clip], Path, Path, str, JobSettings, Progress], dict[str, Any]]
 
@@ -75,7 +77,6 @@ def reconstruct(
         scene = build_views(frames, workspace, preset.train.long_side, stages.progress)
         left.update(images=poses.images_registered, points=poses.points, rung=poses.rung)
     with stages.stage("training") as left:
-        from runner.evaluate import evaluate, write_comparisons
         from runner.raster import rasterizer as make_rasterizer
         from runner.train import train
 
@@ -84,9 +85,19 @@ def reconstruct(
             scene, preset.train, rasterizer, stages.progress, workspace / "training", save_s=settings.save_s
         )
         stages.resumed_at = trained.resumed_at
+        left.update(gaussians=trained.gaussians.count, steps=trained.steps)
+    with stages.stage("clean_up") as left:
+        from runner.evaluate import evaluate, write_comparisons
+        from runner.finish import finish, write_poster
+        from runner.upright import UP
+
+        finished = finish(trained.gaussians, scene, rasterizer, stages.progress, out)
+        scene, trained = finished.scene, replace(trained, gaussians=finished.gaussians)
         scores = evaluate(trained.gaussians, scene, rasterizer)
         write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
-        left.update(gaussians=trained.gaussians.count, steps=trained.steps, psnr_heldout=scores.test.psnr)
+        write_poster(trained.gaussians, scene, rasterizer, scores, out / "poster.jpg")
+        removed = finished.cleaning.before - finished.cleaning.after
+        left.update(removed=removed, upright=finished.orientation.confidence, psnr_heldout=scores.test.psnr)
     drawing = _Drawing(scene, rasterizer, scores)
     exports: dict[str, dict[str, Any]] = {}
     with stages.stage("ply_export") as left:
@@ -99,10 +110,23 @@ def reconstruct(
         splat = out / f"{name}.splat"
         flat = flatten(trained.gaussians, [scene.views[index] for index in scene.subset("train")])
         exports["splat"] = {**asdict(write_splat(flat, splat)), **drawing.loss_of(read_splat(splat))}
-        write_viewer(splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores))
+        write_viewer(
+            splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores),
+            up=None if finished.orientation.up is None else UP,
+        )  # fmt: skip
         left.update(exports["splat"])
-    training = _training_summary(settings, trained, scores, (*_smaller(settings), *_clip_warnings(frames)))
-    return stages.write_documents(frames, poses, scene, training, exports, _intrinsics(workspace, frames))
+    with stages.stage("small_exports") as left:
+        from runner.export_compressed import read_compressed, write_compressed
+        from runner.export_spz import read_spz, write_spz
+
+        spz, compressed = out / f"{name}.spz", out / f"{name}.compressed.ply"
+        exports["spz"] = {**asdict(write_spz(trained.gaussians, spz)), **drawing.loss_of(read_spz(spz))}
+        written = write_compressed(trained.gaussians, compressed)
+        exports["compressed_ply"] = {**asdict(written), **drawing.loss_of(read_compressed(compressed))}
+        left.update({key: exports[key]["size_bytes"] for key in ("spz", "compressed_ply")})
+    warnings = (*_smaller(settings), *_clip_warnings(frames))
+    training = _training_summary(settings, trained, scores, warnings, finished.cleaning, finished.orientation)
+    return stages.write_documents(name, frames, poses, scene, training, exports, _intrinsics(workspace, frames))
 
 
 def require_clips(clips: list[Clip]) -> None:
@@ -164,6 +188,7 @@ class Stages:
 
     def write_documents(
         self,
+        name: str,
         frames: FrameSet,
         poses: PoseReport,
         scene: TrainingScene,
@@ -171,7 +196,9 @@ class Stages:
         exports: Mapping[str, Mapping[str, Any]],
         intrinsics: tuple[documents.CameraIntrinsics, ...],
     ) -> dict[str, Any]:
-        """metrics.json, cameras.json, the last checkpoint, and then manifest.json with the hash of every file."""
+        """metrics.json, cameras.json, report.html, the last checkpoint, then manifest.json with every file's hash."""
+        from runner.report import write_report
+
         now = datetime.now(UTC)
         run = documents.RunInfo(
             job_id=self.settings.job_id,
@@ -187,16 +214,16 @@ class Stages:
             found=tuple(self.found),
             resumed_at=self.resumed_at,
         )
-        metrics = documents.metrics(run, poses, training, exports)
+        metrics: dict[str, Any] = documents.plain(documents.metrics(run, poses, training, exports))
         documents.write_json(self.out / "metrics.json", metrics)
         documents.write_json(self.out / "cameras.json", documents.cameras(scene.views))
+        write_report(self.out, name, metrics, frames, poses, documents.utc(now))
         self.checkpoint = self.checkpoint.completed(now)
         self._write_checkpoint()
         outputs = described(self.out)
         manifest = documents.manifest(run, frames, poses, intrinsics, training, outputs)
         documents.write_json(self.out / "manifest.json", manifest)
-        result: dict[str, Any] = documents.plain(metrics)
-        return result
+        return metrics
 
     def _emit(self, report: Report) -> None:
         self.outer.emit(report)
@@ -251,7 +278,12 @@ def _clip_warnings(frames: FrameSet) -> tuple[str, ...]:
 
 
 def _training_summary(
-    settings: JobSettings, trained: Trained, scores: Evaluation, warnings: tuple[str, ...]
+    settings: JobSettings,
+    trained: Trained,
+    scores: Evaluation,
+    warnings: tuple[str, ...],
+    cleaning: CleanReport,
+    orientation: Orientation,
 ) -> documents.TrainingSummary:
     return documents.TrainingSummary(
         backend=settings.backend,
@@ -270,6 +302,8 @@ def _training_summary(
             "worst_views": [asdict(view) for view in scores.test.worst()],
         },
         warnings=warnings,
+        cleaning=cleaning.to_json(),
+        orientation=orientation.to_json(),
     )
 
 

@@ -15,9 +15,11 @@ STAGES: dict[str, float] = {
     "metadata_extraction": 0.01,
     "manifest_generation": 0.01,
     "colmap_reconstruction": 0.30,
-    "training": 0.58,
+    "training": 0.54,
+    "clean_up": 0.02,
     "ply_export": 0.01,
     "splat_export": 0.02,
+    "small_exports": 0.02,
 }
 
 

@@ -74,6 +74,14 @@ def test_a_hostile_title_or_note_adds_no_script(page: str) -> None:
     assert json.loads(element(page, "scene"))["note"].startswith("</script>")
 
 
+def test_the_page_is_told_where_up_is_only_when_that_is_known(page: str, tmp_path: Path) -> None:
+    """Else it takes the mean upper side of its cameras."""
+    assert json.loads(element(page, "scene"))["up"] is None
+    views = ring_of_views(4, np.zeros(3))
+    write_viewer(tmp_path / "s.splat", views, tmp_path / "up.html", title="a", note="", up=(0.0, -1.0, 0.0))
+    assert json.loads(element((tmp_path / "up.html").read_text(), "scene"))["up"] == [0.0, -1.0, 0.0]
+
+
 def test_the_focus_is_the_point_all_cameras_look_at() -> None:
     centre = np.array([1.0, -2.0, 0.5])
     assert np.allclose(focus_point(ring_of_views(12, centre)), centre, atol=0.02)
