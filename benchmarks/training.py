@@ -2,7 +2,7 @@
 
     python -m benchmarks.training SCENE [SCENE ...] [--preset laptop] [--set iterations=3000] [--recipe lr_sh0=0.005]
 
-SCENE is a TrainingScene saved by `save_scene` (.npz), or the workspace of a job. Prints one table row per scene.
+SCENE is a file of `python -m benchmarks.scenes`, or the workspace of a job. Prints one table row per scene.
 Held-out PSNR is on the views of split "test", at the size of the saved pictures; CPU seconds are of this process, all
 threads together, without compiling the kernels. Nothing is chosen by the held-out numbers within a run.
 """
@@ -20,47 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.scene import TrainingScene, View
-
-
-def save_scene(scene: TrainingScene, path: Path) -> None:
-    """Write a scene as one .npz file."""
-    views = [
-        {
-            "image": view.image, "video": view.video, "timestamp_s": view.timestamp_s, "width": view.width,
-            "height": view.height, "K": view.K.tolist(), "world_to_camera": view.world_to_camera.tolist(),
-            "split": view.split,
-        }
-        for view in scene.views
-    ]  # fmt: skip
-    pixels: dict[str, Any] = {f"pixels_{i}": array for i, array in enumerate(scene.pixels)}
-    np.savez_compressed(
-        path,
-        views=json.dumps(views),
-        points=scene.points,
-        colors=scene.colors,
-        point_errors=scene.point_errors,
-        track_lengths=scene.track_lengths,
-        **pixels,
-    )
-
-
-def load_scene(path: Path) -> TrainingScene:
-    """Read what `save_scene` wrote, or the finished views of a job's workspace."""
-    if path.is_dir():
-        from runner.views import load_views
-
-        return load_views(path)
-    with np.load(path) as data:
-        views = tuple(
-            View(**{**view, "K": np.array(view["K"]), "world_to_camera": np.array(view["world_to_camera"])})
-            for view in json.loads(str(data["views"]))
-        )
-        return TrainingScene(
-            views,
-            tuple(data[f"pixels_{i}"] for i in range(len(views))),
-            *(data[key] for key in ("points", "colors", "point_errors", "track_lengths")),
-        )
+from benchmarks.scenes import load_scene
 
 
 @dataclass(frozen=True)
