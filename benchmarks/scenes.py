@@ -3,7 +3,7 @@
     SCENE_FOOTAGE=... python -m benchmarks.scenes OUT_DIR [fox walk courtyard courtyard-drift]
 
 fox, walk         the clips of that folder of SCENE_FOOTAGE, as the preset `laptop` sees them
-courtyard         the generated footage of local/footage.py, with another seed than the demo's
+courtyard         the generated scene of local/true_scene.py, with its true cameras
 courtyard-drift   the same with the exposure drifting within each clip and jumping between clips
 """
 
@@ -13,17 +13,14 @@ import argparse
 import json
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from local.true_scene import drifting, true_scene
 from runner.scene import Clip, TrainingScene, View
 
-COURTYARD_SEED = 11
-DRIFT = {0: (1.0, 0.72), 1: (1.35, 1.0), 2: (0.8, 1.15)}  # gain of the light at the start and end of each clip
 NAMES = ("fox", "walk", "courtyard", "courtyard-drift")
 
 
@@ -38,11 +35,13 @@ def main() -> None:
         path = args.out_dir / f"{name}.npz"
         if path.exists():
             continue
-        if name == "courtyard-drift":
-            scene = drifting(load_scene(args.out_dir / "courtyard.npz"))
+        if name.startswith("courtyard"):
+            made = args.out_dir / "courtyard.npz"
+            scene = load_scene(made) if made.exists() else true_scene()
+            scene = drifting(scene) if name == "courtyard-drift" else scene
         else:
             with tempfile.TemporaryDirectory() as folder:
-                scene = from_clips(_clips(name, Path(folder)), Path(folder))
+                scene = from_clips(_clips(name), Path(folder))
         save_scene(scene, path)
         print(f"{path}: {len(scene.views)} views, {len(scene.points):,} points", flush=True)
 
@@ -59,23 +58,6 @@ def from_clips(clips: list[Path], workspace: Path, name: str = "laptop") -> Trai
     frames = extract_frames([Clip(path.name, path) for path in clips], workspace, chosen.frames, SILENT)
     find_poses(frames, workspace, chosen.poses, SILENT)
     return build_views(frames, workspace, chosen.train.long_side, SILENT)
-
-
-def drifting(scene: TrainingScene) -> TrainingScene:
-    """The same scene filmed with an exposure that follows DRIFT. Gains act on the light, before the sRGB curve."""
-    clips = sorted({view.video for view in scene.views})
-    times = {clip: [view.timestamp_s for view in scene.views if view.video == clip] for clip in clips}
-    pixels = []
-    for view, picture in zip(scene.views, scene.pixels, strict=True):
-        first, last = min(times[view.video]), max(times[view.video])
-        gain = np.interp(view.timestamp_s, (first, last), DRIFT[clips.index(view.video) % len(DRIFT)])
-        pixels.append(exposed(picture, float(gain)))
-    return replace(scene, pixels=tuple(pixels))
-
-
-def exposed(picture: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
-    """A picture [H, W, 3] with `gain` times the light, in the approximation sRGB = light^(1/2.2)."""
-    return np.clip(np.rint(picture * gain ** (1 / 2.2)), 0, 255).astype(np.uint8)
 
 
 def save_scene(scene: TrainingScene, path: Path) -> None:
@@ -119,11 +101,7 @@ def load_scene(path: Path) -> TrainingScene:
         )
 
 
-def _clips(name: str, folder: Path) -> list[Path]:
-    if name == "courtyard":
-        from local.footage import make_demo_footage
-
-        return make_demo_footage(folder / "footage", seed=COURTYARD_SEED)
+def _clips(name: str) -> list[Path]:
     footage = os.environ.get("SCENE_FOOTAGE")
     if not footage or not (Path(footage) / name).is_dir():
         raise SystemExit(f"SCENE_FOOTAGE has no folder {name}")

@@ -79,6 +79,7 @@ class TrainingSummary:
     psnr_heldout: float | None  # dB, mean over the held-out views
     ssim_heldout: float | None
     psnr_train: float | None  # dB, mean over training views
+    psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
     history: tuple[Mapping[str, Any], ...] = ()  # one entry per evaluation: step, seconds, psnr, ...
     details: Mapping[str, Any] = field(default_factory=dict)  # further numbers of the backend
     warnings: tuple[str, ...] = ()
@@ -118,6 +119,7 @@ def metrics(
         "preset": run.preset,
         "backend": training.backend,
         "psnr_heldout": training.psnr_heldout,
+        "psnr_heldout_exposure_corrected": training.psnr_heldout_corrected,
         "ssim_heldout": training.ssim_heldout,
         "psnr_train": training.psnr_train,
         "n_gaussians": training.n_gaussians,

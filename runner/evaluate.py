@@ -24,6 +24,7 @@ class ViewScore:
     image: str  # View.image
     psnr: float  # dB, of values clamped to 0..1
     ssim: float
+    psnr_corrected: float  # dB, after `exposure_corrected`: the picture itself has told its exposure
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SplitScore:
     def psnr(self) -> float | None:
         """Mean, dB; None without views."""
         return float(np.mean([view.psnr for view in self.views])) if self.views else None
+
+    @property
+    def psnr_corrected(self) -> float | None:
+        """Mean, dB, of every view after a gain and a bias fitted to its own picture. Never to be mixed with `psnr`."""
+        return float(np.mean([view.psnr_corrected for view in self.views])) if self.views else None
 
     @property
     def ssim(self) -> float | None:
@@ -83,8 +89,23 @@ def score_split(
     for index in scene.subset(split):
         truth = _truth(scene, index, rasterizer.device)
         image = render_view(params, scene.views[index], rasterizer, sh_degree)
-        scores.append(ViewScore(scene.views[index].image, float(psnr(image, truth)), float(ssim(image, truth))))
+        corrected = exposure_corrected(image, truth)
+        scores.append(
+            ViewScore(scene.views[index].image, psnr(image, truth), ssim(image, truth), psnr(corrected, truth))
+        )
     return SplitScore(tuple(scores))
+
+
+def exposure_corrected(image: Tensor, truth: Tensor) -> Tensor:
+    """The rendering with the gain and bias per channel that bring it nearest to its picture; [H, W, 3] 0..1.
+
+    Six numbers fitted to the picture that is scored: what is left is not a matter of exposure or white balance.
+    """
+    x, y = image.double(), truth.double()
+    mean_x, mean_y = x.mean(dim=(0, 1)), y.mean(dim=(0, 1))
+    variance = (x - mean_x).square().mean(dim=(0, 1))
+    gain = ((x - mean_x) * (y - mean_y)).mean(dim=(0, 1)) / variance.clamp_min(1e-12)
+    return (gain * (x - mean_x) + mean_y).clamp(0.0, 1.0)
 
 
 def mean_psnr(

@@ -1,9 +1,9 @@
 """Exposure that drifts while filming: measured on the sparse points, decided by one number, learned per picture.
 
-A phone changes its exposure as it turns to a window, and every clip starts at another one. Gaussians cannot follow that;
-they answer with haze before the cameras and with colours that depend on where one stands. So each training picture gets
-a gain and a bias per channel of its own, between the rendering and the loss. They begin at what the sparse points say,
-are learned with the Gaussians, and are thrown away at the end: the scene has the mean exposure of its training pictures.
+A phone changes its exposure as it turns to a window, and every clip starts at another one. Gaussians cannot follow;
+they answer with haze before the cameras and with colours that depend on where one stands. So each training picture
+gets a gain and a bias per channel of its own, between the rendering and the loss. They begin at what the sparse points
+say, are learned with the Gaussians, and are left behind at the end: the scene has the mean exposure of its pictures.
 
 Values are on the sRGB scale of the pictures, where a gain of the light by g is a gain of about g^(1/2.2).
 """
@@ -31,7 +31,7 @@ PRIOR_PAIRS = 1.0  # weight of "no drift", as if one point had said so
 
 RATE = 2e-3  # Adam, per visit of a picture; falls to RATE_FINAL of it over the plan
 RATE_FINAL = 0.1
-PULL = 0.01  # weight of the squared distance to the measured gains: holds what pictures alone leave open, the overall gain
+PULL = 0.01  # weight of the squared distance to what was measured; pictures alone leave the overall gain open
 BETA1, BETA2, EPS = 0.9, 0.99, 1e-8
 
 
