@@ -1,8 +1,8 @@
 """Scenes for the training benchmarks: frames, poses and views once, then one file per scene.
 
-    SCENE_FOOTAGE=... python -m benchmarks.scenes OUT_DIR [fox walk courtyard courtyard-drift]
+    SCENE_FOOTAGE=... python -m benchmarks.scenes OUT_DIR [fox walk courtyard courtyard-drift] [--preset laptop]
 
-fox, walk         the clips of that folder of SCENE_FOOTAGE, as the preset `laptop` sees them
+fox, walk         the clips of that folder of SCENE_FOOTAGE, as the preset sees them
 courtyard         the generated scene of local/true_scene.py, with its true cameras
 courtyard-drift   the same with the exposure drifting within each clip and jumping between clips
 """
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from local.true_scene import drifting, true_scene
+from runner.presets import preset
 from runner.scene import Clip, TrainingScene, View
 
 NAMES = ("fox", "walk", "courtyard", "courtyard-drift")
@@ -28,8 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("names", nargs="*", default=NAMES, metavar="NAME")
+    parser.add_argument("--preset", default="laptop", help="whose frames, poses and picture size (default laptop)")
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    side = preset(args.preset).train.long_side
     args.out_dir.mkdir(parents=True, exist_ok=True)
     for name in args.names:
         path = args.out_dir / f"{name}.npz"
@@ -37,24 +40,23 @@ def main() -> None:
             continue
         if name.startswith("courtyard"):
             made = args.out_dir / "courtyard.npz"
-            scene = load_scene(made) if made.exists() else true_scene()
+            scene = load_scene(made) if made.exists() else true_scene(size=(side, 2 * round(side * 17 / 60)))
             scene = drifting(scene) if name == "courtyard-drift" else scene
         else:
             with tempfile.TemporaryDirectory() as folder:
-                scene = from_clips(_clips(name), Path(folder))
+                scene = from_clips(_clips(name), Path(folder), args.preset)
         save_scene(scene, path)
         print(f"{path}: {len(scene.views)} views, {len(scene.points):,} points", flush=True)
 
 
-def from_clips(clips: list[Path], workspace: Path, name: str = "laptop") -> TrainingScene:
+def from_clips(clips: list[Path], workspace: Path, preset_name: str) -> TrainingScene:
     """The stages before training, with the settings of a preset."""
     from runner.frames import extract_frames
     from runner.poses import find_poses
-    from runner.presets import preset
     from runner.progress import SILENT
     from runner.views import build_views
 
-    chosen = preset(name)
+    chosen = preset(preset_name)
     frames = extract_frames([Clip(path.name, path) for path in clips], workspace, chosen.frames, SILENT)
     find_poses(frames, workspace, chosen.poses, SILENT)
     return build_views(frames, workspace, chosen.train.long_side, SILENT)
