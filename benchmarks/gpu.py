@@ -7,7 +7,9 @@ gsplat's defaults are its DefaultStrategy with the numbers of its example traine
 of the preset `standard`. Without a GPU only --toy runs: the same code on the CPU kernels, a hundredth of the steps; its
 numbers mean nothing.
 
-Exit code 1 when the rasterisers disagree by more than 1e-3 in any colour of any held-out view.
+Exit code 1 when the rasterisers differ by more than 1e-3 in more than a hundredth of the pixels of the held-out views.
+Not in any pixel: where two Gaussians have one depth in float32, either may be drawn first, and where a contribution is
+1/255 to the last bit, either may skip it. tests/gpu holds every pixel of a scene without such cases to 1e-3.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ DEFAULTS_ON = "standard"  # the preset whose views gsplat's defaults are trained
 DEFAULT_STEPS = (7_000, 30_000)
 NO_CAP = 10**7
 AGREE = 1e-3  # colour, 0..1
+MAY_DIFFER = 0.01  # of the pixels
 TOY_PART, TOY_CAP = 100, 3_000
 
 
@@ -49,19 +52,19 @@ class Row:
     psnr: float
     psnr_corrected: float
     ssim: float
-    difference: float  # largest of a colour between the two rasterisers, over the held-out views
+    differing: float  # share of the held-out pixels in which the rasterisers differ by more than AGREE
 
     def __str__(self) -> str:
         memory = "" if self.peak_gib is None else f"{self.peak_gib:.2f}"
         return (
             f"| {self.scene} | {self.run} | {self.pictures} | {self.steps:,} | {self.gaussians:,} | {self.wall_s:.0f} "
-            f"| {memory} | {self.psnr:.2f} | {self.psnr_corrected:.2f} | {self.ssim:.3f} | {self.difference:.1e} |"
+            f"| {memory} | {self.psnr:.2f} | {self.psnr_corrected:.2f} | {self.ssim:.3f} | {100 * self.differing:.2f} |"
         )
 
 
 HEADER = (
     "| scene | run | pictures | steps | Gaussians | wall s | peak GiB | held-out dB | exposure-corrected dB | SSIM "
-    "| CPU against GPU |\n"
+    "| CPU and GPU differ by > 1e-3, % of pixels |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -129,24 +132,24 @@ def measure(name: str, path: Path, settings: Any, recipe: Any, backend: Any, oth
         psnr=score.psnr or 0.0,
         psnr_corrected=score.psnr_corrected or 0.0,
         ssim=score.ssim or 0.0,
-        difference=difference(trained.gaussians, scene, backend, other),
+        differing=differing(trained.gaussians, scene, backend, other),
     )
 
 
-def difference(gaussians: Any, scene: Any, one: Any, other: Any) -> float:
-    """The largest difference of a colour, 0..1, between what two rasterisers draw of the held-out views."""
+def differing(gaussians: Any, scene: Any, one: Any, other: Any) -> float:
+    """The share of the pixels of the held-out views that two rasterisers draw differently."""
     from runner import optim
     from runner.evaluate import render_view
 
     params = [optim.parameters(gaussians, backend.device) for backend in (one, other)]
-    worst = 0.0
+    shares = []
     for index in scene.subset("test"):
         drawn = [
             render_view(values, scene.views[index], backend).cpu()
             for values, backend in zip(params, (one, other), strict=True)
         ]
-        worst = max(worst, float((drawn[0] - drawn[1]).abs().max()))
-    return worst
+        shares.append(float(((drawn[0] - drawn[1]).abs().amax(dim=-1) > AGREE).float().mean()))
+    return sum(shares) / max(1, len(shares))
 
 
 def heading(toy: bool) -> str:
@@ -183,9 +186,9 @@ def main() -> int:
     if out:
         lines = "\n".join(str(row) for row in rows)
         out.write_text(f"{heading(args.toy)}\n{HEADER}\n{lines}\n", encoding="utf-8")
-    worst = max(row.difference for row in rows)
-    if worst > AGREE:
-        print(f"the rasterisers {names} differ by {worst:.1e}; {AGREE:.0e} is allowed", file=sys.stderr)
+    worst = max(row.differing for row in rows)
+    if worst > MAY_DIFFER:
+        print(f"the rasterisers {names} differ in {100 * worst:.1f} % of the pixels", file=sys.stderr)
         return 1
     return 0
 

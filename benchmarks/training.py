@@ -18,8 +18,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.scenes import load_scene
 
 
@@ -32,6 +30,7 @@ class Row:
     gaussians: int
     cpu_s: float
     psnr: float
+    psnr_corrected: float
     ssim: float
     train_psnr: float
     rss_mb: int
@@ -39,45 +38,38 @@ class Row:
 
     def __str__(self) -> str:
         return (
-            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {self.psnr:.2f} | {self.ssim:.3f}"
+            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {self.psnr:.2f} | {self.psnr_corrected:.2f} | {self.ssim:.3f}"
             f" | {self.train_psnr:.2f} | {self.rss_mb} | {self.curve} |"
         )
 
 
 HEADER = (
-    "| scene | steps | Gaussians | CPU s | held-out dB | SSIM | train dB | RSS MB | CPU s: held-out dB |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| scene | steps | Gaussians | CPU s | held-out dB | exposure-corrected dB | SSIM | train dB | RSS MB | CPU s: held-out dB |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
 def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) -> Row:
     """Train once and score."""
     from runner.evaluate import evaluate, write_comparisons
-    from runner.progress import Progress
+    from runner.progress import SILENT
     from runner.raster import rasterizer
     from runner.train import train
 
     scene = load_scene(path)
     backend = rasterizer("auto")
-    train(scene, replace(settings, iterations=12, evaluations=1), backend, Progress(lambda _: None), recipe=recipe)
-    begin_s = time.process_time()
-    clock: list[tuple[int, float]] = []
-    progress = Progress(lambda report: clock.append((int(report.detail.split()[1].split("/")[0]), time.process_time())))
-    trained = train(scene, settings, backend, progress, recipe=recipe)
-    cpu_s = time.process_time() - begin_s
-    at = {step: seconds - begin_s for step, seconds in clock}
+    train(scene, replace(settings, iterations=12, evaluations=1), backend, SILENT, recipe=recipe)
+    trained = train(scene, settings, backend, SILENT, recipe=recipe, clock=time.process_time)
     curve = [
-        f"{np.interp(m.step, list(at), list(at.values())):.0f}: {m.psnr_heldout:.2f}"
-        for m in trained.history
-        if m.psnr_heldout is not None
+        f"{line.seconds:.0f}: {line.psnr_heldout:.2f}" for line in trained.history if line.psnr_heldout is not None
     ]
     score = evaluate(trained.gaussians, scene, backend)
     if save:
         save.mkdir(parents=True, exist_ok=True)
         write_comparisons(trained.gaussians, scene, backend, score.test, save)
     return Row(
-        path.stem, trained.steps, trained.gaussians.count, cpu_s, score.test.psnr or 0.0, score.test.ssim or 0.0,
-        score.train.psnr or 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, ", ".join(curve),
+        path.stem, trained.steps, trained.gaussians.count, trained.wall_s, score.test.psnr or 0.0,
+        score.test.psnr_corrected or 0.0, score.test.ssim or 0.0, score.train.psnr or 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, ", ".join(curve),
     )  # fmt: skip
 
 

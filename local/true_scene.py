@@ -18,7 +18,7 @@ from local.footage import SHOTS, TrueCamera, film
 from runner.scene import TrainingScene, View
 from runner.split import assign_split
 
-DRIFT = {0: (1.0, 0.72), 1: (1.35, 1.0), 2: (0.8, 1.15)}  # by clip: gain of the light at its start and its end
+DRIFT = {0: (1.0, 0.6), 1: (1.5, 1.0), 2: (0.7, 1.2)}  # by clip: gain of the light at its start and its end
 NOISE_PX = 0.5  # standard deviation of a point's place, as the camera that gave it sees it
 DEPTH_AGREES = 0.02  # of the depth: a view that differs by more sees another surface
 SEEN_BY = 3  # views at least, or it is no point of a sparse model

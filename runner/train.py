@@ -67,7 +67,7 @@ class Trained:
     gaussians: Gaussians
     steps: int
     stopped: str  # "plan": all steps done | "budget": the time ended, or shortened the plan | "plateau": no progress
-    wall_s: float  # earlier attempts included
+    wall_s: float  # on the clock of the training, earlier attempts included
     history: tuple[Measurement, ...]
     rollbacks: int  # how often NaN or infinite values were met and left behind
     resumed_at: tuple[int, ...] = ()  # the steps at which earlier attempts were continued, oldest first

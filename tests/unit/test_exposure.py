@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from local.true_scene import DRIFT, drifting, true_scene
-from runner.evaluate import Evaluation, evaluate, exposure_corrected
+from runner.evaluate import evaluate, exposure_corrected
 from runner.exposure import MIN_PAIRS_PER_VIEW, PAYS_FROM, Drift, Exposures, compensates, measured
 from runner.loss import psnr
 from runner.presets import TrainSettings
@@ -22,6 +22,7 @@ from runner.train import Trained, train
 from scenejobs.errors import Interrupted
 
 SETTINGS = TrainSettings(iterations=400, cap=4000, sh_degree=1, budget_s=1e6, evaluations=1)
+STRONG = {0: (1.0, 0.5), 1: (1.8, 1.0), 2: (0.55, 1.2)}  # jumps of a stop and more
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,17 @@ class Identity:
 
 @pytest.fixture(scope="module")
 def scenes(still: TrainingScene) -> dict[str, Identity]:
-    return {"still": Identity(still), "drift": Identity(drifting(still))}
+    return {"still": Identity(still), "drift": Identity(drifting(still, STRONG))}
 
 
-def scores(scene: Identity, mode: str) -> Evaluation:
-    return evaluate(trained(scene, mode).gaussians, scene.value, rasterizer("cpu"))
+def psnr_on(filmed: Identity, scene: Identity, mode: str) -> float:
+    """Held-out dB, as they are, on the pictures of `filmed`, of what was trained on `scene`."""
+    psnr = evaluate(trained(scene, mode).gaussians, filmed.value, rasterizer("cpu")).test.psnr
+    assert psnr is not None
+    return psnr
 
 
-def test_the_sparse_points_tell_each_pictures_gain_to_a_hundredth(still: TrainingScene) -> None:
+def test_the_sparse_points_tell_each_pictures_gain_to_two_hundredths(still: TrainingScene) -> None:
     """On the scale of the pictures a gain of the light by g is g^(1/2.2)."""
     drift = measured(drifting(still))
     train_views = still.subset("train")
@@ -61,7 +65,7 @@ def test_the_sparse_points_tell_each_pictures_gain_to_a_hundredth(still: Trainin
         times = [other.timestamp_s for other in still.views if other.video == view.video]
         true.append(np.interp(view.timestamp_s, (min(times), max(times)), DRIFT[clips[index // 12]]))
     logs = np.log(np.array(true)[train_views]) / 2.2
-    assert drift.log_gains[train_views].mean(axis=1) == pytest.approx(logs - logs.mean(), abs=0.01)
+    assert drift.log_gains[train_views].mean(axis=1) == pytest.approx(logs - logs.mean(), abs=0.02)
     assert drift.spread == pytest.approx(logs.std(), abs=0.005)
 
 
@@ -99,15 +103,12 @@ def test_measured_drift_decides(mode: str, spread: float, pairs: float, expected
     assert compensates(mode, Drift(np.zeros((1, 3), np.float32), spread, pairs)) is expected
 
 
-def test_drift_costs_decibels_and_compensation_brings_them_back(scenes: dict[str, Identity]) -> None:
-    """Scored after exposure correction, as nobody can know the exposure of a picture that was held out."""
-    without, best = scores(scenes["drift"], "off").test, scores(scenes["still"], "off").test
-    with_it = scores(scenes["drift"], "auto").test
-    assert trained(scenes["drift"], "auto").exposure_compensated
-    assert without.psnr_corrected is not None
-    assert with_it.psnr_corrected is not None
-    assert best.psnr_corrected is not None
-    lost, left = best.psnr_corrected - without.psnr_corrected, best.psnr_corrected - with_it.psnr_corrected
+def test_drift_costs_a_decibel_and_compensation_brings_most_of_it_back(scenes: dict[str, Identity]) -> None:
+    """Scored on held-out pictures of the same places filmed with one exposure."""
+    still, drift = scenes["still"], scenes["drift"]
+    best = psnr_on(still, still, "off")
+    lost, left = best - psnr_on(still, drift, "off"), best - psnr_on(still, drift, "auto")
+    assert trained(drift, "auto").exposure_compensated
     assert lost > 0.8
     assert left < 0.4 * lost
 
@@ -152,5 +153,5 @@ def test_correction_removes_gain_and_bias_and_nothing_else() -> None:
     dimmed = truth * torch.tensor([0.7, 0.8, 0.9]) + 0.05
     assert psnr(dimmed, truth) < 25
     assert psnr(exposure_corrected(dimmed, truth), truth) > 100
-    noisy = truth + 0.05 * torch.randn(truth.shape, generator=generator)
-    assert psnr(exposure_corrected(noisy, truth), truth) == pytest.approx(psnr(noisy, truth), abs=0.5)
+    noisy = truth + 0.02 * torch.randn(truth.shape, generator=generator)
+    assert psnr(exposure_corrected(noisy, truth), truth) == pytest.approx(psnr(noisy, truth), abs=0.3)
