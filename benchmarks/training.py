@@ -37,14 +37,16 @@ class Row:
     curve: str  # "cpu_s:dB" at the evaluations
 
     def __str__(self) -> str:
+        decibels = f"{self.psnr:.2f} | {self.psnr_corrected:.2f} | {self.ssim:.3f} | {self.train_psnr:.2f}"
         return (
-            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {self.psnr:.2f} | {self.psnr_corrected:.2f} | {self.ssim:.3f}"
-            f" | {self.train_psnr:.2f} | {self.rss_mb} | {self.curve} |"
+            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {decibels} | {self.rss_mb} "
+            f"| {self.curve} |"
         )
 
 
 HEADER = (
-    "| scene | steps | Gaussians | CPU s | held-out dB | exposure-corrected dB | SSIM | train dB | RSS MB | CPU s: held-out dB |\n"
+    "| scene | steps | Gaussians | CPU s | held-out dB | exposure-corrected dB | SSIM | train dB | RSS MB "
+    "| CPU s: held-out dB |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -68,9 +70,17 @@ def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) ->
         save.mkdir(parents=True, exist_ok=True)
         write_comparisons(trained.gaussians, scene, backend, score.test, save)
     return Row(
-        path.stem, trained.steps, trained.gaussians.count, trained.wall_s, score.test.psnr or 0.0,
-        score.test.psnr_corrected or 0.0, score.test.ssim or 0.0, score.train.psnr or 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, ", ".join(curve),
-    )  # fmt: skip
+        scene=path.stem,
+        steps=trained.steps,
+        gaussians=trained.gaussians.count,
+        cpu_s=trained.wall_s,
+        psnr=score.test.psnr or 0.0,
+        psnr_corrected=score.test.psnr_corrected or 0.0,
+        ssim=score.test.ssim or 0.0,
+        train_psnr=score.train.psnr or 0.0,
+        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        curve=", ".join(curve),
+    )
 
 
 def changed(value: Any, changes: list[str]) -> Any:
