@@ -79,10 +79,10 @@ class TrainingSummary:
     psnr_heldout: float | None  # dB, mean over the held-out views
     ssim_heldout: float | None
     psnr_train: float | None  # dB, mean over training views
-    psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
     history: tuple[Mapping[str, Any], ...] = ()  # one entry per evaluation: step, seconds, psnr, ...
     details: Mapping[str, Any] = field(default_factory=dict)  # further numbers of the backend
     warnings: tuple[str, ...] = ()
+    psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
 
 
 @dataclass(frozen=True)

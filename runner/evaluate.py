@@ -140,24 +140,26 @@ def render_view(
 
 def write_comparisons(
     gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, score: SplitScore, folder: Path
-) -> dict[str, Path]:
-    """Write `comparison_worst.png` and `comparison_median.png`: the picture left, the rendering right.
+) -> dict[str, str]:
+    """Write the worst views and the median one, the picture left, the rendering right, as it is.
 
-    Returns the paths by "worst" and "median"; empty when `score` has no views.
+    Names by View.image: `comparison_worst.png`, `comparison_worst_2.png`, ..., `comparison_median.png` (not written for
+    a view that is among the worst). Empty when `score` has no views.
     """
     params = optim.parameters(gaussians, rasterizer.device)
-    chosen = {"worst": next(iter(score.worst(1)), None), "median": score.median()}
     by_name = {view.image: index for index, view in enumerate(scene.views)}
-    written = {}
-    for label, view_score in chosen.items():
-        if view_score is None:
-            continue
-        index = by_name[view_score.image]
-        image = render_view(params, scene.views[index], rasterizer).cpu().numpy()
-        pair = np.concatenate([scene.pixels[index], np.round(image * 255).astype(np.uint8)], axis=1)
-        written[label] = folder / f"comparison_{label}.png"
-        Image.fromarray(pair).save(written[label])
-    return written
+    names = {
+        view.image: f"comparison_worst{f'_{rank}' if rank > 1 else ''}.png"
+        for rank, view in enumerate(score.worst(), 1)
+    }
+    if middle := score.median():
+        names.setdefault(middle.image, "comparison_median.png")
+    for image, name in names.items():
+        index = by_name[image]
+        drawn = render_view(params, scene.views[index], rasterizer).cpu().numpy()
+        pair = np.concatenate([scene.pixels[index], np.round(drawn * 255).astype(np.uint8)], axis=1)
+        Image.fromarray(pair).save(folder / name)
+    return names
 
 
 def _truth(scene: TrainingScene, index: int, device: torch.device) -> Tensor:

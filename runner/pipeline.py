@@ -85,7 +85,7 @@ def reconstruct(
         )
         stages.resumed_at = trained.resumed_at
         scores = evaluate(trained.gaussians, scene, rasterizer)
-        write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
+        pictures = write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
         left.update(gaussians=trained.gaussians.count, steps=trained.steps, psnr_heldout=scores.test.psnr)
     drawing = _Drawing(scene, rasterizer, scores)
     exports: dict[str, dict[str, Any]] = {}
@@ -101,7 +101,8 @@ def reconstruct(
         exports["splat"] = {**asdict(write_splat(flat, splat)), **drawing.loss_of(read_splat(splat))}
         write_viewer(splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores))
         left.update(exports["splat"])
-    training = _training_summary(settings, trained, scores, (*_smaller(settings), *_clip_warnings(frames)))
+    warnings = (*_smaller(settings), *_clip_warnings(frames))
+    training = _training_summary(settings, trained, scores, pictures, warnings)
     return stages.write_documents(frames, poses, scene, training, exports, _intrinsics(workspace, frames))
 
 
@@ -246,7 +247,11 @@ def _clip_warnings(frames: FrameSet) -> tuple[str, ...]:
 
 
 def _training_summary(
-    settings: JobSettings, trained: Trained, scores: Evaluation, warnings: tuple[str, ...]
+    settings: JobSettings,
+    trained: Trained,
+    scores: Evaluation,
+    pictures: Mapping[str, str],
+    warnings: tuple[str, ...],
 ) -> documents.TrainingSummary:
     return documents.TrainingSummary(
         backend=settings.backend,
@@ -270,7 +275,7 @@ def _training_summary(
                 "correction": "a gain and a bias per channel, fitted to each scored picture itself",
             },
             "settings": asdict(settings.preset.train),
-            "worst_views": [asdict(view) for view in scores.test.worst()],
+            "worst_views": [{**asdict(view), "picture": pictures[view.image]} for view in scores.test.worst()],
         },
         warnings=warnings,
     )
