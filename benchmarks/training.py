@@ -2,7 +2,7 @@
 
     python -m benchmarks.training SCENE [SCENE ...] [--preset laptop] [--set iterations=3000] [--recipe lr_sh0=0.005]
 
-SCENE is a TrainingScene saved by `save_scene` (.npz), or the workspace of a job. Prints one table row per scene.
+SCENE is a file of `python -m benchmarks.scenes`, or the workspace of a job. Prints one table row per scene.
 Held-out PSNR is on the views of split "test", at the size of the saved pictures; CPU seconds are of this process, all
 threads together, without compiling the kernels. Nothing is chosen by the held-out numbers within a run.
 """
@@ -18,49 +18,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from runner.scene import TrainingScene, View
-
-
-def save_scene(scene: TrainingScene, path: Path) -> None:
-    """Write a scene as one .npz file."""
-    views = [
-        {
-            "image": view.image, "video": view.video, "timestamp_s": view.timestamp_s, "width": view.width,
-            "height": view.height, "K": view.K.tolist(), "world_to_camera": view.world_to_camera.tolist(),
-            "split": view.split,
-        }
-        for view in scene.views
-    ]  # fmt: skip
-    pixels: dict[str, Any] = {f"pixels_{i}": array for i, array in enumerate(scene.pixels)}
-    np.savez_compressed(
-        path,
-        views=json.dumps(views),
-        points=scene.points,
-        colors=scene.colors,
-        point_errors=scene.point_errors,
-        track_lengths=scene.track_lengths,
-        **pixels,
-    )
-
-
-def load_scene(path: Path) -> TrainingScene:
-    """Read what `save_scene` wrote, or the finished views of a job's workspace."""
-    if path.is_dir():
-        from runner.views import load_views
-
-        return load_views(path)
-    with np.load(path) as data:
-        views = tuple(
-            View(**{**view, "K": np.array(view["K"]), "world_to_camera": np.array(view["world_to_camera"])})
-            for view in json.loads(str(data["views"]))
-        )
-        return TrainingScene(
-            views,
-            tuple(data[f"pixels_{i}"] for i in range(len(views))),
-            *(data[key] for key in ("points", "colors", "point_errors", "track_lengths")),
-        )
+from benchmarks.scenes import load_scene
 
 
 @dataclass(frozen=True)
@@ -72,53 +30,57 @@ class Row:
     gaussians: int
     cpu_s: float
     psnr: float
+    psnr_corrected: float
     ssim: float
     train_psnr: float
     rss_mb: int
     curve: str  # "cpu_s:dB" at the evaluations
 
     def __str__(self) -> str:
+        decibels = f"{self.psnr:.2f} | {self.psnr_corrected:.2f} | {self.ssim:.3f} | {self.train_psnr:.2f}"
         return (
-            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {self.psnr:.2f} | {self.ssim:.3f}"
-            f" | {self.train_psnr:.2f} | {self.rss_mb} | {self.curve} |"
+            f"| {self.scene} | {self.steps} | {self.gaussians:,} | {self.cpu_s:.0f} | {decibels} | {self.rss_mb} "
+            f"| {self.curve} |"
         )
 
 
 HEADER = (
-    "| scene | steps | Gaussians | CPU s | held-out dB | SSIM | train dB | RSS MB | CPU s: held-out dB |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| scene | steps | Gaussians | CPU s | held-out dB | exposure-corrected dB | SSIM | train dB | RSS MB "
+    "| CPU s: held-out dB |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
 def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) -> Row:
     """Train once and score."""
     from runner.evaluate import evaluate, write_comparisons
-    from runner.progress import Progress
+    from runner.progress import SILENT
     from runner.raster import rasterizer
     from runner.train import train
 
     scene = load_scene(path)
     backend = rasterizer("auto")
-    train(scene, replace(settings, iterations=12, evaluations=1), backend, Progress(lambda _: None), recipe=recipe)
-    begin_s = time.process_time()
-    clock: list[tuple[int, float]] = []
-    progress = Progress(lambda report: clock.append((int(report.detail.split()[1].split("/")[0]), time.process_time())))
-    trained = train(scene, settings, backend, progress, recipe=recipe)
-    cpu_s = time.process_time() - begin_s
-    at = {step: seconds - begin_s for step, seconds in clock}
+    train(scene, replace(settings, iterations=12, evaluations=1), backend, SILENT, recipe=recipe)
+    trained = train(scene, settings, backend, SILENT, recipe=recipe, clock=time.process_time)
     curve = [
-        f"{np.interp(m.step, list(at), list(at.values())):.0f}: {m.psnr_heldout:.2f}"
-        for m in trained.history
-        if m.psnr_heldout is not None
+        f"{line.seconds:.0f}: {line.psnr_heldout:.2f}" for line in trained.history if line.psnr_heldout is not None
     ]
     score = evaluate(trained.gaussians, scene, backend)
     if save:
         save.mkdir(parents=True, exist_ok=True)
         write_comparisons(trained.gaussians, scene, backend, score.test, save)
     return Row(
-        path.stem, trained.steps, trained.gaussians.count, cpu_s, score.test.psnr or 0.0, score.test.ssim or 0.0,
-        score.train.psnr or 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, ", ".join(curve),
-    )  # fmt: skip
+        scene=path.stem,
+        steps=trained.steps,
+        gaussians=trained.gaussians.count,
+        cpu_s=trained.wall_s,
+        psnr=score.test.psnr or 0.0,
+        psnr_corrected=score.test.psnr_corrected or 0.0,
+        ssim=score.test.ssim or 0.0,
+        train_psnr=score.train.psnr or 0.0,
+        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        curve=", ".join(curve),
+    )
 
 
 def changed(value: Any, changes: list[str]) -> Any:

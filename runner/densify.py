@@ -62,6 +62,20 @@ class CappedDefaultStrategy(DefaultStrategy):
 
     cap: int = NEVER
 
+    def _update_state(self, params: Any, state: dict[str, Any], info: dict[str, Any], packed: bool = False) -> None:  # noqa: ARG002
+        """gsplat's sums for pictures that are not packed, without asking which Gaussians were seen: on a GPU the host
+        would wait for the answer at every step."""
+        screen = info[self.key_for_gradient]
+        grads = (screen.absgrad if self.absgrad else screen.grad).clone()  # [C, N, 2]
+        grads[..., 0] *= info["width"] / 2.0 * info["n_cameras"]
+        grads[..., 1] *= info["height"] / 2.0 * info["n_cameras"]
+        seen = (info["radii"] > 0).all(dim=-1)  # [C, N]
+        for key in ("grad2d", "count"):
+            if state[key] is None:
+                state[key] = torch.zeros(seen.shape[1], device=grads.device)
+        state["grad2d"] += torch.where(seen, grads.norm(dim=-1), 0.0).sum(dim=0)
+        state["count"] += seen.sum(dim=0)
+
     @torch.no_grad()
     def _grow_gs(
         self, params: Any, optimizers: Any, state: dict[str, Any], step: int

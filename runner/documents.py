@@ -86,6 +86,7 @@ class TrainingSummary:
     warnings: tuple[str, ...] = ()
     cleaning: Mapping[str, Any] | None = None  # clean.CleanReport
     orientation: Mapping[str, Any] | None = None  # upright.Orientation, as in orientation.json
+    psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def metrics(
         "preset": run.preset,
         "backend": training.backend,
         "psnr_heldout": training.psnr_heldout,
+        "psnr_heldout_exposure_corrected": training.psnr_heldout_corrected,
         "ssim_heldout": training.ssim_heldout,
         "psnr_train": training.psnr_train,
         "n_gaussians": training.n_gaussians,

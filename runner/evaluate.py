@@ -24,6 +24,7 @@ class ViewScore:
     image: str  # View.image
     psnr: float  # dB, of values clamped to 0..1
     ssim: float
+    psnr_corrected: float  # dB, after `exposure_corrected`: the picture itself has told its exposure
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SplitScore:
     def psnr(self) -> float | None:
         """Mean, dB; None without views."""
         return float(np.mean([view.psnr for view in self.views])) if self.views else None
+
+    @property
+    def psnr_corrected(self) -> float | None:
+        """Mean, dB, of every view after a gain and a bias fitted to its own picture. Never to be mixed with `psnr`."""
+        return float(np.mean([view.psnr_corrected for view in self.views])) if self.views else None
 
     @property
     def ssim(self) -> float | None:
@@ -83,8 +89,23 @@ def score_split(
     for index in scene.subset(split):
         truth = _truth(scene, index, rasterizer.device)
         image = render_view(params, scene.views[index], rasterizer, sh_degree)
-        scores.append(ViewScore(scene.views[index].image, float(psnr(image, truth)), float(ssim(image, truth))))
+        corrected = exposure_corrected(image, truth)
+        scores.append(
+            ViewScore(scene.views[index].image, psnr(image, truth), ssim(image, truth), psnr(corrected, truth))
+        )
     return SplitScore(tuple(scores))
+
+
+def exposure_corrected(image: Tensor, truth: Tensor) -> Tensor:
+    """The rendering with the gain and bias per channel that bring it nearest to its picture; [H, W, 3] 0..1.
+
+    Six numbers fitted to the picture that is scored: what is left is not a matter of exposure or white balance.
+    """
+    x, y = image.double(), truth.double()
+    mean_x, mean_y = x.mean(dim=(0, 1)), y.mean(dim=(0, 1))
+    variance = (x - mean_x).square().mean(dim=(0, 1))
+    gain = ((x - mean_x) * (y - mean_y)).mean(dim=(0, 1)) / variance.clamp_min(1e-12)
+    return (gain * (x - mean_x) + mean_y).clamp(0.0, 1.0)
 
 
 def mean_psnr(
@@ -119,24 +140,26 @@ def render_view(
 
 def write_comparisons(
     gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, score: SplitScore, folder: Path
-) -> dict[str, Path]:
-    """Write `comparison_worst.png` and `comparison_median.png`: the picture left, the rendering right.
+) -> dict[str, str]:
+    """Write the worst views and the median one, the picture left, the rendering right, as it is.
 
-    Returns the paths by "worst" and "median"; empty when `score` has no views.
+    Names by View.image: `comparison_worst.png`, `comparison_worst_2.png`, ..., `comparison_median.png` (not written for
+    a view that is among the worst). Empty when `score` has no views.
     """
     params = optim.parameters(gaussians, rasterizer.device)
-    chosen = {"worst": next(iter(score.worst(1)), None), "median": score.median()}
     by_name = {view.image: index for index, view in enumerate(scene.views)}
-    written = {}
-    for label, view_score in chosen.items():
-        if view_score is None:
-            continue
-        index = by_name[view_score.image]
-        image = render_view(params, scene.views[index], rasterizer).cpu().numpy()
-        pair = np.concatenate([scene.pixels[index], np.round(image * 255).astype(np.uint8)], axis=1)
-        written[label] = folder / f"comparison_{label}.png"
-        Image.fromarray(pair).save(written[label])
-    return written
+    names = {
+        view.image: f"comparison_worst{f'_{rank}' if rank > 1 else ''}.png"
+        for rank, view in enumerate(score.worst(), 1)
+    }
+    if middle := score.median():
+        names.setdefault(middle.image, "comparison_median.png")
+    for image, name in names.items():
+        index = by_name[image]
+        drawn = render_view(params, scene.views[index], rasterizer).cpu().numpy()
+        pair = np.concatenate([scene.pixels[index], np.round(drawn * 255).astype(np.uint8)], axis=1)
+        Image.fromarray(pair).save(folder / name)
+    return names
 
 
 def _truth(scene: TrainingScene, index: int, device: torch.device) -> Tensor:

@@ -111,4 +111,5 @@ def step(optimizers: Optimizers) -> None:
 @torch.no_grad()
 def all_finite(params: Parameters) -> bool:
     """Whether no parameter is NaN or infinite. A sum is one pass and is not finite when any term is not."""
-    return all(bool(torch.isfinite(value.sum(dtype=torch.float64))) for value in params.values())
+    sums = torch.stack([value.sum(dtype=torch.float64) for value in params.values()])
+    return bool(torch.isfinite(sums).all())

@@ -13,6 +13,7 @@ from runner.loss import Target
 from runner.scene import TrainingScene
 
 CACHE_BYTES = 600 * 2**20  # of prepared targets (float pictures and their blurred maps)
+DEVICE_BYTES = 4 * 2**30  # of pictures as bytes on a GPU; more stay on the host and are copied at every step
 TARGET_BYTES_PER_VALUE = 4 * 3  # the picture, its mean and its mean square, float32
 
 
@@ -28,13 +29,19 @@ class Picture:
 
 
 class Pictures:
-    """Pictures of a scene at one scale at a time. As many as fit are kept ready; the others are prepared on demand."""
+    """Pictures of a scene at one scale at a time. As many as fit are kept ready; the others are prepared on demand.
+
+    On a GPU the bytes and the cameras of all pictures lie on it from the beginning, so preparing one copies nothing.
+    """
 
     def __init__(self, scene: TrainingScene, device: torch.device) -> None:
         self._scene, self._device = scene, device
         self._ready: dict[int, Picture] = {}
         self._divisor = 0
         self._room_bytes = 0
+        self._bytes = on_device(scene.pixels, device) if device.type != "cpu" else []
+        cameras = np.stack([view.world_to_camera for view in scene.views]), np.stack([view.K for view in scene.views])
+        self._poses, self._Ks = (torch.tensor(each, dtype=torch.float32, device=device) for each in cameras)
 
     def get(self, index: int, divisor: int) -> Picture:
         """View `index` of the scene, its sides divided by `divisor`."""
@@ -42,22 +49,30 @@ class Pictures:
             self._ready, self._divisor, self._room_bytes = {}, divisor, CACHE_BYTES
         if index in self._ready:
             return self._ready[index]
-        view = self._scene.views[index]
-        pixels = reduced(self._scene.pixels[index], divisor)
-        K = view.K.copy()
+        if self._bytes:
+            pixels = reduced_on_device(self._bytes[index].to(self._device, non_blocking=True), divisor)
+        else:
+            pixels = torch.from_numpy(reduced(self._scene.pixels[index], divisor))
+        K = self._Ks[index].clone()
         K[:2] /= divisor
         picture = Picture(
-            torch.tensor(view.world_to_camera, dtype=torch.float32, device=self._device),
-            torch.tensor(K, dtype=torch.float32, device=self._device),
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            target=Target(torch.from_numpy(pixels).to(self._device)),
-        )
-        size = pixels.size * TARGET_BYTES_PER_VALUE
+            self._poses[index], K, width=pixels.shape[1], height=pixels.shape[0], target=Target(pixels)
+        )  # fmt: skip
+        size = pixels.numel() * TARGET_BYTES_PER_VALUE
         if size <= self._room_bytes:  # first come, first kept: evicting would miss every time in a shuffled epoch
             self._ready[index] = picture
             self._room_bytes -= size
         return picture
+
+
+def on_device(pixels: tuple[NDArray[np.uint8], ...], device: torch.device) -> list[Tensor]:
+    """The pictures as tensors of bytes: on the device as far as DEVICE_BYTES go, in pinned host memory beyond."""
+    room, tensors = DEVICE_BYTES, []
+    for picture in pixels:
+        tensor = torch.from_numpy(picture)
+        room -= picture.nbytes
+        tensors.append(tensor.to(device) if room >= 0 else tensor.pin_memory())
+    return tensors
 
 
 def reduced(pixels: NDArray[np.uint8], divisor: int) -> NDArray[np.float32]:
@@ -70,3 +85,10 @@ def reduced(pixels: NDArray[np.uint8], divisor: int) -> NDArray[np.float32]:
     if divisor == 1:
         return (pixels / np.float32(255)).astype(np.float32)
     return (blocks.mean(axis=(1, 3), dtype=np.float32) / np.float32(255)).astype(np.float32)
+
+
+def reduced_on_device(pixels: Tensor, divisor: int) -> Tensor:
+    """`reduced` in torch, where the pixels [H, W, 3] uint8 are."""
+    height, width = pixels.shape[0] // divisor, pixels.shape[1] // divisor
+    blocks = pixels[: height * divisor, : width * divisor].float().reshape(height, divisor, width, divisor, 3)
+    return (blocks if divisor == 1 else blocks.mean(dim=(1, 3))).reshape(height, width, 3) / 255

@@ -94,7 +94,7 @@ def reconstruct(
         finished = finish(trained.gaussians, scene, rasterizer, stages.progress, out)
         scene, trained = finished.scene, replace(trained, gaussians=finished.gaussians)
         scores = evaluate(trained.gaussians, scene, rasterizer)
-        write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
+        pictures = write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
         write_poster(trained.gaussians, scene, rasterizer, scores, out / "poster.jpg")
         removed = finished.cleaning.before - finished.cleaning.after
         left.update(removed=removed, upright=finished.orientation.confidence, psnr_heldout=scores.test.psnr)
@@ -125,7 +125,7 @@ def reconstruct(
         exports["compressed_ply"] = {**asdict(written), **drawing.loss_of(read_compressed(compressed))}
         left.update({key: exports[key]["size_bytes"] for key in ("spz", "compressed_ply")})
     warnings = (*_smaller(settings), *_clip_warnings(frames))
-    training = _training_summary(settings, trained, scores, warnings, finished.cleaning, finished.orientation)
+    training = _training_summary(settings, trained, scores, pictures, warnings, finished.cleaning, finished.orientation)
     return stages.write_documents(name, frames, poses, scene, training, exports, _intrinsics(workspace, frames))
 
 
@@ -281,6 +281,7 @@ def _training_summary(
     settings: JobSettings,
     trained: Trained,
     scores: Evaluation,
+    pictures: Mapping[str, str],
     warnings: tuple[str, ...],
     cleaning: CleanReport,
     orientation: Orientation,
@@ -292,14 +293,22 @@ def _training_summary(
         psnr_heldout=scores.test.psnr,
         ssim_heldout=scores.test.ssim,
         psnr_train=scores.train.psnr,
+        psnr_heldout_corrected=scores.test.psnr_corrected,
         history=tuple(asdict(measurement) for measurement in trained.history),
         details={
             "stopped": trained.stopped,
             "wall_s": trained.wall_s,
             "rollbacks": trained.rollbacks,
             "ssim_train": scores.train.ssim,
+            "psnr_train_exposure_corrected": scores.train.psnr_corrected,
+            "gap_db": scores.gap_db,
+            "exposure": {
+                "spread": trained.exposure_spread,
+                "compensated": trained.exposure_compensated,
+                "correction": "a gain and a bias per channel, fitted to each scored picture itself",
+            },
             "settings": asdict(settings.preset.train),
-            "worst_views": [asdict(view) for view in scores.test.worst()],
+            "worst_views": [{**asdict(view), "picture": pictures[view.image]} for view in scores.test.worst()],
         },
         warnings=warnings,
         cleaning=cleaning.to_json(),

@@ -144,6 +144,8 @@ class TrainingScene:
     colors: NDArray[np.uint8]  # [N, 3] sRGB
     point_errors: NDArray[np.float32]  # [N] mean reprojection error in px
     track_lengths: NDArray[np.int32]  # [N] images that see the point
+    sightings: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+    """[M, 2] (view, point): which view saw which point, as far as the sparse model says."""
 
     def subset(self, split: str) -> list[int]:
         """Indices of the views of one split."""

@@ -3,10 +3,13 @@
     picture pyramid 1/4 -> 1/2 -> 1/1, SH degree rising, learning rates falling   runner/schedule.py, runner/pictures.py
     first Gaussians                                                               runner/initialise.py
     adding and removing Gaussians                                                 runner/densify.py
+    exposure of each training picture, where it drifts                            runner/exposure.py
     what is saved, restored and rolled back to                                    runner/training_state.py
 
 Which state is kept: the last one that is finite. Choosing the state with the best held-out PSNR would be choosing by
 the test views, and the number reported for them would no longer be honest.
+
+A step reads nothing back from the device: losses are looked at every CHECK_STEPS steps, so a GPU never waits for it.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +29,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner import optim, schedule, training_state
+from runner import exposure, optim, schedule, training_state
 from runner.densify import densifier
 from runner.evaluate import mean_psnr
+from runner.exposure import Drift, Exposures
 from runner.initialise import initial_gaussians, scene_extent
 from runner.loss import photometric_loss
 from runner.pictures import Pictures
@@ -62,10 +67,12 @@ class Trained:
     gaussians: Gaussians
     steps: int
     stopped: str  # "plan": all steps done | "budget": the time ended, or shortened the plan | "plateau": no progress
-    wall_s: float  # earlier attempts included
+    wall_s: float  # on the clock of the training, earlier attempts included
     history: tuple[Measurement, ...]
     rollbacks: int  # how often NaN or infinite values were met and left behind
     resumed_at: tuple[int, ...] = ()  # the steps at which earlier attempts were continued, oldest first
+    exposure_spread: float = 0.0  # Drift.spread of the training pictures
+    exposure_compensated: bool = False  # every training picture had a gain and a bias of its own
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,10 @@ class _Run:
     train_views: list[int]
     extent: float  # radius of the training cameras' positions, world units
     background: Tensor  # [3]
+    drift: Drift
     folder: Path | None
     save_s: float
+    clock: Callable[[], float]  # seconds
     fingerprint: str
 
 
@@ -94,6 +103,7 @@ def train(
     resume_dir: Path | None = None,
     recipe: Recipe | None = None,
     save_s: float = SAVE_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
     """Train Gaussians on the views of the split "train".
 
@@ -101,11 +111,12 @@ def train(
     by the same training (same views, points, settings), on this machine or another. The same seed gives the same bytes
     on the CPU, resumed or not, as long as the time budget does not shorten the plan. The budget counts the time of
     earlier attempts.
+    clock: seconds for the budget, the history and the saves.
     Raises InputError for a scene that cannot be trained on, RunnerError(TRAINING_DIVERGED) when values stay NaN or
     infinite, Interrupted when a stop was asked for.
     """
     recipe = recipe or schedule.recipe_for(settings.strategy)
-    run = _prepare(scene, settings, rasterizer, progress, resume_dir, save_s, recipe)
+    run = _prepare(scene, settings, rasterizer, progress, resume_dir, save_s, recipe, clock)
     cuda = [rasterizer.device] if rasterizer.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):  # gsplat's strategies draw from the global generator
         torch.manual_seed(settings.seed)
@@ -113,7 +124,7 @@ def train(
         stopped = _loop(run, state)
     return Trained(
         optim.to_gaussians(state.params), state.step, stopped, state.seconds, tuple(state.history), state.rollbacks,
-        tuple(state.resumed_at),
+        tuple(state.resumed_at), run.drift.spread, state.exposures is not None,
     )  # fmt: skip
 
 
@@ -125,6 +136,7 @@ def _prepare(
     folder: Path | None,
     save_s: float,
     recipe: Recipe,
+    clock: Callable[[], float],
 ) -> _Run:
     train_views = scene.subset("train")
     if len(train_views) < MIN_TRAIN_VIEWS:
@@ -144,8 +156,10 @@ def _prepare(
         train_views=train_views,
         extent=scene_extent([scene.views[i] for i in train_views]),
         background=torch.zeros(3, device=rasterizer.device),
+        drift=exposure.measured(scene),
         folder=folder,
         save_s=save_s,
+        clock=clock,
         fingerprint=_fingerprint(scene, settings, recipe),
     )
 
@@ -167,7 +181,10 @@ def _begin(run: _Run) -> TrainingState:
     grower = densifier(
         settings.strategy, params, optimizers, plan=plan, recipe=recipe, cap=settings.cap, extent=run.extent
     )
-    state = TrainingState(params, optimizers, grower, plan)
+    compensates = exposure.compensates(settings.exposure, run.drift)
+    exposures = Exposures(run.drift, run.rasterizer.device) if compensates else None
+    log.info("exposure drifts by %.1f %% (%s)", 100 * run.drift.spread, "compensated" if compensates else "left alone")
+    state = TrainingState(params, optimizers, grower, plan, exposures=exposures)
     if run.folder and training_state.resume(state, run.folder, run.fingerprint):
         log.info("resumed at step %d of %d, after %.0f s of training", state.step, plan.steps, state.seconds)
         _report(run, state)
@@ -176,7 +193,7 @@ def _begin(run: _Run) -> TrainingState:
 
 def _loop(run: _Run, state: TrainingState) -> str:
     """Steps until the plan, the budget or the progress ends; returns which, as in Trained.stopped."""
-    begin_s = time.monotonic() - state.seconds
+    begin_s = run.clock() - state.seconds
     good = training_state.state_dict(state)  # the last state known to be finite, to roll back to
     reported_s = saved_s = state.seconds
     step_s: deque[float] = deque(maxlen=SPEED_SAMPLES)  # recent seconds per step, as if it were a full-size one
@@ -185,8 +202,8 @@ def _loop(run: _Run, state: TrainingState) -> str:
         finite = _step(run, state)
         if finite and state.step % CHECK_STEPS and state.step < state.plan.steps:
             continue
-        state.seconds, before_s = time.monotonic() - begin_s, state.seconds
-        if not finite or not training_state.is_finite(state):
+        state.seconds, before_s = run.clock() - begin_s, state.seconds
+        if not (finite and _take_losses(run, state) and training_state.is_finite(state)):
             good = _roll_back(state, good)
             continue
         step_cost = schedule.STEP_COST[schedule.downscale(state.plan.share(state.step - 1), run.recipe)]
@@ -208,10 +225,11 @@ def _loop(run: _Run, state: TrainingState) -> str:
 
 
 def _step(run: _Run, state: TrainingState) -> bool:
-    """One training step. False when a value is not finite; the state is then worth nothing."""
+    """One training step. False when a value was seen not to be finite; the state is then worth nothing."""
     settings, recipe, params = run.settings, run.recipe, state.params
     share = state.plan.share(state.step)
-    picture = run.pictures.get(_view_of(state.step, run.train_views, settings.seed), schedule.downscale(share, recipe))
+    view = _view_of(state.step, run.train_views, settings.seed)
+    picture = run.pictures.get(view, schedule.downscale(share, recipe))
     rendering = run.rasterizer.render(
         params,
         picture.world_to_camera,
@@ -221,10 +239,9 @@ def _step(run: _Run, state: TrainingState) -> bool:
         sh_degree=schedule.active_sh_degree(share, recipe, settings.sh_degree),
         background=run.background,
     )
-    loss = photometric_loss(rendering.image, picture.target, settings.ssim_weight)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        return False
+    image = state.exposures.applied(rendering.image, view) if state.exposures else rendering.image
+    loss = photometric_loss(image, picture.target, settings.ssim_weight)
+    state.losses.append((share, loss.detach()))
     if recipe.opacity_penalty:
         loss = loss + recipe.opacity_penalty * torch.sigmoid(params["opacities"]).mean()
     if recipe.scale_penalty:
@@ -236,19 +253,38 @@ def _step(run: _Run, state: TrainingState) -> bool:
     rates = {name: rate * state.rate_factor for name, rate in rates.items()}
     optim.set_learning_rates(state.optimizers, rates)
     optim.step(state.optimizers)
+    if state.exposures:
+        state.exposures.step(share, state.rate_factor)
     if state.densifier.refines_at(state.step) and not training_state.is_finite(state):
         return False  # to copy or to draw by NaN would spread it, or raise
     state.densifier.after_step(state.step, rendering.info, rates["means"])
-    state.loss = value if math.isnan(state.loss) else state.loss + LOSS_WEIGHT * (value - state.loss)
-    if share >= max(recipe.half_until, recipe.refine_until):
-        state.plateaued = state.plateau.add(share, value)
+    return True
+
+
+def _take_losses(run: _Run, state: TrainingState) -> bool:
+    """Reads the losses since the last look, in one go. False when one is not finite."""
+    shares, losses = zip(*state.losses, strict=True)
+    state.losses.clear()
+    settled = max(run.recipe.half_until, run.recipe.refine_until)
+    for share, value in zip(shares, torch.stack(losses).tolist(), strict=True):
+        if not math.isfinite(value):
+            return False
+        state.loss = value if math.isnan(state.loss) else state.loss + LOSS_WEIGHT * (value - state.loss)
+        if share >= settled:
+            state.plateaued = state.plateau.add(share, value)
     return True
 
 
 def _view_of(step: int, views: list[int], seed: int) -> int:
     """The view that a step is for. Every epoch goes once through all views, in an order of its own."""
     epoch, place = divmod(step, len(views))
-    return views[int(np.random.default_rng([seed, epoch]).permutation(len(views))[place])]
+    return views[_order(len(views), seed, epoch)[place]]
+
+
+@lru_cache(maxsize=1)
+def _order(count: int, seed: int, epoch: int) -> list[int]:
+    order: list[int] = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+    return order
 
 
 def _roll_back(state: TrainingState, good: dict[str, Any]) -> dict[str, Any]:
@@ -264,6 +300,7 @@ def _roll_back(state: TrainingState, good: dict[str, Any]) -> dict[str, Any]:
         )
     good = {**good, "rollbacks": rollbacks, "rate_factor": state.rate_factor * ROLLBACK_RATE}
     training_state.load_state_dict(state, good)
+    state.losses.clear()
     return good
 
 
@@ -335,5 +372,5 @@ def _fingerprint(scene: TrainingScene, settings: TrainSettings, recipe: Recipe) 
     for view in scene.views:
         digest.update(f"{view.image} {view.width}x{view.height} {view.split}".encode())
         digest.update(view.K.tobytes() + view.world_to_camera.tobytes())
-    digest.update(scene.points.tobytes())
+    digest.update(scene.points.tobytes() + scene.sightings.tobytes())
     return digest.hexdigest()

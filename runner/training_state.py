@@ -11,14 +11,15 @@ from torch import Tensor
 
 from runner import optim
 from runner.densify import Densifier
+from runner.exposure import Exposures
 from runner.optim import Optimizers, Parameters
 from runner.plateau import Plateau
 from runner.schedule import Plan
 from runner.state_file import StateFile, flat, read_state, tree_of, write_state
 
 FILE = "state.npz"  # inside the folder of the training state
-FORMAT = 2  # raised when an older file can no longer be continued from
-TENSORS = ("params", "moments", "densifier", "rng")  # branches of a state dict; all else is plain values
+FORMAT = 3  # raised when an older file can no longer be continued from
+TENSORS = ("params", "moments", "densifier", "exposures", "rng")  # branches of a state dict; all else is plain values
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class TrainingState:
     plateau: Plateau = field(default_factory=Plateau)
     plateaued: bool = False
     resumed_at: list[int] = field(default_factory=list)  # the steps at which earlier attempts were continued
+    exposures: Exposures | None = None  # of the training pictures, where they are compensated
+    losses: list[tuple[float, Tensor]] = field(default_factory=list)  # share and loss of the steps not looked at yet
 
     @property
     def count(self) -> int:
@@ -74,7 +77,8 @@ def state_dict(state: TrainingState) -> dict[str, Any]:
             name: {key: _copy(value) for key, value in optimizer.state[state.params[name]].items()}
             for name, optimizer in state.optimizers.items()
         },
-        "densifier": {key: _copy(value) for key, value in state.densifier.state_dict().items()},
+        "densifier": _copies(state.densifier.state_dict()),
+        "exposures": _copies(state.exposures.state_dict()) if state.exposures else {},
         "rng": {"cpu": torch.get_rng_state(), **_cuda_generators(state)},
     }
 
@@ -99,6 +103,8 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
     state.plateaued = saved["plateaued"]
     state.resumed_at = list(saved["resumed_at"])
     state.densifier.load_state_dict(saved["densifier"])
+    if state.exposures:
+        state.exposures.load_state_dict(saved["exposures"])
     state.densifier.replan(state.plan)
     state.step = saved["step"]
     state.seconds = saved["seconds"]
@@ -155,6 +161,11 @@ def _tensors_fit(saved: dict[str, Any], fresh: dict[str, Any]) -> bool:
         shapes = {"step": torch.Size(), "exp_avg": value.shape, "exp_avg_sq": value.shape}
         if moments and {key: moment.shape for key, moment in moments.items()} != shapes:
             return False
+    found, expected = (
+        {key: (value.dtype, value.shape) for key, value in each["exposures"].items()} for each in (saved, fresh)
+    )
+    if found != expected:
+        return False
     known = saved["moments"].keys() <= params.keys()
     return known and count > 0 and all(len(value) == count for value in saved["densifier"].values())
 
@@ -176,6 +187,10 @@ def _alike(values: dict[str, Any], fresh: dict[str, Any]) -> bool:
 
 def is_finite(state: TrainingState) -> bool:
     return optim.all_finite(state.params)
+
+
+def _copies(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: _copy(value) for key, value in values.items()}
 
 
 def _copy(value: Tensor) -> Tensor:

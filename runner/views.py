@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pycolmap
+from numpy.typing import NDArray
 from PIL import Image
 
 from runner import sfm_child
@@ -79,7 +80,8 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
         views.append(View(**{**entry, **matrices}))
         with Image.open(workspace / "images" / entry["image"]) as image:
             pixels.append(np.asarray(image.convert("RGB")))
-    points = pycolmap.Reconstruction(str(workspace / "sparse")).points3D
+    model = pycolmap.Reconstruction(str(workspace / "sparse"))
+    points = model.points3D
     ordered = [points[number] for number in sorted(points)]
     return TrainingScene(
         views=tuple(views),
@@ -88,4 +90,18 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
         colors=np.array([point.color for point in ordered], np.uint8).reshape(-1, 3),
         point_errors=np.array([point.error for point in ordered], np.float32),
         track_lengths=np.array([point.track.length() for point in ordered], np.int32),
+        sightings=_sightings(model, [view.image for view in views], sorted(points)),
     )
+
+
+def _sightings(model: pycolmap.Reconstruction, names: list[str], points: list[int]) -> NDArray[np.int32]:
+    """[M, 2] (index of the view, index of the point), in the order of both."""
+    view_of = {name: index for index, name in enumerate(names)}
+    place_of = {number: index for index, number in enumerate(points)}
+    pairs = {
+        (view_of[image.name], place_of[point.point3D_id])
+        for image in model.images.values()
+        if image.name in view_of
+        for point in image.get_observation_points2D()
+    }
+    return np.array(sorted(pairs), np.int32).reshape(-1, 2)

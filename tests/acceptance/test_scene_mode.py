@@ -34,6 +34,11 @@ def test_three_phone_videos_become_one_measured_scene(tmp_path: Path) -> None:
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["images_registered"] >= 0.9 * metrics["images_total"]
     assert metrics["psnr_heldout"] > 18  # a picture of the mean colour has 12.0 dB
+    assert metrics["psnr_heldout_exposure_corrected"] > metrics["psnr_heldout"] - 0.2, "the same and six numbers more"
+    assert metrics["training"]["exposure"]["correction"].endswith("fitted to each scored picture itself")
+    assert metrics["training"]["gap_db"] == pytest.approx(metrics["psnr_train"] - metrics["psnr_heldout"])
+    for view in metrics["training"]["worst_views"]:
+        assert (out / view["picture"]).is_file()
     assert metrics["exports"]["ply"]["db_lost"] == pytest.approx(0, abs=0.01), "float32 loses nothing"
     assert metrics["exports"]["splat"]["db_lost"] < 1.5
     assert read_ply(out / "fox.ply").count == read_splat(out / "fox.splat").count == metrics["n_gaussians"]

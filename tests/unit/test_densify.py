@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from gsplat.strategy import DefaultStrategy
 
 from runner import optim
 from runner.densify import CappedDefaultStrategy, TorchMcmcStrategy, add_position_noise, relocation
@@ -129,3 +130,18 @@ def test_noise_moves_only_the_transparent_and_along_their_shape() -> None:
     deviation = moved[1000:].std(dim=0) / torch.sigmoid(torch.tensor(100 * 0.005))  # the weight at opacity 0
     # covariance times unit noise: variances 1, 0.01, 0.01 become the standard deviations
     assert deviation.tolist() == pytest.approx([1.0, 0.01, 0.01], rel=0.1)
+
+
+def test_the_sums_of_gradients_are_gsplats_own() -> None:
+    """Ours never asks the device which Gaussians were seen; the numbers are the same."""
+    generator = torch.Generator().manual_seed(0)
+    params, _ = trained_once(50)
+    states = [strategy(absgrad=True).initialize_state() for strategy in (DefaultStrategy, CappedDefaultStrategy)]
+    for _ in range(3):
+        info = screen_info(50)
+        info["means2d"].grad = info["means2d"].absgrad = torch.randn(1, 50, 2, generator=generator)
+        info["radii"] = torch.randint(0, 3, (1, 50, 2), generator=generator, dtype=torch.int32)
+        for strategy, state in zip((DefaultStrategy, CappedDefaultStrategy), states, strict=True):
+            strategy(absgrad=True)._update_state(params, state, info)
+    assert torch.equal(states[0]["count"], states[1]["count"])
+    assert torch.equal(states[0]["grad2d"], states[1]["grad2d"])

@@ -208,6 +208,7 @@ def test_the_budget_counts_the_time_of_earlier_attempts(
         ("moments/means/exp_avg", np.zeros((3, 3), np.float32)),
         ("moments/more/step", np.float32(1)),
         ("densifier/count", np.zeros(3, np.float32)),
+        ("exposures/values", np.zeros((10, 2, 3), np.float32)),  # where none are learned
         ("rng/cpu", np.zeros(3, np.uint8)),
         ("rng/cpu", np.zeros(5056, np.float32)),
         ("plan", np.zeros(3, np.float32)),
@@ -313,17 +314,25 @@ def test_a_scene_without_test_views_trains(scene: TrainingScene, backend: Raster
 def test_comparisons_show_picture_and_rendering_side_by_side(
     scene: TrainingScene, backend: Rasterizer, trained: Trained, tmp_path: Path
 ) -> None:
+    """Of the worst views, worst first, and of the one in the middle where it is another."""
     from PIL import Image
 
-    score = evaluate(trained.gaussians, scene, backend).test
+    score = evaluate(trained.gaussians, scene, backend).train
     written = write_comparisons(trained.gaussians, scene, backend, score, tmp_path)
-    assert set(written) == {"worst", "median"}
-    index = next(i for i, view in enumerate(scene.views) if view.image == score.worst(1)[0].image)
-    pair = np.asarray(Image.open(written["worst"]))
-    assert pair.shape == (HEIGHT, 2 * WIDTH, 3)
-    assert np.array_equal(pair[:, :WIDTH], scene.pixels[index])
-    error = ((pair[:, :WIDTH] / 255.0 - pair[:, WIDTH:] / 255.0) ** 2).mean()
-    assert -10 * np.log10(error) == pytest.approx(score.worst(1)[0].psnr, abs=0.1)  # rounding to bytes
+    ranked = sorted(score.views, key=lambda view: view.psnr)
+    assert written == {
+        ranked[0].image: "comparison_worst.png",
+        ranked[1].image: "comparison_worst_2.png",
+        ranked[2].image: "comparison_worst_3.png",
+        ranked[3].image: "comparison_median.png",  # the lower of the two in the middle of eight
+    }
+    for view in ranked[:4]:
+        index = next(i for i, each in enumerate(scene.views) if each.image == view.image)
+        pair = np.asarray(Image.open(tmp_path / written[view.image]))
+        assert pair.shape == (HEIGHT, 2 * WIDTH, 3)
+        assert np.array_equal(pair[:, :WIDTH], scene.pixels[index])
+        error = ((pair[:, :WIDTH] / 255.0 - pair[:, WIDTH:] / 255.0) ** 2).mean()
+        assert -10 * np.log10(error) == pytest.approx(view.psnr, abs=0.1)  # rounding to bytes
 
 
 def fingerprint_in(folder: Path) -> str:

@@ -118,3 +118,13 @@ def test_intrinsics_scale_by_axis():
     K = scaled_intrinsics((800.0, 810.0, 500.0, 250.5), (1000, 501), (500, 251))
     assert K[0].tolist() == [400.0, 0.0, 250.0]
     assert K[1] == pytest.approx([0.0, 810.0 * 251 / 501, 125.5])
+
+
+def test_sightings_say_which_view_saw_which_point(scene, tmp_path):
+    """Every view saw every dot but the one whose observation is taken away; its neighbours keep theirs."""
+    model = pycolmap.Reconstruction(str(tmp_path / "sparse"))
+    model.delete_observation(image_id=4, point2D_idx=2)
+    model.write(str(tmp_path / "sparse"))
+    views = build_views(scene, tmp_path, 100, SILENT)
+    expected = [[view, point] for view in range(12) for point in range(4) if (view, point) != (3, 2)]
+    assert views.sightings.tolist() == expected

@@ -1,0 +1,114 @@
+"""Scenes for the training benchmarks: frames, poses and views once, then one file per scene.
+
+    SCENE_FOOTAGE=... python -m benchmarks.scenes OUT_DIR [fox walk courtyard courtyard-drift] [--preset laptop]
+
+fox, walk         the clips of that folder of SCENE_FOOTAGE, as the preset sees them
+courtyard         the generated scene of local/true_scene.py, with its true cameras
+courtyard-drift   the same with the exposure drifting within each clip and jumping between clips
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from local.true_scene import drifting, true_scene
+from runner.presets import preset
+from runner.scene import Clip, TrainingScene, View
+
+NAMES = ("fox", "walk", "courtyard", "courtyard-drift")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("names", nargs="*", default=NAMES, metavar="NAME")
+    parser.add_argument("--preset", default="laptop", help="whose frames, poses and picture size (default laptop)")
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    side = preset(args.preset).train.long_side
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    for name in args.names:
+        path = args.out_dir / f"{name}.npz"
+        if path.exists():
+            continue
+        if name.startswith("courtyard"):
+            made = args.out_dir / "courtyard.npz"
+            scene = load_scene(made) if made.exists() else true_scene(size=(side, 2 * round(side * 17 / 60)))
+            scene = drifting(scene) if name == "courtyard-drift" else scene
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                scene = from_clips(_clips(name), Path(folder), args.preset)
+        save_scene(scene, path)
+        print(f"{path}: {len(scene.views)} views, {len(scene.points):,} points", flush=True)
+
+
+def from_clips(clips: list[Path], workspace: Path, preset_name: str) -> TrainingScene:
+    """The stages before training, with the settings of a preset."""
+    from runner.frames import extract_frames
+    from runner.poses import find_poses
+    from runner.progress import SILENT
+    from runner.views import build_views
+
+    chosen = preset(preset_name)
+    frames = extract_frames([Clip(path.name, path) for path in clips], workspace, chosen.frames, SILENT)
+    find_poses(frames, workspace, chosen.poses, SILENT)
+    return build_views(frames, workspace, chosen.train.long_side, SILENT)
+
+
+def save_scene(scene: TrainingScene, path: Path) -> None:
+    """Write a scene as one .npz file."""
+    views = [
+        {
+            "image": view.image, "video": view.video, "timestamp_s": view.timestamp_s, "width": view.width,
+            "height": view.height, "K": view.K.tolist(), "world_to_camera": view.world_to_camera.tolist(),
+            "split": view.split,
+        }
+        for view in scene.views
+    ]  # fmt: skip
+    pixels: dict[str, Any] = {f"pixels_{i}": array for i, array in enumerate(scene.pixels)}
+    np.savez_compressed(
+        path,
+        views=json.dumps(views),
+        points=scene.points,
+        colors=scene.colors,
+        point_errors=scene.point_errors,
+        track_lengths=scene.track_lengths,
+        sightings=scene.sightings,
+        **pixels,
+    )
+
+
+def load_scene(path: Path) -> TrainingScene:
+    """Read what `save_scene` wrote, or the finished views of a job's workspace."""
+    if path.is_dir():
+        from runner.views import load_views
+
+        return load_views(path)
+    with np.load(path) as data:
+        views = tuple(
+            View(**{**view, "K": np.array(view["K"]), "world_to_camera": np.array(view["world_to_camera"])})
+            for view in json.loads(str(data["views"]))
+        )
+        return TrainingScene(
+            views,
+            tuple(data[f"pixels_{i}"] for i in range(len(views))),
+            *(data[key] for key in ("points", "colors", "point_errors", "track_lengths", "sightings")),
+        )
+
+
+def _clips(name: str) -> list[Path]:
+    footage = os.environ.get("SCENE_FOOTAGE")
+    if not footage or not (Path(footage) / name).is_dir():
+        raise SystemExit(f"SCENE_FOOTAGE has no folder {name}")
+    return sorted((Path(footage) / name).glob("*.mp4"))
+
+
+if __name__ == "__main__":
+    main()
