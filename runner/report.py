@@ -30,6 +30,8 @@ FORMATS = {
 }
 PICTURES = {
     "comparison_worst.png": "The worst held-out picture",
+    "comparison_worst_2.png": "The second worst",
+    "comparison_worst_3.png": "The third worst",
     "comparison_median.png": "A held-out picture of middling quality",
 }
 PICTURE_QUALITY, PICTURE_SIDE = 82, 1280  # JPEG quality and longest side in the page
@@ -132,12 +134,23 @@ def _quality(metrics: Mapping[str, Any], pictures: Mapping[str, str]) -> Markup:
     if metrics["psnr_train"] is not None and metrics["psnr_heldout"] is not None:
         gap = metrics["psnr_train"] - metrics["psnr_heldout"]
     rows: list[Sequence[Content]] = [
-        ("held-out pictures", _number(metrics["psnr_heldout"], 2), _number(metrics["ssim_heldout"], 3)),
-        ("training pictures", _number(metrics["psnr_train"], 2), _number(training.get("ssim_train"), 3)),
+        (
+            "held-out pictures",
+            _number(metrics["psnr_heldout"], 2),
+            _number(metrics.get("psnr_heldout_exposure_corrected"), 2),
+            _number(metrics["ssim_heldout"], 3),
+        ),
+        (
+            "training pictures",
+            _number(metrics["psnr_train"], 2),
+            _number(training.get("psnr_train_exposure_corrected"), 2),
+            _number(training.get("ssim_train"), 3),
+        ),
     ]
     parts: list[Content] = [
         tag("p", "Held-out pictures are stretches of time that training never saw.", "dim"),
-        table(["", "PSNR in dB", "SSIM"], rows, (1, 2)),
+        table(["", "PSNR in dB", "exposure aside", "SSIM"], rows, (1, 2, 3)),
+        tag("p", "Exposure aside: after a gain and an offset per channel, fitted to each picture itself.", "dim"),
     ]
     if gap is not None:
         parts.append(tag("p", f"Training pictures are {gap:.1f} dB better than held-out ones.", "dim"))

@@ -217,3 +217,12 @@ def test_the_pictures_of_the_result_are_in_the_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [{}, {"validation": 0.0}])
 def test_a_run_without_times_has_a_page(seconds: dict[str, float]) -> None:
     assert "Time" in Reader(page(metrics={**metrics(), "stage_seconds": seconds})).text
+
+
+def test_scores_with_the_exposure_aside_stand_beside_the_raw_ones() -> None:
+    details = {**DETAILS, "psnr_train_exposure_corrected": 31.75}
+    training = replace(TRAINING, details=details, psnr_heldout_corrected=29.25)
+    told = documents.plain(documents.metrics(RUN, POSES, training, EXPORTS))
+    words = " ".join(Reader(page(metrics=told)).words)
+    assert "29.25" in words
+    assert "31.75" in words
