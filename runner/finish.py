@@ -10,7 +10,8 @@ from PIL import Image
 
 from runner import documents, optim
 from runner.clean import CleanReport, clean
-from runner.evaluate import Evaluation, render_view
+from runner.evaluate import render_view
+from runner.export_viewer import focus_point, most_central
 from runner.progress import Progress
 from runner.raster.port import Rasterizer
 from runner.scene import Gaussians, TrainingScene
@@ -43,13 +44,8 @@ def finish(
     return Finished(turn_gaussians(cleaned, turn), turn_scene(scene, turn), cleaning, orientation)
 
 
-def write_poster(
-    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, scores: Evaluation, path: Path
-) -> None:
-    """The scene as drawn from a training camera of middling quality: neither the best nor the worst it can do."""
-    score = scores.train.median() or scores.test.median()
-    if score is None:
-        return
-    view = next(view for view in scene.views if view.image == score.image)
+def write_poster(gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, path: Path) -> None:
+    """The scene as drawn from the camera that the viewer begins with: the one that shows best what was filmed."""
+    view = scene.views[most_central(scene.views, focus_point(scene.views))]
     image = render_view(optim.parameters(gaussians, rasterizer.device), view, rasterizer).cpu().numpy()
     Image.fromarray(np.round(image * 255).astype(np.uint8)).save(path, quality=JPEG_QUALITY)

@@ -95,7 +95,7 @@ def reconstruct(
         scene, trained = finished.scene, replace(trained, gaussians=finished.gaussians)
         scores = evaluate(trained.gaussians, scene, rasterizer)
         pictures = write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
-        write_poster(trained.gaussians, scene, rasterizer, scores, out / "poster.jpg")
+        write_poster(trained.gaussians, scene, rasterizer, out / "poster.jpg")
         removed = finished.cleaning.before - finished.cleaning.after
         left.update(removed=removed, upright=finished.orientation.confidence, psnr_heldout=scores.test.psnr)
     drawing = _Drawing(scene, rasterizer, scores)
