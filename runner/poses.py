@@ -25,11 +25,13 @@ from runner.ladder import (
     Attempt,
     Model,
     Part,
+    Rivals,
     Rung,
     best,
     choose_part,
     next_rung,
     pair_count,
+    rivals_of,
     thinned_to,
     why,
 )
@@ -102,6 +104,7 @@ class _Job:
         self._settings, self._progress = settings, progress
         self._names = [frame.image for frame in frames.frames]
         self._shots = shots_of(frames)
+        self._rivals: list[Rivals] = []  # places of the same weight that any way found
         self._reached = 0.0  # fraction reported so far; a further rung does not go back
 
     def attempt(self, rung: Rung, number: int, left_s: float | None) -> Attempt:
@@ -145,12 +148,16 @@ class _Job:
             return took.end(Attempt(rung, None, verdict, linked=len(matched["links"]) > 0, **known))
         found.sort(key=lambda one: (one.verdict.passed, len(one.shots), one.seconds, one.model.points), reverse=True)
         kept, rest = found[0], found[1:]
-        verdict = choose_part(kept, rest)
+        rivals = rivals_of(kept, rest)
+        self._rivals += rivals
+        verdict = choose_part(kept, self._rivals)
         inside = set(kept.model.names)
+        own = sum(len(shot.frames) for shot in self._belonging(kept.model))
         joining = sum((one in inside) != (two in inside) for one, two in matched["links"])
         return took.end(Attempt(
             rung, kept.model, verdict, tuple(part.model for part in rest), linked=joining >= LINKS,
-            partial=kept.cut or len(kept.shots) < len(self._shots), shots=len(kept.shots), **known,
+            partial=kept.cut or len(kept.shots) < len(self._shots), shots=len(kept.shots),
+            share=len(inside) / max(own, 1), rivals=bool(rivals), **known,
         ))  # fmt: skip
 
     def _judged(self, model: Model, output: Path) -> Part:
