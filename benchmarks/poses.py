@@ -225,6 +225,14 @@ def all_ways(name: str, args: argparse.Namespace, footage: Path) -> list[str]:
     return rows
 
 
+def document(args: argparse.Namespace, rows: Sequence[str]) -> str:
+    train = f" --train {args.train}" if args.train else ""
+    steps = f": {args.train:,} steps, {TRAINED_CAP:,} Gaussians" if args.train else ""
+    load = os.getloadavg()[0]
+    head = HEADER.format(preset=args.preset, train=train, trained=steps, cores=os.cpu_count(), load=load)
+    return "\n".join([head, *rows]) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*", default=SETS)
@@ -240,17 +248,13 @@ def main() -> None:
     if args.one:
         print(json.dumps(one(args.sets[0], args)))
         return
-    rows = []
+    rows: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.sets:
             rows += all_ways(name, args, args.footage or Path(temporary))
-    train = f" --train {args.train}" if args.train else ""
-    steps = f": {args.train:,} steps, {TRAINED_CAP:,} Gaussians" if args.train else ""
-    text = HEADER.format(preset=args.preset, train=train, trained=steps, cores=os.cpu_count(), load=os.getloadavg()[0])
-    text = "\n".join([text, *rows]) + "\n"
-    print(text)
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
+            if args.out:  # after each set: the whole takes half an hour
+                args.out.write_text(document(args, rows), encoding="utf-8")
+    print(document(args, rows))
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ class Model:
     mean_reprojection_error_px: float
     health: Health
     smaller_side: tuple[str, ...]  # images on the smaller side of the weakest joint
+    zoom: float = 1.0  # the longest focal length / the shortest, where the lens zooms while filming
 
 
 @dataclass(frozen=True)
