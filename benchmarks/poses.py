@@ -1,10 +1,11 @@
-"""Camera poses of this project, of plain pycolmap, and with the settings of the service this one replaces.
+"""Camera poses and pictures of this project, of plain pycolmap, and with the settings of the service this one replaces.
 
-    python -m benchmarks.poses [--preset laptop] [--out FILE] [SET ...]
+    python -m benchmarks.poses [--preset laptop] [--train STEPS] [--out FILE] [SET ...]
 
-A set is a folder of videos below SCENE_FOOTAGE (default: the folder `shared/data` beside the repository), or `demo` for
-the rendered footage. Errors are against the set's reference poses or true cameras, where it has them. Every way runs in
-a process of its own, one after the other, on the same files.
+A set is a folder of videos or photos below SCENE_FOOTAGE (default: the folder `shared/data` beside the repository), or
+`demo` for the rendered footage. Errors are against the set's reference poses or true cameras, where it has them. Every
+way runs in a process of its own, one after the other, on the same files. With --train our trainer goes on with the
+poses of each way, with so many steps of the preset's; the scored pictures are the same for all ways.
 """
 
 from __future__ import annotations
@@ -17,48 +18,61 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pose_ways import WAYS, Block, Found, Key, key
+from runner.scene import FrameSet, TrainingScene
+from scenejobs.names import is_media
+
 ROOT = Path(__file__).resolve().parents[1]
 FOOTAGE = Path(os.environ.get("SCENE_FOOTAGE", ROOT.parent / "shared" / "data"))
-OLD_FPS, OLD_FEATURES = 2.0, 2048
+SETS = ("fox", "walk", "sceaux_photos", "banana_photos", "demo")
 LIMIT_S = 3600
+TRAINED_CAP = 20_000  # Gaussians of --train: short plans cannot train more
 
-HEADER = """# Camera poses
+HEADER = """# Camera poses, and what they are worth
 
-`python -m benchmarks.poses --preset {preset}`, {cores} cores, load average at the end {load:.1f}. *uniform + defaults*:
-as many frames as ours, evenly in time, pycolmap's own defaults (exhaustive, incremental). *old settings*: 2 frames per
-second, sequential matching, a camera per frame, 2,048 features. Position errors after similarity alignment, relative to
-the mean distance of the reference cameras from their centre; rotations between pairs. Seconds include choosing frames.
+`python -m benchmarks.poses --preset {preset}{train}`, {cores} cores, load average at the end {load:.1f}.
+*uniform + defaults*: as many frames as ours, evenly in time, or all photos, pycolmap's own defaults (exhaustive,
+incremental). *old settings*: 2 frames per second or all photos, sequential matching, a camera per frame, 2,048
+features. Position errors after similarity alignment, relative to the mean distance of the reference cameras from their
+centre; rotations between pairs. `px` is the mean reprojection error: it does not tell right from wrong.
 
-| set | way | registered | position % median, worst | rotation deg | focal / long side | won by | wall s | CPU s |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+Held-out pictures are the same for all three ways: blocks of our frames, given to the others as well, and never trained
+on; `scored` is how many of them a way placed. Each way's poses are trained with the same settings{trained}.
+Seconds are wall time; CPU s are of everything, all threads; peak is of the largest process.
+
+| set | way | registered | px | position % median, worst | rotation deg | focal / long side | won by | held-out dB \
+| SSIM | scored | frames s | poses s | training s | CPU s | peak MiB |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
-def clips_of(name: str, folder: Path) -> list[Path]:
-    """The videos of a set. Ends the program when there are none."""
+def files_of(name: str, folder: Path) -> list[Path]:
+    """The videos and photos of a set. Ends the program when there are none."""
     if name == "demo":
         from local.footage import make_demo_footage
 
         kept = folder / "demo"
         return sorted(kept.glob("*.mp4")) or make_demo_footage(kept)
-    found = sorted((FOOTAGE / name).glob("*.mp4"))
+    found = sorted(path for path in (FOOTAGE / name).glob("*") if is_media(path.name))
     if not found:
-        sys.exit(f"no videos in {name}: set SCENE_FOOTAGE to the folder that holds it")
+        sys.exit(f"no videos or photos in {name}: set SCENE_FOOTAGE to the folder that holds it")
     return found
 
 
-def truth_of(name: str, clips: list[Path]) -> dict[tuple[str, int], Any]:
-    """World to camera [3, 4] by clip and frame, of the cameras that are known."""
+def truth_of(name: str, files: Sequence[Path]) -> dict[Key, Any]:
+    """World to camera [3, 4] of the pictures whose cameras are known."""
     import numpy as np
 
     if name == "demo":
-        document = json.loads((clips[0].parent / "truth.json").read_text())
+        document = json.loads((files[0].parent / "truth.json").read_text())
         return {(clip["video"], frame["index"]): np.array(frame["world_to_camera"])[:3]
                 for clip in document["clips"] for frame in clip["frames"]}  # fmt: skip
-    reference = clips[0].parent / "reference" / "poses.json"
+    reference = files[0].parent / "reference" / "poses.json"
     if not reference.is_file():
         return {}
     known = {}
@@ -69,103 +83,27 @@ def truth_of(name: str, clips: list[Path]) -> dict[tuple[str, int], Any]:
     return known
 
 
-def ours(clips: list[Path], work: Path, preset_name: str, _count: int) -> dict[str, Any]:
-    from runner.frames import extract_frames
-    from runner.poses import find_poses
-    from runner.presets import preset
-    from runner.progress import SILENT
-    from runner.scene import Clip
-
-    chosen = preset(preset_name)
-    frames = extract_frames([Clip(path.name, path) for path in clips], work, chosen.frames, SILENT)
-    report = find_poses(frames, work, chosen.poses, SILENT)
-    where = {frame.image: (frame.video, frame.index) for frame in frames.frames}
-    return {"model": str(work / "sparse"), "where": where, "rung": report.rung}
-
-
-def plain(clips: list[Path], work: Path, _preset: str, count: int) -> dict[str, Any]:
-    import pycolmap
-
-    where = _uniform(clips, work / "frames", lambda frames, _seconds: max(2, round(count * frames)))
-    database = work / "database.db"
-    pycolmap.extract_features(database, work / "frames")
-    pycolmap.match_exhaustive(database)
-    return _mapped(database, work, where)
-
-
-def old(clips: list[Path], work: Path, _preset: str, _count: int) -> dict[str, Any]:
-    import pycolmap
-
-    where = _uniform(clips, work / "frames", lambda _frames, seconds: max(2, round(seconds * OLD_FPS)))
-    database = work / "database.db"
-    options = pycolmap.FeatureExtractionOptions()
-    options.sift.max_num_features = OLD_FEATURES
-    pycolmap.extract_features(
-        database, work / "frames", camera_mode=pycolmap.CameraMode.PER_IMAGE, extraction_options=options
-    )
-    pycolmap.match_sequential(database)
-    return _mapped(database, work, where)
-
-
-WAYS: dict[str, Callable[[list[Path], Path, str, int], dict[str, Any]]] = {
-    "ours": ours, "uniform + defaults": plain, "old settings": old
-}  # fmt: skip
-
-
-def _uniform(clips: list[Path], folder: Path, wanted: Callable[[float, float], int]) -> dict[str, tuple[str, int]]:
-    """Evenly spaced frames. wanted(share of all seconds, seconds of the clip) -> number of frames."""
-    import av
-    import numpy as np
-
-    def length(path: Path) -> tuple[int, float]:
-        with av.open(str(path)) as container:
-            count = sum(1 for _ in container.decode(video=0))
-            return count, count / float(container.streams.video[0].average_rate)
-
-    lengths = [length(path) for path in clips]
-    total = sum(seconds for _, seconds in lengths)
-    where = {}
-    for path, (count, seconds) in zip(clips, lengths, strict=True):
-        take = set(np.linspace(0, count - 1, min(count, wanted(seconds / total, seconds))).round().astype(int).tolist())
-        (folder / path.stem).mkdir(parents=True)
-        with av.open(str(path)) as container:
-            for index, frame in enumerate(container.decode(video=0)):
-                if index in take:
-                    name = f"{path.stem}/{index:06d}.png"
-                    frame.to_image().rotate(frame.rotation, expand=True).save(folder / name)
-                    where[name] = (path.name, index)
-    return where
-
-
-def _mapped(database: Path, work: Path, where: dict[str, tuple[str, int]]) -> dict[str, Any]:
-    import pycolmap
-
-    (work / "sparse").mkdir()
-    models = pycolmap.incremental_mapping(database, work / "frames", work / "sparse")
-    if not models:
-        return {"model": None, "where": where, "rung": ""}
-    largest = max(models, key=lambda number: models[number].num_reg_images())
-    return {"model": str(work / "sparse" / str(largest)), "where": where, "rung": f"largest of {len(models)}"}
-
-
-def measure(found: dict[str, Any], truth: dict[tuple[str, int], Any]) -> dict[str, Any]:
+def measure(found: Found, work: Path, truth: dict[Key, Any]) -> dict[str, Any]:
     """What a way found against what is known."""
     import numpy as np
     import pycolmap
 
     from tests.synthetic import pose_errors
 
-    where, total = found["where"], len(found["where"])
-    if found["model"] is None:
-        return {"placed": 0, "total": total, "rung": ""}
-    model = pycolmap.Reconstruction(found["model"])
+    result: dict[str, Any] = {"placed": 0, "total": len(found.frames.frames), "rung": found.rung,
+                              "frames_s": found.frames_s, "poses_s": found.poses_s}  # fmt: skip
+    if not found.placed:
+        return result
+    model = pycolmap.Reconstruction(work / "sparse")
     images = [image for image in model.images.values() if image.has_pose]
-    focals = [camera.mean_focal_length() / max(camera.width, camera.height) for camera in model.cameras.values()]
-    result: dict[str, Any] = {"placed": len(images), "total": total, "rung": found["rung"],
-                              "focal": [min(focals), max(focals)]}  # fmt: skip
-    known = [image for image in images if tuple(where[image.name]) in truth]
+    used = {image.camera_id for image in images}
+    focals = [model.cameras[i].mean_focal_length() / max(model.cameras[i].width, model.cameras[i].height) for i in used]
+    result |= {"placed": len(images), "focal": [min(focals), max(focals)],
+               "px": model.compute_mean_reprojection_error()}  # fmt: skip
+    where = {frame.image: key(frame) for frame in found.frames.frames}
+    known = [image for image in images if where[image.name] in truth]
     if len(known) >= 3:
-        true = np.array([truth[tuple(where[image.name])] for image in known])
+        true = np.array([truth[where[image.name]] for image in known])
         positions, angles = pose_errors(
             np.array([image.projection_center() for image in known]),
             np.array([image.cam_from_world().rotation.matrix() for image in known]),
@@ -176,74 +114,147 @@ def measure(found: dict[str, Any], truth: dict[tuple[str, int], Any]) -> dict[st
     return result
 
 
-def one(name: str, way: str, preset_name: str, count: int, footage: Path) -> None:
+def held_out(scene: TrainingScene, frames: FrameSet) -> list[Block]:
+    """The blocks that our own pipeline holds out, with the frames around them as bounds."""
+    place = {frame.image: number for number, frame in enumerate(frames.frames)}
+    tests = sorted(place[scene.views[i].image] for i in scene.subset("test"))
+    blocks = []
+    for _, members in groupby(enumerate(tests), lambda entry: (entry[1] - entry[0], frames.frames[entry[1]].video)):
+        numbers = [number for _, number in members]
+        first, last = frames.frames[numbers[0]], frames.frames[numbers[-1]]
+        if first.photo:
+            blocks += [Block(str(frames.frames[number].photo), -1, 1, (0,)) for number in numbers]
+            continue
+        same = [frame.index for frame in frames.frames if frame.video == first.video]
+        after = max((index for index in same if index < first.index), default=-1)
+        before = min((index for index in same if index > last.index), default=last.index + 1)
+        blocks.append(Block(first.video, after, before, tuple(frames.frames[number].index for number in numbers)))
+    return blocks
+
+
+def split(scene: TrainingScene, frames: FrameSet, held: Sequence[Block]) -> TrainingScene:
+    """The scene with every view in the part that the blocks give it."""
+    names = {frame.image: key(frame) for frame in frames.frames}
+
+    def role(image: str) -> str:
+        return next((found for block in held if (found := block.role(names[image]))), "train")
+
+    return replace(scene, views=tuple(replace(view, split=role(view.image)) for view in scene.views))
+
+
+def trained(scene: TrainingScene, preset_name: str, steps: int) -> dict[str, Any]:
+    """Scores of the held-out views after training on the others."""
+    from runner.evaluate import score_split
+    from runner.optim import parameters
+    from runner.presets import preset
+    from runner.progress import SILENT
+    from runner.raster import rasterizer
+    from runner.train import train
+
+    settings = replace(preset(preset_name).train, iterations=steps, cap=TRAINED_CAP, budget_s=1e9, evaluations=1)
+    backend = rasterizer("auto")
+    train(scene, replace(settings, iterations=12), backend, SILENT)  # compiles
+    result = train(scene, settings, backend, SILENT)
+    score = score_split(parameters(result.gaussians, backend.device), scene, backend, "test")
+    return {"psnr": score.psnr, "ssim": score.ssim, "scored": len(score.views), "training_s": result.wall_s}
+
+
+def one(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: pycolmap may end it."""
-    clips = clips_of(name, footage)
-    before, begun = _cpu_s(), time.monotonic()
+    from runner.presets import preset
+    from runner.progress import SILENT
+    from runner.views import build_views
+
+    files, begun = files_of(name, args.footage), time.monotonic()
+    held = [Block(**{**block, "indices": tuple(block["indices"])}) for block in json.loads(args.held)]
     with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
         try:
-            found = WAYS[way](clips, Path(folder), preset_name, count)
+            found = WAYS[args.one](files, work, args.preset, args.count, held)
         except Exception as exc:  # noqa: BLE001 - whatever a way dies of is its result
-            print(json.dumps({"died": f"{type(exc).__name__}: {exc}"[:200], "wall": time.monotonic() - begun}))
-            return
-        wall, cpu = time.monotonic() - begun, _cpu_s() - before
-        print(json.dumps({**measure(found, truth_of(name, clips)), "wall": wall, "cpu": cpu}))
+            return {"died": f"{type(exc).__name__}: {exc}"[:200], "wall": time.monotonic() - begun}
+        result = measure(found, work, truth_of(name, files))
+        if args.train and found.placed:
+            (work / "sparse.json").touch()  # of ours it is there; views are made anew when it changes
+            scene = build_views(found.frames, work, preset(args.preset).train.long_side, SILENT)
+            held = held_out(scene, found.frames) if args.one == "ours" else held
+            scene = split(scene, found.frames, held)
+            result |= {"held": [asdict(block) for block in held], **trained(scene, args.preset, args.train)}
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        cpu_s = sum(each.ru_utime + each.ru_stime for each in used)
+        return {**result, "cpu": cpu_s, "peak_mib": max(each.ru_maxrss for each in used) / 1024}
 
 
-def _cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
-def row(name: str, way: str, got: dict[str, Any]) -> str:
+def row(name: str, way: str, got: dict[str, Any], of: int) -> str:
+    """of: how many pictures are held out."""
     if "died" in got:
-        return f"| {name} | {way} | {got['died']} |  |  |  |  | {got['wall']:.0f} |  |"
+        return f"| {name} | {way} | {got['died']} |" + "  |" * 13
 
-    def pair(key: str, factor: float) -> str:
-        return " / ".join(f"{factor * value:.2f}" for value in got[key]) if key in got else ""
+    def values(form: str, entry: str, factor: float = 1.0) -> str:
+        found = got.get(entry)
+        found = [] if found is None else found if isinstance(found, list) else [found]
+        return " / ".join(form.format(factor * value) for value in found)
 
     focal = " to ".join(sorted({f"{value:.2f}" for value in got.get("focal", [])}))
-    position, angle = pair("position", 100), pair("angle", 1)
-    return (
-        f"| {name} | {way} | {got['placed']} of {got['total']} | {position} | {angle} | {focal} "
-        f"| {got['rung']} | {got['wall']:.0f} | {got['cpu']:.0f} |"
-    )
+    scored = f"{got['scored']} of {of}" if "scored" in got else ""
+    cells = [
+        name, way, f"{got['placed']} of {got['total']}", values("{:.2f}", "px"), values("{:.2f}", "position", 100),
+        values("{:.2f}", "angle"), focal, got["rung"], values("{:.2f}", "psnr"), values("{:.3f}", "ssim"), scored,
+        *(values("{:.0f}", entry) for entry in ("frames_s", "poses_s", "training_s", "cpu", "peak_mib")),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def all_ways(name: str, args: argparse.Namespace, footage: Path) -> list[str]:
+    """The rows of a set."""
+    files_of(name, footage)  # rendered once, outside of what is timed
+    count, held, rows = 0, [], []
+    for way in WAYS:
+        command = [sys.executable, "-m", "benchmarks.poses", name, "--one", way, "--preset", args.preset, "--count",
+                   str(count), "--held", json.dumps(held), "--train", str(args.train),
+                   "--footage", str(footage)]  # fmt: skip
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        lines = done.stdout.strip().splitlines()
+        if done.returncode:
+            print(done.stderr[-2000:], file=sys.stderr, flush=True)
+        got = json.loads(lines[-1]) if done.returncode == 0 and lines else {"died": f"exit {done.returncode}"}
+        if way == "ours":
+            count, held = got.get("total", count), got.get("held", held)
+        rows.append(row(name, way, got, sum(len(block["indices"]) for block in held)))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def document(args: argparse.Namespace, rows: Sequence[str]) -> str:
+    train = f" --train {args.train}" if args.train else ""
+    steps = f": {args.train:,} steps, {TRAINED_CAP:,} Gaussians" if args.train else ""
+    load = os.getloadavg()[0]
+    head = HEADER.format(preset=args.preset, train=train, trained=steps, cores=os.cpu_count(), load=load)
+    return "\n".join([head, *rows]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", default=["fox", "walk", "demo"])
+    parser.add_argument("sets", nargs="*", default=SETS)
     parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--train", type=int, default=0, metavar="STEPS", help="also train on the poses of each way")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
+    parser.add_argument("--footage", type=Path, help="where the rendered footage is kept between runs")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--footage", type=Path, help="where the rendered footage is kept between runs")
+    parser.add_argument("--held", default="[]", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads cost 13-18x on a busy machine
     if args.one:
-        one(args.sets[0], args.one, args.preset, args.count, args.footage)
+        print(json.dumps(one(args.sets[0], args)))
         return
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    rows = []
+    rows: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
-        footage = args.footage or Path(temporary)
         for name in args.sets:
-            clips_of(name, footage)  # rendered once, outside of what is timed
-            count = 0
-            for way in WAYS:
-                command = [sys.executable, "-m", "benchmarks.poses", name, "--one", way, "--preset", args.preset,
-                           "--count", str(count), "--footage", str(footage)]  # fmt: skip
-                done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-                lines = done.stdout.strip().splitlines()
-                died = {"died": f"exit {done.returncode}", "wall": 0.0}
-                got = json.loads(lines[-1]) if done.returncode == 0 and lines else died
-                count = got.get("total", count) if way == "ours" else count
-                rows.append(row(name, way, got))
-                print(rows[-1], flush=True)
-    text = HEADER.format(preset=args.preset, cores=os.cpu_count(), load=os.getloadavg()[0])
-    text = "\n".join([text, *rows]) + "\n"
-    print(text)
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
+            rows += all_ways(name, args, args.footage or Path(temporary))
+            if args.out:  # after each set: the whole takes half an hour
+                args.out.write_text(document(args, rows), encoding="utf-8")
+    print(document(args, rows))
 
 
 if __name__ == "__main__":

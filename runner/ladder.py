@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.deadline import FRAME_S, PAIR_FEATURES, PAIR_S
-from runner.gates import Verdict, lens_is_impossible
+from runner.gates import Thresholds, Verdict, lens_is_impossible
 from runner.presets import PoseSettings
 from runner.scene import Health
 from scenejobs.errors import Code
@@ -21,6 +21,9 @@ CAPPED = 0.9  # of the features asked for: with fewer the pictures have no more,
 OVERLAP, NEIGHBOURS = 10, 40  # pairs per frame: in time; by likeness
 RIVAL = 0.8  # of the seconds of the longest part: whoever films two places films them about equally
 MAPPING_GROWS = 1.5  # a further mapping has more matches to work on
+LOW_SHARE = Thresholds().low_share  # of the frames placed; below, what passed may still lack half of what was filmed
+
+Rivals = tuple[frozenset[str], frozenset[str]]  # the shots of two places of the same weight
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Model:
     mean_reprojection_error_px: float
     health: Health
     smaller_side: tuple[str, ...]  # images on the smaller side of the weakest joint
+    zoom: float = 1.0  # the longest focal length / the shortest, where the lens zooms while filming
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Attempt:
     partial: bool = False  # a whole shot, or what lies beyond a weak joint, is not in the model
     linked: bool = True  # some pictures outside the model do match pictures in it
     shots: int = 1  # in the model
+    share: float = 1.0  # of the frames of those shots that were placed
+    rivals: bool = False  # it found two places of the same weight
     features: float = 0.0  # median per frame
     pairs: int = 0  # compared so far with these features
     extract_s: float = 0.0
@@ -102,16 +108,27 @@ class Attempt:
         return f"{self.rung}: {len(self.model.names)} frames, {self.model.points:,} points{parts}: {outcome}"
 
 
-def choose_part(kept: Part, rest: Sequence[Part]) -> Verdict:
+def rivals_of(kept: Part, rest: Sequence[Part]) -> list[Rivals]:
+    """The chosen part beside each other healthy part of other shots that joins as many and is about as long."""
+    return [
+        (frozenset(kept.shots), frozenset(other.shots))
+        for other in rest
+        if kept.verdict.passed and other.verdict.passed
+        and len(other.shots) >= len(kept.shots) and not set(other.shots) & set(kept.shots)
+        and other.seconds >= RIVAL * kept.seconds
+    ]  # fmt: skip
+
+
+def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
     """The verdict on the part that joins most shots, then most seconds of them.
 
-    Another healthy part of other shots, which joins as many and is about as long, is the scene as much as this one:
-    which of them was meant cannot be told, and neither is made.
+    A rival is the scene as much as this part is: which of them was meant cannot be told, and neither is made. That
+    holds for later ways too: one that finds only one of two places has not told which was meant.
     """
-    for other in rest:
-        rival = other.verdict.passed and len(other.shots) >= len(kept.shots) and not set(other.shots) & set(kept.shots)
-        if kept.verdict.passed and rival and other.seconds >= RIVAL * kept.seconds:
-            sides = f"{', '.join(kept.shots)} and {', '.join(other.shots)}"
+    inside = set(kept.shots)
+    for one, other in rivals:
+        if kept.verdict.passed and bool(inside & one) != bool(inside & other):
+            sides = f"{', '.join(sorted(one))} and {', '.join(sorted(other))}"
             text = f"two places of the same weight, with nothing in common: {sides}"
             return Verdict(False, Code.NO_OVERLAP, (text,), "upload each place as a scene of its own")
     return kept.verdict
@@ -124,7 +141,7 @@ def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings
     """
     if not tried:
         return _first(frame_count, settings)
-    if any(attempt.verdict.passed and not attempt.partial for attempt in tried):
+    if any(attempt.verdict.passed and not attempt.partial and attempt.share >= LOW_SHARE for attempt in tried):
         return None
     done, spent_s = {attempt.rung for attempt in tried}, sum(attempt.seconds for attempt in tried)
     for rung in _ladder(tried, frame_count, settings, max_side):
@@ -193,10 +210,15 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
     everything = replace(first, matching="exhaustive")
     fits = expected_s(everything, tried, frame_count, settings) <= settings.budget_s / 2
     wide = everything if fits else replace(first, matching="retrieval")
-    if any(attempt.verdict.passed for attempt in tried):
-        return [wide]  # a part passed: one more look whether it is all
+    if passed := [attempt for attempt in tried if attempt.verdict.passed]:
+        if max(attempt.share for attempt in passed) >= LOW_SHARE or (not last.linked and last.rung == wide):
+            return [wide]  # a part passed: one more look whether it is all
+        return [wide, _stronger(wide, tried, max_side)]
     if lens_bad:
         return [wide, replace(wide, mapper="global"), replace(wide, fixed_lens=True)]
+    if any(attempt.rivals for attempt in tried):
+        # Guided matching believes a geometry that few pairs gave by chance: it joined a clip and its mirror image.
+        return [wide, _stronger(wide, tried, max_side)]
     if not last.linked and last.rung == wide:
         return []  # not a single pair of pictures connects the parts: finer features will not either
     stronger = _stronger(wide, tried, max_side)

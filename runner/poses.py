@@ -25,11 +25,13 @@ from runner.ladder import (
     Attempt,
     Model,
     Part,
+    Rivals,
     Rung,
     best,
     choose_part,
     next_rung,
     pair_count,
+    rivals_of,
     thinned_to,
     why,
 )
@@ -48,6 +50,7 @@ TURNING_ONLY = 0.9  # share of the wide pairs: hand-held turns have 1.0, scenes 
 LINKS = 2  # pairs of pictures that join a model to what is outside of it: one may be chance
 EXTRACTED, MATCHED = 0.3, 0.75  # shares of the stage's time after which features and matches are done
 PREPARE_LIMIT_S = 4 * 3600.0  # for features or matches: a stop for what hangs, not a budget
+ZOOM_ADVICE = "every picture has a lens of its own here, and a fixed lens gives better scenes"
 GRACE_S = 300.0  # for the mapper to end after its own time limit: it finishes a bundle adjustment first
 
 
@@ -102,6 +105,7 @@ class _Job:
         self._settings, self._progress = settings, progress
         self._names = [frame.image for frame in frames.frames]
         self._shots = shots_of(frames)
+        self._rivals: list[Rivals] = []  # places of the same weight that any way found
         self._reached = 0.0  # fraction reported so far; a further rung does not go back
 
     def attempt(self, rung: Rung, number: int, left_s: float | None) -> Attempt:
@@ -145,12 +149,16 @@ class _Job:
             return took.end(Attempt(rung, None, verdict, linked=len(matched["links"]) > 0, **known))
         found.sort(key=lambda one: (one.verdict.passed, len(one.shots), one.seconds, one.model.points), reverse=True)
         kept, rest = found[0], found[1:]
-        verdict = choose_part(kept, rest)
+        rivals = rivals_of(kept, rest)
+        self._rivals += rivals
+        verdict = choose_part(kept, self._rivals)
         inside = set(kept.model.names)
+        own = sum(len(shot.frames) for shot in self._belonging(kept.model))
         joining = sum((one in inside) != (two in inside) for one, two in matched["links"])
         return took.end(Attempt(
             rung, kept.model, verdict, tuple(part.model for part in rest), linked=joining >= LINKS,
-            partial=kept.cut or len(kept.shots) < len(self._shots), shots=len(kept.shots), **known,
+            partial=kept.cut or len(kept.shots) < len(self._shots), shots=len(kept.shots),
+            share=len(inside) / max(own, 1), rivals=bool(rivals), **known,
         ))  # fmt: skip
 
     def _judged(self, model: Model, output: Path) -> Part:
@@ -160,7 +168,7 @@ class _Job:
         while model.smaller_side and only_the_joint_is_weak(model.health, counts):
             folder = output / f"{model.folder.name}_cut"
             request = {"action": "cut", "model": str(model.folder), "drop": model.smaller_side, "output": str(folder)}
-            smaller = _model(self._run(request, PREPARE_LIMIT_S))
+            smaller = replace(_model(self._run(request, PREPARE_LIMIT_S)), zoom=model.zoom)
             rest = self._counts(smaller)
             if judge(replace(smaller.health, bridge=1.0), rest).passed is False:
                 break  # neither side holds by itself: the verdict is on the whole
@@ -274,13 +282,15 @@ class _Job:
         assert model is not None  # what passed has one
         placed = set(model.names)
         own = self._belonging(model)
+        zooms = (f"the lens zooms by {model.zoom:.2f} while filming: {ZOOM_ADVICE}",) if model.zoom > 1.0 else ()
         return PoseReport(
             images_total=len(self._names), images_registered=len(placed), points=model.points,
             mean_track_length=model.mean_track_length, mean_reprojection_error_px=model.mean_reprojection_error_px,
             health=model.health, rung=str(chosen.rung), attempts=tuple(map(str, attempts)),
             unregistered=tuple(name for name in self._names if name not in placed),
-            warnings=chosen.verdict.warnings, why=why(attempts, chosen), joined=tuple(shot.title for shot in own),
-            left_out=gaps(self._shots, placed), attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts),
+            warnings=(*chosen.verdict.warnings, *zooms), why=why(attempts, chosen),
+            joined=tuple(shot.title for shot in own), left_out=gaps(self._shots, placed),
+            attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts),
         )  # fmt: skip
 
 
@@ -307,6 +317,7 @@ def _model(entry: dict[str, Any]) -> Model:
     return Model(
         Path(entry["folder"]), tuple(entry["names"]), entry["points"], entry["mean_track_length"],
         entry["mean_reprojection_error_px"], Health(**entry["health"]), tuple(entry["smaller_side"]),
+        entry.get("zoom", 1.0),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from runner.gates import Observations, measure
 from runner.pinhole import scaled_intrinsics, write_shrunk
 from runner.sfm_match import extract, fix_lenses, forget_matches, match
 from runner.sizes import shrink
+from runner.zoom import zoomed
 
 ORPHANED = 75  # exit code when the parent is gone
 
@@ -75,8 +76,10 @@ def reconstruct(request: dict[str, Any]) -> dict[str, Any]:
             continue
         folder = output / f"model{number}"
         folder.mkdir()
+        zoom = zoomed(model)
+        model = zoom.model if zoom else model
         model.write(str(folder))
-        found.append({"folder": str(folder), **_facts(model)})
+        found.append({"folder": str(folder), "zoom": zoom.spread if zoom else 1.0, **_facts(model)})
     return {"models": found}
 
 

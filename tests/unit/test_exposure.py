@@ -90,7 +90,7 @@ def test_a_scene_without_sightings_has_no_drift(still: TrainingScene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "spread", "pairs", "expected"),
+    ("mode", "contradiction", "pairs", "expected"),
     [
         ("auto", PAYS_FROM, MIN_PAIRS_PER_VIEW, True),
         ("auto", PAYS_FROM * 0.99, MIN_PAIRS_PER_VIEW, False),
@@ -99,8 +99,23 @@ def test_a_scene_without_sightings_has_no_drift(still: TrainingScene) -> None:
         ("off", 10.0, 1000, False),
     ],
 )
-def test_measured_drift_decides(mode: str, spread: float, pairs: float, expected: bool) -> None:
-    assert compensates(mode, Drift(np.zeros((1, 3), np.float32), spread, pairs)) is expected
+def test_exposures_that_contradict_each_other_decide(
+    mode: str, contradiction: float, pairs: float, expected: bool
+) -> None:
+    assert compensates(mode, Drift(np.zeros((1, 3), np.float32), 0.2, pairs, contradiction)) is expected
+
+
+def test_an_exposure_that_follows_the_place_is_left_to_view_dependent_colour(still: TrainingScene) -> None:
+    """One slow drift over the way of the camera contradicts nothing; a jump between clips of one place does."""
+    places = np.array([np.linalg.inv(view.world_to_camera)[:3, 3] for view in still.views])
+    offsets = places - places.mean(axis=0)
+    along = offsets @ np.linalg.svd(offsets)[2][0]
+    gains = np.exp(0.1 * along / along.std())
+    pixels = (np.clip(picture * gain * 0.8, 0, 255) for picture, gain in zip(still.pixels, gains, strict=True))
+    follows = measured(replace(still, pixels=tuple(picture.astype(np.uint8) for picture in pixels)))
+    assert follows.spread > 1.5 * PAYS_FROM
+    assert not compensates("auto", follows)
+    assert compensates("auto", measured(drifting(still, STRONG)))
 
 
 def test_drift_costs_a_decibel_and_compensation_brings_most_of_it_back(scenes: dict[str, Identity]) -> None:

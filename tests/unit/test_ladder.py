@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from runner.gates import Verdict
-from runner.ladder import Attempt, Model, Part, Rung, best, choose_part, expected_s, next_rung, pair_count, why
+from runner.ladder import (
+    Attempt,
+    Model,
+    Part,
+    Rung,
+    best,
+    choose_part,
+    expected_s,
+    next_rung,
+    pair_count,
+    rivals_of,
+    why,
+)
 from runner.presets import PoseSettings
 from runner.scene import Health
 from scenejobs.errors import Code
@@ -107,6 +119,25 @@ def test_what_passed_ends_the_ladder_and_a_part_that_passed_only_after_all_pairs
     assert next_rung([in_time, worse], 200, SETTINGS) is None
 
 
+def test_a_scene_that_passed_with_half_of_its_frames_gets_one_try_with_more_features():
+    """8 of 16 photos of a small thing were placed with 3,072 features, 14 with 4,096."""
+    half = Attempt(FIRST, model(8), PASSED, share=0.5, pairs=10, features=4096)
+    finer = next_rung([half], 16, SETTINGS)
+    assert finer is not None
+    assert finer.features == 8192
+    more = Attempt(finer, model(14), PASSED, share=0.875)
+    assert best([half, more]) is more
+    assert next_rung([half, more], 16, SETTINGS) is None
+    assert next_rung([half, replace(more, share=0.6)], 16, SETTINGS) is None
+    assert next_rung([replace(half, linked=False)], 16, SETTINGS) is None, "nothing matches what is outside"
+
+
+def test_two_places_are_joined_by_finer_features_or_not_at_all():
+    """Guided matching finds what a geometry of chance lets it expect: it joined a clip and its mirror image."""
+    tried = ladder(100, Code.NO_OVERLAP, rivals=True)
+    assert tried == ["exhaustive + incremental, 4096 features", "exhaustive + incremental, 8192 features"]
+
+
 def test_the_report_says_why_a_way_won():
     lost, won = Attempt(FIRST, None, failed(Code.NO_OVERLAP)), Attempt(replace(FIRST, guided=True), model(), PASSED)
     assert why([lost, won], won) == "1 of 1 other ways failed a gate"
@@ -118,14 +149,18 @@ def part(shots: tuple[str, ...], seconds: float, verdict: Verdict = PASSED) -> P
     return Part(model(), verdict, shots, seconds)
 
 
+def judged(kept: Part, *rest: Part) -> Verdict:
+    return choose_part(kept, rivals_of(kept, rest))
+
+
 def test_of_two_places_the_one_that_joins_more_clips_is_the_scene():
     """Also when the other is longer."""
-    assert choose_part(part(("a", "b"), 8.0), [part(("c",), 60.0)]).passed
+    assert judged(part(("a", "b"), 8.0), part(("c",), 60.0)).passed
 
 
 @pytest.mark.parametrize(("seconds", "passes"), [(7.9, True), (8.0, False), (10.0, False)])
 def test_two_places_of_the_same_weight_are_refused_by_name(seconds, passes):
-    verdict = choose_part(part(("a",), 10.0), [part(("b",), seconds)])
+    verdict = judged(part(("a",), 10.0), part(("b",), seconds))
     assert verdict.passed == passes
     if not passes:
         assert verdict.code == Code.NO_OVERLAP
@@ -134,7 +169,16 @@ def test_two_places_of_the_same_weight_are_refused_by_name(seconds, passes):
 
 def test_a_second_part_that_is_unhealthy_or_of_the_same_clip_is_no_rival():
     sick = part(("b",), 10.0, failed(Code.POSES_UNRELIABLE))
-    assert choose_part(part(("a",), 10.0), [sick, part(("a",), 9.0)]).passed
+    assert judged(part(("a",), 10.0), sick, part(("a",), 9.0)).passed
+
+
+def test_a_later_way_that_finds_only_one_of_two_places_does_not_say_which_was_meant():
+    """A clip and its mirror image: incremental mapping found both, global mapping one of them."""
+    rivals = rivals_of(part(("a",), 10.0), [part(("b",), 10.0)])
+    assert choose_part(part(("b",), 10.0), rivals).code == Code.NO_OVERLAP
+    assert choose_part(part(("a", "b"), 20.0), rivals).passed
+    sick = part(("b",), 10.0, failed(Code.POSES_UNRELIABLE))
+    assert choose_part(sick, rivals).code == Code.POSES_UNRELIABLE
 
 
 @pytest.mark.parametrize("frames", [2, 12, 72, 150, 350])
