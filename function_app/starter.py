@@ -12,11 +12,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from scenejobs import spend, starts
-from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict
+from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, StartUnknown
 from scenejobs.guards import Guard, hold_back
 from scenejobs.layout import DISPATCHER_RECORD
 from scenejobs.ports import BlobStore, Compute, JobQueue, Lease
@@ -24,7 +24,7 @@ from scenejobs.starts import StarterState
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 30  # counting and starting takes a few seconds
+LEASE_S = 30  # counting takes a few seconds, a start that nobody answers 25 (scenejobs/azure/compute.py)
 LEASE_TRIES = 40
 LEASE_PAUSE_S = 0.5
 
@@ -54,8 +54,9 @@ class Starter:
     def ensure_started(self) -> int:
         """Starts what is missing and returns how many. During a back-off it does nothing: the sweep tries later.
 
-        Raises ComputeError and AccessDenied when a start fails; the failure is never charged to a scene. Raises Busy
-        when another instance keeps starting.
+        Raises ComputeError and AccessDenied when a start fails; the failure is never charged to a scene. A start whose
+        answer was lost is no failure: it is not counted, and a later look sees what came of it. Raises Busy when
+        another instance keeps starting, and LeaseLost when one began while this one was counting.
         """
         if self.jobs.waiting() == 0 or self._must_wait(self.load()):
             return 0
@@ -98,8 +99,15 @@ class Starter:
                 return 0
             needed = starts_needed(self.jobs.waiting(), self.jobs.total(), len(live), self.limit)
             for _ in range(state.may_start(needed)):
+                lease.renew()  # it must outlast the start: what comes of it is written before anybody else counts
                 names.append(self.compute.start())
                 log.info("execution started: %s", names[-1] or "(the service gave no name)")
+        except StartUnknown as exc:
+            now = self.state.now()
+            state = (state.started(tuple(names), now) if names else state).unknown(now, exc)
+            self._save(state, lease)
+            self._tell_of_lost_answer(state, exc)
+            return len(names)
         except (ComputeError, AccessDenied) as exc:
             now = self.state.now()
             state = (state.started(tuple(names), now) if names else state).failed(now, exc)
@@ -107,10 +115,16 @@ class Starter:
             text = f"no execution could be started ({state.failures_in_row} in a row): {exc}"
             hold_back(log, Guard.START_REFUSED, text, failures_in_row=state.failures_in_row)
             raise
-        accepted = replace(state, failures_in_row=0, not_before=None, last_error="")
-        state = state.started(tuple(names), self.state.now()) if names else accepted
+        state = state.started(tuple(names), self.state.now()) if names else state.counted()
         self._save_change(before, state, lease)
         return len(names)
+
+    def _tell_of_lost_answer(self, state: StarterState, error: StartUnknown) -> None:
+        text = f"an execution may have been started; the next look is after {state.not_before}: {error}"
+        if state.failures_in_row == 1:
+            log.warning("%s", text)
+        else:  # and no look in between saw one
+            hold_back(log, Guard.START_REFUSED, text, failures_in_row=state.failures_in_row)
 
     def _over_budget(self, now: datetime) -> bool:
         if not self.max_gpu_minutes:

@@ -17,6 +17,7 @@ from runner.ledger import INTERVAL_S
 from runner.ownership import Timing
 from runner.scene_work import World
 from runner.signals import StopFlag, stop_on_signals
+from runner.stopping import last_resort
 from runner.worker import Worker
 from scenejobs.errors import Code, ConfigurationError, SceneJobError
 from scenejobs.logs import configure, printable
@@ -39,7 +40,11 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
                 return scene_mode.main(arguments[1:], env, stop)
             if arguments:
                 _usage().parse_args(arguments)
-            return run_mode(env, stop)
+            resort = last_resort(stop)
+            try:
+                return run_mode(env, stop)
+            finally:
+                resort.end()
         except SceneJobError as exc:
             print(f"error: {one_line(exc)}", file=sys.stderr)
             return exc.exit_code

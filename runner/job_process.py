@@ -61,6 +61,9 @@ class Supervision:
     on_progress: Callable[[Report], None] = lambda _: None
     log_file: Path | None = None  # the child's output is appended here; None: thrown away
     deadline_s: float | None = None  # of this job, from its plan; None: that of the limits
+    grace_left_s: Callable[[], float] = lambda: (
+        math.inf
+    )  # of the time in which a stop must be done (runner/stopping.py)
 
 
 @dataclass
@@ -188,13 +191,13 @@ def _look(
         if watch.ending is None:
             return
         log.warning("the job is asked to stop: %s", watch.ending)
-        watch.kill_at = now + limits.grace_s
+        watch.kill_at = now + min(limits.grace_s, supervision.grace_left_s())
         with contextlib.suppress(BrokenPipeError):  # it ends already
             if process.stdin:
                 process.stdin.write(STOP_LINE)
                 process.stdin.flush()
-    elif watch.kill_at is not None and now >= watch.kill_at:
-        log.warning("the job did not stop within %g s and is killed", limits.grace_s)
+    elif watch.kill_at is not None and (now >= watch.kill_at or supervision.grace_left_s() <= 0):
+        log.warning("the job did not stop in time and is killed")
         if isinstance(watch.ending, RunnerError):
             os.kill(process.pid, signal.SIGUSR1)  # the child writes where each thread is to the log
             time.sleep(0.2)

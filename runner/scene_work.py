@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -44,6 +45,7 @@ from runner.publish import publish, upload_outputs
 from runner.saved_work import forget, place_for, restore
 from runner.scene import Clip
 from runner.signals import StopFlag
+from runner.stopping import job_left_s
 from runner.work_saver import Surroundings, WorkSaver
 from scenejobs import generations, records
 from scenejobs.errors import (
@@ -199,7 +201,15 @@ class SceneWork:
             ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress,
             self._saving_work(record, job.workspace, folder),
         ):
-            world.run_job(job, Supervision(world.stop.is_set, self._owner.check, progress.offer, self._log, limit_s))
+            supervision = Supervision(
+                world.stop.is_set,
+                self._owner.check,
+                progress.offer,
+                self._log,
+                limit_s,
+                partial(job_left_s, world.stop),
+            )
+            world.run_job(job, supervision)
         outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
         if self._log.is_file():
             world.containers.output.upload(
@@ -223,7 +233,7 @@ class SceneWork:
         place = place_for(state, self._scene, record.manifest, world.pipeline, program_digest())
         found = restore(place, workspace, scratch, self._before_commit)
         around = Surroundings(
-            self._owner.check, world.stop.is_set, world.now, world.clock, world.pause, world.repeat
+            self._owner.check, world.stop.stopped_s, world.now, world.clock, world.pause, world.repeat
         )  # fmt: skip
         return WorkSaver(place, found, self._run, workspace, scratch, around)
 

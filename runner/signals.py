@@ -25,12 +25,13 @@ class StopFlag:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._asked = False
         self._clock = clock
+        self._told_at: float | None = None
         self._end_at: float | None = None
 
     def set(self) -> None:
-        self._asked = True
+        if self._told_at is None:  # the first counts: from it on the platform counts as well
+            self._told_at = self._clock()
 
     def end_in(self, seconds: float) -> None:
         """From then on it is as if a stop had been asked for: the platform would end everything a little later."""
@@ -40,8 +41,19 @@ class StopFlag:
         """Until that time; None where there is none."""
         return None if self._end_at is None else max(0.0, self._end_at - self._clock())
 
+    def told_s(self) -> float | None:
+        """Since the first time it was set; None: it was not."""
+        return None if self._told_at is None else self._clock() - self._told_at
+
+    def stopped_s(self) -> float | None:
+        """Since a stop was asked for, or since it is as if one had been; None: neither."""
+        if not self.is_set():
+            return None
+        over_s = self._clock() - self._end_at if self.left_s() == 0.0 and self._end_at is not None else 0.0
+        return max(self.told_s() or 0.0, over_s)
+
     def is_set(self) -> bool:
-        return self._asked or self.left_s() == 0.0
+        return self._told_at is not None or self.left_s() == 0.0
 
     def wait(self, seconds: float) -> bool:
         """Sleeps until the time is over or a stop is asked for; True for a stop."""
@@ -56,7 +68,9 @@ class StopFlag:
             raise Interrupted(f"{self.why()} while {doing}")
 
     def why(self) -> str:
-        return "told to stop" if self._asked else "out of time: the platform is about to end the execution"
+        return (
+            "told to stop" if self._told_at is not None else "out of time: the platform is about to end the execution"
+        )
 
 
 @contextlib.contextmanager

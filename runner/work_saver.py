@@ -20,10 +20,10 @@ from types import TracebackType
 
 from runner.background import Repeat, Repeating, Thread
 from runner.saved_work import CHUNK, MAX_PART_BYTES, STAGES, Part, Place, Restored, plain_name, run_of
+from runner.stopping import SAVED_S
 from scenejobs.errors import Conflict, InfrastructureError, Interrupted, LeaseLost, NotFound, SceneJobError
 
 LOOK_S = 1.0  # between two looks at the workspace
-AFTER_STOP_S = 12.0  # after a stop was asked for nothing is begun any more: the runner has to be gone after 20 s
 AFTER_FAILURE_S = 60.0  # the last save of a job that failed by itself may take this long
 RETRY_S = 15.0  # after a save that failed
 ASSUMED_BYTES_PER_S = 20e6  # before an upload was measured
@@ -40,7 +40,7 @@ class Surroundings:
     """What the saver needs of the world."""
 
     check: Callable[[], None]  # raises LeaseLost when the scene may be somebody else's
-    stop_requested: Callable[[], bool]
+    stopped_s: Callable[[], float | None]  # since a stop was asked for; None: none was
     now: Callable[[], datetime]
     clock: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
@@ -91,10 +91,8 @@ class WorkSaver:
     def look(self) -> None:
         """One round: saves what has changed. Raises nothing."""
         now, last_round = self._around.clock(), self._finishing
-        if self._around.stop_requested():
-            self._end_by(now + AFTER_STOP_S)
-            if not last_round:
-                return  # the job is about to leave its newest state
+        if self._notice_stop() and not last_round:
+            return  # the job is about to leave its newest state
         if self._closed or (now < self._not_before and not last_round):
             return
         try:
@@ -117,6 +115,14 @@ class WorkSaver:
         self._finishing = True
         while self._changed() and not (self._last_round_done or self._closed) and self._left_s() > 0:
             self._around.pause(PAUSE_S)
+            self._notice_stop()  # the thread may hang in an upload
+
+    def _notice_stop(self) -> bool:
+        stopped_s = self._around.stopped_s()
+        if stopped_s is None:
+            return False
+        self._end_by(self._around.clock() + SAVED_S - stopped_s)
+        return True
 
     def _end_by(self, at: float) -> None:
         self._end_at = at if self._end_at is None else min(self._end_at, at)

@@ -8,6 +8,7 @@ SceneJobError
 │   ├── ResourceError     disk or memory ran out                                                        exit 3
 │   ├── RunnerError       the job's own process died, hung or has a bug                                 exit 3
 │   ├── ComputeError      a job execution could not be started                                          exit 3
+│   │   └── StartUnknown  the answer was lost: it may have been started
 │   └── StorageError      a blob or queue operation failed                                              exit 3
 │       ├── NotFound      404
 │       ├── Conflict      409, 412: somebody else was first
@@ -175,6 +176,10 @@ class ComputeError(InfrastructureError):
     def __init__(self, cause: str, *, retry_after_s: float | None = None, **kwargs: Any) -> None:
         super().__init__(cause, **kwargs)
         self.retry_after_s = retry_after_s
+
+
+class StartUnknown(ComputeError):
+    """An execution may have been started: the request was sent, and its answer was lost."""
 
 
 class StorageError(InfrastructureError):

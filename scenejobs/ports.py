@@ -154,7 +154,8 @@ class Compute(Protocol):
     def start(self) -> str:
         """Asks for one execution; returns its name, "" when the service does not say. Accepted proves nothing.
 
-        Raises ComputeError (with `retry_after_s` where the service names it), AccessDenied.
+        Raises StartUnknown when the request was sent and its answer lost, so that it may have started; ComputeError
+        (with `retry_after_s` where the service names it) and AccessDenied when it has not.
         """
 
     def live(self) -> tuple[Execution, ...]:

@@ -3,6 +3,9 @@
 A start that was accepted proves nothing: executions with a GPU end before they begin, for minutes or for a day. What
 proves that a start was good is a runner that tells the ledger it began (scenejobs/spend.py). As long as accepted starts
 end without one, there is no GPU: then one probe is started at a time, after waits that double up to 15 minutes.
+
+A start whose answer was lost proves nothing either: what was started is in the listing of executions a minute later, so
+the next look comes then, and counts.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ class StarterState:
     """`state/dispatcher.json`."""
 
     last_start: datetime | None = None
-    failures_in_row: int = 0  # starts that the service refused
+    failures_in_row: int = 0  # starts that the service refused, or did not answer
+    unsure: bool = False  # the last of them was not answered, and may have happened
     not_before: datetime | None = None  # no start is tried earlier
     last_error: str = ""
     unanswered: tuple[str, ...] = ()  # names of accepted starts since the last runner began; "" where not known
@@ -51,6 +55,7 @@ class StarterState:
             self,
             last_start=now,
             failures_in_row=0,
+            unsure=False,
             not_before=None,
             last_error="",
             unanswered=(*self.unanswered, *names),
@@ -65,9 +70,22 @@ class StarterState:
         return replace(
             self,
             failures_in_row=failures,
+            unsure=False,
             not_before=now + timedelta(seconds=back_off_s(failures, retry_after_s)),
             last_error=str(error),
         )
+
+    def unknown(self, now: datetime, error: Exception) -> StarterState:
+        """The service did not answer a start. No other is made before a listing would show that one."""
+        failures = self.failures_in_row + 1
+        wait = timedelta(seconds=max(back_off_s(failures), LISTED_AFTER_S))
+        return replace(
+            self, failures_in_row=failures, unsure=True, last_start=now, not_before=now + wait, last_error=str(error)
+        )
+
+    def counted(self) -> StarterState:
+        """A look at the executions found nothing wrong with earlier starts, and as many as are needed."""
+        return replace(self, failures_in_row=0, unsure=False, not_before=None, last_error="")
 
     def answered(self) -> StarterState:
         """A runner has begun: there are GPUs."""
@@ -105,6 +123,8 @@ class StarterState:
         """Why queued work does not begin, for people; "" when nothing is known to be wrong."""
         if self.budget_until and now < self.budget_until:
             return f"held back by the daily budget until {_minute(self.budget_until)}"
+        if self.unsure:
+            return f"whether an execution was started is not known: {self.last_error}"
         if self.failures_in_row:
             return f"no execution can be started: {self.last_error}"
         since = self.unanswered_since
@@ -116,6 +136,7 @@ class StarterState:
         return {
             "last_start": _text(self.last_start),
             "failures_in_row": self.failures_in_row,
+            "unsure": self.unsure,
             "not_before": _text(self.not_before),
             "last_error": self.last_error,
             "unanswered": list(self.unanswered),
@@ -129,6 +150,7 @@ class StarterState:
         return StarterState(
             last_start=_time(value.get("last_start")),
             failures_in_row=int(value.get("failures_in_row", 0)),
+            unsure=bool(value.get("unsure", False)),
             not_before=_time(value.get("not_before")),
             last_error=str(value.get("last_error", "")),
             unanswered=tuple(map(str, value.get("unanswered", ()))),

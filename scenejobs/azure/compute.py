@@ -14,11 +14,12 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
 
 from scenejobs.azure.credentials import is_loopback, management_credential
-from scenejobs.azure.failures import compute_errors
+from scenejobs.azure.failures import compute_errors, start_errors
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.ports import Execution
 from scenejobs.settings import ComputeSettings
 
+CONNECT_S, READ_S = 5.0, 20.0  # a start without an answer has to end before the starter's lease does
 LIVE = frozenset({"Running", "Processing", "Unknown"})
 _EXECUTION_IN_URL = re.compile(r"/executions/([^/?]+)", re.I)
 
@@ -26,13 +27,13 @@ _EXECUTION_IN_URL = re.compile(r"/executions/([^/?]+)", re.I)
 class ContainerAppsCompute:
     """See scenejobs.ports.Compute. Starts the job as it is deployed: an override would replace its whole container."""
 
-    def __init__(self, settings: ComputeSettings, *, read_timeout_s: float = 30.0) -> None:
+    def __init__(self, settings: ComputeSettings, *, read_timeout_s: float = READ_S) -> None:
         self._group, self._job = settings.resource_group, settings.job_name
         self._client = _client(settings, read_timeout_s)
 
     def start(self) -> str:
         answers: list[PipelineResponse[Any, Any]] = []
-        with compute_errors(f"starting job {self._job}"):
+        with start_errors(f"starting job {self._job}"):
             # No retry: a start whose answer was lost would be made twice. No polling: it asks a place of the
             # subscription that an identity with rights on the job alone may not read, after the job has started.
             self._client.jobs.begin_start(
@@ -60,7 +61,7 @@ class ContainerAppsCompute:
 
 def _client(settings: ComputeSettings, read_timeout_s: float) -> ContainerAppsAPIClient:
     endpoint = settings.arm_endpoint.rstrip("/")
-    options: dict[str, Any] = {"connection_timeout": 5, "read_timeout": read_timeout_s, "retry_total": 3}
+    options: dict[str, Any] = {"connection_timeout": CONNECT_S, "read_timeout": read_timeout_s, "retry_total": 3}
     if is_loopback(endpoint) and endpoint.startswith("http:"):  # the local jobs API
         options |= {"authentication_policy": SansIOHTTPPolicy(), "use_env_settings": False}
         credential: Any = object()  # asked for by the constructor, used by nobody

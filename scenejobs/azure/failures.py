@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
+    IncompleteReadError,
     ServiceRequestError,
     ServiceResponseError,
 )
@@ -24,6 +26,7 @@ from scenejobs.errors import (
     InputError,
     NotFound,
     SceneJobError,
+    StartUnknown,
     StorageError,
 )
 from scenejobs.redact import redact
@@ -53,6 +56,17 @@ def compute_errors(doing: str) -> Iterator[None]:
     """The same for the management service: ComputeError, with `retry_after_s`, or AccessDenied."""
     try:
         yield
+    except AzureError as exc:
+        raise _compute_error(exc, doing) from exc
+
+
+@contextmanager
+def start_errors(doing: str) -> Iterator[None]:
+    """The same for a start, which may have happened although its answer was lost: StartUnknown then."""
+    try:
+        yield
+    except (ServiceResponseError, IncompleteReadError, DecodeError) as exc:  # sent, and no whole answer came back
+        raise StartUnknown(f"{doing}: {_text(exc)}") from exc
     except AzureError as exc:
         raise _compute_error(exc, doing) from exc
 

@@ -33,7 +33,8 @@ somebody else. `heartbeat unanswered`: from some moment on no renewal reaches th
 from the last renewal that did, which is at most a quarter of the lease before that moment. `killed`: SIGKILL, while
 another runner waits for work. Allowed is what follows from the lease: for 60 s, work stops within 45 s (and what the
 killing takes), and the scene is taken over within 90 s. If no runner lives at that moment, the next sweep or the next
-upload's check starts one.
+upload's check starts one. What is counted contains the start of processes on a busy machine, for which up to 10 s more
+are let pass (`killed`, lease of 15 s).
 """
 
 

@@ -15,12 +15,13 @@ from scenejobs.settings import ComputeSettings
 
 @dataclass
 class Answer:
-    """One answer. `hang`: none at all until the server is closed."""
+    """One answer. `hang`: none at all until the server is closed. `cut`: the connection ends after so many bytes."""
 
     status: int
     body: Any = None  # written as JSON; None: empty
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
+    cut: int | None = None  # of the body; 0: nothing is sent, the status neither
 
 
 @dataclass
@@ -49,13 +50,15 @@ def jobs_api(*answers: Answer) -> Iterator[JobsApi]:
             if answer.hang:
                 api.closed.wait(30)
                 return
+            if answer.cut == 0:
+                return
             data = b"" if answer.body is None else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data[: answer.cut])
 
         do_GET = do_POST = answer
 

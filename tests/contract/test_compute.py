@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scenejobs.azure.compute import ContainerAppsCompute
-from scenejobs.errors import AccessDenied, ComputeError, ConfigurationError
+from scenejobs.errors import AccessDenied, ComputeError, ConfigurationError, StartUnknown
 from scenejobs.ports import Execution
 from scenejobs.settings import ComputeSettings
 from tests.contract.jobs_api import Answer, jobs_api
@@ -60,6 +60,7 @@ def test_a_start_that_failed_is_not_repeated_here(status: int, code: str) -> Non
     """It may have started all the same; the dispatcher looks before it asks again."""
     with jobs_api(refusal(status, code)) as api, pytest.raises(ComputeError) as error:
         ContainerAppsCompute(api.settings).start()
+    assert not isinstance(error.value, StartUnknown), "the service answered"
     assert error.value.retry_after_s is None
     assert len(api.requests) == 1
 
@@ -71,17 +72,30 @@ def test_a_throttled_start_says_when_to_come_back() -> None:
     assert len(api.requests) == 1
 
 
-def test_a_server_that_hangs_ends_in_an_error() -> None:
-    with jobs_api(Answer(200, hang=True)) as api, pytest.raises(ComputeError):
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(200, hang=True), Answer(200, {"name": "runner-abc"}, cut=0), Answer(200, {"name": "runner-abc"}, cut=5)],
+    ids=["no answer", "hung up", "cut off in the body"],
+)
+def test_a_start_whose_answer_was_lost_may_have_happened(answer: Answer) -> None:
+    """Which is told apart from a refusal, and not repeated: the service may be running it."""
+    with jobs_api(answer) as api, pytest.raises(StartUnknown, match="starting job runner"):
         ContainerAppsCompute(api.settings, read_timeout_s=0.2).start()
     assert len(api.requests) == 1
 
 
-def test_nobody_there_is_an_error() -> None:
+def test_nobody_there_is_an_error_and_nothing_was_started() -> None:
     with jobs_api(Answer(200)) as api:
         settings = api.settings
-    with pytest.raises(ComputeError, match="starting job runner"):
+    with pytest.raises(ComputeError, match="starting job runner") as error:
         ContainerAppsCompute(settings).start()
+    assert not isinstance(error.value, StartUnknown)
+
+
+def test_a_listing_without_an_answer_started_nothing() -> None:
+    with jobs_api(Answer(200, hang=True)) as api, pytest.raises(ComputeError) as error:
+        ContainerAppsCompute(api.settings, read_timeout_s=0.05).live()
+    assert not isinstance(error.value, StartUnknown)
 
 
 def execution(name: str, status: str, start: str | None = "2026-11-01T10:00:00Z") -> dict[str, object]:

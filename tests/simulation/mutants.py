@@ -76,7 +76,7 @@ def start_once(self: starter.Starter) -> int:
 
 @contextmanager
 def not_alone(self: starter.Starter) -> Iterator[Any]:
-    yield SimpleNamespace(id="nobody's")
+    yield SimpleNamespace(id="nobody's", renew=lambda: None)
 
 
 def always_settled(check: Any, waiting: Any, now: Any, settings: Any) -> debounce.Decision:

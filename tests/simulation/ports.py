@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StorageError
+from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
 from scenejobs.memory import MemoryBlobStore, MemoryLease, MemoryQueue
 from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
 from tests.simulation.hub import Hub, Process
@@ -252,7 +252,16 @@ class SimCompute:
             self._launch(name)
             return name
 
-        return self._hub.call("start", effect)  # again: a second execution
+        def lost(name: str) -> str:
+            raise StartUnknown(f"simulated: the answer was lost, {name} was started")
+
+        begun = self.starts
+        try:
+            return self._hub.call("start", effect, lost)
+        except Busy as exc:
+            if self.starts > begun:
+                raise StartUnknown(str(exc)) from exc
+            raise ComputeError(str(exc)) from exc
 
     def live(self) -> tuple[Execution, ...]:
         return self._hub.call("executions", lambda: tuple(self.executions.values()))

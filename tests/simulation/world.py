@@ -309,7 +309,7 @@ class SimStop(StopFlag):
     """A stop flag that waits on the virtual clock."""
 
     def __init__(self, hub: Hub) -> None:
-        super().__init__()
+        super().__init__(lambda: hub.now)
         self._hub = hub
 
     def wait(self, seconds: float) -> bool:

@@ -156,6 +156,34 @@ def test_a_child_that_does_not_stop_is_killed_with_its_children(job: Job) -> Non
     assert all(_dies(pid) for pid in pids)
 
 
+STUBBORN = """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    report("training")
+    time.sleep(60)
+"""
+
+
+def test_a_child_is_killed_when_the_time_for_stopping_is_used_up(job: Job) -> None:
+    """However long its own grace would be: what is left for it counts from the signal, not from when it was asked."""
+    limits = JobLimits(grace_s=60, stall_s=30, deadline_s=30, poll_s=0.02)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        run(job, STUBBORN, Supervision(stop_requested=lambda: True, grace_left_s=lambda: 0.3), limits)
+    assert time.monotonic() - began < 30
+
+
+def test_a_signal_while_a_child_is_given_time_for_another_reason_shortens_it(job: Job) -> None:
+    limits = JobLimits(deadline_s=0.5, grace_s=60, poll_s=0.02)
+    began = time.monotonic()
+
+    def left_s() -> float:
+        return 0.0 if time.monotonic() - began > 1.5 else float("inf")
+
+    with pytest.raises(RunnerError):
+        run(job, STUBBORN, Supervision(grace_left_s=left_s), limits)
+    assert time.monotonic() - began < 30
+
+
 def test_the_death_of_a_child_while_stopping_is_no_failure(job: Job) -> None:
     """Container Apps signals every process; a child that dies of it was interrupted, not broken."""
     with pytest.raises(Interrupted):

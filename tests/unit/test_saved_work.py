@@ -15,7 +15,8 @@ import pytest
 
 from runner import saved_work
 from runner.saved_work import FILES, MAX_POINTER_BYTES, STAGES, Restored, SavedWork, forget, place_for, restore
-from runner.work_saver import AFTER_STOP_S, Surroundings, WorkSaver, fits
+from runner.stopping import SAVED_S
+from runner.work_saver import Surroundings, WorkSaver, fits
 from scenejobs.errors import Busy, InputError, Interrupted, LeaseLost, RunnerError
 from scenejobs.memory import ManualClock, MemoryBlobStore
 from scenejobs.model import InputBlob
@@ -43,8 +44,14 @@ class Machine:
         )  # fmt: skip
         self.place = place_for(store, "lobby", manifest, settings, program)
         self.threads, self.time_s = ByHand(), 0.0
-        self.stopping = False
+        self.stopping = False  # told to stop, just now
+        self.stopped_at: float | None = None  # or at this time
         self.check: Callable[[], None] = nothing
+
+    def stopped_s(self) -> float | None:
+        if self.stopping and self.stopped_at is None:
+            self.stopped_at = self.time_s
+        return None if self.stopped_at is None else self.time_s - self.stopped_at
 
     def restore(self) -> Restored:
         return restore(self.place, self.workspace, self.scratch, self.check)
@@ -52,7 +59,7 @@ class Machine:
     def saver(self, found: Restored | None = None, run: str = "run-1") -> WorkSaver:
         threads = self.threads
         around = Surroundings(
-            lambda: self.check(), lambda: self.stopping, ManualClock(), lambda: self.time_s, threads.pause, threads
+            lambda: self.check(), self.stopped_s, ManualClock(), lambda: self.time_s, threads.pause, threads
         )
         return WorkSaver(self.place, found or self.restore(), run, self.workspace, self.scratch, around)
 
@@ -476,15 +483,49 @@ def test_an_upload_that_takes_too_long_is_left_behind(tmp_path: Path, store: Mem
         machine.time_s += 1
 
     machine.leave("one")
-    around = Surroundings(nothing, lambda: machine.stopping, ManualClock(), lambda: machine.time_s, pause, hanging)
+    around = Surroundings(nothing, machine.stopped_s, ManualClock(), lambda: machine.time_s, pause, hanging)
     saver = WorkSaver(machine.place, machine.restore(), "run-1", machine.workspace, machine.scratch, around)
     with pytest.raises(Interrupted), saver:  # noqa: PT012
         machine.stopping = True
         hanging.acts["saved work"]()
         raise Interrupted("told to stop")
-    assert machine.time_s == pytest.approx(AFTER_STOP_S, abs=1)
+    assert machine.time_s == pytest.approx(SAVED_S, abs=1)
     hanging.acts["saved work"]()  # the thread wakes up
     assert store.blobs == {}
+
+
+def test_a_job_that_took_long_to_stop_leaves_less_time_for_saving(
+    tmp_path: Path, store: MemoryBlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The seconds count from the signal: 7 of the 12 went by before the job had ended."""
+    caplog.set_level(logging.INFO)
+    machine = Machine(tmp_path, store)
+    with pytest.raises(Interrupted), machine.saver():  # noqa: PT012
+        machine.stopped_at = 0.0
+        machine.time_s = 7.0
+        machine.leave("one")
+        with (machine.workspace / "training" / "state.npz").open("wb") as file:
+            file.truncate(100 << 20)
+        raise Interrupted("told to stop")
+    assert "105 MB of training are not saved: only 5 s left" in caplog.text
+
+
+def test_a_signal_during_the_last_save_of_a_failed_job_shortens_it(tmp_path: Path, store: MemoryBlobStore) -> None:
+    """Its thread hangs, so the one who waits for it has to notice."""
+    machine = Machine(tmp_path, store)
+    hanging = ByHand()
+
+    def pause(seconds: float) -> None:
+        machine.time_s += 1
+        if machine.time_s == 20:
+            machine.stopping = True
+
+    machine.leave("one")
+    around = Surroundings(nothing, machine.stopped_s, ManualClock(), lambda: machine.time_s, pause, hanging)
+    saver = WorkSaver(machine.place, machine.restore(), "run-1", machine.workspace, machine.scratch, around)
+    with pytest.raises(RunnerError), saver:
+        raise RunnerError("crashed")
+    assert machine.time_s == 20 + SAVED_S
 
 
 class Slow:
@@ -506,7 +547,7 @@ def test_what_was_uploaded_too_late_is_not_pointed_at(tmp_path: Path, store: Mem
     machine = Machine(tmp_path, store)
 
     def uploading() -> None:
-        machine.time_s += AFTER_STOP_S + 1
+        machine.time_s += SAVED_S + 1
 
     machine.place = replace(machine.place, store=Slow(store, uploading))  # type: ignore[arg-type]
     with pytest.raises(Interrupted), machine.saver():  # noqa: PT012

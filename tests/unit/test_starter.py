@@ -9,13 +9,16 @@ from datetime import timedelta
 
 import pytest
 
+from function_app import starter
 from function_app.starter import Starter, starts_needed
 from scenejobs import spend
-from scenejobs.errors import AccessDenied, Busy, ComputeError
+from scenejobs.azure import compute
+from scenejobs.errors import AccessDenied, Busy, ComputeError, LeaseLost, StartUnknown
 from scenejobs.guards import Guard
 from scenejobs.layout import DISPATCHER_RECORD
 from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
-from scenejobs.starts import BACK_OFF_MAX_S, back_off_s
+from scenejobs.ports import Execution
+from scenejobs.starts import BACK_OFF_MAX_S, LISTED_AFTER_S, back_off_s
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,129 @@ def test_a_damaged_record_does_not_stop_starts() -> None:
     desk.state.write(DISPATCHER_RECORD, b"\x00 no JSON")
     assert desk.starter.ensure_started() == 1
     assert json.loads(desk.state.read(DISPATCHER_RECORD)[0])["failures_in_row"] == 0
+
+
+# ---- starts whose answer is lost -------------------------------------------------------------------------------------
+
+
+def lose_answers(desk: Desk) -> None:
+    """Every start happens from now on, and its answer never arrives."""
+    start = desk.compute.start
+
+    def lost() -> str:
+        start()
+        raise StartUnknown("starting job runner: connection aborted")
+
+    desk.compute.start = lost  # type: ignore[method-assign]
+
+
+def test_a_start_whose_answer_was_lost_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is known to be wrong: it is told without an alarm, and the listing is looked at later."""
+    desk = Desk()
+    lose_answers(desk)
+    assert desk.starter.ensure_started() == 0
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+    told = desk.starter.load().held_back(desk.clock())
+    assert told == "whether an execution was started is not known: starting job runner: connection aborted"
+
+
+def test_a_start_that_happened_unheard_is_not_made_again_while_the_listing_does_not_show_it() -> None:
+    desk = Desk()
+    lose_answers(desk)
+    live, begin = desk.compute.live, desk.clock()
+
+    def late() -> tuple[Execution, ...]:
+        return live() if (desk.clock() - begin).total_seconds() >= LISTED_AFTER_S else ()
+
+    desk.compute.live = late  # type: ignore[method-assign]
+    for _ in range(20):
+        desk.starter.ensure_started()
+        desk.clock.advance(10)
+    assert desk.compute.starts == 1
+    assert desk.starter.load().held_back(desk.clock()) == "", "the listing has shown it"
+
+
+def test_a_start_that_did_not_happen_is_made_once_the_listing_would_show_it() -> None:
+    desk = Desk()
+    desk.compute.fail_with = [StartUnknown("lost"), StartUnknown("lost")]
+    looks_s = []
+    for second in range(0, 600, 10):
+        left = len(desk.compute.fail_with)
+        started = desk.starter.ensure_started()
+        if started or len(desk.compute.fail_with) < left:
+            looks_s.append(second)
+        desk.clock.advance(10)
+    assert looks_s == [0, 60, 120], "each after the time in which the listing may lag"
+    assert desk.compute.starts == 1
+
+
+def test_starts_that_are_never_answered_and_never_run_are_asked_for_less_and_less_often(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Then something is wrong after all, and an alarm tells it."""
+    desk = Desk(waiting=30)
+    lose_answers(desk)
+    for _ in range(24 * 12):
+        desk.starter.ensure_started()
+        desk.executions_end()
+        desk.clock.advance(300)
+    assert desk.compute.starts <= 24 * 3600 / BACK_OFF_MAX_S + 6
+    assert Guard.START_REFUSED in {getattr(line, "event", "") for line in caplog.records}
+
+
+def test_what_was_started_before_an_answer_was_lost_counts() -> None:
+    desk = Desk(waiting=3)
+    start = desk.compute.start
+    desk.starter.ensure_started()
+    desk.executions_end()
+    desk.runner_begins()
+
+    def second_is_lost() -> str:
+        name = start()
+        if desk.compute.starts == 5:
+            raise StartUnknown("lost")
+        return name
+
+    desk.compute.start = second_is_lost  # type: ignore[method-assign]
+    assert desk.starter.ensure_started() == 1
+    desk.clock.advance(LISTED_AFTER_S)
+    assert desk.starter.ensure_started() == 1
+    assert len(desk.compute.live()) == 3
+
+
+def test_a_listing_that_took_longer_than_the_lease_starts_nothing() -> None:
+    """Another instance may have counted and started meanwhile."""
+    desk = Desk()
+
+    def slow() -> tuple[Execution, ...]:
+        desk.clock.advance(31)
+        desk.state.lease(DISPATCHER_RECORD, 30)
+        return ()
+
+    desk.compute.live = slow  # type: ignore[method-assign]
+    with pytest.raises(LeaseLost):
+        desk.starter.ensure_started()
+    assert desk.compute.starts == 0
+
+
+def test_the_lease_lasts_as_long_as_an_unanswered_start_takes() -> None:
+    """What is then known must be written while nobody else counts."""
+    assert starter.LEASE_S >= compute.CONNECT_S + compute.READ_S + 5
+    desk = Desk()
+    desk.compute.fail_with = [StartUnknown("lost")]
+    live, start = desk.compute.live, desk.compute.start
+
+    def slow_live() -> tuple[Execution, ...]:
+        desk.clock.advance(20)
+        return live()
+
+    def slow_start() -> str:
+        desk.clock.advance(25)
+        return start()
+
+    desk.compute.live, desk.compute.start = slow_live, slow_start  # type: ignore[method-assign]
+    assert desk.starter.ensure_started() == 0
+    assert desk.starter.load().not_before == desk.clock() + timedelta(seconds=LISTED_AFTER_S)
 
 
 # ---- accepted starts that never begin -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from function_app import __main__ as command
 from function_app import wiring
 from function_app.sweep import SweepReport
 from scenejobs import layout, records, spend
-from scenejobs.errors import Busy, ComputeError, ConfigurationError, Failure
+from scenejobs.errors import Busy, ComputeError, ConfigurationError, Failure, StartUnknown
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.model import JobMessage, SceneRecord
 from scenejobs.ports import BlobStore, Containers, Lease
@@ -230,6 +230,19 @@ def test_a_failed_start_fails_the_sweep_after_everything_else_is_healed(caplog: 
         world.app.sweeper.sweep()
     assert len(world.sent) == 1
     assert '"sealed": 1' in caplog.text
+    world.clock.advance(300)
+    assert world.app.sweeper.sweep().started == 1
+
+
+def test_a_start_without_an_answer_does_not_fail_the_sweep_which_tells_of_it() -> None:
+    """The next sweep counts what runs, and starts only what is missing."""
+    world = World()
+    world.upload("lobby/a.mp4", event=False)
+    world.clock.advance(100)
+    world.compute.fail_with = [StartUnknown("cut off")]
+    report = world.app.sweeper.sweep()
+    assert (report.sealed, report.started) == (1, 0)
+    assert report.held_back == "whether an execution was started is not known: cut off"
     world.clock.advance(300)
     assert world.app.sweeper.sweep().started == 1
 
