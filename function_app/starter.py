@@ -99,7 +99,7 @@ class Starter:
                 return 0
             needed = starts_needed(self.jobs.waiting(), self.jobs.total(), len(live), self.limit)
             for _ in range(state.may_start(needed)):
-                lease.renew()  # it must outlast the start: what comes of it is written before anybody else counts
+                _renew(lease)  # it must outlast the start: what comes of it is written before anybody else counts
                 names.append(self.compute.start())
                 log.info("execution started: %s", names[-1] or "(the service gave no name)")
         except StartUnknown as exc:
@@ -167,3 +167,11 @@ class Starter:
             except Conflict:
                 self.pause(LEASE_PAUSE_S)
         raise Busy(f"{DISPATCHER_RECORD} is leased by another starter", advice="the next look tries again")
+
+
+def _renew(lease: Lease) -> None:
+    """Once more when the answer was lost: a renewal may be repeated, and the client of a lease does not do it."""
+    try:
+        lease.renew()
+    except Busy:
+        lease.renew()

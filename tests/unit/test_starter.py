@@ -17,6 +17,7 @@ from scenejobs.errors import AccessDenied, Busy, ComputeError, LeaseLost, StartU
 from scenejobs.guards import Guard
 from scenejobs.layout import DISPATCHER_RECORD
 from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
+from scenejobs.memory_faults import Fault, FaultPlan, FaultyBlobStore, Rule
 from scenejobs.ports import Execution
 from scenejobs.starts import BACK_OFF_MAX_S, LISTED_AFTER_S, back_off_s
 
@@ -174,6 +175,14 @@ def test_a_starter_that_died_is_waited_out() -> None:
     desk.state.write(DISPATCHER_RECORD, b"{}")
     desk.state.lease(DISPATCHER_RECORD, 15)  # and never released
     assert Starter(desk.state, desk.jobs, desk.compute, 3, desk.clock.advance).ensure_started() == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.BUSY, Fault.UNANSWERED])
+def test_a_renewal_whose_answer_is_lost_stops_no_start(fault: Fault) -> None:
+    desk = Desk()
+    store = FaultyBlobStore(desk.state, FaultPlan(desk.clock, [Rule(fault, "renew", DISPATCHER_RECORD)]))
+    assert Starter(store, desk.jobs, desk.compute, 3, desk.clock.advance).ensure_started() == 1
+    assert len(desk.compute.live()) == 1
 
 
 def test_a_starter_that_keeps_starting_makes_the_others_try_later() -> None:
