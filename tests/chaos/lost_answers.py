@@ -40,8 +40,8 @@ def final_state(world: World) -> State:
     state = {}
     for kind in ("input", "output", "processed", "error"):
         for blob in getattr(containers, kind).list():
-            # documents and logs hold times, whose length varies
-            size = "" if blob.name.endswith((".json", ".log")) else f" {blob.size_bytes} bytes"
+            # documents, logs and the report hold times, whose length varies
+            size = "" if blob.name.endswith((".json", ".log", ".html")) else f" {blob.size_bytes} bytes"
             state[f"{kind}/{masked(blob.name)}"] = size
     record = world.record(SCENE)
     if record.ending is None:
