@@ -3,7 +3,7 @@
 A zoom looks like a walk forwards: with one focal length for all pictures the reconstruction is smooth, complete, has a
 third of a pixel of error, and its cameras are off by two thirds of the scene. So after mapping every picture is given
 a lens of its own, once; where that explains the pictures better by much, it is right. A zoom by 1.5 lowered the error
-to 0.72 of what it was and brought the cameras to 1 %; on seven scenes with a still lens the error stayed at 0.98 or
+to 0.72 of what it was and brought the cameras to 1 %; on six scenes with a still lens the error stayed at 0.98 or
 more, whatever the focal lengths did (those of a walk straight ahead spread by 1.09).
 """
 
