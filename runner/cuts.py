@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.frame_choice import Seen, is_slide_show
+from runner.frame_choice import Seen, block_mean, is_slide_show
 
 LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the picture per frame) changes it little
 FLAT = 1.0  # grey levels: a picture with less contrast has no layout; it resembles nothing
@@ -84,10 +84,6 @@ def _abrupt(change: NDArray[np.float64], index: int) -> bool:
 
 def _layout(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
     """[rows, columns] of about LAYOUT_CELLS on the long side, mean 0 and deviation 1: exposure does not count."""
-    size = max(1, round(max(luma.shape) / LAYOUT_CELLS))
-    height, width = (max(size, side - side % size) if side >= size else side for side in luma.shape)
-    rows, columns = max(1, height // size), max(1, width // size)
-    cells = luma[: rows * (height // rows), : columns * (width // columns)]
-    coarse = cells.reshape(rows, height // rows, columns, width // columns).mean(axis=(1, 3), dtype=np.float32)
+    coarse = block_mean(luma, max(1, round(max(luma.shape) / LAYOUT_CELLS)))
     deviation = float(coarse.std())
     return (coarse - coarse.mean()) / deviation if deviation > FLAT else np.zeros_like(coarse)

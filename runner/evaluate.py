@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +36,16 @@ class SplitScore:
     @property
     def psnr(self) -> float | None:
         """Mean, dB; None without views."""
-        return float(np.mean([view.psnr for view in self.views])) if self.views else None
+        return _mean([view.psnr for view in self.views])
 
     @property
     def psnr_corrected(self) -> float | None:
         """Mean, dB, of every view after a gain and a bias fitted to its own picture. Never to be mixed with `psnr`."""
-        return float(np.mean([view.psnr_corrected for view in self.views])) if self.views else None
+        return _mean([view.psnr_corrected for view in self.views])
 
     @property
     def ssim(self) -> float | None:
-        return float(np.mean([view.ssim for view in self.views])) if self.views else None
+        return _mean([view.ssim for view in self.views])
 
     def worst(self, count: int = 3) -> tuple[ViewScore, ...]:
         """The views of lowest PSNR, worst first."""
@@ -160,6 +160,10 @@ def write_comparisons(
         pair = np.concatenate([scene.pixels[index], np.round(drawn * 255).astype(np.uint8)], axis=1)
         Image.fromarray(pair).save(folder / name)
     return names
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _truth(scene: TrainingScene, index: int, device: torch.device) -> Tensor:

@@ -41,9 +41,7 @@ class Seen:
     luma: float = 128.0  # mean grey level, 0 to 255
     change: float = 0.0  # of the picture's layout since the frame before, 0 to 2: runner/cuts.py
     change_over: float = 0.0  # and since the one before that
-    isotropy: float = (
-        1.0  # detail across its weakest direction / along its strongest, 0 to 1: smeared pictures have little
-    )
+    isotropy: float = 1.0  # detail along its weakest direction / its strongest, 0 to 1: smeared pictures have little
 
 
 @dataclass(frozen=True)
@@ -223,9 +221,10 @@ def _spread(seen: Sequence[Seen], count: int) -> list[int]:
 
 
 def block_mean(luma: NDArray[np.uint8], factor: int) -> NDArray[np.float32]:
-    """The picture shrunk by a whole factor; what fills no block is left out."""
-    height, width = (size - size % factor for size in luma.shape)
-    blocks = luma[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    """The picture shrunk by a whole factor; what fills no block is left out, a thinner picture is one block thick."""
+    down, across = (min(factor, side) for side in luma.shape)
+    rows, columns = luma.shape[0] // down, luma.shape[1] // across
+    blocks = luma[: rows * down, : columns * across].reshape(rows, down, columns, across)
     return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 

@@ -19,7 +19,7 @@ from runner.cuts import Cuts, find_cuts, shots
 from runner.decode import Decoder, Sandboxed, Tell, WantedPhoto
 from runner.frame_choice import Seen, choose, file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
-from runner.presets import FrameSettings, Limits
+from runner.presets import FrameSettings
 from runner.progress import Progress
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
@@ -64,7 +64,8 @@ def extract_frames(
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     takes, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
-    least = _least(takes, settings.limits)
+    only_photos = all(take.is_photos for take in takes)
+    least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
     if all(is_static(take.one.seen) for take in takes):
         # What shows nothing seems to stand still.
         require_detail([(take.one.info.name, seen) for take in takes for seen in take.one.seen], least)
@@ -75,7 +76,7 @@ def extract_frames(
         )  # fmt: skip
     takes, kept = _choose(takes, settings)
     chosen = [(take.one.info.name, seen) for take in kept for seen in take.one.seen]
-    _check_enough(len(chosen), takes, least)
+    _check_enough(len(chosen), least, only_photos)
     warnings = require_detail(chosen, least)
     frames = _write(decoder, kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
     result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused), warnings)
@@ -121,15 +122,11 @@ def _told(take: Take, cuts: Cuts) -> Take:
     return replace(take, one=replace(take.one, info=replace(info, cuts_s=times, warnings=warnings)))
 
 
-def _least(takes: Sequence[Take], limits: Limits) -> int:
-    return limits.min_scene_photos if all(take.is_photos for take in takes) else limits.min_scene_frames
-
-
-def _check_enough(total: int, takes: Sequence[Take], least: int) -> None:
+def _check_enough(total: int, least: int, only_photos: bool) -> None:
     """Raises InputError when too few different frames are left."""
     if total < least:
         what, advice = "frames in all clips", "film longer, and move while filming"
-        if all(take.is_photos for take in takes):
+        if only_photos:
             what, advice = "photos", "take more, each from another place, and let neighbours overlap by two thirds"
         raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
 

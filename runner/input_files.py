@@ -24,19 +24,23 @@ class Kind:
     most_bytes: int
 
 
-def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> list[InputBlob]:
-    """The videos and photos among the uploads. Raises InputError NO_VIDEO, TOO_LARGE."""
-    kinds = (
+def kinds(limits: Limits) -> tuple[Kind, Kind]:
+    """Videos, photos."""
+    return (
         Kind("videos", "MAX_VIDEOS_PER_SCENE", is_video, limits.max_clips, limits.max_file_bytes),
         Kind("photos", "MAX_PHOTOS_PER_SCENE", is_photo, limits.max_photos, limits.max_photo_bytes),
     )
+
+
+def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> list[InputBlob]:
+    """The videos and photos among the uploads. Raises InputError NO_VIDEO, TOO_LARGE."""
     media = [blob for blob in manifest if is_media(blob.name)]
     if not media:
         raise InputError(
             f"scene {scene} holds no video and no photo, only {', '.join(blob.name for blob in manifest[:5])}",
             code=Code.NO_VIDEO, advice=f"upload at least one {TAKEN}", stage="validation",
         )  # fmt: skip
-    for kind in kinds:
+    for kind in kinds(limits):
         _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)])
     return media
 

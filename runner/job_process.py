@@ -61,9 +61,7 @@ class Supervision:
     on_progress: Callable[[Report], None] = lambda _: None
     log_file: Path | None = None  # the child's output is appended here; None: thrown away
     deadline_s: float | None = None  # of this job, from its plan; None: that of the limits
-    grace_left_s: Callable[[], float] = lambda: (
-        math.inf
-    )  # of the time in which a stop must be done (runner/stopping.py)
+    grace_left_s: Callable[[], float] = lambda: math.inf  # until a stop must be done, see runner/stopping.py
 
 
 @dataclass

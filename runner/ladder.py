@@ -30,9 +30,7 @@ Rivals = tuple[frozenset[str], frozenset[str]]  # the shots of two places of the
 class Rung:
     """One way to reconstruct."""
 
-    matching: (
-        str  # "exhaustive" | "retrieval" (by likeness, and in time) | "sequential" (in time, loops, thinned pairs)
-    )
+    matching: str  # "exhaustive" | "retrieval": by likeness and in time | "sequential": in time, loops, thinned pairs
     mapper: str  # "incremental" | "global"
     features: int  # per image
     max_image_size: int  # px

@@ -1,7 +1,7 @@
 """What touches strangers' photos: looking at each once, and writing the chosen ones.
 
-Runs in the sandboxed process, like `runner/clip_frames.py` for videos; `runner/decode_photos.py` starts it. Many photos
-share a process, because starting one takes longer than decoding one.
+Runs in the sandboxed process (`runner/decode_process.py`), like `runner/clip_frames.py` for videos. Many photos share a
+process, because starting one takes longer than decoding one.
 """
 
 from __future__ import annotations

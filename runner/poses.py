@@ -170,7 +170,7 @@ class _Job:
             request = {"action": "cut", "model": str(model.folder), "drop": model.smaller_side, "output": str(folder)}
             smaller = replace(_model(self._run(request, PREPARE_LIMIT_S)), zoom=model.zoom)
             rest = self._counts(smaller)
-            if judge(replace(smaller.health, bridge=1.0), rest).passed is False:
+            if not judge(replace(smaller.health, bridge=1.0), rest).passed:
                 break  # neither side holds by itself: the verdict is on the whole
             model, counts, was_cut = smaller, rest, True
         own, placed = self._belonging(model), set(model.names)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from runner.decode import Decoder, Tell
 from runner.file_kind import HEAD, looks_like_video
 from runner.frame_choice import Seen, Surveyed, file_name
+from runner.input_files import kinds
 from runner.photo_sets import SeenPhoto, make_sets
 from runner.presets import Limits
 from runner.scene import Clip, Frame, FrameSet, RefusedClip
@@ -79,13 +80,10 @@ def sort_media(clips: Sequence[Clip]) -> Media:
 
 def check_counts(media: Media, limits: Limits) -> None:
     """Raises InputError TOO_LARGE."""
-    for files, most, what, setting in (
-        (media.videos, limits.max_clips, "videos", "MAX_VIDEOS_PER_SCENE"),
-        (media.photos, limits.max_photos, "photos", "MAX_PHOTOS_PER_SCENE"),
-    ):
-        if len(files) > most:
-            cause = f"the scene has {len(files)} {what}; {most} are allowed"
-            raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {setting}")
+    for files, kind in zip((media.videos, media.photos), kinds(limits), strict=True):
+        if len(files) > kind.most:
+            cause = f"the scene has {len(files)} {kind.what}; {kind.most} are allowed"
+            raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {kind.setting}")
 
 
 def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Take], list[RefusedClip]]:

@@ -63,12 +63,11 @@ def compute_errors(doing: str) -> Iterator[None]:
 @contextmanager
 def start_errors(doing: str) -> Iterator[None]:
     """The same for a start, which may have happened although its answer was lost: StartUnknown then."""
-    try:
-        yield
-    except (ServiceResponseError, IncompleteReadError, DecodeError) as exc:  # sent, and no whole answer came back
-        raise StartUnknown(f"{doing}: {_text(exc)}") from exc
-    except AzureError as exc:
-        raise _compute_error(exc, doing) from exc
+    with compute_errors(doing):
+        try:
+            yield
+        except (ServiceResponseError, IncompleteReadError, DecodeError) as exc:  # sent, and no whole answer came back
+            raise StartUnknown(f"{doing}: {_text(exc)}") from exc
 
 
 def storage_error(exc: AzureError, doing: str) -> SceneJobError:

@@ -24,6 +24,7 @@ from runner.progress import SILENT
 from runner.scene import Clip, ClipInfo
 from scenejobs.errors import Code, ConfigurationError, InputError
 from scenejobs.settings import PipelineSettings, read
+from tests.decoders import crashing_on
 from tests.videos import pan, write_video
 
 LIMITS = Limits(min_long_side=64, min_short_side=48)
@@ -239,20 +240,10 @@ def test_a_portrait_video_at_the_limit_of_pixels_decodes(tmp_path: Path) -> None
 # ---- one bad clip, and a sandbox that is not closed -----------------------------------------------------------------
 
 
-CRASHING = """
-import io, os, runpy, sys
-data = sys.stdin.read()
-if "bad.mp4" in data:
-    os.abort()
-sys.stdin = io.TextIOWrapper(io.BytesIO(data.encode()))
-runpy.run_module("runner.decode_process", run_name="__main__")
-"""
-
-
 def test_a_clip_that_kills_its_decoder_is_left_out_and_the_scene_goes_on(tmp_path: Path) -> None:
     clips = [Clip(name, write_video(tmp_path / name, pan(30, 8, 160, 96), fps=10)) for name in ("bad.mp4", "good.mp4")]
     settings = FrameSettings(budget=20, long_side=120, limits=LIMITS)
-    found = extract_frames(clips, tmp_path, settings, SILENT, Sandboxed(settings, (sys.executable, "-c", CRASHING)))
+    found = extract_frames(clips, tmp_path, settings, SILENT, Sandboxed(settings, crashing_on("bad.mp4")))
     assert [clip.name for clip in found.clips] == ["good.mp4"]
     (refused,) = found.refused
     assert (refused.name, refused.failure.code) == ("bad.mp4", Code.UNSAFE_VIDEO)

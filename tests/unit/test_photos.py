@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from runner.presets import FrameSettings, Limits
 from runner.progress import SILENT, Progress
 from runner.scene import Clip, FrameSet
 from scenejobs.errors import Code, InputError
+from tests.decoders import crashing_on
 from tests.photos import jpeg_that_claims, png_that_claims, tags, write_photo
 from tests.videos import corners, pan, wall, write_video
 
@@ -266,19 +266,9 @@ def test_bytes_and_number_of_photos_are_limited(tmp_path):
         make(clips, tmp_path, replace(SETTINGS, limits=replace(LIMITS, max_photos=8)))
 
 
-CRASHING = """
-import io, os, runpy, sys
-data = sys.stdin.read()
-if "IMG_3.jpg" in data:
-    os.abort()
-sys.stdin = io.TextIOWrapper(io.BytesIO(data.encode()))
-runpy.run_module("runner.decode_process", run_name="__main__")
-"""
-
-
 def test_a_photo_that_kills_its_decoder_costs_itself_and_none_of_its_neighbours(tmp_path):
     clips = photos(tmp_path, 9)
-    decoder = Sandboxed(SETTINGS, (sys.executable, "-c", CRASHING))
+    decoder = Sandboxed(SETTINGS, crashing_on("IMG_3.jpg"))
     found = extract_frames(clips, tmp_path / "workspace", SETTINGS, SILENT, decoder)
     assert [(one.name, one.failure.code) for one in found.refused] == [("IMG_3.jpg", Code.UNSAFE_VIDEO)]
     assert [frame.photo for frame in found.frames] == [f"IMG_{i}.jpg" for i in range(9) if i != 3]
