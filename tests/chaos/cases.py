@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -94,7 +95,12 @@ def run(worlds: Worlds, case: Case, strike: Strike) -> Result:
     with worlds.new() as world:
         try:
             reached, problems, note = strike(world, case)
-        except (NotSettled, TimeoutError, SceneJobError) as exc:  # one case's end is not that of all the others
+        except (
+            NotSettled,
+            TimeoutError,
+            subprocess.TimeoutExpired,
+            SceneJobError,
+        ) as exc:
             reached, problems, note = True, [f"{type(exc).__name__}: {exc}"], ""
         if problems and (folder := os.environ.get("CHAOS_KEEP")):
             _keep(world, Path(folder) / f"{case.scenario.name} {case.point}".replace(" ", "_"))

@@ -262,9 +262,14 @@ more than a second later ends the runner at once, with -15.
 def summary(results: Sequence[Stopped]) -> list[str]:
     head = ["| stopped in | signal to | exit | seconds | problems |", "| --- | --- | ---: | ---: | --- |"]
     return head + [
-        f"| {item.stage} | {item.how} | {item.code} | {item.seconds:.1f} | {'; '.join(item.problems) or 'none'} |"
+        f"| {item.stage} | {item.how} | {item.code} | {item.seconds:.1f} | {_in_one_line(item.problems)} |"
         for item in results
     ]
+
+
+def _in_one_line(problems: Sequence[str]) -> str:
+    """As a cell of a table: the output of a program has many lines."""
+    return " ".join("; ".join(problems).replace("|", "/").split()) or "none"
 
 
 if __name__ == "__main__":
