@@ -189,7 +189,7 @@ class _Job:
                  "features": rung.features, "max_image_size": rung.max_image_size, "sensitive": rung.sensitive},
                 _limit(left_s),
                 lambda _: self._report(
-                    0.0, EXTRACTED, _rows(database, "keypoints"), len(self._names), "frames have features"
+                    0.0, EXTRACTED, rows_seen(database, "keypoints"), len(self._names), "frames have features"
                 ),
             )["features"]  # fmt: skip
             if len(found) != len(names):  # COLMAP leaves out, without a word, pictures of another size
@@ -236,7 +236,7 @@ class _Job:
              "neighbours": NEIGHBOURS},
             _limit(left_s),
             lambda _: self._report(
-                EXTRACTED, MATCHED, _rows(database, "two_view_geometries"), expected, "pairs matched"
+                EXTRACTED, MATCHED, rows_seen(database, "two_view_geometries"), expected, "pairs matched"
             ),
         )  # fmt: skip
         return database, matched
@@ -321,10 +321,14 @@ def _model(entry: dict[str, Any]) -> Model:
     )  # fmt: skip
 
 
-def _rows(database: Path, table: str) -> int:
-    """How far COLMAP is, seen through a second, read-only connection; 0 while the table cannot be read."""
+def rows_seen(database: Path, table: str) -> int:
+    """How many rows of COLMAP's database are in its file by now; 0 while the table cannot be read.
+
+    It reads past SQLite's locks (`immutable`): COLMAP does not wait for a lock, so a reader that takes one ends it with
+    "database is locked". What it may see instead is a page that is half written, or none of the last rows.
+    """
     try:
-        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=0.1)
+        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
             return int(connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
         finally:

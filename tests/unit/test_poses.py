@@ -14,7 +14,7 @@ import pycolmap
 import pytest
 
 from runner import sfm_child
-from runner.poses import find_poses
+from runner.poses import find_poses, rows_seen
 from runner.presets import PoseSettings
 from runner.progress import SILENT, Progress
 from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError
@@ -135,6 +135,27 @@ def test_a_child_that_hangs_or_is_no_longer_wanted_is_killed_at_once(tmp_path):
     with pytest.raises(Interrupted):
         sfm_child.run({"action": "map"}, tmp_path, stopped, limit_s=30, command=sleep)
     assert time.monotonic() - start < 20
+
+
+def test_looking_how_far_colmap_is_never_keeps_it_from_its_database(tmp_path):
+    """COLMAP waits for no lock: with a reader that takes one, a hundred openings end in "database is locked"."""
+    database = tmp_path / "database.db"
+    code = (
+        "import sys, pycolmap; pycolmap.logging.minloglevel = 3\n"
+        "camera = pycolmap.Camera.create_from_model_name(1, 'PINHOLE', 100.0, 64, 48)\n"
+        "for _ in range(300):\n"
+        "    with pycolmap.Database.open(sys.argv[1]) as database:\n"
+        "        database.write_camera(camera)"
+    )
+    seen = [0]
+    with subprocess.Popen([*child(code), str(database)], stderr=subprocess.PIPE, text=True) as colmap:
+        while colmap.poll() is None:
+            seen.append(rows_seen(database, "cameras"))
+        assert colmap.stderr is not None
+        assert colmap.returncode == 0, colmap.stderr.read()
+    assert max(seen[:-1]) > 0, "nothing was read while COLMAP wrote"
+    assert rows_seen(database, "cameras") == 300
+    assert rows_seen(tmp_path / "missing.db", "cameras") == 0
 
 
 def test_no_credential_reaches_the_child(tmp_path, monkeypatch):
