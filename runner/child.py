@@ -76,7 +76,9 @@ def _run(job: Job, progress: Progress, reporter: _Reporter) -> int:
     from runner import job_settings, pipeline  # here, so that what a broken installation raises is reported
 
     try:
-        settings = job_settings.resolve(job.settings, job.job_id, save_s=job.save_s, out_of_memory=job.out_of_memory)
+        settings = job_settings.resolve(
+            job.settings, job.job_id, save_s=job.save_s, out_of_memory=job.out_of_memory, cache=job.cache
+        )
         reconstruct = pipeline.choose(settings)
         summary = reconstruct(list(job.clips), job.workspace, job.out, job.name, settings, progress)
     except SceneJobError as exc:

@@ -102,6 +102,7 @@ class RunInfo:
     mock: bool = False  # True: no real reconstruction; every document says so
     found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
     resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
+    reused: Mapping[str, int] = field(default_factory=dict)  # what earlier runs had found: how many of what
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def metrics(
         "cleaning": training.cleaning,
         "orientation": training.orientation,
         "resumed": _resumed(run),
+        "reused": dict(run.reused) or None,
         **_pose_numbers(poses),
         "health": asdict(poses.health),
         "rung": poses.rung,
@@ -192,6 +194,7 @@ def manifest(
         "cameras": [asdict(camera) for camera in intrinsics],
         "reconstruction": {**_pose_numbers(poses), "health": asdict(poses.health), "rung": poses.rung},
         "resumed": _resumed(run),
+        "reused": dict(run.reused) or None,
         "training": {
             **training.details,
             "steps": training.steps,

@@ -21,7 +21,9 @@ from runner.frame_choice import Seen, choose, file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.presets import FrameSettings
 from runner.progress import Progress
+from runner.remembered import Remembering
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.stage_cache import StageCache
 from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
 from runner.visible import require_detail
 from scenejobs.errors import Code, Failure, InputError
@@ -37,13 +39,14 @@ def extract_frames(
     settings: FrameSettings,
     progress: Progress,
     decoder: Decoder | None = None,
+    cache: StageCache | None = None,
 ) -> FrameSet:
     """Writes workspace/frames/<clip>/<index>.png and, last, workspace/frames.json. Skips when they are there already.
 
     When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
 
     A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
-    decoder: default: each clip in a sandboxed process.
+    decoder: default: each clip in a sandboxed process. cache: a video that was looked at before is not again.
     Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
     TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
@@ -58,6 +61,8 @@ def extract_frames(
     media = sort_media(clips)
     check_counts(media, settings.limits)
     decoder = decoder or Sandboxed(settings)
+    if cache is not None:
+        decoder = Remembering(decoder, cache, settings.limits)
     if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.scene import Clip
+from runner.stage_cache import CacheSettings
 from scenejobs.errors import (
     AccessDenied,
     Code,
@@ -52,6 +53,7 @@ class Job:
     job_id: str  # for manifest and reports
     settings: PipelineSettings
     save_s: float = 60.0  # between two saves of the training state in the workspace
+    cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
 
     def to_json(self) -> dict[str, Any]:
@@ -63,11 +65,13 @@ class Job:
             "job_id": self.job_id,
             "settings": asdict(self.settings),
             "save_s": self.save_s,
+            "cache": self.cache and {**asdict(self.cache), "folder": str(self.cache.folder)},
             "out_of_memory": self.out_of_memory,
         }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Job:
+        cache = value["cache"]
         return Job(
             clips=tuple(Clip(clip["name"], Path(clip["path"])) for clip in value["clips"]),
             workspace=Path(value["workspace"]),
@@ -76,6 +80,7 @@ class Job:
             job_id=value["job_id"],
             settings=PipelineSettings(**value["settings"]),
             save_s=value["save_s"],
+            cache=CacheSettings(**{**cache, "folder": Path(cache["folder"])}) if cache else None,
             out_of_memory=value["out_of_memory"],
         )
 

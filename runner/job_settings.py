@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runner.presets import PRESETS, Limits, Preset, SandboxSettings, preset, with_less_memory, with_threads
+from runner.stage_cache import CacheSettings
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.settings import PipelineSettings
 
@@ -21,6 +22,7 @@ class JobSettings:
     threads: int  # 0: all cores
     seed: int
     save_s: float = 60.0  # between two saves of the training state
+    cache: CacheSettings | None = None  # of what earlier runs found
     smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
 
 
@@ -42,7 +44,10 @@ def check(settings: PipelineSettings) -> None:
         )
 
 
-def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "") -> JobSettings:
+def resolve(
+    settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
+    cache: CacheSettings | None = None,
+) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
@@ -71,7 +76,7 @@ def resolve(settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, ou
     smaller = ""
     if out_of_memory:
         chosen, smaller = with_less_memory(chosen, out_of_memory)
-    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, smaller)
+    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller)
 
 
 def limits(settings: PipelineSettings) -> Limits:

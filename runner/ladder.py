@@ -90,6 +90,7 @@ class Attempt:
     rivals: bool = False  # it found two places of the same weight
     features: float = 0.0  # median per frame
     pairs: int = 0  # compared so far with these features
+    taken_over: bool = False  # some of these pairs were compared in an earlier run: their time says nothing
     extract_s: float = 0.0
     match_s: float = 0.0
     map_s: float = 0.0
@@ -167,7 +168,7 @@ def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
 def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float:
     """Seconds, from what earlier rungs took on this machine, else from runs on two cores."""
     # The slowest: a rung that found its pairs compared before took no time for them.
-    measured = [(a.match_s / a.pairs, a.rung.features) for a in tried if a.pairs and a.match_s]
+    measured = [(a.match_s / a.pairs, a.rung.features) for a in tried if a.pairs and a.match_s and not a.taken_over]
     pair_s, of_features = max(measured, default=(PAIR_S, PAIR_FEATURES))
     pairs = pair_count(rung.matching, frame_count, settings)
     same = [attempt for attempt in tried if attempt.rung.database == rung.database]

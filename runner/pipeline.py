@@ -23,6 +23,7 @@ from runner.program import versions
 from runner.progress import Progress, Report
 from runner.publish import describe_file
 from runner.scene import Clip, FrameSet, Gaussians, PoseReport, TrainingScene
+from runner.stage_cache import StageCache
 from scenejobs.errors import Code, InputError, SceneJobError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def reconstruct(
     """
     stages = Stages(out, settings, progress)
     preset = settings.preset
+    cache = StageCache(settings.cache) if settings.cache else None
 
     with stages.stage("validation"):
         require_clips(clips)
@@ -66,16 +68,17 @@ def reconstruct(
         from runner.frames import extract_frames
 
         with stages.noticing(workspace / "frames.json"):
-            frames = extract_frames(clips, workspace, preset.frames, stages.progress)
+            frames = extract_frames(clips, workspace, preset.frames, stages.progress, cache=cache)
         left.update(frames=len(frames.frames), clips=len(frames.clips), refused=len(frames.refused))
     with stages.stage("colmap_reconstruction") as left:
         from runner.poses import find_poses
         from runner.views import build_views
 
         with stages.noticing(workspace / "sparse.json"):
-            poses = find_poses(frames, workspace, preset.poses, stages.progress)
+            poses = find_poses(frames, workspace, preset.poses, stages.progress, cache)
         scene = build_views(frames, workspace, preset.train.long_side, stages.progress)
-        left.update(images=poses.images_registered, points=poses.points, rung=poses.rung)
+        stages.reused = dict(cache.used) if cache else {}
+        left.update(images=poses.images_registered, points=poses.points, rung=poses.rung, reused=stages.reused)
     with stages.stage("training") as left:
         from runner.raster import rasterizer as make_rasterizer
         from runner.train import train
@@ -151,6 +154,7 @@ class Stages:
     written_at: float = 0.0  # monotonic, of the checkpoint file
     found: list[str] = field(default_factory=list)  # what earlier attempts had finished: "frames", "sparse"
     resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
+    reused: dict[str, int] = field(default_factory=dict)  # what was taken from the cache: "poses", "matches of pairs"
 
     def __post_init__(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -213,6 +217,7 @@ class Stages:
             mock=self.mock,
             found=tuple(self.found),
             resumed_at=self.resumed_at,
+            reused=self.reused,
         )
         metrics: dict[str, Any] = documents.plain(documents.metrics(run, poses, training, exports))
         documents.write_json(self.out / "metrics.json", metrics)

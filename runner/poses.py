@@ -6,6 +6,7 @@ rungs are for what it cannot do: too many frames for all pairs, few features, a 
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import time
@@ -36,10 +37,12 @@ from runner.ladder import (
     why,
 )
 from runner.marker import fingerprint, read_marker, write_marker
+from runner.pose_cache import DATABASE, PoseCache
 from runner.presets import PoseSettings
 from runner.progress import Progress
 from runner.scene import FrameSet, Health, PoseReport
 from runner.segments import Shot, gaps, place, shots_of, spans
+from runner.stage_cache import StageCache
 from scenejobs.errors import Code, InputError, RunnerError
 
 STAGE = "colmap_reconstruction"
@@ -54,8 +57,12 @@ ZOOM_ADVICE = "every picture has a lens of its own here, and a fixed lens gives 
 GRACE_S = 300.0  # for the mapper to end after its own time limit: it finishes a bundle adjustment first
 
 
-def find_poses(frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress) -> PoseReport:
+def find_poses(
+    frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress, cache: StageCache | None = None
+) -> PoseReport:
     """Writes workspace/sparse and, last, workspace/sparse.json. Skips when they are there already.
+
+    cache: poses of exactly these frames are taken from it, else features and matches as far as they are known.
 
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
     POSES_UNRELIABLE), RunnerError or ResourceError when the child process fails, Interrupted.
@@ -67,22 +74,34 @@ def find_poses(frames: FrameSet, workspace: Path, settings: PoseSettings, progre
     if (stored := read_marker(marker, made_from)) and (workspace / "sparse").is_dir():
         return pose_report_from_json(stored)
     marker.unlink(missing_ok=True)
+    known = None if cache is None else PoseCache(cache, frames, root, settings)
+    if known is not None and (found := known.report(workspace / "sparse")) is not None:
+        report = pose_report_from_json(found)
+        write_marker(marker, made_from, asdict(report))
+        progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed before")
+        return report
     if read_marker(work / "started.json", made_from) is None:  # else features and matches found so far are kept
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         write_marker(work / "started.json", made_from, {"started": True})
 
-    job, largest = _Job(frames, root, work, settings, progress), _largest_side(root, frames)
+    job, largest = _Job(frames, root, work, settings, progress, known), _largest_side(root, frames)
     attempts: list[Attempt] = []
     while (rung := next_rung(attempts, len(frames.frames), settings, largest)) is not None:
         spent_s = sum(attempt.seconds for attempt in attempts)
         attempts.append(job.attempt(rung, len(attempts), settings.budget_s - spent_s if attempts else None))
+    if known is not None:  # of a scene that fails as well: one more clip may be what it needs
+        known.keep_databases({attempt.rung.database for attempt in attempts}, work)
     chosen = best(attempts)
     if chosen.model is None or not chosen.verdict.passed:
         verdict = chosen.verdict
         raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
     _keep(chosen.model.folder, workspace / "sparse")
     report = job.report(attempts, chosen)
+    if known is not None:
+        timeless = replace(settings, budget_s=math.inf)
+        at_once = len(attempts) == 1 and next_rung(attempts, len(frames.frames), timeless, largest) is None
+        known.keep_poses(report, workspace / "sparse", at_once)
     write_marker(marker, made_from, asdict(report))
     shutil.rmtree(work)
     progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed")
@@ -100,12 +119,17 @@ def pose_report_from_json(value: dict[str, Any]) -> PoseReport:
 class _Job:
     """The scene, its settings and its working folder, for one attempt after another."""
 
-    def __init__(self, frames: FrameSet, images: Path, work: Path, settings: PoseSettings, progress: Progress) -> None:
+    def __init__(
+        self, frames: FrameSet, images: Path, work: Path, settings: PoseSettings, progress: Progress,
+        known: PoseCache | None,
+    ) -> None:  # fmt: skip
         self._frames, self._images, self._work = frames, images, work
         self._settings, self._progress = settings, progress
+        self._known = known
         self._names = [frame.image for frame in frames.frames]
         self._shots = shots_of(frames)
         self._rivals: list[Rivals] = []  # places of the same weight that any way found
+        self._taken_over: set[str] = set()  # databases that began with what was known
         self._reached = 0.0  # fraction reported so far; a further rung does not go back
 
     def attempt(self, rung: Rung, number: int, left_s: float | None) -> Attempt:
@@ -128,7 +152,7 @@ class _Job:
         median = float(np.median(list(features.values())))
         database, matched = self._matched(rung, left_s)
         took.lap("match_s")
-        known = {"features": median, "pairs": matched["pairs"]}
+        known = {"features": median, "pairs": matched["pairs"], "taken_over": rung.database in self._taken_over}
         if matched["turning"] > TURNING_ONLY:
             reason = f"the camera turns on the spot: {matched['turning']:.0%} of the pictures differ by a rotation only"
             verdict = Verdict(False, Code.STATIC_CAMERA, (f"{reason} ({self._where(self._names)})",), WALK)
@@ -181,6 +205,13 @@ class _Job:
         """Features per picture. A few first: when these have none, the others are not worth their time."""
         database = self._database(rung)
         probe = [self._names[i] for i in np.unique(np.linspace(0, len(self._names) - 1, PROBE).astype(int))]
+        if self._known is not None and not database.is_file():
+            request = {
+                "images": str(self._images), "camera_model": self._settings.camera_model,
+                "passes": [self._groups(set(probe)), self._groups(set(self._names))],
+            }  # fmt: skip
+            if self._known.begin(rung.database, database, lambda more: self._run({**request, **more}, _limit(left_s))):
+                self._taken_over.add(rung.database)
         found: dict[str, int] = {}
         for names in (probe, self._names):
             found = self._run(
@@ -242,7 +273,7 @@ class _Job:
         return database, matched
 
     def _database(self, rung: Rung) -> Path:
-        path = self._work / rung.database / "database.db"
+        path = self._work / rung.database / DATABASE
         path.parent.mkdir(exist_ok=True)
         return path
 

@@ -257,6 +257,9 @@ def _times(metrics: Mapping[str, Any]) -> Markup:
         steps = ", ".join(f"{step:,}" for step in resumed["at_steps"]) or "none"
         told = f"Taken over from earlier attempts: {found}; training continued at steps: {steps}."
         parts.append(tag("p", told, "dim"))
+    if reused := metrics.get("reused"):
+        told = ", ".join(f"{what} ({count:,})" for what, count in reused.items())
+        parts.append(tag("p", f"Known from earlier runs: {told}.", "dim"))
     return section("Time", *parts)
 
 

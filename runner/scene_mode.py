@@ -19,10 +19,12 @@ from runner.job_process import JobLimits, Supervision, run_job
 from runner.progress_line import ProgressLine
 from runner.scene import Clip
 from runner.signals import StopFlag
+from runner.stage_cache import CacheSettings
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.settings import PipelineSettings, RunnerSettings, read_all
 
 WORKSPACE = "workspace"
+CACHE = "cache"  # in the workspace
 LOG = "run.log"
 ERROR = "error.json"
 
@@ -66,13 +68,27 @@ def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) 
     name = options.name or out.name or "scene"
     if "/" in name or name in (".", ".."):
         raise ConfigurationError(f"--name {name!r} is no file name", advice="use one without slashes")
-    job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline)
+    cache = _cache(options, out, runner)
+    job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache)
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     log = out / LOG
     with run_log.collected(log), ProgressLine(sys.stdout, quiet=options.quiet) as line:
         summary = run_job(job, Supervision(stop.is_set, on_progress=line.show, log_file=log), limits, env=env)
     log.unlink(missing_ok=True)  # of interest only when there is no result
     return summary
+
+
+def _cache(options: Namespace, out: Path, runner: RunnerSettings) -> CacheSettings | None:
+    """In the folder that was named; in a workspace that is kept; else there is none."""
+    if not runner.cache_mb or not (options.cache or options.keep_workspace):
+        return None
+    folder = Path(options.cache).absolute() if options.cache else out / WORKSPACE / CACHE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        cause = f"the folder {folder} cannot be made: {exc.strerror}"
+        raise ConfigurationError(cause, advice="choose another --cache", stage="configuration") from exc
+    return CacheSettings(folder, runner.cache_mb * 1_000_000, runner.cache_days * 86400.0)
 
 
 def _parser() -> Any:
@@ -90,6 +106,9 @@ def _parser() -> Any:
     parser.add_argument("--seed", type=int, help="seed of everything random")
     parser.add_argument("--frames", type=int, help="frames over all videos")
     parser.add_argument("--keep-workspace", action="store_true", help="keep DIR/workspace; a second run resumes there")
+    parser.add_argument(
+        "--cache", metavar="DIR", help="keep there what the stages find, and reuse it: another preset, one more video"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 

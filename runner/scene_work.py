@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from runner import deadline, job_settings, run_log
 from runner.archive import archive
 from runner.background import Repeat, Thread
+from runner.cache_blobs import cached
 from runner.dead_letter import write_reason
 from runner.decisions import (
     Attempt,
@@ -45,6 +46,7 @@ from runner.publish import publish, upload_outputs
 from runner.saved_work import forget, place_for, restore
 from runner.scene import Clip
 from runner.signals import StopFlag
+from runner.stage_cache import CacheSettings
 from runner.stopping import job_left_s
 from runner.work_saver import Surroundings, WorkSaver
 from scenejobs import generations, records
@@ -196,6 +198,12 @@ class SceneWork:
         )
         if world.settings.checkpoint_s:
             job = replace(job, save_s=world.settings.checkpoint_s / 2)  # the other half is for bringing it to storage
+        with self._reusing(folder / "cache") as cache:
+            return self._run_and_commit(stored, replace(job, cache=cache), folder, limit_s)
+
+    def _run_and_commit(self, stored: records.Stored, job: Job, folder: Path, limit_s: float) -> records.Stored:
+        """Pipeline, upload, commit."""
+        world, record = self._world, stored.record
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
         with (
             ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress,
@@ -217,6 +225,14 @@ class SceneWork:
             )
         self._before_commit()
         return self._save(stored, record.committed(outputs))
+
+    def _reusing(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
+        """What earlier runs of the scene found, for the job; and what it finds, kept for later ones."""
+        world = self._world
+        if not world.settings.cache_mb or world.pipeline.backend == "mock":  # which finds nothing
+            return contextlib.nullcontext()
+        settings = CacheSettings(folder, world.settings.cache_mb * 1_000_000, world.settings.cache_days * 86400.0)
+        return cached(world.containers.state, self._scene, settings, self._before_commit)
 
     def _saving_work(
         self, record: SceneRecord, workspace: Path, folder: Path

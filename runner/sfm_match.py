@@ -35,20 +35,26 @@ def extract(request: dict[str, Any]) -> dict[str, Any]:
     if request["sensitive"]:
         options.sift.peak_threshold *= WEAK
     for group in request["groups"]:
-        reader = pycolmap.ImageReaderOptions(camera_model=request["camera_model"])
-        known = _camera_of(request["database"], group["names"])
-        if known is not None:
-            reader.existing_camera_id = known
-        elif group["focal_ratio"] is not None:
-            reader.camera_params = _prior(request, group)
         pycolmap.extract_features(
             request["database"], request["images"], image_names=group["names"],
-            camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader, extraction_options=options,
+            camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader_of(request, group),
+            extraction_options=options,
         )  # fmt: skip
     wanted = {name for group in request["groups"] for name in group["names"]}
     with pycolmap.Database.open(request["database"]) as database:
         found = {image.name: database.num_keypoints_for_image(image.image_id) for image in database.read_all_images()}
     return {"features": {name: count for name, count in found.items() if name in wanted}}
+
+
+def reader_of(request: dict[str, Any], group: dict[str, Any]) -> pycolmap.ImageReaderOptions:
+    """How the pictures of a group come into the database: with the camera they have there, or a new one."""
+    reader = pycolmap.ImageReaderOptions(camera_model=request["camera_model"])
+    known = _camera_of(request["database"], group["names"])
+    if known is not None:
+        reader.existing_camera_id = known
+    elif group["focal_ratio"] is not None:
+        reader.camera_params = _prior(request, group)
+    return reader
 
 
 def match(request: dict[str, Any]) -> dict[str, Any]:

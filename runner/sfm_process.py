@@ -25,6 +25,7 @@ from runner.atomic import write_atomically
 from runner.gates import Observations, measure
 from runner.pinhole import scaled_intrinsics, write_shrunk
 from runner.sfm_match import extract, fix_lenses, forget_matches, match
+from runner.sfm_reuse import take_over
 from runner.sizes import shrink
 from runner.zoom import zoomed
 
@@ -124,7 +125,17 @@ def undistort(request: dict[str, Any]) -> dict[str, Any]:
 
 
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    action.__name__: action for action in (extract, match, forget_matches, fix_lenses, reconstruct, cut, undistort)
+    action.__name__: action
+    for action in (
+        take_over,
+        extract,
+        match,
+        forget_matches,
+        fix_lenses,
+        reconstruct,
+        cut,
+        undistort,
+    )
 }
 
 

@@ -5,6 +5,8 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
            work/<key>/<digest>/saved.json   which parts an interrupted attempt left for the next one; written last
            work/<key>/<digest>/<sha256>     one part each; <digest> stands for uploads, settings and program
+           cache/<key>/<entry>           what stages of a run found, for the next runs of the scene; named by what it
+                                         was made from, checked by its own hash, needed by nobody
            parts/<key>/<sha256>.json     a long list of a record, named by its content
            generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            refused/<digest>.json         an upload whose name is refused, and why
@@ -36,9 +38,9 @@ REFUSED = "refused/"
 REDRIVES = "redrive/"
 SPEND = "spend/"
 WORK_FOLDER = "work/"
+CACHE_FOLDER = "cache/"
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
-WORK_FOLDER = "work/"
 MANIFEST = "manifest.json"
 PUBLISHING = "publishing"  # key of a published manifest that promises nothing yet
 ERROR_DOCUMENT = "error.json"
@@ -88,6 +90,10 @@ def progress_name(scene: str) -> str:
 def work_folder(scene: str, digest: str = "") -> str:
     """Of the saved work of one attempt's kind; without `digest` of all that is saved for the scene."""
     return f"{WORK_FOLDER}{scene_key(scene)}/" + (f"{digest}/" if digest else "")
+
+
+def cache_folder(scene: str) -> str:
+    return f"{CACHE_FOLDER}{scene_key(scene)}/"
 
 
 def record_of_work(name: str) -> str:

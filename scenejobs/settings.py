@@ -179,6 +179,15 @@ class RunnerSettings:
         120.0,
         minimum=0,
     )
+    cache_mb: int = _setting(
+        "CACHE_MAX_MB",
+        "what stages found is kept for further runs of the same scene, that much at most, megabytes; 0: none is",
+        1024,
+        minimum=0,
+    )
+    cache_days: float = _setting(
+        "CACHE_MAX_DAYS", "what is kept for further runs goes after this long", 30.0, minimum=0
+    )
     min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
 
 

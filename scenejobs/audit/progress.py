@@ -15,7 +15,7 @@ from scenejobs.records import parts_in
 SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.REFUSED,
-    layout.REDRIVES, layout.SPEND, layout.WORK_FOLDER,
+    layout.REDRIVES, layout.SPEND, layout.WORK_FOLDER, layout.CACHE_FOLDER,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
 SILENT_S = 300.0  # a runner tells the ledger about once a minute
