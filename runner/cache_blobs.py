@@ -15,7 +15,7 @@ from collections.abc import Callable, Container, Iterator
 from datetime import datetime, timedelta
 
 from runner.disk import free_bytes
-from runner.stage_cache import NAME, CacheSettings, entries
+from runner.stage_cache import NAME, CacheSettings, content_hash, entries
 from scenejobs.errors import Conflict, Interrupted, LeaseLost, NotFound, SceneJobError, StorageError
 from scenejobs.layout import CACHE_FOLDER, cache_folder
 from scenejobs.names import refusal
@@ -44,9 +44,9 @@ def cached(store: BlobStore, scene: str, settings: CacheSettings, check: Callabl
     _keep(store, scene, settings, found, check)
 
 
-def _bring(store: BlobStore, scene: str, settings: CacheSettings, check: Callable[[], None]) -> dict[str, int]:
-    """Downloads the newest entries, as many as fit. Returns the size of each."""
-    found: dict[str, int] = {}
+def _bring(store: BlobStore, scene: str, settings: CacheSettings, check: Callable[[], None]) -> dict[str, str]:
+    """Downloads the newest entries, as many as fit. Returns the hash of each."""
+    found: dict[str, str] = {}
     settings.folder.mkdir()
     left = min(settings.max_bytes, free_bytes(settings.folder) // FOLDER_SHARE)
     try:
@@ -61,18 +61,18 @@ def _bring(store: BlobStore, scene: str, settings: CacheSettings, check: Callabl
                 (settings.folder / name).unlink(missing_ok=True)
                 continue
             left -= blob.size_bytes
-            found[name] = blob.size_bytes
+            found[name] = content_hash(settings.folder / name)
             at = blob.modified.timestamp()
             os.utime(settings.folder / name, (at, at))
-    except StorageError as exc:
+    except (StorageError, OSError) as exc:
         log.warning("the cache of scene %s cannot be read: %s", scene, exc)
     if found:
-        log.info("cache of scene %s: %d entries, %.1f MB", scene, len(found), sum(found.values()) / 1e6)
+        log.info("cache of scene %s: %d entries", scene, len(found))
     return found
 
 
 def _keep(
-    store: BlobStore, scene: str, settings: CacheSettings, found: dict[str, int], check: Callable[[], None]
+    store: BlobStore, scene: str, settings: CacheSettings, found: dict[str, str], check: Callable[[], None]
 ) -> None:
     """Uploads what is new, and removes what the job removed, what is too old, and what is too much."""
     if settings.folder.is_symlink():  # the job's doing, and it parses hostile media
@@ -85,7 +85,7 @@ def _keep(
             left -= size_bytes
             if left < 0:
                 present.pop(name)
-            elif found.get(name) != size_bytes:
+            elif found.get(name) != content_hash(settings.folder / name):
                 check()
                 store.upload(settings.folder / name, cache_folder(scene) + name)
         oldest = store.now() - timedelta(seconds=settings.max_age_s)

@@ -15,12 +15,13 @@ from function_app.wiring import assemble
 from runner.job import Job
 from runner.job_process import Supervision
 from runner.saved_work import STAGES
+from runner.stage_cache import StageCache
 from scenejobs.azure import clients
 from scenejobs.errors import Busy, Code, InputError, Interrupted, RunnerError
 from scenejobs.memory import MemoryCompute, MemoryLease
 from scenejobs.model import DebounceCheck
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import DispatchSettings
+from scenejobs.settings import DispatchSettings, PipelineSettings
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
 DOCUMENT = Path(__file__).parents[2] / "SECURITY.md"
@@ -96,6 +97,13 @@ def saving(error: Exception) -> Any:
     return job
 
 
+def finding(job: Job, supervision: Supervision) -> dict[str, Any]:
+    """A job that keeps what it found for the next run."""
+    assert job.cache is not None
+    StageCache(job.cache).put(f"poses-{'0' * 32}", {"a": b"found"})
+    return echo_job(job, supervision)
+
+
 def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
     """Scenes in every state that a runner can find or bring about."""
 
@@ -134,6 +142,13 @@ def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
     resumed = cloud()
     yield resumed, saving(Interrupted("stop")), {}
     yield resumed, echo_job, {}
+    reusing = cloud()
+    reusing.pipeline = PipelineSettings(backend="cpu")
+    reusing.stores["state"].write("cache/lobby/foreign", b"to be removed")
+    yield reusing, finding, {}
+    reusing.upload("lobby/b.mp4", b"one more")
+    reusing.queue("lobby")
+    yield reusing, finding, {}
 
 
 def observed_runner(folder: Path) -> dict[str, set[str]]:

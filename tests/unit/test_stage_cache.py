@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from runner.frames import extract_frames
 from runner.poses import find_poses
-from runner.presets import PoseSettings
+from runner.presets import FrameSettings, Limits, PoseSettings
 from runner.progress import SILENT
+from runner.scene import Clip
 from runner.stage_cache import CacheSettings, StageCache, key
 from tests.synthetic import render, walk, write_frames
+from tests.videos import pan, write_video
 
 DAY_S = 86400.0
 ONE, OTHER = f"poses-{'1' * 32}", f"poses-{'2' * 32}"
@@ -122,6 +125,50 @@ def test_a_key_depends_on_all_that_it_is_made_from() -> None:
     assert key("a", {"b": 1, "c": 2}) == key("a", {"c": 2, "b": 1})
 
 
+# ---- frames ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_video_that_was_looked_at_is_not_looked_at_again(tmp_path: Path) -> None:
+    """Under another name and with another budget as well: the choice is the one that is made without a cache."""
+    limits = Limits(min_long_side=64, min_short_side=48)
+    video = write_video(tmp_path / "a.mp4", pan(30, 8))
+    small, large = (FrameSettings(budget=budget, long_side=120, limits=limits) for budget in (15, 20))
+    first = cache_in(tmp_path)
+    extract_frames([Clip("a.mp4", video)], tmp_path / "1", small, SILENT, cache=first)
+    assert first.used == {}
+    video = video.rename(tmp_path / "b.mp4")
+    second = cache_in(tmp_path)
+    found = extract_frames([Clip("b.mp4", video)], tmp_path / "2", large, SILENT, cache=second)
+    assert second.used == {"surveys of videos": 1}
+    assert found == extract_frames([Clip("b.mp4", video)], tmp_path / "3", large, SILENT)
+    assert all((tmp_path / "2" / "frames" / frame.image).is_file() for frame in found.frames)
+
+    with video.open("r+b") as file:  # one byte in the middle
+        file.seek(video.stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+    third = cache_in(tmp_path)
+    extract_frames([Clip("b.mp4", video)], tmp_path / "4", large, SILENT, cache=third)
+    assert third.used == {}
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"nonsense", b'{"parts": [{"info": {}, "seen": [[0, 1e999]]}]}', b"[" * 9999]
+)
+def test_a_survey_that_cannot_be_one_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    """Whole by its hash, so written by somebody who may write: it passes the same checks as what a decoder says."""
+    limits = Limits(min_long_side=64, min_short_side=48)
+    settings = FrameSettings(budget=20, long_side=120, limits=limits)
+    clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pan(30, 8)))
+    expected = extract_frames([clip], tmp_path / "1", settings, SILENT, cache=cache_in(tmp_path))
+    cache = cache_in(tmp_path)
+    for name in cache.names("survey-"):
+        cache.put(name, {"survey.json": content})
+    assert extract_frames([clip], tmp_path / "2", settings, SILENT, cache=cache) == expected
+    assert cache.used == {}
+
+
 # ---- poses ----------------------------------------------------------------------------------------------------------
 
 
@@ -138,8 +185,9 @@ def test_the_same_frames_need_no_poses_a_second_time(tmp_path: Path) -> None:
     pictures = {"a": [render(*pose) for pose in walk(10)]}
     runs = {}
     for number, (settings, with_cache) in enumerate(
-        [(SETTINGS, True), (replace(SETTINGS, threads=2, budget_s=99.0), True), (replace(SETTINGS, min_points=201), True),
-         (replace(SETTINGS, min_points=201), False), (replace(SETTINGS, seed=5), True)]
+        [(SETTINGS, True), (replace(SETTINGS, threads=2, budget_s=99.0), True),
+         (replace(SETTINGS, min_points=201), True), (replace(SETTINGS, min_points=201), False),
+         (replace(SETTINGS, seed=5), True)]
     ):  # fmt: skip
         workspace, cache = tmp_path / str(number), cache_in(tmp_path)
         frames = write_frames(workspace, pictures)
