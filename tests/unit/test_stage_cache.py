@@ -114,10 +114,19 @@ def test_too_old_and_too_much_goes_what_was_used_last_stays(tmp_path: Path) -> N
     assert (tmp_path / "cache" / "notes.txt").exists()
 
 
-def test_what_is_larger_than_the_cache_is_not_kept(tmp_path: Path) -> None:
-    cache = cache_in(tmp_path, 100)
-    cache.put(ONE, {FILES[0]: b"x" * 101})
-    assert cache.names("") == []
+def test_what_is_put_makes_room_for_itself(tmp_path: Path) -> None:
+    cache = cache_in(tmp_path, 2000)
+    for days, name in ((2, ONE), (1, OTHER)):
+        cache.put(name, {FILES[0]: b"x" * 1200})
+        aged(tmp_path, name, days * DAY_S)
+    assert cache.names("") == [OTHER]
+
+
+def test_what_is_larger_than_the_cache_is_not_kept_and_costs_nothing_else(tmp_path: Path) -> None:
+    cache = cache_in(tmp_path, 500)
+    cache.put(ONE, {FILES[0]: b"x"})
+    cache.put(OTHER, {FILES[0]: b"x" * 501})
+    assert cache.names("") == [ONE]
 
 
 def test_a_key_depends_on_all_that_it_is_made_from() -> None:
