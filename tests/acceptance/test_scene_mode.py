@@ -52,3 +52,13 @@ def test_three_phone_videos_become_one_measured_scene(tmp_path: Path) -> None:
     first = metrics["stage_seconds"]
     for stage in ("frame_extraction", "colmap_reconstruction"):
         assert seconds[stage] < first[stage] / 4, f"{stage} was done again"
+
+    command[command.index(str(out))] = str(tmp_path / "elsewhere")
+    command[-1:] = ["--cache", str(out / "workspace" / "cache")]
+    cached = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert cached.returncode == 0, cached.stderr
+    manifest = json.loads((tmp_path / "elsewhere" / "manifest.json").read_text())
+    assert manifest["reused"] == {"surveys of videos": 3, "poses": 1}
+    jsonschema.validate(manifest, json.loads(SCHEMA_FILE.read_text()))
