@@ -309,6 +309,7 @@ def _training_summary(
             "gap_db": scores.gap_db,
             "exposure": {
                 "spread": trained.exposure_spread,
+                "contradiction": trained.exposure_contradiction,
                 "compensated": trained.exposure_compensated,
                 "correction": "a gain and a bias per channel, fitted to each scored picture itself",
             },

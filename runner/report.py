@@ -130,9 +130,7 @@ def _clips(frames: FrameSet, poses: PoseReport) -> Markup:
 
 def _quality(metrics: Mapping[str, Any], pictures: Mapping[str, str]) -> Markup:
     training = metrics["training"]
-    gap = None
-    if metrics["psnr_train"] is not None and metrics["psnr_heldout"] is not None:
-        gap = metrics["psnr_train"] - metrics["psnr_heldout"]
+    gap = training.get("gap_db")
     rows: list[Sequence[Content]] = [
         (
             "held-out pictures",

@@ -72,6 +72,7 @@ class Trained:
     rollbacks: int  # how often NaN or infinite values were met and left behind
     resumed_at: tuple[int, ...] = ()  # the steps at which earlier attempts were continued, oldest first
     exposure_spread: float = 0.0  # Drift.spread of the training pictures
+    exposure_contradiction: float = 0.0  # Drift.contradiction: what decides whether exposures are compensated
     exposure_compensated: bool = False  # every training picture had a gain and a bias of its own
 
 
@@ -124,7 +125,7 @@ def train(
         stopped = _loop(run, state)
     return Trained(
         optim.to_gaussians(state.params), state.step, stopped, state.seconds, tuple(state.history), state.rollbacks,
-        tuple(state.resumed_at), run.drift.spread, state.exposures is not None,
+        tuple(state.resumed_at), run.drift.spread, run.drift.contradiction, state.exposures is not None,
     )  # fmt: skip
 
 

@@ -124,6 +124,7 @@ def test_drift_costs_a_decibel_and_compensation_brings_most_of_it_back(scenes: d
     best = psnr_on(still, still, "off")
     lost, left = best - psnr_on(still, drift, "off"), best - psnr_on(still, drift, "auto")
     assert trained(drift, "auto").exposure_compensated
+    assert trained(drift, "auto").exposure_contradiction >= PAYS_FROM
     assert lost > 0.8
     assert left < 0.4 * lost
 
@@ -132,6 +133,7 @@ def test_nothing_changes_where_nothing_drifts(scenes: dict[str, Identity]) -> No
     """Not by a byte: compensation is off."""
     auto, off = (trained(scenes["still"], mode) for mode in ("auto", "off"))
     assert not auto.exposure_compensated
+    assert auto.exposure_contradiction < PAYS_FROM
     assert all(np.array_equal(array, vars(off.gaussians)[name]) for name, array in vars(auto.gaussians).items())
 
 
