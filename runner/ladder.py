@@ -88,6 +88,7 @@ class Attempt:
     shots: int = 1  # in the model
     share: float = 1.0  # of the frames of those shots that were placed
     rivals: bool = False  # it found two places of the same weight
+    disputed: bool = False  # a second run from another start did not confirm it
     features: float = 0.0  # median per frame
     pairs: int = 0  # compared so far with these features
     taken_over: bool = False  # some of these pairs were compared in an earlier run: their time says nothing
@@ -215,6 +216,8 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
         return [wide, _stronger(wide, tried, max_side)]
     if lens_bad:
         return [wide, replace(wide, mapper="global"), replace(wide, fixed_lens=True)]
+    if any(attempt.disputed for attempt in tried):
+        return [replace(wide, fixed_lens=True)]  # what repeats, repeats in finer features too
     if any(attempt.rivals for attempt in tried):
         # Guided matching believes a geometry that few pairs gave by chance: it joined a clip and its mirror image.
         return [wide, _stronger(wide, tried, max_side)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -41,6 +40,7 @@ from runner.pose_cache import DATABASE, PoseCache
 from runner.presets import PoseSettings
 from runner.progress import Progress
 from runner.scene import FrameSet, Health, PoseReport
+from runner.second_opinion import FURTHER_RUNS, disagreement, is_odd, judged
 from runner.segments import Shot, gaps, place, shots_of, spans
 from runner.stage_cache import StageCache
 from scenejobs.errors import Code, InputError, RunnerError
@@ -130,6 +130,8 @@ class _Job:
         self._shots = shots_of(frames)
         self._rivals: list[Rivals] = []  # places of the same weight that any way found
         self._taken_over: set[str] = set()  # databases that began with what was known
+        self._lens_stated = any(clip.focal_px is not None for clip in frames.clips)
+        self._disputed = False  # some way found a model that a second run did not confirm
         self._reached = 0.0  # fraction reported so far; a further rung does not go back
 
     def attempt(self, rung: Rung, number: int, left_s: float | None) -> Attempt:
@@ -160,10 +162,13 @@ class _Job:
         output = self._work / f"models{number}"
         shutil.rmtree(output, ignore_errors=True)
         limit_s = self._settings.max_runtime_s if left_s is None else min(self._settings.max_runtime_s, left_s)
+        mapping = {
+            "action": "reconstruct", "mapper": rung.mapper, "database": str(database), "images": str(self._images),
+            "output": str(output), "max_runtime_s": int(limit_s) + 1, "fixed_lens": rung.fixed_lens,
+        }  # fmt: skip
         result = self._run(
-            {"action": "reconstruct", "mapper": rung.mapper, "database": str(database), "images": str(self._images),
-             "output": str(output), "max_runtime_s": int(limit_s) + 1, "fixed_lens": rung.fixed_lens},
-            limit_s + GRACE_S, lambda placed: self._report(MATCHED, 1.0, placed, len(self._names), "frames placed"),
+            mapping, limit_s + GRACE_S,
+            lambda placed: self._report(MATCHED, 1.0, placed, len(self._names), "frames placed"),
         )  # fmt: skip
         found = [self._judged(_model(entry), output) for entry in result["models"]]
         took.lap("map_s")
@@ -176,13 +181,21 @@ class _Job:
         rivals = rivals_of(kept, rest)
         self._rivals += rivals
         verdict = choose_part(kept, self._rivals)
+        disputed = False
+        if verdict.passed and (self._disputed or is_odd(kept.model.health, self._lens_stated)):
+            for again in range(1, FURTHER_RUNS + 1):
+                if verdict.passed:
+                    verdict = judged(verdict, self._compared(kept.model, mapping, limit_s, again))
+            disputed = not verdict.passed
+            self._disputed |= disputed
+            took.lap("map_s")
         inside = set(kept.model.names)
         own = sum(len(shot.frames) for shot in self._belonging(kept.model))
         joining = sum((one in inside) != (two in inside) for one, two in matched["links"])
         return took.end(Attempt(
             rung, kept.model, verdict, tuple(part.model for part in rest), linked=joining >= LINKS,
             partial=kept.cut or len(kept.shots) < len(self._shots), shots=len(kept.shots),
-            share=len(inside) / max(own, 1), rivals=bool(rivals), **known,
+            share=len(inside) / max(own, 1), rivals=bool(rivals), disputed=disputed, **known,
         ))  # fmt: skip
 
     def _judged(self, model: Model, output: Path) -> Part:
@@ -200,6 +213,19 @@ class _Job:
         own, placed = self._belonging(model), set(model.names)
         seconds = sum(shot.seconds(placed) for shot in own)
         return Part(model, judge(model.health, counts), tuple(shot.title for shot in own), seconds, was_cut)
+
+    def _compared(self, model: Model, mapping: dict[str, Any], limit_s: float, number: int) -> float | None:
+        """How far a run from another seed puts the cameras elsewhere. None: it has too few of them to tell."""
+        output, seed = f"{mapping['output']}_again{number}", self._settings.seed + number
+        shutil.rmtree(output, ignore_errors=True)
+        again = self._run({**mapping, "output": output, "seed": seed}, limit_s + GRACE_S)
+        found = [_model(entry) for entry in again["models"]]
+        placed = set(model.names)
+        other = max(found, key=lambda one: len(placed.intersection(one.names)), default=None)
+        if other is None:
+            return None
+        folders = [str(model.folder), str(other.folder)]
+        return disagreement(*self._run({"action": "centers", "models": folders}, PREPARE_LIMIT_S)["centers"])
 
     def _extracted(self, rung: Rung, left_s: float | None) -> dict[str, int]:
         """Features per picture. A few first: when these have none, the others are not worth their time."""
@@ -220,7 +246,7 @@ class _Job:
                  "features": rung.features, "max_image_size": rung.max_image_size, "sensitive": rung.sensitive},
                 _limit(left_s),
                 lambda _: self._report(
-                    0.0, EXTRACTED, rows_seen(database, "keypoints"), len(self._names), "frames have features"
+                    0.0, EXTRACTED, sfm_child.rows_seen(database, "keypoints"), len(self._names), "frames have features"
                 ),
             )["features"]  # fmt: skip
             if len(found) != len(names):  # COLMAP leaves out, without a word, pictures of another size
@@ -267,7 +293,7 @@ class _Job:
              "neighbours": NEIGHBOURS},
             _limit(left_s),
             lambda _: self._report(
-                EXTRACTED, MATCHED, rows_seen(database, "two_view_geometries"), expected, "pairs matched"
+                EXTRACTED, MATCHED, sfm_child.rows_seen(database, "two_view_geometries"), expected, "pairs matched"
             ),
         )  # fmt: skip
         return database, matched
@@ -350,22 +376,6 @@ def _model(entry: dict[str, Any]) -> Model:
         entry["mean_reprojection_error_px"], Health(**entry["health"]), tuple(entry["smaller_side"]),
         entry.get("zoom", 1.0),
     )  # fmt: skip
-
-
-def rows_seen(database: Path, table: str) -> int:
-    """How many rows of COLMAP's database are in its file by now; 0 while the table cannot be read.
-
-    It reads past SQLite's locks (`immutable`): COLMAP does not wait for a lock, so a reader that takes one ends it with
-    "database is locked". What it may see instead is a page that is half written, or none of the last rows.
-    """
-    try:
-        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-        try:
-            return int(connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return 0
 
 
 def _largest_side(root: Path, frames: FrameSet) -> int:

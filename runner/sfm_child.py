@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -81,6 +82,22 @@ def run(
         value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return value
     raise death(request["action"], child.returncode, _tail(log))
+
+
+def rows_seen(database: Path, table: str) -> int:
+    """How many rows of COLMAP's database are in its file by now; 0 while the table cannot be read.
+
+    It reads past SQLite's locks (`immutable`): COLMAP does not wait for a lock, so a reader that takes one ends it with
+    "database is locked". What it may see instead is a page that is half written, or none of the last rows.
+    """
+    try:
+        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            return int(connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return 0
 
 
 def death(action: str, code: int, log: str) -> RunnerError | ResourceError:

@@ -97,6 +97,17 @@ def cut(request: dict[str, Any]) -> dict[str, Any]:
     return {"folder": str(folder), **_facts(model)}
 
 
+def centers(request: dict[str, Any]) -> dict[str, Any]:
+    """Where the cameras of models are, by picture."""
+    models = [pycolmap.Reconstruction(folder) for folder in request["models"]]
+    return {
+        "centers": [
+            {image.name: image.projection_center().tolist() for image in model.images.values() if image.has_pose}
+            for model in models
+        ]
+    }
+
+
 def undistort(request: dict[str, Any]) -> dict[str, Any]:
     """Pictures of an ideal pinhole camera without black borders, shrunk to the training size, and their cameras."""
     model = pycolmap.Reconstruction(request["model"])
@@ -134,6 +145,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         fix_lenses,
         reconstruct,
         cut,
+        centers,
         undistort,
     )
 }

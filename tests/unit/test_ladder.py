@@ -83,6 +83,13 @@ def test_an_impossible_lens_is_met_with_the_other_mapper_and_then_with_a_fixed_l
     ]  # fmt: skip
 
 
+def test_what_a_second_run_does_not_confirm_gets_one_more_try_with_a_fixed_lens():
+    """Finer features repeat as the coarse ones do, and the other mapper confirms itself."""
+    assert ladder(100, Code.POSES_UNRELIABLE, disputed=True) == [
+        "exhaustive + incremental, 4096 features", "exhaustive + incremental with a fixed lens, 4096 features",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("code", "found"),
     [

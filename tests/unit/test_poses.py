@@ -14,7 +14,7 @@ import pycolmap
 import pytest
 
 from runner import sfm_child
-from runner.poses import find_poses, rows_seen
+from runner.poses import find_poses
 from runner.presets import PoseSettings
 from runner.progress import SILENT, Progress
 from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError
@@ -150,12 +150,12 @@ def test_looking_how_far_colmap_is_never_keeps_it_from_its_database(tmp_path):
     seen = [0]
     with subprocess.Popen([*child(code), str(database)], stderr=subprocess.PIPE, text=True) as colmap:
         while colmap.poll() is None:
-            seen.append(rows_seen(database, "cameras"))
+            seen.append(sfm_child.rows_seen(database, "cameras"))
         assert colmap.stderr is not None
         assert colmap.returncode == 0, colmap.stderr.read()
     assert max(seen[:-1]) > 0, "nothing was read while COLMAP wrote"
-    assert rows_seen(database, "cameras") == 300
-    assert rows_seen(tmp_path / "missing.db", "cameras") == 0
+    assert sfm_child.rows_seen(database, "cameras") == 300
+    assert sfm_child.rows_seen(tmp_path / "missing.db", "cameras") == 0
 
 
 def test_no_credential_reaches_the_child(tmp_path, monkeypatch):
