@@ -38,6 +38,10 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
                 from runner import scene_mode
 
                 return scene_mode.main(arguments[1:], env, stop)
+            if arguments and arguments[0] == "preflight":
+                from runner import preflight
+
+                return preflight.main(arguments[1:], env)
             if arguments:
                 _usage().parse_args(arguments)
             resort = last_resort(stop)
@@ -67,7 +71,9 @@ def _usage() -> Parser:
         description="Without arguments: processes scenes from the queue, or one prefix (RUN_MODE=batch). "
         "`python -m runner scene --help` tells how to process local videos.",
     )
-    parser.add_argument("mode", nargs="?", choices=["scene"], help="process local videos")
+    parser.add_argument(
+        "mode", nargs="?", choices=["scene", "preflight"], help="process local videos; look whether all is there"
+    )
     return parser
 
 

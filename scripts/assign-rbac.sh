@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Gives the deployment's identities the roles of scripts/roles.tsv. For an Owner or User Access Administrator; azd provision
+# with INCLUDE_RBAC=false leaves this to them. Safe to repeat: what is assigned already stays.
+#
+#     scripts/assign-rbac.sh [--use-bicep]
+#
+# --use-bicep   by the deployment's own role module (infra/roles.bicep) instead of one call per role
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+. "$here/lib.sh"
+. "$here/lib-roles.sh"
+
+bicep=false
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --use-bicep) bicep=true ;;
+    -h | --help) usage "$0"; exit 0 ;;
+    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+  esac
+  shift
+done
+
+need_commands az
+load_values
+
+assign() {
+  local identity=$1 principal=$2 where=$3 scope=$4 role=$5 id=$6 found
+  found=$(assigned "$principal" "$scope" "$id") || return
+  if [[ -n $found ]]; then
+    say "  = $identity: $role on $where"
+    return 0
+  fi
+  # A principal that was created a moment ago is not known everywhere yet.
+  retry 5 az_quiet role assignment create --assignee-object-id "$principal" \
+    --assignee-principal-type "$(principal_type_of "$identity")" --role "$id" --scope "$scope" || return
+  say "  + $identity: $role on $where"
+}
+
+if $bicep; then
+  template=$ROOT/infra/roles.bicep
+  [[ -f $template ]] || die $REFUSED "$template does not exist"
+  # each on a line of its own: a failure inside the arguments of a command would not stop the script
+  group=$(need AZURE_RESOURCE_GROUP)
+  environment=$(need AZURE_ENV_NAME)
+  runner=$(need MANAGED_IDENTITY_PRINCIPAL_ID)
+  dispatcher=$(need DISPATCHER_PRINCIPAL_ID)
+  account=$(need AZURE_STORAGE_ACCOUNT_NAME)
+  registry=$(need AZURE_CONTAINER_REGISTRY_NAME)
+  job=$(need RUNNER_JOB_NAME)
+  CALL_TIMEOUT_S=${BICEP_TIMEOUT_S:-900} az_quiet deployment group create --resource-group "$group" \
+    --name "roles-$environment" --template-file "$template" --parameters "runnerPrincipalId=$runner" \
+    "dispatcherPrincipalId=$dispatcher" "storageAccountName=$account" "registryName=$registry" "jobName=$job"
+  say "Roles assigned by $(basename "$template"). Check with scripts/verify-rbac.sh."
+  exit 0
+fi
+
+say "Assigning roles..."
+find_resources
+for_each_role assign
+if [[ $ROLES_FAILED -gt 0 ]]; then
+  warn "$ROLES_FAILED role(s) could not be assigned; only an Owner or User Access Administrator of the scope can"
+  exit "$ROLES_CODE"
+fi
+say "All roles are assigned. They can take some minutes to be known everywhere; check with scripts/verify-rbac.sh."

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Removes what azure-test.sh uploaded and made; with --delete-all also what azure-setup.sh made.
+#
+#     scripts/azure-cleanup.sh [--delete-all] [--yes] [--config FILE]
+#
+# The group is deleted only when it carries the tag of azure-setup.sh.
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+. "$here/lib.sh"
+
+all=false yes=false config=azure-test-config.env
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --delete-all) all=true ;;
+    --yes) yes=true ;;
+    --config) need_value "$1" $#; config=$2; shift ;;
+    -h | --help) usage "$0"; exit 0 ;;
+    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+  esac
+  shift
+done
+
+[[ -f $config ]] || die $REFUSED "$config does not exist: there is nothing that azure-setup.sh made"
+entry() { sed -n "s/^$1=//p" "$config" | head -1; }
+account=$(entry AZURE_STORAGE_ACCOUNT)
+group=$(entry TEST_RESOURCE_GROUP)
+subscription=$(entry TEST_SUBSCRIPTION)
+[[ -n $account && -n $group && -n $subscription ]] || die $REFUSED "$config is not what azure-setup.sh wrote"
+need_commands az
+
+if $all; then
+  owner=$(az_tsv group show --name "$group" --subscription "$subscription" --query 'tags."created-by"')
+  [[ $owner == azure-setup.sh ]] || die $REFUSED "group $group does not carry the tag of azure-setup.sh; it is not deleted"
+  $yes || confirm "Delete resource group $group and everything in it?" || die $REFUSED "not confirmed; --yes does not ask"
+  CALL_TIMEOUT_S=${DELETE_TIMEOUT_S:-1800} az_quiet group delete --name "$group" --subscription "$subscription" --yes
+  rm -f "$config"
+  say "Group $group is gone."
+  exit 0
+fi
+for container in $CONTAINERS; do
+  CALL_TIMEOUT_S=900 az_quiet storage blob delete-batch --account-name "$account" --auth-mode login --source "$container" \
+    --subscription "$subscription"
+  say "emptied $container"
+done
+for queue in $QUEUES; do
+  az_quiet storage message clear --account-name "$account" --auth-mode login --queue-name "$queue" --subscription "$subscription"
+done
+say "The account $account is empty. --delete-all removes it too."

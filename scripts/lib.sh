@@ -1,0 +1,167 @@
+# What the scripts share; sourced, not run. Works with bash 3.2 (macOS). Nothing here evaluates text as code.
+#
+# Exit codes of every script: 0 done, 1 the thing asked about is missing or failed, 2 usage, settings, sign-in or rights,
+# 3 the service failed or did not answer in time. A message on standard error says which thing and what to do.
+#
+# AZ_TIMEOUT_S   longest single call of az or azd (120)
+# RETRY_DELAY_S  wait before something is tried again, seconds (10)
+# shellcheck shell=bash disable=SC2034  # names for the scripts
+
+SCRIPT=$(basename "$0")
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+: "${AZ_TIMEOUT_S:=120}" "${RETRY_DELAY_S:=10}"
+FAILED=1 REFUSED=2 BROKEN=3
+
+# GPU regions of Microsoft's discovery file of April 2026, by workload profile.
+T4_REGIONS="australiaeast brazilsouth canadacentral centralindia eastus francecentral italynorth japaneast northcentralus
+southcentralus southeastasia southindia swedencentral uksouth westeurope westus westus2 westus3"
+A100_REGIONS="australiaeast brazilsouth canadacentral eastus italynorth swedencentral uksouth westus westus3"
+CONTAINERS="input output processed error state"
+QUEUES="debounce debounce-poison jobs jobs-poison"
+EXISTING_VARIABLES="EXISTING_RESOURCE_GROUP EXISTING_ACR_NAME EXISTING_STORAGE_ACCOUNT_NAME
+EXISTING_CONTAINER_APPS_ENV_NAME EXISTING_LOG_ANALYTICS_NAME"
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$SCRIPT: $*" >&2; }
+
+# die CODE MESSAGE...
+die() {
+  local code=$1
+  shift
+  warn "$*"
+  exit "$code"
+}
+
+need_commands() {
+  local name
+  for name in "$@"; do
+    command -v "$name" >/dev/null 2>&1 || die $REFUSED "$name is not installed"
+  done
+}
+
+# usage FILE: the comment at the top of a script is its help.
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$1"; }
+
+# need_value OPTION COUNT: for an option whose value is missing. COUNT: how many arguments are left, the option included.
+need_value() { [[ $2 -ge 2 ]] || die $REFUSED "$1 needs a value; see $SCRIPT --help"; }
+
+# limited SECONDS COMMAND...: like COMMAND, ended after so long with code 124.
+limited() {
+  if command -v timeout >/dev/null 2>&1; then
+    timeout --kill-after=5 "$@"
+  elif command -v gtimeout >/dev/null 2>&1; then
+    gtimeout --kill-after=5 "$@"
+  else
+    die $REFUSED "timeout is not installed (macOS: brew install coreutils)"
+  fi
+}
+
+# call COMMAND...: its standard output. On failure a message with the cause and remedy, and a code of ours.
+call() {
+  local errors code=0 text
+  errors=$(mktemp)
+  limited "${CALL_TIMEOUT_S:-$AZ_TIMEOUT_S}" "$@" 2>"$errors" || code=$?
+  text=$(cat "$errors")
+  rm -f "$errors"
+  [[ $code -eq 0 ]] && return 0
+  explain "$code" "$text" "$@"
+}
+
+# explain CODE TEXT COMMAND...: tells why the command failed; returns our code.
+explain() {
+  local code=$1 text=$2 what first
+  shift 2
+  what="$1 ${2:-} ${3:-}"
+  first=$(printf '%s' "$text" | grep -v '^ *$' | head -3 | cut -c1-400 || true)
+  case $code:$text in
+    124:* | 137:*)
+      warn "$what did not answer within ${CALL_TIMEOUT_S:-$AZ_TIMEOUT_S} s; try again, or raise AZ_TIMEOUT_S"
+      return $BROKEN ;;
+    *"az login"* | *"azd auth login"* | *"not logged in"* | *AADSTS*)
+      warn "$what: not signed in: $first"
+      warn "run 'az login' and 'azd auth login', and look at the subscription with 'az account show'"
+      return $REFUSED ;;
+    *AuthorizationFailed* | *AuthorizationPermissionMismatch* | *Forbidden* | *"(403)"*)
+      warn "$what: refused (403): $first"
+      warn "the signed-in account lacks a role for this; scripts/roles.tsv and docs/images.md name them"
+      return $REFUSED ;;
+    *NotFound* | *"could not be found"* | *"does not exist"*)
+      warn "$what: not found: $first"
+      return $FAILED ;;
+  esac
+  warn "$what failed ($code): ${first:-no message}"
+  return $BROKEN
+}
+
+# az_tsv ARGUMENTS...: one value or column of az.
+az_tsv() { call az "$@" --output tsv --only-show-errors; }
+az_quiet() { call az "$@" --output none --only-show-errors; }
+
+# retry TIMES COMMAND...: until it succeeds; a refusal is final. RETRY_DELAY_S apart.
+retry() {
+  local times=$1 attempt=1 code
+  shift
+  while :; do
+    code=0
+    "$@" || code=$?
+    [[ $code -eq 0 || $code -eq $REFUSED || $attempt -ge $times ]] && return "$code"
+    warn "attempt $attempt of $times failed; again in $RETRY_DELAY_S s"
+    attempt=$((attempt + 1))
+    sleep "$RETRY_DELAY_S"
+  done
+}
+
+# ---- values of the deployment: the environment first, then azd's environment ----------------------------------------
+
+AZD_VALUES=
+load_values() {
+  command -v azd >/dev/null 2>&1 || return 0
+  # without an azd environment the values come from the process environment, and what is missing is named by need
+  AZD_VALUES=$(limited "$AZ_TIMEOUT_S" azd env get-values 2>/dev/null) || AZD_VALUES=
+}
+
+# value NAME: "" where it is set nowhere. azd's lines are NAME="VALUE"; they are read as text, never run.
+value() {
+  local line
+  if [[ -n ${!1:-} ]]; then
+    printf '%s' "${!1}"
+    return
+  fi
+  line=$(printf '%s\n' "$AZD_VALUES" | grep "^$1=" | tail -1 || true)
+  line=${line#*=}
+  line=${line#\"}
+  printf '%s' "${line%\"}"
+}
+
+# need NAME [HINT]: the value, or exit.
+need() {
+  local found
+  found=$(value "$1")
+  [[ -n $found ]] || die $REFUSED "$1 is not set: ${2:-run azd provision first, or set it in the environment}"
+  printf '%s' "$found"
+}
+
+# regions_of PROFILE: where it can be had.
+regions_of() {
+  case $1 in
+    *A100*) printf '%s' "$A100_REGIONS" ;;
+    *) printf '%s' "$T4_REGIONS" ;;
+  esac
+}
+
+# contains WORDS WORD
+contains() {
+  local word
+  for word in $1; do
+    [[ $word == "$2" ]] && return 0
+  done
+  return 1
+}
+
+# confirm QUESTION: yes from a person; without a terminal, no.
+confirm() {
+  local answer
+  [[ -t 0 ]] || return 1
+  read -r -p "$1 [y/N] " answer
+  [[ $answer == [yY]* ]]
+}
