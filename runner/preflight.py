@@ -3,7 +3,7 @@
     python -m runner preflight [--no-storage] [--json]
 
     packages   the libraries load, in these versions
-    device     the backend that would be used, with a real small picture and its gradients; on a GPU compared with the CPU
+    device     the backend that would be used, a real small picture and its gradients; on a GPU compared with the CPU
     sandbox    a locked-down decoder process starts; which layers this system has (SANDBOX=require: all of the minimum)
     disk       TEMP_PATH can be written, and MIN_DISK_SPACE_GB are free
     storage    the identity is accepted, every container and queue is there and may be read

@@ -2,8 +2,8 @@
 
     AZ=/path/to/az python -m tests.infra.az_commands      writes az_commands.json beside this file
 
-The real az (PyPI's azure-cli, 700 MB installed) is too large for every test run, so its answer is kept. A command that is
-missing in COMMANDS or an option that az does not know fails in the tests.
+The real az (PyPI's azure-cli, 700 MB installed) is too large for every test run, so its answer is kept. A command
+that is missing in COMMANDS or an option that az does not know fails in the tests.
 """
 
 from __future__ import annotations

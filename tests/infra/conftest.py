@@ -1,0 +1,37 @@
+"""Fixtures of the tests of scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.infra.scripted import Bench
+
+PROVISIONED = {
+    "AZURE_ENV_NAME": "dev", "AZURE_RESOURCE_GROUP": "rg-dev", "AZURE_STORAGE_ACCOUNT_NAME": "stdev",
+    "AZURE_CONTAINER_REGISTRY_NAME": "crdev", "AZURE_CONTAINER_REGISTRY_ENDPOINT": "crdev.azurecr.io",
+    "FUNCTION_STORAGE_ACCOUNT_NAME": "sthost", "RUNNER_JOB_NAME": "job-dev", "APPLICATION_INSIGHTS_NAME": "appi-dev",
+    "MANAGED_IDENTITY_PRINCIPAL_ID": "11111111-0000-0000-0000-000000000001",
+    "DISPATCHER_PRINCIPAL_ID": "11111111-0000-0000-0000-000000000002",
+    "AZURE_PRINCIPAL_ID": "11111111-0000-0000-0000-000000000003",
+}  # fmt: skip
+GROUP = "/subscriptions/s/resourceGroups/rg-dev/providers"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Nobody provisioned anything."""
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def provisioned(bench: Bench) -> Bench:
+    """A deployment as azd provision leaves it; no role is assigned."""
+    bench.values = dict(PROVISIONED)
+    bench.answer("storage account show .*stdev", f"{GROUP}/Microsoft.Storage/storageAccounts/stdev\n")
+    bench.answer("storage account show .*sthost", f"{GROUP}/Microsoft.Storage/storageAccounts/sthost\n")
+    bench.answer("acr show ", f"{GROUP}/Microsoft.ContainerRegistry/registries/crdev\n")
+    bench.answer("containerapp job show", f"{GROUP}/Microsoft.App/jobs/job-dev\n")
+    bench.answer("resource show", f"{GROUP}/Microsoft.Insights/components/appi-dev\n")
+    return bench
