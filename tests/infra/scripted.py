@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -69,8 +68,7 @@ class Bench:
             cwd=self.folder,
             env={
                 "PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "STUB_DIR": str(self.folder),
-                "RETRY_DELAY_S": "0", "POLL_S": "0", "PYTHON": sys.executable, "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
-                **self.env,
+                "RETRY_DELAY_S": "0", "POLL_S": "0", "PYTHON": sys.executable, "LC_ALL": "C.UTF-8", **self.env,
             },
             input=self.stdin, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Stands for `az`, `azd` and `curl` in the tests of the scripts: records each call and plays back what the test said.
 
-In $STUB_DIR: answers.json, a list of {"call": regular expression, "out", "err", "code", "sleep_s", "times"}; the first that
-fits and is not used up answers; a call that none fits is answered with nothing and 0. calls.jsonl gets every call.
+In $STUB_DIR: answers.json, a list of {"call": regular expression, "out", "err", "code", "sleep_s", "times"}; the first
+that fits and is not used up answers; a call that none fits is answered with nothing and 0. calls.jsonl gets every call.
 An option that the real az does not have (az_commands.json) is answered as az does: code 2.
 """
 

@@ -1,0 +1,474 @@
+"""The scripts of scripts/ with stubs in the place of az and azd: what they call, what they say, and how they end."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scenejobs.layout import MANIFEST
+from scenejobs.model import JobMessage
+from scenejobs.settings import StorageSettings
+from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench
+
+SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "scripts").rglob("*.sh"))
+PROGRAMS = [name for name in SCRIPTS if not name.startswith("scripts/lib")]
+ROLES = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
+
+
+def option(call: list[str], name: str) -> str:
+    return call[call.index(name) + 1]
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+def test_shellcheck_finds_nothing() -> None:
+    files = [*SCRIPTS, "runner/image/build_kernels.sh", "runner/image/lock.sh"]
+    tool = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run(
+        [tool, "-x", "-P", "SCRIPTDIR", *files], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("script", PROGRAMS)
+def test_every_script_stops_at_errors_and_runs_no_text_as_code(script: str) -> None:
+    text = (ROOT / script).read_text()
+    assert "\nset -euo pipefail\n" in text
+    assert not re.search(r"^\s*eval\b|\bbash -c\b|\bsh -c\b", text, re.MULTILINE)
+    assert (ROOT / script).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("script", [name for name in PROGRAMS if "e2e" not in name])
+def test_help_is_told_without_a_call_and_an_unknown_option_is_refused(script: str, bench: Bench) -> None:
+    helped = bench.run(script, "--help")
+    assert helped.code == 0
+    assert f"scripts/{Path(script).name}" in helped.out
+    assert bench.run(script, "--no-such-option").code == 2
+    assert helped.calls == []
+
+
+# ---- roles -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_role_is_assigned_to_its_principal_on_its_scope_and_no_other(provisioned: Bench) -> None:
+    ended = provisioned.run("scripts/assign-rbac.sh")
+    assert ended.code == 0, ended.err
+    made = {
+        (
+            option(call, "--assignee-object-id")[-1],
+            option(call, "--scope").split("/providers/")[1],
+            option(call, "--role"),
+        )
+        for call in ended.called("role assignment create")
+    }
+    numbers = {"runner": "1", "dispatcher": "2", "deployer": "3"}
+    account = "Microsoft.Storage/storageAccounts/stdev"
+    places = {
+        "registry": "Microsoft.ContainerRegistry/registries/crdev", "job": "Microsoft.App/jobs/job-dev",
+        "host": "Microsoft.Storage/storageAccounts/sthost", "insights": "Microsoft.Insights/components/appi-dev",
+    }  # fmt: skip
+
+    def place(where: str) -> str:
+        kind, _, name = where.partition(":")
+        if kind == "container":
+            return f"{account}/blobServices/default/containers/{name}"
+        return f"{account}/queueServices/default/queues/{name}" if kind == "queue" else places[kind]
+
+    assert made == {(numbers[who], place(where), role) for who, where, _, role, _ in ROLES}
+    types = {option(call, "--assignee-principal-type") for call in ended.called("create .*000000000003")}
+    assert types == {"User"}, "the deployer is a person unless AZURE_PRINCIPAL_TYPE says otherwise"
+
+
+def test_what_is_assigned_already_stays(provisioned: Bench) -> None:
+    provisioned.answer("role assignment list", "/an/assignment\n")
+    ended = provisioned.run("scripts/assign-rbac.sh")
+    assert ended.code == 0
+    assert ended.called("role assignment (create|delete)") == []
+
+
+def test_renamed_containers_and_queues_are_the_scopes(provisioned: Bench) -> None:
+    provisioned.values |= {"AZURE_BLOB_CONTAINER_INPUT": "uploads", "JOBS_QUEUE": "work"}
+    scopes = {option(call, "--scope") for call in provisioned.run("scripts/assign-rbac.sh").called("assignment create")}
+    assert {scope.rsplit("/", 1)[1] for scope in scopes} >= {"uploads", "work", "work-poison", "debounce"}
+    assert not {scope for scope in scopes if scope.endswith(("/input", "/jobs", "/jobs-poison"))}
+
+
+def few(bench: Bench) -> None:
+    """Two roles, so that a test of failures needs few calls."""
+    table = bench.folder / "roles.tsv"
+    table.write_text("".join("\t".join(row) + "\n" for row in ROLES[:2]))
+    bench.env["ROLES_FILE"] = str(table)
+
+
+def test_a_principal_that_is_not_known_yet_is_tried_again(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment create", err="ERROR: PrincipalNotFound: replication delay\n", code=1, times=2)
+    ended = provisioned.run("scripts/assign-rbac.sh")
+    assert ended.code == 0, ended.err
+    assert len(ended.called("assignment create")) == 4
+
+
+def test_without_the_right_to_assign_every_refusal_is_shown_and_the_code_is_2(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment create", **FORBIDDEN)
+    ended = provisioned.run("scripts/assign-rbac.sh")
+    assert ended.code == 2
+    assert ended.err.count("refused (403)") == 2
+    assert len(ended.called("assignment create")) == 2, "a refusal is final"
+    assert "Owner or User Access Administrator" in ended.err
+
+
+@pytest.mark.parametrize(
+    "script", ["assign-rbac.sh", "verify-rbac.sh", "cleanup-rbac.sh", "run-job.sh", "deploy-job.sh"]
+)
+def test_signed_out_says_what_to_run(script: str, provisioned: Bench) -> None:
+    provisioned.answers = [{"call": "^az ", "out": "", **SIGNED_OUT}]
+    ended = provisioned.run(f"scripts/{script}")
+    assert ended.code == 2
+    assert "az login" in ended.err
+
+
+def test_a_call_that_hangs_is_ended_and_named(provisioned: Bench) -> None:
+    provisioned.answers.insert(0, {"call": "storage account show", "sleep_s": 30})
+    provisioned.env["AZ_TIMEOUT_S"] = "1"
+    ended = provisioned.run("scripts/verify-rbac.sh")
+    assert ended.code == 3
+    assert "az storage account did not answer within 1 s" in ended.err
+
+
+def test_before_provisioning_the_missing_value_is_named(bench: Bench) -> None:
+    ended = bench.run("scripts/assign-rbac.sh")
+    assert (ended.code, ended.called("^az ")) == (2, [])
+    assert "AZURE_RESOURCE_GROUP is not set" in ended.err
+
+
+def test_verify_prints_a_line_per_role_and_fails_for_one_that_is_missing(provisioned: Bench) -> None:
+    provisioned.answer("assignment list .*7f951dda-4ed3-4680-a7ca-43fe172d538d", "")
+    provisioned.answer("assignment list", "/an/assignment\n")
+    ended = provisioned.run("scripts/verify-rbac.sh")
+    assert ended.code == 1
+    lines = [line for line in ended.out.splitlines() if line.startswith("  ")]
+    assert len(lines) == len(ROLES)
+    assert [line for line in lines if "MISSING" in line] == ["  ❌ runner: AcrPull on registry - MISSING"]
+    assert ended.called("assignment (create|delete)") == []
+
+
+def test_verify_is_content_when_all_are_there(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment list", "/an/assignment\n")
+    assert provisioned.run("scripts/verify-rbac.sh").code == 0
+
+
+def test_a_look_that_is_refused_is_not_a_missing_role(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment list", **FORBIDDEN)
+    ended = provisioned.run("scripts/verify-rbac.sh")
+    assert ended.code == 2
+    assert "MISSING" not in ended.out
+
+
+def test_cleanup_deletes_exactly_the_assignments_it_found(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment list .*7f951dda", "/one\n/two\n")
+    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    assert ended.code == 0
+    assert [option(call, "--ids") for call in ended.called("assignment delete")] == ["/one", "/two"]
+    for call in ended.called("assignment list"):
+        assert f"[?scope=='{option(call, '--scope')}'].id" in call, "inherited assignments belong to somebody else"
+
+
+def test_bicep_is_refused_where_the_module_is_not(provisioned: Bench) -> None:
+    ended = provisioned.run("scripts/assign-rbac.sh", "--use-bicep")
+    if (ROOT / "infra/roles.bicep").exists():
+        assert len(ended.called("deployment group create")) == 1
+    else:
+        assert (ended.code, ended.called("^az ")) == (2, [])
+
+
+# ---- running and deploying -------------------------------------------------------------------------------------------
+
+
+def started(bench: Bench, *states: str) -> Bench:
+    bench.answer("job start", "job-dev-abc\n")
+    for state in states[:-1]:
+        bench.answer("job execution show", f"{state}\n", times=1)
+    bench.answer("job execution show", f"{states[-1]}\n")
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["Processing", "Running", "Succeeded"], 0),
+        (["Running", "Failed"], 1),
+        (["Unknown", "Stopped"], 1),
+        (["Degraded"], 1),
+        (["Brandnew", "Succeeded"], 0),
+    ],
+)
+def test_waiting_ends_with_the_executions_own_end(states: list[str], code: int, provisioned: Bench) -> None:
+    ended = started(provisioned, *states).run("scripts/run-job.sh", "--wait")
+    assert ended.code == code, ended.err
+    assert len(ended.called("execution show")) == len(states)
+    assert ended.called("job update") == []
+
+
+def test_one_failed_look_does_not_end_the_waiting(provisioned: Bench) -> None:
+    provisioned.answer("job execution show", err="ERROR: connection reset\n", code=1, times=2)
+    assert started(provisioned, "Succeeded").run("scripts/run-job.sh", "--wait").code == 0
+
+
+def test_a_wait_has_an_end(provisioned: Bench) -> None:
+    ended = started(provisioned, "Running").run("scripts/run-job.sh", "--wait", "--timeout", "0")
+    assert ended.code == 3
+    assert "still 'Running'" in ended.err
+
+
+def test_a_scene_goes_by_a_message_that_the_runner_reads(provisioned: Bench) -> None:
+    ended = started(provisioned, "Succeeded").run("scripts/run-job.sh", "--scene", "lobby/", "--logs")
+    assert ended.code == 0, ended.err
+    (put,) = ended.called("storage message put")
+    assert JobMessage.from_json(option(put, "--content")).scene == "lobby"
+    assert (option(put, "--queue-name"), option(put, "--time-to-live")) == ("jobs", "-1")
+    assert ended.calls.index(put) < ended.calls.index(ended.called("job start")[0])
+    assert option(ended.called("logs show")[0], "--execution") == "job-dev-abc"
+
+
+@pytest.mark.parametrize("scene", ['a","scene":"b', "../x", "/x", "a b", "a//b"])
+def test_a_scene_that_is_no_name_is_refused(scene: str, provisioned: Bench) -> None:
+    ended = provisioned.run("scripts/run-job.sh", "--scene", scene)
+    assert (ended.code, ended.calls) == (2, [])
+
+
+def test_a_new_image_is_given_by_digest_and_remembered(provisioned: Bench) -> None:
+    digest = "sha256:" + "a" * 64
+    provisioned.answer("acr repository show ", f"{digest}\n")
+    ended = provisioned.run("scripts/deploy-job.sh", "--tag", "v1")
+    assert ended.code == 0, ended.err
+    (build,) = ended.called("acr build")
+    assert (option(build, "--target"), option(build, "--image")) == ("gpu", "runner:v1")
+    image = f"crdev.azurecr.io/runner@{digest}"
+    assert option(ended.called("job update")[0], "--image") == image
+    assert ended.called("azd env set") == [["azd", "env", "set", "SERVICE_RUNNER_IMAGE_NAME", image]]
+
+
+def test_a_failed_build_changes_nothing(provisioned: Bench) -> None:
+    provisioned.answer("acr build", err="ERROR: step 9 failed\n", code=1)
+    ended = provisioned.run("scripts/deploy-job.sh")
+    assert ended.code == 3
+    assert "step 9 failed" in ended.err
+    assert ended.called("job update|azd env set") == []
+
+
+def test_without_a_build_the_newest_image_is_taken_and_none_is_an_error(provisioned: Bench) -> None:
+    assert provisioned.run("scripts/deploy-job.sh", "--skip-build").code == 1
+    provisioned.answer("show-tags", "v7\n")
+    provisioned.answer("acr repository show ", "sha256:" + "b" * 64 + "\n")
+    ended = provisioned.run("scripts/deploy-job.sh", "--skip-build")
+    assert ended.code == 0, ended.err
+    assert ended.called("acr build") == []
+    assert "runner:v7" in option(ended.called("repository show ")[-1], "--image")
+
+
+# ---- reuse of what exists --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(bench: Bench) -> Bench:
+    """A subscription with a group that has everything."""
+    bench.answer("account show --query name", "sub\n")
+    bench.answer("group list", "rg-a\nrg-shared\n")
+    bench.answer("group show", "swedencentral\n")
+    bench.answer("acr list", "crteam\n")
+    bench.answer("storage account list", "stteam\n")
+    bench.answer("containerapp env list", "cae\n")
+    bench.answer("container list", "".join(f"{name}\n" for name in CONTAINERS))
+    bench.answer("env show .*workloadProfiles", "Consumption\nConsumption-GPU-NC8as-T4\n")
+    bench.answer("env show", "Sweden Central\n")
+    return bench
+
+
+CONTAINERS = [getattr(StorageSettings(), kind) for kind in ("input", "output", "processed", "error", "state")]
+BY_FLAGS = ["--resource-group", "rg-shared", "--acr", "crteam", "--storage", "stteam", "--environment", "cae"]
+WIZARD = "scripts/configure-existing-resources.sh"
+
+
+def chosen(ended: object) -> dict[str, str]:
+    return {call[3]: call[4] for call in ended.called("azd env set")}  # type: ignore[attr-defined]
+
+
+def test_flags_and_answers_choose_the_same(shared: Bench, tmp_path: Path) -> None:
+    by_flags = shared.run(WIZARD, *BY_FLAGS)
+    assert by_flags.code == 0, by_flags.err
+    expected = {
+        "EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_ACR_NAME": "crteam", "AZURE_LOCATION": "swedencentral",
+        "EXISTING_STORAGE_ACCOUNT_NAME": "stteam", "EXISTING_CONTAINER_APPS_ENV_NAME": "cae",
+        "EXISTING_LOG_ANALYTICS_NAME": "",
+    }  # fmt: skip
+    assert chosen(by_flags) == expected
+    (tmp_path / "calls.jsonl").unlink()
+    shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = "9\n2\n1\n1\n1\n", "1"
+    assert chosen(shared.run(WIZARD)) == expected
+
+
+def test_without_a_terminal_and_flags_nothing_is_asked(shared: Bench) -> None:
+    ended = shared.run(WIZARD)
+    assert (ended.code, chosen(ended)) == (2, {})
+
+
+@pytest.mark.parametrize(
+    ("call", "out", "words"),
+    [
+        ("container list", "input\noutput\nerror\n", "lacks the containers: processed state"),
+        ("workloadProfiles", "Consumption\n", "no workload profile of type Consumption-GPU-NC8as-T4"),
+        ("env show", "Norway East\n", "not offered in norwayeast"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_set(call: str, out: str, words: str, shared: Bench) -> None:
+    if call == "env show":
+        shared.answers = [answer for answer in shared.answers if answer["call"] != "env show"]
+        shared.answer(call, out)
+    else:
+        shared.answers.insert(0, {"call": call, "out": out})
+    ended = shared.run(WIZARD, *BY_FLAGS)
+    assert ended.code == 1
+    assert words in ended.err
+    assert chosen(ended) == {}
+
+
+def test_missing_containers_are_made_when_asked(shared: Bench) -> None:
+    shared.answers.insert(0, {"call": "container list", "out": "input\noutput\nerror\n"})
+    ended = shared.run(WIZARD, *BY_FLAGS, "--create-containers")
+    assert ended.code == 0, ended.err
+    assert [option(call, "--name") for call in ended.called("container create")] == ["processed", "state"]
+
+
+def test_a_resource_that_is_not_there_is_named(shared: Bench) -> None:
+    shared.answers.insert(0, {"call": "acr show", "out": "", **NOT_FOUND})
+    ended = shared.run(WIZARD, *BY_FLAGS)
+    assert ended.code == 1
+    assert "az acr show: not found" in ended.err
+    assert chosen(ended) == {}
+
+
+def test_reset_clears_every_choice(bench: Bench) -> None:
+    ended = bench.run(WIZARD, "--reset")
+    assert ended.code == 0
+    assert chosen(ended) == dict.fromkeys(
+        ["EXISTING_RESOURCE_GROUP", "EXISTING_ACR_NAME", "EXISTING_STORAGE_ACCOUNT_NAME",
+         "EXISTING_CONTAINER_APPS_ENV_NAME", "EXISTING_LOG_ANALYTICS_NAME", "FORCE_DELETE"], "",
+    )  # fmt: skip
+
+
+# ---- taking down -----------------------------------------------------------------------------------------------------
+
+
+def test_a_group_of_ours_goes_with_azd_after_the_roles(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment list", "/one\n")
+    ended = provisioned.run("scripts/teardown.sh", "--yes")
+    assert ended.code == 0, ended.err
+    assert ended.calls[-1] == ["azd", "down", "--purge", "--force"]
+    assert len(ended.called("assignment delete")) == 2
+
+
+def test_nothing_goes_unconfirmed_or_when_the_roles_cannot_be_removed(provisioned: Bench) -> None:
+    few(provisioned)
+    assert provisioned.run("scripts/teardown.sh").code == 2
+    provisioned.answer("assignment list", "/one\n")
+    provisioned.answer("assignment delete", **FORBIDDEN)
+    ended = provisioned.run("scripts/teardown.sh", "--yes")
+    assert ended.code == 2
+    assert ended.called("azd down|resource delete|group delete") == []
+
+
+def test_in_a_shared_group_only_what_is_tagged_goes(provisioned: Bench) -> None:
+    provisioned.values["EXISTING_RESOURCE_GROUP"] = "rg-shared"
+    provisioned.answer("resource list", "/x/identity\n/x/job\n")
+    provisioned.answer("resource delete .*identity", err="ERROR: in use\n", code=1, times=1)
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == [
+        "/x/identity",
+        "/x/job",
+        "/x/identity",
+    ]
+    assert option(ended.called("resource list")[0], "--tag") == "azd-env-name=dev"
+    assert ended.called("azd down|group delete") == []
+
+
+def test_an_existing_resource_is_never_deleted_even_if_it_is_tagged(provisioned: Bench) -> None:
+    provisioned.values |= {"EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_ACR_NAME": "crteam"}
+    provisioned.answer("resource list", "/x/job\n/y/crteam\n")
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 2
+    assert ended.called("resource delete") == []
+
+
+# ---- a trial account -------------------------------------------------------------------------------------------------
+
+
+def test_setup_makes_an_account_without_keys_and_writes_no_secret(bench: Bench) -> None:
+    bench.answer("account show --query id", "sub-id\n")
+    bench.answer("group exists", "false\n")
+    bench.answer("storage account show", "/the/account\n")
+    bench.answer("signed-in-user", "me\n")
+    bench.answer("container create", times=2, **FORBIDDEN)  # the roles are not known everywhere yet
+    ended = bench.run("scripts/azure-setup.sh", "--account", "sttry")
+    assert ended.code == 0, ended.err
+    (made,) = ended.called("storage account create")
+    assert (option(made, "--allow-shared-key-access"), option(made, "--allow-blob-public-access")) == ("false", "false")
+    config = bench.folder / "azure-test-config.env"
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert "AZURE_STORAGE_ACCOUNT=sttry" in config.read_text()
+    assert not re.search("key|sas|secret=", config.read_text(), re.IGNORECASE)
+
+
+def test_somebody_elses_group_is_neither_taken_nor_deleted(bench: Bench) -> None:
+    bench.answer("group exists", "true\n")
+    assert bench.run("scripts/azure-setup.sh").code == 2
+    (bench.folder / "azure-test-config.env").write_text(
+        "AZURE_STORAGE_ACCOUNT=x\nTEST_RESOURCE_GROUP=rg\nTEST_SUBSCRIPTION=s\n"
+    )
+    ended = bench.run("scripts/azure-cleanup.sh", "--delete-all", "--yes")
+    assert ended.code == 2
+    assert ended.called("group (create|delete)|account create") == []
+    bench.answer("group show", "azure-setup.sh\n")
+    assert bench.run("scripts/azure-cleanup.sh", "--delete-all", "--yes").code == 0
+    assert not (bench.folder / "azure-test-config.env").exists()
+
+
+def test_test_data_that_cannot_be_fetched_is_an_error_with_its_cause(bench: Bench) -> None:
+    bench.answer("^curl", err="curl: (22) The requested URL returned error: 404\n", code=22)
+    ended = bench.run("scripts/upload-testdata.sh", "--download-only", "--dir", str(bench.folder / "data"))
+    assert ended.code == 3
+    assert "404" in ended.err
+    assert not (bench.folder / "data/photos.zip").exists()
+
+
+def test_test_data_goes_to_the_prefix(provisioned: Bench) -> None:
+    clips = provisioned.folder / "data/clips"
+    clips.mkdir(parents=True)
+    (clips / "complete").touch()
+    ended = provisioned.run(
+        "scripts/upload-testdata.sh", "--prefix", "hall/", "--dir", str(provisioned.folder / "data")
+    )
+    assert ended.code == 0, ended.err
+    (upload,) = ended.called("upload-batch")
+    assert (option(upload, "--destination"), option(upload, "--destination-path")) == ("input", "hall")
+
+
+# ---- what only the real az can say, kept -----------------------------------------------------------------------------
+
+
+def test_the_answer_of_the_real_az_is_kept_for_a_version() -> None:
+    table = json.loads(Path(__file__).with_name("az_commands.json").read_text())
+    assert re.match(r"\d+\.\d+", table["azure-cli"])
+    assert "--assignee-object-id" in table["commands"]["role assignment create"]
+    assert MANIFEST in (ROOT / "scripts/azure-test.sh").read_text()
