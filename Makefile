@@ -8,7 +8,7 @@ AZURITE := .local/azurite/installed
 REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check setup chaos hard simulate clean
+.PHONY: demo test check setup chaos hard simulate image-check image-kernels clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -29,6 +29,14 @@ hard: setup  ## deliberately bad scenes: each stopped with the right code or res
 
 simulate: $(VENV)/installed-tests  ## 20,000 simulated schedules, every single crash, every mutant; writes the table (10 to 20 minutes)
 	$(BIN)/python -m tests.simulation --schedules 20000 --jobs $(or $(JOBS),2) --table benchmarks/results/simulation.md
+
+image-check: $(INSTALLED)  ## install what function app and images install into clean environments, start it, sum the sizes; GPU=1 too
+	$(BIN)/python -m local.image_check $(if $(GPU),--gpu)
+
+image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20 minutes of processor time; needs g++ and 6 GB of disk
+	$(PYTHON) -m venv .local/kernels
+	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu.lock -r runner/image/build.lock
+	runner/image/build_kernels.sh .local/kernels/bin/python .local/kernels/wheels
 
 setup: $(VENV)/installed-tests $(AZURITE)
 

@@ -20,7 +20,9 @@ while [[ $# -gt 0 ]]; do
     --config) need_value "$1" $#; config=$2; shift ;;
     -h | --help) usage "$0"; exit 0 ;;
     -*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
-    *) videos+=("$1") ;;
+    *) # the work is done from another folder
+      [[ -f $1 ]] || die $REFUSED "$1 is not a file"
+      videos+=("$(cd "$(dirname "$1")" && pwd)/$(basename "$1")") ;;
   esac
   shift
 done

@@ -69,27 +69,27 @@ call() {
 
 # explain CODE TEXT COMMAND...: tells why the command failed; returns our code.
 explain() {
-  local code=$1 text=$2 what first
+  local code=$1 text=$2 what last
   shift 2
   what="$1 ${2:-} ${3:-}"
-  first=$(printf '%s' "$text" | grep -v '^ *$' | head -3 | cut -c1-400 || true)
+  last=$(printf '%s' "$text" | grep -v '^ *$' | tail -3 | cut -c1-400 || true)
   case $code:$text in
     124:* | 137:*)
       warn "$what did not answer within ${CALL_TIMEOUT_S:-$AZ_TIMEOUT_S} s; try again, or raise AZ_TIMEOUT_S"
       return $BROKEN ;;
     *"az login"* | *"azd auth login"* | *"not logged in"* | *AADSTS*)
-      warn "$what: not signed in: $first"
+      warn "$what: not signed in: $last"
       warn "run 'az login' and 'azd auth login', and look at the subscription with 'az account show'"
       return $REFUSED ;;
     *AuthorizationFailed* | *AuthorizationPermissionMismatch* | *Forbidden* | *"(403)"*)
-      warn "$what: refused (403): $first"
+      warn "$what: refused (403): $last"
       warn "the signed-in account lacks a role for this; scripts/roles.tsv and docs/images.md name them"
       return $REFUSED ;;
-    *NotFound* | *"could not be found"* | *"does not exist"*)
-      warn "$what: not found: $first"
+    *"(ResourceNotFound)"* | *NotFound\)* | *"could not be found"* | *ContainerNotFound* | *QueueNotFound*)
+      warn "$what: not found: $last"
       return $FAILED ;;
   esac
-  warn "$what failed ($code): ${first:-no message}"
+  warn "$what failed ($code): ${last:-no message}"
   return $BROKEN
 }
 

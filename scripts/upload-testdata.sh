@@ -29,8 +29,10 @@ done
 [[ $prefix =~ ^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$ ]] || die $REFUSED "--prefix '$prefix': use letters, digits, dot, hyphen and slash"
 
 python=${PYTHON:-$ROOT/.venv/bin/python}
+mkdir -p "$directory/clips"
+directory=$(cd "$directory" && pwd)  # the clips are made from another folder
+[[ ! -f $archive ]] || archive=$(cd "$(dirname "$archive")" && pwd)/$(basename "$archive")
 clips=$directory/clips
-mkdir -p "$clips"
 if [[ ! -e $clips/complete ]]; then
   zip=$directory/photos.zip
   if [[ -f $archive ]]; then

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import av
 import pytest
+from PIL import Image
 
+from local.azurite import Azurite
 from scenejobs.layout import MANIFEST
 from scenejobs.model import JobMessage
 from scenejobs.settings import StorageSettings
@@ -472,3 +477,39 @@ def test_the_answer_of_the_real_az_is_kept_for_a_version() -> None:
     assert re.match(r"\d+\.\d+", table["azure-cli"])
     assert "--assignee-object-id" in table["commands"]["role assignment create"]
     assert MANIFEST in (ROOT / "scripts/azure-test.sh").read_text()
+
+
+def test_photos_become_clips_that_show_every_one(bench: Bench) -> None:
+    with zipfile.ZipFile(bench.folder / "photos.zip", "w") as archive:
+        for number in range(7):
+            picture = io.BytesIO()
+            Image.new("RGB", (65, 49), (number * 30, 0, 0)).save(picture, "JPEG", quality=95)
+            archive.writestr(f"south/images/P{number}.JPG", picture.getvalue())
+        archive.writestr("__MACOSX/._P0.JPG", b"no picture")
+    arguments = ("--download-only", "--archive", "photos.zip", "--dir", str(bench.folder / "data"))
+    for _ in range(2):  # the second finds them
+        ended = bench.run("scripts/e2e/01-download-testdata.sh", *arguments[1:])
+        assert ended.code == 0, ended.err
+    reds = []
+    for clip in sorted((bench.folder / "data/clips").glob("*.mp4")):
+        with av.open(str(clip)) as container:
+            reds.append(
+                [round(frame.to_ndarray(format="rgb24")[..., 0].mean() / 30) for frame in container.decode(video=0)]
+            )
+    assert [sorted(set(clip)) for clip in reds] == [[0, 1], [2, 3, 4], [5, 6]]
+
+
+@pytest.mark.azurite
+def test_the_trial_runs_a_whole_scene_through_a_storage_account(
+    azurite: Azurite, storage: StorageSettings, bench: Bench
+) -> None:
+    """With the mock backend; everything else is real: upload, runner, commit, publishing, download, hashes."""
+    video = bench.folder / "view1.mp4"
+    video.write_bytes(b"any bytes do for the mock")
+    bench.env |= {"AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string, "BACKEND": "mock"}
+    for kind in ("input", "output", "processed", "error", "state"):
+        bench.env[f"AZURE_BLOB_CONTAINER_{kind.upper()}"] = getattr(storage, kind)
+    ended = bench.run("scripts/azure-test.sh", "--scene", "lobby", "view1.mp4")
+    assert ended.code == 0, ended.err
+    assert "went through" in ended.out
+    assert ended.calls == []
