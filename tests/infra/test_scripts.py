@@ -513,3 +513,12 @@ def test_the_trial_runs_a_whole_scene_through_a_storage_account(
     assert ended.code == 0, ended.err
     assert "went through" in ended.out
     assert ended.calls == []
+
+
+@pytest.mark.parametrize(
+    "name", ["assign-rbac", "verify-rbac", "cleanup-rbac", "run-job", "deploy-job", "upload-testdata"]
+)
+def test_the_guides_own_paths_lead_to_the_scripts(name: str, provisioned: Bench) -> None:
+    link = ROOT / "infra/scripts" / f"{name}.sh"
+    assert link.resolve() == ROOT / "scripts" / f"{name}.sh"
+    assert provisioned.run(f"infra/scripts/{name}.sh", "--help").code == 0

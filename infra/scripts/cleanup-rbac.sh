@@ -1,0 +1,1 @@
+../../scripts/cleanup-rbac.sh

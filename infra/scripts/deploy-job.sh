@@ -1,0 +1,1 @@
+../../scripts/deploy-job.sh

@@ -1,0 +1,1 @@
+../../scripts/upload-testdata.sh
