@@ -4,7 +4,7 @@
 
 Makes clean environments without Docker, with hashes where the image uses them: requirements.txt (function app) and
 runner/image/cpu.lock, with --gpu runner/image/gpu.lock too (3 GB to download). Starts each entry point and sums
-the sizes. Exit code 1 when something does not install or start, or the GPU packages leave too little of the image's budget.
+the sizes. Exit code 1 when something does not install or start, or the GPU image would pass its size budget.
 TORCH_CPU_INDEX: as for the image, or a folder that has the wheel.
 """
 
