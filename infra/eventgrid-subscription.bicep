@@ -1,0 +1,61 @@
+// Uploads to the input container become calls of the function app. Deployed by hooks/postdeploy.sh after the code, because the
+// key of the webhook exists only once the app has started with its blob trigger. The key is read here, by the deployment engine:
+// no shell, log or azd environment ever holds it.
+param name string = 'uploads'
+param topicName string
+param functionAppName string
+param functionAppGroupName string
+param storageAccountName string
+param storageAccountGroupName string
+param inputContainer string
+param deadLetterContainer string
+@description('Name of the function with the blob trigger.')
+param functionName string = 'on_upload'
+
+var appId = resourceId(functionAppGroupName, 'Microsoft.Web/sites', functionAppName)
+var accountId = resourceId(storageAccountGroupName, 'Microsoft.Storage/storageAccounts', storageAccountName)
+
+resource app 'Microsoft.Web/sites@2023-12-01' existing = {
+  name: functionAppName
+  scope: resourceGroup(functionAppGroupName)
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' existing = {
+  name: topicName
+}
+
+resource subscriptionOfUploads 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+  parent: topic
+  name: name
+  properties: {
+    destination: {
+      endpointType: 'WebHook'
+      properties: {
+        endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.${functionName}&code=${listKeys('${appId}/host/default', '2023-12-01').systemKeys.blobs_extension}'
+        maxEventsPerBatch: 1
+      }
+    }
+    filter: {
+      includedEventTypes: ['Microsoft.Storage.BlobCreated']
+      // with the last slash: without it `input-archive` would match as well
+      subjectBeginsWith: '/blobServices/default/containers/${inputContainer}/blobs/'
+      advancedFilters: [
+        {
+          operatorType: 'StringIn' // one event per upload, when it is whole
+          key: 'data.api'
+          values: ['CopyBlob', 'PutBlob', 'PutBlockList', 'FlushWithClose']
+        }
+      ]
+    }
+    eventDeliverySchema: 'EventGridSchema'
+    retryPolicy: { maxDeliveryAttempts: 30, eventTimeToLiveInMinutes: 1440 }
+    // A webhook that answers 401 or 403 is not tried again: without this the event would be gone.
+    deadLetterWithResourceIdentity: {
+      identity: { type: 'SystemAssigned' }
+      deadLetterDestination: {
+        endpointType: 'StorageBlob'
+        properties: { resourceId: accountId, blobContainerName: deadLetterContainer }
+      }
+    }
+  }
+}

@@ -1,0 +1,470 @@
+// Everything the system needs in Azure, in order. Each module is one resource or one concern; infra/README.md tells the parameters
+// (azd variables) and outputs. Not here: the event subscription, which needs the deployed code (hooks/postdeploy.sh).
+targetScope = 'subscription'
+
+// ---- what and where ---------------------------------------------------------------------------------------------------------
+@description('Name of the azd environment; part of every name.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+@description('Region; one with the GPU profile (hooks/preprovision.sh looks).')
+param location string
+@description('Object id of who deploys: may upload, fetch results and push images. Empty: gets nothing.')
+param principalId string = ''
+@allowed(['User', 'ServicePrincipal', 'Group'])
+param principalType string = 'User'
+@description('Assign roles. False: provisioning needs Contributor only, and scripts/assign-rbac.sh follows.')
+param includeRbac bool = true
+
+// ---- compute ----------------------------------------------------------------------------------------------------------------
+@description('False: the job runs on processors alone.')
+param useGpu bool = true
+@allowed(['Consumption-GPU-NC8as-T4', 'Consumption-GPU-NC24-A100'])
+param gpuProfileType string = 'Consumption-GPU-NC8as-T4'
+@description('Name of the GPU profile within the environment; of a reused one, as it is called there.')
+param gpuProfileName string = 'gpu'
+@allowed(['auto', 'gsplat', 'cpu', 'mock'])
+param processorBackend string = 'gsplat'
+@description('Image of the job; azd and hooks/preprovision.sh keep it. Empty: one that does nothing, until the first deployment.')
+param runnerImage string = ''
+@description('When the platform ends an execution, seconds.')
+param replicaTimeout int = 14400
+param maxParallelJobs int = 3
+@description('Minutes of executions per day (UTC) after which nothing is started. 0: no limit.')
+param maxGpuMinutesPerDay int = 0
+@description('Seconds without an upload after which a scene is complete.')
+param quietSeconds int = 60
+@description('When the sweep runs: seconds, minutes, hours, day, month, weekday.')
+param sweepSchedule string = '0 */5 * * * *'
+@description('Folder levels that name a scene.')
+param scenePrefixDepth int = 1
+@description('Any other variable of docs/configuration.md for the job, as an object of strings.')
+param runnerSettings object = {}
+@description('Any other variable of docs/configuration.md for the function app, as an object of strings.')
+param dispatcherSettings object = {}
+@description('Python of the function app.')
+param pythonVersion string = '3.11'
+@description('Instances that are always there for blob events; each costs while it waits.')
+param alwaysReadyInstances int = 0
+
+// ---- names of data ----------------------------------------------------------------------------------------------------------
+param inputContainer string = 'input'
+param outputContainer string = 'output'
+param processedContainer string = 'processed'
+param errorContainer string = 'error'
+param stateContainer string = 'state'
+param debounceQueue string = 'debounce'
+param jobsQueue string = 'jobs'
+
+// ---- keeping ----------------------------------------------------------------------------------------------------------------
+@description('Days after which archived uploads (processed, error) are deleted. 0: never.')
+param retentionDays int = 30
+@description('Days in which a deleted or overwritten blob can be brought back.')
+@minValue(1)
+@maxValue(365)
+param softDeleteDays int = 7
+@description('Copies in several zones of the region.')
+param zoneRedundant bool = false
+@description('Copies in a second region (storage).')
+param geoRedundant bool = false
+
+// ---- closing ----------------------------------------------------------------------------------------------------------------
+@description('Allow account keys on the account with the videos, for mounts that know nothing else. The program never uses them.')
+param useStorageKeys bool = false
+@description('Private endpoints for storage, own network for function app and job, outbound traffic to Azure services only.')
+param privateNetworking bool = false
+@description('Address space of that network; /21 or larger.')
+param addressSpace string = '10.90.0.0/16'
+@description('With private networking: public addresses that may reach the account with the videos, as ranges, separated by commas.')
+param allowedIpRanges string = ''
+@description('Accept requests to the function app from Event Grid only.')
+param restrictInbound bool = false
+@description('Basic, Standard or Premium (zone redundancy of the registry).')
+@allowed(['Basic', 'Standard', 'Premium'])
+param registrySku string = 'Basic'
+
+// ---- naming -----------------------------------------------------------------------------------------------------------------
+@description('In the place of the environment name within all names.')
+param namePrefix string = ''
+param resourceGroupName string = ''
+param storageAccountName string = ''
+param functionStorageAccountName string = ''
+param registryName string = ''
+param functionAppName string = ''
+param jobName string = ''
+param containerAppsEnvironmentName string = ''
+param logAnalyticsName string = ''
+
+// ---- existing resources -----------------------------------------------------------------------------------------------------
+@description('Deploy into this group instead of making one.')
+param existingResourceGroupName string = ''
+@description('Where the reused resources are; default: the group deployed into.')
+param existingResourcesGroupName string = ''
+param existingRegistryName string = ''
+param existingStorageAccountName string = ''
+@description('Region of the reused storage account, where it is another one: events are raised there.')
+param existingStorageLocation string = ''
+param existingContainerAppsEnvironmentName string = ''
+param existingLogAnalyticsName string = ''
+@description('System topic that the reused storage account has already (one per account). It must have a system-assigned identity.')
+param existingEventGridTopicName string = ''
+
+// ---- telling ----------------------------------------------------------------------------------------------------------------
+@description('Who gets the alerts. Empty: they show in the portal only.')
+param alertEmail string = ''
+@description('Seconds that finished uploads may wait until an alert is raised.')
+param alertOldestSeconds int = 3600
+
+var stem = empty(namePrefix) ? environmentName : namePrefix
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var short = take(toLower(replace(replace(stem, '-', ''), '_', '')), 8)
+var tags = { 'azd-env-name': environmentName }
+
+var newGroupName = empty(resourceGroupName) ? 'rg-${stem}' : resourceGroupName
+var groupName = empty(existingResourceGroupName) ? newGroupName : existingResourceGroupName
+var reusedGroupName = empty(existingResourcesGroupName) ? groupName : existingResourcesGroupName
+
+var newAccountName = empty(storageAccountName) ? 'st${short}${token}' : storageAccountName
+var accountName = empty(existingStorageAccountName) ? newAccountName : existingStorageAccountName
+var accountGroupName = empty(existingStorageAccountName) ? groupName : reusedGroupName
+var hostAccountName = empty(functionStorageAccountName) ? 'fn${short}${token}' : functionStorageAccountName
+var newRegistryName = empty(registryName) ? 'cr${short}${token}' : registryName
+var acrName = empty(existingRegistryName) ? newRegistryName : existingRegistryName
+var acrGroupName = empty(existingRegistryName) ? groupName : reusedGroupName
+var appName = empty(functionAppName) ? 'func-${take(stem, 30)}-${token}' : functionAppName
+var runnerJobName = empty(jobName) ? 'job-${take(toLower(replace(stem, '_', '-')), 14)}-${token}' : jobName
+var environmentOfJobsName = empty(containerAppsEnvironmentName) ? 'cae-${stem}-${token}' : containerAppsEnvironmentName
+var workspaceName = empty(logAnalyticsName) ? 'log-${stem}-${token}' : logAnalyticsName
+
+var deadLetterContainer = 'eventgrid-deadletter'
+var deploymentContainer = 'deployment'
+// The Functions host puts uploads it gave up on into this queue of the watched account.
+var uploadPoisonQueue = 'webjobs-blobtrigger-poison'
+var redundancy = geoRedundant ? (zoneRedundant ? 'Standard_GZRS' : 'Standard_GRS') : (zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS')
+var hostRedundancy = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+var ipRanges = empty(allowedIpRanges) ? [] : split(replace(allowedIpRanges, ' ', ''), ',')
+
+resource newGroup 'Microsoft.Resources/resourceGroups@2024-03-01' = if (empty(existingResourceGroupName)) {
+  name: newGroupName
+  location: location
+  tags: tags
+}
+
+module identities 'modules/identities.bicep' = {
+  name: 'identities-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    runnerName: 'id-runner-${stem}-${token}'
+    dispatcherName: 'id-dispatcher-${stem}-${token}'
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    workspaceName: workspaceName
+    existingWorkspaceName: existingLogAnalyticsName
+    existingWorkspaceGroupName: reusedGroupName
+    insightsName: 'appi-${stem}-${token}'
+  }
+}
+
+module registry 'modules/registry.bicep' = if (empty(existingRegistryName)) {
+  name: 'registry-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    name: newRegistryName
+    sku: registrySku
+    zoneRedundant: zoneRedundant
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetworking) {
+  name: 'network-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    name: 'vnet-${stem}-${token}'
+    addressSpace: addressSpace
+  }
+}
+
+// The account with the videos; another one belongs to the Functions host, whose wide rights must not reach the videos.
+module account 'modules/account.bicep' = if (empty(existingStorageAccountName)) {
+  name: 'account-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    name: newAccountName
+    sku: redundancy
+    allowSharedKeyAccess: useStorageKeys
+    closed: privateNetworking
+    allowedIpRanges: ipRanges
+    softDeleteDays: softDeleteDays
+  }
+}
+
+module lifecycle 'modules/lifecycle.bicep' = if (empty(existingStorageAccountName)) {
+  name: 'lifecycle-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [account]
+  params: {
+    accountName: newAccountName
+    retentionDays: retentionDays
+    archives: [processedContainer, errorContainer]
+    deadLetterContainer: deadLetterContainer
+  }
+}
+
+module containers 'modules/containers.bicep' = {
+  name: 'containers-${environmentName}'
+  scope: resourceGroup(accountGroupName)
+  dependsOn: [account]
+  params: {
+    accountName: accountName
+    containers: [inputContainer, outputContainer, processedContainer, errorContainer, stateContainer, deadLetterContainer]
+    queues: [debounceQueue, '${debounceQueue}-poison', jobsQueue, '${jobsQueue}-poison', uploadPoisonQueue]
+    logName: 'video-splat-${environmentName}'
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module hostAccount 'modules/account.bicep' = {
+  name: 'host-account-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    name: hostAccountName
+    sku: hostRedundancy
+    allowSharedKeyAccess: false
+    closed: privateNetworking
+    allowedIpRanges: []
+    softDeleteDays: softDeleteDays
+  }
+}
+
+module hostContainers 'modules/containers.bicep' = {
+  name: 'host-containers-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [hostAccount]
+  params: {
+    accountName: hostAccountName
+    containers: [deploymentContainer]
+    queues: []
+    logName: 'video-splat-${environmentName}'
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module accountEndpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
+  name: 'account-endpoints-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [account]
+  params: {
+    location: location
+    tags: tags
+    accountId: resourceId(subscription().subscriptionId, accountGroupName, 'Microsoft.Storage/storageAccounts', accountName)
+    accountName: accountName
+    subnetId: privateNetworking ? network.outputs.endpointsSubnetId : ''
+    services: ['blob', 'queue']
+  }
+}
+
+module hostEndpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
+  name: 'host-endpoints-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [hostAccount]
+  params: {
+    location: location
+    tags: tags
+    accountId: resourceId(subscription().subscriptionId, groupName, 'Microsoft.Storage/storageAccounts', hostAccountName)
+    accountName: hostAccountName
+    subnetId: privateNetworking ? network.outputs.endpointsSubnetId : ''
+    services: ['blob', 'queue', 'table']
+  }
+}
+
+module environmentOfJobs 'modules/environment.bicep' = if (empty(existingContainerAppsEnvironmentName)) {
+  name: 'environment-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    name: environmentOfJobsName
+    workspaceId: monitoring.outputs.workspaceId
+    gpuProfileName: useGpu ? gpuProfileName : ''
+    gpuProfileType: gpuProfileType
+    subnetId: privateNetworking ? network.outputs.jobsSubnetId : ''
+    zoneRedundant: zoneRedundant
+  }
+}
+
+module job 'modules/job.bicep' = {
+  name: 'job-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup, registry]
+  params: {
+    location: location
+    tags: union(tags, { 'azd-service-name': 'runner' })
+    name: runnerJobName
+    environmentId: empty(existingContainerAppsEnvironmentName) ? environmentOfJobs.outputs.id : resourceId(subscription().subscriptionId, reusedGroupName, 'Microsoft.App/managedEnvironments', existingContainerAppsEnvironmentName)
+    useGpu: useGpu
+    gpuProfileName: gpuProfileName
+    gpuProfileType: gpuProfileType
+    image: runnerImage
+    registryServer: '${acrName}${environment().suffixes.acrLoginServer}'
+    identityId: identities.outputs.runnerId
+    identityClientId: identities.outputs.runnerClientId
+    replicaTimeout: replicaTimeout
+    backend: useGpu || processorBackend != 'gsplat' ? processorBackend : 'cpu'
+    accountName: accountName
+    inputContainer: inputContainer
+    outputContainer: outputContainer
+    processedContainer: processedContainer
+    errorContainer: errorContainer
+    stateContainer: stateContainer
+    debounceQueue: debounceQueue
+    jobsQueue: jobsQueue
+    scenePrefixDepth: scenePrefixDepth
+    maxGpuMinutesPerDay: maxGpuMinutesPerDay
+    moreSettings: runnerSettings
+  }
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  name: 'function-app-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [hostContainers, hostEndpoints]
+  params: {
+    location: location
+    tags: union(tags, { 'azd-service-name': 'dispatcher' })
+    name: appName
+    planName: 'plan-${stem}-${token}'
+    pythonVersion: pythonVersion
+    alwaysReadyInstances: alwaysReadyInstances
+    zoneRedundant: zoneRedundant
+    subnetId: privateNetworking ? network.outputs.functionsSubnetId : ''
+    restrictInbound: restrictInbound
+    identityId: identities.outputs.dispatcherId
+    identityClientId: identities.outputs.dispatcherClientId
+    hostAccountName: hostAccountName
+    deploymentContainer: deploymentContainer
+    insightsConnectionString: monitoring.outputs.insightsConnectionString
+    accountName: accountName
+    inputContainer: inputContainer
+    outputContainer: outputContainer
+    processedContainer: processedContainer
+    errorContainer: errorContainer
+    stateContainer: stateContainer
+    debounceQueue: debounceQueue
+    jobsQueue: jobsQueue
+    quietSeconds: quietSeconds
+    scenePrefixDepth: scenePrefixDepth
+    maxParallelJobs: maxParallelJobs
+    maxGpuMinutesPerDay: maxGpuMinutesPerDay
+    sweepSchedule: sweepSchedule
+    jobName: runnerJobName
+    moreSettings: dispatcherSettings
+  }
+}
+
+module events 'modules/events.bicep' = {
+  name: 'events-${environmentName}'
+  scope: resourceGroup(empty(existingEventGridTopicName) ? groupName : reusedGroupName)
+  dependsOn: [newGroup, account]
+  params: {
+    location: empty(existingStorageLocation) ? location : existingStorageLocation
+    tags: tags
+    name: 'evgt-${stem}-${token}'
+    existingName: existingEventGridTopicName
+    accountId: resourceId(subscription().subscriptionId, accountGroupName, 'Microsoft.Storage/storageAccounts', accountName)
+  }
+}
+
+module roles 'roles.bicep' = if (includeRbac) {
+  name: 'roles-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [containers, hostContainers, registry, job]
+  params: {
+    runnerPrincipalId: identities.outputs.runnerPrincipalId
+    dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
+    eventsPrincipalId: events.outputs.principalId
+    deployerPrincipalId: principalId
+    deployerPrincipalType: principalType
+    registryName: acrName
+    registryGroupName: acrGroupName
+    storageAccountName: accountName
+    storageAccountGroupName: accountGroupName
+    functionStorageAccountName: hostAccountName
+    applicationInsightsName: monitoring.outputs.insightsName
+    jobName: runnerJobName
+    inputContainer: inputContainer
+    outputContainer: outputContainer
+    processedContainer: processedContainer
+    errorContainer: errorContainer
+    stateContainer: stateContainer
+    deadLetterContainer: deadLetterContainer
+    debounceQueue: debounceQueue
+    jobsQueue: jobsQueue
+    uploadPoisonQueue: uploadPoisonQueue
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts-${environmentName}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: location
+    tags: tags
+    stem: stem
+    workspaceId: monitoring.outputs.workspaceId
+    systemTopicId: events.outputs.id
+    email: alertEmail
+    oldestSeconds: alertOldestSeconds
+  }
+}
+
+// What azd, the hooks and the scripts read: azd keeps each under its name in the environment.
+output AZURE_LOCATION string = location
+output AZURE_RESOURCE_GROUP string = groupName
+output AZURE_STORAGE_ACCOUNT_NAME string = accountName
+output STORAGE_RESOURCE_GROUP string = accountGroupName
+output FUNCTION_STORAGE_ACCOUNT_NAME string = hostAccountName
+output AZURE_CONTAINER_REGISTRY_NAME string = acrName
+output AZURE_CONTAINER_REGISTRY_ENDPOINT string = '${acrName}${environment().suffixes.acrLoginServer}'
+output REGISTRY_RESOURCE_GROUP string = acrGroupName
+output FUNCTION_APP_NAME string = appName
+output RUNNER_JOB_NAME string = runnerJobName
+output APPLICATION_INSIGHTS_NAME string = monitoring.outputs.insightsName
+output LOG_ANALYTICS_WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId
+output MANAGED_IDENTITY_PRINCIPAL_ID string = identities.outputs.runnerPrincipalId
+output DISPATCHER_PRINCIPAL_ID string = identities.outputs.dispatcherPrincipalId
+output EVENT_GRID_TOPIC_NAME string = events.outputs.name
+output EVENT_GRID_TOPIC_RESOURCE_GROUP string = events.outputs.groupName
+output EVENT_GRID_PRINCIPAL_ID string = events.outputs.principalId
+output EVENT_GRID_DEADLETTER_CONTAINER string = deadLetterContainer
+output AZURE_BLOB_CONTAINER_INPUT string = inputContainer
+output AZURE_BLOB_CONTAINER_OUTPUT string = outputContainer
+output AZURE_BLOB_CONTAINER_PROCESSED string = processedContainer
+output AZURE_BLOB_CONTAINER_ERROR string = errorContainer
+output AZURE_BLOB_CONTAINER_STATE string = stateContainer
+output DEBOUNCE_QUEUE string = debounceQueue
+output JOBS_QUEUE string = jobsQueue

@@ -1,0 +1,140 @@
+// The dispatcher on Flex Consumption. Every connection is an identity; there is no key and no HTTP trigger.
+param location string
+param tags object
+param name string
+param planName string
+param pythonVersion string
+param alwaysReadyInstances int
+param zoneRedundant bool
+@description('Empty: the platform\'s network.')
+param subnetId string
+param restrictInbound bool
+param identityId string
+param identityClientId string
+param hostAccountName string
+param deploymentContainer string
+param insightsConnectionString string
+param accountName string
+param inputContainer string
+param outputContainer string
+param processedContainer string
+param errorContainer string
+param stateContainer string
+param debounceQueue string
+param jobsQueue string
+param quietSeconds int
+param scenePrefixDepth int
+param maxParallelJobs int
+param maxGpuMinutesPerDay int
+param sweepSchedule string
+param jobName string
+param moreSettings object
+
+var storageSuffix = environment().suffixes.storage
+var manager = environment().resourceManager // ends with a slash
+
+var settings = {
+  // the Functions host
+  AzureWebJobsStorage__blobServiceUri: 'https://${hostAccountName}.blob.${storageSuffix}'
+  AzureWebJobsStorage__queueServiceUri: 'https://${hostAccountName}.queue.${storageSuffix}'
+  AzureWebJobsStorage__tableServiceUri: 'https://${hostAccountName}.table.${storageSuffix}'
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  SceneStorage__blobServiceUri: 'https://${accountName}.blob.${storageSuffix}'
+  SceneStorage__queueServiceUri: 'https://${accountName}.queue.${storageSuffix}'
+  SceneStorage__credential: 'managedidentity'
+  SceneStorage__clientId: identityClientId
+  BLOB_TRIGGER_SOURCE: 'EventGrid'
+  PYTHON_SCRIPT_FILE_NAME: 'functions_entry.py'
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  // the dispatcher
+  AZURE_STORAGE_ACCOUNT: accountName
+  AZURE_STORAGE_ENDPOINT: 'https://${accountName}.blob.${storageSuffix}'
+  AZURE_STORAGE_QUEUE_ENDPOINT: 'https://${accountName}.queue.${storageSuffix}'
+  AZURE_USE_MANAGED_IDENTITY: 'true'
+  AZURE_CLIENT_ID: identityClientId
+  AZURE_BLOB_CONTAINER_INPUT: inputContainer
+  AZURE_BLOB_CONTAINER_OUTPUT: outputContainer
+  AZURE_BLOB_CONTAINER_PROCESSED: processedContainer
+  AZURE_BLOB_CONTAINER_ERROR: errorContainer
+  AZURE_BLOB_CONTAINER_STATE: stateContainer
+  DEBOUNCE_QUEUE: debounceQueue
+  JOBS_QUEUE: jobsQueue
+  QUIET_SECONDS: string(quietSeconds)
+  SCENE_PREFIX_DEPTH: string(scenePrefixDepth)
+  MAX_PARALLEL_JOBS: string(maxParallelJobs)
+  MAX_GPU_MINUTES_PER_DAY: string(maxGpuMinutesPerDay)
+  SWEEP_SCHEDULE: sweepSchedule
+  AZURE_SUBSCRIPTION_ID: subscription().subscriptionId
+  AZURE_RESOURCE_GROUP: resourceGroup().name
+  RUNNER_JOB_NAME: jobName
+  ARM_ENDPOINT: endsWith(manager, '/') ? substring(manager, 0, length(manager) - 1) : manager
+}
+
+resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
+  name: planName
+  location: location
+  tags: { 'azd-env-name': tags['azd-env-name'] }
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+  }
+}
+
+resource app 'Microsoft.Web/sites@2023-12-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    publicNetworkAccess: 'Enabled' // Event Grid calls in
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: 'https://${hostAccountName}.blob.${storageSuffix}/${deploymentContainer}'
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+        }
+      }
+      runtime: { name: 'python', version: pythonVersion }
+      scaleAndConcurrency: {
+        maximumInstanceCount: 40 // the lowest that is accepted
+        instanceMemoryMB: 2048
+        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'blob', instanceCount: alwaysReadyInstances }] : []
+      }
+    }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      ipSecurityRestrictionsDefaultAction: restrictInbound ? 'Deny' : 'Allow'
+      ipSecurityRestrictions: restrictInbound ? [{ name: 'event-grid', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }] : []
+      scmIpSecurityRestrictionsUseMain: false
+    }
+  }
+}
+
+resource appSettings 'Microsoft.Web/sites/config@2023-12-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: union(settings, moreSettings)
+}
+
+resource noPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = [for name in ['ftp', 'scm']: {
+  parent: app
+  name: name
+  properties: { allow: false }
+}]
+
+output id string = app.id

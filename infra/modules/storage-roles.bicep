@@ -1,0 +1,49 @@
+// Carries out a part of ../roles.bicep in the group of the storage account. Who has no id gets nothing.
+param accountName string
+param onContainers array
+param onQueues array
+param roleIds object
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: accountName
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' existing = {
+  parent: account
+  name: 'default'
+}
+
+resource messages 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' existing = {
+  parent: account
+  name: 'default'
+}
+
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = [for item in onContainers: {
+  parent: blobs
+  name: item.where
+}]
+
+resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' existing = [for item in onQueues: {
+  parent: messages
+  name: item.where
+}]
+
+resource containerRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onContainers: if (item.who.id != '') {
+  name: guid(account.id, 'container', item.where, item.who.id, roleIds[item.role])
+  scope: container[index]
+  properties: {
+    principalId: item.who.id
+    principalType: item.who.type
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds[item.role])
+  }
+}]
+
+resource queueRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onQueues: if (item.who.id != '') {
+  name: guid(account.id, 'queue', item.where, item.who.id, roleIds[item.role])
+  scope: queue[index]
+  properties: {
+    principalId: item.who.id
+    principalType: item.who.type
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds[item.role])
+  }
+}]
