@@ -12,12 +12,14 @@ param deadLetterContainer string
 @description('Name of the function with the blob trigger.')
 param functionName string = 'on_upload'
 
-var appId = resourceId(functionAppGroupName, 'Microsoft.Web/sites', functionAppName)
-var accountId = resourceId(storageAccountGroupName, 'Microsoft.Storage/storageAccounts', storageAccountName)
-
 resource app 'Microsoft.Web/sites@2023-12-01' existing = {
   name: functionAppName
   scope: resourceGroup(functionAppGroupName)
+}
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: storageAccountName
+  scope: resourceGroup(storageAccountGroupName)
 }
 
 resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' existing = {
@@ -31,7 +33,7 @@ resource subscriptionOfUploads 'Microsoft.EventGrid/systemTopics/eventSubscripti
     destination: {
       endpointType: 'WebHook'
       properties: {
-        endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.${functionName}&code=${listKeys('${appId}/host/default', '2023-12-01').systemKeys.blobs_extension}'
+        endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.${functionName}&code=${listKeys('${app.id}/host/default', '2023-12-01').systemKeys.blobs_extension}'
         maxEventsPerBatch: 1
       }
     }
@@ -54,7 +56,7 @@ resource subscriptionOfUploads 'Microsoft.EventGrid/systemTopics/eventSubscripti
       identity: { type: 'SystemAssigned' }
       deadLetterDestination: {
         endpointType: 'StorageBlob'
-        properties: { resourceId: accountId, blobContainerName: deadLetterContainer }
+        properties: { resourceId: account.id, blobContainerName: deadLetterContainer }
       }
     }
   }

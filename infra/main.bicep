@@ -150,6 +150,22 @@ resource newGroup 'Microsoft.Resources/resourceGroups@2024-03-01' = if (empty(ex
   tags: tags
 }
 
+// Whether they are made here or reused: their ids.
+resource videos 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: accountName
+  scope: resourceGroup(accountGroupName)
+}
+
+resource host 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: hostAccountName
+  scope: resourceGroup(groupName)
+}
+
+resource reusedEnvironment 'Microsoft.App/managedEnvironments@2024-03-01' existing = {
+  name: empty(existingContainerAppsEnvironmentName) ? environmentOfJobsName : existingContainerAppsEnvironmentName
+  scope: resourceGroup(reusedGroupName)
+}
+
 module identities 'modules/identities.bicep' = {
   name: 'identities-${environmentName}'
   scope: resourceGroup(groupName)
@@ -279,7 +295,7 @@ module accountEndpoints 'modules/private-endpoints.bicep' = if (privateNetworkin
   params: {
     location: location
     tags: tags
-    accountId: resourceId(subscription().subscriptionId, accountGroupName, 'Microsoft.Storage/storageAccounts', accountName)
+    accountId: videos.id
     accountName: accountName
     subnetId: privateNetworking ? network.outputs.endpointsSubnetId : ''
     services: ['blob', 'queue']
@@ -293,7 +309,7 @@ module hostEndpoints 'modules/private-endpoints.bicep' = if (privateNetworking) 
   params: {
     location: location
     tags: tags
-    accountId: resourceId(subscription().subscriptionId, groupName, 'Microsoft.Storage/storageAccounts', hostAccountName)
+    accountId: host.id
     accountName: hostAccountName
     subnetId: privateNetworking ? network.outputs.endpointsSubnetId : ''
     services: ['blob', 'queue', 'table']
@@ -324,7 +340,7 @@ module job 'modules/job.bicep' = {
     location: location
     tags: union(tags, { 'azd-service-name': 'runner' })
     name: runnerJobName
-    environmentId: empty(existingContainerAppsEnvironmentName) ? environmentOfJobs.outputs.id : resourceId(subscription().subscriptionId, reusedGroupName, 'Microsoft.App/managedEnvironments', existingContainerAppsEnvironmentName)
+    environmentId: empty(existingContainerAppsEnvironmentName) ? environmentOfJobs.outputs.id : reusedEnvironment.id
     useGpu: useGpu
     gpuProfileName: gpuProfileName
     gpuProfileType: gpuProfileType
@@ -394,7 +410,7 @@ module events 'modules/events.bicep' = {
     tags: tags
     name: 'evgt-${stem}-${token}'
     existingName: existingEventGridTopicName
-    accountId: resourceId(subscription().subscriptionId, accountGroupName, 'Microsoft.Storage/storageAccounts', accountName)
+    accountId: videos.id
   }
 }
 

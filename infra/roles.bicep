@@ -41,6 +41,7 @@ var runner = { id: runnerPrincipalId, type: 'ServicePrincipal' }
 var dispatcher = { id: dispatcherPrincipalId, type: 'ServicePrincipal' }
 var events = { id: eventsPrincipalId, type: 'ServicePrincipal' }
 var deployer = { id: deployerPrincipalId, type: deployerPrincipalType }
+var known = !empty(deployerPrincipalId)
 
 var onContainers = [
   { who: runner, where: inputContainer, role: 'Storage Blob Data Contributor' }
@@ -51,6 +52,8 @@ var onContainers = [
   { who: dispatcher, where: inputContainer, role: 'Storage Blob Data Reader' }
   { who: dispatcher, where: stateContainer, role: 'Storage Blob Data Contributor' }
   { who: events, where: deadLetterContainer, role: 'Storage Blob Data Contributor' }
+]
+var deployerOnContainers = [
   { who: deployer, where: inputContainer, role: 'Storage Blob Data Contributor' }
   { who: deployer, where: outputContainer, role: 'Storage Blob Data Reader' }
   { who: deployer, where: errorContainer, role: 'Storage Blob Data Reader' }
@@ -67,10 +70,14 @@ var onQueues = [
   { who: dispatcher, where: uploadPoisonQueue, role: 'Storage Queue Data Contributor' }
   { who: dispatcher, where: jobsQueue, role: 'Storage Queue Data Reader' }
   { who: dispatcher, where: jobsQueue, role: 'Storage Queue Data Message Sender' }
+]
+var deployerOnQueues = [
   { who: deployer, where: jobsQueue, role: 'Storage Queue Data Message Sender' }
 ]
 var onRegistry = [
   { who: runner, role: 'AcrPull' }
+]
+var deployerOnRegistry = [
   { who: deployer, role: 'AcrPush' }
 ]
 var onHost = ['Storage Blob Data Owner', 'Storage Queue Data Contributor', 'Storage Table Data Contributor']
@@ -80,8 +87,8 @@ module storage 'modules/storage-roles.bicep' = {
   scope: resourceGroup(storageAccountGroupName)
   params: {
     accountName: storageAccountName
-    onContainers: onContainers
-    onQueues: onQueues
+    onContainers: concat(onContainers, known ? deployerOnContainers : [])
+    onQueues: concat(onQueues, known ? deployerOnQueues : [])
     roleIds: roleIds
   }
 }
@@ -91,7 +98,7 @@ module registry 'modules/registry-roles.bicep' = {
   scope: resourceGroup(registryGroupName)
   params: {
     registryName: registryName
-    assignments: onRegistry
+    assignments: concat(onRegistry, known ? deployerOnRegistry : [])
     roleIds: roleIds
   }
 }

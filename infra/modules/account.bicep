@@ -9,6 +9,8 @@ param closed bool
 param allowedIpRanges array
 param softDeleteDays int
 
+var ipRules = [for range in (closed ? allowedIpRanges : []): { value: range, action: 'Allow' }]
+
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: name
   location: location
@@ -29,7 +31,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
     networkAcls: {
       defaultAction: closed ? 'Deny' : 'Allow'
       bypass: 'AzureServices'
-      ipRules: [for range in (closed ? allowedIpRanges : []): { value: range, action: 'Allow' }]
+      ipRules: ipRules
     }
   }
 }

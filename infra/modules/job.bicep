@@ -55,6 +55,8 @@ var settings = {
   LOG_FORMAT: 'json'
 }
 
+var environmentOfRunner = [for item in items(union(settings, moreSettings)): { name: item.key, value: item.value }]
+
 resource job 'Microsoft.App/jobs@2024-03-01' = {
   name: name
   location: location
@@ -79,7 +81,7 @@ resource job 'Microsoft.App/jobs@2024-03-01' = {
           name: 'runner'
           image: empty(image) ? nothing : image
           resources: { cpu: json(size.cpu), memory: size.memory }
-          env: [for item in items(union(settings, moreSettings)): { name: item.key, value: item.value }]
+          env: environmentOfRunner
         }
       ]
     }

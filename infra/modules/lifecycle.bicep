@@ -5,12 +5,13 @@ param retentionDays int
 param archives array
 param deadLetterContainer string
 
+var prefixes = [for name in archives: '${name}/']
 var archived = {
   name: 'archived-uploads'
   enabled: true
   type: 'Lifecycle'
   definition: {
-    filters: { blobTypes: ['blockBlob'], prefixMatch: [for name in archives: '${name}/'] }
+    filters: { blobTypes: ['blockBlob'], prefixMatch: prefixes }
     actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: retentionDays } } }
   }
 }

@@ -1,4 +1,4 @@
-// Carries out a part of ../roles.bicep in the group of the registry. Who has no id gets nothing.
+// Carries out a part of ../roles.bicep in the group of the registry.
 param registryName string
 param assignments array
 param roleIds object
@@ -7,7 +7,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' existing =
   name: registryName
 }
 
-resource registryRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in assignments: if (item.who.id != '') {
+resource registryRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in assignments: {
   name: guid(registry.id, item.who.id, roleIds[item.role])
   scope: registry
   properties: {

@@ -1,4 +1,4 @@
-// Carries out a part of ../roles.bicep in the group of the storage account. Who has no id gets nothing.
+// Carries out a part of ../roles.bicep in the group of the storage account.
 param accountName string
 param onContainers array
 param onQueues array
@@ -28,7 +28,7 @@ resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-0
   name: item.where
 }]
 
-resource containerRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onContainers: if (item.who.id != '') {
+resource containerRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onContainers: {
   name: guid(account.id, 'container', item.where, item.who.id, roleIds[item.role])
   scope: container[index]
   properties: {
@@ -38,7 +38,7 @@ resource containerRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [f
   }
 }]
 
-resource queueRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onQueues: if (item.who.id != '') {
+resource queueRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onQueues: {
   name: guid(account.id, 'queue', item.where, item.who.id, roleIds[item.role])
   scope: queue[index]
   properties: {
