@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from function_app import debounce
@@ -40,6 +40,8 @@ class SweepReport:
     tidied: int = 0  # blobs removed that nobody can need any more
     started: int = 0  # executions
     held_back: str = ""  # why waiting work is not started
+    # age of the oldest finished set of uploads that nobody works on, seconds; an alert watches it (infra/modules/alerts.bicep)
+    oldest_s: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Sweeper:
             requeued=self._requeue_lost(view, now),
             refused=sum(refused),
             tidied=sum(_deleted(self._state, info) for info in self._old(view, now)),
+            oldest_s=_oldest_s(view, now),
         )
         return report, failed
 
@@ -242,6 +245,23 @@ def _is_postponed(record: BlobInfo, until: datetime) -> bool:
     """Its next attempt is due later, and there is a hidden message for it; time for that one to be lost is included."""
     due_at = records.due_at(record.metadata)
     return due_at is not None and due_at > until
+
+
+def _oldest_s(view: _View, now: datetime) -> int:
+    """How long the longest waiting scene has waited since its uploads were sealed. A leased record: it is in work."""
+    idle = [scene for scene in view.scenes if not _is_leased_in(view, scene)]
+    queued = [
+        item.queued_at
+        for scene in idle
+        for item in view.batches_of(scene)
+        if item.queued_at is not None and item.digest == digest(snapshot(view.scenes[scene]))
+    ]
+    return round((now - min(queued, default=now)).total_seconds())
+
+
+def _is_leased_in(view: _View, scene: str) -> bool:
+    record = view.records.get(record_name(scene))
+    return record is not None and record.leased
 
 
 def _deleted(state: BlobStore, info: BlobInfo) -> bool:

@@ -117,6 +117,7 @@ param alertOldestSeconds int = 3600
 
 var stem = empty(namePrefix) ? environmentName : namePrefix
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+var label = take(replace(stem, '_', '-'), 30)
 var short = take(toLower(replace(replace(stem, '-', ''), '_', '')), 8)
 var tags = { 'azd-env-name': environmentName }
 
@@ -131,10 +132,10 @@ var hostAccountName = empty(functionStorageAccountName) ? 'fn${short}${token}' :
 var newRegistryName = empty(registryName) ? 'cr${short}${token}' : registryName
 var acrName = empty(existingRegistryName) ? newRegistryName : existingRegistryName
 var acrGroupName = empty(existingRegistryName) ? groupName : reusedGroupName
-var appName = empty(functionAppName) ? 'func-${take(stem, 30)}-${token}' : functionAppName
-var runnerJobName = empty(jobName) ? 'job-${take(toLower(replace(stem, '_', '-')), 14)}-${token}' : jobName
-var environmentOfJobsName = empty(containerAppsEnvironmentName) ? 'cae-${stem}-${token}' : containerAppsEnvironmentName
-var workspaceName = empty(logAnalyticsName) ? 'log-${stem}-${token}' : logAnalyticsName
+var appName = empty(functionAppName) ? 'func-${label}-${token}' : functionAppName
+var runnerJobName = empty(jobName) ? 'job-${short}-${token}' : jobName
+var environmentOfJobsName = empty(containerAppsEnvironmentName) ? 'cae-${label}-${token}' : containerAppsEnvironmentName
+var workspaceName = empty(logAnalyticsName) ? 'log-${label}-${token}' : logAnalyticsName
 
 var deadLetterContainer = 'eventgrid-deadletter'
 var deploymentContainer = 'deployment'
@@ -173,8 +174,8 @@ module identities 'modules/identities.bicep' = {
   params: {
     location: location
     tags: tags
-    runnerName: 'id-runner-${stem}-${token}'
-    dispatcherName: 'id-dispatcher-${stem}-${token}'
+    runnerName: 'id-runner-${label}-${token}'
+    dispatcherName: 'id-dispatcher-${label}-${token}'
   }
 }
 
@@ -188,7 +189,7 @@ module monitoring 'modules/monitoring.bicep' = {
     workspaceName: workspaceName
     existingWorkspaceName: existingLogAnalyticsName
     existingWorkspaceGroupName: reusedGroupName
-    insightsName: 'appi-${stem}-${token}'
+    insightsName: 'appi-${label}-${token}'
   }
 }
 
@@ -212,7 +213,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   params: {
     location: location
     tags: tags
-    name: 'vnet-${stem}-${token}'
+    name: 'vnet-${label}-${token}'
     addressSpace: addressSpace
   }
 }
@@ -372,7 +373,7 @@ module functionApp 'modules/function-app.bicep' = {
     location: location
     tags: union(tags, { 'azd-service-name': 'dispatcher' })
     name: appName
-    planName: 'plan-${stem}-${token}'
+    planName: 'plan-${label}-${token}'
     pythonVersion: pythonVersion
     alwaysReadyInstances: alwaysReadyInstances
     zoneRedundant: zoneRedundant
@@ -408,7 +409,7 @@ module events 'modules/events.bicep' = {
   params: {
     location: empty(existingStorageLocation) ? location : existingStorageLocation
     tags: tags
-    name: 'evgt-${stem}-${token}'
+    name: 'evgt-${label}-${token}'
     existingName: existingEventGridTopicName
     accountId: videos.id
   }
@@ -450,7 +451,7 @@ module alerts 'modules/alerts.bicep' = {
   params: {
     location: location
     tags: tags
-    stem: stem
+    stem: label
     workspaceId: monitoring.outputs.workspaceId
     systemTopicId: events.outputs.id
     email: alertEmail

@@ -47,9 +47,31 @@ if $bicep; then
   account=$(need AZURE_STORAGE_ACCOUNT_NAME)
   registry=$(need AZURE_CONTAINER_REGISTRY_NAME)
   job=$(need RUNNER_JOB_NAME)
+  events=$(need EVENT_GRID_PRINCIPAL_ID)
+  host=$(need FUNCTION_STORAGE_ACCOUNT_NAME)
+  insights=$(need APPLICATION_INSIGHTS_NAME)
+  parameters=("runnerPrincipalId=$runner" "dispatcherPrincipalId=$dispatcher" "eventsPrincipalId=$events"
+    "deployerPrincipalId=$(value AZURE_PRINCIPAL_ID)" "deployerPrincipalType=$(principal_type_of deployer)"
+    "storageAccountName=$account" "functionStorageAccountName=$host" "registryName=$registry"
+    "applicationInsightsName=$insights" "jobName=$job")
+  # What has a default in the template, where the deployment has another value.
+  while read -r parameter variable; do
+    other=$(value "$variable")
+    [[ -z $other ]] || parameters+=("$parameter=$other")
+  done <<END
+storageAccountGroupName STORAGE_RESOURCE_GROUP
+registryGroupName REGISTRY_RESOURCE_GROUP
+inputContainer AZURE_BLOB_CONTAINER_INPUT
+outputContainer AZURE_BLOB_CONTAINER_OUTPUT
+processedContainer AZURE_BLOB_CONTAINER_PROCESSED
+errorContainer AZURE_BLOB_CONTAINER_ERROR
+stateContainer AZURE_BLOB_CONTAINER_STATE
+deadLetterContainer EVENT_GRID_DEADLETTER_CONTAINER
+debounceQueue DEBOUNCE_QUEUE
+jobsQueue JOBS_QUEUE
+END
   CALL_TIMEOUT_S=${BICEP_TIMEOUT_S:-900} az_quiet deployment group create --resource-group "$group" \
-    --name "roles-$environment" --template-file "$template" --parameters "runnerPrincipalId=$runner" \
-    "dispatcherPrincipalId=$dispatcher" "storageAccountName=$account" "registryName=$registry" "jobName=$job"
+    --name "roles-$environment" --template-file "$template" --parameters "${parameters[@]}"
   say "Roles assigned by $(basename "$template"). Check with scripts/verify-rbac.sh."
   exit 0
 fi

@@ -42,12 +42,16 @@ scope_of() {
     host) printf '%s' "$HOST_ID" ;;
     job) printf '%s' "$JOB_ID" ;;
     insights) printf '%s' "$INSIGHTS_ID" ;;
+    container:eventgrid-deadletter)
+      name=$(value EVENT_GRID_DEADLETTER_CONTAINER)
+      printf '%s/blobServices/default/containers/%s' "$ACCOUNT_ID" "${name:-eventgrid-deadletter}" ;;
     container:*)
       name=${1#container:}
       name=$(value "AZURE_BLOB_CONTAINER_$(printf '%s' "$name" | tr '[:lower:]' '[:upper:]')")
       printf '%s/blobServices/default/containers/%s' "$ACCOUNT_ID" "${name:-${1#container:}}" ;;
     queue:debounce*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name DEBOUNCE_QUEUE debounce "$1")" ;;
     queue:jobs*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name JOBS_QUEUE jobs "$1")" ;;
+    queue:webjobs-*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
     *) die "$REFUSED" "roles.tsv: unknown place $1" ;;
   esac
 }
@@ -64,6 +68,7 @@ principal_of() {
   case $1 in
     runner) value MANAGED_IDENTITY_PRINCIPAL_ID ;;
     dispatcher) value DISPATCHER_PRINCIPAL_ID ;;
+    events) value EVENT_GRID_PRINCIPAL_ID ;;
     deployer) value AZURE_PRINCIPAL_ID ;;
   esac
 }

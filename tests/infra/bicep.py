@@ -1,33 +1,27 @@
-"""Reads Bicep templates and works them out for given parameters: which resources, with which values, where.
+"""Works a Bicep template out for given parameters: which resources, with which values, where.
 
-No compiler is at hand, so this is one of ours for the part of the language that infra/ uses; whatever it does not know is an
-error (BicepError), and so are the faults that the real one finds: unknown names, missing or unknown parameters of a module,
-wrong types, values that are not allowed, and what only the deployment engine finds: reading from what was not deployed.
+No compiler is at hand, so this is one of ours for the part of the language that infra/ uses. What it does not know is
+an error (BicepError), and so are the faults that the real one finds: unknown names, missing or unknown parameters of a
+module, wrong types, values that are not allowed; and one of the deployment engine: reading from what was not deployed.
 What only Azure knows (an object id, a key) is a Runtime: a text that names where it comes from.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tree_sitter_bicep
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
 from tests.infra import bicep_functions
+from tests.infra.bicep_tree import BicepError, Param, named, parameters, root, text
 
 SUBSCRIPTION = bicep_functions.SUBSCRIPTION
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str, "int": int, "bool": bool, "object": dict, "array": list,
 }  # fmt: skip
-_PARSER = Parser(Language(tree_sitter_bicep.language()))
-
-
-class BicepError(Exception):
-    """The template is wrong, or beyond what is understood here."""
 
 
 class Runtime(str):
@@ -74,66 +68,6 @@ class Deployment:
         return found[0]
 
 
-@dataclass(frozen=True)
-class Param:
-    """A declared parameter."""
-
-    name: str
-    type: str
-    required: bool
-    allowed: tuple[Any, ...]
-    default: Node | None
-
-
-@functools.cache
-def root(path: Path) -> Node:
-    tree = _PARSER.parse(path.read_bytes()).root_node
-    wrong = [node for node in _walk(tree) if node.type == "ERROR" or node.is_missing]
-    if wrong:
-        raise BicepError(f"{path.name}:{wrong[0].start_point[0] + 1}: cannot be read: {_text(wrong[0])[:80]}")
-    return tree
-
-
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _walk(child)
-
-
-def _text(node: Node) -> str:
-    assert node.text is not None
-    return node.text.decode()
-
-
-def _is(node: Node | None, *kinds: str) -> bool:
-    return node is not None and node.type in kinds
-
-
-def _named(node: Node) -> list[Node]:
-    return [child for child in node.named_children if child.type != "comment"]
-
-
-def parameters(path: Path) -> dict[str, Param]:
-    """The parameters that a template declares, in order."""
-    found: dict[str, Param] = {}
-    decorators: list[Node] = []
-    for node in _named(root(path)):
-        if node.type == "decorators":
-            decorators = _named(node)
-            continue
-        if node.type == "parameter_declaration":
-            name, kind, *rest = _named(node)
-            calls = {_text(call.named_children[0].named_children[0]): call.named_children[0] for call in decorators}
-            allowed = ()
-            if "allowed" in calls:
-                (values,) = _named(_named(calls["allowed"])[1])
-                allowed = tuple(_text(item).strip("'") for item in _named(values))
-            default = rest[0] if rest else None
-            found[_text(name)] = Param(_text(name), _text(kind), default is None, allowed, default)
-        decorators = []
-    return found
-
-
 def default_of(param: Param) -> Any:
     """The value of a constant default."""
     assert param.default is not None
@@ -146,16 +80,16 @@ def deploy(path: Path, values: Mapping[str, Any], group: str = "") -> Deployment
     _check_params(path, params, values)
     scope = _Scope(path, group, {name: param for name, param in params.items()}, dict(values))
     result = Deployment(path, group)
-    for node in _named(root(path)):
+    for node in named(root(path)):
         if node.type in ("variable_declaration", "resource_declaration", "module_declaration"):
             scope.declare(node)
     for name in scope.nodes:
         scope.symbol(name)
     result.resources = scope.resources
-    for node in _named(root(path)):
+    for node in named(root(path)):
         if node.type == "output_declaration":
-            name, kind, value = _named(node)
-            result.outputs[_text(name)] = _typed(scope.value(value), _text(kind), f"{path.name}: output {_text(name)}")
+            name, kind, value = named(node)
+            result.outputs[text(name)] = _typed(scope.value(value), text(kind), f"{path.name}: output {text(name)}")
     return result
 
 
@@ -195,7 +129,7 @@ class _Scope:
         self.local: dict[str, Any] = {}  # loop variables
 
     def declare(self, node: Node) -> None:
-        name = _text(_named(node)[0])
+        name = text(named(node)[0])
         if name in self.nodes or name in self.params:
             raise BicepError(f"{self.path.name}: {name} is declared twice")
         self.nodes[name] = node
@@ -220,9 +154,9 @@ class _Scope:
         outer, self.local = self.local, {}
         try:
             if node.type == "variable_declaration":
-                return self.value(_named(node)[-1])
+                return self.value(named(node)[-1])
             make = self._resource if node.type == "resource_declaration" else self._module
-            return self._each(_named(node)[-1], lambda body, holds: make(node, body, holds))
+            return self._each(named(node)[-1], lambda body, holds: make(node, body, holds))
         finally:
             self.local = outer
 
@@ -231,13 +165,13 @@ class _Scope:
         if body.type == "for_statement":
             return list(self._loop(body, lambda inner: self._each(inner, make)))
         if body.type == "if_statement":
-            condition, inner = _named(body)
+            condition, inner = named(body)
             return make(inner, self.value(condition))
         return make(body, True)
 
     def _loop(self, node: Node, make: Callable[[Node], Any]) -> Iterator[Any]:
-        *heads, items, body = _named(node)
-        names = [_text(part) for head in heads for part in (_named(head) or [head])]
+        *heads, items, body = named(node)
+        names = [text(part) for head in heads for part in (named(head) or [head])]
         before = self.local
         for index, item in enumerate(self.value(items)):
             self.local = {**before, **dict(zip(names, (item, index), strict=False))}
@@ -245,7 +179,7 @@ class _Scope:
         self.local = before
 
     def _resource(self, node: Node, body: Node, holds: bool) -> Resource:
-        type_name, _, api = _text(_named(node)[1]).strip("'").partition("@")
+        type_name, _, api = text(named(node)[1]).strip("'").partition("@")
         existing = any(child.type == "existing" for child in node.children)
         values = self.value(body)
         name, group = values["name"], self.group
@@ -263,13 +197,13 @@ class _Scope:
         return made
 
     def _module(self, node: Node, body: Node, holds: bool) -> _Module:
-        values_node = {_text(_named(item)[0]): _named(item)[1] for item in _named(body)}
-        path = self.path.parent / _text(_named(node)[1]).strip("'")
+        values_node = {text(named(item)[0]): named(item)[1] for item in named(body)}
+        path = self.path.parent / text(named(node)[1]).strip("'")
         if not path.is_file():
             raise BicepError(f"{self.path.name}: {path} does not exist")
         name = self.value(values_node["name"])
         if not holds:
-            given = {_text(_named(item)[0]) for item in _named(values_node["params"])}
+            given = {text(named(item)[0]) for item in named(values_node["params"])}
             declared = parameters(path)
             required = {key for key, param in declared.items() if param.required}
             if given - declared.keys() or required - given:
@@ -278,54 +212,62 @@ class _Scope:
         group = self.group
         if "scope" in values_node:
             group = self.value(values_node["scope"]).name
-        for item in _named(values_node["dependsOn"]) if "dependsOn" in values_node else []:
-            self.symbol(_text(item))
+        for item in named(values_node["dependsOn"]) if "dependsOn" in values_node else []:
+            self.symbol(text(item))
         result = deploy(path, self.value(values_node["params"]), group)
         self.resources += result.resources
         return _Module(name, result.outputs)
+
+    def _wrong(self, node: Node, why: str) -> BicepError:
+        return BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {text(node)}: {why}")
 
     # ---- expressions --------------------------------------------------------------------------------------------
 
     def value(self, node: Node) -> Any:
         make = getattr(self, f"_{node.type}", None)
         if make is None:
-            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {node.type} is not understood: {_text(node)}")
+            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {node.type} is not understood: {text(node)}")
         return make(node)
 
     def _identifier(self, node: Node) -> Any:
-        return self.symbol(_text(node))
+        return self.symbol(text(node))
 
     def _string(self, node: Node) -> str:
-        parts = [self._piece(child) for child in node.named_children]
+        raw, at = node.text or b"", 1  # between the pieces with a meaning of their own; blanks are no nodes
+        parts: list[str] = []
+        for child in node.children:
+            if child.type in ("interpolation", "escape_sequence"):
+                start = child.start_byte - node.start_byte
+                parts += [raw[at:start].decode(), self._piece(child)]
+                at = child.end_byte - node.start_byte
+        parts.append(raw[at:-1].decode())
         return Runtime("".join(parts)) if any(isinstance(part, Runtime) for part in parts) else "".join(parts)
 
     def _piece(self, node: Node) -> str:
-        if node.type == "string_content":
-            return _text(node)
         if node.type == "escape_sequence":
-            return _text(node)[1:]
-        found = self.value(_named(node)[0])
+            return text(node)[1:]
+        found = self.value(named(node)[0])
         if not isinstance(found, str | int):
-            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {found!r} within a text")
+            raise self._wrong(node, f"{found!r} within a text")
         return found if isinstance(found, str) else str(found)
 
     def _number(self, node: Node) -> int:
-        return int(_text(node))
+        return int(text(node))
 
     def _boolean(self, node: Node) -> bool:
-        return _text(node) == "true"
+        return text(node) == "true"
 
     def _null(self, node: Node) -> None:
         return None
 
     def _array(self, node: Node) -> list[Any]:
-        return [self.value(item) for item in _named(node)]
+        return [self.value(item) for item in named(node)]
 
     def _object(self, node: Node) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for item in _named(node):
-            key_node, value_node = _named(item)
-            key = _text(key_node) if key_node.type in ("identifier", "property_identifier") else self.value(key_node)
+        for item in named(node):
+            key_node, value_node = named(item)
+            key = text(key_node) if key_node.type in ("identifier", "property_identifier") else self.value(key_node)
             if key in found:
                 raise BicepError(f"{self.path.name}: {key} twice in one object")
             found[key] = self.value(value_node)
@@ -340,14 +282,14 @@ class _Scope:
         return list(self._loop(node, self.value))
 
     def _parenthesized_expression(self, node: Node) -> Any:
-        return self.value(_named(node)[0])
+        return self.value(named(node)[0])
 
     def _unary_expression(self, node: Node) -> bool:
-        return not self.value(_named(node)[0])
+        return not self.value(named(node)[0])
 
     def _binary_expression(self, node: Node) -> Any:
-        left, right = _named(node)
-        sign = _text(node.children[1])
+        left, right = named(node)
+        sign = text(node.children[1])
         if sign in ("&&", "||"):
             first = self.value(left)
             return self.value(right) if first is (sign == "&&") else first
@@ -359,31 +301,40 @@ class _Scope:
         return signs[sign](a, b)
 
     def _ternary_expression(self, node: Node) -> Any:
-        condition, yes, no = _named(node)
+        condition, yes, no = named(node)
+        return self.value(yes if self._holds(condition) else no)
+
+    def _holds(self, condition: Node) -> bool:
         chosen = self.value(condition)
         if not isinstance(chosen, bool):
-            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {chosen!r} is no condition")
-        return self.value(yes if chosen else no)
+            raise BicepError(f"{self.path.name}:{condition.start_point[0] + 1}: {chosen!r} is no condition")
+        return chosen
 
     def _member_expression(self, node: Node) -> Any:
-        whole, member = _named(node)
-        return self._member(self.value(whole), _text(member), node)
+        whole, member = named(node)
+        if whole.type == "ternary_expression":  # the grammar reads `a ? b : c.d` as `(a ? b : c).d`; Bicep does not
+            condition, yes, no = named(whole)
+            if self._holds(condition):
+                return self.value(yes)
+            whole = no
+        if whole.type in ("binary_expression", "unary_expression"):
+            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: put {text(node)} into parentheses")
+        return self._member(self.value(whole), text(member), node)
 
     def _subscript_expression(self, node: Node) -> Any:
-        whole, index = self.value(_named(node)[0]), self.value(_named(node)[1])
+        whole, index = self.value(named(node)[0]), self.value(named(node)[1])
         return whole[index] if isinstance(whole, list) else self._member(whole, index, node)
 
     def _member(self, whole: Any, member: str, node: Node) -> Any:
-        where = f"{self.path.name}:{node.start_point[0] + 1}: {_text(node)}"
         if isinstance(whole, Resource):
             if member in ("id", "name"):
                 return whole.id if member == "id" else whole.name.rpartition("/")[2]
             if not whole.deployed:
-                raise BicepError(f"{where}: is not deployed")
+                raise self._wrong(node, "is not deployed")
             return Runtime(f"<{whole.type.rpartition('/')[2]} {whole.name}>.{member}")
         if isinstance(whole, _Module):
             if whole.outputs is None:
-                raise BicepError(f"{where}: module {whole.name} is not deployed")
+                raise self._wrong(node, f"module {whole.name} is not deployed")
             return whole.outputs
         if isinstance(whole, Runtime):
             found = Runtime(f"{whole}.{member}")
@@ -393,13 +344,13 @@ class _Scope:
         if isinstance(whole, bicep_functions.Group):
             return whole.name
         if not isinstance(whole, dict) or member not in whole:
-            raise BicepError(f"{where}: there is no {member}")
+            raise self._wrong(node, f"there is no {member}")
         return whole[member]
 
     def _call_expression(self, node: Node) -> Any:
-        name, arguments = _named(node)
-        values = [self.value(item) for item in _named(arguments)]
+        name, arguments = named(node)
+        values = [self.value(item) for item in named(arguments)]
         try:
-            return bicep_functions.call(_text(name), values, self.group, Runtime)
+            return bicep_functions.call(text(name), values, self.group, Runtime)
         except (KeyError, TypeError, ValueError) as exc:
-            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {_text(node)[:80]}: {exc!r}") from exc
+            raise BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {text(node)[:80]}: {exc!r}") from exc

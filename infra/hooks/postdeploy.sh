@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# After azd deploy: subscribes the function app to uploads, which is possible only now (infra/eventgrid-subscription.bicep).
+#
+#     infra/hooks/postdeploy.sh          azd runs it; safe to repeat by hand
+#
+# The key of the webhook is read by the deployment engine; no variable, argument or log of this script ever holds it. A cold
+# app refuses Event Grid's handshake: it is woken, and the deployment is tried again.
+#
+# TRIES          deployments of the subscription (10)
+# RETRY_DELAY_S  seconds between two (30)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+: "${RETRY_DELAY_S:=30}" "${TRIES:=10}"
+. "$here/../../scripts/lib.sh"
+
+need_commands az azd
+load_values
+group=$(need AZURE_RESOURCE_GROUP)
+app=$(need FUNCTION_APP_NAME)
+topic=$(need EVENT_GRID_TOPIC_NAME)
+topic_group=$(need EVENT_GRID_TOPIC_RESOURCE_GROUP)
+account=$(need AZURE_STORAGE_ACCOUNT_NAME)
+account_group=$(need STORAGE_RESOURCE_GROUP)
+input=$(need AZURE_BLOB_CONTAINER_INPUT)
+dead_letters=$(need EVENT_GRID_DEADLETTER_CONTAINER)
+job=$(need RUNNER_JOB_NAME)
+
+subscribe() {
+  local host
+  host=$(az_tsv resource show --resource-group "$group" --name "$app" --resource-type Microsoft.Web/sites \
+    --query properties.defaultHostName) || return
+  # any answer wakes it; none is no reason to give up
+  curl --silent --output /dev/null --max-time 60 "https://$host/" || say "$app does not answer yet"
+  CALL_TIMEOUT_S=600 az_quiet deployment group create --resource-group "$topic_group" --name uploads-subscription \
+    --template-file "$ROOT/infra/eventgrid-subscription.bicep" --parameters "topicName=$topic" "functionAppName=$app" \
+    "functionAppGroupName=$group" "storageAccountName=$account" "storageAccountGroupName=$account_group" \
+    "inputContainer=$input" "deadLetterContainer=$dead_letters"
+}
+
+say "Subscribing $app to uploads into $account/$input..."
+code=0
+retry "$TRIES" subscribe || code=$?
+[[ $code -eq 0 ]] || die "$code" "uploads raise no jobs yet (the sweep finds them every few minutes); when the cause above is" \
+  "gone: azd hooks run postdeploy"
+
+image=$(az_tsv containerapp job show --resource-group "$group" --name "$job" \
+  --query 'properties.template.containers[0].image') || image=
+case $image in
+  *k8se/quickstart-jobs*) warn "$job still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh" ;;
+esac
+say "Ready. Upload videos of one scene into one folder of $account/$input:"
+say "    az storage blob upload-batch --auth-mode login --account-name $account --destination $input/my-scene --source FOLDER"
+say "and look with: python -m scenejobs status"

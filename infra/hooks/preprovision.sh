@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Before azd provision: is the region one with the GPU, who deploys, may they assign roles, which image does the job have.
+#
+#     infra/hooks/preprovision.sh        azd runs it
+#
+# Sets AZURE_PRINCIPAL_ID, AZURE_PRINCIPAL_TYPE and SERVICE_RUNNER_IMAGE_NAME of the azd environment. Stops provisioning only
+# where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), and a job whose image
+# cannot be read, which would be replaced by the placeholder. About roles and providers it only warns.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/../../scripts/lib.sh"
+
+need_commands az azd
+load_values
+set_value() { call azd env set "$1" "$2" >/dev/null; }
+
+check_region() {
+  local location profile
+  location=$(value AZURE_LOCATION)
+  profile=$(value GPU_PROFILE_TYPE)
+  profile=${profile:-Consumption-GPU-NC8as-T4}
+  [[ -n $location && $(value USE_GPU) != false ]] || return 0
+  contains "$(regions_of "$profile" | tr '\n' ' ')" "$location" && return 0
+  if [[ $(value SKIP_REGION_CHECK) == true ]]; then
+    warn "$profile is not known to be offered in $location; going on (SKIP_REGION_CHECK)"
+    return 0
+  fi
+  die $REFUSED "$profile is not known to be offered in $location. Choose one of: $(regions_of "$profile" | tr '\n' ' ')" \
+    "(azd env set AZURE_LOCATION ...); or azd env set USE_GPU false; or, if the list is old, azd env set SKIP_REGION_CHECK true"
+}
+
+# Who deploys: azd knows it too, but not in every kind of sign-in.
+record_deployer() {
+  local kind id name
+  [[ -z $(value AZURE_PRINCIPAL_ID) ]] || return 0
+  kind=$(az_tsv account show --query user.type) || { warn "the deployer is not known; they get no roles"; return 0; }
+  if [[ $kind == user ]]; then
+    id=$(az_tsv ad signed-in-user show --query id) || id=
+    kind=User
+  else
+    name=$(az_tsv account show --query user.name) || name=
+    id=$(az_tsv ad sp show --id "$name" --query id) || id=
+    kind=ServicePrincipal
+  fi
+  if [[ -z $id ]]; then
+    warn "the deployer's object id cannot be read; set AZURE_PRINCIPAL_ID, or they get no roles"
+    return 0
+  fi
+  set_value AZURE_PRINCIPAL_ID "$id"
+  set_value AZURE_PRINCIPAL_TYPE "$kind"
+  AZD_VALUES="$AZD_VALUES
+AZURE_PRINCIPAL_ID=\"$id\""
+  say "Deployer: $kind $id"
+}
+
+check_rights() {
+  local id subscription roles
+  id=$(value AZURE_PRINCIPAL_ID)
+  [[ -n $id && $(value INCLUDE_RBAC) != false ]] || return 0
+  subscription=$(az_tsv account show --query id) || return 0
+  roles=$(az_tsv role assignment list --assignee "$id" --scope "/subscriptions/$subscription" --include-inherited \
+    --include-groups --query '[].roleDefinitionName') || { warn "the deployer's roles cannot be read; going on"; return 0; }
+  case $roles in
+    *Owner* | *"User Access Administrator"* | *"Role Based Access Control Administrator"*) return 0 ;;
+  esac
+  warn "the deployer is not seen to have a role that may assign roles (Owner, User Access Administrator). If provisioning is" \
+    "refused: azd env set INCLUDE_RBAC false, and let a privileged person run scripts/assign-rbac.sh after it"
+}
+
+register_providers() {
+  local provider state
+  for provider in Microsoft.App Microsoft.ContainerRegistry Microsoft.EventGrid Microsoft.Insights \
+    Microsoft.ManagedIdentity Microsoft.OperationalInsights Microsoft.Storage Microsoft.Web; do
+    state=$(az_tsv provider show --namespace "$provider" --query registrationState) || state=unknown
+    [[ $state == Registered ]] && continue
+    say "Registering $provider (is: $state)..."
+    CALL_TIMEOUT_S=600 az_quiet provider register --namespace "$provider" --wait ||
+      warn "$provider could not be registered; a person with rights on the subscription has to: az provider register"
+  done
+}
+
+# The job keeps what it runs: a fresh clone or another machine knows no SERVICE_RUNNER_IMAGE_NAME.
+keep_image() {
+  local environment image code=0
+  environment=$(value AZURE_ENV_NAME)
+  [[ -n $environment ]] || return 0
+  image=$(az_tsv resource list --resource-type Microsoft.App/jobs --tag "azd-env-name=$environment" --query '[].id') || code=$?
+  if [[ $code -eq 0 && -n $image ]]; then
+    # one job per environment; of more the first, as azd does
+    image=$(az_tsv containerapp job show --ids "${image%%[[:space:]]*}" \
+      --query 'properties.template.containers[0].image') || code=$?
+  fi
+  if [[ $code -ne 0 ]]; then
+    [[ -n $(value SERVICE_RUNNER_IMAGE_NAME) ]] && { warn "the job's image cannot be read; keeping the recorded one"; return 0; }
+    die "$code" "whether the job has an image already cannot be read, and provisioning would replace it; nothing was changed"
+  fi
+  [[ -n $image && $image != "$(value SERVICE_RUNNER_IMAGE_NAME)" ]] || return 0
+  set_value SERVICE_RUNNER_IMAGE_NAME "$image"
+  say "The job keeps its image $image."
+}
+
+check_region
+record_deployer
+check_rights
+register_providers
+keep_image

@@ -1,0 +1,94 @@
+"""Who may do what in Azure: the templates assign the roles of scripts/roles.tsv, which are those SECURITY.md needs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.infra import bicep
+from tests.infra.deployed import INFRA, REUSED, deploy
+from tests.infra.scripted import ROOT
+
+ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
+KINDS = {
+    "Microsoft.ContainerRegistry/registries": "registry", "Microsoft.App/jobs": "job",
+    "Microsoft.Insights/components": "insights", "Microsoft.Storage/storageAccounts": "host",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "container",
+    "Microsoft.Storage/storageAccounts/queueServices/queues": "queue",
+}  # fmt: skip
+
+
+def identity(principal: str) -> str:
+    words = {"id-runner": "runner", "id-dispatcher": "dispatcher", "systemTopics": "events", "<deployer>": "deployer"}
+    (found,) = [who for word, who in words.items() if word in principal]
+    return found
+
+
+def assigned(deployment: bicep.Deployment) -> list[tuple[str, str, str]]:
+    """(identity, where, role definition id) of every assignment."""
+    found = []
+    for item in deployment.of("Microsoft.Authorization/roleAssignments"):
+        scope, properties = item.body["scope"], item.body["properties"]
+        kind = KINDS[scope.type]
+        if kind == "host":
+            assert scope.name == deployment.outputs["FUNCTION_STORAGE_ACCOUNT_NAME"], (
+                "never the account with the videos"
+            )
+        where = f"{kind}:{scope.name.rpartition('/')[2]}" if kind in ("container", "queue") else kind
+        found.append((identity(properties["principalId"]), where, properties["roleDefinitionId"].rpartition("/")[2]))
+    return found
+
+
+@pytest.mark.parametrize("variables", [{}, REUSED], ids=["new", "reused"])
+def test_the_assignments_are_the_table_line_by_line(variables: dict[str, str]) -> None:
+    found = Counter(assigned(deploy(variables)))
+    assert found == Counter((who, where, id) for who, where, _, id, _ in ROWS)
+
+
+def test_the_names_in_bicep_stand_for_the_same_ids() -> None:
+    ids = dict(re.findall(r"^  '?([A-Z][\w ]+?)'?: '([0-9a-f-]{36})'$", (INFRA / "roles.bicep").read_text(), re.M))
+    assert ids == {role: id for _, _, role, id, _ in ROWS}
+
+
+def test_without_rbac_no_role_is_assigned_and_all_else_is_made() -> None:
+    without = deploy({"INCLUDE_RBAC": "false"})
+    assert without.of("Microsoft.Authorization/roleAssignments") == []
+    types = Counter(item.type for item in deploy().resources if item.deployed and not item.existing)
+    del types["Microsoft.Authorization/roleAssignments"]
+    assert Counter(item.type for item in without.resources if item.deployed and not item.existing) == types
+
+
+def test_roles_are_assigned_in_one_place() -> None:
+    """Whoever reviews rights reads roles.bicep; two modules only carry it out where account and registry are."""
+    places = [path.name for path in INFRA.rglob("*.bicep") if "roleAssignments@" in path.read_text()]
+    assert sorted(places) == ["registry-roles.bicep", "roles.bicep", "storage-roles.bicep"]
+
+
+def test_an_unknown_deployer_gets_nothing() -> None:
+    found = deploy({"AZURE_PRINCIPAL_ID": ""}).of("Microsoft.Authorization/roleAssignments")
+    assert len(found) == len([row for row in ROWS if row[0] != "deployer"])
+    assert all(item.body["properties"]["principalId"] for item in found)
+
+
+def test_every_assignment_says_what_kind_of_principal_it_is_for() -> None:
+    """Without it an identity that was made a moment ago is looked up, and not found."""
+    for item in deploy({"AZURE_PRINCIPAL_TYPE": "User"}).of("Microsoft.Authorization/roleAssignments"):
+        properties = item.body["properties"]
+        person = identity(properties["principalId"]) == "deployer"
+        assert properties["principalType"] == ("User" if person else "ServicePrincipal")
+
+
+def test_no_two_assignments_share_a_name() -> None:
+    names = [item.name for item in deploy().of("Microsoft.Authorization/roleAssignments")]
+    assert len(set(names)) == len(names)
+
+
+def test_the_role_module_can_be_deployed_by_itself_with_what_the_script_passes() -> None:
+    script = (ROOT / "scripts/assign-rbac.sh").read_text()
+    passed = set(re.findall(r'"(\w+)=\$', script)) | set(re.findall(r"^(\w+) [A-Z_]+$", script, re.M))
+    declared = bicep.parameters(INFRA / "roles.bicep")
+    assert {name for name, param in declared.items() if param.required} <= passed
+    assert passed - declared.keys() == set()
+    assert declared.keys() - passed == {"uploadPoisonQueue"}, "the Functions host's own name, the same everywhere"
