@@ -68,12 +68,15 @@ check_rights() {
 }
 
 register_providers() {
-  local provider state
+  local registered provider
+  registered=$(az_tsv provider list --query "[?registrationState=='Registered'].namespace") || {
+    warn "the subscription's providers cannot be read; going on"
+    return 0
+  }
   for provider in Microsoft.App Microsoft.ContainerRegistry Microsoft.EventGrid Microsoft.Insights \
-    Microsoft.ManagedIdentity Microsoft.OperationalInsights Microsoft.Storage Microsoft.Web; do
-    state=$(az_tsv provider show --namespace "$provider" --query registrationState) || state=unknown
-    [[ $state == Registered ]] && continue
-    say "Registering $provider (is: $state)..."
+    Microsoft.ManagedIdentity Microsoft.Network Microsoft.OperationalInsights Microsoft.Storage Microsoft.Web; do
+    contains "$(printf '%s' "$registered" | tr '\n' ' ')" "$provider" && continue
+    say "Registering $provider..."
     CALL_TIMEOUT_S=600 az_quiet provider register --namespace "$provider" --wait ||
       warn "$provider could not be registered; a person with rights on the subscription has to: az provider register"
   done

@@ -19,10 +19,12 @@ from pathlib import Path
 TABLE = Path(__file__).with_name("az_commands.json")
 COMMANDS = (
     "account show", "acr build", "acr list", "acr repository show", "acr repository show-tags", "acr show",
-    "ad signed-in-user show", "containerapp env list", "containerapp env show", "containerapp job execution show",
-    "containerapp job show", "containerapp job start", "containerapp job update", "deployment group create",
+    "ad signed-in-user show", "ad sp show", "containerapp env list", "containerapp env show",
+    "containerapp job execution show", "containerapp job show", "containerapp job start", "containerapp job update",
+    "deployment group create",
     "group create", "group delete", "group exists", "group list", "group show", "monitor log-analytics workspace list",
-    "monitor log-analytics workspace show", "resource delete", "resource list", "resource show",
+    "monitor log-analytics workspace show", "provider list", "provider register",
+    "resource delete", "resource list", "resource show",
     "role assignment create", "role assignment delete", "role assignment list", "storage account create",
     "storage account list", "storage account show", "storage blob delete-batch", "storage blob upload-batch",
     "storage container create", "storage container list", "storage message clear", "storage message put",

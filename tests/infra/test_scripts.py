@@ -18,6 +18,7 @@ from local.azurite import Azurite
 from scenejobs.layout import MANIFEST
 from scenejobs.model import JobMessage
 from scenejobs.settings import StorageSettings
+from tests.infra import bicep
 from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench
 
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "scripts").rglob("*.sh"))
@@ -72,7 +73,7 @@ def test_every_role_is_assigned_to_its_principal_on_its_scope_and_no_other(provi
         )
         for call in ended.called("role assignment create")
     }
-    numbers = {"runner": "1", "dispatcher": "2", "deployer": "3"}
+    numbers = {"runner": "1", "dispatcher": "2", "deployer": "3", "events": "4"}
     account = "Microsoft.Storage/storageAccounts/stdev"
     places = {
         "registry": "Microsoft.ContainerRegistry/registries/crdev", "job": "Microsoft.App/jobs/job-dev",
@@ -188,12 +189,18 @@ def test_cleanup_deletes_exactly_the_assignments_it_found(provisioned: Bench) ->
         assert f"[?scope=='{option(call, '--scope')}'].id" in call, "inherited assignments belong to somebody else"
 
 
-def test_bicep_is_refused_where_the_module_is_not(provisioned: Bench) -> None:
+def test_bicep_assigns_the_same_roles_for_the_values_of_the_deployment(provisioned: Bench) -> None:
+    """The call works the role module out: nothing is missing, nothing unknown, and as many roles as the table has."""
+    provisioned.values |= {"STORAGE_RESOURCE_GROUP": "rg-shared", "AZURE_BLOB_CONTAINER_INPUT": "uploads"}
     ended = provisioned.run("scripts/assign-rbac.sh", "--use-bicep")
-    if (ROOT / "infra/roles.bicep").exists():
-        assert len(ended.called("deployment group create")) == 1
-    else:
-        assert (ended.code, ended.called("^az ")) == (2, [])
+    assert ended.code == 0, ended.err
+    (call,) = ended.called("deployment group create")
+    given = dict(item.split("=", 1) for item in call[call.index("--parameters") + 1 :] if re.match(r"\w+=", item))
+    found = bicep.deploy(Path(option(call, "--template-file")), given, option(call, "--resource-group"))
+    made = found.of("Microsoft.Authorization/roleAssignments")
+    assert len(made) == len(ROLES)
+    scopes = {item.body["scope"].id for item in made}
+    assert any(scope.endswith("/containers/uploads") and "/resourceGroups/rg-shared/" in scope for scope in scopes)
 
 
 # ---- running and deploying -------------------------------------------------------------------------------------------

@@ -481,3 +481,18 @@ def test_a_batch_of_a_program_that_told_nothing_in_metadata_is_read() -> None:
     world.clock.advance(100)
     assert world.app.sweeper.sweep().sealed == 0
     assert len(world.sent) == 1
+
+
+def test_the_report_tells_how_long_finished_uploads_have_waited_with_nobody_at_work() -> None:
+    world = sealed_world()
+    world.advance(1000)
+    assert world.app.sweeper.sweep().oldest_s in range(1000, 1100)
+    put_record(world, lease_s=60)
+    assert world.app.sweeper.sweep().oldest_s == 0  # a runner holds it
+
+
+def test_uploads_that_are_not_complete_yet_do_not_count_as_waiting() -> None:
+    world = World()
+    world.upload("lobby/a.mp4")
+    world.advance(30)
+    assert world.app.sweeper.sweep().oldest_s == 0

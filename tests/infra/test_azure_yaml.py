@@ -1,0 +1,133 @@
+"""azure.yaml and host.json: what azd and the Functions host make of them.
+
+No package ships azd's schema, so these are rules of ours, after its version 1.0 (schemas/v1.0/azure.yaml.json).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scenejobs.model import DebounceCheck
+from tests.infra.deployed import INFRA, deploy
+from tests.infra.scripted import ROOT
+
+AZURE: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
+HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())
+HOOKS = {"preprovision", "postprovision", "postdeploy", "predown"}
+
+
+def test_only_keys_that_azd_knows() -> None:
+    assert AZURE.keys() <= {"name", "metadata", "requiredVersions", "infra", "services", "hooks"}
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]*[a-z0-9]", AZURE["name"])
+    for service in AZURE["services"].values():
+        assert service.keys() <= {"project", "host", "language", "remoteBuild", "docker"}
+    for hook in AZURE["hooks"].values():
+        assert hook.keys() == {"shell", "run"}
+        assert hook["shell"] == "sh"
+    assert AZURE["services"]["runner"]["docker"].keys() <= {"path", "context", "platform", "image", "remoteBuild"}
+
+
+def test_azd_is_new_enough_for_jobs_as_services() -> None:
+    """1.23.13 deploys to jobs; 1.25.0 no longer mixes up the sources of two remote builds."""
+    found = re.fullmatch(r">= (\d+)\.(\d+)\.(\d+)", AZURE["requiredVersions"]["azd"])
+    assert found
+    assert tuple(map(int, found.groups())) >= (1, 25, 0)
+
+
+def test_the_dispatcher_is_built_remotely_from_the_root() -> None:
+    service = AZURE["services"]["dispatcher"]
+    assert (service["host"], service["language"], service["remoteBuild"]) == ("function", "python", True)
+    project = ROOT / service["project"]
+    assert (project / "host.json").is_file()
+    assert (project / "requirements.txt").is_file()
+
+
+def test_the_runner_is_built_remotely_from_a_dockerfile_that_exists() -> None:
+    service = AZURE["services"]["runner"]
+    docker = service["docker"]
+    assert (service["host"], docker["remoteBuild"], docker["platform"]) == ("containerapp", True, "linux/amd64")
+    dockerfile = ROOT / service["project"] / docker["path"]
+    assert dockerfile.is_file()
+    last = re.findall(r"^FROM \S+ AS (\w+)", dockerfile.read_text(), re.M)[-1]
+    assert last == "gpu", "azd names no target: the last stage is what the job gets"
+    script = (ROOT / "scripts/deploy-job.sh").read_text()
+    assert f"\nrepository={docker['image']}\n" in script, "both ways push into one repository"
+
+
+def test_no_module_has_the_name_of_a_service() -> None:
+    """azd would deploy infra/<service>.bicep in the place of the image."""
+    for service in AZURE["services"]:
+        assert not (INFRA / f"{service}.bicep").exists()
+        assert not (INFRA / f"{service}.bicepparam").exists()
+
+
+def test_azd_gets_the_registry_it_pushes_to() -> None:
+    assert deploy().outputs["AZURE_CONTAINER_REGISTRY_ENDPOINT"].endswith(".azurecr.io")
+
+
+@pytest.mark.parametrize("name", sorted(HOOKS))
+def test_every_hook_is_a_program(name: str) -> None:
+    assert AZURE["hooks"].keys() == HOOKS
+    path = ROOT / AZURE["hooks"][name]["run"]
+    text = path.read_text()
+    assert text.startswith("#!/usr/bin/env bash\n")
+    assert "\nset -euo pipefail\n" in text
+    assert path.stat().st_mode & 0o111
+    assert not re.search(r"^\s*eval\b|\bbash -c\b|\bsh -c\b", text, re.M)
+
+
+def test_the_templates_are_where_azd_looks() -> None:
+    infra = AZURE["infra"]
+    folder = ROOT / infra["path"]
+    assert infra["provider"] == "bicep"
+    assert (folder / f"{infra['module']}.bicep").is_file()
+    assert (folder / f"{infra['module']}.parameters.json").is_file()
+
+
+def test_the_function_package_leaves_out_what_azd_and_the_job_need_alone() -> None:
+    patterns = (ROOT / ".funcignore").read_text().split()
+    assert {"infra/", "tests/", "runner/", "azure.yaml", "Dockerfile*", "scripts/", ".venv/"} <= set(patterns)
+    for needed in ("function_app", "scenejobs", "functions_entry.py", "host.json", "requirements.txt"):
+        assert (ROOT / needed).exists()
+        assert not any(Path(needed).match(pattern.rstrip("/")) for pattern in patterns)
+
+
+# ---- host.json -------------------------------------------------------------------------------------------------------
+
+
+def test_messages_are_plain_text_as_the_runner_and_the_dispatcher_send_them() -> None:
+    from datetime import UTC, datetime
+
+    assert HOST["extensions"]["queues"]["messageEncoding"] == "none"
+    assert DebounceCheck("lobby", "a.mp4", datetime(2026, 1, 1, tzinfo=UTC)).to_json().startswith("{")
+
+
+def test_host_json_holds_values_that_the_host_takes() -> None:
+    """https://learn.microsoft.com/azure/azure-functions/functions-host-json and .../functions-bindings-storage-queue"""
+    assert HOST["version"] == "2.0"
+    assert HOST.keys() <= {"version", "functionTimeout", "extensionBundle", "extensions", "logging"}
+    assert HOST["extensionBundle"] == {
+        "id": "Microsoft.Azure.Functions.ExtensionBundle",
+        "version": "[4.*, 5.0.0)",
+    }
+    queues = HOST["extensions"]["queues"]
+    assert queues.keys() == {
+        "batchSize", "newBatchThreshold", "maxDequeueCount", "visibilityTimeout", "maxPollingInterval",
+        "messageEncoding",
+    }  # fmt: skip
+    assert 1 <= queues["batchSize"] <= 32
+    assert queues["maxDequeueCount"] >= 3
+    for name, span in (("functionTimeout", HOST["functionTimeout"]), *((n, queues[n]) for n in queues if "Time" in n)):
+        assert re.fullmatch(r"\d\d:[0-5]\d:[0-5]\d", span), name
+
+
+def test_no_alert_is_sampled_away() -> None:
+    """The alerts count requests and read traces; both kinds of telemetry must be kept whole."""
+    sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
+    assert not sampling["isEnabled"] or {"Request", "Trace", "Exception"} <= set(sampling["excludedTypes"].split(";"))
