@@ -40,7 +40,7 @@ class SweepReport:
     tidied: int = 0  # blobs removed that nobody can need any more
     started: int = 0  # executions
     held_back: str = ""  # why waiting work is not started
-    # age of the oldest finished set of uploads that nobody works on, seconds; an alert watches it (infra/modules/alerts.bicep)
+    # age of the oldest finished uploads that nobody works on; an alert watches it (infra/modules/alerts.bicep)
     oldest_s: int = field(default=0, compare=False)
 
 

@@ -29,7 +29,7 @@ var rules = [
   {
     name: 'poison'
     text: 'Somebody gave up on a message; docs/operations.md tells what to do.'
-    query: 'StorageQueueLogs | where OperationName == "PutMessage" and StatusCode < 300 and ObjectKey contains "-poison"'
+    query: 'StorageQueueLogs | where OperationName == "PutMessage" and StatusCode < 300 and Uri contains "-poison"'
     missing: false
     severity: 2
     window: 'PT15M'

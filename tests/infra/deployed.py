@@ -23,6 +23,13 @@ REUSED = {
 }  # fmt: skip
 
 
+RENAMED = {
+    "AZURE_BLOB_CONTAINER_INPUT": "uploads", "AZURE_BLOB_CONTAINER_OUTPUT": "results", "JOBS_QUEUE": "work",
+    "AZURE_BLOB_CONTAINER_PROCESSED": "done", "AZURE_BLOB_CONTAINER_ERROR": "failed",
+    "AZURE_BLOB_CONTAINER_STATE": "records", "DEBOUNCE_QUEUE": "quiet",
+}  # fmt: skip
+
+
 def source(parameter: str) -> tuple[str, str]:
     """The azd variable of a parameter, and its default in the parameters file."""
     found = re.fullmatch(r"\$\{(\w+)(?:=([^}]*))?\}", PARAMETERS[parameter]["value"])

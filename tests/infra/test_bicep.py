@@ -13,7 +13,18 @@ from pycep import BicepParser
 from scenejobs.azure.clients import poison_name
 from scenejobs.settings import StorageSettings
 from tests.infra import bicep
-from tests.infra.deployed import BASE, INFRA, MAIN, PARAMETERS, REUSED, app_settings, deploy, job_container, source
+from tests.infra.deployed import (
+    BASE,
+    INFRA,
+    MAIN,
+    PARAMETERS,
+    RENAMED,
+    REUSED,
+    app_settings,
+    deploy,
+    job_container,
+    source,
+)
 from tests.infra.scripted import ROOT
 
 TEMPLATES = sorted(INFRA.rglob("*.bicep"))
@@ -153,11 +164,14 @@ def test_containers_and_queues_are_those_of_the_code() -> None:
     }  # fmt: skip
 
 
-def test_a_renamed_container_is_renamed_everywhere() -> None:
-    deployment = deploy({"AZURE_BLOB_CONTAINER_INPUT": "uploads", "JOBS_QUEUE": "work"})
+def test_a_renamed_container_or_queue_is_renamed_everywhere() -> None:
+    deployment = deploy(RENAMED)
     names = {item.name.rpartition("/")[2] for item in deployment.resources if item.deployed}
-    assert {"uploads", "work", "work-poison"} <= names
-    assert not {"input", "jobs", "jobs-poison"} & names
+    queues = {RENAMED["JOBS_QUEUE"], RENAMED["DEBOUNCE_QUEUE"]}
+    assert set(RENAMED.values()) | {f"{name}-poison" for name in queues} <= names
+    old = {"input", "output", "processed", "error", "state", "jobs", "jobs-poison", "debounce", "debounce-poison"}
+    assert not old & names
+    assert {name: deployment.outputs[name] for name in RENAMED} == RENAMED
 
 
 # ---- switches --------------------------------------------------------------------------------------------------------

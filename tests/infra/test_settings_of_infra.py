@@ -21,7 +21,7 @@ from scenejobs.settings import (
     table,
 )
 from tests.infra import bicep
-from tests.infra.deployed import MAIN, app_settings, deploy, job_env
+from tests.infra.deployed import MAIN, RENAMED, app_settings, deploy, job_env
 from tests.infra.scripted import ROOT
 
 DISPATCHER = (StorageSettings, DispatchSettings, ComputeSettings)  # function_app/wiring.py
@@ -110,7 +110,7 @@ def test_each_half_has_its_own_identity_and_uses_it_everywhere() -> None:
 
 
 def test_both_halves_agree_on_what_both_read() -> None:
-    variables = {"SCENE_PREFIX_DEPTH": "2", "MAX_GPU_MINUTES_PER_DAY": "600", "AZURE_BLOB_CONTAINER_STATE": "records"}
+    variables = {"SCENE_PREFIX_DEPTH": "2", "MAX_GPU_MINUTES_PER_DAY": "600", **RENAMED}
     deployment = deploy(variables)
     settings, env = app_settings(deployment), job_env(deployment)
     both = (read_by(DISPATCHER).keys() & read_by(RUNNER).keys()) - {"AZURE_CLIENT_ID"} - OTHER_MEANS
