@@ -1,6 +1,7 @@
 """The runner's command line.
 
-    python -m runner                             process scenes from the queue, or one prefix (RUN_MODE=batch)
+    python -m runner                             process scenes from the queue, or one prefix (RUN_MODE=batch), or
+                                                 what is copied to a folder (RUN_MODE=watch: becomes `python -m watch`)
     python -m runner scene VIDEO... --out DIR    process local videos; no storage, no account
     python -m runner preflight                   look whether all is there: libraries, GPU, sandbox, disk, storage
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 from runner import deadline, job_settings, kernel
@@ -23,8 +24,17 @@ from scenejobs.errors import Code, ConfigurationError, SceneJobError
 from scenejobs.logs import configure, printable
 from scenejobs.names import refusal
 from scenejobs.redact import redact
-from scenejobs.settings import LogSettings, PipelineSettings, RunnerSettings, StorageSettings, read_all
+from scenejobs.settings import (
+    FolderSettings,
+    LogSettings,
+    PipelineSettings,
+    RunnerSettings,
+    StorageSettings,
+    read_all,
+)
+from scenejobs.storage import open_storage
 
+ROOT = Path(__file__).parents[1]
 LEASE_VARIABLE = "RUNNER_LEASE_SECONDS"  # for tests, which do not want to wait for a minute; 15 to 60
 
 log = logging.getLogger(__name__)
@@ -68,7 +78,8 @@ class Parser(argparse.ArgumentParser):
 def _usage() -> Parser:
     parser = Parser(
         prog="python -m runner",
-        description="Without arguments: processes scenes from the queue, or one prefix (RUN_MODE=batch). "
+        description="Without arguments: processes scenes from the queue, one prefix (RUN_MODE=batch), or what is "
+        "copied to a folder (RUN_MODE=watch). "
         "`python -m runner scene --help` tells how to process local videos.",
     )
     parser.add_argument(
@@ -78,9 +89,11 @@ def _usage() -> Parser:
 
 
 def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
-    """Queue or batch mode, as the environment says."""
-    groups = (RunnerSettings, StorageSettings, PipelineSettings, LogSettings)
-    runner, storage, pipeline, log_settings = read_all(groups, env)
+    """Queue, batch or watch mode, as the environment says."""
+    groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)
+    runner, account, folders, pipeline, log_settings = read_all(groups, env)
+    if runner.mode == "watch":
+        _become_watch(env)
     _check(runner)
     deadline.check(runner)
     if runner.replica_timeout_s:
@@ -91,16 +104,14 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     kernel.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:
         log.info("this execution stops by itself in %.0f s", left_s)
-    from scenejobs.azure import clients, policies  # scene mode must not need it
-
-    means = clients.check(storage, queues=clients.queue_names(storage) if runner.mode == "queue" else ())
-    log.info("storage account by %s, mode %s", means, runner.mode)
+    storage = open_storage(folders, account, check=True, queues=runner.mode == "queue")
+    log.info("storage by %s, mode %s", storage.means, runner.mode)
 
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     world = World(
-        containers=clients.open_containers(storage),
-        leases=clients.open_containers(storage, policies.LEASING).state,
-        queues=clients.open_queues(storage),
+        containers=storage.containers,
+        leases=storage.leases,
+        queues=storage.queues,
         settings=runner,
         pipeline=pipeline,
         run_job=functools.partial(run_job, limits=limits, env=env),
@@ -117,6 +128,12 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         worker.ledger.tell()
         if stop.left_s() == 0.0:
             log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
+
+
+def _become_watch(env: Mapping[str, str]) -> NoReturn:
+    """Watch mode is a program above dispatcher and runner (watch/); an image has one entry point for all modes."""
+    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
+    os.execve(sys.executable, [sys.executable, "-m", "watch"], {**env, "PYTHONPATH": path})
 
 
 def _execution(env: Mapping[str, str]) -> str:

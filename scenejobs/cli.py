@@ -7,8 +7,9 @@
     python -m scenejobs audit [--json] [--deep]
     python -m scenejobs redrive lobby [--apply]
 
-Storage comes from the environment, as for the services (docs/configuration.md). Exit codes: 0, 1 the scene failed or is
-unknown, an audit found a violation, or a redrive was refused, 2 configuration, 3 storage.
+Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
+Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a redrive was refused, 2 configuration,
+3 storage.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from scenejobs.listing import sort_uploads
 from scenejobs.logs import printable
 from scenejobs.names import is_media, refusal, upload_refusal
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings import DispatchSettings, RunnerSettings, StorageSettings, read, read_all
+from scenejobs.settings import DispatchSettings, FolderSettings, RunnerSettings, StorageSettings, read, read_all
 from scenejobs.status import SceneStatus, State, scene_status
+from scenejobs.storage import open_storage
 
 ENDED = (State.DONE, State.FAILED)
 
@@ -146,21 +148,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from scenejobs.azure.clients import open_containers, open_queues  # heavy: only when a command really runs
-
-    storage, dispatch = read_all((StorageSettings, DispatchSettings), os.environ)
-    containers = open_containers(storage)
+    account, folders, dispatch = read_all((StorageSettings, FolderSettings, DispatchSettings), os.environ)
+    storage = open_storage(folders, account)
+    containers = storage.containers
     depth = dispatch.prefix_depth
     if options.command == "refused":
         return refused.run(options, containers, depth)
     if options.command == "audit":
         attempts = read(RunnerSettings, os.environ).max_attempts
-        return audit_command.run(options, containers, open_queues(storage), dispatch, attempts)
+        return audit_command.run(options, containers, storage.queues, dispatch, attempts)
     if options.command == "redrive":
-        return redrive_command.run(options, containers, open_queues(storage))
+        return redrive_command.run(options, containers, storage.queues)
     if options.command == "upload":
         for name in upload(containers, options.scene, options.videos):
-            print(printable(f"uploaded {storage.input}/{name}"))
+            print(printable(f"uploaded {containers.input.name}/{name}"))
         return 0
     if options.command == "download":
         for path in download(containers, options.scene, options.folder):

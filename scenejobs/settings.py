@@ -8,24 +8,17 @@ Each group is a small frozen dataclass; a field carries the variable's name, its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from scenejobs.errors import Code, ConfigurationError
+from scenejobs.reading import read, read_all
+from scenejobs.reading import setting as _setting
 
-T = TypeVar("T")
-
-
-def _setting(variable: str, doc: str, default: Any = MISSING, *, minimum: float | None = None) -> Any:
-    metadata = {"variable": variable, "doc": doc, "minimum": minimum}
-    if default is MISSING:
-        return field(metadata=metadata)
-    return field(default=default, metadata=metadata, repr=not _is_secret(variable))
-
-
-def _is_secret(variable: str) -> bool:
-    return variable.endswith(("SECRET", "TOKEN", "CONNECTION_STRING"))
+__all__ = [
+    "GROUPS", "ComputeSettings", "DispatchSettings", "FolderSettings", "LogSettings", "PipelineSettings", "Row",
+    "RunnerSettings", "StorageSettings", "WatchSettings", "read", "read_all", "table",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class StorageSettings:
         "",
     )
     queue_endpoint: str = _setting(
-        "AZURE_STORAGE_QUEUE_ENDPOINT", "queue endpoint; default: derived from the blob endpoint", ""
+        "AZURE_STORAGE_QUEUE_ENDPOINT", "queue endpoint; default: from the blob endpoint", ""
     )
     connection_string: str = _setting(
         "AZURE_STORAGE_CONNECTION_STRING",
@@ -50,13 +43,17 @@ class StorageSettings:
         "AZURE_STORAGE_CONNECTION_STRING_FILE", "file that holds the connection string, as Docker secrets are", ""
     )
     sas_token: str = _setting("AZURE_STORAGE_SAS_TOKEN", "shared access signature; a leading ? is allowed", "")
+    sas_token_file: str = _setting(
+        "AZURE_STORAGE_SAS_TOKEN_FILE", "file that holds the shared access signature, as Docker secrets are", ""
+    )
     use_managed_identity: bool = _setting("AZURE_USE_MANAGED_IDENTITY", "use the managed identity", False)
     client_id: str = _setting("AZURE_CLIENT_ID", "client id of the user-assigned identity or service principal", "")
     tenant_id: str = _setting("AZURE_TENANT_ID", "tenant of the service principal", "")
     client_secret: str = _setting("AZURE_CLIENT_SECRET", "secret of the service principal", "")
-    federated_token_file: str = _setting(
-        "AZURE_FEDERATED_TOKEN_FILE", "token file of a workload identity; the platform sets it", ""
+    client_secret_file: str = _setting(
+        "AZURE_CLIENT_SECRET_FILE", "file that holds the secret of the service principal, as Docker secrets are", ""
     )
+    federated_token_file: str = _setting("AZURE_FEDERATED_TOKEN_FILE", "token file of a workload identity", "")
     use_azure_ad: bool = _setting("AZURE_USE_AZURE_AD", "sign in with an identity even where a SAS token is set", False)
     input: str = _setting("AZURE_BLOB_CONTAINER_INPUT", "container the user uploads to", "input")
     output: str = _setting("AZURE_BLOB_CONTAINER_OUTPUT", "container of the results", "output")
@@ -69,6 +66,24 @@ class StorageSettings:
     state: str = _setting("AZURE_BLOB_CONTAINER_STATE", "container of records, batches and progress", "state")
     debounce_queue: str = _setting("DEBOUNCE_QUEUE", "queue of delayed quiet-time checks", "debounce")
     jobs_queue: str = _setting("JOBS_QUEUE", "queue of work; <name>-poison holds what nobody can act on", "jobs")
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """Folders in the place of containers. `scenejobs.storage` chooses between the two."""
+
+    data: str = _setting(
+        "DATA_PATH",
+        "folder with input, output, processed, error and state, in the place of a storage account; watch mode: /data",
+        "",
+    )
+    input: str = _setting("INPUT_PATH", "folder the user copies to; default: <DATA_PATH>/input", "")
+    output: str = _setting("OUTPUT_PATH", "folder of the results; default: <DATA_PATH>/output", "")
+    processed: str = _setting(
+        "PROCESSED_PATH", "folder of inputs that were turned into a scene; default: <DATA_PATH>/processed", ""
+    )
+    error: str = _setting("ERROR_PATH", "folder of inputs that could not be; default: <DATA_PATH>/error", "")
+    state: str = _setting("STATE_PATH", "folder of records and queues; default: <DATA_PATH>/state", "")
 
 
 GPU_MINUTES = "minutes of executions per day (UTC) after which no work is started; 0: no limit"
@@ -126,8 +141,8 @@ class ComputeSettings:
 class RunnerSettings:
     """How the runner behaves around the pipeline."""
 
-    mode: Literal["queue", "batch"] = _setting(
-        "RUN_MODE", "queue: drain the queue; batch: one prefix, no queue", "queue"
+    mode: Literal["queue", "batch", "watch"] = _setting(
+        "RUN_MODE", "queue: drain the queue; batch: one prefix, no queue; watch: folders, until it is stopped", "queue"
     )
     batch_prefix: str = _setting("BATCH_INPUT_PREFIX", "batch mode: the scene to process", "")
     job_id: str = _setting("BATCH_JOB_ID", "batch mode: id of the run in names and reports; default: made up", "")
@@ -189,6 +204,43 @@ class RunnerSettings:
         "CACHE_MAX_DAYS", "what is kept for further runs goes after this long", 30.0, minimum=0
     )
     min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """Watch mode: dispatcher and runner over folders, on one machine."""
+
+    watcher: Literal["auto", "poll"] = _setting(
+        "WATCHER_MODE", "both look at the folders again and again, which works on every mount", "auto"
+    )
+    poll_s: float = _setting("POLL_INTERVAL_SECS", "seconds between two looks at the folders", 10.0, minimum=0.05)
+    stable_s: float = _setting(
+        "UPLOAD_STABILITY_TIMEOUT_SECS",
+        "seconds without a change of any file after which a scene is complete; 0: QUIET_SECONDS",
+        0.0,
+        minimum=0,
+    )
+    stable_s_old: float = _setting(
+        "STABILITY_TIMEOUT_SECS", "older name of UPLOAD_STABILITY_TIMEOUT_SECS, which goes first", 0.0, minimum=0
+    )
+    retention_days: float = _setting(
+        "RETENTION_DAYS",
+        "days after which processed and error, and the state of scenes that left nothing, are removed; 0: never",
+        30.0,
+        minimum=0,
+    )
+    tidy_s: float = _setting(
+        "TIDY_INTERVAL_SECS", "seconds between two looks for what is old or left behind", 3600.0, minimum=0.05
+    )
+    stop_s: float = _setting(
+        "STOP_GRACE_SECS", "longest wait, when told to stop, for the scene in work to be given back", 45.0, minimum=0
+    )
+    health: bool = _setting("HEALTH_CHECK_ENABLED", "answer /health, /health/live and /health/ready", True)
+    health_port: int = _setting("HEALTH_CHECK_PORT", "port of the health answers", 8080, minimum=1)
+    metrics_port: int = _setting("METRICS_PORT", "port of /metrics for Prometheus; 0: none", 9090, minimum=0)
+    listen: str = _setting(
+        "LISTEN_ADDRESS", "address both listen on; 0.0.0.0 lets other machines ask, as containers need it", "127.0.0.1"
+    )
 
 
 @dataclass(frozen=True)
@@ -257,7 +309,8 @@ class LogSettings:
 
 
 GROUPS: tuple[type, ...] = (
-    StorageSettings, DispatchSettings, ComputeSettings, RunnerSettings, PipelineSettings, LogSettings,
+    StorageSettings, FolderSettings, DispatchSettings, ComputeSettings, RunnerSettings, WatchSettings, PipelineSettings,
+    LogSettings,
 )  # fmt: skip
 
 
@@ -280,71 +333,3 @@ def table() -> Iterator[Row]:
             kind = hints[item.name]
             text = " | ".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__
             yield Row(group.__name__, item.metadata["variable"], item.default, item.metadata["doc"], text)
-
-
-def read(group: type[T], env: Mapping[str, str]) -> T:
-    """One group from the environment. Raises ConfigurationError naming every missing and every wrong variable."""
-    problems: list[str] = []
-    value = _collect(group, env, problems)
-    return _finish(problems, lambda: value)
-
-
-def read_all(groups: tuple[type, ...], env: Mapping[str, str]) -> tuple[Any, ...]:
-    """Several groups at once, so that one message names the problems of all."""
-    problems: list[str] = []
-    values: tuple[Any, ...] = tuple(_collect(group, env, problems) for group in groups)
-    return _finish(problems, lambda: values)
-
-
-def _finish(problems: list[str], value: Callable[[], T]) -> T:
-    if problems:
-        missing = all(problem.endswith("is not set") for problem in problems)
-        raise ConfigurationError(
-            "; ".join(dict.fromkeys(problems)),
-            code=Code.MISSING_SETTING if missing else Code.INVALID_SETTING,
-            advice="set it in the environment (docs/configuration.md lists every variable)",
-            stage="configuration",
-        )
-    return value()
-
-
-def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
-    values: dict[str, Any] = {}
-    hints: dict[str, Any] = get_type_hints(group)
-    for item in fields(group):  # type: ignore[arg-type]  # every group is a dataclass
-        variable = item.metadata["variable"]
-        text = env.get(variable, "").strip()
-        if not text:
-            if item.default is MISSING:
-                problems.append(f"{variable} is not set")
-            continue
-        try:
-            values[item.name] = _parse(text, hints[item.name], item.metadata["minimum"])
-        except ValueError as exc:
-            shown = "[REDACTED]" if _is_secret(variable) else repr(text)
-            problems.append(f"{variable}={shown} is not allowed: {exc}")
-    required = {f.name for f in fields(group) if f.default is MISSING}  # type: ignore[arg-type]
-    return group(**values, **{name: "" for name in required - values.keys()})
-
-
-def _parse(text: str, kind: Any, minimum: float | None) -> Any:
-    if kind is str:
-        return text
-    if kind is bool:
-        if text.lower() in ("true", "1", "yes", "on"):
-            return True
-        if text.lower() in ("false", "0", "no", "off"):
-            return False
-        raise ValueError("use true or false")
-    if get_origin(kind) is Literal:
-        allowed = {str(choice).lower(): choice for choice in get_args(kind)}
-        if text.lower() not in allowed:
-            raise ValueError(f"use one of {', '.join(get_args(kind))}")
-        return allowed[text.lower()]
-    try:
-        number: float = kind(text)
-    except ValueError:
-        raise ValueError("use a whole number" if kind is int else "use a number") from None
-    if number != number or number == float("inf") or (minimum is not None and number < minimum):
-        raise ValueError(f"use a finite number, {minimum or 0:g} or more")
-    return number

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -59,7 +59,8 @@ def is_emulator(url: str) -> bool:
 
 def access(settings: StorageSettings) -> Access:
     """Raises ConfigurationError naming what is missing or not allowed."""
-    connection_string = _connection_string(settings)
+    settings = _with_secrets_of_files(settings)
+    connection_string = settings.connection_string
     remember(settings.client_secret, *_secrets_in(settings.sas_token, "&"), *_secrets_in(connection_string, ";"))
     remember(os.environ.get("IDENTITY_HEADER"))  # the identity library reads it, and shows it to its endpoint
     if connection_string:
@@ -157,16 +158,27 @@ def _queue_url(blob_url: str) -> str:
     )
 
 
-def _connection_string(settings: StorageSettings) -> str:
-    if settings.connection_string or not settings.connection_string_file:
-        return settings.connection_string
+def _with_secrets_of_files(settings: StorageSettings) -> StorageSettings:
+    """What is set itself goes before its file."""
+    return replace(
+        settings,
+        connection_string=settings.connection_string
+        or _secret_in("AZURE_STORAGE_CONNECTION_STRING_FILE", settings.connection_string_file),
+        sas_token=settings.sas_token or _secret_in("AZURE_STORAGE_SAS_TOKEN_FILE", settings.sas_token_file),
+        client_secret=settings.client_secret or _secret_in("AZURE_CLIENT_SECRET_FILE", settings.client_secret_file),
+    )
+
+
+def _secret_in(variable: str, path: str) -> str:
+    if not path:
+        return ""
     try:
-        return Path(settings.connection_string_file).read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise _wrong(
-            f"AZURE_STORAGE_CONNECTION_STRING_FILE={settings.connection_string_file} cannot be read",
-            "mount the secret there, readable by this user",
-        ) from exc
+        raise _wrong(f"{variable}={path} cannot be read", "mount the secret there, readable by this user") from exc
+    if not text:
+        raise _wrong(f"{variable}={path} is empty", "write the secret into it")
+    return text
 
 
 def _emulator(text: str) -> Access:

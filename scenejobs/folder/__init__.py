@@ -1,9 +1,9 @@
 """Folders instead of containers: the same ports on a disk or a network mount, for watch mode, compose and volumes.
 
-    DATA/input/lobby/a.mp4          a blob; a file that somebody simply copies there is one too
-    DATA/input/.scenejobs/          what a file cannot say about itself (`versions.py`, `leases.py`), locks, files half
-                                    written; never listed, and no blob can be called like that
-    DATA/.scenejobs/queues/jobs/    messages, one file each (`queues.py`)
+    DATA/input/lobby/a.mp4                a blob; a file that somebody simply copies there is one too
+    DATA/input/.scenejobs/                what a file cannot say about itself (`versions.py`, `leases.py`), locks, files
+                                          half written; never listed, and no blob can be called like that
+    DATA/state/.scenejobs/queues/jobs/    messages, one file each (`queues.py`)
 
 Versions. A file that this adapter wrote has a random ETag, kept beside it. A file that a hand put there has one made of
 size, modification time (nanoseconds) and inode: reading gigabytes at every listing to hash them is no alternative, and
@@ -33,6 +33,7 @@ What holds where:
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from scenejobs.folder.blobs import FolderBlobStore
@@ -42,24 +43,42 @@ from scenejobs.folder.queues import FolderQueue
 from scenejobs.folder.tree import PRIVATE
 from scenejobs.ports import Containers, Queues
 
-__all__ = ["FolderBlobStore", "FolderClock", "FolderQueue", "open_containers", "open_queues"]
+__all__ = ["FolderBlobStore", "FolderClock", "FolderQueue", "Places", "open_containers", "open_queues"]
 
 
-def open_containers(root: Path) -> Containers:
-    """The five containers as folders below `root`, made where they are missing. Raises AccessDenied, StorageError."""
+@dataclass(frozen=True)
+class Places:
+    """Which folder stands for which container. They may lie on different disks and mounts."""
+
+    input: Path
+    output: Path
+    processed: Path
+    error: Path
+    state: Path  # the queues lie in its private part
+
+    @staticmethod
+    def below(root: Path) -> Places:
+        return Places(*(root / item.name for item in fields(Places)))
+
+    def all(self) -> tuple[Path, ...]:
+        return tuple(getattr(self, item.name) for item in fields(Places))
+
+
+def open_containers(places: Places) -> Containers:
+    """The five containers as folders, made where they are missing. Raises AccessDenied, StorageError."""
     return Containers(
         # The folders that uploads come into belong to whoever uploads: they stay when they become empty.
-        input=_store(root / "input", keep_empty_folders=True),
-        output=_store(root / "output"),
-        processed=_store(root / "processed"),
-        error=_store(root / "error"),
-        state=_store(root / "state"),
+        input=_store(places.input, "input", keep_empty_folders=True),
+        output=_store(places.output, "output"),
+        processed=_store(places.processed, "processed"),
+        error=_store(places.error, "error"),
+        state=_store(places.state, "state"),
     )
 
 
-def open_queues(root: Path) -> Queues:
+def open_queues(places: Places) -> Queues:
     """The three queues, made where they are missing."""
-    folder = root / PRIVATE / "queues"
+    folder = places.state / PRIVATE / "queues"
     return Queues(
         debounce=FolderQueue(folder / "debounce"),
         jobs=FolderQueue(folder / "jobs"),
@@ -67,7 +86,7 @@ def open_queues(root: Path) -> Queues:
     )
 
 
-def _store(folder: Path, *, keep_empty_folders: bool = False) -> FolderBlobStore:
+def _store(folder: Path, name: str, *, keep_empty_folders: bool = False) -> FolderBlobStore:
     with os_errors(f"making the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-    return FolderBlobStore(folder, keep_empty_folders=keep_empty_folders)
+    return FolderBlobStore(folder, name, keep_empty_folders=keep_empty_folders)

@@ -22,7 +22,7 @@ from scenejobs.errors import (
     SceneJobError,
     StorageError,
 )
-from scenejobs.folder import FolderBlobStore, FolderQueue, open_containers, open_queues, tree
+from scenejobs.folder import FolderBlobStore, FolderQueue, Places, open_containers, open_queues, tree
 from scenejobs.folder.failures import os_errors
 from scenejobs.folder.placing import place, staging
 from scenejobs.folder.tidy import tidy
@@ -291,7 +291,7 @@ def test_what_is_written_others_may_read(store: FolderBlobStore) -> None:
 
 def test_an_upload_folder_stays_and_others_go_with_their_last_blob(tmp_path: Path) -> None:
     """The folder a camera uploads into must be there tomorrow; empty ones of results are litter."""
-    containers = open_containers(tmp_path)
+    containers = open_containers(Places.below(tmp_path))
     for store in (containers.input, containers.state):
         store.write("cam1/day/a", b"1")
         store.write("cam1/b", b"1")
@@ -302,15 +302,13 @@ def test_an_upload_folder_stays_and_others_go_with_their_last_blob(tmp_path: Pat
 
 
 def test_opening_twice_keeps_everything(tmp_path: Path) -> None:
-    open_containers(tmp_path).state.write("a", b"1", metadata={"phase": "idle"})
-    open_queues(tmp_path).jobs.send("work")
-    assert open_containers(tmp_path).state.head("a").metadata == {"phase": "idle"}
-    message = open_queues(tmp_path).jobs.receive(60)
+    open_containers(Places.below(tmp_path)).state.write("a", b"1", metadata={"phase": "idle"})
+    open_queues(Places.below(tmp_path)).jobs.send("work")
+    assert open_containers(Places.below(tmp_path)).state.head("a").metadata == {"phase": "idle"}
+    message = open_queues(Places.below(tmp_path)).jobs.receive(60)
     assert message is not None
     assert message.text == "work"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".scenejobs", "error", "input", "output", "processed", "state",
-    ]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["error", "input", "output", "processed", "state"]
 
 
 def test_a_volume_that_is_gone_is_not_an_empty_container(store: FolderBlobStore, tmp_path: Path) -> None:

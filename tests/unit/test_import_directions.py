@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = frozenset({"function_app", "functions_entry", "runner", "scenejobs", "local", "tests"})
+OURS = frozenset({"function_app", "functions_entry", "runner", "scenejobs", "watch", "local", "tests"})
 MAY_IMPORT = {
     "scenejobs": {"scenejobs"},
     "function_app": {"function_app", "scenejobs"},
     "runner": {"runner", "scenejobs"},
+    "watch": {"watch", "function_app", "runner", "scenejobs"},
     "local": {"local", "function_app", "runner", "scenejobs", "functions_entry"},
 }
 HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat", "runner", "local")
@@ -50,7 +51,7 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("package", ["scenejobs", "function_app", "runner"])
+@pytest.mark.parametrize("package", ["scenejobs", "function_app", "runner", "watch"])
 def test_only_the_azure_adapters_know_the_storage_and_management_sdk(package: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"

@@ -1,0 +1,90 @@
+"""How a group of settings is read: a frozen dataclass whose fields say their variable, default and limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, field, fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from scenejobs.errors import Code, ConfigurationError
+
+T = TypeVar("T")
+
+
+def setting(variable: str, doc: str, default: Any = MISSING, *, minimum: float | None = None) -> Any:
+    metadata = {"variable": variable, "doc": doc, "minimum": minimum}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not _is_secret(variable))
+
+
+def _is_secret(variable: str) -> bool:
+    return variable.endswith(("SECRET", "TOKEN", "CONNECTION_STRING"))
+
+
+def read(group: type[T], env: Mapping[str, str]) -> T:
+    """One group from the environment. Raises ConfigurationError naming every missing and every wrong variable."""
+    problems: list[str] = []
+    value = _collect(group, env, problems)
+    return _finish(problems, lambda: value)
+
+
+def read_all(groups: tuple[type, ...], env: Mapping[str, str]) -> tuple[Any, ...]:
+    """Several groups at once, so that one message names the problems of all."""
+    problems: list[str] = []
+    values: tuple[Any, ...] = tuple(_collect(group, env, problems) for group in groups)
+    return _finish(problems, lambda: values)
+
+
+def _finish(problems: list[str], value: Callable[[], T]) -> T:
+    if problems:
+        missing = all(problem.endswith("is not set") for problem in problems)
+        raise ConfigurationError(
+            "; ".join(dict.fromkeys(problems)),
+            code=Code.MISSING_SETTING if missing else Code.INVALID_SETTING,
+            advice="set it in the environment (docs/configuration.md lists every variable)",
+            stage="configuration",
+        )
+    return value()
+
+
+def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
+    values: dict[str, Any] = {}
+    hints: dict[str, Any] = get_type_hints(group)
+    for item in fields(group):  # type: ignore[arg-type]  # every group is a dataclass
+        variable = item.metadata["variable"]
+        text = env.get(variable, "").strip()
+        if not text:
+            if item.default is MISSING:
+                problems.append(f"{variable} is not set")
+            continue
+        try:
+            values[item.name] = _parse(text, hints[item.name], item.metadata["minimum"])
+        except ValueError as exc:
+            shown = "[REDACTED]" if _is_secret(variable) else repr(text)
+            problems.append(f"{variable}={shown} is not allowed: {exc}")
+    required = {f.name for f in fields(group) if f.default is MISSING}  # type: ignore[arg-type]
+    return group(**values, **{name: "" for name in required - values.keys()})
+
+
+def _parse(text: str, kind: Any, minimum: float | None) -> Any:
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.lower() in ("true", "1", "yes", "on"):
+            return True
+        if text.lower() in ("false", "0", "no", "off"):
+            return False
+        raise ValueError("use true or false")
+    if get_origin(kind) is Literal:
+        allowed = {str(choice).lower(): choice for choice in get_args(kind)}
+        if text.lower() not in allowed:
+            raise ValueError(f"use one of {', '.join(get_args(kind))}")
+        return allowed[text.lower()]
+    try:
+        number: float = kind(text)
+    except ValueError:
+        raise ValueError("use a whole number" if kind is int else "use a number") from None
+    if number != number or number == float("inf") or (minimum is not None and number < minimum):
+        raise ValueError(f"use a finite number, {minimum or 0:g} or more")
+    return number

@@ -1,0 +1,118 @@
+"""From the environment to a running watch, and to its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from http.client import HTTPConnection
+from pathlib import Path
+
+from function_app.wiring import assemble
+from runner import deadline, job_settings
+from runner.signals import StopFlag, stop_on_signals
+from scenejobs.errors import ConfigurationError, SceneJobError
+from scenejobs.logs import configure, printable
+from scenejobs.settings import (
+    DispatchSettings,
+    FolderSettings,
+    LogSettings,
+    PipelineSettings,
+    RunnerSettings,
+    WatchSettings,
+    read,
+    read_all,
+)
+from scenejobs.storage import open_folders, places
+from watch import answers
+from watch.compute import LocalCompute, worker_environment
+from watch.facts import Facts
+from watch.observed import ObservedFolder
+from watch.service import Watch
+
+ASK_TIMEOUT_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
+    """Returns the exit code; an error is one line on standard error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m watch", description="Turns what is copied to a folder into scenes."
+    )
+    parser.add_argument("command", nargs="?", choices=["health"], help="ask the one that runs here how it is")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "health":
+            return health(read(WatchSettings, env))
+        with stop_on_signals() as stop:
+            return run(env, stop)
+    except SceneJobError as exc:
+        print(f"error: {printable(' '.join(str(exc).split()))}", file=sys.stderr)
+        return exc.exit_code
+
+
+def run(env: Mapping[str, str], stop: StopFlag) -> int:
+    """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
+    groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
+    watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env)
+    job_settings.check(pipeline)  # what would stop every worker stops this program at its start
+    deadline.check(runner)
+    configure(logging_)
+    logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every look would hide the others
+    where = places(folders)
+    storage = open_folders(where)
+    observed = ObservedFolder(where.input, "input")
+    containers = replace(storage.containers, input=observed)
+    facts = Facts(workspace=Path(runner.workspace or "/tmp"), places=where, min_free_gb=runner.min_free_gb)
+    compute = LocalCompute(worker_environment(env, where))
+    app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch))
+    service = Watch(containers, storage.queues, app, compute, facts, watch, dispatch.prefix_depth, where)
+    with ExitStack() as open_:
+        for port, routes in _ports(watch, facts).items():
+            open_.enter_context(answers.Server(watch.listen, port, routes))
+        log.info("watching %s every %g s; a scene is complete after %g s without a change",
+                 where.input, watch.poll_s, stable_s(dispatch, watch))  # fmt: skip
+        service.run(stop)
+    return 0
+
+
+def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
+    return watch.stable_s or watch.stable_s_old or dispatch.quiet_s
+
+
+def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> DispatchSettings:
+    """One worker, and no longest wait: a file that is copied for an hour is no upload yet, as a blob would be none."""
+    return replace(dispatch, quiet_s=stable_s(dispatch, watch), max_wait_s=float("inf"), max_parallel_jobs=1)
+
+
+def _ports(watch: WatchSettings, facts: Facts) -> dict[int, answers.Routes]:
+    """Which port answers what. One port may do both."""
+    ports: dict[int, answers.Routes] = {}
+    if watch.health:
+        ports[watch.health_port] = answers.health_routes(facts, watch.poll_s)
+    if watch.metrics_port:
+        ports.setdefault(watch.metrics_port, {}).update(answers.metrics_routes(facts))
+    return ports
+
+
+def health(settings: WatchSettings) -> int:
+    """Prints the answer of /health; 0 when all is well, 1 when not, or when nobody answers."""
+    if not settings.health:
+        raise ConfigurationError("HEALTH_CHECK_ENABLED is off", advice="there is nobody to ask")
+    host = "127.0.0.1" if settings.listen in ("0.0.0.0", "::") else settings.listen
+    connection = HTTPConnection(host, settings.health_port, timeout=ASK_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        print(answer.read().decode())
+        return 0 if answer.status == 200 else 1
+    except OSError as exc:
+        print(f"error: nobody answers at {host}:{settings.health_port}: {exc}", file=sys.stderr)
+        return 1
+    finally:
+        connection.close()

@@ -1,0 +1,180 @@
+"""The loop of watch mode: look at the folders, let the dispatcher decide, keep one worker running, tell how it goes.
+
+Nothing that matters is kept in memory: batches, messages and records lie in the state folder, as in the cloud. Killed
+at any line, the next start goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from function_app.sweep import SweepReport
+from function_app.wiring import App
+from runner.signals import StopFlag
+from scenejobs import generations
+from scenejobs.errors import NotFound, SceneJobError, StorageError
+from scenejobs.folder import Places
+from scenejobs.folder.tidy import tidy
+from scenejobs.generations import Generation
+from scenejobs.layout import GENERATIONS, MANIFEST, run_folder
+from scenejobs.listing import sort_uploads
+from scenejobs.model import Outcome
+from scenejobs.ports import Containers, Queues
+from scenejobs.settings import WatchSettings
+from scenejobs.status import SceneStatus, scene_status
+from watch.compute import LocalCompute
+from watch.facts import Ended, Facts
+from watch.retention import prune
+
+MAX_SHOWN = 200  # scenes whose state is looked up at every look
+HINT_VISIBILITY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """See the module. Everything happens in the thread that calls `run`."""
+
+    def __init__(
+        self,
+        containers: Containers,
+        queues: Queues,
+        app: App,
+        compute: LocalCompute,
+        facts: Facts,
+        settings: WatchSettings,
+        depth: int,
+        places: Places,
+    ) -> None:
+        self._containers = containers
+        self._queues = queues
+        self._app = app
+        self._compute = compute
+        self._facts = facts
+        self._settings = settings
+        self._depth = depth
+        self._places = places
+        self._known: set[str] | None = None  # generations that ended before this process, or that it has told of
+        self._tidied_at: float | None = None
+
+    def run(self, stop: StopFlag) -> None:
+        """Until a stop is asked for; then the scene in work is given back."""
+        try:
+            while not stop.is_set():
+                self.look()
+                stop.wait(self._settings.poll_s)
+        finally:
+            self._facts.stopping = True
+            log.info("told to stop: %d workers run", len(self._compute.live()))
+            self._compute.end(self._settings.stop_s)
+
+    def look(self) -> None:
+        """One look. What fails is told and tried again at the next: a mount may come back."""
+        facts = self._facts
+        facts.begins_look()
+        try:
+            self._forget_hints()
+            report = self._app.sweeper.sweep()
+            self._tell(report)
+            self._note_endings()
+            self._tidy_if_due()
+            facts.scenes = self._scenes()
+            facts.queued = self._queues.jobs.total()
+        except SceneJobError as exc:
+            if str(exc) != facts.trouble:
+                log.error("the look at the folders failed: %s", exc)
+            facts.trouble = str(exc)
+        else:
+            if facts.trouble:
+                log.info("the folders are looked at")
+            facts.trouble, facts.looked = "", True
+        facts.workers = len(self._compute.live())
+
+    def _forget_hints(self) -> None:
+        """Runners ask for a look at what was left in a scene. Every look is at all scenes."""
+        while (message := self._queues.debounce.receive(HINT_VISIBILITY_S)) is not None:
+            self._queues.debounce.complete(message)
+
+    def _tell(self, report: SweepReport) -> None:
+        if report.sealed or report.resent or report.requeued or report.refused or report.started:
+            log.info("%d scenes complete, %d sent again, %d uploads refused, %d workers started",
+                     report.sealed, report.resent + report.requeued, report.refused, report.started)  # fmt: skip
+
+    def _scenes(self) -> tuple[SceneStatus, ...]:
+        found = sort_uploads(self._containers.input.list(), self._depth).scenes
+        return tuple(scene_status(self._containers, scene, self._depth) for scene in sorted(found)[:MAX_SHOWN])
+
+    # ---- what has ended ---------------------------------------------------------------------------------------------
+
+    def _note_endings(self) -> None:
+        state = self._containers.state
+        names = {info.name for info in state.list(GENERATIONS)}
+        for name in sorted(names - (names if self._known is None else self._known)):
+            try:
+                end = self._ended(generations.read(state, name))
+            except StorageError as exc:  # one damaged note must not hold up the rest
+                log.error("%s cannot be told of: %s", name, exc)
+                continue
+            self._facts.ended(end)
+            log.info(
+                "scene %s: %s", end.scene, end.outcome,
+                extra={"job_id": end.run, "scene": end.scene, "outcome": str(end.outcome),
+                       "duration_secs": round(end.seconds, 1), "frames_extracted": end.frames,
+                       "gaussian_count": end.gaussians},
+            )  # fmt: skip
+        self._known = names
+
+    def _ended(self, generation: Generation) -> Ended:
+        ended = Ended(generation.scene, generation.run, generation.outcome)
+        if generation.outcome is not Outcome.SUCCEEDED:
+            return ended
+        folder = run_folder(generation.scene, generation.run)
+        try:
+            manifest = json.loads(self._containers.output.read(folder + MANIFEST)[0])
+        except (NotFound, ValueError):  # somebody took the result away at once: its numbers are not known
+            return ended
+        return measured(ended, manifest)
+
+    # ---- what is old ------------------------------------------------------------------------------------------------
+
+    def _tidy_if_due(self, clock: Callable[[], float] | None = None) -> None:
+        now = (clock or self._facts.clock)()
+        if self._tidied_at is not None and now - self._tidied_at < self._settings.tidy_s:
+            return
+        self._tidied_at = now
+        removed = sum(tidy(folder) for folder in self._places.all())
+        pruned = 0
+        if self._settings.retention_days:
+            age = timedelta(days=self._settings.retention_days)
+            pruned = prune(self._containers, self._depth, self._before(age))
+        self._facts.pruned += pruned
+        if removed or pruned:
+            log.info("%d files left behind and %d old ones removed", removed, pruned)
+
+    def _before(self, age: timedelta) -> datetime:
+        return self._containers.state.now() - age
+
+
+def measured(ended: Ended, manifest: dict[str, Any]) -> Ended:
+    """With the numbers of a manifest, which some other program may have changed: what does not fit is left out."""
+    seconds = manifest.get("stage_seconds")
+    stages = {str(name): float(value) for name, value in seconds.items()} if isinstance(seconds, dict) else {}
+    training = manifest.get("training")
+    training = training if isinstance(training, dict) else {}
+    videos = manifest.get("videos")
+    frames = sum(len(video.get("frames", ())) for video in videos) if isinstance(videos, list) else 0
+    return Ended(
+        ended.scene,
+        ended.run,
+        ended.outcome,
+        seconds=sum(stages.values()),
+        frames=frames,
+        frames_seconds=stages.get("frame_extraction", 0.0),
+        gaussians=int(training.get("n_gaussians") or 0),
+        loss=training.get("final_loss"),
+        psnr=training.get("psnr_heldout"),
+    )
