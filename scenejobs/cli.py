@@ -30,7 +30,14 @@ from scenejobs.listing import sort_uploads
 from scenejobs.logs import printable
 from scenejobs.names import is_media, refusal, upload_refusal
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings import DispatchSettings, FolderSettings, RunnerSettings, StorageSettings, read, read_all
+from scenejobs.settings import (
+    DispatchSettings,
+    FolderSettings,
+    RunnerSettings,
+    StorageSettings,
+    WatchSettings,
+    read_all,
+)
 from scenejobs.status import SceneStatus, State, scene_status
 from scenejobs.storage import open_storage
 
@@ -155,8 +162,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "refused":
         return refused.run(options, containers, depth)
     if options.command == "audit":
-        attempts = read(RunnerSettings, os.environ).max_attempts
-        return audit_command.run(options, containers, storage.queues, dispatch, attempts)
+        runner, watch = read_all((RunnerSettings, WatchSettings), os.environ)
+        return audit_command.run(
+            options, containers, storage.queues, dispatch, runner.max_attempts, watch.retention_days
+        )
     if options.command == "redrive":
         return redrive_command.run(options, containers, storage.queues)
     if options.command == "upload":

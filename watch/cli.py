@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -68,7 +69,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     storage = open_folders(where)
     observed = ObservedFolder(where.input, "input")
     containers = replace(storage.containers, input=observed)
-    facts = Facts(workspace=Path(runner.workspace or "/tmp"), places=where, min_free_gb=runner.min_free_gb)
+    facts = Facts(workspace=_workspace(runner.workspace), places=where, min_free_gb=runner.min_free_gb)
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch))
     service = Watch(containers, storage.queues, app, compute, facts, watch, dispatch.prefix_depth, where)
@@ -79,6 +80,19 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
                  where.input, watch.poll_s, stable_s(dispatch, watch))  # fmt: skip
         service.run(stop)
     return 0
+
+
+def _workspace(base: str) -> Path:
+    """Where workers work, made where it is missing. Raises ConfigurationError."""
+    folder = Path(base or tempfile.gettempdir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"the workspace {folder} cannot be used: {exc.strerror}",
+            advice="set TEMP_PATH to a folder that is writable",
+        ) from exc
+    return folder
 
 
 def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:

@@ -28,7 +28,6 @@ class Ended:
     frames: int = 0
     frames_seconds: float = 0.0  # of the stage that extracts them
     gaussians: int = 0
-    loss: float | None = None  # at the end of training
     psnr: float | None = None  # of held-out views, dB
 
 
@@ -42,7 +41,6 @@ class Facts:
     clock: Callable[[], float] = time.monotonic
     started_at: float = 0.0
     looking_since: float = 0.0  # begin of the look that runs, or ran last
-    looked: bool = False  # a look has ended well
     trouble: str = "the folders were not looked at yet"  # why the last look failed; "" when it did not
     stopping: bool = False
     scenes: tuple[SceneStatus, ...] = ()  # in the input folder

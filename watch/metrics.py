@@ -59,7 +59,6 @@ def _families(facts: Facts) -> Iterator[tuple[str, str, str, list[Sample]]]:
     if last is not None:
         yield "last_processing_seconds", "gauge", "Time of all stages of the last scene.", [({}, last.seconds)]
         yield "last_gaussians", "gauge", "Gaussians of the last scene.", [({}, float(last.gaussians))]
-        yield "last_training_loss", "gauge", "Loss at the end of its training.", [({}, _or_nan(last.loss))]
         yield "last_heldout_psnr_db", "gauge", "PSNR of its held-out views.", [({}, _or_nan(last.psnr))]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from datetime import datetime, timedelta
+import math
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from function_app.sweep import SweepReport
@@ -91,7 +92,7 @@ class Watch:
         else:
             if facts.trouble:
                 log.info("the folders are looked at")
-            facts.trouble, facts.looked = "", True
+            facts.trouble = ""
         facts.workers = len(self._compute.live())
 
     def _forget_hints(self) -> None:
@@ -141,40 +142,41 @@ class Watch:
 
     # ---- what is old ------------------------------------------------------------------------------------------------
 
-    def _tidy_if_due(self, clock: Callable[[], float] | None = None) -> None:
-        now = (clock or self._facts.clock)()
+    def _tidy_if_due(self) -> None:
+        now = self._facts.clock()
         if self._tidied_at is not None and now - self._tidied_at < self._settings.tidy_s:
             return
         self._tidied_at = now
         removed = sum(tidy(folder) for folder in self._places.all())
         pruned = 0
         if self._settings.retention_days:
-            age = timedelta(days=self._settings.retention_days)
-            pruned = prune(self._containers, self._depth, self._before(age))
+            before = self._containers.state.now() - timedelta(days=self._settings.retention_days)
+            pruned = prune(self._containers, self._depth, before)
         self._facts.pruned += pruned
         if removed or pruned:
             log.info("%d files left behind and %d old ones removed", removed, pruned)
 
-    def _before(self, age: timedelta) -> datetime:
-        return self._containers.state.now() - age
 
-
-def measured(ended: Ended, manifest: dict[str, Any]) -> Ended:
-    """With the numbers of a manifest, which some other program may have changed: what does not fit is left out."""
-    seconds = manifest.get("stage_seconds")
-    stages = {str(name): float(value) for name, value in seconds.items()} if isinstance(seconds, dict) else {}
-    training = manifest.get("training")
-    training = training if isinstance(training, dict) else {}
-    videos = manifest.get("videos")
-    frames = sum(len(video.get("frames", ())) for video in videos) if isinstance(videos, list) else 0
-    return Ended(
-        ended.scene,
-        ended.run,
-        ended.outcome,
+def measured(ended: Ended, manifest: Any) -> Ended:
+    """With the numbers of a manifest. Hands may have changed it: what is no number counts nothing."""
+    document = _object(manifest)
+    training = _object(document.get("training"))
+    stages = {name: _number(value) or 0.0 for name, value in _object(document.get("stage_seconds")).items()}
+    videos = document.get("videos")
+    frames = [_object(video).get("frames") for video in videos] if isinstance(videos, list) else []
+    return replace(
+        ended,
         seconds=sum(stages.values()),
-        frames=frames,
+        frames=sum(len(each) for each in frames if isinstance(each, list)),
         frames_seconds=stages.get("frame_extraction", 0.0),
-        gaussians=int(training.get("n_gaussians") or 0),
-        loss=training.get("final_loss"),
-        psnr=training.get("psnr_heldout"),
+        gaussians=int(_number(training.get("n_gaussians")) or 0),
+        psnr=_number(training.get("psnr_heldout")),
     )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None

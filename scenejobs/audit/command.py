@@ -23,9 +23,15 @@ def add_to(commands: Any) -> None:
 
 
 def run(
-    options: argparse.Namespace, containers: Containers, queues: Queues, settings: DispatchSettings, max_attempts: int
+    options: argparse.Namespace,
+    containers: Containers,
+    queues: Queues,
+    settings: DispatchSettings,
+    max_attempts: int,
+    retention_days: float,
 ) -> int:
-    evidence = collect(containers, queues, settings, options.max_attempts or max_attempts, containers.state.now())
+    attempts, now = options.max_attempts or max_attempts, containers.state.now()
+    evidence = collect(containers, queues, settings, attempts, now, retention_days)
     report = audit(evidence, containers.output if options.deep else None)
     print(json.dumps(report.to_json(), indent=1) if options.json else text(report))
     return 1 if report.violations else 0

@@ -17,13 +17,14 @@ from typing import Any
 from scenejobs import generations, records, redrive
 from scenejobs.errors import NotFound, StorageError
 from scenejobs.generations import Generation
-from scenejobs.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES
+from scenejobs.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES, generation_name
 from scenejobs.model import Phase, SceneRecord
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.redrive import Redrive
 from scenejobs.settings import DispatchSettings
 
+DAY = timedelta(days=1)
 KINDS = ("input", "processed", "error", "output", "state")
 
 
@@ -86,6 +87,7 @@ class Evidence:
     patience: timedelta  # longer than any healing takes: what has not moved for so long is forgotten
     max_attempts: int
     damaged_keys: frozenset[str] = frozenset()  # of scenes with unreadable evidence: nothing else is said of them
+    retention: timedelta | None = None  # archived inputs may be gone after so long; None: never
 
     def below(self, kind: str, folder: str) -> list[BlobInfo]:
         """Every blob of a container whose name begins with `folder/`."""
@@ -94,6 +96,12 @@ class Evidence:
     @cached_property
     def _folders(self) -> dict[str, dict[str, list[BlobInfo]]]:
         return {kind: by_folder(blobs.values()) for kind, blobs in self.blobs.items()}
+
+    def is_expired(self, found: Generation) -> bool:
+        """Whether a generation ended so long ago that its inputs were removed in order."""
+        note = self.blobs["state"].get(generation_name(found.scene, found.number))
+        # They are older than the note about them, and lifecycle rules run once a day.
+        return self.retention is not None and note is not None and note.modified < self.now - self.retention + DAY
 
     def owner(self, name: str) -> SceneEvidence | None:
         """The scene below whose folder a blob lies."""
@@ -116,9 +124,16 @@ def by_folder(blobs: Iterable[BlobInfo]) -> dict[str, list[BlobInfo]]:
 
 
 def collect(
-    containers: Containers, queues: Queues, settings: DispatchSettings, max_attempts: int, now: datetime
+    containers: Containers,
+    queues: Queues,
+    settings: DispatchSettings,
+    max_attempts: int,
+    now: datetime,
+    retention_days: float = 0.0,
 ) -> Evidence:
-    """Raises StorageError when something cannot be listed; what cannot be understood is a finding."""
+    """retention_days: of RETENTION_DAYS; 0: nothing is ever removed.
+
+    Raises StorageError when something cannot be listed; what cannot be understood is a finding."""
     before = {info.name: info for info in containers.state.list(RECORDS)}
     blobs = {kind: {info.name: info for info in getattr(containers, kind).list()} for kind in KINDS}
     folders = by_folder(blobs["state"].values())
@@ -161,6 +176,7 @@ def collect(
         ),
         max_attempts=max_attempts,
         damaged_keys=frozenset(damaged_keys),
+        retention=timedelta(days=retention_days) if retention_days else None,
     )
 
 

@@ -87,6 +87,8 @@ def _archived(
         yield from _brought_back(evidence, scene, blob, returned)
         return
     there = evidence.blobs.get(kind, {}).get(name)
+    if there is None and evidence.is_expired(found):
+        return
     if there is None:
         what = f"the upload {blob.name} of generation {found.number} is in none of the containers"
         yield Finding("I1", True, where, what, RESTORE)

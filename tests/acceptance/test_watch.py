@@ -1,0 +1,188 @@
+"""Watch mode as its user sees it: files copied to a folder, results in another, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner import landlock
+from tests.watching import ROOT, Watching, wait_for
+
+GROWING_S = 4.0  # more than twice the stability time
+
+
+@pytest.fixture(scope="module", autouse=True)
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    """A watch whose machine was lost in mid-training, and that was started again. Its lease ends during other tests."""
+    watching = Watching(tmp_path_factory.mktemp("crashed"))
+    watching.put("lobby/a.mp4", b"survives")
+    try:
+        watching.start(MOCK_SECONDS="600")
+        wait_for(lambda: (watching.health().get("current_job") or {}).get("stage") == "training", "the training begins")
+        watching.put("attic/a.mp4", b"came meanwhile")
+        watching.kill(everything=True)
+        yield watching.start()
+    finally:
+        watching.close()
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    watching = Watching(tmp_path_factory.mktemp("watching"))
+    watching.put("there/a.mp4", b"was there before")
+    try:
+        yield watching.start(AZURE_STORAGE_ACCOUNT="shop", AZURE_STORAGE_CONNECTION_STRING="AccountName=shop;x=canary")
+    finally:
+        watching.close()
+
+
+def test_what_is_copied_to_the_folder_becomes_a_scene(watching: Watching) -> None:
+    """Also what was there at the start. Results, archive and state lie where they are looked for, nothing else is left."""
+    watching.put("hall/a.mp4", b"first")
+    watching.put("hall/b.mp4", b"second")
+    wait_for(lambda: watching.is_done("there") and watching.is_done("hall"), "both scenes are done")
+    assert watching.files("input") == {}
+    assert watching.files("processed") == {
+        "hall/a.mp4": b"first", "hall/b.mp4": b"second", "there/a.mp4": b"was there before",
+    }  # fmt: skip
+    assert {"hall/manifest.json", "hall/hall.ply", "hall/hall.splat", "there/there.ply"} <= watching.files(
+        "output"
+    ).keys()
+    videos = json.loads(watching.files("output")["hall/manifest.json"])["videos"]
+    assert [video["filename"] for video in videos] == ["a.mp4", "b.mp4"]
+
+
+def test_what_cannot_work_goes_to_error_with_its_reason(watching: Watching) -> None:
+    watching.put("empty/a.mp4", b"")
+    wait_for(lambda: watching.is_done("empty"), "the dead letter")
+    found = watching.files("error")
+    assert found["empty/a.mp4"] == b""
+    assert json.loads(found["empty/error.json"])["code"] == "EMPTY_FILE"
+
+
+def test_a_file_that_still_grows_is_not_taken(watching: Watching) -> None:
+    """Neither is its finished neighbour, however old; whole, both are."""
+    watching.put("slow/b.mp4", b"whole")
+    path, parts = watching.put("slow/a.mp4", b""), []
+
+    def copy() -> None:
+        end = time.monotonic() + GROWING_S
+        with path.open("ab", buffering=0) as file:
+            while time.monotonic() < end:
+                parts.append(b"%d " % len(parts))
+                file.write(parts[-1])
+                time.sleep(0.2)
+
+    copying = threading.Thread(target=copy)
+    copying.start()
+    while copying.is_alive():
+        assert not list((watching.data / "state/batches").glob("slow/*")), "it was taken while it grew"
+        time.sleep(0.05)
+    wait_for(lambda: watching.is_done("slow"), "the scene is done")
+    assert watching.files("processed")["slow/a.mp4"] == b"".join(parts)
+
+
+def test_it_tells_how_it_is_and_its_numbers(watching: Watching) -> None:
+    wait_for(lambda: watching.health().get("jobs_failed") == 1, "the ended scenes are counted")
+    body = watching.health()
+    assert body["status"] == "healthy"
+    assert body["disk_free_gb"] > 0
+    assert body["jobs_processed"] == body["jobs_succeeded"] + 1
+    assert watching.ask("/health/live")[0] == watching.ask("/health/ready")[0] == 200
+    assert watching.ask("/elsewhere")[0] == watching.ask("/metrics")[0] == 404
+    status, text = watching.ask("/metrics", watching.metrics_port)
+    assert status == 200
+    assert 'video_splat_scenes_total{outcome="failed"} 1\n' in text
+    assert f'video_splat_scenes_total{{outcome="succeeded"}} {body["jobs_succeeded"]}\n' in text
+
+
+def test_no_secret_of_the_environment_reaches_log_or_files(watching: Watching) -> None:
+    """A mount may need an account; the watch does not, and its workers are not told of it."""
+    assert "canary" not in watching.log
+    assert all(b"canary" not in path.read_bytes() for path in watching.data.rglob("*") if path.is_file())
+
+
+def test_a_lost_mount_makes_it_unwell_and_its_return_well_again(watching: Watching) -> None:
+    """An unmounted volume leaves an empty folder: it is not taken for an input folder without scenes."""
+    folder, aside = watching.data / "input", watching.data / "aside"
+    folder.rename(aside)
+    folder.mkdir()
+    wait_for(lambda: watching.ask("/health/ready")[0] == 503, "it is not ready")
+    assert "is the volume mounted?" in watching.health()["reason"]
+    assert watching.ask("/health/live")[0] == 200, "starting it anew would not bring the mount back"
+    folder.rmdir()
+    aside.rename(folder)
+    wait_for(lambda: watching.ask("/health/ready")[0] == 200, "it is ready again")
+
+
+def test_told_to_stop_it_gives_the_scene_back_and_ends_with_0(tmp_path: Path) -> None:
+    """The next start goes on at once, and the attempt cost none."""
+    watching = Watching(tmp_path)
+    watching.put("lobby/a.mp4", b"x")
+    try:
+        watching.start(MOCK_SECONDS="600")
+        wait_for(lambda: (watching.health().get("current_job") or {}).get("stage") == "training", "the training begins")
+        assert watching.stop() == 0
+        record = json.loads((tmp_path / "data/state/scenes/lobby.json").read_text())
+        assert (record["phase"], record["attempts"]) == ("idle", 0)
+        watching.start()
+        wait_for(lambda: watching.is_done("lobby"), "the scene is done")
+    finally:
+        watching.close()
+
+
+@pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock to make a read-only root of")
+def test_nobody_on_a_read_only_root_can_run_it_and_a_killed_watch_leaves_no_worker(tmp_path: Path) -> None:
+    """Only data and scratch are written to. The orphaned worker gives its scene back by itself."""
+    prefix = [sys.executable, "-m", "tests.read_only_root", str(tmp_path), "--"]
+    watching = Watching(tmp_path, prefix=prefix)
+    watching.put("lobby/a.mp4", b"x")
+    for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o777)
+    try:
+        watching.start(MOCK_SECONDS="600")
+        wait_for(lambda: (watching.health().get("current_job") or {}).get("stage") == "training", "the training begins")
+        assert not os.access(ROOT / "watch", os.W_OK) or os.getuid() == 0
+        watching.kill(everything=False)
+        watching.start()
+        wait_for(lambda: watching.is_done("lobby"), "the scene is done", seconds=20)
+    finally:
+        watching.close()
+
+
+def test_old_archives_go_and_inputs_never(tmp_path: Path) -> None:
+    """RETENTION_DAYS is a part of a second here."""
+    watching = Watching(tmp_path)
+    watching.put("lobby/a.mp4", b"x")
+    watching.put("empty/a.mp4", b"")
+    stays = watching.put("waits/unfinished.mp4.part", b"still being copied")
+    os.utime(stays, (1, 1))
+    try:
+        watching.start(RETENTION_DAYS="0.000001", TIDY_INTERVAL_SECS="0.5")
+        wait_for(lambda: "lobby/manifest.json" in watching.files("output"), "the result")
+        wait_for(lambda: (watching.is_done("empty") and watching.is_done("lobby")) or not watching.files("input").keys() - {
+            "waits/unfinished.mp4.part"}, "both ended")  # fmt: skip
+        wait_for(lambda: not watching.files("processed") and not watching.files("error"), "the archives are empty")
+        assert "lobby/manifest.json" in watching.files("output")
+        assert watching.files("input") == {"waits/unfinished.mp4.part": b"still being copied"}
+        wait_for(
+            lambda: not (tmp_path / "data/state/scenes/empty.json").exists(), "the state of a scene that left nothing"
+        )
+        assert (tmp_path / "data/state/scenes/lobby.json").exists(), "its result is there: so is its story"
+    finally:
+        watching.close()
+
+
+def test_a_lost_machine_loses_nothing(crashed: Watching) -> None:
+    """Everything was killed in mid-training. What was in work and what came meanwhile are each done once."""
+    wait_for(lambda: crashed.is_done("lobby") and crashed.is_done("attic"), "both scenes are done")
+    assert crashed.files("processed") == {"lobby/a.mp4": b"survives", "attic/a.mp4": b"came meanwhile"}
+    assert [path.name for path in (crashed.data / "state/generations").rglob("*.json")] == ["1.json", "1.json"]
+    assert crashed.health()["jobs_processed"] == 2

@@ -1,0 +1,39 @@
+"""Runs a command as on a read-only root, and as nobody where this is root: `python -m tests.read_only_root DIR... -- CMD`.
+
+Landlock denies every change outside of the folders; reading and starting programs stay as they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+from pathlib import Path
+
+from runner import kernel, landlock
+
+NOBODY = 65534
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def main(arguments: list[str]) -> None:
+    border = arguments.index("--")
+    folders, command = [Path(each) for each in arguments[:border]], arguments[border + 1 :]
+    handled = landlock.known(landlock.CHANGE & ~landlock.IOCTL_DEV, landlock.abi())
+    ruleset = kernel.syscall(landlock.CREATE_RULESET, ctypes.create_string_buffer(struct.pack("=Q", handled)), 8, 0)
+    for path, allowed in [*((folder, handled) for folder in folders), (Path("/dev/null"), landlock.WRITE_FILE)]:
+        descriptor = os.open(path, os.O_PATH)
+        rule = ctypes.create_string_buffer(struct.pack("=Qi", allowed, descriptor))
+        kernel.syscall(landlock.ADD_RULE, ruleset, landlock.RULE_PATH_BENEATH, rule, 0)
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    kernel.syscall(landlock.RESTRICT_SELF, ruleset, 0)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
