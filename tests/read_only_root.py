@@ -1,6 +1,7 @@
-"""Runs a command as on a read-only root, and as nobody where this is root: `python -m tests.read_only_root DIR... -- CMD`.
+"""Runs a command as on a read-only root and without rights: `python -m tests.read_only_root DIR... -- COMMAND...`.
 
-Landlock denies every change outside of the folders; reading and starting programs stay as they are.
+Landlock denies every change outside of the folders; reading and starting programs stay as they are. Root becomes
+nobody, or, where nobody else can reach the interpreter, loses every capability.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from runner import kernel, landlock
 
 NOBODY = 65534
-PR_SET_NO_NEW_PRIVS = 38
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 
 
 def main(arguments: list[str]) -> None:
@@ -26,13 +27,20 @@ def main(arguments: list[str]) -> None:
         descriptor = os.open(path, os.O_PATH)
         rule = ctypes.create_string_buffer(struct.pack("=Qi", allowed, descriptor))
         kernel.syscall(landlock.ADD_RULE, ruleset, landlock.RULE_PATH_BENEATH, rule, 0)
-    if os.getuid() == 0:
+    libc = ctypes.CDLL(None)
+    if os.getuid() == 0 and _others_reach(Path(command[0])):
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)
-    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    for capability in range(64):  # gone with the next program; those that the kernel does not know are an error of it
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     kernel.syscall(landlock.RESTRICT_SELF, ruleset, 0)
     os.execv(command[0], command)
+
+
+def _others_reach(program: Path) -> bool:
+    return all(path.stat().st_mode & 0o001 for at in (program, program.resolve()) for path in (at, *at.parents))
 
 
 if __name__ == "__main__":

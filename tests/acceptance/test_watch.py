@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from runner import landlock
-from tests.watching import ROOT, Watching, wait_for
+from tests.watching import Watching, wait_for
 
-GROWING_S = 4.0  # more than twice the stability time
+GROWING_S = 3.5  # more than twice the stability time
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +44,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
 
 
 def test_what_is_copied_to_the_folder_becomes_a_scene(watching: Watching) -> None:
-    """Also what was there at the start. Results, archive and state lie where they are looked for, nothing else is left."""
+    """Also what was there at the start. Results and archive lie where they are looked for."""
     watching.put("hall/a.mp4", b"first")
     watching.put("hall/b.mp4", b"second")
     wait_for(lambda: watching.is_done("there") and watching.is_done("hall"), "both scenes are done")
@@ -145,11 +145,10 @@ def test_nobody_on_a_read_only_root_can_run_it_and_a_killed_watch_leaves_no_work
     watching = Watching(tmp_path, prefix=prefix)
     watching.put("lobby/a.mp4", b"x")
     for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
-        path.chmod(0o777)
+        path.chmod(0o777)  # whoever nobody is
     try:
         watching.start(MOCK_SECONDS="600")
         wait_for(lambda: (watching.health().get("current_job") or {}).get("stage") == "training", "the training begins")
-        assert not os.access(ROOT / "watch", os.W_OK) or os.getuid() == 0
         watching.kill(everything=False)
         watching.start()
         wait_for(lambda: watching.is_done("lobby"), "the scene is done", seconds=20)
@@ -167,15 +166,13 @@ def test_old_archives_go_and_inputs_never(tmp_path: Path) -> None:
     try:
         watching.start(RETENTION_DAYS="0.000001", TIDY_INTERVAL_SECS="0.5")
         wait_for(lambda: "lobby/manifest.json" in watching.files("output"), "the result")
-        wait_for(lambda: (watching.is_done("empty") and watching.is_done("lobby")) or not watching.files("input").keys() - {
-            "waits/unfinished.mp4.part"}, "both ended")  # fmt: skip
+        wait_for(lambda: watching.files("input").keys() == {"waits/unfinished.mp4.part"}, "both ended")
         wait_for(lambda: not watching.files("processed") and not watching.files("error"), "the archives are empty")
         assert "lobby/manifest.json" in watching.files("output")
         assert watching.files("input") == {"waits/unfinished.mp4.part": b"still being copied"}
-        wait_for(
-            lambda: not (tmp_path / "data/state/scenes/empty.json").exists(), "the state of a scene that left nothing"
-        )
-        assert (tmp_path / "data/state/scenes/lobby.json").exists(), "its result is there: so is its story"
+        records = tmp_path / "data/state/scenes"
+        wait_for(lambda: not (records / "empty.json").exists(), "the state of a scene that left nothing is gone")
+        assert (records / "lobby.json").exists(), "its result is there: so is its story"
     finally:
         watching.close()
 

@@ -16,6 +16,7 @@ from azure.identity import (
 from scenejobs.azure.clients import open_containers, open_queues
 from scenejobs.azure.credentials import access, is_emulator, is_loopback
 from scenejobs.errors import Code, ConfigurationError
+from scenejobs.redact import redact
 from scenejobs.settings import StorageSettings, read
 
 KEY = "QUJD" * 21 + "QQ=="
@@ -190,6 +191,26 @@ def test_a_docker_secret_holds_the_connection_string(tmp_path: Path) -> None:
     assert access(settings).means == "emulator key"
     with pytest.raises(ConfigurationError, match="cannot be read"):
         access(StorageSettings(connection_string_file=str(tmp_path / "missing")))
+
+
+@pytest.mark.parametrize(
+    ("variable", "others", "means"),
+    [
+        ("AZURE_STORAGE_SAS_TOKEN", {}, "SAS token"),
+        ("AZURE_CLIENT_SECRET", {"AZURE_CLIENT_ID": "app", "AZURE_TENANT_ID": "tenant"}, "service principal"),
+    ],
+)
+def test_every_secret_may_come_from_a_file(tmp_path: Path, variable: str, others: dict[str, str], means: str) -> None:
+    """As Docker, Compose and Kubernetes mount them; it is hidden in logs like any other. One that is set wins."""
+    path = tmp_path / "secret"
+    path.write_text("sv=1&sig=from0a0file0canary\n")
+    env = {"AZURE_STORAGE_ACCOUNT": "shop", f"{variable}_FILE": str(path), **others}
+    assert access(read(StorageSettings, env)).means == means
+    assert "from0a0file0canary" not in redact("failed with from0a0file0canary")
+    path.write_text("\n")
+    with pytest.raises(ConfigurationError, match=f"{variable}_FILE=.* is empty"):
+        access(read(StorageSettings, env))
+    assert access(read(StorageSettings, {**env, variable: "sig=set0itself"})).means == means
 
 
 @pytest.mark.parametrize(
