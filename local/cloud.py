@@ -1,13 +1,19 @@
 """The whole cloud of a desk in one context manager: storage emulator, host of the function app, jobs API.
 
 Every part is a process of its own with the settings it would have in Azure; only the endpoints differ.
+
+    python -m local.cloud DIR     run it until Ctrl-C or SIGTERM, logs in DIR. AZURE_STORAGE_CONNECTION_STRING names an
+                                  emulator that runs already (compose.yaml); else one is started with its data in DIR
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -16,7 +22,7 @@ from types import TracebackType
 
 from local.azurite import Azurite, dying_with_parent
 from scenejobs.azure.clients import create_all, open_containers, open_queues
-from scenejobs.errors import InfrastructureError
+from scenejobs.errors import InfrastructureError, SceneJobError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings import StorageSettings, read
 
@@ -30,12 +36,18 @@ class LocalCloud:
     folder:  keeps storage (`azurite/`), logs (`*.log`, `executions/`)
     env:     settings on top of this process's environment, for all parts
     command: what a job execution runs
+    storage: connection string of an emulator that runs elsewhere; "": one is started here
     """
 
     def __init__(
-        self, folder: Path, env: Mapping[str, str], command: Sequence[str] = (sys.executable, "-m", "runner")
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        command: Sequence[str] = (sys.executable, "-m", "runner"),
+        storage: str = "",
     ) -> None:
         self.folder = folder
+        self._storage = storage
         self._overrides = dict(env)
         self._command = list(command)
         self._processes = ExitStack()
@@ -45,12 +57,15 @@ class LocalCloud:
     def __enter__(self) -> LocalCloud:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            azurite = self._processes.enter_context(Azurite(self.folder / "azurite"))
+            connection_string = self._storage
+            if not connection_string:
+                azurite = self._processes.enter_context(Azurite(self.folder / "azurite"))
+                connection_string = azurite.connection_string
             self.env = {
                 **os.environ,
                 "OMP_WAIT_POLICY": "PASSIVE",
-                "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
-                "AzureWebJobsStorage": azurite.connection_string,
+                "AZURE_STORAGE_CONNECTION_STRING": connection_string,
+                "AzureWebJobsStorage": connection_string,
                 "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
                 "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
                 "AZURE_RESOURCE_GROUP": "local",
@@ -117,3 +132,28 @@ class LocalCloud:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+LOOK_S = 1.0  # between two looks whether all parts live
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.cloud", description="The whole cloud, until it is stopped.")
+    parser.add_argument("folder", type=Path, help="for logs, and for storage where none runs elsewhere")
+    options = parser.parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with LocalCloud(options.folder, {}, storage=os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")) as cloud:
+            print(f"running; connection string: {cloud.env['AZURE_STORAGE_CONNECTION_STRING']}", flush=True)
+            while not stop.wait(LOOK_S):
+                cloud.check()
+    except SceneJobError as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
