@@ -1,0 +1,51 @@
+"""`python -m local.cloud`, as the container of compose.yaml runs it: over an emulator that runs elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.azurite import Azurite
+from scenejobs.azure.clients import create_all, open_containers
+from scenejobs.cli import upload
+from scenejobs.settings import StorageSettings
+from tests.azurite import available
+from tests.watching import ROOT, wait_for
+
+pytestmark = pytest.mark.azurite
+
+
+def test_uploads_to_an_emulator_beside_it_become_results_and_sigterm_ends_all_of_it(tmp_path: Path) -> None:
+    available()
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"1")
+    with Azurite() as azurite:
+        settings = StorageSettings(connection_string=azurite.connection_string)
+        env = {
+            "PATH": os.environ["PATH"], "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
+            "BACKEND": "mock", "QUIET_SECONDS": "1", "LOCAL_SWEEP_SECONDS": "2", "TEMP_PATH": str(tmp_path / "scratch"),
+            "MIN_DISK_SPACE_GB": "0", "QUEUE_IDLE_POLLS": "1",
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.cloud", str(tmp_path / "cloud")], cwd=ROOT, env=env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            create_all(settings)
+            containers = open_containers(settings)
+            upload(containers, "lobby", [video])
+            wait_for(
+                lambda: [blob.name for blob in containers.processed.list()] == ["lobby/a.mp4"], "the scene is done"
+            )
+            assert "lobby/manifest.json" in {blob.name for blob in containers.output.list()}
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.wait()

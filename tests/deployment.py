@@ -1,0 +1,56 @@
+"""Rules for every file that deploys watch mode or the runner somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from scenejobs import settings
+from scenejobs.settings import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings, WatchSettings
+
+ROOT = Path(__file__).parents[1]
+KNOWN = {row.variable for row in settings.table()}
+USER = 10001  # of Dockerfile.runner
+
+
+def check_environment(environment: Mapping[str, str | int]) -> None:
+    """Every name is one that the code reads, and the values are allowed: the program would start with them."""
+    assert not [name for name, value in environment.items() if isinstance(value, bool)], (
+        "YAML would not say true but True"
+    )
+    values = {name: str(value) for name, value in environment.items()}
+    assert values.keys() <= KNOWN, sorted(values.keys() - KNOWN)
+    groups = (RunnerSettings, StorageSettings, FolderSettings, WatchSettings, PipelineSettings)
+    settings.read_all(groups, values)
+
+
+def braces(text: str) -> dict[str, str]:
+    """Names and defaults of ${NAME:-default}."""
+    return dict(re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", text))
+
+
+def with_defaults(text: str) -> str:
+    return re.sub(r"\$\{[A-Z0-9_]+:-([^}]*)\}", r"\1", text)
+
+
+def assert_shell_is_clean(paths: Iterable[Path]) -> None:
+    for path in paths:
+        text = path.read_text()
+        assert text.startswith("#!/usr/bin/env bash\n"), path
+        assert "\nset -euo pipefail\n" in text, path
+        assert "eval " not in text, path
+        assert path.stat().st_mode & stat.S_IXUSR, path
+        subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def stub(folder: Path, name: str, script: str) -> dict[str, str]:
+    """A program of that name that goes first, as an environment."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/usr/bin/env bash\n{script}\n")
+    path.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}

@@ -1,0 +1,116 @@
+"""compose.yaml: only settings that the code reads, nobody's root, and a health check that the code answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from local.azurite import ACCOUNT, KEY
+from scenejobs.azure.credentials import access
+from scenejobs.settings import StorageSettings, WatchSettings, read
+from tests.deployment import KNOWN, ROOT, USER, braces, check_environment, with_defaults
+
+TEXT = (ROOT / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(with_defaults(TEXT))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+WATCHING = ["watch", "watch-cpu"]
+OURS = [*WATCHING, "cloud"]
+NOT_SETTINGS = {"DATA_DIR", "IMAGE", "IMAGE_CPU", "HEALTH_PORT", "PROMETHEUS_PORT"}  # of compose.yaml itself
+
+
+def seconds(text: str) -> float:
+    number, unit = re.fullmatch(r"(\d+)([sm])", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"s": 1, "m": 60}[unit]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_sets_what_the_code_reads(name: str) -> None:
+    check_environment(SERVICES[name]["environment"])
+
+
+def test_what_the_shell_may_set_is_a_setting_or_named_in_the_guide() -> None:
+    assert braces(TEXT).keys() - KNOWN == NOT_SETTINGS
+    guide = (ROOT / "docs/watch.md").read_text()
+    assert [name for name in NOT_SETTINGS if f"`{name}`" not in guide] == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_has_no_rights_and_a_read_only_root(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"] == f"{USER}:{USER}"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "ipc", "devices"}
+    places = {volume.split(":")[1] for volume in service["volumes"]} | {item.split(":")[0] for item in service["tmpfs"]}
+    assert {"/scratch", "/tmp"} <= places, "what is written to is mounted"
+    assert service["environment"]["TEMP_PATH"] in places
+
+
+@pytest.mark.parametrize("name", WATCHING)
+def test_watch_mode_is_asked_how_it_is_and_given_time_to_stop(name: str) -> None:
+    service, environment = SERVICES[name], SERVICES[name]["environment"]
+    assert environment["RUN_MODE"] == "watch"
+    assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "watch", "health"]
+    assert seconds(service["stop_grace_period"]) > WatchSettings().stop_s + 10, (
+        "the runner may take 10 s to end its job"
+    )
+    assert environment["DATA_PATH"] in {volume.split(":")[1] for volume in service["volumes"]}
+    assert service["logging"]["options"]["max-size"]
+
+
+def test_nothing_is_open_to_other_machines() -> None:
+    for name, service in SERVICES.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+def test_the_ports_are_those_that_the_settings_name() -> None:
+    for name in WATCHING:
+        environment = SERVICES[name]["environment"]
+        assert environment["LISTEN_ADDRESS"] == "0.0.0.0", "else nothing outside the container is answered"
+        inside = {port.rsplit(":", 1)[1] for port in SERVICES[name]["ports"]}
+        assert inside == {environment["HEALTH_CHECK_PORT"], environment["METRICS_PORT"]}
+
+
+def test_only_the_default_has_a_gpu_and_only_it_starts_by_default() -> None:
+    (device,) = SERVICES["watch"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["watch"]
+    assert [name for name, service in SERVICES.items() if "deploy" in service] == ["watch"]
+    assert [SERVICES[name]["build"]["target"] for name in WATCHING] == ["gpu", "cpu"]
+
+
+def test_the_cloud_reaches_the_emulator_beside_it() -> None:
+    """With the emulator's public account; the same version as on a desk."""
+    settings = read(StorageSettings, SERVICES["cloud"]["environment"])
+    opened = access(settings)
+    assert opened.blob_url == f"http://azurite:10000/{ACCOUNT}"
+    assert opened.queue_url == f"http://azurite:10001/{ACCOUNT}"
+    assert KEY in settings.connection_string
+    locked = yaml.safe_load((ROOT / "local/azurite/package.json").read_text())["dependencies"]["azurite"]
+    assert SERVICES["azurite"]["image"].rsplit(":", 1)[1] == locked
+
+
+def test_what_the_cloud_image_copies_is_there() -> None:
+    text = (ROOT / "deploy/compose/Dockerfile").read_text()
+    copied = [name for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for name in line.split()]
+    assert {"scenejobs", "function_app", "runner", "local", "host.json", "functions_entry.py"} <= set(copied)
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert f"\nUSER {USER}:{USER}\n" in text
+    torch = re.search(r"torch==(\S+)", (ROOT / "runner/requirements.txt").read_text())
+    assert torch is not None
+    assert f"torch=={torch[1]} " in text
+
+
+def test_the_runners_image_holds_watch_mode() -> None:
+    path = ROOT / "Dockerfile.runner"
+    if not path.exists():
+        pytest.skip("there is no Dockerfile.runner yet")
+    text = path.read_text()
+    for package in ("watch", "function_app", "runner", "scenejobs"):
+        assert re.search(rf"^COPY (.* )?{package}/? ", text, re.MULTILINE), f"{package} is not copied"
+    for service in WATCHING:
+        assert re.search(rf"^FROM .* AS {SERVICES[service]['build']['target']}$", text, re.MULTILINE)

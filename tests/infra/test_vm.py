@@ -1,0 +1,122 @@
+"""deploy/vm: a service with no rights, settings that the code reads, scripts that may be run again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deployment import ROOT, USER, assert_shell_is_clean, check_environment, stub
+
+FOLDER = ROOT / "deploy/vm"
+SCRIPTS = sorted(FOLDER.glob("*.sh"))
+UNIT = (FOLDER / "video-splat.service").read_text()
+
+
+def setup(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(FOLDER / "setup.sh"), "--root", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def values(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
+
+
+def test_the_settings_are_those_that_the_code_reads() -> None:
+    example = values((FOLDER / "env.example").read_text())
+    assert example.pop("IMAGE")
+    check_environment(example | dict(re.findall(r"--env ([A-Z0-9_]+)=(\S+)", UNIT)))
+
+
+def test_the_container_has_no_rights_and_is_open_to_this_machine_alone() -> None:
+    for option in ("--read-only", f"--user {USER}:{USER}", "--cap-drop ALL", "no-new-privileges:true", "--tmpfs /tmp:"):
+        assert option in UNIT
+    assert "--privileged" not in UNIT
+    assert "--cap-add" not in UNIT
+    assert re.findall(r"--publish (\S+)", UNIT) == ["127.0.0.1:8080:8080", "127.0.0.1:9090:9090"]
+
+
+def test_it_is_given_time_to_give_its_scene_back() -> None:
+    from scenejobs.settings import WatchSettings
+
+    asked, given = (
+        re.search(r"docker stop --time (\d+)", UNIT),
+        re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE),
+    )
+    assert asked is not None
+    assert given is not None
+    assert int(given[1]) > int(asked[1]) > WatchSettings().stop_s + 10
+
+
+def test_setting_it_up_twice_keeps_what_a_person_changed(tmp_path: Path) -> None:
+    assert setup(tmp_path, "--image", "reg/runner:1", "--data", "/mnt/disk").returncode == 0
+    settings = tmp_path / "etc/video-splat/env"
+    settings.write_text(settings.read_text() + "PRESET=high\n")
+    assert setup(tmp_path, "--image", "reg/runner:2", "--data", "/mnt/disk").returncode == 0
+    assert values(settings.read_text())["IMAGE"] == "reg/runner:2"
+    assert values(settings.read_text())["PRESET"] == "high"
+    assert settings.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "etc/fstab").read_text().count("/mnt/disk /srv/video-splat") == 1
+    folders = {path.name for path in (tmp_path / "srv/video-splat").iterdir()}
+    assert folders == {"input", "output", "processed", "error", "state"}
+    assert (tmp_path / "etc/systemd/system/video-splat.service").read_text() == UNIT
+
+
+def test_without_a_gpu_none_is_asked_for(tmp_path: Path) -> None:
+    setup(tmp_path, "--image", "reg/runner:1", "--cpu")
+    assert (tmp_path / "etc/systemd/system/video-splat.service").read_text() == UNIT.replace(" --gpus all", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--image REGISTRY/REPOSITORY:TAG is needed"),
+        (["--image", "a b"], "--image REGISTRY/REPOSITORY:TAG is needed"),
+        (["--image", "a/b:c", "--data", "disk"], "--data is an absolute path"),
+        (["--image"], "--image needs a value"),
+        (["--gpu"], "--gpu is unknown"),
+    ],
+)
+def test_wrong_arguments_are_exit_2_and_write_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = setup(tmp_path, *arguments)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_is_created_with_an_identity_that_may_pull_and_nothing_else(tmp_path: Path) -> None:
+    env = stub(tmp_path, "az", 'printf "%s\\n" "$*" >>"$CALLS"; [[ $2 == show ]] && echo "id-of-$1"; exit 0')
+    env["CALLS"] = str(tmp_path / "calls")
+    command = [str(FOLDER / "create-vm.sh"), "--resource-group", "rg", "--registry", "reg"]
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [" ".join(call.split()[:2]) for call in calls] == [
+        "vm create", "vm extension", "vm show", "acr show", "role assignment",
+    ]  # fmt: skip
+    assert "--assignee-object-id id-of-vm " in calls[-1]
+    assert "--role AcrPull --scope id-of-acr " in calls[-1]
+    failing = stub(tmp_path, "az", "exit 3")
+    done = subprocess.run(command, env=failing, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: az vm create failed\n")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+def test_systemd_understands_the_unit() -> None:
+    """Docker may be missing here: its absence is all that may be said."""
+    command = ["systemd-analyze", "verify", str(FOLDER / "video-splat.service")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = [line for line in done.stderr.splitlines() if "docker" not in line and line.strip()]
+    assert said == []
+
+
+def test_the_scripts_are_clean() -> None:
+    assert_shell_is_clean(SCRIPTS)
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="there is no shellcheck")
+def test_shellcheck_finds_nothing() -> None:
+    scripts = [str(path) for path in (ROOT / "deploy").rglob("*.sh")]
+    done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
