@@ -69,8 +69,7 @@ for variable in NAME LOCATION IDENTITY_ID REGISTRY IMAGE SCENE ACCOUNT CLIENT_ID
 done
 if $dry_run; then printf '%s\n' "$text"; exit 0; fi
 
-umask 077  # it may hold a secret: nobody else reads it, from its first byte
-rendered=$(mktemp --suffix=.yaml)
+rendered=$(mktemp --suffix=.yaml)  # nobody else may read it, from its first byte: it may hold a secret
 trap 'rm -f "$rendered"' EXIT
 printf '%s\n' "$text" >"$rendered"
 az container create --resource-group "$RESOURCE_GROUP" --file "$rendered" --only-show-errors --output none ||

@@ -55,9 +55,7 @@ def test_watch_mode_is_asked_how_it_is_and_given_time_to_stop(name: str) -> None
     service, environment = SERVICES[name], SERVICES[name]["environment"]
     assert environment["RUN_MODE"] == "watch"
     assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "watch", "health"]
-    assert seconds(service["stop_grace_period"]) > WatchSettings().stop_s + 10, (
-        "the runner may take 10 s to end its job"
-    )
+    assert seconds(service["stop_grace_period"]) > WatchSettings().stop_s + 10, "ending a job takes up to 10 s"
     assert environment["DATA_PATH"] in {volume.split(":")[1] for volume in service["volumes"]}
     assert service["logging"]["options"]["max-size"]
 
