@@ -78,7 +78,7 @@ def test_a_file_that_still_grows_is_not_taken(watching: Watching) -> None:
             while time.monotonic() < end:
                 parts.append(b"%d " % len(parts))
                 file.write(parts[-1])
-                time.sleep(0.2)
+                time.sleep(0.7)  # less than the stability time, and several looks
 
     copying = threading.Thread(target=copy)
     copying.start()
