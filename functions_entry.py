@@ -4,7 +4,8 @@ would be shadowed by the package `function_app`.
 
 import azure.functions as func
 
-from function_app.triggers import blueprint
+from function_app import triggers
 
 app = func.FunctionApp()
-app.register_functions(blueprint)
+for part in triggers.chosen():
+    app.register_functions(part)

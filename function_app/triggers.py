@@ -3,6 +3,9 @@
 Names in percent signs are app settings, filled in by the host. `SceneStorage` is the connection of the storage account
 with the uploads and queues: `SceneStorage__blobServiceUri` and its companions in Azure (an identity, no key), a
 connection string of that name with the emulator (local.settings.json.example).
+
+How uploads are told: by the blob trigger (`by_webhook`), or where UPLOADS_QUEUE names a queue, by the messages of Event
+Grid in it (`by_queue`), which need no endpoint of ours that answers, and wait while the app is stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +25,16 @@ CONNECTION = "SceneStorage"
 DEBOUNCE_QUEUE = "%DEBOUNCE_QUEUE%"
 SHOWN_CHARS = 2000  # of a message nobody can read
 
+UPLOADS_QUEUE = "%UPLOADS_QUEUE%"
+
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+by_webhook = func.Blueprint()  # type: ignore[no-untyped-call]
+by_queue = func.Blueprint()  # type: ignore[no-untyped-call]
+
+
+def chosen() -> tuple[func.Blueprint, func.Blueprint]:
+    """What the app consists of in this environment."""
+    return blueprint, by_queue if os.environ.get("UPLOADS_QUEUE") else by_webhook
 
 
 def blob_source() -> func.BlobSource:
@@ -31,13 +43,23 @@ def blob_source() -> func.BlobSource:
 
 
 # A BlobClient carries a name; InputStream would pull gigabytes of video through the host.
-@blueprint.function_name("on_upload")
-@blueprint.blob_trigger(
+@by_webhook.function_name("on_upload")
+@by_webhook.blob_trigger(
     arg_name="upload", path="%AZURE_BLOB_CONTAINER_INPUT%/{name}", connection=CONNECTION, source=blob_source()
 )
 def on_upload(upload: blob.BlobClient) -> None:
     """An upload was seen."""
     wiring.app().dispatcher.on_upload(upload.blob_name, datetime.now(UTC))
+
+
+@by_queue.function_name("on_event")
+@by_queue.queue_trigger(arg_name="message", queue_name=UPLOADS_QUEUE, connection=CONNECTION)
+@by_queue.queue_output(arg_name="poison", queue_name=f"{UPLOADS_QUEUE}-poison", connection=CONNECTION)
+def on_event(message: func.QueueMessage, poison: func.Out[str]) -> None:
+    """Event Grid put an upload's event into a queue. A message nobody can read goes to the poison queue at once."""
+    refused = wiring.app().on_event(message.get_body(), datetime.now(UTC))
+    if refused is not None:
+        poison.set(refused)
 
 
 @blueprint.function_name("on_quiet")
@@ -61,10 +83,17 @@ def sweep(timer: func.TimerRequest) -> None:
     wiring.app().sweeper.sweep()
 
 
-@blueprint.function_name("on_upload_poison")
-@blueprint.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection=CONNECTION)
+@by_webhook.function_name("on_upload_poison")
+@by_webhook.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection=CONNECTION)
 def on_upload_poison(message: func.QueueMessage) -> None:
     """The host gave up on an upload's event. Nothing is lost: the sweep lists."""
+    log.error("an upload event was given up; the sweep will find the upload: %s", _shown(message))
+
+
+@by_queue.function_name("on_event_poison")
+@by_queue.queue_trigger(arg_name="message", queue_name=f"{UPLOADS_QUEUE}-poison", connection=CONNECTION)
+def on_event_poison(message: func.QueueMessage) -> None:
+    """An event was given up, or was none. Nothing is lost: the sweep lists."""
     log.error("an upload event was given up; the sweep will find the upload: %s", _shown(message))
 
 

@@ -8,7 +8,9 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from function_app import events
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
@@ -38,9 +40,26 @@ class App:
             check = DebounceCheck.from_json(text)
             self.dispatcher.on_quiet(check, redelivered=dequeue_count > 1, traceparent=traceparent)
         except UnreadableMessage as exc:
-            return json.dumps({"code": str(exc.code), "reason": str(exc), "message": text[:POISON_TEXT_CHARS]})
+            return _poison(exc, text)
         self.sweeper.sweep_if_due()
         return None
+
+    def on_event(self, body: bytes, now: datetime) -> str | None:
+        """One message that Event Grid put into a storage queue. Returns what belongs into the poison queue, as above.
+
+        Raises StorageError: the host delivers the message again.
+        """
+        text = body.decode("utf-8", "replace")
+        try:
+            name = events.uploaded(text, self.dispatcher.containers.input.name)
+        except UnreadableMessage as exc:
+            return _poison(exc, text)
+        self.dispatcher.on_upload(name, now)
+        return None
+
+
+def _poison(exc: UnreadableMessage, text: str) -> str:
+    return json.dumps({"code": str(exc.code), "reason": str(exc), "message": text[:POISON_TEXT_CHARS]})
 
 
 def assemble(

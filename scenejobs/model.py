@@ -100,16 +100,24 @@ def _dump(body: dict[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
 
 
-def _load(text: str) -> dict[str, Any]:
-    """The JSON object of a message: plain, or in base64 as portals and other clients send it."""
-    if len(text) > MAX_MESSAGE_CHARS:
-        raise UnreadableMessage(f"the message has {len(text)} characters, more than {MAX_MESSAGE_CHARS}")
+def json_object(text: str, max_chars: int = MAX_MESSAGE_CHARS) -> dict[str, Any]:
+    """The JSON object of a message: plain, or in base64 as portals and other clients send it.
+
+    Raises UnreadableMessage.
+    """
+    if len(text) > max_chars:
+        raise UnreadableMessage(f"the message has {len(text)} characters, more than {max_chars}")
     try:
         body = json.loads(_decoded(text))
     except (ValueError, RecursionError) as exc:
         raise UnreadableMessage("the message is not JSON") from exc
     if not isinstance(body, dict):
         raise UnreadableMessage("the message is not a JSON object")
+    return body
+
+
+def _load(text: str) -> dict[str, Any]:
+    body = json_object(text)
     version = body.get("v")
     if version != MESSAGE_VERSION or isinstance(version, bool):
         shown = repr(version)[:40] if isinstance(version, str | int | float | None) else f"a {type(version).__name__}"

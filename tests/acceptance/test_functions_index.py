@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -46,6 +47,13 @@ def index() -> dict[str, list[dict[str, Any]]]:
 
 def test_every_function_is_found(index: dict[str, list[dict[str, Any]]]) -> None:
     assert set(index) == {"on_upload", "on_quiet", "sweep", "on_upload_poison", "on_quiet_poison"}
+
+
+def test_a_queue_of_events_takes_the_place_of_the_blob_trigger() -> None:
+    with FunctionsWorker({**ENTRY, "UPLOADS_QUEUE": "uploads"}) as worker:
+        assert set(worker.index) == {"on_event", "on_event_poison", "on_quiet", "sweep", "on_quiet_poison"}
+        assert trigger(worker.index["on_event"])["queueName"] == "%UPLOADS_QUEUE%"
+        assert trigger(worker.index["on_event_poison"])["queueName"] == "%UPLOADS_QUEUE%-poison"
 
 
 def test_an_upload_reaches_the_function_as_a_reference_not_as_gigabytes(index: dict[str, list[dict[str, Any]]]) -> None:
@@ -137,6 +145,35 @@ def test_every_function_is_invoked_from_an_upload_to_a_started_execution(
     assert worker.invoke("on_upload_poison", message=queue_input(json.dumps(note)))["failure"] == ""
     assert worker.invoke("on_quiet_poison", message=queue_input(check.to_json(), 9))["failure"] == ""
     assert queues.jobs.total() == 1
+
+
+@pytest.mark.azurite
+def test_an_event_in_the_queue_asks_for_the_same_check(
+    azurite: Azurite, storage: StorageSettings, queues: Queues
+) -> None:
+    """Without the jobs API: nothing is started yet."""
+    env = app_settings({"AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string}) | {
+        **ENTRY,
+        "UPLOADS_QUEUE": "uploads",
+        "AZURE_BLOB_CONTAINER_INPUT": storage.input,
+        "AZURE_BLOB_CONTAINER_STATE": storage.state,
+        "DEBOUNCE_QUEUE": storage.debounce_queue,
+        "QUIET_SECONDS": "0",
+        "AZURE_SUBSCRIPTION_ID": str(uuid.uuid4()),
+        "AZURE_RESOURCE_GROUP": "local",
+        "RUNNER_JOB_NAME": "runner",
+        "ARM_ENDPOINT": "http://127.0.0.1:9",
+    }
+    subject = f"/blobServices/default/containers/{storage.input}/blobs/lobby/ü.mp4"
+    event = {"eventType": "Microsoft.Storage.BlobCreated", "subject": subject, "data": {"api": "PutBlockList"}}
+    with FunctionsWorker(env) as running:
+        text = base64.b64encode(json.dumps(event).encode()).decode()
+        assert running.invoke("on_event", message=queue_input(text)) == {"failure": "", "outputs": {}}
+        assert queues.debounce.total() == 1
+        answer = running.invoke("on_event", message=queue_input("no event"))
+        assert json.loads(answer["outputs"]["poison"])["message"] == "no event"
+        assert running.invoke("on_event_poison", message=queue_input("no event", 9))["failure"] == ""
+    assert queues.debounce.total() == 1
 
 
 @pytest.mark.azurite

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from function_app.triggers import blueprint
+from function_app import triggers
 from scenejobs.guards import Guard
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, app_settings, deploy
@@ -192,7 +192,7 @@ def test_only_finished_uploads_to_the_input_container_call_the_blob_trigger() ->
 
 
 def _functions() -> list[Any]:
-    return [builder._function for builder in blueprint._function_builders]
+    return [builder._function for part in triggers.chosen() for builder in part._function_builders]
 
 
 def test_an_event_that_cannot_be_delivered_is_kept_by_an_identity() -> None:
