@@ -1,7 +1,7 @@
-// Uploads to the input container become calls of the function app. Deployed by hooks/postdeploy.sh after the code, because the
-// key of the webhook exists only once the app has started with its blob trigger. The key is read here, by the deployment engine:
-// no shell, log or azd environment ever holds it.
-param name string = 'uploads'
+// Uploads to the input container become calls of the function app, or messages in a queue that it reads. Deployed by
+// hooks/postdeploy.sh after the code, because the key of the webhook exists only once the app has started with its blob trigger. The
+// key is read here, by the deployment engine: no shell, log or azd environment ever holds it.
+param name string
 param topicName string
 param functionAppName string
 param functionAppGroupName string
@@ -9,10 +9,14 @@ param storageAccountName string
 param storageAccountGroupName string
 param inputContainer string
 param deadLetterContainer string
+@description('Empty: the webhook of the function app. Else a queue of the account, into which the topic\'s identity may send.')
+param uploadsQueue string = ''
 @description('Name of the function with the blob trigger.')
 param functionName string = 'on_upload'
 
-resource app 'Microsoft.Web/sites@2023-12-01' existing = {
+var byQueue = !empty(uploadsQueue)
+
+resource app 'Microsoft.Web/sites@2023-12-01' existing = if (!byQueue) {
   name: functionAppName
   scope: resourceGroup(functionAppGroupName)
 }
@@ -30,13 +34,24 @@ resource subscriptionOfUploads 'Microsoft.EventGrid/systemTopics/eventSubscripti
   parent: topic
   name: name
   properties: {
-    destination: {
+    destination: byQueue ? null : {
       endpointType: 'WebHook'
       properties: {
         endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.${functionName}&code=${listKeys('${app.id}/host/default', '2023-12-01').systemKeys.blobs_extension}'
         maxEventsPerBatch: 1
       }
     }
+    deliveryWithResourceIdentity: byQueue ? {
+      identity: { type: 'SystemAssigned' }
+      destination: {
+        endpointType: 'StorageQueue'
+        properties: {
+          resourceId: account.id
+          queueName: uploadsQueue
+          queueMessageTimeToLiveInSeconds: -1 // a message that expired would be found by the sweep alone
+        }
+      }
+    } : null
     filter: {
       includedEventTypes: ['Microsoft.Storage.BlobCreated']
       // with the last slash: without it `input-archive` would match as well

@@ -55,6 +55,8 @@ param errorContainer string = 'error'
 param stateContainer string = 'state'
 param debounceQueue string = 'debounce'
 param jobsQueue string = 'jobs'
+@description('Queue into which Event Grid puts uploads, in the place of the webhook of the function app. Empty: the webhook.')
+param uploadsQueue string = ''
 
 // ---- keeping ----------------------------------------------------------------------------------------------------------------
 @description('Days after which archived uploads (processed, error) are deleted. 0: never.')
@@ -141,6 +143,7 @@ var deadLetterContainer = 'eventgrid-deadletter'
 var deploymentContainer = 'deployment'
 // The Functions host puts uploads it gave up on into this queue of the watched account.
 var uploadPoisonQueue = 'webjobs-blobtrigger-poison'
+var queues = [debounceQueue, '${debounceQueue}-poison', jobsQueue, '${jobsQueue}-poison']
 var redundancy = geoRedundant ? (zoneRedundant ? 'Standard_GZRS' : 'Standard_GRS') : (zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS')
 var hostRedundancy = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
 var ipRanges = empty(allowedIpRanges) ? [] : split(replace(allowedIpRanges, ' ', ''), ',')
@@ -254,7 +257,7 @@ module containers 'modules/containers.bicep' = {
   params: {
     accountName: accountName
     containers: [inputContainer, outputContainer, processedContainer, errorContainer, stateContainer, deadLetterContainer]
-    queues: [debounceQueue, '${debounceQueue}-poison', jobsQueue, '${jobsQueue}-poison', uploadPoisonQueue]
+    queues: concat(queues, empty(uploadsQueue) ? [uploadPoisonQueue] : [uploadsQueue, '${uploadsQueue}-poison'])
     logName: 'video-splat-${environmentName}'
     workspaceId: monitoring.outputs.workspaceId
   }
@@ -392,6 +395,7 @@ module functionApp 'modules/function-app.bicep' = {
     stateContainer: stateContainer
     debounceQueue: debounceQueue
     jobsQueue: jobsQueue
+    uploadsQueue: uploadsQueue
     quietSeconds: quietSeconds
     scenePrefixDepth: scenePrefixDepth
     maxParallelJobs: maxParallelJobs
@@ -440,6 +444,7 @@ module roles 'roles.bicep' = if (includeRbac) {
     deadLetterContainer: deadLetterContainer
     debounceQueue: debounceQueue
     jobsQueue: jobsQueue
+    uploadsQueue: uploadsQueue
     uploadPoisonQueue: uploadPoisonQueue
   }
 }
@@ -477,6 +482,7 @@ output DISPATCHER_PRINCIPAL_ID string = identities.outputs.dispatcherPrincipalId
 output EVENT_GRID_TOPIC_NAME string = events.outputs.name
 output EVENT_GRID_TOPIC_RESOURCE_GROUP string = events.outputs.groupName
 output EVENT_GRID_PRINCIPAL_ID string = events.outputs.principalId
+output EVENT_GRID_SUBSCRIPTION_NAME string = 'uploads-${label}-${token}' // a reused topic may have other ones of ours
 output EVENT_GRID_DEADLETTER_CONTAINER string = deadLetterContainer
 output AZURE_BLOB_CONTAINER_INPUT string = inputContainer
 output AZURE_BLOB_CONTAINER_OUTPUT string = outputContainer
@@ -485,3 +491,4 @@ output AZURE_BLOB_CONTAINER_ERROR string = errorContainer
 output AZURE_BLOB_CONTAINER_STATE string = stateContainer
 output DEBOUNCE_QUEUE string = debounceQueue
 output JOBS_QUEUE string = jobsQueue
+output UPLOADS_QUEUE string = uploadsQueue

@@ -22,6 +22,8 @@ param stateContainer string = 'state'
 param deadLetterContainer string = 'eventgrid-deadletter'
 param debounceQueue string = 'debounce'
 param jobsQueue string = 'jobs'
+@description('Empty: Event Grid calls the function app.')
+param uploadsQueue string = ''
 param uploadPoisonQueue string = 'webjobs-blobtrigger-poison'
 
 var roleIds = {
@@ -67,9 +69,17 @@ var onQueues = [
   { who: runner, where: debounceQueue, role: 'Storage Queue Data Message Sender' }
   { who: dispatcher, where: debounceQueue, role: 'Storage Queue Data Contributor' }
   { who: dispatcher, where: '${debounceQueue}-poison', role: 'Storage Queue Data Contributor' }
-  { who: dispatcher, where: uploadPoisonQueue, role: 'Storage Queue Data Contributor' }
   { who: dispatcher, where: jobsQueue, role: 'Storage Queue Data Reader' }
   { who: dispatcher, where: jobsQueue, role: 'Storage Queue Data Message Sender' }
+]
+// Who tells the dispatcher of uploads: the Functions host, by way of its own queue, or Event Grid.
+var uploadsByWebhook = [
+  { who: dispatcher, where: uploadPoisonQueue, role: 'Storage Queue Data Contributor' }
+]
+var uploadsByQueue = [
+  { who: events, where: uploadsQueue, role: 'Storage Queue Data Message Sender' }
+  { who: dispatcher, where: uploadsQueue, role: 'Storage Queue Data Contributor' }
+  { who: dispatcher, where: '${uploadsQueue}-poison', role: 'Storage Queue Data Contributor' }
 ]
 var deployerOnQueues = [
   { who: deployer, where: jobsQueue, role: 'Storage Queue Data Message Sender' }
@@ -88,7 +98,7 @@ module storage 'modules/storage-roles.bicep' = {
   params: {
     accountName: storageAccountName
     onContainers: concat(onContainers, known ? deployerOnContainers : [])
-    onQueues: concat(onQueues, known ? deployerOnQueues : [])
+    onQueues: concat(onQueues, empty(uploadsQueue) ? uploadsByWebhook : uploadsByQueue, known ? deployerOnQueues : [])
     roleIds: roleIds
   }
 }

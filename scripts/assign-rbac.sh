@@ -69,6 +69,7 @@ stateContainer AZURE_BLOB_CONTAINER_STATE
 deadLetterContainer EVENT_GRID_DEADLETTER_CONTAINER
 debounceQueue DEBOUNCE_QUEUE
 jobsQueue JOBS_QUEUE
+uploadsQueue UPLOADS_QUEUE
 END
   CALL_TIMEOUT_S=${BICEP_TIMEOUT_S:-900} az_quiet deployment group create --resource-group "$group" \
     --name "roles-$environment" --template-file "$template" --parameters "${parameters[@]}"

@@ -9,6 +9,7 @@ here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib-roles.sh"
 
 keep=false
+EVERY_ROLE=true
 while [[ $# -gt 0 ]]; do
   case $1 in
     --keep-deployer) keep=true ;;

@@ -34,7 +34,8 @@ find_resources() {
   [[ -n $ACCOUNT_ID ]] || die "$REFUSED" "AZURE_STORAGE_ACCOUNT_NAME is not set: run azd provision first"
 }
 
-# scope_of WHERE: the resource id, "" for what this deployment has not got.
+# scope_of WHERE: the resource id, "" for what this deployment has not got. With EVERY_ROLE also what an earlier choice of
+# UPLOADS_QUEUE had.
 scope_of() {
   local name
   case $1 in
@@ -51,7 +52,11 @@ scope_of() {
       printf '%s/blobServices/default/containers/%s' "$ACCOUNT_ID" "${name:-${1#container:}}" ;;
     queue:debounce*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name DEBOUNCE_QUEUE debounce "$1")" ;;
     queue:jobs*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name JOBS_QUEUE jobs "$1")" ;;
-    queue:webjobs-*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
+    queue:uploads*)
+      name=$(value UPLOADS_QUEUE)
+      [[ -z $name ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name UPLOADS_QUEUE uploads "$1")" ;;
+    queue:webjobs-*)
+      [[ -n $(value UPLOADS_QUEUE) && -z ${EVERY_ROLE:-} ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
     *) die "$REFUSED" "roles.tsv: unknown place $1" ;;
   esac
 }

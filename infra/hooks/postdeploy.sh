@@ -24,17 +24,25 @@ account_group=$(need STORAGE_RESOURCE_GROUP)
 input=$(need AZURE_BLOB_CONTAINER_INPUT)
 dead_letters=$(need EVENT_GRID_DEADLETTER_CONTAINER)
 job=$(need RUNNER_JOB_NAME)
+subscription=$(need EVENT_GRID_SUBSCRIPTION_NAME)
+queue=$(value UPLOADS_QUEUE)
 
 subscribe() {
   local host
+  [[ -z $queue ]] || { deploy_subscription "uploadsQueue=$queue"; return; }
   host=$(az_tsv resource show --resource-group "$group" --name "$app" --resource-type Microsoft.Web/sites \
     --query properties.defaultHostName) || return
   # any answer wakes it; none is no reason to give up
   curl --silent --output /dev/null --max-time 60 "https://$host/" || say "$app does not answer yet"
-  CALL_TIMEOUT_S=600 az_quiet deployment group create --resource-group "$topic_group" --name uploads-subscription \
-    --template-file "$ROOT/infra/eventgrid-subscription.bicep" --parameters "topicName=$topic" "functionAppName=$app" \
-    "functionAppGroupName=$group" "storageAccountName=$account" "storageAccountGroupName=$account_group" \
-    "inputContainer=$input" "deadLetterContainer=$dead_letters"
+  deploy_subscription
+}
+
+# deploy_subscription [PARAMETER...]
+deploy_subscription() {
+  CALL_TIMEOUT_S=600 az_quiet deployment group create --resource-group "$topic_group" --name "$subscription" \
+    --template-file "$ROOT/infra/eventgrid-subscription.bicep" --parameters "name=$subscription" "topicName=$topic" \
+    "functionAppName=$app" "functionAppGroupName=$group" "storageAccountName=$account" \
+    "storageAccountGroupName=$account_group" "inputContainer=$input" "deadLetterContainer=$dead_letters" "$@"
 }
 
 say "Subscribing $app to uploads into $account/$input..."

@@ -22,6 +22,8 @@ param errorContainer string
 param stateContainer string
 param debounceQueue string
 param jobsQueue string
+@description('Empty: uploads come by the blob trigger.')
+param uploadsQueue string
 param quietSeconds int
 param scenePrefixDepth int
 param maxParallelJobs int
@@ -44,7 +46,6 @@ var settings = {
   SceneStorage__queueServiceUri: 'https://${accountName}.queue.${storageSuffix}'
   SceneStorage__credential: 'managedidentity'
   SceneStorage__clientId: identityClientId
-  BLOB_TRIGGER_SOURCE: 'EventGrid'
   PYTHON_SCRIPT_FILE_NAME: 'functions_entry.py'
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
@@ -71,6 +72,10 @@ var settings = {
   RUNNER_JOB_NAME: jobName
   ARM_ENDPOINT: endsWith(manager, '/') ? substring(manager, 0, length(manager) - 1) : manager
 }
+
+// How uploads are told (function_app/triggers.py).
+var listener = empty(uploadsQueue) ? 'blob' : 'function:on_event'
+var events = empty(uploadsQueue) ? { BLOB_TRIGGER_SOURCE: 'EventGrid' } : { UPLOADS_QUEUE: uploadsQueue }
 
 resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   name: planName
@@ -110,7 +115,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
       scaleAndConcurrency: {
         maximumInstanceCount: 40 // the lowest that is accepted
         instanceMemoryMB: 2048
-        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'blob', instanceCount: alwaysReadyInstances }] : []
+        alwaysReady: alwaysReadyInstances > 0 ? [{ name: listener, instanceCount: alwaysReadyInstances }] : []
       }
     }
     siteConfig: {
@@ -119,7 +124,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
       ftpsState: 'Disabled'
       http20Enabled: true
       ipSecurityRestrictionsDefaultAction: restrictInbound ? 'Deny' : 'Allow'
-      ipSecurityRestrictions: restrictInbound ? [{ name: 'event-grid', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }] : []
+      ipSecurityRestrictions: restrictInbound && empty(uploadsQueue) ? [{ name: 'event-grid', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }] : []
       scmIpSecurityRestrictionsUseMain: false
     }
   }
@@ -128,7 +133,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2023-12-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(settings, moreSettings)
+  properties: union(settings, events, moreSettings)
 }
 
 resource noPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = [for name in ['ftp', 'scm']: {

@@ -38,6 +38,8 @@ SWITCHES = [
     REUSED | {"EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_RESOURCES_GROUP": "", "PRIVATE_NETWORKING": "true"},
     *({name: value} for name, value in REUSED.items() if name != "EXISTING_RESOURCES_GROUP"),
     {"AZURE_ENV_NAME": "A_rather-Long_name-of-an-Environment-with-60-characters-abcde", "AZURE_PRINCIPAL_ID": ""},
+    {"UPLOADS_QUEUE": "uploads", "RESTRICT_INBOUND": "true"},
+    REUSED | {"UPLOADS_QUEUE": "uploads"},
     {"ALERT_EMAIL": "ops@example.org", "RESTRICT_INBOUND": "true", "RETENTION_DAYS": "0"},
     {"ALWAYS_READY_INSTANCES": "1", "ALLOWED_IP_RANGES": "198.51.100.0/24, 203.0.113.7", "PRIVATE_NETWORKING": "true"},
 ]  # fmt: skip

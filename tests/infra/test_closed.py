@@ -14,6 +14,7 @@ from tests.infra import bicep
 from tests.infra.deployed import INFRA, app_settings, deploy
 
 SUBSCRIPTION = {
+    "name": "uploads-dev",
     "topicName": "evgt", "functionAppName": "func", "functionAppGroupName": "rg", "storageAccountName": "stvideos",
     "storageAccountGroupName": "rg-shared", "inputContainer": "input", "deadLetterContainer": "eventgrid-deadletter",
 }  # fmt: skip
@@ -171,8 +172,8 @@ def test_no_secret_is_in_a_setting_an_output_or_a_parameter() -> None:
 # ---- events ----------------------------------------------------------------------------------------------------------
 
 
-def subscription() -> dict[str, Any]:
-    deployment = bicep.deploy(INFRA / "eventgrid-subscription.bicep", SUBSCRIPTION, "rg-topic")
+def subscription(**more: str) -> dict[str, Any]:
+    deployment = bicep.deploy(INFRA / "eventgrid-subscription.bicep", SUBSCRIPTION | more, "rg-topic")
     return deployment.one("Microsoft.EventGrid/systemTopics/eventSubscriptions").body["properties"]  # type: ignore[no-any-return]
 
 
@@ -195,8 +196,41 @@ def _functions() -> list[Any]:
     return [builder._function for part in triggers.chosen() for builder in part._function_builders]
 
 
-def test_an_event_that_cannot_be_delivered_is_kept_by_an_identity() -> None:
-    properties = subscription()
+def test_with_a_queue_the_topic_delivers_as_itself_and_no_key_is_read() -> None:
+    """https://learn.microsoft.com/azure/event-grid/handler-storage-queues: delivery with managed identity."""
+    properties, by_webhook = subscription(uploadsQueue="uploads"), subscription()
+    assert "listKeys" not in json.dumps(properties)
+    assert properties["destination"] is None
+    delivery = properties["deliveryWithResourceIdentity"]
+    assert delivery["identity"] == {"type": "SystemAssigned"}
+    assert delivery["destination"]["endpointType"] == "StorageQueue"
+    assert delivery["destination"]["properties"] == {
+        "resourceId": properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]["resourceId"],
+        "queueName": "uploads",
+        "queueMessageTimeToLiveInSeconds": -1,
+    }
+    assert by_webhook["deliveryWithResourceIdentity"] is None
+    other = ("destination", "deliveryWithResourceIdentity")
+    assert {key: properties[key] for key in properties if key not in other} == {
+        key: by_webhook[key] for key in by_webhook if key not in other
+    }
+    assert properties["eventDeliverySchema"] == "EventGridSchema"
+
+
+def test_with_a_queue_nobody_has_to_get_in() -> None:
+    variables = {"RESTRICT_INBOUND": "true", "UPLOADS_QUEUE": "uploads", "ALWAYS_READY_INSTANCES": "1"}
+    properties = deploy(variables).one("Microsoft.Web/sites").body["properties"]
+    site = properties["siteConfig"]
+    assert (site["ipSecurityRestrictionsDefaultAction"], site["ipSecurityRestrictions"]) == ("Deny", [])
+    always = properties["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
+    assert always == [{"name": "function:on_event", "instanceCount": 1}]
+    names = {builder._function.get_function_name() for builder in triggers.by_queue._function_builders}
+    assert "on_event" in names
+
+
+@pytest.mark.parametrize("more", [{}, {"uploadsQueue": "uploads"}], ids=["webhook", "queue"])
+def test_an_event_that_cannot_be_delivered_is_kept_by_an_identity(more: dict[str, str]) -> None:
+    properties = subscription(**more)
     dead_letter = properties["deadLetterWithResourceIdentity"]
     assert dead_letter["identity"] == {"type": "SystemAssigned"}
     destination = dead_letter["deadLetterDestination"]["properties"]

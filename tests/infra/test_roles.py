@@ -72,4 +72,6 @@ def test_nobody_has_a_role_on_a_place_where_they_do_nothing() -> None:
     assert places - DOCUMENTED.keys() == {
         ("dispatcher", "debounce-poison"),
         ("dispatcher", "webjobs-blobtrigger-poison"),
-    }, "the poison queues of the Functions host"
+        ("dispatcher", "uploads"),
+        ("dispatcher", "uploads-poison"),
+    }, "the queue of events and the poison queues of the Functions host"

@@ -23,7 +23,8 @@ from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench
 
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "scripts").rglob("*.sh"))
 PROGRAMS = [name for name in SCRIPTS if not name.startswith("scripts/lib")]
-ROLES = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
+ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
+ROLES = [row for row in ROWS if not row[1].startswith("queue:uploads")]  # without UPLOADS_QUEUE
 
 
 def option(call: list[str], name: str) -> str:
@@ -105,11 +106,24 @@ def test_renamed_containers_and_queues_are_the_scopes(provisioned: Bench) -> Non
     assert not {scope for scope in scopes if scope.endswith(("/input", "/jobs", "/jobs-poison"))}
 
 
-def few(bench: Bench) -> None:
+def few(bench: Bench, rows: list[list[str]] = ROLES[:2]) -> None:
     """Two roles, so that a test of failures needs few calls."""
     table = bench.folder / "roles.tsv"
-    table.write_text("".join("\t".join(row) + "\n" for row in ROLES[:2]))
+    table.write_text("".join("\t".join(row) + "\n" for row in rows))
     bench.env["ROLES_FILE"] = str(table)
+
+
+def test_with_a_queue_of_events_its_roles_are_assigned_and_those_of_the_blob_trigger_only_removed(
+    provisioned: Bench,
+) -> None:
+    few(provisioned, [row for row in ROWS if row[1].startswith(("queue:uploads", "queue:webjobs"))])
+    provisioned.values["UPLOADS_QUEUE"] = "arrivals"
+    ended = provisioned.run("scripts/assign-rbac.sh")
+    assert ended.code == 0, ended.err
+    scopes = [option(call, "--scope").rpartition("/")[2] for call in ended.called("assignment create")]
+    assert sorted(scopes) == ["arrivals", "arrivals", "arrivals-poison"]
+    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    assert "webjobs-blobtrigger-poison" in str(ended.called("assignment list")[-4:])
 
 
 def test_a_principal_that_is_not_known_yet_is_tried_again(provisioned: Bench) -> None:

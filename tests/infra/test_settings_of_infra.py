@@ -13,6 +13,7 @@ from scenejobs.azure.credentials import access
 from scenejobs.settings import (
     ComputeSettings,
     DispatchSettings,
+    FolderSettings,
     LogSettings,
     PipelineSettings,
     RunnerSettings,
@@ -25,7 +26,7 @@ from tests.infra.deployed import MAIN, RENAMED, app_settings, deploy, job_env
 from tests.infra.scripted import ROOT
 
 DISPATCHER = (StorageSettings, DispatchSettings, ComputeSettings)  # function_app/wiring.py
-RUNNER = (RunnerSettings, StorageSettings, PipelineSettings, LogSettings)  # runner/cli.py
+RUNNER = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)  # runner/cli.py
 HOST = {  # https://learn.microsoft.com/azure/azure-functions/functions-app-settings
     *(f"AzureWebJobsStorage__{name}" for name in ("blobServiceUri", "queueServiceUri", "tableServiceUri")),
     "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId",
@@ -51,7 +52,7 @@ def test_the_groups_are_those_that_the_programs_read() -> None:
         "read_all((StorageSettings, DispatchSettings, ComputeSettings)" in (ROOT / "function_app/wiring.py").read_text()
     )
     assert (
-        "groups = (RunnerSettings, StorageSettings, PipelineSettings, LogSettings)"
+        "groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)"
         in (ROOT / "runner/cli.py").read_text()
     )
 
@@ -59,9 +60,11 @@ def test_the_groups_are_those_that_the_programs_read() -> None:
 def test_every_application_setting_is_read_by_somebody() -> None:
     triggers = (ROOT / "function_app/triggers.py").read_text()
     by_triggers = set(re.findall(r'environ\.get\("(\w+)"\)', triggers)) | set(re.findall(r"%(\w+)%", triggers))
-    unread = app_settings(deploy()).keys() - read_by(DISPATCHER).keys() - HOST - by_triggers
-    assert unread == set()
-    assert HOST | by_triggers <= app_settings(deploy()).keys(), "the host knows no defaults"
+    for variables, other in (({}, "UPLOADS_QUEUE"), ({"UPLOADS_QUEUE": "uploads"}, "BLOB_TRIGGER_SOURCE")):
+        found = app_settings(deploy(variables)).keys()
+        assert found - read_by(DISPATCHER).keys() - HOST - by_triggers == set()
+        assert HOST | by_triggers - {other} <= found, "the host knows no defaults"
+        assert other not in found
 
 
 def test_every_variable_of_the_job_is_read_by_the_runner() -> None:
