@@ -468,6 +468,8 @@ module alerts 'modules/alerts.bicep' = {
 output AZURE_LOCATION string = location
 output AZURE_RESOURCE_GROUP string = groupName
 output AZURE_STORAGE_ACCOUNT_NAME string = accountName
+// What azd down must not delete; kept here because the variables may have been changed since.
+output REUSED_RESOURCES string = '${existingResourceGroupName} ${existingResourcesGroupName} ${existingRegistryName} ${existingStorageAccountName} ${existingContainerAppsEnvironmentName} ${existingLogAnalyticsName} ${existingEventGridTopicName}'
 output STORAGE_RESOURCE_GROUP string = accountGroupName
 output FUNCTION_STORAGE_ACCOUNT_NAME string = hostAccountName
 output AZURE_CONTAINER_REGISTRY_NAME string = acrName

@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib-roles.sh"
 
 keep=false
-EVERY_ROLE=true
+REMOVING=true # what is gone has no roles left
 while [[ $# -gt 0 ]]; do
   case $1 in
     --keep-deployer) keep=true ;;

@@ -2,26 +2,35 @@
 # Chooses existing Azure resources that azd provision is to use instead of making new ones. Asks on a terminal; or by flags:
 #
 #     scripts/configure-existing-resources.sh
-#     scripts/configure-existing-resources.sh --resource-group RG [--acr NAME] [--storage NAME] [--environment NAME]
+#     scripts/configure-existing-resources.sh [--resource-group RG] [--resources-group RG] [--acr NAME] [--storage NAME]
+#                                             [--event-grid-topic NAME] [--environment NAME] [--gpu-profile NAME]
 #                                             [--log-analytics NAME] [--create-containers]
 #     scripts/configure-existing-resources.sh --reset
 #
-# Whatever is not named is made new. Looks first, and sets the EXISTING_* variables and AZURE_LOCATION of the azd environment
-# only when everything fits: the resources exist, the storage account has the five containers (--create-containers makes
-# those that are missing), the environment has the GPU profile of GPU_PROFILE_TYPE, and the region offers it.
-# --reset forgets the choice and FORCE_DELETE.
+# --resource-group    deploy into this group; without it a new one is made
+# --resources-group   where the reused resources are, if it is another one
+# --event-grid-topic  system topic of the storage account; found by itself, since an account has only one
+# --gpu-profile       name of the environment's GPU profile; needed only where it has several of the type
+#
+# Whatever is not named is made new. Looks first, and sets the EXISTING_* variables, GPU_PROFILE_NAME and AZURE_LOCATION of the
+# azd environment only when everything fits: the resources exist, the storage account has the five containers
+# (--create-containers makes those that are missing), its system topic can deliver as itself, the environment has the GPU
+# profile of GPU_PROFILE_TYPE, and the region offers it. --reset forgets the choice and FORCE_DELETE.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib.sh"
 
-group='' acr='' storage='' environment='' workspace='' reset=false create=false asked=false
+group='' resources='' acr='' storage='' topic='' environment='' gpu_profile='' workspace='' reset=false create=false asked=false
 [[ $# -gt 0 ]] || asked=true
 while [[ $# -gt 0 ]]; do
   case $1 in
     --resource-group) need_value "$1" $#; group=$2; shift ;;
+    --resources-group) need_value "$1" $#; resources=$2; shift ;;
     --acr) need_value "$1" $#; acr=$2; shift ;;
     --storage) need_value "$1" $#; storage=$2; shift ;;
+    --event-grid-topic) need_value "$1" $#; topic=$2; shift ;;
     --environment) need_value "$1" $#; environment=$2; shift ;;
+    --gpu-profile) need_value "$1" $#; gpu_profile=$2; shift ;;
     --log-analytics) need_value "$1" $#; workspace=$2; shift ;;
     --create-containers) create=true ;;
     --reset) reset=true ;;
@@ -35,10 +44,10 @@ need_commands azd
 set_value() { call azd env set "$1" "$2" >/dev/null; }
 
 if $reset; then
-  for variable in $EXISTING_VARIABLES FORCE_DELETE; do
+  for variable in $EXISTING_VARIABLES EXISTING_STORAGE_LOCATION GPU_PROFILE_NAME FORCE_DELETE; do
     set_value "$variable" ""
   done
-  say "Every EXISTING_* variable and FORCE_DELETE are cleared; azd provision makes new resources."
+  say "Every EXISTING_* variable, GPU_PROFILE_NAME and FORCE_DELETE are cleared; the next azd provision makes new resources."
   exit 0
 fi
 
@@ -47,14 +56,12 @@ load_values
 account=$(az_tsv account show --query name)
 say "Subscription: $account"
 
-# choose TITLE COMMAND...: into CHOICE one of the names the command prints, or "" for a new one.
+# choose TITLE NAMES [OTHERWISE]: into CHOICE one of the names, or "" for what Enter means.
 choose() {
-  local title=$1 names name number=0 answer
-  shift
-  names=$(az_tsv "$@")
+  local title=$1 names=$2 otherwise=${3:-a new one} name number=0 answer
   CHOICE=
   if [[ -z $names ]]; then
-    say "$title: none here, a new one is made"
+    say "$title: none here; $otherwise"
     return 0
   fi
   say "$title:"
@@ -63,7 +70,7 @@ choose() {
     say "  $number) $name"
   done
   while :; do
-    read -r -p "number, or Enter for a new one: " answer || answer=
+    read -r -p "number, or Enter for $otherwise: " answer || answer=
     [[ -n $answer ]] || return 0
     if [[ $answer =~ ^[0-9]+$ && $answer -ge 1 && $answer -le $number ]]; then
       # shellcheck disable=SC2086  # names of resources have no spaces
@@ -74,75 +81,152 @@ choose() {
   done
 }
 
+lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
+region() { lower "$1" | tr -d ' '; } # `Sweden Central` is `swedencentral`
+
+# names_of COMMAND...: of what is in the group of the reused resources.
+names_of() { az_tsv "$@" list --resource-group "$place" --query "sort([].name)"; }
+
 if $asked; then
   [[ -t 0 || -n ${ANSWERS_FROM_STDIN:-} ]] || die $REFUSED "no terminal to ask on; name the resources by flags (--help)"
-  choose "Resource group" group list --query "sort([].name)"
+  names=$(az_tsv group list --query "sort([].name)")
+  choose "Resource group to deploy into" "$names"
   group=$CHOICE
-  if [[ -n $group ]]; then
-    choose "Container registry" acr list --resource-group "$group" --query "sort([].name)"
+  choose "Resource group of what is to be reused" "$names" "${group:-nothing to be reused}"
+  resources=$CHOICE
+  place=${resources:-$group}
+  if [[ -n $place ]]; then
+    names=$(names_of acr)
+    choose "Container registry" "$names"
     acr=$CHOICE
-    choose "Storage account" storage account list --resource-group "$group" --query "sort([].name)"
+    names=$(names_of storage account)
+    choose "Storage account" "$names"
     storage=$CHOICE
-    choose "Container Apps environment" containerapp env list --resource-group "$group" --query "sort([].name)"
+    names=$(names_of containerapp env)
+    choose "Container Apps environment" "$names"
     environment=$CHOICE
-    if [[ -z $environment ]]; then  # an existing environment has its logging already
-      choose "Log Analytics workspace" monitor log-analytics workspace list --resource-group "$group" --query "sort([].name)"
+    if [[ -z $environment ]]; then # an existing environment has its logging already
+      names=$(names_of monitor log-analytics workspace)
+      choose "Log Analytics workspace" "$names"
       workspace=$CHOICE
     fi
   fi
 fi
-if [[ -z $group ]]; then
-  [[ -z $acr$storage$environment$workspace ]] || die $REFUSED "the other resources are looked for in --resource-group; name it"
+[[ $resources != "$group" ]] || resources=
+place=${resources:-$group}
+if [[ -z $place ]]; then
+  [[ -z $acr$storage$topic$environment$gpu_profile$workspace ]] ||
+    die $REFUSED "the other resources are looked for in --resource-group or --resources-group; name it"
   say "Nothing chosen: azd provision makes everything new."
   exit 0
 fi
+[[ -z $topic || -n $storage ]] || die $REFUSED "--event-grid-topic belongs to a storage account: name it with --storage"
 
-location=$(az_tsv group show --name "$group" --query location)
+location=$(az_tsv group show --name "${group:-$place}" --query location)
 profile=$(value GPU_PROFILE_TYPE)
 profile=${profile:-Consumption-GPU-NC8as-T4}
 gpu=$(value USE_GPU)
+[[ -z $gpu_profile || $gpu != false ]] || die $REFUSED "--gpu-profile has no use with USE_GPU=false"
+if [[ -n $resources ]]; then
+  az_quiet group show --name "$resources"
+fi
 if [[ -n $acr ]]; then
-  az_quiet acr show --resource-group "$group" --name "$acr"
+  az_quiet acr show --resource-group "$place" --name "$acr"
 fi
 if [[ -n $workspace ]]; then
-  az_quiet monitor log-analytics workspace show --resource-group "$group" --workspace-name "$workspace"
+  az_quiet monitor log-analytics workspace show --resource-group "$place" --workspace-name "$workspace"
 fi
+
+# find_topic ACCOUNT_ID: into FOUND_TOPIC the system topic of the account, "" where it has none yet. It must be one we can use.
+find_topic() {
+  local topics source where name identity
+  FOUND_TOPIC=
+  topics=$(az_tsv eventgrid system-topic list --query "[].[source,resourceGroup,name,identity.type]") || return
+  while IFS=$'\t' read -r source where name identity; do
+    [[ $(lower "$source") == "$(lower "$1")" ]] || continue
+    FOUND_TOPIC=$name
+    [[ $(lower "$where") == "$(lower "$place")" ]] || die $FAILED "the account's system topic $name is in group $where, not in" \
+      "$place, where reused resources are looked for"
+    [[ $identity == *SystemAssigned* ]] || die $FAILED "the account's system topic $name has no identity of its own, with which" \
+      "it delivers; give it one: az eventgrid system-topic update --resource-group $where --name $name --mi-system-assigned"
+  done <<END
+$topics
+END
+}
+
+storage_location=
 if [[ -n $storage ]]; then
-  az_quiet storage account show --resource-group "$group" --name "$storage"
+  account_id=$(az_tsv storage account show --resource-group "$place" --name "$storage" --query id)
+  storage_location=$(az_tsv storage account show --resource-group "$place" --name "$storage" --query primaryLocation)
   there=$(az_tsv storage container list --account-name "$storage" --auth-mode login --query '[].name')
   missing=
   for container in $CONTAINERS; do
-    contains "$there" "$container" || missing="$missing $container"
+    name=$(value "AZURE_BLOB_CONTAINER_$(printf '%s' "$container" | tr '[:lower:]' '[:upper:]')")
+    contains "$there" "${name:-$container}" || missing="$missing ${name:-$container}"
   done
-  if [[ -n $missing ]] && $create; then
-    for container in $missing; do
-      az_quiet storage container create --account-name "$storage" --auth-mode login --name "$container"
-      say "created container $container"
-    done
-  elif [[ -n $missing ]]; then
+  find_topic "$account_id"
+  if [[ -n $topic && $topic != "$FOUND_TOPIC" ]]; then
+    die $FAILED "storage account $storage has the system topic ${FOUND_TOPIC:-of no name yet}, not $topic"
+  fi
+  topic=$FOUND_TOPIC
+  if [[ -n $missing ]] && ! $create; then
     die $FAILED "storage account $storage lacks the containers:$missing; make them with --create-containers"
   fi
 fi
+
+# find_gpu_profile: into gpu_profile the name of the environment's profile of the type.
+find_gpu_profile() {
+  local profiles name type names=
+  profiles=$(az_tsv containerapp env show --resource-group "$place" --name "$environment" \
+    --query 'properties.workloadProfiles[].[name,workloadProfileType]') || return
+  while IFS=$'\t' read -r name type; do
+    [[ $type != "$profile" ]] || names="${names:+$names }$name"
+  done <<END
+$profiles
+END
+  [[ -n $names ]] || die $FAILED "environment $environment has no workload profile of type $profile" \
+    "(GPU_PROFILE_TYPE); add one, or choose another environment"
+  if [[ -n $gpu_profile ]]; then
+    contains "$names" "$gpu_profile" || die $FAILED "environment $environment has no profile $gpu_profile of type $profile; it has $names"
+  elif [[ $names != *' '* ]]; then
+    gpu_profile=$names
+  elif $asked; then
+    choose "GPU profile" "$names" "the first"
+    gpu_profile=${CHOICE:-${names%% *}}
+  else
+    die $REFUSED "environment $environment has several profiles of type $profile: $names; choose with --gpu-profile"
+  fi
+}
+
 if [[ -n $environment ]]; then
-  location=$(az_tsv containerapp env show --resource-group "$group" --name "$environment" --query location)
+  location=$(az_tsv containerapp env show --resource-group "$place" --name "$environment" --query location)
   if [[ $gpu != false ]]; then
-    profiles=$(az_tsv containerapp env show --resource-group "$group" --name "$environment" \
-      --query 'properties.workloadProfiles[].workloadProfileType')
-    contains "$profiles" "$profile" || die $FAILED "environment $environment has no workload profile of type $profile" \
-      "(GPU_PROFILE_TYPE); add one, or choose another environment"
+    find_gpu_profile
   fi
 fi
-location=$(printf '%s' "$location" | tr '[:upper:]' '[:lower:]' | tr -d ' ')
+location=$(region "$location")
+storage_location=$(region "$storage_location")
+[[ $storage_location != "$location" ]] || storage_location=
 if [[ $gpu != false ]]; then
   contains "$(regions_of "$profile")" "$location" || die $FAILED "$profile is not offered in $location"
 fi
 
 # All is well: only now is anything changed.
+if [[ -n $storage ]]; then
+  for container in $missing; do
+    az_quiet storage container create --account-name "$storage" --auth-mode login --name "$container"
+    say "created container $container"
+  done
+fi
 set_value EXISTING_RESOURCE_GROUP "$group"
+set_value EXISTING_RESOURCES_GROUP "$resources"
 set_value EXISTING_ACR_NAME "$acr"
 set_value EXISTING_STORAGE_ACCOUNT_NAME "$storage"
+set_value EXISTING_STORAGE_LOCATION "$storage_location"
+set_value EXISTING_EVENT_GRID_TOPIC_NAME "$topic"
 set_value EXISTING_CONTAINER_APPS_ENV_NAME "$environment"
 set_value EXISTING_LOG_ANALYTICS_NAME "$workspace"
+set_value GPU_PROFILE_NAME "$gpu_profile"
 set_value AZURE_LOCATION "$location"
-say "azd provision will use: group $group ($location), registry ${acr:-new}, storage ${storage:-new}," \
-  "environment ${environment:-new}, Log Analytics ${workspace:-new}"
+say "azd provision will use: group ${group:-new} ($location), registry ${acr:-new}, storage ${storage:-new}, system topic" \
+  "${topic:-new}, environment ${environment:-new}${gpu_profile:+ with GPU profile $gpu_profile}, Log Analytics ${workspace:-new}"

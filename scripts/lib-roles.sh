@@ -9,12 +9,14 @@ ACCOUNT_ID='' REGISTRY_ID='' HOST_ID='' JOB_ID='' INSIGHTS_ID=''
 
 # resource_id VARIABLE COMMAND...: into RESOURCE_ID; "" where the deployment has no such thing.
 resource_id() {
-  local name
+  local name code=0
   RESOURCE_ID=
   name=$(value "$1")
   shift
   [[ -n $name ]] || return 0
-  RESOURCE_ID=$(az_tsv "$@" --name "$name" --query id)
+  RESOURCE_ID=$(az_tsv "$@" --name "$name" --query id) || code=$?
+  [[ $code -ne $FAILED || -z ${REMOVING:-} ]] || code=0
+  return "$code"
 }
 
 find_resources() {
@@ -31,13 +33,16 @@ find_resources() {
   resource_id APPLICATION_INSIGHTS_NAME resource show --resource-group "$group" \
     --resource-type Microsoft.Insights/components || return
   INSIGHTS_ID=$RESOURCE_ID
-  [[ -n $ACCOUNT_ID ]] || die "$REFUSED" "AZURE_STORAGE_ACCOUNT_NAME is not set: run azd provision first"
+  [[ -n $ACCOUNT_ID || -n ${REMOVING:-} ]] || die "$REFUSED" "AZURE_STORAGE_ACCOUNT_NAME is not set: run azd provision first"
 }
 
-# scope_of WHERE: the resource id, "" for what this deployment has not got. With EVERY_ROLE also what an earlier choice of
-# UPLOADS_QUEUE had.
+# scope_of WHERE: the resource id, "" for what this deployment has not got. While roles are
+# removed also what an earlier choice of UPLOADS_QUEUE had.
 scope_of() {
   local name
+  case $1 in
+    container:* | queue:*) [[ -n $ACCOUNT_ID ]] || return 0 ;;
+  esac
   case $1 in
     registry) printf '%s' "$REGISTRY_ID" ;;
     host) printf '%s' "$HOST_ID" ;;
@@ -56,7 +61,7 @@ scope_of() {
       name=$(value UPLOADS_QUEUE)
       [[ -z $name ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name UPLOADS_QUEUE uploads "$1")" ;;
     queue:webjobs-*)
-      [[ -n $(value UPLOADS_QUEUE) && -z ${EVERY_ROLE:-} ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
+      [[ -n $(value UPLOADS_QUEUE) && -z ${REMOVING:-} ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
     *) die "$REFUSED" "roles.tsv: unknown place $1" ;;
   esac
 }
@@ -108,14 +113,14 @@ for_each_role() {
   return 0
 }
 
-# assigned PRINCIPAL SCOPE ROLE_ID: ids of assignments of exactly this scope.
+# assigned PRINCIPAL SCOPE ROLE_ID: ids of assignments of exactly this scope; az compares it whatever its case.
 assigned() {
-  az_tsv role assignment list --assignee-object-id "$1" --scope "$2" --role "$3" --fill-principal-name false \
-    --query "[?scope=='$2'].id"
+  az_tsv role assignment list --assignee-object-id "$1" --scope "$2" --role "$3" --fill-principal-name false --query '[].id'
 }
 
-# covered PRINCIPAL SCOPE ROLE_ID: like assigned; one on a parent scope counts too, for that is what decides access.
+# covered PRINCIPAL SCOPE ROLE_ID: like assigned; one on a parent scope or of a group counts too, for that is what decides
+# access.
 covered() {
   az_tsv role assignment list --assignee-object-id "$1" --scope "$2" --role "$3" --fill-principal-name false \
-    --include-inherited --query '[].id'
+    --include-inherited --include-groups --query '[].id'
 }

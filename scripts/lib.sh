@@ -19,7 +19,7 @@ A100_REGIONS="australiaeast brazilsouth canadacentral eastus italynorth swedence
 CONTAINERS="input output processed error state"
 QUEUES="debounce debounce-poison jobs jobs-poison"
 EXISTING_VARIABLES="EXISTING_RESOURCE_GROUP EXISTING_ACR_NAME EXISTING_STORAGE_ACCOUNT_NAME
-EXISTING_CONTAINER_APPS_ENV_NAME EXISTING_LOG_ANALYTICS_NAME"
+EXISTING_CONTAINER_APPS_ENV_NAME EXISTING_LOG_ANALYTICS_NAME EXISTING_RESOURCES_GROUP EXISTING_EVENT_GRID_TOPIC_NAME"
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$SCRIPT: $*" >&2; }
@@ -81,6 +81,9 @@ explain() {
       warn "$what: not signed in: $last"
       warn "run 'az login' and 'azd auth login', and look at the subscription with 'az account show'"
       return $REFUSED ;;
+    *"alidation handshake"*) # the app's answer, until it has loaded its keys; whatever code it is, it is not ours
+      warn "$what: the function app did not accept Event Grid yet: $last"
+      return $BROKEN ;;
     *AuthorizationFailed* | *AuthorizationPermissionMismatch* | *Forbidden* | *"(403)"*)
       warn "$what: refused (403): $last"
       warn "the signed-in account lacks a role for this; scripts/roles.tsv and docs/images.md name them"
@@ -139,6 +142,40 @@ need() {
   found=$(value "$1")
   [[ -n $found ]] || die $REFUSED "$1 is not set: ${2:-run azd provision first, or set it in the environment}"
   printf '%s' "$found"
+}
+
+# unsubscribe: removes this deployment's event subscription from a system topic that is somebody else's. One of ours goes with it.
+# Nothing to do where topic or subscription are gone, or none was ever made.
+unsubscribe() {
+  local topic group name found code=0
+  topic=$(value EVENT_GRID_TOPIC_NAME)
+  group=$(value EVENT_GRID_TOPIC_RESOURCE_GROUP)
+  name=$(value EVENT_GRID_SUBSCRIPTION_NAME)
+  [[ -n $topic && -n $group && -n $name ]] || return 0
+  [[ $topic == "$(value EXISTING_EVENT_GRID_TOPIC_NAME)" ]] || contains "$(value REUSED_RESOURCES)" "$topic" || return 0
+  need_commands az
+  found=$(az_tsv eventgrid system-topic event-subscription list --resource-group "$group" --system-topic-name "$topic" \
+    --query '[].name') || code=$?
+  if [[ $code -eq $FAILED ]] || { [[ $code -eq 0 ]] && ! contains "$found" "$name"; }; then
+    say "There is no event subscription $name on $topic."
+    return 0
+  fi
+  [[ $code -eq 0 ]] || return "$code"
+  az_quiet eventgrid system-topic event-subscription delete --resource-group "$group" --system-topic-name "$topic" \
+    --name "$name" --yes || return
+  say "Removed the event subscription $name from $topic."
+}
+
+# reused: what this environment uses and did not make, one `NAME: value` a line: by the variables and by the last provisioning.
+reused() {
+  local variable name
+  for variable in $EXISTING_VARIABLES; do
+    name=$(value "$variable")
+    [[ -z $name ]] || say "$variable: $name"
+  done
+  # shellcheck disable=SC2046  # a text of words
+  name=$(printf '%s ' $(value REUSED_RESOURCES))
+  [[ -z ${name// /} ]] || say "REUSED_RESOURCES: $name"
 }
 
 # regions_of PROFILE: where it can be had.

@@ -3,8 +3,9 @@
 #
 #     scripts/teardown.sh [--yes] [--keep-rbac]
 #
-# New resource group: azd down --purge --force. Existing resource group (EXISTING_RESOURCE_GROUP): only the resources that carry
-# this environment's tag azd-env-name, one by one, never the group. --yes does not ask; --keep-rbac leaves the roles.
+# Where nothing is reused: azd down --purge --force. Else azd, which deletes whole groups, is not called: our event subscription goes
+# from a reused system topic, then the resources that carry this environment's tag azd-env-name, one by one, then the group if it
+# carries the tag too and nothing is left in it. --yes does not ask; --keep-rbac leaves the roles.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib.sh"
@@ -24,32 +25,33 @@ need_commands az azd
 load_values
 name=$(need AZURE_ENV_NAME)
 group=$(value EXISTING_RESOURCE_GROUP)
+group=${group:-$(value AZURE_RESOURCE_GROUP)}
+kept=$(reused)
 
-if [[ -n $group ]]; then
-  # Children first would be nicer, but what depends on what is not told; a second round takes what the first could not.
+if [[ -n $kept ]]; then
+  [[ -n $group ]] || die $REFUSED "AZURE_RESOURCE_GROUP is not set: nothing was provisioned that could be found"
   resources=$(az_tsv resource list --resource-group "$group" --tag "azd-env-name=$name" --query '[].id')
-  if [[ -z $resources ]]; then
-    say "Nothing in $group carries the tag azd-env-name=$name."
-    exit 0
-  fi
-  say "To be deleted from $group:" && say "$resources"
-  for variable in EXISTING_ACR_NAME EXISTING_STORAGE_ACCOUNT_NAME EXISTING_CONTAINER_APPS_ENV_NAME EXISTING_LOG_ANALYTICS_NAME; do
-    reused=$(value "$variable")
-    if [[ -n $reused ]] && printf '%s\n' "$resources" | grep -qi "/$reused\$"; then
-      die $REFUSED "$reused is an existing resource ($variable) and yet tagged azd-env-name=$name; take the tag off first"
-    fi
+  say "Reused, and left alone:" && say "$kept"
+  say "To be deleted from $group:" && say "${resources:-nothing}"
+  for resource in $resources; do
+    for word in ${kept#*: }; do
+      [[ $(printf '%s' "${resource##*/}" | tr '[:upper:]' '[:lower:]') != $(printf '%s' "$word" | tr '[:upper:]' '[:lower:]') ]] ||
+        die $REFUSED "$word is an existing resource and yet tagged azd-env-name=$name; take the tag off first"
+    done
   done
 fi
 $yes || confirm "Take down environment $name?" || die $REFUSED "not confirmed; --yes does not ask"
 
+unsubscribe || die $? "our event subscription on a reused system topic is still there; nothing was deleted"
 if $rbac; then
   "$here/cleanup-rbac.sh" || die $? "the roles could not be removed; --keep-rbac goes on without"
 fi
-if [[ -z $group ]]; then
+if [[ -z $kept ]]; then
   CALL_TIMEOUT_S=${DOWN_TIMEOUT_S:-3600} call azd down --purge --force
   say "Environment $name is gone."
   exit 0
 fi
+# What depends on what is not told; a further round takes what the first could not.
 left=$resources
 for _ in 1 2 3; do
   failed=
@@ -65,4 +67,12 @@ for _ in 1 2 3; do
   sleep "$RETRY_DELAY_S"
 done
 [[ -z $left ]] || die $BROKEN "not deleted:$left"
-say "Environment $name is gone; group $group and everything else in it are untouched."
+
+owner=$(az_tsv group show --name "$group" --query 'tags."azd-env-name"')
+rest=$(az_tsv resource list --resource-group "$group" --query '[].id')
+if [[ $owner == "$name" && -z $rest ]]; then
+  CALL_TIMEOUT_S=${DOWN_TIMEOUT_S:-3600} az_quiet group delete --name "$group" --yes
+  say "Environment $name is gone, and its group $group."
+else
+  say "Environment $name is gone; group $group and everything else in it are untouched."
+fi

@@ -3,7 +3,10 @@
 #
 #     infra/hooks/predown.sh             azd runs it
 #
-# FORCE_DELETE=true (azd env set) goes on all the same. scripts/teardown.sh deletes only what the environment made.
+# azd deletes every group that the last deployment touched, also those where it only reused something.
+#
+# FORCE_DELETE=true (azd env set) goes on all the same, after removing our event subscription from a reused system topic.
+# scripts/teardown.sh deletes only what the environment made.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../../scripts/lib.sh"
@@ -12,16 +15,13 @@ need_commands azd
 # What cannot be read must not look like nothing: load_values would go on without.
 AZD_VALUES=$(call azd env get-values) || die $? "the environment cannot be read, so nothing is deleted"
 
-found=
-for variable in $EXISTING_VARIABLES EXISTING_RESOURCES_GROUP EXISTING_EVENT_GRID_TOPIC_NAME; do
-  name=$(value "$variable")
-  [[ -z $name ]] || found="$found
-   * $variable: $name"
-done
+found=$(reused)
 [[ -n $found ]] || exit 0
 
-warn "EXISTING RESOURCES DETECTED. This environment uses resources it did not make:$found"
+warn "EXISTING RESOURCES DETECTED. This environment uses resources it did not make:
+$(printf '%s' "$found" | sed 's/^/   * /')"
 if [[ $(value FORCE_DELETE) == true ]]; then
+  unsubscribe || die $? "our event subscription on a reused system topic is still there, so nothing is deleted"
   warn "FORCE_DELETE is set: azd down goes on"
   exit 0
 fi

@@ -238,6 +238,8 @@ class _Scope:
         for child in node.children:
             if child.type in ("interpolation", "escape_sequence"):
                 start = child.start_byte - node.start_byte
+                if child.type == "interpolation":  # the grammar counts blanks before it as part of it
+                    start += raw[start:].index(b"${")
                 parts += [raw[at:start].decode(), self._piece(child)]
                 at = child.end_byte - node.start_byte
         parts.append(raw[at:-1].decode())

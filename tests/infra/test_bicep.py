@@ -78,6 +78,12 @@ def test_every_combination_of_switches_works_out_with_names_that_azure_takes(var
             assert re.fullmatch(NAMES[item.type], item.name), (item.type, item.name)
 
 
+def test_blanks_between_two_values_of_a_text_count(tmp_path: Path) -> None:
+    template = tmp_path / "text.bicep"
+    template.write_text("param a string\noutput text string = ' ${a} ${a}, ${a}${a} '\n")
+    assert bicep.deploy(template, {"a": "x"}).outputs["text"] == " x x, xx "
+
+
 def test_every_template_is_used() -> None:
     texts = "".join(path.read_text() for path in [*TEMPLATES, *INFRA.rglob("*.sh")])
     assert [path.name for path in TEMPLATES if path != MAIN and not re.search(rf"[/']{path.name}['\"]", texts)] == []

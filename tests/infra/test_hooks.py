@@ -11,8 +11,8 @@ import pytest
 
 from scenejobs.settings import StorageSettings
 from tests.infra import bicep
-from tests.infra.deployed import INFRA, deploy
-from tests.infra.scripted import FORBIDDEN, ROOT, SIGNED_OUT, Bench
+from tests.infra.deployed import INFRA, REUSED, deploy
+from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench
 
 HOOKS = sorted((INFRA / "hooks").glob("*.sh"))
 PRE, POSTPROVISION, POST, DOWN = (
@@ -244,6 +244,38 @@ def test_a_handshake_that_never_works_is_an_error_that_says_what_happens_meanwhi
     assert "azd hooks run postdeploy" in ended.err
 
 
+@pytest.mark.parametrize("answer", ["Forbidden", "Unauthorized", "(403)", "Unknown"])
+def test_a_handshake_that_the_app_refuses_is_no_refusal_of_ours(answer: str, deployed: Bench) -> None:
+    """The app answers so until it has loaded its keys (azure-functions-host issue 11834)."""
+    text = (
+        f"ERROR: (Url validation) Webhook validation handshake failed for https://func-dev.azurewebsites.net/runtime. "
+        f"Http POST request failed with response code {answer}.\n"
+    )
+    deployed.answer("deployment group create", err=text, code=1, times=2)
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    assert len(ended.called("deployment group create")) == 3
+
+
+def test_uploads_by_a_queue_need_no_app_that_answers(deployed: Bench) -> None:
+    deployed.values["UPLOADS_QUEUE"] = "uploads"
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    (call,) = ended.called("deployment group create")
+    given = dict(item.split("=", 1) for item in call[call.index("--parameters") + 1 :] if re.match(r"\w+=", item))
+    result = bicep.deploy(INFRA / "eventgrid-subscription.bicep", given, "rg")
+    properties = result.one("Microsoft.EventGrid/systemTopics/eventSubscriptions").body["properties"]
+    assert properties["deliveryWithResourceIdentity"]["destination"]["properties"]["queueName"] == "uploads"
+    assert ended.called("^curl") == []
+
+
+def test_two_environments_on_one_topic_have_subscriptions_of_their_own() -> None:
+    first, second = deploy(REUSED), deploy(REUSED | {"AZURE_ENV_NAME": "prod"})
+    names = {item.outputs["EVENT_GRID_SUBSCRIPTION_NAME"] for item in (first, second)}
+    assert len(names) == 2
+    assert all(re.fullmatch(r"[A-Za-z0-9-]{3,64}", name) for name in names)
+
+
 def test_a_refusal_is_final(deployed: Bench) -> None:
     deployed.answer("deployment group create", **FORBIDDEN)
     ended = deployed.run(POST)
@@ -268,6 +300,17 @@ def test_before_provisioning_the_missing_output_is_named(bench: Bench) -> None:
 # ---- predown ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def reusing(deployed: Bench) -> Bench:
+    """After a deployment onto somebody else's topic."""
+    deployed.values |= {
+        "EXISTING_EVENT_GRID_TOPIC_NAME": "evgt-shared", "EVENT_GRID_TOPIC_NAME": "evgt-shared",
+        "EVENT_GRID_TOPIC_RESOURCE_GROUP": "rg-shared",
+    }  # fmt: skip
+    deployed.answer("event-subscription list", f"somebody-elses\n{OUTPUTS['EVENT_GRID_SUBSCRIPTION_NAME']}\n")
+    return deployed
+
+
 @pytest.mark.parametrize(
     "variable",
     ["EXISTING_RESOURCE_GROUP", "EXISTING_RESOURCES_GROUP", "EXISTING_ACR_NAME", "EXISTING_STORAGE_ACCOUNT_NAME",
@@ -279,8 +322,59 @@ def test_down_is_refused_while_anything_is_reused(variable: str, bench: Bench) -
     assert ended.code == 2
     assert "EXISTING RESOURCES DETECTED" in ended.err
     assert f"{variable}: shared" in ended.err
+    assert ended.called("^az ") == []
     bench.values["FORCE_DELETE"] = "true"
     assert bench.run(DOWN).code == 0
+
+
+def test_what_the_last_provisioning_reused_is_guarded_after_the_choice_was_reset(bench: Bench) -> None:
+    """azd deletes the groups of the last deployment, whatever the variables say now."""
+    bench.values = {"REUSED_RESOURCES": deploy(REUSED).outputs["REUSED_RESOURCES"]}
+    ended = bench.run(DOWN)
+    assert ended.code == 2
+    assert "crshared stshared" in ended.err
+    bench.values = {"REUSED_RESOURCES": deploy().outputs["REUSED_RESOURCES"]}
+    assert bench.run(DOWN).code == 0
+
+
+def test_forced_down_removes_our_subscription_from_somebody_elses_topic_first(reusing: Bench) -> None:
+    reusing.values["FORCE_DELETE"] = "true"
+    ended = reusing.run(DOWN)
+    assert ended.code == 0, ended.err
+    (call,) = ended.called("^az .*delete")
+    assert call[:5] == ["az", "eventgrid", "system-topic", "event-subscription", "delete"]
+    assert call[call.index("--name") + 1] == OUTPUTS["EVENT_GRID_SUBSCRIPTION_NAME"]
+    assert call[call.index("--system-topic-name") + 1] == "evgt-shared"
+    assert call[call.index("--resource-group") + 1] == "rg-shared"
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "code"),
+    [
+        ("event-subscription list", FORBIDDEN, 2),
+        ("event-subscription delete", FORBIDDEN, 2),
+        ("event-subscription list", {"err": "ERROR: connection reset\n", "code": 1}, 3),
+        ("event-subscription list", NOT_FOUND, 0),  # the topic is gone, and everything on it
+        ("event-subscription list", {"out": "somebody-elses\n"}, 0),
+    ],
+)
+def test_a_subscription_that_cannot_be_removed_stops_and_one_that_is_gone_does_not(
+    call: str, answer: dict[str, object], code: int, reusing: Bench
+) -> None:
+    reusing.values["FORCE_DELETE"] = "true"
+    reusing.answers.insert(0, {"call": call, "out": "", **answer})
+    ended = reusing.run(DOWN)
+    assert ended.code == code, ended.err
+    if code:
+        assert "nothing is deleted" in ended.err
+    else:
+        assert ended.called("^az .*delete") == []
+
+
+def test_a_topic_of_ours_goes_with_its_subscription_and_is_not_asked(deployed: Bench) -> None:
+    ended = deployed.run(DOWN)
+    assert ended.code == 0
+    assert ended.called("^az ") == []
 
 
 def test_the_guard_knows_every_existing_variable_of_the_templates() -> None:

@@ -19,7 +19,8 @@ from scenejobs.layout import MANIFEST
 from scenejobs.model import JobMessage
 from scenejobs.settings import StorageSettings
 from tests.infra import bicep
-from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench
+from tests.infra.deployed import PARAMETERS, source
+from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench, Ended
 
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "scripts").rglob("*.sh"))
 PROGRAMS = [name for name in SCRIPTS if not name.startswith("scripts/lib")]
@@ -200,7 +201,33 @@ def test_cleanup_deletes_exactly_the_assignments_it_found(provisioned: Bench) ->
     assert ended.code == 0
     assert [option(call, "--ids") for call in ended.called("assignment delete")] == ["/one", "/two"]
     for call in ended.called("assignment list"):
-        assert f"[?scope=='{option(call, '--scope')}'].id" in call, "inherited assignments belong to somebody else"
+        assert "--include-inherited" not in call, "inherited assignments belong to somebody else"
+        assert option(call, "--query") == "[].id", "az compares scopes whatever their case; a query cannot"
+
+
+def test_cleanup_goes_on_where_resources_are_gone_already(provisioned: Bench) -> None:
+    """A teardown that stopped in the middle is run again."""
+    few(provisioned, [row for row in ROWS if row[1] in ("registry", "job", "insights", "container:input")])
+    provisioned.answers.insert(0, {"call": "containerapp job show|resource show", "out": "", **NOT_FOUND})
+    provisioned.answer("assignment list", "/one\n")
+    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    assert ended.code == 0, ended.err
+    scopes = {option(call, "--scope").rpartition("/")[2] for call in ended.called("assignment list")}
+    assert scopes == {"crdev", "input"}
+    provisioned.answers.insert(0, {"call": "acr show", "out": "", **FORBIDDEN})
+    assert provisioned.run("scripts/cleanup-rbac.sh").code == 2
+
+
+@pytest.mark.parametrize("script", ["assign-rbac.sh", "verify-rbac.sh"])
+def test_to_give_and_to_check_roles_every_resource_must_be_there(script: str, provisioned: Bench) -> None:
+    provisioned.answers.insert(0, {"call": "containerapp job show", "out": "", **NOT_FOUND})
+    assert provisioned.run(f"scripts/{script}").code == 1
+
+
+def test_a_role_by_way_of_a_group_or_a_parent_counts_when_roles_are_verified(provisioned: Bench) -> None:
+    few(provisioned)
+    (first, *_) = provisioned.run("scripts/verify-rbac.sh").called("assignment list")
+    assert {"--include-inherited", "--include-groups"} <= set(first)
 
 
 def test_bicep_assigns_the_same_roles_for_the_values_of_the_deployment(provisioned: Bench) -> None:
@@ -304,6 +331,10 @@ def test_without_a_build_the_newest_image_is_taken_and_none_is_an_error(provisio
 
 # ---- reuse of what exists --------------------------------------------------------------------------------------------
 
+ACCOUNT = "/subscriptions/s/resourceGroups/rg-shared/providers/Microsoft.Storage/storageAccounts/stteam"
+TOPIC = f"{ACCOUNT.lower()}\tRG-Shared\tevgt-team\tSystemAssigned\n"  # as Azure writes ids: now so, now so
+PROFILES = "Consumption\tConsumption\ngpu-t4\tConsumption-GPU-NC8as-T4\n"
+
 
 @pytest.fixture
 def shared(bench: Bench) -> Bench:
@@ -313,9 +344,12 @@ def shared(bench: Bench) -> Bench:
     bench.answer("group show", "swedencentral\n")
     bench.answer("acr list", "crteam\n")
     bench.answer("storage account list", "stteam\n")
+    bench.answer("storage account show .*--query id", f"{ACCOUNT}\n")
+    bench.answer("storage account show .*primaryLocation", "swedencentral\n")
+    bench.answer("system-topic list", f"/another/account\trg-shared\tevgt-other\tNone\n{TOPIC}")
     bench.answer("containerapp env list", "cae\n")
     bench.answer("container list", "".join(f"{name}\n" for name in CONTAINERS))
-    bench.answer("env show .*workloadProfiles", "Consumption\nConsumption-GPU-NC8as-T4\n")
+    bench.answer("env show .*workloadProfiles", PROFILES)
     bench.answer("env show", "Sweden Central\n")
     return bench
 
@@ -323,24 +357,75 @@ def shared(bench: Bench) -> Bench:
 CONTAINERS = [getattr(StorageSettings(), kind) for kind in ("input", "output", "processed", "error", "state")]
 BY_FLAGS = ["--resource-group", "rg-shared", "--acr", "crteam", "--storage", "stteam", "--environment", "cae"]
 WIZARD = "scripts/configure-existing-resources.sh"
+CHOSEN = {
+    "EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_RESOURCES_GROUP": "", "EXISTING_ACR_NAME": "crteam",
+    "EXISTING_STORAGE_ACCOUNT_NAME": "stteam", "EXISTING_STORAGE_LOCATION": "",
+    "EXISTING_EVENT_GRID_TOPIC_NAME": "evgt-team", "EXISTING_CONTAINER_APPS_ENV_NAME": "cae",
+    "EXISTING_LOG_ANALYTICS_NAME": "", "GPU_PROFILE_NAME": "gpu-t4", "AZURE_LOCATION": "swedencentral",
+}  # fmt: skip
 
 
-def chosen(ended: object) -> dict[str, str]:
-    return {call[3]: call[4] for call in ended.called("azd env set")}  # type: ignore[attr-defined]
+def chosen(ended: Ended) -> dict[str, str]:
+    return {call[3]: call[4] for call in ended.called("azd env set")}
 
 
-def test_flags_and_answers_choose_the_same(shared: Bench, tmp_path: Path) -> None:
-    by_flags = shared.run(WIZARD, *BY_FLAGS)
-    assert by_flags.code == 0, by_flags.err
-    expected = {
-        "EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_ACR_NAME": "crteam", "AZURE_LOCATION": "swedencentral",
-        "EXISTING_STORAGE_ACCOUNT_NAME": "stteam", "EXISTING_CONTAINER_APPS_ENV_NAME": "cae",
-        "EXISTING_LOG_ANALYTICS_NAME": "",
+@pytest.mark.parametrize("named", [[], ["--event-grid-topic", "evgt-team", "--gpu-profile", "gpu-t4"]])
+def test_flags_choose_what_is_named_and_find_what_there_is_one_of(named: list[str], shared: Bench) -> None:
+    ended = shared.run(WIZARD, *BY_FLAGS, *named)
+    assert ended.code == 0, ended.err
+    assert chosen(ended) == CHOSEN
+    assert "system topic evgt-team" in ended.out
+
+
+def test_answers_choose_the_same(shared: Bench) -> None:
+    shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = "9\n2\n\n1\n1\n1\n", "1"
+    ended = shared.run(WIZARD)
+    assert ended.code == 0, ended.err
+    assert chosen(ended) == CHOSEN
+
+
+@pytest.mark.parametrize("how", ["flags", "answers"])
+def test_ours_can_have_a_group_of_its_own(how: str, shared: Bench) -> None:
+    """New ones go into a new group; reused ones are looked for, and later addressed, in theirs."""
+    flags = ["--resources-group", "rg-shared", "--acr", "crteam", "--storage", "stteam"]
+    shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = "\n2\n1\n1\n\n\n", "1"
+    ended = shared.run(WIZARD, *(flags if how == "flags" else []))
+    assert ended.code == 0, ended.err
+    assert chosen(ended) == CHOSEN | {
+        "EXISTING_RESOURCE_GROUP": "", "EXISTING_RESOURCES_GROUP": "rg-shared", "GPU_PROFILE_NAME": "",
+        "EXISTING_CONTAINER_APPS_ENV_NAME": "",
     }  # fmt: skip
-    assert chosen(by_flags) == expected
-    (tmp_path / "calls.jsonl").unlink()
-    shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = "9\n2\n1\n1\n1\n", "1"
-    assert chosen(shared.run(WIZARD)) == expected
+    looked = [option(call, "--resource-group") for call in ended.calls if "--resource-group" in call]
+    assert set(looked) == {"rg-shared"}
+
+
+def test_the_region_of_an_account_elsewhere_is_remembered_because_its_events_are_raised_there(shared: Bench) -> None:
+    shared.answers.insert(0, {"call": "primaryLocation", "out": "North Europe\n"})
+    assert chosen(shared.run(WIZARD, *BY_FLAGS))["EXISTING_STORAGE_LOCATION"] == "northeurope"
+
+
+def test_an_account_without_a_topic_gets_a_new_one(shared: Bench) -> None:
+    shared.answers.insert(0, {"call": "system-topic list", "out": ""})
+    assert chosen(shared.run(WIZARD, *BY_FLAGS))["EXISTING_EVENT_GRID_TOPIC_NAME"] == ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "flags", "profile"),
+    [("2\n", [], "gpu-b"), ("\n", [], "gpu-a"), ("", ["--gpu-profile", "gpu-b"], "gpu-b"), ("", [], None)],
+)
+def test_of_several_gpu_profiles_somebody_chooses(
+    answers: str, flags: list[str], profile: str | None, shared: Bench
+) -> None:
+    kind = "Consumption-GPU-NC8as-T4"
+    shared.answers.insert(0, {"call": "workloadProfiles", "out": f"gpu-a\t{kind}\ngpu-b\t{kind}\n"})
+    if answers:
+        shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = f"2\n\n1\n1\n1\n{answers}", "1"
+    ended = shared.run(WIZARD, *([] if answers else [*BY_FLAGS, *flags]))
+    if profile is None:
+        assert (ended.code, chosen(ended)) == (2, {})
+        assert "choose with --gpu-profile" in ended.err
+    else:
+        assert chosen(ended)["GPU_PROFILE_NAME"] == profile, ended.err
 
 
 def test_without_a_terminal_and_flags_nothing_is_asked(shared: Bench) -> None:
@@ -349,30 +434,68 @@ def test_without_a_terminal_and_flags_nothing_is_asked(shared: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "out", "words"),
+    ("call", "out", "flags", "words"),
     [
-        ("container list", "input\noutput\nerror\n", "lacks the containers: processed state"),
-        ("workloadProfiles", "Consumption\n", "no workload profile of type Consumption-GPU-NC8as-T4"),
-        ("env show", "Norway East\n", "not offered in norwayeast"),
+        ("container list", "input\noutput\nerror\n", [], "lacks the containers: processed state"),
+        ("workloadProfiles", "Consumption\tConsumption\n", [], "no workload profile of type Consumption-GPU-NC8as-T4"),
+        (
+            "workloadProfiles",
+            PROFILES,
+            ["--gpu-profile", "a100"],
+            "has no profile a100 of type Consumption-GPU-NC8as-T4",
+        ),
+        ("env show .*query location", "Norway East\n", [], "not offered in norwayeast"),
+        ("system-topic list", TOPIC, ["--event-grid-topic", "mine"], "has the system topic evgt-team, not mine"),
+        ("system-topic list", "", ["--event-grid-topic", "mine"], "not mine"),
+        ("system-topic list", TOPIC.replace("SystemAssigned", "None"), [], "update --resource-group RG-Shared"),
+        ("system-topic list", TOPIC.replace("RG-Shared", "rg-other"), [], "is in group rg-other, not in rg-shared"),
     ],
 )
-def test_what_does_not_fit_is_named_and_nothing_is_set(call: str, out: str, words: str, shared: Bench) -> None:
-    if call == "env show":
-        shared.answers = [answer for answer in shared.answers if answer["call"] != "env show"]
-        shared.answer(call, out)
-    else:
-        shared.answers.insert(0, {"call": call, "out": out})
-    ended = shared.run(WIZARD, *BY_FLAGS)
+def test_what_does_not_fit_is_named_and_nothing_is_set(
+    call: str, out: str, flags: list[str], words: str, shared: Bench
+) -> None:
+    shared.answers.insert(0, {"call": call, "out": out})
+    ended = shared.run(WIZARD, *BY_FLAGS, *flags)
     assert ended.code == 1
     assert words in ended.err
-    assert chosen(ended) == {}
+    assert (chosen(ended), ended.called("create|update")) == ({}, [])
 
 
-def test_missing_containers_are_made_when_asked(shared: Bench) -> None:
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--acr", "crteam"], "looked for in --resource-group or --resources-group"),
+        (["--resource-group", "rg-shared", "--event-grid-topic", "x"], "name it with --storage"),
+    ],
+)
+def test_what_belongs_to_something_that_is_not_named_is_refused(flags: list[str], words: str, shared: Bench) -> None:
+    ended = shared.run(WIZARD, *flags)
+    assert (ended.code, chosen(ended)) == (2, {})
+    assert words in ended.err
+
+
+@pytest.mark.parametrize("call", ["system-topic list", "workloadProfiles", "primaryLocation", "container list"])
+def test_a_look_that_is_refused_sets_nothing(call: str, shared: Bench) -> None:
+    shared.answers.insert(0, {"call": call, "out": "", **FORBIDDEN})
+    ended = shared.run(WIZARD, *BY_FLAGS)
+    assert (ended.code, chosen(ended)) == (2, {})
+
+
+def test_missing_containers_are_made_when_asked_and_all_else_fits(shared: Bench) -> None:
     shared.answers.insert(0, {"call": "container list", "out": "input\noutput\nerror\n"})
     ended = shared.run(WIZARD, *BY_FLAGS, "--create-containers")
     assert ended.code == 0, ended.err
     assert [option(call, "--name") for call in ended.called("container create")] == ["processed", "state"]
+    shared.answers.insert(0, {"call": "workloadProfiles", "out": ""})
+    (shared.folder / "calls.jsonl").unlink()
+    assert shared.run(WIZARD, *BY_FLAGS, "--create-containers").called("container create") == []
+
+
+def test_containers_with_other_names_are_looked_for_under_these(shared: Bench) -> None:
+    shared.values["AZURE_BLOB_CONTAINER_INPUT"] = "arrivals"
+    ended = shared.run(WIZARD, *BY_FLAGS)
+    assert ended.code == 1
+    assert "lacks the containers: arrivals;" in ended.err
 
 
 def test_a_resource_that_is_not_there_is_named(shared: Bench) -> None:
@@ -386,10 +509,9 @@ def test_a_resource_that_is_not_there_is_named(shared: Bench) -> None:
 def test_reset_clears_every_choice(bench: Bench) -> None:
     ended = bench.run(WIZARD, "--reset")
     assert ended.code == 0
-    assert chosen(ended) == dict.fromkeys(
-        ["EXISTING_RESOURCE_GROUP", "EXISTING_ACR_NAME", "EXISTING_STORAGE_ACCOUNT_NAME",
-         "EXISTING_CONTAINER_APPS_ENV_NAME", "EXISTING_LOG_ANALYTICS_NAME", "FORCE_DELETE"], "",
-    )  # fmt: skip
+    assert chosen(ended) == dict.fromkeys([*(set(CHOSEN) - {"AZURE_LOCATION"}), "FORCE_DELETE"], "")
+    existing = {source(name)[0] for name in PARAMETERS if name.startswith("existing")}
+    assert existing <= chosen(ended).keys(), "every one that the templates know"
 
 
 # ---- taking down -----------------------------------------------------------------------------------------------------
@@ -402,6 +524,7 @@ def test_a_group_of_ours_goes_with_azd_after_the_roles(provisioned: Bench) -> No
     assert ended.code == 0, ended.err
     assert ended.calls[-1] == ["azd", "down", "--purge", "--force"]
     assert len(ended.called("assignment delete")) == 2
+    assert ended.called("eventgrid") == []
 
 
 def test_nothing_goes_unconfirmed_or_when_the_roles_cannot_be_removed(provisioned: Bench) -> None:
@@ -414,11 +537,18 @@ def test_nothing_goes_unconfirmed_or_when_the_roles_cannot_be_removed(provisione
     assert ended.called("azd down|resource delete|group delete") == []
 
 
-def test_in_a_shared_group_only_what_is_tagged_goes(provisioned: Bench) -> None:
-    provisioned.values["EXISTING_RESOURCE_GROUP"] = "rg-shared"
-    provisioned.answer("resource list", "/x/identity\n/x/job\n")
-    provisioned.answer("resource delete .*identity", err="ERROR: in use\n", code=1, times=1)
-    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+@pytest.fixture
+def in_shared_group(provisioned: Bench) -> Bench:
+    """Deployed into a group of somebody else."""
+    provisioned.values |= {"EXISTING_RESOURCE_GROUP": "rg-shared", "AZURE_RESOURCE_GROUP": "rg-shared"}
+    return provisioned
+
+
+def test_in_a_shared_group_only_what_is_tagged_goes(in_shared_group: Bench) -> None:
+    in_shared_group.answer("resource list .*--tag", "/x/identity\n/x/job\n")
+    in_shared_group.answer("group show", "None\n")
+    in_shared_group.answer("resource delete .*identity", err="ERROR: in use\n", code=1, times=1)
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 0, ended.err
     assert [option(call, "--ids") for call in ended.called("resource delete")] == [
         "/x/identity",
@@ -429,12 +559,86 @@ def test_in_a_shared_group_only_what_is_tagged_goes(provisioned: Bench) -> None:
     assert ended.called("azd down|group delete") == []
 
 
-def test_an_existing_resource_is_never_deleted_even_if_it_is_tagged(provisioned: Bench) -> None:
-    provisioned.values |= {"EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_ACR_NAME": "crteam"}
-    provisioned.answer("resource list", "/x/job\n/y/crteam\n")
+@pytest.mark.parametrize(
+    "values",
+    [{"EXISTING_ACR_NAME": "crteam", "EXISTING_RESOURCES_GROUP": "rg-team"}, {"REUSED_RESOURCES": "  crteam "}],
+    ids=["chosen", "of the last provisioning"],
+)
+def test_with_anything_reused_azd_down_is_never_called_and_the_group_of_ours_goes_when_it_is_empty(
+    values: dict[str, str], provisioned: Bench
+) -> None:
+    """azd down deletes every group that the deployment touched, and its guard would refuse it anyhow."""
+    provisioned.values |= values
+    provisioned.answer("resource list .*--tag", "/x/job\n", times=1)
+    provisioned.answer("group show", "dev\n")
     ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == ["/x/job"]
+    assert ended.calls[-1][:6] == ["az", "group", "delete", "--name", "rg-dev", "--yes"]
+    assert ended.called("azd down") == []
+
+
+@pytest.mark.parametrize(("tag", "rest"), [("None\n", ""), ("prod\n", ""), ("dev\n", "/x/somebody-elses\n")])
+def test_a_group_that_is_not_ours_or_not_empty_stays(tag: str, rest: str, provisioned: Bench) -> None:
+    provisioned.values["EXISTING_ACR_NAME"] = "crteam"
+    provisioned.answer("resource list .*--tag", "/x/job\n")
+    provisioned.answer("resource list", rest)
+    provisioned.answer("group show", tag)
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert ended.called("group delete") == []
+
+
+SUBSCRIBED = {
+    "EXISTING_EVENT_GRID_TOPIC_NAME": "evgt-team", "EVENT_GRID_TOPIC_NAME": "evgt-team",
+    "EVENT_GRID_TOPIC_RESOURCE_GROUP": "rg-team", "EVENT_GRID_SUBSCRIPTION_NAME": "uploads-dev-x",
+}  # fmt: skip
+
+
+def test_our_subscription_goes_from_a_reused_topic_and_nothing_else_of_it(in_shared_group: Bench) -> None:
+    in_shared_group.values |= SUBSCRIBED
+    in_shared_group.answer("event-subscription list", "theirs\nuploads-dev-x\n")
+    in_shared_group.answer("resource list .*--tag", "/x/job\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    first, second = ended.called("^az .* delete")
+    assert first[1:5] == ["eventgrid", "system-topic", "event-subscription", "delete"]
+    assert (option(first, "--name"), option(first, "--system-topic-name"), option(first, "--resource-group")) == (
+        "uploads-dev-x",
+        "evgt-team",
+        "rg-team",
+    )
+    assert option(second, "--ids") == "/x/job"
+
+
+def test_it_goes_even_when_everything_else_is_gone_already(in_shared_group: Bench) -> None:
+    in_shared_group.values |= SUBSCRIBED
+    in_shared_group.answer("event-subscription list", "uploads-dev-x\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert len(ended.called("event-subscription delete")) == 1
+
+
+@pytest.mark.parametrize("call", ["event-subscription list", "event-subscription delete"])
+def test_when_it_cannot_be_removed_nothing_is(call: str, in_shared_group: Bench) -> None:
+    in_shared_group.values |= SUBSCRIBED
+    in_shared_group.answer(call, **FORBIDDEN)
+    in_shared_group.answer("event-subscription list", "uploads-dev-x\n")
+    in_shared_group.answer("resource list .*--tag", "/x/job\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 2
-    assert ended.called("resource delete") == []
+    assert ended.called("resource delete|assignment delete|azd down|group delete") == []
+
+
+@pytest.mark.parametrize("values", [{"EXISTING_ACR_NAME": "crteam"}, {"REUSED_RESOURCES": " crteam"}])
+def test_an_existing_resource_is_never_deleted_even_if_it_is_tagged(
+    values: dict[str, str], in_shared_group: Bench
+) -> None:
+    in_shared_group.values |= values
+    in_shared_group.answer("resource list", "/x/job\n/y/crteam\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 2
+    assert ended.called("delete") == []
 
 
 # ---- a trial account -------------------------------------------------------------------------------------------------
