@@ -57,6 +57,7 @@ class Deployment:
     scope: str
     resources: list[Resource] = field(default_factory=list)  # of the modules as well
     outputs: dict[str, Any] = field(default_factory=dict)
+    modules: dict[str, Deployment] = field(default_factory=dict)  # by symbol, those whose condition holds
 
     def of(self, type: str) -> list[Resource]:
         return [item for item in self.resources if item.type == type and item.deployed and not item.existing]
@@ -86,6 +87,8 @@ def deploy(path: Path, values: Mapping[str, Any], group: str = "") -> Deployment
     for name in scope.nodes:
         scope.symbol(name)
     result.resources = scope.resources
+    found = {name: scope.known[name] for name in scope.nodes}
+    result.modules = {name: item.made for name, item in found.items() if isinstance(item, _Module) and item.made}
     for node in named(root(path)):
         if node.type == "output_declaration":
             name, kind, value = named(node)
@@ -115,7 +118,7 @@ class _Module:
     """A module that is deployed, or not."""
 
     name: str
-    outputs: dict[str, Any] | None
+    made: Deployment | None
 
 
 class _Scope:
@@ -216,7 +219,7 @@ class _Scope:
             self.symbol(text(item))
         result = deploy(path, self.value(values_node["params"]), group)
         self.resources += result.resources
-        return _Module(name, result.outputs)
+        return _Module(name, result)
 
     def _wrong(self, node: Node, why: str) -> BicepError:
         return BicepError(f"{self.path.name}:{node.start_point[0] + 1}: {text(node)}: {why}")
@@ -335,9 +338,9 @@ class _Scope:
                 raise self._wrong(node, "is not deployed")
             return Runtime(f"<{whole.type.rpartition('/')[2]} {whole.name}>.{member}")
         if isinstance(whole, _Module):
-            if whole.outputs is None:
+            if whole.made is None:
                 raise self._wrong(node, f"module {whole.name} is not deployed")
-            return whole.outputs
+            return whole.made.outputs
         if isinstance(whole, Runtime):
             found = Runtime(f"{whole}.{member}")
             if member == "subnets":
