@@ -2,8 +2,8 @@
 
     python -m tests.infra.dry_run > docs/azd-up.md
 
-Hooks run for real, with stubs in the place of az, azd and curl; templates are worked out by tests/infra/bicep.py. azd's own
-part (order of its steps, how it finds what to deploy to) is from its source, version 1.25.
+Hooks run for real, with stubs in the place of az, azd and curl; templates are worked out by tests/infra/bicep.py. azd's
+own part (order of its steps, how it finds what to deploy to) is from its source.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def mentioned(node: Node) -> Iterator[str]:
 
 
 def needs(path: Path) -> dict[str, set[str]]:
-    """Module or resource -> those of the same template that must be there first: by name, through variables, or dependsOn."""
+    """Module or resource -> those of the template that must be there first: named, through variables, or in dependsOn."""
     nodes = {
         text(named(node)[0]): node
         for node in named(root(path))
@@ -157,7 +157,8 @@ def subscription(call: list[str]) -> Iterator[str]:
     yield f"- {words(properties['filter']['includedEventTypes'])} by {words(operations['values'])}"
     yield f"- of what begins with `{properties['filter']['subjectBeginsWith']}`"
     yield f"- to the {properties['destination']['endpointType']} `{address}`, with the key that the template reads"
-    yield f"- {retry['maxDeliveryAttempts']} tries within {retry['eventTimeToLiveInMinutes']} minutes, then into `{dead}`\n"
+    tries, minutes = retry["maxDeliveryAttempts"], retry["eventTimeToLiveInMinutes"]
+    yield f"- {tries} tries within {minutes} minutes, then into `{dead}`\n"
 
 
 def first_comment(script: str) -> str:
@@ -196,8 +197,8 @@ def provision(values: dict[str, str]) -> Iterator[str]:
     top = [item for item in deployment.resources if item.deployed and item.type == "Microsoft.Resources/resourceGroups"]
     deployed = {"newGroup", *deployment.modules}
     yield f"## azd: provision `{MAIN.relative_to(ROOT)}`\n"
-    yield f"- needs: Contributor on the subscription; with `INCLUDE_RBAC=true` a role that may assign roles; {len(PARAMETERS)}"
-    yield f"  parameters from `infra/main.parameters.json`, of which {words(sorted(BASE))} have no default"
+    yield "- needs: Contributor on the subscription; with `INCLUDE_RBAC=true` a role that may assign roles"
+    yield f"- {len(PARAMETERS)} parameters by `infra/main.parameters.json`, without default: {words(sorted(BASE))}"
     before = {symbol: sorted(found) for symbol, found in needs(MAIN).items()}
     without = sorted(before.keys() - deployed)
     yield f"- not for these variables: {words(without)}\n"
@@ -227,14 +228,15 @@ def deploy_services(values: dict[str, str]) -> Iterator[str]:
         ]
         yield f"- `{name}` goes to the `{target.type}` with the tag `azd-service-name: {name}`"
         if service["host"] == "function":
-            yield f"  - needs: the zip; {len(app_settings(deployment))} application settings, all set by the template; the"
-            yield "    dispatcher's Storage Blob Data Owner on the function's own account, where the package is kept"
-            yield "  - does: remote build of `requirements.txt`, one deploy; at its start the host makes the key of the webhook"
+            count = len(app_settings(deployment))
+            yield f"  - needs: the zip; {count} application settings, all set by the template; the dispatcher's role"
+            yield "    Storage Blob Data Owner on the function's own account, where the package is kept"
+            yield "  - does: remote build of `requirements.txt`, one deploy; as it starts, the host makes the webhook's key"
         else:
             docker = service["docker"]
-            yield "  - needs: `AZURE_CONTAINER_REGISTRY_ENDPOINT`; the deployer's right to push and build; `AcrPull` of the runner"
-            yield f"  - does: builds `{docker['path']}` ({docker['platform']}) in the registry, within its hour; gives the job the"
-            yield f"    image in the place of `{job_container(deployment)['image']}`"
+            yield "  - needs: `AZURE_CONTAINER_REGISTRY_ENDPOINT`; the right to build there; `AcrPull` of the runner"
+            yield f"  - does: builds `{docker['path']}` ({docker['platform']}) in the registry, within its hour; gives"
+            yield f"    the job the image in the place of `{job_container(deployment)['image']}`"
             yield "  - leaves: `SERVICE_RUNNER_IMAGE_NAME` in the azd environment"
     values["SERVICE_RUNNER_IMAGE_NAME"] = "crdev.azurecr.io/runner:azd-deploy-1"
     yield ""
@@ -243,24 +245,28 @@ def deploy_services(values: dict[str, str]) -> Iterator[str]:
 BODIES = {"package": package, "provision": provision, "deploy": deploy_services}
 
 
+INTRODUCTION = """\
+# A dry run of `azd up`
+
+Written by `python -m tests.infra.dry_run > docs/azd-up.md`; a test keeps it current. **Nothing of it ran on Azure**: the
+hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the first
+time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when a step
+fails is in [deployment.md](deployment.md#what-azd-does-in-order).
+"""
+END = """\
+## What is then true
+
+An upload to the input container raises an event, the event calls the function app, and the rest follows without a
+person ([architecture](architecture.md)). `scripts/azure-test.sh --deployed` uploads a scene and waits for its result."""
+
+
 def page() -> str:
     values = {name: value for name, value in BASE.items() if name != "AZURE_PRINCIPAL_ID"}
-    lines = [
-        "# A dry run of `azd up`\n",
-        "Written by `python -m tests.infra.dry_run > docs/azd-up.md`; a test keeps it current. **Nothing of it ran on Azure**: the hooks",
-        "ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the first time; the",
-        "templates were worked out as ARM would; what azd does itself is told from its source. What happens when a step fails is",
-        f"in [deployment.md](deployment.md#what-azd-does-in-order).\n\nazd's steps: {', then '.join(STEPS)}. Set at the start: "
-        + words(sorted(values)) + ".\n",
-    ]  # fmt: skip
+    lines = [INTRODUCTION, f"azd's steps: {', then '.join(STEPS)}. Set at the start: {words(sorted(values))}.\n"]
     for step in STEPS:
         for part in (hook(f"pre{step}", values), BODIES[step](values), hook(f"post{step}", values)):
             lines += part
-    lines += [
-        "## What is then true\n",
-        "An upload to the input container raises an event, the event calls the function app, and the rest follows without a person",
-        "([architecture](architecture.md)). `scripts/azure-test.sh --deployed` uploads a scene and waits for its result.",
-    ]
+    lines.append(END)
     return "\n".join(lines) + "\n"
 
 
