@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def mentioned(node: Node) -> Iterator[str]:
 
 
 def needs(path: Path) -> dict[str, set[str]]:
-    """Module or resource -> those of the template that must be there first: named, through variables, or in dependsOn."""
+    """Module or resource -> those of the template that must be there first: by name, variable or dependsOn."""
     nodes = {
         text(named(node)[0]): node
         for node in named(root(path))
@@ -170,16 +170,16 @@ def words(names: list[str]) -> str:
 
 
 def packaged() -> list[str]:
-    """First parts of what .funcignore leaves in the zip."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    )
-    ignored = subprocess.run(
-        ["git", "-c", "core.excludesFile=.funcignore", "check-ignore", "--no-index", "--stdin"],
-        cwd=ROOT, input="\n".join(tracked), capture_output=True, text=True, check=False,
-    ).stdout.split("\n")  # fmt: skip
-    kept = set(tracked) - set(ignored) - {".funcignore"}  # which azd leaves out by itself
-    return sorted({name.split("/")[0] for name in kept if name})
+    """What .funcignore leaves of the project's folder."""
+    lines = (ROOT / ".funcignore").read_text().splitlines()
+    patterns = [".funcignore", *(line for line in lines if line and line[0] != "#")]  # azd leaves its own list out
+
+    def ignored(path: Path) -> bool:
+        return any(
+            fnmatch(path.name, pattern.rstrip("/")) for pattern in patterns if pattern[-1] != "/" or path.is_dir()
+        )
+
+    return sorted(path.name for path in ROOT.iterdir() if not ignored(path))
 
 
 def package(_: dict[str, str]) -> Iterator[str]:
@@ -231,7 +231,7 @@ def deploy_services(values: dict[str, str]) -> Iterator[str]:
             count = len(app_settings(deployment))
             yield f"  - needs: the zip; {count} application settings, all set by the template; the dispatcher's role"
             yield "    Storage Blob Data Owner on the function's own account, where the package is kept"
-            yield "  - does: remote build of `requirements.txt`, one deploy; as it starts, the host makes the webhook's key"
+            yield "  - does: remote build of `requirements.txt`, one deploy; starting, the host makes the webhook's key"
         else:
             docker = service["docker"]
             yield "  - needs: `AZURE_CONTAINER_REGISTRY_ENDPOINT`; the right to build there; `AcrPull` of the runner"
@@ -248,16 +248,16 @@ BODIES = {"package": package, "provision": provision, "deploy": deploy_services}
 INTRODUCTION = """\
 # A dry run of `azd up`
 
-Written by `python -m tests.infra.dry_run > docs/azd-up.md`; a test keeps it current. **Nothing of it ran on Azure**: the
-hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the first
-time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when a step
+Written by `python -m tests.infra.dry_run > docs/azd-up.md`; a test keeps it current. **Nothing of it ran on Azure**:
+the hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the
+first time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when a step
 fails is in [deployment.md](deployment.md#what-azd-does-in-order).
 """
 END = """\
 ## What is then true
 
 An upload to the input container raises an event, the event calls the function app, and the rest follows without a
-person ([architecture](architecture.md)). `scripts/azure-test.sh --deployed` uploads a scene and waits for its result."""
+person ([architecture](architecture.md)). `scripts/azure-test.sh --deployed` uploads a scene and waits."""
 
 
 def page() -> str:
