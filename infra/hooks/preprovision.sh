@@ -84,7 +84,7 @@ register_providers() {
 
 # The job keeps what it runs: a fresh clone or another machine knows no SERVICE_RUNNER_IMAGE_NAME.
 keep_image() {
-  local environment image code=0
+  local environment image recorded code=0
   environment=$(value AZURE_ENV_NAME)
   [[ -n $environment ]] || return 0
   image=$(az_tsv resource list --resource-type Microsoft.App/jobs --tag "azd-env-name=$environment" --query '[].id') || code=$?
@@ -97,7 +97,14 @@ keep_image() {
     [[ -n $(value SERVICE_RUNNER_IMAGE_NAME) ]] && { warn "the job's image cannot be read; keeping the recorded one"; return 0; }
     die "$code" "whether the job has an image already cannot be read, and provisioning would replace it; nothing was changed"
   fi
-  [[ -n $image && $image != "$(value SERVICE_RUNNER_IMAGE_NAME)" ]] || return 0
+  recorded=$(value SERVICE_RUNNER_IMAGE_NAME)
+  if [[ -z $image && $recorded == *.azurecr.* ]]; then
+    # azd down keeps the variable. The registry is gone or the new job's identity has no role there yet: it could not be made.
+    set_value SERVICE_RUNNER_IMAGE_NAME ""
+    say "There is no job that runs $recorded: a new one gets the image that does nothing until azd deploy."
+    return 0
+  fi
+  [[ -n $image && $image != "$recorded" ]] || return 0
   set_value SERVICE_RUNNER_IMAGE_NAME "$image"
   say "The job keeps its image $image."
 }

@@ -18,18 +18,20 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("az_commands.json")
 COMMANDS = (
-    "account show", "acr build", "acr list", "acr repository show", "acr repository show-tags", "acr show",
-    "ad signed-in-user show", "ad sp show", "containerapp env list", "containerapp env show",
+    "account show", "acr build", "acr list", "acr login", "acr repository show", "acr repository show-tags",
+    "acr show", "ad signed-in-user show", "ad sp show", "aks nodepool add", "aks update", "container create",
+    "container logs", "containerapp env list", "containerapp env show", "containerapp job execution list",
     "containerapp job execution show", "containerapp job show", "containerapp job start", "containerapp job update",
     "deployment group create", "eventgrid system-topic event-subscription delete",
-    "eventgrid system-topic event-subscription list", "eventgrid system-topic list", "eventgrid system-topic update",
-    "group create", "group delete", "group exists", "group list", "group show", "monitor log-analytics workspace list",
-    "monitor log-analytics workspace show", "provider list", "provider register",
-    "resource delete", "resource list", "resource show",
+    "eventgrid system-topic event-subscription list", "eventgrid system-topic list", "eventgrid system-topic show",
+    "eventgrid system-topic update", "group create", "group delete", "group exists", "group list", "group show",
+    "identity show", "login", "monitor log-analytics workspace list", "monitor log-analytics workspace show",
+    "provider list", "provider register", "resource delete", "resource list", "resource show",
     "role assignment create", "role assignment delete", "role assignment list", "storage account create",
-    "storage account list", "storage account show", "storage blob delete-batch", "storage blob upload-batch",
-    "storage container create", "storage container list", "storage message clear", "storage message put",
-    "storage queue create",
+    "storage account keys list", "storage account list", "storage account network-rule add", "storage account show",
+    "storage blob delete-batch", "storage blob list", "storage blob undelete", "storage blob upload-batch",
+    "storage container create", "storage container generate-sas", "storage container list", "storage message clear",
+    "storage message put", "storage queue create", "vm create", "vm extension set", "vm show",
 )  # fmt: skip
 # Of the extension `containerapp`, which az installs when it is first used; from its documentation, not from az's help.
 OF_EXTENSIONS = {

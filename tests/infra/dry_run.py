@@ -250,8 +250,8 @@ INTRODUCTION = """\
 
 Written by `python -m tests.infra.dry_run > docs/azd-up.md`; a test keeps it current. **Nothing of it ran on Azure**:
 the hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the
-first time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when a step
-fails is in [deployment.md](deployment.md#what-azd-does-in-order).
+first time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when
+a step fails is in [deployment.md](deployment.md#what-azd-does-in-order).
 """
 END = """\
 ## What is then true

@@ -1,53 +1,212 @@
-"""docs/deployment.md: its commands, variables, files and alerts are those of the repository."""
+"""Every command of the guides can be typed as it stands there; every name in them exists; nothing is left out."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
+import pytest
+import yaml
+
+from function_app.sweep import SweepReport
+from scenejobs.errors import Code
+from scenejobs.guards import Guard
+from scenejobs.logs import JsonFormatter
 from tests.infra.deployed import PARAMETERS, deploy, source
+from tests.infra.documents import DOCUMENTS, Command, commands, text
 from tests.infra.scripted import ROOT
 
-TEXT = (ROOT / "docs/deployment.md").read_text()
-COMMANDS = [line.strip().split(" #")[0].strip() for line in TEXT.splitlines() if line.startswith("    ")]
+GUIDE = text("docs/deployment.md")
+SHOWN = [command for document in DOCUMENTS for command in commands(document)]
 AZ = json.loads(Path(__file__).with_name("az_commands.json").read_text())["commands"]
+AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 HOOK_VARIABLES = {"FORCE_DELETE", "SKIP_REGION_CHECK"}
+AZD = ("auth login", "init", "env set", "env get-values", "up", "provision", "deploy", "down", "hooks run")
+
+
+def of(tool: str) -> list[Command]:
+    found = [command for command in SHOWN if command.words[0] == tool or command.words[0].startswith(f"{tool}/")]
+    assert found, f"no document shows {tool}"
+    return found
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------
 
 
 def test_every_script_exists_and_knows_the_options_that_are_shown() -> None:
-    shown = [command.split() for command in COMMANDS if command.startswith("scripts/")]
-    assert len(shown) >= 10
-    for script, *words in shown:
-        text = (ROOT / script).read_text()
-        for option in (word for word in words if word.startswith("--")):
-            assert re.search(rf"^\s+{option}\)", text, re.MULTILINE), f"{script} {option}"
+    shown = of("scripts") + of("deploy")
+    assert len(shown) >= 20
+    for command in shown:
+        script = (ROOT / command.words[0]).read_text()
+        for option in command.options:
+            assert re.search(rf"(^|[\s|]){option}( \||\))", script, re.MULTILINE), command
 
 
 def test_every_az_command_and_option_is_known_to_az() -> None:
-    shown = [command.split()[1:] for command in COMMANDS if re.match(r"az (?!login)", command)]
-    assert shown
-    for words in shown:
-        name = " ".join(words[: next(i for i, word in enumerate(words) if word.startswith("-"))])
-        assert {word for word in words if word.startswith("--")} <= set(AZ[name]), name
+    for command in of("az"):
+        words = command.words[1:]
+        name = " ".join(words[: next((i for i, word in enumerate(words) if word.startswith("-")), None)])
+        if name in ("login", "acr login") or name in AZ:
+            assert set(command.options) <= set(AZ[name]), command
+            continue
+        raise AssertionError(f"{command}: az has no such command, or az_commands.py does not ask for it")
+
+
+def test_every_azd_command_is_one_with_things_that_azure_yaml_names() -> None:
+    for command in of("azd"):
+        words = " ".join(command.words[1:])
+        assert any(words == name or words.startswith(f"{name} ") for name in AZD), command
+        if command.words[1] == "hooks":
+            assert command.words[3] in AZURE["hooks"], command
+        if command.words[1] == "deploy" and len(command.words) > 2:
+            assert command.words[2] in AZURE["services"], command
+
+
+def test_every_python_module_is_there_and_knows_its_words_and_options() -> None:
+    for command in of("python"):
+        if command.words[1] != "-m":
+            assert (ROOT / command.words[1]).is_file(), command
+            continue
+        module = ROOT / command.words[2].replace(".", "/")
+        files = list(module.rglob("*.py")) if module.is_dir() else [module.with_suffix(".py")]
+        code = "".join(path.read_text() for path in files)
+        for option in command.options:
+            assert f'"{option}"' in code, command
+        if module.is_dir() and len(command.words) > 3 and re.fullmatch(r"[a-z]+", command.words[3]):
+            assert f'"{command.words[3]}"' in code, command
+
+
+def test_every_make_target_is_in_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in of("make"):
+        for word in command.words[1:]:
+            name, equals, _ = word.partition("=")
+            assert re.search(rf"\$\((?:if \$\(|or \$\()?{name}\)" if equals else rf"^{name}:", makefile, re.M), command
+
+
+def test_docker_and_kubectl_are_told_of_files_services_and_stages_that_are_there() -> None:
+    stages = re.findall(r"^FROM .* AS ([\w-]+)$", (ROOT / "Dockerfile.runner").read_text(), re.MULTILINE)
+    profiles = {name for service in COMPOSE["services"].values() for name in service.get("profiles", ())}
+    for command in of("docker"):
+        words = command.words
+        if words[1] == "compose":
+            values = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--profile"]
+            assert set(values) <= profiles, command
+            verb = next(i for i, word in enumerate(words) if word in ("up", "exec", "down"))
+            rest = [word for word in words[verb + 1 :] if not word.startswith("-")]
+            named = rest[:1] if words[verb] == "exec" else rest
+            assert set(named) <= COMPOSE["services"].keys(), command
+        if words[1] == "build" and "--target" in words:
+            assert words[words.index("--target") + 1] in stages, command
+            assert (ROOT / words[words.index("-f") + 1]).is_file(), command
+    for command in of("kubectl"):
+        words = command.words
+        if words[1] == "apply":
+            assert (ROOT / words[words.index("-k") + 1] / "kustomization.yaml").is_file(), command
+        for word in words:
+            if word.startswith("deployment/"):
+                assert f"name: {word.partition('/')[2]}" in (ROOT / "k8s/deployment.yaml").read_text(), command
+
+
+def test_the_commands_are_found_wherever_they_stand() -> None:
+    """So that the tests above do not pass because nothing was looked at."""
+    shown = {str(command) for command in SHOWN}
+    assert "docs/deployment.md: az login" in shown
+    assert "docs/deployment.md: azd env set UPLOADS_QUEUE " in shown  # in a sentence
+    assert "docs/watch.md: deploy/vm/setup.sh --image ACR.azurecr.io/video-splat-runner:gpu --data /mnt/disk" in shown
+    assert any(item.startswith("docs/watch.md: az aks nodepool add --resource-group RG") for item in shown)
+    assert "README.md: make demo" in shown
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
 
 
 def test_every_variable_is_read_by_the_templates_or_a_hook() -> None:
-    named = set(re.findall(r"azd env set ([A-Z_]+)", TEXT)) | set(re.findall(r"`([A-Z_]+_[A-Z_]+)=\w+`", TEXT))
-    assert len(named) > 10
-    assert named - {source(name)[0] for name in PARAMETERS} <= HOOK_VARIABLES
+    named = {
+        command.words[3] for command in of("azd") if command.words[1:3] == ("env", "set") and len(command.words) > 3
+    }
+    named |= set(re.findall(r"`([A-Z_]+_[A-Z_]+)=\w+`", GUIDE[GUIDE.index("## Switches") : GUIDE.index("### Events")]))
+    assert len(named) > 15
+    assert named - {source(name)[0] for name in PARAMETERS} - {"NAME"} <= HOOK_VARIABLES | {"AZURE_PRINCIPAL_ID"}
 
 
-def test_every_file_that_is_named_exists() -> None:
-    named = set(re.findall(r"(?:scripts|infra|tests|docs)/[\w/-]+(?:\.\w+)+", TEXT))
-    named |= {f"docs/{path}" for path in re.findall(r"\]\(([\w./-]+?)(?:#[\w-]+)?\)", TEXT)}
-    assert {name for name in named if not (ROOT / name).exists()} == set()
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_and_place_that_is_named_exists(document: str) -> None:
+    whole = text(document)
+    folder = (ROOT / document).parent
+    named = set(re.findall(r"(?<![\w/.])(?:scripts|infra|tests|docs|deploy|k8s)/[\w/-]+(?:\.\w+)+", whole))
+    assert {name for name in named if not (ROOT / name).exists() and not name.startswith("docs/images/")} == set()
+    for path, place in re.findall(r"\]\(([\w./-]*)(#[\w-]+)?\)", whole):
+        target = folder / path if path else ROOT / document
+        assert target.exists(), path
+        if place and target.suffix == ".md":
+            assert place[1:] in headings(target.read_text()), f"{path}{place}"
+
+
+def headings(whole: str) -> set[str]:
+    """Anchors, as GitHub makes them."""
+    found = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", whole, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def test_every_alert_is_explained() -> None:
-    section = TEXT[TEXT.index("| alert |") : TEXT.index("Queries for the workspace")]
+    section = GUIDE[GUIDE.index("| alert |") : GUIDE.index("Queries for the workspace")]
     cells = [line.split("|")[1] for line in section.splitlines()[2:] if line.startswith("|")]
     explained = {name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)}
     deployment = deploy()
     alerts = deployment.of("Microsoft.Insights/scheduledQueryRules") + deployment.of("Microsoft.Insights/metricAlerts")
     assert explained == {item.name.removesuffix("-dev") for item in alerts}
+
+
+def test_every_code_and_every_guard_that_somebody_can_meet_is_in_the_troubleshooting() -> None:
+    section = GUIDE[GUIDE.index("## Troubleshooting") : GUIDE.index("## Taking it down")]
+    table = section[section.index("### Codes") :]
+    codes = [name for name in re.findall(r"`([A-Z_]+)`", table)]
+    assert sorted(codes) == sorted(Code), "each once"
+    assert set(re.findall(r"`(guard\.\w+)`", section)) == set(Guard)
+
+
+def test_messages_that_are_quoted_are_those_of_the_scripts() -> None:
+    section = GUIDE[GUIDE.index("### Before and while") : GUIDE.index("### Uploads that become nothing")]
+    scripts = "".join(path.read_text() for path in [*(ROOT / "scripts").rglob("*.sh"), *(ROOT / "infra").rglob("*.sh")])
+    words = " ".join(scripts.replace('" \\\n', " ").split()).replace('" "', " ")
+    quoted = [span for line in section.splitlines()[4:] for span in re.findall(r"`([^`]+)`", line.split("|")[1])]
+    azures = {"AuthorizationFailed", "roleAssignments/write", "MANAGED_IDENTITY_PRINCIPAL_ID"}
+    for span in set(quoted) - azures:
+        for part in re.split(r"\.\.\.", span):
+            assert part.strip() in words, span
+
+
+# ---- queries ---------------------------------------------------------------------------------------------------------
+
+QUERIES = re.findall(r"```kusto\n(.*?)```", GUIDE, re.DOTALL)
+CODE = "".join(
+    path.read_text() for name in ("function_app", "runner", "scenejobs") for path in (ROOT / name).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0].removeprefix("// "))
+def test_a_query_looks_for_texts_and_fields_that_the_programs_write(query: str) -> None:
+    for wanted in re.findall(r'(?:startswith|contains) "([^"]+)"', query):
+        assert wanted in ("my-scene", "-poison") or wanted in CODE, wanted
+    for pattern in re.findall(r" with (\".*)$", query, re.MULTILINE):
+        parts = [part for part in re.findall(r'"([^"]+)"', pattern) if part.strip() != ":"]
+        assert all(part in CODE for part in parts), pattern
+    report = {item.name for item in fields(SweepReport)}
+    assert set(re.findall(r"\breport\.(\w+)", query)) <= report
+    line = json.loads(JsonFormatter({}).format(_record()))
+    assert set(re.findall(r"\bline\.(\w+)", query)) <= line.keys()
+    assert set(re.findall(r'"(ERROR|WARNING|[A-Z]{4,})"', query)) <= {"ERROR", "WARNING"}
+
+
+def _record() -> object:
+    import logging
+
+    return logging.makeLogRecord({"name": "runner", "levelname": "INFO", "msg": "text"})
+
+
+def test_the_queries_are_found() -> None:
+    assert len(QUERIES) >= 10

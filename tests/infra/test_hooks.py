@@ -155,6 +155,18 @@ def test_an_image_that_is_recorded_already_is_not_set_again(fresh: Bench) -> Non
     assert fresh.run(PRE).called("SERVICE_RUNNER_IMAGE_NAME") == []
 
 
+def test_after_a_teardown_the_image_that_went_with_its_registry_is_forgotten(fresh: Bench) -> None:
+    """azd down keeps the variable; a job with an image that is not there cannot be made."""
+    fresh.values["SERVICE_RUNNER_IMAGE_NAME"] = IMAGE
+    ended = fresh.run(PRE)
+    assert ("SERVICE_RUNNER_IMAGE_NAME", "") in [setting(call) for call in ended.called("^azd env set")]
+    assert "does nothing" in ended.out
+    fresh.values["SERVICE_RUNNER_IMAGE_NAME"] = "ghcr.io/somebody/runner:1"  # needs no role, and went with nothing
+    assert ("SERVICE_RUNNER_IMAGE_NAME", "") not in [
+        setting(call) for call in fresh.run(PRE).called("^azd env set")[-1:]
+    ]
+
+
 @pytest.mark.parametrize("call", ["resource list", "containerapp job show"])
 def test_an_image_that_cannot_be_read_stops_provisioning_unless_it_is_recorded(call: str, fresh: Bench) -> None:
     fresh.answer(call, **FORBIDDEN)
