@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import marshal
 import re
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).with_name("stub.py")
+AZ: dict[str, list[str]] = json.loads(Path(__file__).with_name("az_commands.json").read_text())["commands"]
 FORBIDDEN = {
     "err": "ERROR: (AuthorizationFailed) The client does not have authorization to perform action "
     "'Microsoft.Authorization/roleAssignments/write'. Code: AuthorizationFailed (403)\n",
@@ -62,7 +65,7 @@ class Bench:
                 (tools / "real" / name).symlink_to(STUB)
         values = "".join(f'{name}="{value}"\n' for name, value in self.values.items())
         answers = [*self.answers, {"call": "^azd env get-values", "out": values}]
-        (self.folder / "answers.json").write_text(json.dumps(answers))
+        (self.folder / "answers").write_bytes(marshal.dumps((AZ, answers)))
         done = subprocess.run(
             ["bash", str(ROOT / script), *arguments],
             cwd=self.folder,
@@ -72,6 +75,6 @@ class Bench:
             },
             input=self.stdin, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
-        log = self.folder / "calls.jsonl"
-        calls = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        log = self.folder / "calls"
+        calls = [ast.literal_eval(line) for line in log.read_text().splitlines()] if log.exists() else []
         return Ended(done.returncode, done.stdout, done.stderr, calls)

@@ -487,7 +487,7 @@ def test_missing_containers_are_made_when_asked_and_all_else_fits(shared: Bench)
     assert ended.code == 0, ended.err
     assert [option(call, "--name") for call in ended.called("container create")] == ["processed", "state"]
     shared.answers.insert(0, {"call": "workloadProfiles", "out": ""})
-    (shared.folder / "calls.jsonl").unlink()
+    (shared.folder / "calls").unlink()
     assert shared.run(WIZARD, *BY_FLAGS, "--create-containers").called("container create") == []
 
 
