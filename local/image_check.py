@@ -2,9 +2,10 @@
 
     python -m local.image_check [--gpu] [--keep DIR]
 
-Makes clean environments without Docker, with hashes where the image uses them: requirements.txt (function app) and
-runner/image/cpu.lock, with --gpu runner/image/gpu.lock too (3 GB to download). Starts each entry point and sums
-the sizes. Exit code 1 when something does not install or start, or the GPU image would pass its size budget.
+Makes clean environments without Docker, with hashes where the image uses them: requirements.txt (function app),
+runner/image/cpu.lock, on top of it what the emulated cloud needs, and with --gpu runner/image/gpu.lock (3 GB to
+download). Starts each entry point and sums the sizes. Exit code 1 when something does not install or start, or the GPU
+image would pass its size budget.
 TORCH_CPU_INDEX: as for the image, or a folder that has the wheel.
 """
 
@@ -80,6 +81,10 @@ def main() -> int:
         python = install(folder / "cpu", place, source, *locked, str(IMAGE / "cpu.lock"))
         run(python, "-m", "runner", "preflight", "--no-storage")
         report("runner, CPU image", sizes(folder / "cpu"))
+        cloud = [str(ROOT / name) for name in ("requirements.txt", "local/requirements.txt")]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", cloud[0], "-r", cloud[1]], check=True)
+        run(python, "-c", f"import local.cloud, local.host, local.jobs_api; {INDEX_FUNCTIONS}")
+        report("emulated cloud", sizes(folder / "cpu"))
         if not options.gpu:
             return 0
         python = install(folder / "gpu", *locked, str(IMAGE / "gpu.lock"))

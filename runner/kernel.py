@@ -6,6 +6,8 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Collection
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -13,7 +15,8 @@ PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
-CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
+CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h, as are the numbers below
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_KILL, CAP_SETGID, CAP_SETUID = 0, 1, 5, 6, 7
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,6 +45,13 @@ def drop_capabilities() -> None:
     """Of this thread: effective, permitted, inheritable."""
     header = ctypes.create_string_buffer(CAPABILITY_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4), 8)
     _checked(_libc.capset(header, ctypes.create_string_buffer(24)))
+
+
+def has_capabilities(numbers: Collection[int]) -> bool:
+    """Whether this thread may use all of these. Root in a container that drops them is root in name only."""
+    status = Path("/proc/thread-self/status").read_text(encoding="ascii", errors="replace")
+    effective = int(next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1], 16)
+    return all(effective >> number & 1 for number in numbers)
 
 
 def harden_against_neighbours() -> None:

@@ -6,7 +6,7 @@
     device     the backend that would be used, a real small picture and its gradients; on a GPU compared with the CPU
     sandbox    a locked-down decoder process starts; which layers this system has (SANDBOX=require: all of the minimum)
     disk       TEMP_PATH can be written, and MIN_DISK_SPACE_GB are free
-    storage    the identity is accepted, every container and queue is there and may be read
+    storage    the identity is accepted, every container and queue is there and may be read; folders: can be written
 
 Every check runs, whatever the others say. Exit code: 0 all passed, else that of the first that did not (2 settings,
 credentials or a missing GPU, 3 the machine or the service).
@@ -19,7 +19,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from runner.cli import Parser
 from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobError
 from scenejobs.logs import printable
 from scenejobs.redact import redact
-from scenejobs.settings import PipelineSettings, RunnerSettings, StorageSettings, read_all
+from scenejobs.settings import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings, read_all
+from scenejobs.storage import WATCHED, open_storage, places
 
 MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "torch")
 SIZE = 48  # pixels of the picture that is drawn
@@ -46,7 +47,9 @@ class Settings:
 
     runner: RunnerSettings
     pipeline: PipelineSettings
-    storage: StorageSettings | None  # None: is not looked at
+    account: StorageSettings
+    folders: FolderSettings
+    look_at_storage: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     parser.add_argument("--no-storage", action="store_true", help="leave the storage account out")
     parser.add_argument("--json", action="store_true", help="one object, for a monitor")
     options = parser.parse_args(arguments)
-    runner, pipeline, storage = read_all((RunnerSettings, PipelineSettings, StorageSettings), env)
-    results = run(Settings(runner, pipeline, None if options.no_storage else storage))
+    groups = (RunnerSettings, PipelineSettings, StorageSettings, FolderSettings)
+    results = run(Settings(*read_all(groups, env), look_at_storage=not options.no_storage))
     if options.json:
         print(json.dumps({"passed": exit_code(results) == 0, "checks": [asdict(result) for result in results]}))
     else:
@@ -84,7 +87,7 @@ def run(settings: Settings, checks: Mapping[str, Check] | None = None) -> list[R
     return [
         _result(name, check, settings)
         for name, check in chosen.items()
-        if name != "storage" or settings.storage is not None
+        if name != "storage" or settings.look_at_storage
     ]
 
 
@@ -206,12 +209,17 @@ def space(settings: Settings) -> str:
 
 
 def storage(settings: Settings) -> str:
-    from scenejobs.azure import clients
+    """As the mode will open it."""
+    account, folders, mode = settings.account, settings.folders, settings.runner.mode
+    if mode == "watch":  # asks no account, and has a place of its own
+        account, folders = StorageSettings(), replace(folders, data=folders.data or WATCHED)
+    opened = open_storage(folders, account, check=True, queues=mode == "queue")
+    if folders.data:
+        return f"{opened.means}: {', '.join(map(str, places(folders).all()))}"
+    from scenejobs.azure import clients  # heavy, and not there where only folders are
 
-    assert settings.storage is not None, "run leaves this check out without"
-    queues = clients.queue_names(settings.storage) if settings.runner.mode == "queue" else ()
-    means = clients.check(settings.storage, queues=queues)
-    return f"by {means}: {', '.join((*clients.container_names(settings.storage), *queues))}"
+    names = (*clients.container_names(account), *(clients.queue_names(account) if mode == "queue" else ()))
+    return f"by {opened.means}: {', '.join(names)}"
 
 
 CHECKS: Mapping[str, Check] = {

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import lockdown
+from runner import kernel, lockdown
 from runner.job import load_error
 from runner.line_pipe import LinePipe
 from runner.lockdown import Ceilings
@@ -35,6 +35,9 @@ POLL_S = 0.05
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 USERS = range(50_000, 60_000)  # one of these per process, where this one is root; nobody owns anything by them
+FOR_ANOTHER_USER = (
+    kernel.CAP_CHOWN, kernel.CAP_DAC_OVERRIDE, kernel.CAP_KILL, kernel.CAP_SETGID, kernel.CAP_SETUID,
+)  # fmt: skip
 COMPLAINT_LINES, COMPLAINT_CHARS = 20, 300  # of standard error are kept for the log
 RE_EXPORT = "export it again with another program, or record it again"
 
@@ -117,8 +120,8 @@ def run(
 
 
 def own_user() -> int | None:
-    """A user id for a child, where this process may give it one."""
-    if sys.platform != "linux" or os.geteuid() != 0:
+    """A user id for a child, where this process may give it one, end it, and take its files back."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not kernel.has_capabilities(FOR_ANOTHER_USER):
         return None
     return USERS[secrets.randbelow(len(USERS))]
 

@@ -27,7 +27,7 @@ class Storage:
 def open_storage(
     folders: FolderSettings, account: StorageSettings, *, check: bool = False, queues: bool = True
 ) -> Storage:
-    """check: look once at every container first; `queues`: and at the queues.
+    """check: look once at every container first (folders: whether they can be written); `queues`: and at the queues.
 
     Raises ConfigurationError, AccessDenied (naming the thing and the remedy), Busy.
     """
@@ -37,7 +37,11 @@ def open_storage(
                 f"DATA_PATH={folders.data} and a storage account are set: it is not clear where the scenes are",
                 advice="unset DATA_PATH, or AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_ENDPOINT",
             )
-        return open_folders(places(folders))
+        opened = open_folders(places(folders))
+        if check:
+            for item in fields(Containers):
+                getattr(opened.containers, item.name).now()  # the clock of a folder is a file in it
+        return opened
     from scenejobs.azure import clients, policies  # heavy, and not there where only folders are
 
     names = clients.queue_names(account) if queues else ()

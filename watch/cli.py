@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from http.client import HTTPConnection
 from pathlib import Path
 
 from function_app.wiring import assemble
@@ -25,17 +24,14 @@ from scenejobs.settings import (
     PipelineSettings,
     RunnerSettings,
     WatchSettings,
-    read,
     read_all,
 )
 from scenejobs.storage import open_folders, places
-from watch import answers
+from watch import answers, asking
 from watch.compute import LocalCompute, worker_environment
 from watch.facts import Facts
 from watch.observed import ObservedFolder
 from watch.service import Watch
-
-ASK_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +42,11 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
         prog="python -m watch", description="Turns what is copied to a folder into scenes."
     )
     parser.add_argument("command", nargs="?", choices=["health"], help="ask the one that runs here how it is")
+    parser.add_argument("--if-watching", action="store_true", help="health: 0 where RUN_MODE is another one")
     options = parser.parse_args(arguments)
     try:
         if options.command == "health":
-            return health(read(WatchSettings, env))
+            return asking.health(env, if_watching=options.if_watching)
         with stop_on_signals() as stop:
             return run(env, stop)
     except SceneJobError as exc:
@@ -112,21 +109,3 @@ def _ports(watch: WatchSettings, facts: Facts) -> dict[int, answers.Routes]:
     if watch.metrics_port:
         ports.setdefault(watch.metrics_port, {}).update(answers.metrics_routes(facts))
     return ports
-
-
-def health(settings: WatchSettings) -> int:
-    """Prints the answer of /health; 0 when all is well, 1 when not, or when nobody answers."""
-    if not settings.health:
-        raise ConfigurationError("HEALTH_CHECK_ENABLED is off", advice="there is nobody to ask")
-    host = "127.0.0.1" if settings.listen in ("0.0.0.0", "::") else settings.listen
-    connection = HTTPConnection(host, settings.health_port, timeout=ASK_TIMEOUT_S)
-    try:
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-        print(answer.read().decode())
-        return 0 if answer.status == 200 else 1
-    except OSError as exc:
-        print(f"error: nobody answers at {host}:{settings.health_port}: {exc}", file=sys.stderr)
-        return 1
-    finally:
-        connection.close()

@@ -6,7 +6,7 @@
 #   deploy/aci/create.sh files    ... --share SHARE      the account's key is asked for
 #   any of them with --name NAME, --location PLACE, --dry-run (prints the file, secrets left out, and creates nothing)
 #
-# IMAGE is REGISTRY/REPOSITORY:TAG of a build with `--target cpu`: container instances have no GPUs any more.
+# IMAGE is REGISTRY/REPOSITORY:TAG of a build of Dockerfile.runner-cpu: container instances have no GPUs any more.
 # Exit codes: 0, 1 a call to Azure failed, 2 wrong arguments.
 # shellcheck disable=SC2034  # the values of the file are read by their names
 set -euo pipefail

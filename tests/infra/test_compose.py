@@ -78,7 +78,7 @@ def test_only_the_default_has_a_gpu_and_only_it_starts_by_default() -> None:
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["watch"]
     assert [name for name, service in SERVICES.items() if "deploy" in service] == ["watch"]
-    assert [SERVICES[name]["build"]["target"] for name in WATCHING] == ["gpu", "cpu"]
+    assert [SERVICES[name]["build"]["target"] for name in OURS] == ["gpu", "cpu", "cloud"]
 
 
 def test_the_cloud_reaches_the_emulator_beside_it() -> None:
@@ -92,23 +92,8 @@ def test_the_cloud_reaches_the_emulator_beside_it() -> None:
     assert SERVICES["azurite"]["image"].rsplit(":", 1)[1] == locked
 
 
-def test_what_the_cloud_image_copies_is_there() -> None:
-    text = (ROOT / "deploy/compose/Dockerfile").read_text()
-    copied = [name for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for name in line.split()]
-    assert {"scenejobs", "function_app", "runner", "local", "host.json", "functions_entry.py"} <= set(copied)
-    assert [name for name in copied if not (ROOT / name).exists()] == []
-    assert f"\nUSER {USER}:{USER}\n" in text
-    torch = re.search(r"torch==(\S+)", (ROOT / "runner/requirements.txt").read_text())
-    assert torch is not None
-    assert f"torch=={torch[1]} " in text
-
-
-def test_the_runners_image_holds_watch_mode() -> None:
-    path = ROOT / "Dockerfile.runner"
-    if not path.exists():
-        pytest.skip("there is no Dockerfile.runner yet")
-    text = path.read_text()
-    for package in ("watch", "function_app", "runner", "scenejobs"):
-        assert re.search(rf"^COPY (.* )?{package}/? ", text, re.MULTILINE), f"{package} is not copied"
-    for service in WATCHING:
-        assert re.search(rf"^FROM .* AS {SERVICES[service]['build']['target']}$", text, re.MULTILINE)
+def test_every_image_that_is_built_is_a_stage_of_a_dockerfile_that_is_there() -> None:
+    for name in OURS:
+        build = SERVICES[name]["build"]
+        text = (ROOT / build["context"] / build["dockerfile"]).read_text()
+        assert re.search(rf"^FROM .* AS {build['target']}$", text, re.MULTILINE), name

@@ -71,6 +71,13 @@ def test_every_variable_of_the_job_is_read_by_the_runner() -> None:
     assert job_env(deploy()).keys() - read_by(RUNNER).keys() == set()
 
 
+def test_the_job_works_on_the_account_and_never_on_folders() -> None:
+    """With DATA_PATH beside the account the runner would refuse to start."""
+    folders = read_by((FolderSettings,)).keys()
+    for settings in (app_settings(deploy()), job_env(deploy())):
+        assert settings.keys() & folders == set()
+
+
 @pytest.mark.parametrize(
     ("groups", "settings"), [(DISPATCHER, app_settings), (RUNNER, job_env)], ids=["dispatcher", "runner"]
 )

@@ -23,14 +23,14 @@ HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat", 
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 
-def imports_of(path: Path) -> Iterator[str]:
+def imports_of(path: Path, root: Path = ROOT) -> Iterator[str]:
     """Full names of everything a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                yield str(path.relative_to(ROOT).parts[0])  # relative: within the package
+                yield str(path.relative_to(root).parts[0])  # relative: within the package
             else:
                 yield node.module or ""
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner import cli, preflight
+from runner import cli, landlock, preflight
 from runner.preflight import Settings, device, exit_code, run, sandboxed, space
 from scenejobs.errors import Code, ConfigurationError, InputError, ResourceError
-from scenejobs.settings import PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.folder import Places, open_containers
+from scenejobs.settings import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings
 
+ROOT = Path(__file__).parents[2]
 QUIET = {"PATH": os.environ["PATH"]}
 
 
 def settings(**changed: Any) -> Settings:
-    return Settings(**{"runner": RunnerSettings(), "pipeline": PipelineSettings(), "storage": None, **changed})
+    groups = {
+        "runner": RunnerSettings(), "pipeline": PipelineSettings(), "account": StorageSettings(),
+        "folders": FolderSettings(),
+    }  # fmt: skip
+    return Settings(**{**groups, **changed})
 
 
 def failing(error: Exception) -> Any:
@@ -45,8 +53,8 @@ def test_every_check_runs_and_the_first_failure_decides() -> None:
 
 def test_storage_is_left_out_when_asked() -> None:
     never = failing(InputError("looked"))
-    assert run(settings(), {"storage": never}) == []
-    assert not run(settings(storage=StorageSettings()), {"storage": never})[0].passed
+    assert run(settings(look_at_storage=False), {"storage": never}) == []
+    assert not run(settings(), {"storage": never})[0].passed
 
 
 def test_secrets_in_a_message_are_redacted() -> None:
@@ -104,6 +112,52 @@ def test_wrong_arguments_and_settings_are_exit_2(arguments: list[str], env: dict
     assert cli.main(["preflight", *arguments], {**QUIET, **env}) == 2
 
 
+# ---- storage ---------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.azurite
 def test_real_containers_and_queues_are_looked_at(storage: StorageSettings) -> None:
-    assert "debounce" in preflight.storage(settings(storage=storage))
+    assert "debounce" in preflight.storage(settings(account=storage))
+    assert "debounce" not in preflight.storage(settings(account=storage, runner=RunnerSettings(mode="batch")))
+
+
+@pytest.mark.parametrize("mode", ["queue", "batch", "watch"])
+def test_folders_are_looked_at_where_they_are_set(tmp_path: Path, mode: Any) -> None:
+    told = preflight.storage(settings(runner=RunnerSettings(mode=mode), folders=FolderSettings(data=str(tmp_path))))
+    assert told.startswith(f"folders: {tmp_path}/input, ")
+    assert told.endswith(f"{tmp_path}/state")
+
+
+def test_watch_mode_asks_no_account_and_has_a_place_of_its_own(tmp_path: Path) -> None:
+    everywhere = {f"{name}": str(tmp_path / name) for name in ("input", "output", "processed", "error", "state")}
+    watching = settings(
+        runner=RunnerSettings(mode="watch"), account=StorageSettings(account="shop"),
+        folders=FolderSettings(**everywhere),
+    )  # fmt: skip
+    assert f"{tmp_path}/output" in preflight.storage(watching)
+
+
+@pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock to close a folder with")
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path) -> None:
+    """It is there and was written to before: else the first scene would find out, at its end."""
+    places = Places.below(tmp_path)
+    open_containers(places)
+    for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o777)  # whoever nobody is
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(mode=0o777)
+    scratch.chmod(0o777)
+    open_folders = [str(folder) for folder in (places.input, places.output, places.processed, places.state, scratch)]
+    command = [sys.executable, "-m", "tests.read_only_root", *open_folders, "--", sys.executable, "-m", "runner"]
+    env = {**QUIET, "BACKEND": "mock", "MIN_DISK_SPACE_GB": "0", "DATA_PATH": str(tmp_path), "TEMP_PATH": str(scratch)}
+    env |= {"NUMBA_CACHE_DIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([*command, "preflight"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert (done.returncode, line.split()[1], str(places.error) in line) == (2, "storage", True), done
+    assert "the right to read and write the folder" in line
+
+
+def test_folders_and_an_account_are_not_clear() -> None:
+    both = settings(account=StorageSettings(account="shop"), folders=FolderSettings(data="/data"))
+    with pytest.raises(ConfigurationError, match="not clear"):
+        preflight.storage(both)

@@ -453,3 +453,19 @@ def test_a_user_without_privileges_is_closed_in_by_the_other_layers(tmp_path_fac
     assert lockdown.OWN_USER not in found["layers"]
     assert found["attacks"].pop("honest_work") == {"done": "frame"}
     assert {name: outcome for name, outcome in found["attacks"].items() if not refused(outcome)} == {}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be root without rights")
+def test_root_without_capabilities_does_its_work_as_any_user(own: Path) -> None:
+    """As in a container with `--user 0 --cap-drop ALL`: it may not become another user, which ended every decoder."""
+    program = (
+        "import sys; from pathlib import Path; from runner import kernel, sandbox\n"
+        "from tests.unit.test_sandbox import attack\n"
+        "assert sandbox.own_user() is not None\n"
+        "kernel.drop_capabilities(); assert sandbox.own_user() is None\n"
+        "print(attack('honest_work', Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(own)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "{'done': 'frame'}\n", done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from scenejobs.errors import ComputeError, ConfigurationError
 from scenejobs.folder import Places
 from scenejobs.model import Outcome
 from scenejobs.status import SceneStatus, State
-from watch import answers, metrics
+from watch import answers, asking, metrics
 from watch.compute import LocalCompute, worker_environment
 from watch.facts import HUNG_AFTER_S, Ended, Facts
 from watch.service import measured
@@ -167,3 +168,38 @@ def test_a_worker_that_stops_at_its_settings_is_not_started_again_at_once() -> N
                 compute.start()
     compute.end(1)
     assert compute.live() == ()
+
+
+# ---- the images' health check ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_the_health_check_says_what_the_watch_says(status: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {"RUN_MODE": "watch", "HEALTH_CHECK_PORT": str(port), "LISTEN_ADDRESS": "0.0.0.0"}
+    with answers.Server("127.0.0.1", port, {"/health": lambda: answers.Answer(status, "{}")}):
+        assert asking.health(env) == asking.health(env, if_watching=True) == code
+    assert capsys.readouterr().out == "{}\n{}\n"
+
+
+def test_where_nobody_answers_a_watch_is_unwell_and_a_job_is_not() -> None:
+    """One image serves every mode; a job has no server."""
+    nobody = {"HEALTH_CHECK_PORT": "1"}
+    assert asking.health({**nobody, "RUN_MODE": "watch"}, if_watching=True) == 1
+    for env in ({"RUN_MODE": "batch"}, {}, {"RUN_MODE": "watch", "HEALTH_CHECK_ENABLED": "false"}):
+        assert asking.health({**nobody, **env}, if_watching=True) == 0
+    assert asking.health(nobody) == 1, "asked by a person: somebody should be there"
+    with pytest.raises(ConfigurationError, match="HEALTH_CHECK_ENABLED"):
+        asking.health({"HEALTH_CHECK_ENABLED": "false"})
+
+
+def test_what_is_no_answer_of_http_is_unwell() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        thread = threading.Thread(target=lambda: other.accept()[0].close(), daemon=True)
+        thread.start()
+        assert asking.health({"HEALTH_CHECK_PORT": str(other.getsockname()[1])}) == 1
+        thread.join()
