@@ -301,6 +301,7 @@ def _training_summary(
         psnr_heldout_corrected=scores.test.psnr_corrected,
         history=tuple(asdict(measurement) for measurement in trained.history),
         details={
+            "loss": trained.history[-1].loss if trained.history else None,
             "stopped": trained.stopped,
             "wall_s": trained.wall_s,
             "rollbacks": trained.rollbacks,

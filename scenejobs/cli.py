@@ -6,6 +6,7 @@
     python -m scenejobs refused [--remove NAME [--apply]]
     python -m scenejobs audit [--json] [--deep]
     python -m scenejobs redrive lobby [--apply]
+    python -m scenejobs blobfuse output [--mount DIR]
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
 Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a redrive was refused, 2 configuration,
@@ -23,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from scenejobs import layout, redrive_command, refused
+from scenejobs import layout, mount_command, redrive_command, refused
 from scenejobs.audit import command as audit_command
 from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
 from scenejobs.listing import sort_uploads
@@ -146,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refused.add_to(commands)
     audit_command.add_to(commands)
     redrive_command.add_to(commands)
+    mount_command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         return _run(options)
@@ -155,6 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command == "blobfuse":
+        return mount_command.run(options, os.environ)
     account, folders, dispatch = read_all((StorageSettings, FolderSettings, DispatchSettings), os.environ)
     storage = open_storage(folders, account)
     containers = storage.containers

@@ -16,8 +16,8 @@ from scenejobs.reading import read, read_all
 from scenejobs.reading import setting as _setting
 
 __all__ = [
-    "GROUPS", "ComputeSettings", "DispatchSettings", "FolderSettings", "LogSettings", "PipelineSettings", "Row",
-    "RunnerSettings", "StorageSettings", "WatchSettings", "read", "read_all", "table",
+    "GROUPS", "ComputeSettings", "DispatchSettings", "FolderSettings", "LogSettings", "MountSettings",
+    "PipelineSettings", "Row", "RunnerSettings", "StorageSettings", "WatchSettings", "read", "read_all", "table",
 ]  # fmt: skip
 
 
@@ -308,9 +308,30 @@ class LogSettings:
     )
 
 
+@dataclass(frozen=True)
+class MountSettings:
+    """Containers as folders by blobfuse2 (scenejobs/azure/mount.py)."""
+
+    cache_mb: int = _setting(
+        "BLOBFUSE_CACHE_SIZE_MB",
+        "cache of a mount, megabytes: on disk; when streaming, in memory, 176 at least",
+        1024,
+        minimum=1,
+    )
+    files_s: int = _setting(
+        "BLOBFUSE_FILE_CACHE_TIMEOUT_SECS", "a file is read from the cache for so long", 120, minimum=0
+    )
+    attributes_s: int = _setting(
+        "BLOBFUSE_ATTR_CACHE_TIMEOUT_SECS", "names, sizes and times may be this old, seconds", 60, minimum=0
+    )
+    streaming: bool = _setting(
+        "BLOBFUSE_ENABLE_STREAMING", "read block by block instead of caching whole files on disk", False
+    )
+
+
 GROUPS: tuple[type, ...] = (
     StorageSettings, FolderSettings, DispatchSettings, ComputeSettings, RunnerSettings, WatchSettings, PipelineSettings,
-    LogSettings,
+    LogSettings, MountSettings,
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ class Ended:
     frames_seconds: float = 0.0  # of the stage that extracts them
     gaussians: int = 0
     psnr: float | None = None  # of held-out views, dB
+    loss: float | None = None  # of the training at its end, smoothed
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Facts:
     stopping: bool = False
     scenes: tuple[SceneStatus, ...] = ()  # in the input folder
     queued: int = 0  # messages for the worker
+    poisoned: int = 0  # messages that nobody can act on
     workers: int = 0
     succeeded: int = 0  # scenes since the start
     failed: int = 0

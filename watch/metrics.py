@@ -51,6 +51,7 @@ def _families(facts: Facts) -> Iterator[tuple[str, str, str, list[Sample]]]:
         ({"stage": scene.stage}, scene.fraction) for scene in facts.scenes if scene.state is State.RUNNING
     ]  # fmt: skip
     yield "queued_messages", "gauge", "Messages that wait for a worker.", [({}, float(facts.queued))]
+    yield "poison_messages", "gauge", "Messages that nobody can act on.", [({}, float(facts.poisoned))]
     yield "workers", "gauge", "Workers that run.", [({}, float(facts.workers))]
     yield "up_to_date", "gauge", "1 when the last look at the folders went well.", [({}, float(not facts.trouble))]
     yield "uptime_seconds", "gauge", "Since the start.", [({}, facts.uptime_s)]
@@ -60,6 +61,7 @@ def _families(facts: Facts) -> Iterator[tuple[str, str, str, list[Sample]]]:
         yield "last_processing_seconds", "gauge", "Time of all stages of the last scene.", [({}, last.seconds)]
         yield "last_gaussians", "gauge", "Gaussians of the last scene.", [({}, float(last.gaussians))]
         yield "last_heldout_psnr_db", "gauge", "PSNR of its held-out views.", [({}, _or_nan(last.psnr))]
+        yield "last_training_loss", "gauge", "Smoothed loss at the end of its training.", [({}, _or_nan(last.loss))]
 
 
 _SHOWN = (State.SETTLING, State.QUEUED, State.RUNNING, State.ARCHIVING)

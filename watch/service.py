@@ -85,6 +85,7 @@ class Watch:
             self._tidy_if_due()
             facts.scenes = self._scenes()
             facts.queued = self._queues.jobs.total()
+            facts.poisoned = self._queues.poison.total()
         except SceneJobError as exc:
             if str(exc) != facts.trouble:
                 log.error("the look at the folders failed: %s", exc)
@@ -171,6 +172,7 @@ def measured(ended: Ended, manifest: Any) -> Ended:
         frames_seconds=stages.get("frame_extraction", 0.0),
         gaussians=int(_number(training.get("n_gaussians")) or 0),
         psnr=_number(training.get("psnr_heldout")),
+        loss=_number(training.get("loss")),
     )
 
 

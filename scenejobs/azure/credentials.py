@@ -59,7 +59,7 @@ def is_emulator(url: str) -> bool:
 
 def access(settings: StorageSettings) -> Access:
     """Raises ConfigurationError naming what is missing or not allowed."""
-    settings = _with_secrets_of_files(settings)
+    settings = with_secrets_of_files(settings)
     connection_string = settings.connection_string
     remember(settings.client_secret, *_secrets_in(settings.sas_token, "&"), *_secrets_in(connection_string, ";"))
     remember(os.environ.get("IDENTITY_HEADER"))  # the identity library reads it, and shows it to its endpoint
@@ -158,7 +158,7 @@ def _queue_url(blob_url: str) -> str:
     )
 
 
-def _with_secrets_of_files(settings: StorageSettings) -> StorageSettings:
+def with_secrets_of_files(settings: StorageSettings) -> StorageSettings:
     """What is set itself goes before its file."""
     return replace(
         settings,

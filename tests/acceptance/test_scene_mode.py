@@ -39,6 +39,7 @@ def test_three_phone_videos_become_one_measured_scene(tmp_path: Path) -> None:
     assert metrics["training"]["gap_db"] == pytest.approx(metrics["psnr_train"] - metrics["psnr_heldout"])
     drift = metrics["training"]["exposure"]
     assert drift["compensated"] == (drift["contradiction"] >= 0.04), "docs/decisions.md says where it pays"
+    assert 0 < metrics["training"]["loss"] == metrics["history"][-1]["loss"] < 1
     for view in metrics["training"]["worst_views"]:
         assert (out / view["picture"]).is_file()
     assert metrics["exports"]["ply"]["db_lost"] == pytest.approx(0, abs=0.01), "float32 loses nothing"

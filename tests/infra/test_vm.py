@@ -104,11 +104,24 @@ def test_a_machine_is_created_with_an_identity_that_may_pull_and_nothing_else(tm
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
 def test_systemd_understands_the_unit() -> None:
-    """Docker may be missing here: its absence is all that may be said."""
-    command = ["systemd-analyze", "verify", str(FOLDER / "video-splat.service")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = [line for line in done.stderr.splitlines() if "docker" not in line and line.strip()]
-    assert said == []
+    """Docker and blobfuse2 may be missing here: their absence is all that may be said."""
+    for unit in sorted(FOLDER.glob("*.service")):
+        command = ["systemd-analyze", "verify", str(unit)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        missing = r"docker|/usr/bin/(blobfuse2|fusermount3) is not executable"
+        assert [line for line in done.stderr.splitlines() if line.strip() and not re.search(missing, line)] == []
+
+
+def test_a_mount_is_what_the_guide_makes_it(tmp_path: Path) -> None:
+    """The unit mounts where the guide looks, with the file that the guide writes; nothing can be written to."""
+    unit = (FOLDER / "blobfuse-output.service").read_text()
+    guide = (ROOT / "docs/watch.md").read_text()
+    config = re.search(r"--config-file=(\S+)", unit)
+    assert config is not None
+    assert f"--out {config[1]} " in guide
+    assert "install -d /mnt/output" in guide
+    assert unit.count("/mnt/output") == 2
+    assert "--writable" not in guide[guide.index("blobfuse output --out") :].split("```")[0]
 
 
 def test_the_scripts_are_clean() -> None:

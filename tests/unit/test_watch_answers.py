@@ -14,6 +14,7 @@ from scenejobs.errors import ComputeError, ConfigurationError
 from scenejobs.folder import Places
 from scenejobs.model import Outcome
 from scenejobs.status import SceneStatus, State
+from tests.unit.test_documents import manifest, written
 from watch import answers, asking, metrics
 from watch.compute import LocalCompute, worker_environment
 from watch.facts import HUNG_AFTER_S, Ended, Facts
@@ -103,7 +104,7 @@ def test_a_secret_in_a_reason_is_not_told(facts: Facts) -> None:
 
 def test_every_line_of_the_numbers_is_what_prometheus_reads(facts: Facts) -> None:
     """Each family is announced once, before its samples; names of stages cannot break a line."""
-    facts.ended(Ended("a", "r1", Outcome.SUCCEEDED, 60.5, 240, 12.5, 8000, 23.25))
+    facts.ended(Ended("a", "r1", Outcome.SUCCEEDED, 60.5, 240, 12.5, 8000, 23.25, 0.125))
     facts.scenes = (SceneStatus("c", State.RUNNING, stage='odd "stage"\\\n', fraction=0.25),)
     sample = re.compile(r'(video_splat_[a-z_]+)(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\})? (-?[0-9.e+]+)')
     announced: list[str] = []
@@ -119,12 +120,20 @@ def test_every_line_of_the_numbers_is_what_prometheus_reads(facts: Facts) -> Non
     assert "video_splat_processing_seconds_total 60.5\n" in text
     assert "video_splat_frames_total 240\n" in text
     assert "video_splat_last_heldout_psnr_db 23.25\n" in text
+    assert "video_splat_last_training_loss 0.125\n" in text
 
 
 def test_what_is_not_known_is_left_out(facts: Facts) -> None:
     """A score of 0 dB would be a lie."""
     facts.ended(Ended("a", "r1", Outcome.SUCCEEDED, psnr=None))
     assert "psnr" not in metrics.text(facts)
+    assert "loss" not in metrics.text(facts)
+
+
+def test_what_a_manifest_says_is_what_is_counted(tmp_path: Path) -> None:
+    """As the runner writes it: two clips with three frames."""
+    found = measured(Ended("a", "r1", Outcome.SUCCEEDED), written(manifest(), tmp_path))
+    assert found == Ended("a", "r1", Outcome.SUCCEEDED, 61.5, 3, 0.0, 20_000, 27.5, 0.02)
 
 
 @pytest.mark.parametrize("manifest", [None, [], {"videos": 3, "training": [], "stage_seconds": {"training": "long"}}])

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from scenejobs import settings
+from scenejobs.model import Outcome
 from watch import answers, metrics
-from watch.facts import Facts
+from watch.facts import Ended, Facts
 from watch.observed import UNFINISHED
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,7 @@ def test_the_addresses_and_names_are_those_that_answer(tmp_path: Path) -> None:
     facts = Facts(tmp_path, Places.below(tmp_path), 0)
     routes = {**answers.health_routes(facts, 10), **answers.metrics_routes(facts)}
     assert {path for _, path in re.findall(r"`:(\d+)(/[a-z/]+)`", TEXT)} == routes.keys()
+    facts.ended(Ended("a", "r1", Outcome.SUCCEEDED, psnr=20.0, loss=0.1))
     families = set(re.findall(r"^# TYPE (\S+)", metrics.text(facts), re.MULTILINE))
     assert set(re.findall(r"video_splat_[a-z_]+", TEXT)) <= families
     body = answers.health(facts, 10).body
