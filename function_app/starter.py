@@ -47,7 +47,7 @@ class Starter:
     state: BlobStore
     jobs: JobQueue
     compute: Compute
-    limit: int  # executions at the same time
+    limit: int  # executions at the same time; 0: somebody else starts them
     pause: Callable[[float], None] = time.sleep
     max_gpu_minutes: float = 0.0  # of executions per day, after which nothing is started; 0: no limit
 
@@ -58,7 +58,7 @@ class Starter:
         answer was lost is no failure: it is not counted, and a later look sees what came of it. Raises Busy when
         another instance keeps starting, and LeaseLost when one began while this one was counting.
         """
-        if self.jobs.waiting() == 0 or self._must_wait(self.load()):
+        if self.limit == 0 or self.jobs.waiting() == 0 or self._must_wait(self.load()):
             return 0
         with self._alone() as lease:  # two instances counting at once would both start, past the limit
             before = self.load()

@@ -103,7 +103,12 @@ class DispatchSettings:
         minimum=0,
     )
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
-    max_parallel_jobs: int = _setting("MAX_PARALLEL_JOBS", "executions at the same time", 3, minimum=1)
+    max_parallel_jobs: int = _setting(
+        "MAX_PARALLEL_JOBS",
+        "executions at the same time; 0: none is started, for something else (KEDA) watches the queue",
+        3,
+        minimum=0,
+    )
     max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
     requeue_after_s: float = _setting(
         "REQUEUE_AFTER_SECONDS",

@@ -15,6 +15,12 @@ from scenejobs.settings import FolderSettings, PipelineSettings, RunnerSettings,
 ROOT = Path(__file__).parents[1]
 KNOWN = {row.variable for row in settings.table()}
 USER = 10001  # of Dockerfile.runner
+KEPT = {
+    "RETENTION_DAYS",
+    "CACHE_MAX_MB",
+    "CACHE_MAX_DAYS",
+    "MIN_DISK_SPACE_GB",
+}  # what fills a disk, and what is left free
 
 
 def check_environment(environment: Mapping[str, str | int]) -> None:

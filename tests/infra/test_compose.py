@@ -11,7 +11,7 @@ import yaml
 from local.azurite import ACCOUNT, KEY
 from scenejobs.azure.credentials import access
 from scenejobs.settings import StorageSettings, WatchSettings, read
-from tests.deployment import KNOWN, ROOT, USER, braces, check_environment, with_defaults
+from tests.deployment import KEPT, KNOWN, ROOT, USER, braces, check_environment, with_defaults
 
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(with_defaults(TEXT))
@@ -54,6 +54,7 @@ def test_a_service_has_no_rights_and_a_read_only_root(name: str) -> None:
 def test_watch_mode_is_asked_how_it_is_and_given_time_to_stop(name: str) -> None:
     service, environment = SERVICES[name], SERVICES[name]["environment"]
     assert environment["RUN_MODE"] == "watch"
+    assert environment.keys() >= KEPT
     assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "watch", "health"]
     assert seconds(service["stop_grace_period"]) > WatchSettings().stop_s + 10, "ending a job takes up to 10 s"
     assert environment["DATA_PATH"] in {volume.split(":")[1] for volume in service["volumes"]}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deployment import ROOT, USER, check_environment
+from tests.deployment import KEPT, ROOT, USER, check_environment
 
 FOLDERS = ["k8s", "k8s/queue"]
 
@@ -50,6 +50,7 @@ def test_the_settings_are_those_that_the_code_reads(folder: str) -> None:
     (generated,) = yaml.safe_load((ROOT / folder / "kustomization.yaml").read_text())["configMapGenerator"]
     assert source["configMapRef"]["name"] == generated["name"]
     assert values["RUN_MODE"] == {"k8s": "watch", "k8s/queue": "queue"}[folder]
+    assert {name for name in KEPT if folder == "k8s" or "CACHE" in name} <= values.keys()
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -132,6 +133,25 @@ def test_the_queue_that_is_counted_is_the_one_that_is_worked_on() -> None:
     assert job["jobTargetRef"]["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
     assert "azure.workload.identity/client-id" in documents["ServiceAccount"]["metadata"]["annotations"]
     assert job["jobTargetRef"]["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_a_job_of_the_cluster_has_a_name_in_the_ledger() -> None:
+    """By it a person finds the pod of an attempt."""
+    from runner.cli import _execution
+
+    (container,) = pod_of("k8s/queue")["spec"]["containers"]
+    (variable,) = container["env"]
+    assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert _execution({variable["name"]: "runner-x7f2k-9q"}) == "runner-x7f2k-9q"
+
+
+def test_whoever_lets_keda_start_runners_is_told_to_switch_the_other_starter_off() -> None:
+    from scenejobs.settings import DispatchSettings, read
+
+    guide = (ROOT / "docs/watch.md").read_text()
+    (setting, off) = re.findall(r"azd env set (MAX_PARALLEL_JOBS) (\d+)", guide)[0]
+    assert read(DispatchSettings, {setting: off}).max_parallel_jobs == 0
+    assert f"{setting}, which is then {off}" in (ROOT / "k8s/queue/scaledjob.yaml").read_text()
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import ROOT, USER, assert_shell_is_clean, check_environment, stub
+from tests.deployment import KEPT, ROOT, USER, assert_shell_is_clean, check_environment, stub
 
 FOLDER = ROOT / "deploy/vm"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
@@ -28,6 +28,7 @@ def values(text: str) -> dict[str, str]:
 def test_the_settings_are_those_that_the_code_reads() -> None:
     example = values((FOLDER / "env.example").read_text())
     assert example.pop("IMAGE")
+    assert example.keys() >= KEPT
     check_environment(example | dict(re.findall(r"--env ([A-Z0-9_]+)=(\S+)", UNIT)))
 
 

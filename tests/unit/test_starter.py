@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -71,6 +72,16 @@ class Desk:
     def executions_end(self) -> None:
         for execution in self.compute.live():
             self.compute.finish(execution.name)
+
+
+def test_where_somebody_else_starts_executions_nothing_is_asked_and_nothing_is_held_back() -> None:
+    """MAX_PARALLEL_JOBS=0: KEDA watches the queue. A job that does not exist is no failure then."""
+    desk = Desk(waiting=3)
+    desk.compute.fail_with = [ComputeError("must not be asked")]
+    nobody = replace(desk.starter, limit=0)
+    assert nobody.ensure_started() == 0
+    assert list(desk.state.list()) == []
+    assert nobody.load().held_back(desk.clock()) == ""
 
 
 def test_nothing_is_asked_of_the_compute_service_while_no_message_waits() -> None:

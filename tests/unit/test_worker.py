@@ -20,7 +20,7 @@ from scenejobs.errors import (
     ResourceError,
     RunnerError,
 )
-from scenejobs.layout import record_name
+from scenejobs.layout import SPEND, record_name
 from scenejobs.model import Outcome, Phase
 from scenejobs.settings import PipelineSettings
 from tests.invariants import assert_at_rest
@@ -163,6 +163,24 @@ def test_a_second_runner_leaves_a_scene_that_is_worked_on(cloud: Cloud) -> None:
     cloud.settle()
     assert cloud.jobs_run == 1
     assert_at_rest(cloud)
+
+
+def test_a_runner_that_was_started_for_nothing_ends_and_changes_nothing(cloud: Cloud) -> None:
+    """Two starters, the dispatcher and KEDA, saw the same message. Only for how long it ran is told."""
+
+    def etags() -> dict[str, str]:
+        infos = (info for store in cloud.stores.values() for info in store.list())
+        return {info.name: info.etag for info in infos if not info.name.startswith(SPEND)}
+
+    def job(job: Job, supervision: Supervision) -> dict[str, object]:
+        before = etags()
+        assert cloud.worker(job).drain() == 0
+        assert etags() == before
+        return echo_job(job, supervision)
+
+    cloud.worker(job).drain()
+    assert cloud.jobs_run == 1
+    assert cloud.queues["jobs"].total() == 0
 
 
 def test_a_failure_of_the_world_is_retried_with_growing_waits(cloud: Cloud) -> None:
