@@ -1,4 +1,4 @@
-"""`python -m local.cloud`, as the container of compose.yaml runs it: over an emulator that runs elsewhere."""
+"""`python -m local.cloud`, as the container of compose.yaml runs it: its image's files, a read-only root, no rights."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ from pathlib import Path
 import pytest
 
 from local.azurite import Azurite
+from runner import landlock
 from scenejobs.azure.clients import create_all, open_containers
 from scenejobs.cli import upload
 from scenejobs.settings import StorageSettings
 from tests.azurite import available
+from tests.infra.images import desk, image
 from tests.watching import ROOT, wait_for
 
 pytestmark = pytest.mark.azurite
 
 
+@pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock to make a read-only root of")
 def test_uploads_to_an_emulator_beside_it_become_results_and_sigterm_ends_all_of_it(tmp_path: Path) -> None:
+    """Nothing but what the Dockerfile copies is on the path, and only /scratch is written to."""
     available()
+    app, scratch = image(desk(tmp_path / "desk"), tmp_path, "cloud"), tmp_path / "scratch"
+    scratch.mkdir()
+    for path in [*tmp_path.parents[:2], tmp_path, scratch]:
+        path.chmod(0o777)  # whoever nobody is
     video = tmp_path / "a.mp4"
     video.write_bytes(b"1")
     with Azurite() as azurite:
         settings = StorageSettings(connection_string=azurite.connection_string)
         env = {
             "PATH": os.environ["PATH"], "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
-            "BACKEND": "mock", "QUIET_SECONDS": "1", "LOCAL_SWEEP_SECONDS": "2", "TEMP_PATH": str(tmp_path / "scratch"),
-            "MIN_DISK_SPACE_GB": "0", "QUEUE_IDLE_POLLS": "1",
+            "BACKEND": "mock", "QUIET_SECONDS": "1", "LOCAL_SWEEP_SECONDS": "2", "MIN_DISK_SPACE_GB": "0",
+            "QUEUE_IDLE_POLLS": "1", "PYTHONPATH": str(app), "PYTHONDONTWRITEBYTECODE": "1",
+            **dict.fromkeys(("TEMP_PATH", "TMPDIR", "HOME"), str(scratch)),
         }  # fmt: skip
+        closed = [sys.executable, str(ROOT / "tests/read_only_root.py"), str(scratch), "--"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.cloud", str(tmp_path / "cloud")], cwd=ROOT, env=env,
+            [*closed, sys.executable, "-m", "local.cloud", str(scratch / "cloud")], cwd=app, env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
