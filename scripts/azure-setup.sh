@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib.sh"
+. "$here/lib-roles.sh"
 
 location=eastus group=rg-video-splat-test account='' config=azure-test-config.env
 while [[ $# -gt 0 ]]; do
@@ -36,8 +37,9 @@ CALL_TIMEOUT_S=600 az_quiet storage account create --resource-group "$group" --n
   --allow-shared-key-access false
 scope=$(az_tsv storage account show --resource-group "$group" --name "$account" --query id)
 who=$(az_tsv ad signed-in-user show --query id)
-for role in ba92f5b4-2d11-453d-a403-e96b0029c9fe 974c5e8b-45b9-4653-ba55-5f855dd0fb88; do  # blob and queue data contributor
-  retry 5 az_quiet role assignment create --assignee-object-id "$who" --assignee-principal-type User --role "$role" --scope "$scope"
+for role in "Storage Blob Data Contributor" "Storage Queue Data Contributor"; do
+  id=$(role_id "$role")
+  retry 5 az_quiet role assignment create --assignee-object-id "$who" --assignee-principal-type User --role "$id" --scope "$scope"
 done
 
 # The roles take a while to be known; until then every call is refused, which is no reason to give up here.

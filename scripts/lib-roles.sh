@@ -113,6 +113,14 @@ for_each_role() {
   return 0
 }
 
+# role_id NAME: of a role that the table has.
+role_id() {
+  local found
+  found=$(awk -F "$TAB" -v name="$1" '$3 == name { print $4; exit }' "$ROLES")
+  [[ -n $found ]] || die "$REFUSED" "roles.tsv has no role $1"
+  printf '%s' "$found"
+}
+
 # assigned PRINCIPAL SCOPE ROLE_ID: ids of assignments of exactly this scope; az compares it whatever its case.
 assigned() {
   az_tsv role assignment list --assignee-object-id "$1" --scope "$2" --role "$3" --fill-principal-name false --query '[].id'

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from scenejobs import settings
@@ -41,16 +39,6 @@ def braces(text: str) -> dict[str, str]:
 
 def with_defaults(text: str) -> str:
     return re.sub(r"\$\{[A-Z0-9_]+:-([^}]*)\}", r"\1", text)
-
-
-def assert_shell_is_clean(paths: Iterable[Path]) -> None:
-    for path in paths:
-        text = path.read_text()
-        assert text.startswith("#!/usr/bin/env bash\n"), path
-        assert "\nset -euo pipefail\n" in text, path
-        assert "eval " not in text, path
-        assert path.stat().st_mode & stat.S_IXUSR, path
-        subprocess.run(["bash", "-n", str(path)], check=True)
 
 
 def stub(folder: Path, name: str, script: str) -> dict[str, str]:

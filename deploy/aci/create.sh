@@ -1,77 +1,87 @@
 #!/usr/bin/env bash
 # Creates a container instance from one of the files beside it.
 #
-#   deploy/aci/create.sh identity --resource-group RG --image IMAGE --identity NAME --account ACCOUNT --scene SCENE
-#   deploy/aci/create.sh sas      ... --scene SCENE      the signature comes from AZURE_STORAGE_SAS_TOKEN
-#   deploy/aci/create.sh files    ... --share SHARE      the account's key is asked for
-#   any of them with --name NAME, --location PLACE, --dry-run (prints the file, secrets left out, and creates nothing)
+#     deploy/aci/create.sh identity --resource-group RG --image IMAGE --identity NAME --account ACCOUNT --scene SCENE
+#     deploy/aci/create.sh sas      ... --scene SCENE      the signature comes from AZURE_STORAGE_SAS_TOKEN
+#     deploy/aci/create.sh files    ... --share SHARE      the account's key is asked for
 #
+# With any of them: --name NAME, --location PLACE, --dry-run (prints the file, secrets left out, and creates nothing).
 # IMAGE is REGISTRY/REPOSITORY:TAG of a build of Dockerfile.runner-cpu: container instances have no GPUs any more.
-# Exit codes: 0, 1 a call to Azure failed, 2 wrong arguments.
-# shellcheck disable=SC2034  # the values of the file are read by their names
 set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+. "$here/../../scripts/lib.sh"
 
-fail() { printf 'error: %s\n' "$2" >&2; exit "$1"; }
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kind=${1:-}
 case $kind in
   identity) file=$here/batch-identity.yaml ;;
   sas) file=$here/batch-sas.yaml ;;
   files) file=$here/watch-files.yaml ;;
-  -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-  *) fail 2 "use identity, sas or files; --help tells more" ;;
+  -h | --help) usage "$0"; exit 0 ;;
+  *) die $REFUSED "use identity, sas or files; see $SCRIPT --help" ;;
 esac
 shift
 
-RESOURCE_GROUP='' NAME=video-splat LOCATION='' IMAGE='' IDENTITY='' ACCOUNT='' SCENE='' SHARE='' dry_run=false
-while (($#)); do
+group='' name=video-splat location='' image='' identity='' account='' scene='' share='' dry_run=false
+while [[ $# -gt 0 ]]; do
   case $1 in
-    --dry-run) dry_run=true; shift; continue ;;
-    --resource-group | --name | --location | --image | --identity | --account | --scene | --share)
-      (($# > 1)) || fail 2 "$1 needs a value"
-      variable=${1#--}; variable=${variable//-/_}
-      printf -v "${variable^^}" %s "$2"
-      shift 2 ;;
-    *) fail 2 "$1 is unknown; --help tells more" ;;
+    --dry-run) dry_run=true ;;
+    --resource-group) need_value "$1" $#; group=$2; shift ;;
+    --name) need_value "$1" $#; name=$2; shift ;;
+    --location) need_value "$1" $#; location=$2; shift ;;
+    --image) need_value "$1" $#; image=$2; shift ;;
+    --identity) need_value "$1" $#; identity=$2; shift ;;
+    --account) need_value "$1" $#; account=$2; shift ;;
+    --scene) need_value "$1" $#; scene=$2; shift ;;
+    --share) need_value "$1" $#; share=$2; shift ;;
+    -h | --help) usage "$0"; exit 0 ;;
+    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
   esac
+  shift
 done
-needed=(RESOURCE_GROUP IMAGE IDENTITY ACCOUNT)
-if [[ $kind == files ]]; then needed+=(SHARE); else needed+=(SCENE); fi
-for variable in "${needed[@]}"; do
-  option=${variable,,}
-  [[ -n ${!variable} ]] || fail 2 "--${option//_/-} is needed"
-done
+what=$scene
+[[ $kind != files ]] || what=$share
+[[ -n $group && -n $image && -n $identity && -n $account && -n $what ]] ||
+  die $REFUSED "--resource-group, --image, --identity, --account and $([[ $kind == files ]] && echo --share || echo --scene) are needed"
 # What goes into the file is plain text of one line: nothing in it may end a value or begin another.
-for variable in NAME LOCATION IMAGE IDENTITY ACCOUNT SCENE SHARE; do
-  [[ ${!variable} =~ ^[A-Za-z0-9._/:@-]*$ ]] || fail 2 "--${variable,,} may hold letters, digits and . _ / : @ - only"
+for given in "$name" "$location" "$image" "$identity" "$account" "$scene" "$share"; do
+  [[ $given =~ ^[A-Za-z0-9._/:@-]*$ ]] || die $REFUSED "'$given': use letters, digits and . _ / : @ -"
 done
-[[ $IMAGE == */*:* ]] || fail 2 "--image is REGISTRY/REPOSITORY:TAG"
-REGISTRY=${IMAGE%%/*}
+[[ $image == */*:* ]] || die $REFUSED "--image is REGISTRY/REPOSITORY:TAG"
 
-az_value() { az "$@" --output tsv --only-show-errors || fail 1 "az $1 $2 failed"; }
-
-SAS=${AZURE_STORAGE_SAS_TOKEN:-} KEY='' IDENTITY_ID='' CLIENT_ID=''
-if [[ $kind == sas && -z $SAS ]]; then fail 2 "AZURE_STORAGE_SAS_TOKEN is not set"; fi
-[[ $SAS =~ ^[A-Za-z0-9%=\&?:._~/+-]*$ ]] || fail 2 "AZURE_STORAGE_SAS_TOKEN is no shared access signature"
-IDENTITY_ID=$(az_value identity show --resource-group "$RESOURCE_GROUP" --name "$IDENTITY" --query id)
-CLIENT_ID=$(az_value identity show --resource-group "$RESOURCE_GROUP" --name "$IDENTITY" --query clientId)
-if [[ -z $LOCATION ]]; then LOCATION=$(az_value group show --name "$RESOURCE_GROUP" --query location); fi
-if [[ $kind == files && $dry_run == false ]]; then
-  KEY=$(az_value storage account keys list --resource-group "$RESOURCE_GROUP" --account-name "$ACCOUNT" --query '[0].value')
+sas=${AZURE_STORAGE_SAS_TOKEN:-} key=''
+if [[ $kind == sas ]]; then
+  [[ -n $sas ]] || die $REFUSED "AZURE_STORAGE_SAS_TOKEN is not set"
+  [[ $sas =~ ^[A-Za-z0-9%=\&?:._~/+-]*$ ]] || die $REFUSED "AZURE_STORAGE_SAS_TOKEN is no shared access signature"
 fi
-if $dry_run; then SAS='[REDACTED]' KEY='[REDACTED]'; fi
+need_commands az
+identity_id=$(az_tsv identity show --resource-group "$group" --name "$identity" --query id)
+client_id=$(az_tsv identity show --resource-group "$group" --name "$identity" --query clientId)
+[[ -n $location ]] || location=$(az_tsv group show --name "$group" --query location)
+if $dry_run; then
+  sas='[REDACTED]' key='[REDACTED]'
+elif [[ $kind == files ]]; then
+  key=$(az_tsv storage account keys list --resource-group "$group" --account-name "$account" --query '[0].value')
+fi
 
-text=$(<"$file")
-for variable in NAME LOCATION IDENTITY_ID REGISTRY IMAGE SCENE ACCOUNT CLIENT_ID SAS SHARE KEY; do
-  value=${!variable}
-  text=${text//"\${$variable}"/"$value"}
-done
-if $dry_run; then printf '%s\n' "$text"; exit 0; fi
+text=$(cat "$file")
+# fill NAME VALUE: puts the value in the place of ${NAME}.
+fill() {
+  local mark="\${$1}"
+  while [[ $text == *"$mark"* ]]; do
+    text=${text%%"$mark"*}$2${text#*"$mark"}
+  done
+}
+fill NAME "$name"; fill LOCATION "$location"; fill IDENTITY_ID "$identity_id"; fill CLIENT_ID "$client_id"
+fill REGISTRY "${image%%/*}"; fill IMAGE "$image"; fill ACCOUNT "$account"; fill SCENE "$scene"; fill SHARE "$share"
+fill SAS "$sas"; fill KEY "$key"
+if $dry_run; then
+  say "$text"
+  exit 0
+fi
 
-rendered=$(mktemp --suffix=.yaml)  # nobody else may read it, from its first byte: it may hold a secret
-trap 'rm -f "$rendered"' EXIT
-printf '%s\n' "$text" >"$rendered"
-az container create --resource-group "$RESOURCE_GROUP" --file "$rendered" --only-show-errors --output none ||
-  fail 1 "az container create failed"
-printf 'created: az container logs --resource-group %s --name %s --follow\n' "$RESOURCE_GROUP" "$NAME"
+umask 077  # nobody else may read the file, which may hold a secret, from its first byte
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+say "$text" >"$work/group.yaml"
+CALL_TIMEOUT_S=${CREATE_TIMEOUT_S:-900} az_quiet container create --resource-group "$group" --file "$work/group.yaml"
+say "Created. Follow it with: az container logs --resource-group $group --name $name --follow"

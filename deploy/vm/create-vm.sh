@@ -1,50 +1,57 @@
 #!/usr/bin/env bash
 # Creates a virtual machine with a T4, a data disk and an identity that may pull the image. Run it where `az` is logged in.
 #
-#   deploy/vm/create-vm.sh --resource-group RG --registry ACR [--name NAME] [--location PLACE] [--size SIZE]
-#                          [--data-gb N] [--dry-run]
+#     deploy/vm/create-vm.sh --resource-group RG --registry ACR [--name NAME] [--location PLACE] [--size SIZE]
+#                            [--data-gb N] [--dry-run]
 #
-# Then copy this repository there and run deploy/vm/setup.sh. Exit codes: 0, 1 a call to Azure failed, 2 wrong arguments.
+# Then copy this repository there and run deploy/vm/setup.sh.
 set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+. "$here/../../scripts/lib.sh"
+. "$here/../../scripts/lib-roles.sh"
 
-fail() { printf 'error: %s\n' "$2" >&2; exit "$1"; }
-
-RESOURCE_GROUP='' NAME=video-splat LOCATION='' SIZE=Standard_NC8as_T4_v3 DATA_GB=512 REGISTRY='' dry_run=false
-while (($#)); do
+group='' name=video-splat location='' size=Standard_NC8as_T4_v3 data_gb=512 registry='' dry_run=false
+while [[ $# -gt 0 ]]; do
   case $1 in
-    --dry-run) dry_run=true; shift; continue ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --resource-group | --name | --location | --size | --data-gb | --registry)
-      (($# > 1)) || fail 2 "$1 needs a value"
-      variable=${1#--}; variable=${variable//-/_}
-      printf -v "${variable^^}" %s "$2"
-      shift 2 ;;
-    *) fail 2 "$1 is unknown; --help tells more" ;;
+    --dry-run) dry_run=true ;;
+    --resource-group) need_value "$1" $#; group=$2; shift ;;
+    --name) need_value "$1" $#; name=$2; shift ;;
+    --location) need_value "$1" $#; location=$2; shift ;;
+    --size) need_value "$1" $#; size=$2; shift ;;
+    --data-gb) need_value "$1" $#; data_gb=$2; shift ;;
+    --registry) need_value "$1" $#; registry=$2; shift ;;
+    -h | --help) usage "$0"; exit 0 ;;
+    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
   esac
+  shift
 done
-[[ -n $RESOURCE_GROUP ]] || fail 2 "--resource-group is needed"
-[[ -n $REGISTRY ]] || fail 2 "--registry is needed"
-[[ $DATA_GB =~ ^[1-9][0-9]*$ ]] || fail 2 "--data-gb is a number"
+[[ -n $group ]] || die $REFUSED "--resource-group is needed"
+[[ -n $registry ]] || die $REFUSED "--registry is needed"
+[[ $data_gb =~ ^[1-9][0-9]*$ ]] || die $REFUSED "--data-gb is a number"
 
+need_commands az
 run() {
-  if $dry_run; then printf '%q ' az "$@"; printf '\n'; return; fi
-  az "$@" --only-show-errors --output none || fail 1 "az $1 $2 failed"
+  if $dry_run; then
+    printf '%q ' az "$@"
+    printf '\n'
+  else
+    CALL_TIMEOUT_S=${CREATE_TIMEOUT_S:-1800} az_quiet "$@"
+  fi
 }
 
-options=(vm create --resource-group "$RESOURCE_GROUP" --name "$NAME" --image Ubuntu2204 --size "$SIZE"
-  --data-disk-sizes-gb "$DATA_GB" --os-disk-size-gb 128 --storage-sku Premium_LRS
+options=(vm create --resource-group "$group" --name "$name" --image Ubuntu2204 --size "$size"
+  --data-disk-sizes-gb "$data_gb" --os-disk-size-gb 128 --storage-sku Premium_LRS
   --assign-identity '[system]' --admin-username azureuser --generate-ssh-keys --public-ip-sku Standard --nsg-rule SSH)
-if [[ -n $LOCATION ]]; then options+=(--location "$LOCATION"); fi
+[[ -z $location ]] || options+=(--location "$location")
 run "${options[@]}"
 # The driver, by the extension that Azure keeps for these sizes.
-run vm extension set --resource-group "$RESOURCE_GROUP" --vm-name "$NAME" \
-  --publisher Microsoft.HpcCompute --name NvidiaGpuDriverLinux
+run vm extension set --resource-group "$group" --vm-name "$name" --publisher Microsoft.HpcCompute --name NvidiaGpuDriverLinux
 if $dry_run; then
   principal=PRINCIPAL_ID registry_id=REGISTRY_ID
 else
-  principal=$(az vm show --resource-group "$RESOURCE_GROUP" --name "$NAME" --query identity.principalId \
-    --output tsv --only-show-errors) || fail 1 "az vm show failed"
-  registry_id=$(az acr show --name "$REGISTRY" --query id --output tsv --only-show-errors) || fail 1 "az acr show failed"
+  principal=$(az_tsv vm show --resource-group "$group" --name "$name" --query identity.principalId)
+  registry_id=$(az_tsv acr show --name "$registry" --query id)
 fi
 run role assignment create --assignee-object-id "$principal" --assignee-principal-type ServicePrincipal \
-  --role AcrPull --scope "$registry_id"
+  --role "$(role_id AcrPull)" --scope "$registry_id"
+say "Next: copy this repository to the machine and run there: sudo deploy/vm/setup.sh --image REGISTRY/REPOSITORY:TAG"

@@ -1,38 +1,36 @@
 #!/usr/bin/env bash
 # Makes watch mode a service of this machine (Ubuntu or Debian with the NVIDIA driver and Docker). May be run again.
 #
-#   sudo deploy/vm/setup.sh --image REGISTRY/REPOSITORY:TAG [--data DIR] [--cpu] [--root DIR]
+#     sudo deploy/vm/setup.sh --image REGISTRY/REPOSITORY:TAG [--data DIR] [--cpu] [--root DIR]
 #
 # --data   where the folders lie; /srv/video-splat becomes a bind mount of it. Default: /srv/video-splat itself
 # --cpu    no GPU: the service runs without --gpus
 # --root   write below this folder and touch no service: to look at what would be written
-# Exit codes: 0, 1 something failed, 2 wrong arguments.
 set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+. "$here/../../scripts/lib.sh"
 
-fail() { printf 'error: %s\n' "$2" >&2; exit "$1"; }
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 image='' data='' root='' cpu=false
-while (($#)); do
+while [[ $# -gt 0 ]]; do
   case $1 in
-    --cpu) cpu=true; shift; continue ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --image | --data | --root)
-      (($# > 1)) || fail 2 "$1 needs a value"
-      printf -v "${1#--}" %s "$2"
-      shift 2 ;;
-    *) fail 2 "$1 is unknown; --help tells more" ;;
+    --cpu) cpu=true ;;
+    --image) need_value "$1" $#; image=$2; shift ;;
+    --data) need_value "$1" $#; data=$2; shift ;;
+    --root) need_value "$1" $#; root=$2; shift ;;
+    -h | --help) usage "$0"; exit 0 ;;
+    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
   esac
+  shift
 done
-[[ $image =~ ^[A-Za-z0-9._/:@-]+$ ]] || fail 2 "--image REGISTRY/REPOSITORY:TAG is needed"
-[[ -z $data || $data == /* ]] || fail 2 "--data is an absolute path"
-if [[ -z $root && $EUID -ne 0 ]]; then fail 1 "run it with sudo"; fi
+[[ $image =~ ^[A-Za-z0-9._/:@-]+$ ]] || die $REFUSED "--image REGISTRY/REPOSITORY:TAG is needed"
+[[ -z $data || $data == /* ]] || die $REFUSED "--data is an absolute path"
+if [[ -z $root && $EUID -ne 0 ]]; then die $REFUSED "run it with sudo"; fi
 if [[ -z $root ]]; then
-  command -v docker >/dev/null || fail 1 "Docker is missing: https://docs.docker.com/engine/install/"
+  command -v docker >/dev/null || die $REFUSED "Docker is missing: https://docs.docker.com/engine/install/"
   if ! $cpu; then
-    command -v nvidia-smi >/dev/null || fail 1 "the NVIDIA driver is missing (create-vm.sh installs it), or use --cpu"
+    command -v nvidia-smi >/dev/null || die $REFUSED "the NVIDIA driver is missing (create-vm.sh installs it), or use --cpu"
     docker info --format '{{json .Runtimes}}' | grep -q nvidia ||
-      fail 1 "the NVIDIA Container Toolkit is missing: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
+      die $REFUSED "the NVIDIA Container Toolkit is missing: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/"
   fi
 fi
 

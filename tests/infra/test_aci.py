@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.deployment import ROOT, assert_shell_is_clean, check_environment, stub
+from tests.deployment import check_environment
+from tests.infra.scripted import FORBIDDEN, Bench, Ended
 
-FOLDER = ROOT / "deploy/aci"
-SCRIPT = FOLDER / "create.sh"
+SCRIPT = "deploy/aci/create.sh"
 COMMON = ["--resource-group", "rg", "--image", "reg.azurecr.io/runner:cpu", "--identity", "me", "--account", "shop"]
 KINDS = {"identity": ["--scene", "lobby"], "sas": ["--scene", "lobby/day1"], "files": ["--share", "scenes"]}
 SAS = "?sv=2024-11-04&ss=b&srt=sco&sp=rwdlc&sig=canary%3D"
-AZ = r"""
-printf '%s\n' "$*" >>"$CALLS"
-case "$1 $2" in
-  "identity show") if [[ $* == *clientId* ]]; then echo client-1; else echo /subscriptions/s/identities/me; fi ;;
-  "group show") echo westeurope ;;
-  "storage account") echo key-canary ;;
-  "container create")
-    [[ ${FAIL:-} ]] && exit 3
-    cp "${*: -4:1}" "$CALLS.yaml"; stat -c %a "${*: -4:1}" >"$CALLS.mode" ;;
-  *) exit 9 ;;
-esac
-"""
 
 
-def create(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    env = stub(tmp_path / "bin", "az", AZ) | {"CALLS": str(tmp_path / "calls"), "AZURE_STORAGE_SAS_TOKEN": SAS, **more}
-    env["TMPDIR"] = str(tmp_path)
-    return subprocess.run([str(SCRIPT), *arguments], env=env, capture_output=True, text=True, check=False)
+@pytest.fixture
+def azure(bench: Bench) -> Bench:
+    bench.env = {"AZURE_STORAGE_SAS_TOKEN": SAS, "TMPDIR": str(bench.folder / "tmp")}
+    (bench.folder / "tmp").mkdir()
+    bench.answer("identity show .*clientId", "client-1\n")
+    bench.answer("identity show", "/subscriptions/s/identities/me\n")
+    bench.answer("group show", "westeurope\n")
+    bench.answer("storage account keys list", "key-canary\n")
+    return bench
 
 
-def created(tmp_path: Path) -> Any:
-    return yaml.safe_load((tmp_path / "calls.yaml").read_text())
+def create(bench: Bench, *arguments: str) -> Ended:
+    return bench.run(SCRIPT, *arguments)
+
+
+def created(bench: Bench) -> Any:
+    return yaml.safe_load((bench.folder / "sent-group.yaml").read_text())
 
 
 def environment(group: Any) -> dict[str, str]:
@@ -50,10 +45,10 @@ def environment(group: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_created_sets_what_the_code_reads(tmp_path: Path, kind: str) -> None:
-    done = create(tmp_path, kind, *COMMON, *KINDS[kind])
-    assert done.returncode == 0, done.stderr
-    group = created(tmp_path)
+def test_what_is_created_sets_what_the_code_reads(azure: Bench, kind: str) -> None:
+    done = create(azure, kind, *COMMON, *KINDS[kind])
+    assert done.code == 0, done.err
+    group = created(azure)
     assert "${" not in json.dumps(group)
     check_environment(environment(group))
     assert environment(group)["RUN_MODE"] == ("watch" if kind == "files" else "batch")
@@ -66,54 +61,49 @@ def test_what_is_created_sets_what_the_code_reads(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize(("kind", "means"), [("identity", "managed identity"), ("sas", "SAS token")])
-def test_the_storage_is_asked_as_the_name_says(tmp_path: Path, kind: str, means: str) -> None:
+def test_the_storage_is_asked_as_the_name_says(azure: Bench, kind: str, means: str) -> None:
     from scenejobs.azure.credentials import access
     from scenejobs.settings import StorageSettings, read
 
-    create(tmp_path, kind, *COMMON, *KINDS[kind])
-    assert access(read(StorageSettings, environment(created(tmp_path)))).means == means
+    create(azure, kind, *COMMON, *KINDS[kind])
+    assert access(read(StorageSettings, environment(created(azure)))).means == means
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_secret_is_in_the_file_alone_which_is_private_and_goes(tmp_path: Path, kind: str) -> None:
-    done = create(tmp_path, kind, *COMMON, *KINDS[kind])
-    assert (tmp_path / "calls.mode").read_text() == "600\n"
-    assert not list(tmp_path.glob("tmp*")), "the file is removed"
-    assert "canary" not in done.stdout + done.stderr + (tmp_path / "calls").read_text()
-    (container,) = created(tmp_path)["properties"]["containers"]
+def test_a_secret_is_in_the_file_alone_which_is_private_and_goes(azure: Bench, kind: str) -> None:
+    done = create(azure, kind, *COMMON, *KINDS[kind])
+    assert (azure.folder / "sent-group.yaml").stat().st_mode & 0o777 == 0o600
+    assert not list((azure.folder / "tmp").iterdir()), "the file is removed"
+    assert "canary" not in done.out + done.err + json.dumps(done.calls)
+    (container,) = created(azure)["properties"]["containers"]
     shown = [item.get("value", "") for item in container["properties"]["environmentVariables"]]
     assert not any("canary" in value for value in shown), "a secret is a secureValue, which nobody can read back"
-    dry = create(tmp_path, kind, *COMMON, *KINDS[kind], "--dry-run")
-    assert dry.returncode == 0
-    assert "canary" not in dry.stdout
-    yaml.safe_load(dry.stdout)
+    dry = create(azure, kind, *COMMON, *KINDS[kind], "--dry-run")
+    assert dry.code == 0
+    assert "canary" not in dry.out
+    assert len(dry.called("container create")) == 1, "the first run's"
+    yaml.safe_load(dry.out)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "words"),
     [
-        (["batch"], 2, "use identity, sas or files"),
-        (["identity", *COMMON], 2, "--scene is needed"),
-        (["files", *COMMON], 2, "--share is needed"),
-        (["identity", "--scene"], 2, "--scene needs a value"),
-        (["identity", "--gpu", "1"], 2, "--gpu is unknown"),
-        (["identity", *COMMON, "--scene", 'x"}, {name: EVIL'], 2, "--scene may hold"),
-        (["identity", *COMMON, "--image", "runner", "--scene", "a"], 2, "--image is"),
+        (["batch"], "use identity, sas or files"),
+        (["identity", *COMMON], "--scene are needed"),
+        (["files", *COMMON], "--share are needed"),
+        (["identity", "--scene"], "--scene needs a value"),
+        (["identity", "--gpu", "1"], "unknown argument --gpu"),
+        (["identity", *COMMON, "--scene", 'x"}, {name: EVIL'], "use letters, digits"),
+        (["identity", *COMMON, "--image", "runner", "--scene", "a"], "--image is"),
     ],
 )
-def test_wrong_arguments_are_exit_2_before_anything_is_asked(
-    tmp_path: Path, arguments: list[str], code: int, words: str
-) -> None:
-    done = create(tmp_path, *arguments)
-    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
-    assert not (tmp_path / "calls").exists()
+def test_wrong_arguments_are_exit_2_before_anything_is_asked(azure: Bench, arguments: list[str], words: str) -> None:
+    done = create(azure, *arguments)
+    assert (done.code, words in done.err, done.calls) == (2, True, []), done.err
 
 
-def test_a_failure_of_azure_is_exit_1_and_leaves_no_file(tmp_path: Path) -> None:
-    done = create(tmp_path, "sas", *COMMON, "--scene", "a", FAIL="yes")
-    assert (done.returncode, done.stderr) == (1, "error: az container create failed\n")
-    assert not list(tmp_path.glob("tmp*"))
-
-
-def test_the_scripts_are_clean() -> None:
-    assert_shell_is_clean([SCRIPT])
+def test_a_failure_of_azure_has_the_code_of_every_script_and_leaves_no_file(azure: Bench) -> None:
+    azure.answer("container create", **FORBIDDEN)
+    done = create(azure, "sas", *COMMON, "--scene", "a")
+    assert (done.code, "refused (403)" in done.err) == (2, True), done.err
+    assert not list((azure.folder / "tmp").iterdir())

@@ -1,4 +1,7 @@
-"""The scripts of scripts/ with stubs in the place of az and azd: what they call, what they say, and how they end."""
+"""The scripts with stubs in the place of az and azd: what they call, what they say, and how they end.
+
+Those of deploy/ have tests of their own too (test_aci.py, test_vm.py).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ from tests.infra import bicep
 from tests.infra.deployed import PARAMETERS, source
 from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench, Ended
 
-SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "scripts").rglob("*.sh"))
+SCRIPTS = sorted(
+    path.relative_to(ROOT).as_posix() for folder in ("scripts", "deploy") for path in (ROOT / folder).rglob("*.sh")
+)
 PROGRAMS = [name for name in SCRIPTS if not name.startswith("scripts/lib")]
 ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
 ROLES = [row for row in ROWS if not row[1].startswith("queue:uploads")]  # without UPLOADS_QUEUE
@@ -49,6 +54,9 @@ def test_every_script_stops_at_errors_and_runs_no_text_as_code(script: str) -> N
     text = (ROOT / script).read_text()
     assert "\nset -euo pipefail\n" in text
     assert not re.search(r"^\s*eval\b|\bbash -c\b|\bsh -c\b", text, re.MULTILINE)
+    assert script.startswith("scripts/e2e") or re.search(
+        r'^\. "\$here/(?:\.\./\.\./scripts/)?lib\.sh"$', text, re.MULTILINE
+    )
     assert (ROOT / script).stat().st_mode & 0o111
 
 
@@ -56,7 +64,7 @@ def test_every_script_stops_at_errors_and_runs_no_text_as_code(script: str) -> N
 def test_help_is_told_without_a_call_and_an_unknown_option_is_refused(script: str, bench: Bench) -> None:
     helped = bench.run(script, "--help")
     assert helped.code == 0
-    assert f"scripts/{Path(script).name}" in helped.out
+    assert script in helped.out
     assert bench.run(script, "--no-such-option").code == 2
     assert helped.calls == []
 

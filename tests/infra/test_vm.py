@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import KEPT, ROOT, USER, assert_shell_is_clean, check_environment, stub
+from tests.deployment import KEPT, ROOT, USER, check_environment
+from tests.infra.scripted import FORBIDDEN, Bench
 
 FOLDER = ROOT / "deploy/vm"
-SCRIPTS = sorted(FOLDER.glob("*.sh"))
 UNIT = (FOLDER / "video-splat.service").read_text()
 
 
@@ -78,7 +78,7 @@ def test_without_a_gpu_none_is_asked_for(tmp_path: Path) -> None:
         (["--image", "a b"], "--image REGISTRY/REPOSITORY:TAG is needed"),
         (["--image", "a/b:c", "--data", "disk"], "--data is an absolute path"),
         (["--image"], "--image needs a value"),
-        (["--gpu"], "--gpu is unknown"),
+        (["--gpu"], "unknown argument --gpu"),
     ],
 )
 def test_wrong_arguments_are_exit_2_and_write_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -87,20 +87,25 @@ def test_wrong_arguments_are_exit_2_and_write_nothing(tmp_path: Path, arguments:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_machine_is_created_with_an_identity_that_may_pull_and_nothing_else(tmp_path: Path) -> None:
-    env = stub(tmp_path, "az", 'printf "%s\\n" "$*" >>"$CALLS"; [[ $2 == show ]] && echo "id-of-$1"; exit 0')
-    env["CALLS"] = str(tmp_path / "calls")
-    command = [str(FOLDER / "create-vm.sh"), "--resource-group", "rg", "--registry", "reg"]
-    subprocess.run(command, env=env, check=True, capture_output=True)
-    calls = (tmp_path / "calls").read_text().splitlines()
+def test_a_machine_is_created_with_an_identity_that_may_pull_and_nothing_else(bench: Bench) -> None:
+    command = ["deploy/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg"]
+    bench.answer("vm show", "id-of-vm\n")
+    bench.answer("acr show", "id-of-acr\n")
+    calls = [" ".join(call[1:]) for call in bench.run(*command).calls]
     assert [" ".join(call.split()[:2]) for call in calls] == [
         "vm create", "vm extension", "vm show", "acr show", "role assignment",
     ]  # fmt: skip
     assert "--assignee-object-id id-of-vm " in calls[-1]
-    assert "--role AcrPull --scope id-of-acr " in calls[-1]
-    failing = stub(tmp_path, "az", "exit 3")
-    done = subprocess.run(command, env=failing, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "error: az vm create failed\n")
+    assert "--role 7f951dda-4ed3-4680-a7ca-43fe172d538d --scope id-of-acr " in calls[-1], "AcrPull"
+
+
+def test_a_machine_that_azure_refuses_ends_the_script(bench: Bench) -> None:
+    bench.answer("vm create", **FORBIDDEN)
+    done = bench.run("deploy/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg")
+    assert (done.code, len(done.calls)) == (2, 1)
+    dry = bench.run("deploy/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg", "--dry-run")
+    assert (dry.code, len(dry.calls)) == (0, 1), "nothing more was asked"
+    assert dry.out.startswith("az vm create --resource-group rg ")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
@@ -123,14 +128,3 @@ def test_a_mount_is_what_the_guide_makes_it(tmp_path: Path) -> None:
     assert "install -d /mnt/output" in guide
     assert unit.count("/mnt/output") == 2
     assert "--writable" not in guide[guide.index("blobfuse output --out") :].split("```")[0]
-
-
-def test_the_scripts_are_clean() -> None:
-    assert_shell_is_clean(SCRIPTS)
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="there is no shellcheck")
-def test_shellcheck_finds_nothing() -> None:
-    scripts = [str(path) for path in (ROOT / "deploy").rglob("*.sh")]
-    done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
