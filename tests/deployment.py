@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,12 +38,3 @@ def braces(text: str) -> dict[str, str]:
 
 def with_defaults(text: str) -> str:
     return re.sub(r"\$\{[A-Z0-9_]+:-([^}]*)\}", r"\1", text)
-
-
-def stub(folder: Path, name: str, script: str) -> dict[str, str]:
-    """A program of that name that goes first, as an environment."""
-    folder.mkdir(exist_ok=True)
-    path = folder / name
-    path.write_text(f"#!/usr/bin/env bash\n{script}\n")
-    path.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}

@@ -14,7 +14,6 @@ import yaml
 from scenejobs.azure.mount import configuration, to_yaml
 from scenejobs.errors import ConfigurationError
 from scenejobs.settings import MountSettings, StorageSettings, read
-from tests.deployment import stub
 
 ROOT = Path(__file__).parents[2]
 # setup/baseConfig.yaml and advancedConfig.yaml of Azure/azure-storage-fuse, August 2026: what has a meaning there.
@@ -163,16 +162,19 @@ def test_nobody_else_can_read_it_and_it_is_not_shown(tmp_path: Path) -> None:
 
 def test_mounting_becomes_blobfuse2_which_sees_the_configuration_alone(tmp_path: Path) -> None:
     """Variables of its own names would go before what is written."""
-    tool = 'printf "%s\\n" "$@" >"$CALLS"; env >>"$CALLS"; exit 7'
-    path = stub(tmp_path / "bin", "blobfuse2", tool)["PATH"]
-    env = {"PATH": path, "CALLS": str(tmp_path / "calls"), "AZURE_STORAGE_AUTH_TYPE": "key", "IDENTITY_HEADER": "kept"}
+    tool = tmp_path / "bin/blobfuse2"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >"$CALLS"; env >>"$CALLS"; exit 7\n')
+    tool.chmod(0o755)
+    path = f"{tool.parent}:{os.environ['PATH']}"
+    env = {"PATH": path, "CALLS": str(tmp_path / "calls"), "AZURE_STORAGE_AUTH_TYPE": "key", "IDENTITY_HEADER": "k"}
     done = blobfuse(tmp_path, "output", "--mount", "/mnt/results", "--allow-other", **env)
     assert done.returncode == 7, done.stderr
     config = tmp_path / "blobfuse-output/config.yaml"
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls[:4] == ["mount", "/mnt/results", f"--config-file={config}", "--foreground"]
     assert not [line for line in calls if line.startswith("AZURE_STORAGE_")]
-    assert "IDENTITY_HEADER=kept" in calls, "the managed identity of Container Apps needs it"
+    assert "IDENTITY_HEADER=k" in calls, "the managed identity of Container Apps needs it"
     assert yaml.safe_load(config.read_text())["allow-other"] is True
 
 
