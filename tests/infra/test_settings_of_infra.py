@@ -178,6 +178,16 @@ def test_the_entry_file_and_the_sample_settings_agree_with_the_deployment() -> N
     assert sample.keys() - settings.keys() - instead == set()
 
 
+def test_the_scripts_make_the_containers_and_queues_that_the_code_asks() -> None:
+    from scenejobs.azure.clients import container_names, queue_names
+
+    library = (ROOT / "scripts/lib.sh").read_text()
+    lists = {name: set(text.split()) for name, text in re.findall(r'^([A-Z]+)="([^"]*)"$', library, re.MULTILINE)}
+    assert lists["CONTAINERS"] == set(container_names(StorageSettings()))
+    of_the_host = {f"{StorageSettings().debounce_queue}-poison"}
+    assert lists["QUEUES"] == set(queue_names(StorageSettings())) | of_the_host
+
+
 def test_python_is_one_that_the_code_is_tested_with() -> None:
     runtime = deploy().one("Microsoft.Web/sites").body["properties"]["functionAppConfig"]["runtime"]
     assert runtime == {"name": "python", "version": "3.11"}
