@@ -80,6 +80,7 @@ def main() -> int:
         place = "--find-links" if Path(source).is_dir() else "--extra-index-url"
         python = install(folder / "cpu", place, source, *locked, str(IMAGE / "cpu.lock"))
         run(python, "-m", "runner", "preflight", "--no-storage")
+        run(python, "-m", "watch", "health", "--if-watching")
         report("runner, CPU image", sizes(folder / "cpu"))
         cloud = [str(ROOT / name) for name in ("requirements.txt", "local/requirements.txt")]
         subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", cloud[0], "-r", cloud[1]], check=True)

@@ -5,7 +5,9 @@ The emulated cloud's image is started in tests/acceptance/test_local_cloud.py.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +66,37 @@ def test_the_images_hold_the_same_code_and_start_in_every_mode(tree: Path, tmp_p
     done = start(app, "-m", "runner", RUN_MODE="queue", QUEUE_IDLE_POLLS="1", QUEUE_IDLE_WAIT_SECS="0", **folders)
     assert done.returncode == 0, done.stderr
     assert start(app, "-m", "scenejobs", "status", **folders).returncode == 0
+
+
+LOADED = """
+import importlib, importlib.metadata, json, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+owners = importlib.metadata.packages_distributions()
+tops = {name.split(".")[0] for name in sys.modules} - {"azure"}
+azure = {name.split(".")[1] for name in sys.modules if name.startswith("azure.")}
+print(json.dumps([sorted(azure), sorted(owners[top] for top in tops if top in owners)]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "programs"),
+    [
+        ("cpu", ["watch.cli", "runner.cli", "runner.preflight", "runner.pipeline"]),
+        ("gpu", ["watch.cli", "scenejobs.cli", "scenejobs.azure.mount"]),
+    ],
+)
+def test_every_package_that_a_program_loads_is_in_the_images_lock(
+    tree: Path, tmp_path: Path, target: str, programs: list[str]
+) -> None:
+    """On a desk everything is installed; the dispatcher's azure-functions, for one, is in no image of the runner."""
+    done = start(image(tree, tmp_path, target), "-c", LOADED, *programs)
+    assert done.returncode == 0, done.stderr
+    azure, loaded = json.loads(done.stdout)
+    lock = (tree / f"runner/image/{target}.lock").read_text().lower()
+    locked = set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
+    assert [part for part in azure if not any(name.startswith(f"azure-{part}") for name in locked)] == []
+    assert [owners for owners in loaded if not locked & {name.lower().replace("_", "-") for name in owners}] == []
 
 
 def test_the_function_package_holds_what_the_host_needs_and_nothing_else(tree: Path, tmp_path: Path) -> None:
