@@ -46,11 +46,11 @@ def test_settings_are_frozen() -> None:
 
 
 def test_every_missing_and_every_wrong_variable_is_named() -> None:
-    env = {"QUIET_SECONDS": "soon", "MAX_PARALLEL_JOBS": "0", "RUN_MODE": "forever", "AZURE_RESOURCE_GROUP": "rg"}
+    env = {"QUIET_SECONDS": "soon", "MAX_PARALLEL_JOBS": "-1", "RUN_MODE": "forever", "AZURE_RESOURCE_GROUP": "rg"}
     with pytest.raises(ConfigurationError) as error:
         read_all((DispatchSettings, ComputeSettings, RunnerSettings), env)
     for part in ("AZURE_SUBSCRIPTION_ID is not set", "RUNNER_JOB_NAME is not set", "QUIET_SECONDS='soon'",
-                 "MAX_PARALLEL_JOBS='0'", "RUN_MODE='forever'", "queue, batch"):  # fmt: skip
+                 "MAX_PARALLEL_JOBS='-1'", "RUN_MODE='forever'", "queue, batch"):  # fmt: skip
         assert part in error.value.cause
     assert "AZURE_RESOURCE_GROUP" not in error.value.cause
     assert error.value.code is Code.INVALID_SETTING
