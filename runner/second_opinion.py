@@ -52,9 +52,7 @@ def judged(verdict: Verdict, differs: float | None) -> Verdict:
         return verdict
     elsewhere = "finds no cameras" if differs is None else f"puts the cameras {differs:.0%} of their path elsewhere"
     reason = f"a second run from another start {elsewhere}: the pictures do not tell where they were taken"
-    advice = (
-        "things that repeat (tiles, bricks, windows) look alike: keep something unique in view, from further away"
-    )
+    advice = "things that repeat (tiles, bricks, windows) look alike: keep something unique in view, from further away"
     return Verdict(False, Code.POSES_UNRELIABLE, (reason,), advice)
 
 

@@ -3,8 +3,8 @@
 
 In $STUB_DIR: `answers` (marshal: the options of each az command, and a list of {"call": regular expression, "out",
 "err", "code", "sleep_s", "times"}); the first that fits and is not used up answers; a call that none fits is answered
-with nothing and 0. `calls` gets every call, a line each, `sent-NAME` what a file given by --file held, with its mode. An option that the real az does not have (az_commands.json)
-is answered as az does: code 2.
+with nothing and 0. `calls` gets every call, a line each, `sent-NAME` what a file given by --file held, with its mode.
+An option that the real az does not have (az_commands.json) is answered as az does: code 2.
 
 It is started some thousand times: only modules that cost nothing to import are.
 """
@@ -12,6 +12,7 @@ It is started some thousand times: only modules that cost nothing to import are.
 import marshal
 import os
 import sys
+from itertools import pairwise
 from time import sleep
 
 SPECIAL = frozenset("[](){}+?\\$*.")
@@ -43,7 +44,7 @@ def main() -> int:
     call = " ".join([name, *arguments])
     with open(f"{folder}/calls", "a") as file:
         file.write(ascii([name, *arguments]) + "\n")
-    for option, value in zip(arguments, arguments[1:]):
+    for option, value in pairwise(arguments):
         if option == "--file" and os.path.isfile(value):
             with open(value, "rb") as given, open(f"{folder}/sent-{os.path.basename(value)}", "wb") as kept:
                 kept.write(given.read())
