@@ -102,7 +102,7 @@ def test_docker_and_kubectl_are_told_of_files_services_and_stages_that_are_there
         if words[1] == "build":
             file = (ROOT / words[words.index("-f") + 1]).read_text()
             stage = words[words.index("--target") + 1] if "--target" in words else ""
-            assert re.search(rf"^FROM .* AS {stage}", file, re.MULTILINE), command
+            assert re.search(rf"^FROM .* AS {stage}$" if stage else "^FROM ", file, re.MULTILINE), command
     for command in of("kubectl"):
         words = command.words
         if words[1] == "apply":
