@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from scenejobs.model import DebounceCheck
-from scenejobs.names import is_ready_marker
+from scenejobs.names import is_companion, is_ready_marker
 from scenejobs.ports import BlobInfo
 from scenejobs.settings import DispatchSettings
 
@@ -57,14 +57,15 @@ def decide(check: DebounceCheck, waiting: Collection[BlobInfo], now: datetime, s
     now:     the service's clock. With the local one, a skew of minutes would seal scenes in mid-upload.
 
     An end marker speaks for what was uploaded before it. One that lies there from an earlier time, or that overtook a
-    large video, says nothing about later uploads: those wait for the quiet time.
+    large video, says nothing about later uploads: those wait for the quiet time. Poses that come ahead of their
+    pictures wait for them, for however long; beside them they are uploads like any other.
     """
-    if all(is_ready_marker(blob.name) for blob in waiting):
+    if all(is_companion(blob.name) for blob in waiting):
         return Nothing()
     newest = max(waiting, key=_order)
     if any(is_ready_marker(blob.name) and blob.modified >= newest.modified for blob in waiting):
         return Settled(Why.READY)
-    oldest = min(blob.modified for blob in waiting if not is_ready_marker(blob.name))
+    oldest = min(blob.modified for blob in waiting if not is_companion(blob.name))
     if (now - oldest).total_seconds() >= settings.max_wait_s:
         return Settled(Why.MAX_WAIT)
     age_s = (now - newest.modified).total_seconds()

@@ -19,7 +19,7 @@ from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.layout import PARTS, RECORDS, SPEND, SWEEP_RECORD, WORK_FOLDER, part_in, record_name, record_of_work
 from scenejobs.listing import snapshot, sort_uploads
 from scenejobs.model import DebounceCheck, JobMessage, Phase, digest
-from scenejobs.names import is_ready_marker, refusal, scene_key
+from scenejobs.names import is_companion, refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class Sweeper:
 
     def _requeue_batch(self, scene: str, view: _View, before: datetime, now: datetime) -> bool:
         present, found = snapshot(view.scenes[scene]), view.batches_of(scene)
-        if all(is_ready_marker(blob.name) for blob in present):  # its videos are gone: it waits for new ones
+        if all(is_companion(blob.name) for blob in present):  # its videos are gone: it waits for new ones
             return False
         whole = digest(present)
         if not found or any(item.queued_at and item.queued_at > before for item in found if item.digest == whole):

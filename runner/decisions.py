@@ -21,6 +21,7 @@ from scenejobs.errors import (
 )
 from scenejobs.guards import Guard
 from scenejobs.model import InputBlob, Phase, SceneRecord
+from scenejobs.names import is_companion
 from scenejobs.spend import next_day
 
 HELD_S = 900.0  # an operator who brings inputs back needs seconds; one who was interrupted, a while
@@ -35,7 +36,10 @@ CRASHES_TO_DOUBT = 2  # an attempt after this many begins from nothing
 
 @dataclass(frozen=True)
 class NothingToDo:
-    """No uploads. `record`: to be saved first, when it still speaks of an attempt that vanished."""
+    """No uploads, or none to make a scene from.
+
+    `record`: to be saved first, when it still speaks of an attempt that vanished.
+    """
 
     record: SceneRecord | None = None
 
@@ -99,7 +103,7 @@ def next_step(
     vanished = record.phase is Phase.RUNNING  # its runner held the lease that is ours now
     if vanished:
         record = record.failed_for_now(VANISHED, now)
-    if not inputs:
+    if all(is_companion(blob.name) for blob in inputs):  # what is there waits for its videos or photos
         return NothingToDo(record if vanished else None)
     if record.attempts >= max_attempts:
         return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))

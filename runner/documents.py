@@ -136,6 +136,7 @@ def metrics(
         "reused": dict(run.reused) or None,
         **_pose_numbers(poses),
         "health": asdict(poses.health),
+        "supplied": poses.supplied,
         "rung": poses.rung,
         "rung_why": poses.why,
         "attempts": poses.attempts,
@@ -152,8 +153,15 @@ def metrics(
     }
 
 
-def cameras(views: Sequence[View]) -> list[dict[str, Any]]:
-    """OpenCV axes; K in pixels of the undistorted picture; `world_to_camera` maps the world of the exported scene."""
+def cameras(
+    views: Sequence[View], frames: Sequence[Frame] = (), lenses: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """OpenCV axes; K in pixels of the undistorted picture; `world_to_camera` maps the world of the exported scene.
+
+    lenses: by image, COLMAP's model of the picture before it was undistorted. With it, and the name of the photo, the
+    file can be supplied to a later run (runner/supplied.py).
+    """
+    photos = {frame.image: frame.photo for frame in frames}
     return [
         {
             "image": view.image,
@@ -164,6 +172,8 @@ def cameras(views: Sequence[View]) -> list[dict[str, Any]]:
             "height": view.height,
             "K": view.K,
             "world_to_camera": view.world_to_camera,
+            "lens": (lenses or {}).get(view.image),
+            "photo": photos.get(view.image),
         }
         for view in views
     ]
@@ -192,7 +202,12 @@ def manifest(
         "refused_videos": [{"filename": clip.name, "reason": clip.failure.to_json()} for clip in frames.refused],
         "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
         "cameras": [asdict(camera) for camera in intrinsics],
-        "reconstruction": {**_pose_numbers(poses), "health": asdict(poses.health), "rung": poses.rung},
+        "reconstruction": {
+            **_pose_numbers(poses),
+            "health": asdict(poses.health),
+            "rung": poses.rung,
+            "supplied": poses.supplied,
+        },
         "resumed": _resumed(run),
         "reused": dict(run.reused) or None,
         "training": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +32,20 @@ class Finished:
 
 
 def finish(
-    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, progress: Progress, out: Path
-) -> Finished:
-    """Cleans, then turns where up is known; writes orientation.json. Raises Interrupted."""
+    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, progress: Progress, out: Path,
+    *, turn: bool = True,
+) -> Finished:  # fmt: skip
+    """Cleans, then turns where up is known; writes orientation.json. Raises Interrupted.
+
+    turn: False: the world is that of poses which the user supplied, and stays.
+    """
     cleaned, cleaning = clean(gaussians, scene, rasterizer, progress)
-    orientation = find_up(scene)
+    orientation = replace(find_up(scene), turned=turn)
     documents.write_json(out / "orientation.json", orientation.to_json())
-    if orientation.up is None:
+    if orientation.up is None or not turn:
         return Finished(cleaned, scene, cleaning, orientation)
-    turn = orientation.rotation
-    return Finished(turn_gaussians(cleaned, turn), turn_scene(scene, turn), cleaning, orientation)
+    rotation = orientation.rotation
+    return Finished(turn_gaussians(cleaned, rotation), turn_scene(scene, rotation), cleaning, orientation)
 
 
 def write_poster(gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, path: Path) -> None:

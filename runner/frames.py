@@ -24,6 +24,8 @@ from runner.progress import Progress
 from runner.remembered import Remembering
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.stage_cache import StageCache
+from runner.supplied import Supplied
+from runner.supplied_frames import with_poses
 from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
 from runner.visible import require_detail
 from scenejobs.errors import Code, Failure, InputError
@@ -40,6 +42,7 @@ def extract_frames(
     progress: Progress,
     decoder: Decoder | None = None,
     cache: StageCache | None = None,
+    supplied: Supplied | None = None,
 ) -> FrameSet:
     """Writes workspace/frames/<clip>/<index>.png and, last, workspace/frames.json. Skips when they are there already.
 
@@ -47,13 +50,14 @@ def extract_frames(
 
     A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
     decoder: default: each clip in a sandboxed process. cache: a video that was looked at before is not again.
+    supplied: poses; pictures that have one are chosen first.
     Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
     TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
     """
     marker = workspace / "frames.json"
     present = [[clip.name, file_fingerprint(clip.path)] if clip.path.is_file() else [clip.name] for clip in clips]
-    made_from = fingerprint(present, settings)
+    made_from = fingerprint(present, settings, *([supplied.digest] if supplied else []))
     if stored := read_marker(marker, made_from):
         finished = frame_set_from_json(stored)
         if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
@@ -79,7 +83,7 @@ def extract_frames(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    takes, kept = _choose(takes, settings)
+    takes, kept = _choose(takes, settings, supplied)
     chosen = [(take.one.info.name, seen) for take in kept for seen in take.one.seen]
     _check_enough(len(chosen), least, only_photos)
     warnings = require_detail(chosen, least)
@@ -90,23 +94,30 @@ def extract_frames(
     return result
 
 
-def _choose(takes: Sequence[Take], settings: FrameSettings) -> tuple[list[Take], list[Take]]:
+def _choose(
+    takes: Sequence[Take], settings: FrameSettings, supplied: Supplied | None = None
+) -> tuple[list[Take], list[Take]]:
     """The takes with their cuts, and with the chosen pictures only. Every shot of an edited clip counts as a clip."""
+    posed = with_poses(supplied, takes, settings.budget) if supplied else None
+    posed = posed or [[] for _ in takes]
     cut = [Cuts() if take.is_photos else find_cuts(take.one.seen) for take in takes]
     pieces = [
-        (number, piece)
+        (number, left)
         for number, (take, cuts) in enumerate(zip(takes, cut, strict=True))
+        if take.is_photos or not posed[number]
         for piece in shots(len(take.one.seen), cuts)
+        if (left := [index for index in piece if index not in posed[number]])
     ]
+    room = settings.budget - sum(map(len, posed))
     picked = choose(
         [_from_its_start([takes[number].one.seen[i] for i in piece]) for number, piece in pieces],
-        settings.budget, settings.rate_fps, [takes[number].is_photos for number, _ in pieces],
-    )  # fmt: skip
-    wanted: list[list[int]] = [[] for _ in takes]
-    for (number, piece), indices in zip(pieces, picked, strict=True):
+        room, settings.rate_fps, [takes[number].is_photos for number, _ in pieces],
+    ) if pieces and room else []  # fmt: skip
+    wanted: list[list[int]] = [list(indices) for indices in posed]
+    for (number, piece), indices in zip(pieces if picked else [], picked, strict=True):
         wanted[number] += [piece[i] for i in indices]
     told = [_told(take, cuts) for take, cuts in zip(takes, cut, strict=True)]
-    return told, [take.only(indices) for take, indices in zip(told, wanted, strict=True)]
+    return told, [take.only(sorted(indices)) for take, indices in zip(told, wanted, strict=True)]
 
 
 def _from_its_start(seen: Sequence[Seen]) -> list[Seen]:

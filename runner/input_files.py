@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runner.presets import Limits
+from runner.supplied_files import is_read
 from scenejobs.errors import Code, InputError
 from scenejobs.model import InputBlob
-from scenejobs.names import is_media, is_photo, is_video
+from scenejobs.names import is_media, is_photo, is_video, within_scene
 
 TAKEN = "mp4, mov, avi, mkv or webm, or a set of jpg, heic, png or tif photos"
 
@@ -33,7 +34,7 @@ def kinds(limits: Limits) -> tuple[Kind, Kind]:
 
 
 def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> list[InputBlob]:
-    """The videos and photos among the uploads. Raises InputError NO_VIDEO, TOO_LARGE."""
+    """The videos and photos among the uploads, and the files of camera poses. Raises InputError NO_VIDEO, TOO_LARGE."""
     media = [blob for blob in manifest if is_media(blob.name)]
     if not media:
         raise InputError(
@@ -42,7 +43,7 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> l
         )  # fmt: skip
     for kind in kinds(limits):
         _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)])
-    return media
+    return media + [blob for blob in manifest if is_read(within_scene(blob.name, scene))]
 
 
 def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:

@@ -37,8 +37,11 @@ class Rung:
     guided: bool = False  # match a second time along the epipolar lines found
     sensitive: bool = False  # take features of half the usual contrast
     fixed_lens: bool = False  # believe the focal length of the metadata, or of a usual phone
+    supplied: str = ""  # where the user's own poses come from: "transforms.json"
 
     def __str__(self) -> str:
+        if self.supplied:
+            return f"supplied: {self.supplied}"
         guided = " guided" if self.guided else ""
         lens = " with a fixed lens" if self.fixed_lens else ""
         weak = " and weaker ones" if self.sensitive else ""
@@ -139,8 +142,11 @@ def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings
 
     max_side: long side of the largest frame in px; 0: not known. The first rung is always tried.
     """
+    if any(attempt.rung.supplied and attempt.verdict.passed for attempt in tried):
+        return None  # what the user knows is better than what could be found
+    tried = [attempt for attempt in tried if not attempt.rung.supplied]
     if not tried:
-        return _first(frame_count, settings)
+        return first_rung(frame_count, settings)
     if any(attempt.verdict.passed and not attempt.partial and attempt.share >= LOW_SHARE for attempt in tried):
         return None
     done, spent_s = {attempt.rung for attempt in tried}, sum(attempt.seconds for attempt in tried)
@@ -158,6 +164,8 @@ def best(tried: Sequence[Attempt]) -> Attempt:
 
 def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
     """In words for the report."""
+    if chosen.rung.supplied:
+        return "the poses that were supplied passed every gate"
     if len(tried) == 1:
         return "the first way passed every gate" + (" for the part that holds together" if chosen.partial else "")
     others = [attempt for attempt in tried if attempt.rung != chosen.rung]
@@ -195,14 +203,14 @@ def thinned_to(frame_count: int, settings: PoseSettings) -> int:
     return max(2, min(frame_count, settings.exhaustive_up_to // 2))
 
 
-def _first(frame_count: int, settings: PoseSettings) -> Rung:
+def first_rung(frame_count: int, settings: PoseSettings) -> Rung:
     everything = frame_count <= settings.exhaustive_up_to
     return Rung("exhaustive" if everything else "sequential", "incremental", settings.features, settings.max_image_size)
 
 
 def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int) -> list[Rung]:
     """What could help after the last attempt, in order."""
-    last, first = tried[-1], _first(frame_count, settings)
+    last, first = tried[-1], first_rung(frame_count, settings)
     lens_bad = last.model is not None and lens_is_impossible(last.model.health)
     if last.verdict.code == Code.STATIC_CAMERA and not lens_bad:
         return []  # no method finds depth where there is no parallax

@@ -25,6 +25,7 @@ from runner.progress import Progress
 from runner.saved_work import STAGES as SAVED
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, Gaussians, Health, PoseReport, TrainingScene, View
 from runner.state_file import StateFile, read_state, write_state
+from runner.supplied_files import split
 from scenejobs.errors import Code, ConfigurationError, InputError
 
 COUNT = 8  # Gaussians
@@ -42,6 +43,7 @@ def reconstruct_mock(
         raise ConfigurationError("the mock must be asked for by name", advice="set BACKEND=mock", stage="validation")
     stages = Stages(out, settings, progress, mock=True)
     with stages.stage("validation"):
+        clips, _ = split(clips)
         require_clips(clips)
     with stages.stage("frame_extraction"):
         for clip in clips:

@@ -62,20 +62,27 @@ def reconstruct(
     preset = settings.preset
     cache = StageCache(settings.cache) if settings.cache else None
 
-    with stages.stage("validation"):
+    with stages.stage("validation") as left:
+        from runner.supplied import match, read_supplied
+        from runner.supplied_files import split
+
+        clips, files = split(clips)
         require_clips(clips)
+        supplied = read_supplied(files)
+        left.update(poses=supplied.source if supplied else "")
     with stages.stage("frame_extraction") as left:
         from runner.frames import extract_frames
 
         with stages.noticing(workspace / "frames.json"):
-            frames = extract_frames(clips, workspace, preset.frames, stages.progress, cache=cache)
+            frames = extract_frames(clips, workspace, preset.frames, stages.progress, cache=cache, supplied=supplied)
         left.update(frames=len(frames.frames), clips=len(frames.clips), refused=len(frames.refused))
     with stages.stage("colmap_reconstruction") as left:
         from runner.poses import find_poses
         from runner.views import build_views
 
         with stages.noticing(workspace / "sparse.json"):
-            poses = find_poses(frames, workspace, preset.poses, stages.progress, cache)
+            given = match(supplied, frames) if supplied else None
+            poses = find_poses(frames, workspace, preset.poses, stages.progress, cache, given)
         scene = build_views(frames, workspace, preset.train.long_side, stages.progress)
         stages.reused = dict(cache.used) if cache else {}
         left.update(images=poses.images_registered, points=poses.points, rung=poses.rung, reused=stages.reused)
@@ -92,9 +99,9 @@ def reconstruct(
     with stages.stage("clean_up") as left:
         from runner.evaluate import evaluate, write_comparisons
         from runner.finish import finish, write_poster
-        from runner.upright import UP
 
-        finished = finish(trained.gaussians, scene, rasterizer, stages.progress, out)
+        own_world = bool(poses.supplied and poses.supplied["used"])  # the user's: it stays where it is
+        finished = finish(trained.gaussians, scene, rasterizer, stages.progress, out, turn=not own_world)
         scene, trained = finished.scene, replace(trained, gaussians=finished.gaussians)
         scores = evaluate(trained.gaussians, scene, rasterizer)
         pictures = write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
@@ -115,7 +122,7 @@ def reconstruct(
         exports["splat"] = {**asdict(write_splat(flat, splat)), **drawing.loss_of(read_splat(splat))}
         write_viewer(
             splat, scene.views, out / "viewer.html", title=name, note=_note(poses, trained, scores),
-            up=None if finished.orientation.up is None else UP,
+            up=finished.orientation.up_in_output,
         )  # fmt: skip
         left.update(exports["splat"])
     with stages.stage("small_exports") as left:
@@ -129,7 +136,8 @@ def reconstruct(
         left.update({key: exports[key]["size_bytes"] for key in ("spz", "compressed_ply")})
     warnings = (*_smaller(settings), *_clip_warnings(frames))
     training = _training_summary(settings, trained, scores, pictures, warnings, finished.cleaning, finished.orientation)
-    return stages.write_documents(name, frames, poses, scene, training, exports, _intrinsics(workspace, frames))
+    intrinsics, lenses = _intrinsics(workspace, frames)
+    return stages.write_documents(name, frames, poses, scene, training, exports, intrinsics, lenses)
 
 
 def require_clips(clips: list[Clip]) -> None:
@@ -199,6 +207,7 @@ class Stages:
         training: documents.TrainingSummary,
         exports: Mapping[str, Mapping[str, Any]],
         intrinsics: tuple[documents.CameraIntrinsics, ...],
+        lenses: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """metrics.json, cameras.json, report.html, the last checkpoint, then manifest.json with every file's hash."""
         from runner.report import write_report
@@ -221,7 +230,7 @@ class Stages:
         )
         metrics: dict[str, Any] = documents.plain(documents.metrics(run, poses, training, exports))
         documents.write_json(self.out / "metrics.json", metrics)
-        documents.write_json(self.out / "cameras.json", documents.cameras(scene.views))
+        documents.write_json(self.out / "cameras.json", documents.cameras(scene.views, frames.frames, lenses))
         write_report(self.out, name, metrics, frames, poses, documents.utc(now))
         self.checkpoint = self.checkpoint.completed(now)
         self._write_checkpoint()
@@ -323,22 +332,28 @@ def _training_summary(
     )
 
 
-def _intrinsics(workspace: Path, frames: FrameSet) -> tuple[documents.CameraIntrinsics, ...]:
-    """The cameras of the sparse model with their distortion, one per clip that has registered frames."""
+def _intrinsics(
+    workspace: Path, frames: FrameSet
+) -> tuple[tuple[documents.CameraIntrinsics, ...], dict[str, dict[str, Any]]]:
+    """The cameras of the sparse model with their distortion: one per clip that has registered frames; by image."""
     import pycolmap
 
     model = pycolmap.Reconstruction(workspace / "sparse")
     folders = {clip.folder: clip.name for clip in frames.clips}
     found: dict[str, documents.CameraIntrinsics] = {}
+    lenses: dict[str, dict[str, Any]] = {}
     for image in model.images.values():
+        lens = model.cameras[image.camera_id]
+        lenses[image.name] = {
+            "model": lens.model.name, "width": lens.width, "height": lens.height, "params": list(lens.params),
+        }  # fmt: skip
         video = folders.get(image.name.split("/")[0])
         if video is None or video in found:
             continue
-        camera = model.cameras[image.camera_id]
         found[video] = documents.CameraIntrinsics.from_colmap(
-            video, camera.model.name, camera.width, camera.height, list(camera.params)
+            video, lens.model.name, lens.width, lens.height, list(lens.params)
         )
-    return tuple(found[clip.name] for clip in frames.clips if clip.name in found)
+    return tuple(found[clip.name] for clip in frames.clips if clip.name in found), lenses
 
 
 def _note(poses: PoseReport, trained: Trained, scores: Evaluation) -> str:

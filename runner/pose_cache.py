@@ -34,10 +34,13 @@ log = logging.getLogger(__name__)
 class PoseCache:
     """What is known about one set of frames."""
 
-    def __init__(self, cache: StageCache, frames: FrameSet, images: Path, settings: PoseSettings) -> None:
+    def __init__(
+        self, cache: StageCache, frames: FrameSet, images: Path, settings: PoseSettings, given: str = ""
+    ) -> None:
         self._cache, self._seed = cache, settings.seed
         self._hashes = {frame.image: content_hash(images / frame.image) for frame in frames.frames}
         facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._hashes]
+        facts += [given] if given else []  # poses that the user supplies, by their digest
         # More threads or more time do not change what the first way gives; further ways are tried as time allows.
         timeless = asdict(replace(settings, threads=0, budget_s=0.0))
         self._first_way = f"poses-{key(facts, timeless)}"

@@ -43,6 +43,8 @@ from runner.scene import FrameSet, Health, PoseReport
 from runner.second_opinion import FURTHER_RUNS, disagreement, is_odd, judged
 from runner.segments import Shot, gaps, place, shots_of, spans
 from runner.stage_cache import StageCache
+from runner.supplied import Given
+from runner.supplied_poses import SuppliedWay
 from scenejobs.errors import Code, InputError, RunnerError
 
 STAGE = "colmap_reconstruction"
@@ -58,11 +60,13 @@ GRACE_S = 300.0  # for the mapper to end after its own time limit: it finishes a
 
 
 def find_poses(
-    frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress, cache: StageCache | None = None
-) -> PoseReport:
+    frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress, cache: StageCache | None = None,
+    given: Given | None = None,
+) -> PoseReport:  # fmt: skip
     """Writes workspace/sparse and, last, workspace/sparse.json. Skips when they are there already.
 
     cache: poses of exactly these frames are taken from it, else features and matches as far as they are known.
+    given: poses that the user supplies; they are tried first, and the report says what became of them.
 
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
     POSES_UNRELIABLE), RunnerError or ResourceError when the child process fails, Interrupted.
@@ -70,11 +74,12 @@ def find_poses(
     marker, root, work = workspace / "sparse.json", workspace / "frames", workspace / "sfm"
     sizes = [(root / frame.image).stat().st_size for frame in frames.frames]
     lenses = [(clip.folder, clip.focal_px, clip.cuts_s) for clip in frames.clips]
-    made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses)
+    told = [given.digest] if given else []
+    made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *told)
     if (stored := read_marker(marker, made_from)) and (workspace / "sparse").is_dir():
         return pose_report_from_json(stored)
     marker.unlink(missing_ok=True)
-    known = None if cache is None else PoseCache(cache, frames, root, settings)
+    known = None if cache is None else PoseCache(cache, frames, root, settings, *told)
     if known is not None and (found := known.report(workspace / "sparse")) is not None:
         report = pose_report_from_json(found)
         write_marker(marker, made_from, asdict(report))
@@ -85,11 +90,13 @@ def find_poses(
         work.mkdir(parents=True)
         write_marker(work / "started.json", made_from, {"started": True})
 
-    job, largest = _Job(frames, root, work, settings, progress, known), _largest_side(root, frames)
-    attempts: list[Attempt] = []
+    way = SuppliedWay(given) if given else None
+    job, largest = _Job(frames, root, work, settings, progress, known, way), _largest_side(root, frames)
+    attempts = [job.attempt(rung, 0, None) for rung in (way.rungs(len(frames.frames), settings) if way else ())]
+    own = len(attempts)  # the ladder begins here
     while (rung := next_rung(attempts, len(frames.frames), settings, largest)) is not None:
         spent_s = sum(attempt.seconds for attempt in attempts)
-        attempts.append(job.attempt(rung, len(attempts), settings.budget_s - spent_s if attempts else None))
+        attempts.append(job.attempt(rung, len(attempts), settings.budget_s - spent_s if attempts[own:] else None))
     if known is not None:  # of a scene that fails as well: one more clip may be what it needs
         known.keep_databases({attempt.rung.database for attempt in attempts}, work)
     chosen = best(attempts)
@@ -98,6 +105,7 @@ def find_poses(
         raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
     _keep(chosen.model.folder, workspace / "sparse")
     report = job.report(attempts, chosen)
+    report = way.report(report, attempts, chosen) if way else report
     if known is not None:
         timeless = replace(settings, budget_s=math.inf)
         at_once = len(attempts) == 1 and next_rung(attempts, len(frames.frames), timeless, largest) is None
@@ -121,11 +129,11 @@ class _Job:
 
     def __init__(
         self, frames: FrameSet, images: Path, work: Path, settings: PoseSettings, progress: Progress,
-        known: PoseCache | None,
+        known: PoseCache | None, way: SuppliedWay | None = None,
     ) -> None:  # fmt: skip
         self._frames, self._images, self._work = frames, images, work
         self._settings, self._progress = settings, progress
-        self._known = known
+        self._known, self._way = known, way
         self._names = [frame.image for frame in frames.frames]
         self._shots = shots_of(frames)
         self._rivals: list[Rivals] = []  # places of the same weight that any way found
@@ -143,7 +151,7 @@ class _Job:
         try:
             return self._attempt(rung, number, left_s, took)
         except RunnerError as exc:
-            if exc.code not in (Code.JOB_CRASHED, Code.JOB_TIMED_OUT) or left_s is None:
+            if exc.code not in (Code.JOB_CRASHED, Code.JOB_TIMED_OUT) or (left_s is None and not rung.supplied):
                 raise
             # A rescue that crashes or takes too long has failed; the job has not.
             return took.end(Attempt(rung, None, Verdict(False, exc.code, (exc.cause,), exc.advice)))
@@ -166,8 +174,9 @@ class _Job:
             "action": "reconstruct", "mapper": rung.mapper, "database": str(database), "images": str(self._images),
             "output": str(output), "max_runtime_s": int(limit_s) + 1, "fixed_lens": rung.fixed_lens,
         }  # fmt: skip
+        way = self._way if rung.supplied else None
         result = self._run(
-            mapping, limit_s + GRACE_S,
+            way.request(mapping, self._names) if way else mapping, limit_s + GRACE_S,
             lambda placed: self._report(MATCHED, 1.0, placed, len(self._names), "frames placed"),
         )  # fmt: skip
         found = [self._judged(_model(entry), output) for entry in result["models"]]
@@ -175,14 +184,16 @@ class _Job:
         if not found:
             reason = f"no camera pose was found for any of {len(self._names)} frames ({self._where(self._names)})"
             verdict = Verdict(False, Code.TOO_FEW_REGISTERED, (reason,), FILM_SLOWER)
+            verdict = way.judged(verdict, result["told"]) if way else verdict
             return took.end(Attempt(rung, None, verdict, linked=len(matched["links"]) > 0, **known))
         found.sort(key=lambda one: (one.verdict.passed, len(one.shots), one.seconds, one.model.points), reverse=True)
         kept, rest = found[0], found[1:]
         rivals = rivals_of(kept, rest)
         self._rivals += rivals
         verdict = choose_part(kept, self._rivals)
+        verdict = way.judged(verdict, result["told"]) if way else verdict
         disputed = False
-        if verdict.passed and (self._disputed or is_odd(kept.model.health, self._lens_stated)):
+        if not way and verdict.passed and (self._disputed or is_odd(kept.model.health, self._lens_stated)):
             for again in range(1, FURTHER_RUNS + 1):
                 if verdict.passed:
                     verdict = judged(verdict, self._compared(kept.model, mapping, limit_s, again))

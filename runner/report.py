@@ -187,10 +187,28 @@ def _poses(poses: PoseReport, metrics: Mapping[str, Any]) -> Markup:
     return section(
         "Camera poses",
         tag("p", join(["Found by: ", tag("b", poses.rung), "."])),
+        *_supplied(poses),
         listing(poses.attempts, "ol"),
         tag("p", f"{metrics['points']:,} points, each in {track} frames, off by {error} on average.", "dim"),
         table(["gate", "measured", "allowed", ""], rows, (1, 2)),
     )
+
+
+def _supplied(poses: PoseReport) -> list[Content]:
+    """What became of the user's own poses."""
+    told = poses.supplied
+    if not told:
+        return []
+    used = f"{told['pictures_matched']} of {told['pictures_in_file']} supplied poses are of pictures that were used"
+    if not told["used"]:
+        text = f"The poses in {told['source']} were not used: {told['why']}. {told['advice'].capitalize()}."
+    elif told["adjusted"]:
+        lens = ", lens included" if told["lens_adjusted"] else "; the lens stayed"
+        text = f"{used}. Bundle adjustment made them fit better{lens}: half of them moved by more than "
+        text += f"{told['moved_deg']:.2f} degrees or {told['moved_percent']:.1f} % of the path's size."
+    else:
+        text = f"{used}, as they are: adjusting them would not make them fit better."
+    return [tag("p", text)]
 
 
 def _finishing(metrics: Mapping[str, Any]) -> Content:
@@ -200,8 +218,9 @@ def _finishing(metrics: Mapping[str, Any]) -> Content:
         if orientation["confidence"] == "unknown":
             parts.append(tag("p", f"Upright: unknown, so nothing was turned ({orientation['reason']})."))
         else:
+            how = "Upright" if orientation["turned"] else "Not turned, as its poses were supplied; up is known"
             parts.append(
-                tag("p", f"Upright by {orientation['method']}, which agree within "
+                tag("p", f"{how} by {orientation['method']}, which agree within "
                 f"{orientation['disagreement_deg']:.1f} degrees: confidence {orientation['confidence']}.")
             )  # fmt: skip
         told = [(one["method"], one["detail"]) for one in orientation["witnesses"]]

@@ -13,8 +13,10 @@ Folder of a job (`workspace/`), in the order the stages fill it:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ from scenejobs.errors import Failure
 
 @dataclass(frozen=True)
 class Clip:
-    """One input file of a scene: a video or a photo."""
+    """One input file of a scene: a video, a photo, or a file of camera poses."""
 
     name: str  # as the user calls it: "view1.mp4", "cam1/a.mp4"; for messages and reports, never for paths
     path: Path  # where its bytes are now
@@ -118,6 +120,7 @@ class PoseReport:
     joined: tuple[str, ...] = ()  # clips, or shots of edited clips, that the scene was made of
     left_out: tuple[str, ...] = ()  # what was not placed: clip, time range, number of frames
     attempt_s: tuple[float, ...] = field(default=(), compare=False)  # seconds of each attempt
+    supplied: Mapping[str, Any] | None = None  # what became of the user's own poses (runner/supplied_poses.py)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from runner import lockdown, seccomp
+from runner import lockdown, seccomp, sfm_supplied
 from runner.atomic import write_atomically
 from runner.gates import Observations, measure
 from runner.pinhole import scaled_intrinsics, write_shrunk
@@ -84,6 +84,11 @@ def reconstruct(request: dict[str, Any]) -> dict[str, Any]:
     return {"models": found}
 
 
+def place(request: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the cameras that the user supplies."""
+    return sfm_supplied.place(request, _facts, _incremental_options(request))
+
+
 def cut(request: dict[str, Any]) -> dict[str, Any]:
     """A model without some of its pictures, adjusted anew: what lies beyond a wrong joint had bent it."""
     model = pycolmap.Reconstruction(request["model"])
@@ -144,6 +149,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         forget_matches,
         fix_lenses,
         reconstruct,
+        place,
         cut,
         centers,
         undistort,

@@ -59,12 +59,18 @@ class Orientation:
     witnesses: tuple[Witness, ...]
     reason: str  # why it is unknown; empty when it is known
     up: tuple[float, float, float] | None = None  # in the world of the sparse model
+    turned: bool = True  # False: known or not, the world stays as the user's own poses have it
 
     @property
     def rotation(self) -> NDArray[np.float64]:
         """[3, 3] from the sparse model's world to the upright one: the smallest that brings up to -y; identity when
-        unknown."""
-        return np.eye(3) if self.up is None else rotation_between(np.array(self.up), UP)
+        unknown, or where nothing is turned."""
+        return np.eye(3) if self.up is None or not self.turned else rotation_between(np.array(self.up), UP)
+
+    @property
+    def up_in_output(self) -> NDArray[np.float64] | None:
+        """In the world of the exported files; None when unknown."""
+        return None if self.up is None else self.rotation @ np.array(self.up)
 
     def to_json(self) -> dict[str, Any]:
         """orientation.json: the transform from the sparse model's world to that of the exported files."""
@@ -72,10 +78,15 @@ class Orientation:
         transform[:3, :3] = self.rotation
         return {
             **asdict(self),
-            "axes": "y points down" if self.up else "those of the sparse model; where up is, is unknown",
+            "axes": self._axes(),
             "model_to_output": transform,
             "output_to_model": transform.T,
         }
+
+    def _axes(self) -> str:
+        if not self.turned:
+            return "those of the camera poses that were supplied"
+        return "y points down" if self.up else "those of the sparse model; where up is, is unknown"
 
 
 def find_up(scene: TrainingScene) -> Orientation:

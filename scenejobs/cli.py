@@ -29,7 +29,7 @@ from scenejobs.audit import command as audit_command
 from scenejobs.errors import Code, ConfigurationError, InputError, NotFound, SceneJobError, StorageError
 from scenejobs.listing import sort_uploads
 from scenejobs.logs import printable
-from scenejobs.names import is_media, refusal, upload_refusal
+from scenejobs.names import is_media, is_pose_file, refusal, upload_refusal
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.settings import (
     DispatchSettings,
@@ -48,6 +48,7 @@ ENDED = (State.DONE, State.FAILED)
 def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[str]:
     """Uploads local videos and photos under `input/<scene>/`, one after the other, and returns the blob names.
 
+    Files of camera poses go first: a scene is never sealed between its pictures and their poses.
     Raises InputError for a file that is missing, neither by its name, or twice in the list.
     """
     reason = refusal(scene)
@@ -59,12 +60,12 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[s
             raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
         if upload_refusal(f"{scene}/{video.name}"):
             raise InputError(f"{video.name!r}: {upload_refusal(f'{scene}/{video.name}')}", advice="rename the file")
-        if not is_media(video.name):
-            cause = f"{video.name} is no video and no photo by its name"
-            raise InputError(cause, advice="mp4, mov, avi, mkv and webm are taken, and jpg, heic, png and tif")
+        if not (is_media(video.name) or is_pose_file(video.name)):
+            cause = f"{video.name} is no video, no photo and no file of camera poses by its name"
+            raise InputError(cause, advice="mp4, mov, avi, mkv, webm, jpg, heic, png and tif are taken")
         if names.count(f"{scene}/{video.name}") > 1:
             raise InputError(f"two files are called {video.name}", advice="rename one: names are unique in a scene")
-    for video, name in zip(videos, names, strict=True):
+    for video, name in sorted(zip(videos, names, strict=True), key=lambda each: not is_pose_file(each[1])):
         containers.input.upload(video, name)
     return names
 
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m scenejobs", description="Upload videos, look at scenes, get results."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("upload", help="upload videos and photos as one scene")
+    command = commands.add_parser("upload", help="upload videos and photos, and poses for them, as one scene")
     command.add_argument("scene")
     command.add_argument("videos", nargs="+", type=Path)
     command = commands.add_parser("status", help="where the scenes stand")

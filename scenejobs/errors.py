@@ -47,6 +47,8 @@ class Code(StrEnum):
     NO_OVERLAP = "NO_OVERLAP"  # the clips or parts of a clip do not show the same place
     TOO_FEW_REGISTERED = "TOO_FEW_REGISTERED"  # camera poses were found for too few frames
     POSES_UNRELIABLE = "POSES_UNRELIABLE"  # poses were found, but a health gate says they are wrong
+    BAD_POSES = "BAD_POSES"  # a supplied file of camera poses that is damaged, or holds what cannot be a camera
+    POSES_NOT_USED = "POSES_NOT_USED"  # only in warnings: supplied poses fit no picture, or contradict the pictures
     BAD_SCENE_FILE = "BAD_SCENE_FILE"  # a .ply, .splat or .spz file that is damaged or something else
     INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
 

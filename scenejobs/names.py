@@ -19,6 +19,11 @@ from urllib.parse import unquote
 
 VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
 PHOTO_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".heic", ".heif", ".hif", ".tif", ".tiff"})
+POSE_FILES = frozenset({
+    "transforms.json", "cameras.json", "project.ini", "points3D.ply",  # the last two: what COLMAP leaves beside
+    *(f"{stem}.{kind}" for stem in ("cameras", "images", "points3D", "rigs", "frames") for kind in ("bin", "txt")),
+})  # fmt: skip
+POSE_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "")  # of a scene, in which they are looked for, in this order
 READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
 
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
@@ -105,8 +110,18 @@ def is_media(name: str) -> bool:
     return is_video(name) or is_photo(name)
 
 
+def is_pose_file(name: str) -> bool:
+    """Does it hold camera poses for the pictures of its scene (runner/supplied.py)?"""
+    return PurePosixPath(name).name in POSE_FILES
+
+
 def is_ready_marker(name: str) -> bool:
     return PurePosixPath(name).name in READY_MARKERS
+
+
+def is_companion(name: str) -> bool:
+    """Belongs to videos or photos and is nothing without them: alone it starts no job and keeps no scene waiting."""
+    return is_ready_marker(name) or is_pose_file(name)
 
 
 def within_scene(name: str, scene: str) -> str:

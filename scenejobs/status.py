@@ -14,7 +14,7 @@ from scenejobs import batches, layout, records, spend, starts
 from scenejobs.errors import NotFound
 from scenejobs.listing import look, snapshot
 from scenejobs.model import Outcome, Phase, SceneRecord, digest
-from scenejobs.names import refusal
+from scenejobs.names import is_companion, refusal
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 
 
@@ -78,9 +78,13 @@ def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneSta
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
     waiting, refused = look(containers.input, scene, depth)
-    if waiting:
+    alone = all(is_companion(blob.name) for blob in waiting)  # markers and poses: nothing happens before videos come
+    if not alone:
         return replace(_waiting(containers, record, waiting), refused=len(refused))
     ending = record.ending
+    if ending is None and waiting:
+        note = "no video and no photo yet"
+        return SceneStatus(scene, State.SETTLING, waiting=len(waiting), note=note, refused=len(refused))
     if ending is None:
         return SceneStatus(scene, State.UNKNOWN, refused=len(refused))
     state = State.DONE if ending.outcome is Outcome.SUCCEEDED else State.FAILED

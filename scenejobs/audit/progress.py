@@ -9,7 +9,7 @@ from scenejobs.audit.evidence import Evidence, Finding, SceneEvidence
 from scenejobs.batches import ListedBatch
 from scenejobs.listing import Uploads, sort_uploads
 from scenejobs.model import Phase
-from scenejobs.names import scene_key
+from scenejobs.names import is_companion, scene_key
 from scenejobs.records import parts_in
 
 SWEEP = "run `python -m function_app sweep`"
@@ -55,7 +55,10 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
         rest = evidence.now - max([*changes, *queued])
         due = record.not_before if record else None
         busy = evidence.messages or (scene and scene.moving) or (due and due > evidence.now)
-        if rest > evidence.patience and not busy:
+        if all(is_companion(blob.name) for blob in blobs):
+            what = f"{len(blobs)} files of scene {name} wait for its videos or photos"
+            yield Finding("I7", False, f"input/{blobs[0].name}", what, "upload these, or remove them")
+        elif rest > evidence.patience and not busy:
             what = f"{len(blobs)} uploads of scene {name} lie there, and nothing points at them"
             yield Finding("I7", True, f"input/{blobs[0].name}", what, SWEEP)
         else:

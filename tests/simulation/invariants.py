@@ -26,7 +26,7 @@ from scenejobs.layout import (
     run_folder,
 )
 from scenejobs.model import JobMessage, OutputFile, SceneRecord
-from scenejobs.names import is_ready_marker, is_video, refusal, scene_of
+from scenejobs.names import is_companion, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
 from tests.invariants import assert_result_is_whole
 from tests.simulation.hub import Process
@@ -279,7 +279,7 @@ class Checker:
         self._no_loss()
         for version in self.versions.values():
             found = copies.get(version.etag, [])
-            waits = is_ready_marker(version.name) and version.name in sim.stores["input"].blobs
+            waits = is_companion(version.name) and version.name in sim.stores["input"].blobs
             if len(found) > 1 or (not version.superseded and not waits and len(found) != 1):
                 self.fail("I7", f"{version.name} ({version.etag}) lies in {[f'{k}/{n}' for k, n, _ in found]}")
         for scene in self.records:
@@ -323,9 +323,9 @@ class Checker:
         )
 
     def nothing_left(self) -> bool:
-        """Whether the input holds only what is refused, and ready markers whose uploads have not come yet."""
+        """Whether the input holds only what is refused, and markers and poses whose videos have not come yet."""
         left = [name for name in self._sim.stores["input"].blobs if name not in self._sim.refused]
-        return all(is_ready_marker(name) for name in left)
+        return all(is_companion(name) for name in left)
 
     def no_saved_work(self) -> bool:
         """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""

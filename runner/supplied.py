@@ -1,0 +1,222 @@
+"""Camera poses that the user supplies: read from their file, and found for the pictures they belong to.
+
+Photos are told by their file names, as far up their folders as is needed to tell two of one name apart; the extension
+does not count where no other file has that stem. Frames of a video have no names of their own: they are told by clip
+and number, as our own cameras.json and sparse models name them. Nothing else names a frame safely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from runner.scene import Clip, Frame, FrameSet
+from runner.supplied_colmap import read_model
+from runner.supplied_files import JSON_FILES, Lens, Picture, bad, is_read, shown
+from runner.supplied_json import read_own, read_transforms
+from scenejobs.names import POSE_FOLDERS
+
+LEAST = 5  # pictures with a pose; fewer show no scene (gates.Thresholds.min_images)
+SAME_TIME_S = 0.005  # of a frame, as written by an earlier run and as found now
+SAME_ASPECT = 0.01  # of the picture a lens was made for, and the one that is there
+OUR_FRAME = re.compile(r"[^/]+/[0-9]{6}\.png")
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """What one file, or one COLMAP model, says."""
+
+    source: str  # "transforms.json", "cameras.json", "COLMAP model in sparse/0"
+    pictures: tuple[Picture, ...]
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        text = json.dumps([self.source, [asdict(picture) for picture in self.pictures]])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The poses of chosen frames, or why there are none."""
+
+    source: str
+    named: int  # pictures in the file
+    poses: Mapping[str, tuple[Lens, tuple[float, ...]]] = field(default_factory=dict)  # by Frame.image
+    problem: str = ""
+    advice: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Of all that the pose stage takes from it."""
+        found = [[image, asdict(lens), pose] for image, (lens, pose) in sorted(self.poses.items())]
+        text = json.dumps([self.source, self.named, found, self.problem, self.warnings])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_supplied(files: Sequence[Clip]) -> Supplied | None:
+    """The most telling of the files: a COLMAP model, else transforms.json, else cameras.json; None where none is read.
+
+    Raises InputError BAD_POSES, TOO_LARGE.
+    """
+    there = {file.name: file.path for file in files if is_read(file.name)}
+    if not there:
+        return None
+    sources = [*_models(there), *(name for name in JSON_FILES if name in there)]
+    source = sources[0]
+    if isinstance(source, str):
+        title = source
+        pictures = (read_transforms if source == JSON_FILES[0] else read_own)(there[source], source)
+    else:
+        title = _title(source)
+        pictures = read_model(*((there[name], name) for name in source))
+    if not pictures:
+        raise bad(title, "", "it names no picture")
+    others = ", ".join(one if isinstance(one, str) else _title(one) for one in sources[1:])
+    warnings = (f"camera poses are taken from {title}, not from {others}",) if others else ()
+    return Supplied(title, tuple(pictures), warnings)
+
+
+def _models(there: Mapping[str, Path]) -> list[tuple[str, str]]:
+    """Names of the cameras and the images of each COLMAP model. Raises InputError where half of one is missing."""
+    found, halves = [], []
+    for folder in POSE_FOLDERS:
+        for kind in ("bin", "txt"):
+            cameras, images = (str(PurePosixPath(folder, f"{stem}.{kind}")) for stem in ("cameras", "images"))
+            if cameras in there and images in there:
+                found.append((cameras, images))
+            elif cameras in there or images in there:
+                halves.append((cameras, images) if cameras in there else (images, cameras))
+    if halves and not found:
+        one, missing = halves[0]
+        raise bad(one, "", f"a COLMAP model needs {missing} as well", "upload both, or leave it out")
+    return found
+
+
+def _title(model: tuple[str, str]) -> str:
+    folder = str(PurePosixPath(model[0]).parent)
+    return "COLMAP model" if folder == "." else f"COLMAP model in {folder}"
+
+
+class Matcher:
+    """Which picture of the file is which photo or frame of the scene."""
+
+    def __init__(self, supplied: Supplied, photos: Sequence[str]) -> None:
+        """photos: their names in the scene."""
+        self._photos = _by_photo(supplied.pictures, photos)
+        self._own = _once((picture.frame[:2], picture) for picture in supplied.pictures if picture.frame)
+        tails = (("/".join(picture.name.replace("\\", "/").split("/")[-2:]), picture) for picture in supplied.pictures)
+        self._frames = _once((tail, picture) for tail, picture in tails if OUR_FRAME.fullmatch(tail))
+
+    def find(self, frame: Frame) -> Picture | None:
+        if frame.photo is not None and frame.photo in self._photos:
+            return self._photos[frame.photo]
+        own = self._own.get((frame.video, frame.index))
+        if own is not None and own.frame is not None and abs(own.frame[2] - frame.timestamp_s) <= SAME_TIME_S:
+            return own
+        found = self._frames.get(frame.image) if frame.photo is None else None
+        return found if found is not None and found.frame is None else None
+
+
+def match(supplied: Supplied, frames: FrameSet) -> Given:
+    """The poses for the chosen frames."""
+    photos = [frame.photo for frame in frames.frames if frame.photo is not None]
+    matcher, sizes = Matcher(supplied, photos), {clip.name: (clip.width, clip.height) for clip in frames.clips}
+    poses: dict[str, tuple[Lens, tuple[float, ...]]] = {}
+    other_shape: list[str] = []
+    for frame in frames.frames:
+        picture = matcher.find(frame)
+        if picture is None:
+            continue
+        if not _fits(picture.lens, *sizes[frame.video]):
+            width, height = sizes[frame.video]
+            size = f"{picture.lens.width}x{picture.lens.height}"
+            other_shape.append(f"{shown(frame.photo or frame.image)} has {width}x{height} pixels upright, not {size}")
+            continue
+        poses[frame.image] = (picture.lens, picture.pose)
+    problem, advice = _problem(supplied, frames, len(poses), other_shape)
+    warnings = supplied.warnings
+    if other_shape and not problem:
+        warnings += (f"{len(other_shape)} poses are not used, the first because {other_shape[0]}",)
+    if problem:
+        poses = {}
+    return Given(supplied.source, len(supplied.pictures), poses, problem, advice, warnings)
+
+
+def _problem(supplied: Supplied, frames: FrameSet, found: int, other_shape: Sequence[str]) -> tuple[str, str]:
+    """Why the poses cannot be used, and what to do."""
+    if found >= LEAST:
+        return "", ""
+    if other_shape:
+        return (
+            f"its poses are for pictures of another shape: {other_shape[0]}",
+            "make the poses from the same pictures, upright, or leave the file out",
+        )
+    first, where = shown(supplied.pictures[0].name), f"{found} of {len(frames.frames)} pictures of the scene"
+    if all(frame.photo is None for frame in frames.frames):
+        return (
+            f"it names {where}: which frame of a video {first} is, cannot be told",
+            "upload the pictures that the poses were made for instead of the video",
+        )
+    return (
+        f"it names {where}; the first that it names is {first}",
+        "upload the pictures under the names that the file gives them",
+    )
+
+
+def _fits(lens: Lens, width: int, height: int) -> bool:
+    return not lens.width or abs(lens.width / lens.height * height / width - 1) <= SAME_ASPECT
+
+
+def _once(pairs: Any) -> dict[Any, Picture]:
+    """What two pictures claim belongs to neither."""
+    found: dict[Any, Picture | None] = {}
+    for key, picture in pairs:
+        found[key] = None if key in found else picture
+    return {key: picture for key, picture in found.items() if picture is not None}
+
+
+def _by_photo(pictures: Sequence[Picture], photos: Sequence[str]) -> dict[str, Picture]:
+    """Each photo with its picture; what more than one could be meant by is left out."""
+    by_name: dict[str, list[list[str]]] = {}
+    for photo in photos:
+        segments = photo.split("/")
+        for key in {segments[-1], _stem(segments[-1])}:
+            by_name.setdefault(key, []).append(segments)
+    claims: dict[str, list[tuple[int, Picture]]] = {}
+    for picture in pictures:
+        segments = picture.name.replace("\\", "/").split("/")
+        exact = [photo for photo in by_name.get(segments[-1], ()) if photo[-1] == segments[-1]]
+        stem = segments[-1] if not exact and segments[-1] in by_name else _stem(segments[-1])
+        scored = [(2 * _common(photo[:-1], segments[:-1]) + bool(exact), photo)
+                  for photo in exact or by_name.get(stem, ())]  # fmt: skip
+        best = max((score for score, _ in scored), default=-1)
+        winners = [photo for score, photo in scored if score == best]
+        if len(winners) == 1:
+            claims.setdefault("/".join(winners[0]), []).append((best, picture))
+    found = {}
+    for photo, claimed in claims.items():
+        best = max(score for score, _ in claimed)
+        winning = [picture for score, picture in claimed if score == best]
+        if len(winning) == 1:
+            found[photo] = winning[0]
+    return found
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """Segments at the end that are the same."""
+    count = 0
+    while count < min(len(one), len(other)) and one[-1 - count] == other[-1 - count]:
+        count += 1
+    return count
