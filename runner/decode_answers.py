@@ -98,6 +98,7 @@ def seen_photo(answer: Any, clip: Clip, limits: Limits) -> SeenPhoto | InputErro
             sharpness=_finite(answer["sharpness"], 0),
             small=small,
             warnings=tuple(_text(warning) for warning in answer["warnings"][:MAX_WARNINGS]),
+            turned_deg=_whole(answer["turned_deg"], 0) % 360 // 90 * 90,
         )
     except (KeyError, TypeError, ValueError, IndexError):
         return impossible(clip, "the answer is not understood")

@@ -27,6 +27,7 @@ from scenejobs.errors import Code, InputError, SceneJobError
 
 FORMATS = ("JPEG", "PNG", "TIFF")  # a JPEG that holds several pictures (MPO) opens as its first
 TURNED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
+TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored picture upright; others mirror it
 EXPORT = "export it as JPEG, or take the photo again"
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours: of the settings, and not twice that
@@ -42,6 +43,7 @@ class Photo:
     recording: PhotoRecording
     pixels: NDArray[np.uint8]  # [h, w, 3] sRGB, upright, shrunk to the long side that was asked for
     warnings: tuple[str, ...] = ()
+    turned_deg: int = 0  # counter-clockwise, from how it is stored to upright
 
 
 def read(clip: Clip, limits: Limits, long_side: int | None) -> Photo:
@@ -82,6 +84,7 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_size(clip, *image.size, limits)
         width, height = image.size
+        turned_deg = TURNS.get(image.getexif().get(ORIENTATION, 1), 0)
         codec = {"MPO": "jpeg"}.get(str(image.format), str(image.format).lower())
         if codec == "jpeg":  # decodes at a half, a quarter or an eighth of the size where that is still enough
             turned = image.getexif().get(ORIENTATION) in TURNED
@@ -98,7 +101,8 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
         profile = image.info.get("icc_profile")
         pixels = _srgb(_eight_bits(clip, upright).resize(shrink(width, height, long_side), Image.Resampling.LANCZOS),
                        profile, warnings)  # fmt: skip
-    return Photo(width, height, codec, read_photo(tags, width, height), np.asarray(pixels), tuple(warnings))
+    recording = read_photo(tags, width, height)
+    return Photo(width, height, codec, recording, np.asarray(pixels), tuple(warnings), turned_deg)
 
 
 def _heif(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> Photo:

@@ -39,7 +39,7 @@ def survey(photos: Sequence[Clip], long_side: int, limits: Limits, tell: Tell) -
             answers.append({
                 "width": found.width, "height": found.height, "codec": found.codec, **asdict(found.recording),
                 "sharpness": sharpness(luma), "small": np.round(small).astype(np.uint8).tolist(),
-                "warnings": found.warnings,
+                "warnings": found.warnings, "turned_deg": found.turned_deg,
             })  # fmt: skip
     return answers
 

@@ -36,6 +36,7 @@ class SeenPhoto:
     sharpness: float  # of the picture at SHARPNESS_SIDE
     small: NDArray[np.uint8]  # [h, w] brightness, about MOTION_SIDE
     warnings: tuple[str, ...] = ()
+    turned_deg: int = 0  # counter-clockwise, from how the picture is stored to upright
 
 
 @dataclass(frozen=True)

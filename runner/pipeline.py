@@ -136,8 +136,8 @@ def reconstruct(
         left.update({key: exports[key]["size_bytes"] for key in ("spz", "compressed_ply")})
     warnings = (*_smaller(settings), *_clip_warnings(frames))
     training = _training_summary(settings, trained, scores, pictures, warnings, finished.cleaning, finished.orientation)
-    intrinsics, lenses = _intrinsics(workspace, frames)
-    return stages.write_documents(name, frames, poses, scene, training, exports, intrinsics, lenses)
+    by_clip, lenses = intrinsics(workspace, frames)
+    return stages.write_documents(name, frames, poses, scene, training, exports, by_clip, lenses)
 
 
 def require_clips(clips: list[Clip]) -> None:
@@ -332,7 +332,7 @@ def _training_summary(
     )
 
 
-def _intrinsics(
+def intrinsics(
     workspace: Path, frames: FrameSet
 ) -> tuple[tuple[documents.CameraIntrinsics, ...], dict[str, dict[str, Any]]]:
     """The cameras of the sparse model with their distortion: one per clip that has registered frames; by image."""

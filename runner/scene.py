@@ -70,6 +70,7 @@ class Frame:
     photo: str | None = None  # Clip.name of the photo it is; None: a frame of a video
     recorded_at: str | None = None  # of the photo, see ClipInfo
     gps: tuple[float, float] | None = None  # of the photo
+    turned_deg: int = 0  # of the photo, counter-clockwise, from how it is stored to upright: see EXIF orientation
 
 
 @dataclass(frozen=True)

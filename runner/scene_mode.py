@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner import documents, job_settings, run_log
@@ -20,7 +20,9 @@ from runner.progress_line import ProgressLine
 from runner.scene import Clip
 from runner.signals import StopFlag
 from runner.stage_cache import CacheSettings
+from runner.supplied_files import JSON_FILES, READ, is_read
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
+from scenejobs.names import POSE_FOLDERS
 from scenejobs.settings import PipelineSettings, RunnerSettings, read_all
 
 WORKSPACE = "workspace"
@@ -62,7 +64,7 @@ def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) 
     runner, pipeline = read_all((RunnerSettings, PipelineSettings), env)
     pipeline = _overridden(pipeline, options)
     job_settings.check(pipeline)
-    clips = _clips(options.videos)
+    clips = (*_clips(options.videos), *_poses(options.poses))
     reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
     require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)
     name = options.name or out.name or "scene"
@@ -97,8 +99,13 @@ def _parser() -> Any:
     parser = Parser(
         prog="python -m runner scene", description="Local videos and photos to a 3D Gaussian Splatting scene."
     )
-    parser.add_argument("videos", nargs="+", metavar="FILE", help="videos and photos of one place")
+    parser.add_argument(
+        "videos", nargs="+", metavar="FILE", help="videos and photos of one place, and files of poses for them"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results; made if missing")
+    parser.add_argument(
+        "--poses", metavar="PATH", help="camera poses: transforms.json, cameras.json, or a folder with a COLMAP model"
+    )
     parser.add_argument("--preset", help="smoke, laptop, laptop-high, draft, standard, high; default: by the machine")
     parser.add_argument("--name", help="stem of the result files; default: the name of DIR")
     parser.add_argument("--backend", help="auto, gsplat, cpu, mock")
@@ -141,6 +148,24 @@ def _prepare(out: Path) -> None:
         raise ConfigurationError(
             f"the folder {out} cannot be written: {exc.strerror}", advice="choose another --out", stage="configuration"
         ) from exc
+
+
+def _poses(given: str | None) -> tuple[Clip, ...]:
+    """The files of camera poses that a path leads to, named as in a scene. Raises InputError."""
+    if given is None:
+        return ()
+    path = Path(given).absolute()
+    known = ("", *POSE_FOLDERS) if path.is_dir() else ()
+    names = [str(PurePosixPath(folder, name)) for folder in dict.fromkeys(known) for name in READ]
+    found = [Clip(name, path / name) for name in names if (path / name).is_file()]
+    if path.is_file() and is_read(path.name):
+        found = [Clip(path.name, path)]
+    if not found:
+        cause = f"{given} holds no camera poses" if path.exists() else f"{given} does not exist"
+        advice = f"name {' or '.join(JSON_FILES)}, or a folder with one of them or with a COLMAP model"
+        raise InputError(cause, code=Code.BAD_POSES if path.exists() else Code.INPUT_GONE, advice=advice,
+                         stage="validation")  # fmt: skip
+    return tuple(found)
 
 
 def _clips(videos: Sequence[str]) -> tuple[Clip, ...]:

@@ -144,6 +144,7 @@ class _Work:
                 ("world-to-camera matrices in OpenGL axes", lambda r, t: (FLIP @ r.T @ FLIP, -FLIP @ r.T @ t)),
                 ("world-to-camera matrices in OpenCV axes", lambda r, t: (r.T @ FLIP, -r.T @ t)),
             ]
+        best, best_observations = "", MUCH_MORE * max(found["observations"], LEAST_POINTS)
         for name, way in ways:
             other = {}
             for image, entry in given.items():
@@ -151,10 +152,10 @@ class _Work:
                 rotation, translation = way(pose[:, :3], pose[:, 3])
                 other[image] = {**entry, "pose": np.hstack([rotation, translation[:, None]]).ravel()}
             numbers = _numbers(self.triangulated(_model(Path(self._database), other)))
-            more = numbers["observations"] >= MUCH_MORE * max(found["observations"], LEAST_POINTS)
-            if more and (not found["points"] or numbers["error_px"] <= MUCH_LESS * found["error_px"]):
-                return name
-        return ""
+            fits = not found["points"] or numbers["error_px"] <= MUCH_LESS * found["error_px"]
+            if fits and numbers["observations"] >= best_observations:
+                best, best_observations = name, numbers["observations"]
+        return best
 
     def with_the_rest(
         self, model: pycolmap.Reconstruction, options: pycolmap.IncrementalPipelineOptions

@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from runner.scene import Clip, Frame, FrameSet
 from runner.supplied_colmap import read_model
 from runner.supplied_files import JSON_FILES, Lens, Picture, bad, is_read, shown
@@ -129,18 +131,21 @@ def match(supplied: Supplied, frames: FrameSet) -> Given:
     """The poses for the chosen frames."""
     photos = [frame.photo for frame in frames.frames if frame.photo is not None]
     matcher, sizes = Matcher(supplied, photos), {clip.name: (clip.width, clip.height) for clip in frames.clips}
+    found = [(frame, picture) for frame in frames.frames if (picture := matcher.find(frame)) is not None]
+    # Many programs read pictures as they are stored; whoever did so for one did so for those turned by 180 degrees too.
+    stored = any(_is_stored(frame, picture.lens, *sizes[frame.video]) for frame, picture in found)
     poses: dict[str, tuple[Lens, tuple[float, ...]]] = {}
     other_shape: list[str] = []
-    for frame in frames.frames:
-        picture = matcher.find(frame)
-        if picture is None:
-            continue
-        if not _fits(picture.lens, *sizes[frame.video]):
-            width, height = sizes[frame.video]
-            size = f"{picture.lens.width}x{picture.lens.height}"
-            other_shape.append(f"{shown(frame.photo or frame.image)} has {width}x{height} pixels upright, not {size}")
-            continue
-        poses[frame.image] = (picture.lens, picture.pose)
+    for frame, picture in found:
+        width, height = sizes[frame.video]
+        lens, pose = picture.lens, picture.pose
+        if _is_stored(frame, lens, width, height) or (stored and frame.turned_deg == 180):
+            lens, pose = upright(lens, pose, frame.turned_deg)
+        if _fits(lens, width, height):
+            poses[frame.image] = lens, pose
+        else:
+            name, size = shown(frame.photo or frame.image), f"{lens.width}x{lens.height}"
+            other_shape.append(f"{name} has {width}x{height} pixels upright, not {size}")
     problem, advice = _problem(supplied, frames, len(poses), other_shape)
     warnings = supplied.warnings
     if other_shape and not problem:
@@ -169,6 +174,19 @@ def _problem(supplied: Supplied, frames: FrameSet, found: int, other_shape: Sequ
         f"it names {where}; the first that it names is {first}",
         "upload the pictures under the names that the file gives them",
     )
+
+
+def upright(lens: Lens, pose: tuple[float, ...], turned_deg: int) -> tuple[Lens, tuple[float, ...]]:
+    """The camera of the stored picture as that of the upright one, turned counter-clockwise by so much."""
+    rows = np.array(pose).reshape(3, 4)
+    for _ in range(turned_deg // 90):
+        lens, rows = lens.turned(), np.array([rows[1], -rows[0], rows[2]])
+    return lens, tuple(map(float, rows.ravel()))
+
+
+def _is_stored(frame: Frame, lens: Lens, width: int, height: int) -> bool:
+    """Is the lens that of the picture as stored, lying on its side?"""
+    return frame.turned_deg in (90, 270) and not _fits(lens, width, height) and _fits(lens, height, width)
 
 
 def _fits(lens: Lens, width: int, height: int) -> bool:

@@ -22,6 +22,7 @@ from scenejobs.names import POSE_FOLDERS, is_pose_file
 
 JSON_FILES = ("transforms.json", "cameras.json")
 COLMAP_FILES = tuple(f"{stem}.{kind}" for kind in ("bin", "txt") for stem in ("cameras", "images"))
+READ = (*JSON_FILES, *COLMAP_FILES)
 MAX_PICTURES = 20_000
 MAX_COORDINATE = 1e7  # of a camera's place, in the units of the file: larger ones lose the digits that matter
 MAX_PIXELS = 100_000.0  # sides, focal lengths
@@ -57,6 +58,11 @@ class Lens:
         x, y = width / self.width, height / self.height
         return Lens(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y,
                     self.k1, self.k2, self.p1, self.p2, self.sure)  # fmt: skip
+
+    def turned(self) -> Lens:
+        """Of the same picture turned by 90 degrees counter-clockwise: x' = y, y' = width - x."""
+        return Lens(self.height, self.width, self.fy, self.fx, self.cy, self.width - self.cx,
+                    self.k1, self.k2, -self.p2, self.p1, self.sure)  # fmt: skip
 
 
 @dataclass(frozen=True)

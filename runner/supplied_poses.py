@@ -48,13 +48,13 @@ class SuppliedWay:
     def report(self, report: PoseReport, attempts: Sequence[Attempt], chosen: Attempt) -> PoseReport:
         """The report with what became of the supplied poses."""
         given, told, used = self.given, self._told, bool(chosen.rung.supplied)
-        adjusted = bool(told.get("adjusted"))
+        adjusted, start = used and bool(told.get("adjusted")), told.get("as_supplied") or {}
         summary: dict[str, Any] = {
             "source": given.source, "used": used, "pictures_in_file": given.named, "pictures_matched": len(given.poses),
-            "adjusted": used and adjusted, "lens_adjusted": used and bool(told.get("lens_adjusted")),
+            "adjusted": adjusted, "lens_adjusted": adjusted and bool(told.get("lens_adjusted")),
             "moved_deg": told.get("moved_deg", 0.0) if adjusted else 0.0,
             "moved_percent": 100 * told.get("moved_share", 0.0) if adjusted else 0.0,
-            "error_px_as_supplied": told.get("as_supplied", {}).get("error_px"),
+            "error_px_as_supplied": start["error_px"] if start.get("points") else None,
         }  # fmt: skip
         warnings = [*given.warnings]
         if not used:
@@ -79,4 +79,4 @@ def _contradiction(told: Mapping[str, Any]) -> str:
         moved = f"by {told['moved_deg']:.1f} degrees and {told['moved_share']:.0%} of the path's size"
         return f"its poses contradict the pictures, which would move the cameras {moved}{reading}"
     found = told["as_supplied"]["points"]
-    return f"its poses contradict the pictures: with them only {found} points of these have a place in space{reading}"
+    return f"its poses contradict the pictures: with them {found} points of these have a place in space{reading}"

@@ -41,7 +41,7 @@ class Take:
 
     one: Surveyed
     clips: tuple[Clip, ...]  # the video, or the photo of each entry of one.seen
-    facts: tuple[tuple[str | None, tuple[float, float] | None], ...] = ()  # of each photo: time and place
+    facts: tuple[tuple[str | None, tuple[float, float] | None, int], ...] = ()  # of each photo: time, place, turn
 
     @property
     def is_photos(self) -> bool:
@@ -64,8 +64,8 @@ class Take:
         if not self.is_photos:
             return found
         return [
-            replace(frame, photo=clip.name, recorded_at=recorded_at, gps=gps)
-            for frame, clip, (recorded_at, gps) in zip(found, self.clips, self.facts, strict=True)
+            replace(frame, photo=clip.name, recorded_at=recorded_at, gps=gps, turned_deg=turned_deg)
+            for frame, clip, (recorded_at, gps, turned_deg) in zip(found, self.clips, self.facts, strict=True)
         ]
 
 
@@ -111,7 +111,7 @@ def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Take], 
         for photos in make_sets([one for one in found if isinstance(one, SeenPhoto)]):
             name = _free(photos.one.info.name, names)
             names.append(name)
-            facts = tuple((photo.recorded_at, photo.gps) for photo in photos.photos)
+            facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
             take = Take(photos.one, tuple(photo.clip for photo in photos.photos), facts)
             takes.append(_named(take, name, folder_names(names)[-1]))
     for _, error in errors:
@@ -135,7 +135,7 @@ def takes_again(chosen: FrameSet, media: Media) -> list[Take] | None:
         seen = tuple(Seen(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0) for frame in frames)
         if info.codec in CODEC_OF_PHOTOS:
             clips = [photos.get(frame.photo or "") for frame in frames]
-            facts = tuple((frame.recorded_at, frame.gps) for frame in frames)
+            facts = tuple((frame.recorded_at, frame.gps, frame.turned_deg) for frame in frames)
         else:
             clips, facts = [videos.get(info.source or info.name)], ()
         if None in clips:

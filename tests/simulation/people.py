@@ -79,6 +79,8 @@ def _user(sim: Simulation, scene: Scene) -> None:
         f"{scene.name}/{name}"
         for name in ("a.mp4", "cam2/b.MOV", "c.webm", "notes.txt")[: draw.choice((1, 2, 2, 3, 4))]
     ]
+    if draw.random() < profile.supplies_poses:
+        files.insert(draw.choice((0, len(files))), f"{scene.name}/transforms.json")
     if draw.random() < profile.root_upload:
         files.append(f"{scene.name}.mp4")
     for name in files:

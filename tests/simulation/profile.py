@@ -38,6 +38,7 @@ class Profile:
     comes_late: float = 0.0  # uploads more when the first job may already run
     meddles: float = 0.0  # replaces or deletes an upload in the moment an attempt begins
     marks_ready: float = 0.0
+    supplies_poses: float = 0.0
     # of a scene: what its job does
     bad_input: float = 0.0  # InputError
     breaks: float = 0.0  # fails now and then
@@ -58,7 +59,7 @@ class Profile:
 
 CALM = Profile()
 USERS = Profile(
-    replaces=0.4, deletes=0.15, comes_late=0.3, meddles=0.15, marks_ready=0.1,
+    replaces=0.4, deletes=0.15, comes_late=0.3, meddles=0.15, marks_ready=0.1, supplies_poses=0.2,
     bad_input=0.12, breaks=0.15, kills=0.08, unset=0.03, hostile=0.2, root_upload=0.2,
 )  # fmt: skip
 HARSH = replace(

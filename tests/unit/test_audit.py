@@ -275,6 +275,14 @@ def test_work_in_progress_is_a_note(cloud: Cloud) -> None:
     assert audited(cloud).violations == ()
 
 
+def test_poses_that_wait_for_their_pictures_are_a_note_for_however_long(cloud: Cloud) -> None:
+    cloud.worker().drain()
+    cloud.upload("lobby/transforms.json", b"{}")
+    cloud.clock.advance(30 * 86400)
+    assert audited(cloud).violations == ()
+    assert notes(cloud) == ["input/lobby/transforms.json: 1 files of scene lobby wait for its videos or photos"]
+
+
 def test_what_a_run_left_that_was_not_committed_is_a_note(cloud: Cloud) -> None:
     cloud.stores["output"].write("lobby/runs/killed/lobby.ply", b"half")
     assert "nobody refers to it" in notes(cloud)[0]

@@ -51,6 +51,14 @@ def blob(name: str, age_s: float) -> BlobInfo:
         ("_READY", [("a.mp4", 5), ("_READY", 9)], Superseded()),
         ("a.mp4", [("a.mp4", 5), ("_READY", 4000)], NotYet(57)),
         ("a.mp4", [("a.mp4", 60), ("_READY", 4000)], Settled(Why.QUIET)),
+        # camera poses: nothing without pictures, however long they wait; beside pictures uploads like any other
+        ("transforms.json", [("transforms.json", 60)], Nothing()),
+        ("sparse/0/images.bin", [("sparse/0/cameras.bin", 4000), ("sparse/0/images.bin", 4000)], Nothing()),
+        ("_READY", [("transforms.json", 5), ("_READY", 0)], Nothing()),
+        ("a.mp4", [("transforms.json", 4000), ("a.mp4", 0)], NotYet(62)),
+        ("a.mp4", [("a.mp4", 60), ("transforms.json", 5)], Superseded()),
+        ("transforms.json", [("a.mp4", 65), ("transforms.json", 5)], NotYet(57)),
+        ("transforms.json", [("a.mp4", 65), ("transforms.json", 60)], Settled(Why.QUIET)),
     ],
 )
 def test_the_decision_table(own: str, waiting: list[tuple[str, float]], expected: Decision) -> None:
@@ -90,6 +98,34 @@ def test_a_marker_that_comes_after_the_quiet_time_makes_no_second_job() -> None:
     world.upload("lobby/_READY")
     world.advance(3000)
     assert len(world.sent) == 1
+
+
+def test_poses_alone_start_nothing_and_go_with_the_pictures_that_come_later() -> None:
+    """Not the event, not the sweep, not the longest wait: the poses lie there until there is something to pose."""
+    world = World()
+    world.upload("lobby/transforms.json")
+    world.upload("lobby/sparse/0/images.bin", event=False)
+    world.advance(4000, step=50)
+    world.app.sweeper.sweep()
+    assert world.sent == []
+    world.upload("lobby/a.mp4")
+    world.advance(30)
+    assert world.sent == [], "the old poses do not end the waiting"
+    world.advance(60)
+    world.work()
+    assert world.runs == [("lobby", ("lobby/a.mp4", "lobby/sparse/0/images.bin", "lobby/transforms.json"))]
+
+
+def test_poses_that_come_after_their_scene_was_made_start_nothing() -> None:
+    world = World()
+    world.upload("lobby/a.mp4")
+    world.advance(70)
+    world.work()
+    world.upload("lobby/cameras.json")
+    world.advance(4000, step=50)
+    world.app.sweeper.sweep()
+    assert world.sent == []
+    assert len(world.runs) == 1
 
 
 def test_a_steady_trickle_is_sealed_at_the_longest_wait() -> None:

@@ -66,6 +66,13 @@ def test_no_uploads_is_nothing_to_do() -> None:
     assert decide(SceneRecord("lobby"), ()) == NothingToDo()
 
 
+@pytest.mark.parametrize("name", ["lobby/transforms.json", "lobby/sparse/0/cameras.bin", "lobby/_READY"])
+def test_what_is_nothing_without_videos_is_nothing_to_do(name: str) -> None:
+    """A message too many must not dead-letter poses or a marker that wait for the next videos."""
+    assert decide(SceneRecord("lobby"), (InputBlob(name, "e1", 5),)) == NothingToDo()
+    assert isinstance(decide(SceneRecord("lobby"), (InputBlob(name, "e1", 5), *INPUTS)), Attempt)
+
+
 def test_an_attempt_whose_runner_vanished_is_recorded_as_a_failure() -> None:
     step = decide(running())
     assert isinstance(step, Attempt)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from scenejobs.layout import archive_names, batch_name, progress_name, record_name, refused_name, run_folder
 from scenejobs.names import (
     MAX_NAME_CHARS,
+    is_companion,
     is_media,
     is_photo,
+    is_pose_file,
     is_ready_marker,
     is_video,
     output_stem,
@@ -142,6 +144,22 @@ def test_ready_markers_are_whole_file_names() -> None:
     assert is_ready_marker("lobby/.complete")
     assert not is_ready_marker("lobby/not_READY")
     assert not is_ready_marker("_READY/a.mp4")
+
+
+@pytest.mark.parametrize(
+    "name", ["lobby/transforms.json", "lobby/cameras.json", "a/sparse/0/images.bin", "a/points3D.txt", "rigs.bin"]
+)
+def test_files_of_poses_are_known_by_their_whole_name(name: str) -> None:
+    """They and ready markers are what starts no job alone."""
+    assert is_pose_file(name)
+    assert is_companion(name)
+    assert not is_media(name)
+
+
+@pytest.mark.parametrize("name", ["a/my_transforms.json", "transforms.json.bak", "a/sparse/0/cameras.mp4", "a.json"])
+def test_other_files_are_no_poses(name: str) -> None:
+    assert not is_pose_file(name)
+    assert not is_companion(name)
 
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))

@@ -158,6 +158,14 @@ def test_a_finished_scene_is_done(containers: Containers) -> None:
     assert scene_status(containers, "lobby").state is State.DONE
 
 
+def test_poses_that_wait_for_their_pictures_say_so_and_hide_no_result(containers: Containers) -> None:
+    containers.input.write("lobby/transforms.json", b"{}")
+    assert "no video and no photo yet" in scene_status(containers, "lobby").line()
+    record = SceneRecord("lobby").attempted("r", (), NOW).committed(())
+    put_record(containers, record.closed({}, NOW))
+    assert scene_status(containers, "lobby").state is State.DONE
+
+
 def test_a_dead_lettered_scene_says_why(containers: Containers) -> None:
     failure = Failure("validation", "EMPTY_FILE", "a.mp4 is empty", "upload it again")
     put_record(containers, SceneRecord("lobby").given_up(failure, (), "r", NOW).closed({}, NOW))

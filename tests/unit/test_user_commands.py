@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,24 @@ def test_photos_land_beside_the_videos_of_their_scene(containers: Containers, tm
     files = [tmp_path / "a.mp4", tmp_path / "IMG_1.HEIC", tmp_path / "IMG_2.jpg"]
     assert cli.upload(containers, "lobby", files) == ["lobby/a.mp4", "lobby/IMG_1.HEIC", "lobby/IMG_2.jpg"]
     assert containers.input.read("lobby/IMG_1.HEIC")[0] == b"IMG_1.HEIC"
+
+
+def test_poses_go_ahead_of_the_pictures_they_are_for(tmp_path: Path) -> None:
+    """Else a scene with a short quiet time could be sealed between them."""
+    order: list[str] = []
+
+    class Noting(MemoryBlobStore):
+        def upload(self, path: Path, name: str, **options: Any) -> str:
+            order.append(name)
+            return super().upload(path, name, **options)
+
+    containers = Containers(Noting("input"), *[MemoryBlobStore()] * 4)
+    files = [tmp_path / name for name in ("a.jpg", "transforms.json", "b.jpg", "cameras.bin")]
+    for file in files:
+        file.write_bytes(b"abc")
+    names = cli.upload(containers, "lobby", files)
+    assert names == ["lobby/a.jpg", "lobby/transforms.json", "lobby/b.jpg", "lobby/cameras.bin"]
+    assert order == ["lobby/transforms.json", "lobby/cameras.bin", "lobby/a.jpg", "lobby/b.jpg"]
 
 
 @pytest.mark.parametrize("name", ["missing.mp4", "notes.txt"])

@@ -56,6 +56,36 @@ def test_a_scene_is_processed_published_and_archived(cloud: Cloud) -> None:
     assert ending.archived["lobby/view1.mp4"] == "processed/lobby/view1.mp4"
 
 
+@pytest.mark.parametrize(("job", "end"), [(echo_job, "processed"), (bad_video, "error")])
+def test_poses_are_given_to_the_job_and_archived_with_their_batch(cloud: Cloud, job, end: str) -> None:
+    """Those in a place where they are read reach the job; all of the upload ends where its videos end."""
+    poses = ["lobby/notes/transforms.json", "lobby/sparse/0/cameras.bin", "lobby/sparse/0/images.bin"]
+    for name in poses:
+        cloud.upload(name, b"poses")
+    given: list[str] = []
+
+    def look(one: Job, supervision: Supervision) -> dict[str, object]:
+        given.extend(clip.name for clip in one.clips)
+        return job(one, supervision)
+
+    cloud.worker(look).drain()
+    assert given == ["cam2/view2.mov", "view1.mp4", "sparse/0/cameras.bin", "sparse/0/images.bin"]
+    archived = [name for name in cloud.names(end) if name not in ("lobby/error.json", "lobby/run.log")]
+    assert archived == sorted(["lobby/cam2/view2.mov", "lobby/view1.mp4", *poses])
+    assert cloud.names("input") == []
+    assert_at_rest(cloud)
+
+
+def test_poses_that_come_too_late_wait_in_the_input_whatever_messages_say(cloud: Cloud) -> None:
+    cloud.worker().drain()
+    cloud.upload("lobby/transforms.json", b"poses")
+    cloud.queue("lobby")
+    cloud.worker().drain()
+    assert cloud.jobs_run == 1
+    assert cloud.names("input") == ["lobby/transforms.json"]
+    assert cloud.names("error") == []
+
+
 def test_the_log_of_a_run_lies_with_its_outputs(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     cloud.worker().drain()
