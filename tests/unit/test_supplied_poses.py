@@ -163,8 +163,8 @@ def test_cameras_that_contradict_the_pictures_are_named_and_not_used(room, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("lens", [1.0, 1.1])
 def test_rough_cameras_are_adjusted_and_a_right_lens_stays(room, tmp_path, lens):
-    """As a phone's tracking gives them, off by a degree and 3 % of the path's size: they fit the pictures afterwards, in
-    their own world, and it is said how far they moved. A focal length that is 10 % off is corrected."""
+    """As a phone's tracking gives them, off by a degree and 3 % of the path's size: afterwards they fit the pictures,
+    in their own world, and it is said how far they moved. A focal length that is 10 % off is corrected."""
     rng = np.random.default_rng(1)
     rough = []
     for position, rotation in POSES:
