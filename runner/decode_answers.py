@@ -98,7 +98,7 @@ def seen_photo(answer: Any, clip: Clip, limits: Limits) -> SeenPhoto | InputErro
             sharpness=_finite(answer["sharpness"], 0),
             small=small,
             warnings=tuple(_text(warning) for warning in answer["warnings"][:MAX_WARNINGS]),
-            turned_deg=_whole(answer["turned_deg"], 0) % 360 // 90 * 90,
+            turned_deg=_quarter_turns(answer["turned_deg"]),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         return impossible(clip, "the answer is not understood")
@@ -137,6 +137,12 @@ def _whole(value: Any, least: int) -> int:
     if type(value) is not int or not least <= value < 1 << 31:
         raise ValueError(f"{value!r} is no number of the kind that was expected")
     return value
+
+
+def _quarter_turns(value: Any) -> int:
+    if _whole(value, 0) not in (0, 90, 180, 270):
+        raise ValueError(f"{value!r} is no number of quarter turns")
+    return int(value)
 
 
 def _finite(value: Any, least: float) -> float:
