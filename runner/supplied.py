@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -27,7 +26,6 @@ from scenejobs.names import POSE_FOLDERS
 LEAST = 5  # pictures with a pose; fewer show no scene (gates.Thresholds.min_images)
 SAME_TIME_S = 0.005  # of a frame, as written by an earlier run and as found now
 SAME_ASPECT = 0.01  # of the picture a lens was made for, and the one that is there
-OUR_FRAME = re.compile(r"[^/]+/[0-9]{6}\.png")
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class Matcher:
         self._photos = _by_photo(supplied.pictures, photos)
         self._own = _once((picture.frame[:2], picture) for picture in supplied.pictures if picture.frame)
         tails = (("/".join(picture.name.replace("\\", "/").split("/")[-2:]), picture) for picture in supplied.pictures)
-        self._frames = _once((tail, picture) for tail, picture in tails if OUR_FRAME.fullmatch(tail))
+        self._frames = _once(tails)  # "<clip>/<six digits>.png", as Frame.image is
 
     def find(self, frame: Frame) -> Picture | None:
         if frame.photo is not None and frame.photo in self._photos:

@@ -26,7 +26,7 @@ from scenejobs.layout import (
     run_folder,
 )
 from scenejobs.model import JobMessage, OutputFile, SceneRecord
-from scenejobs.names import is_companion, is_video, refusal, scene_of
+from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
 from tests.invariants import assert_result_is_whole
 from tests.simulation.hub import Process
@@ -192,8 +192,10 @@ class Checker:
         outputs = tuple(OutputFile.from_json(item) for item in record["outputs"])
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs))
         self._run_is_whole(self.commits[-1])
-        videos = [self.versions[item["etag"]] for item in record["manifest"] if is_video(item["name"])]
-        expected = f"ply {hashlib.sha256(b''.join(video.data for video in videos)).hexdigest()}".encode()
+        used = [item for item in record["manifest"] if is_video(item["name"])]
+        used += [item for item in record["manifest"] if is_pose_file(item["name"])]  # a job gets them last
+        data = b"".join(self.versions[item["etag"]].data for item in used)
+        expected = f"ply {hashlib.sha256(data).hexdigest()}".encode()
         ply = self._sim.stores["output"].blobs.get(f"{run_folder(scene, record['run'])}{scene}.ply")
         if ply is not None and ply.data != expected:
             self.fail("I2", f"the result of {scene} was not made of the versions in its manifest")

@@ -403,6 +403,7 @@ CAMERA = binary_camera(1, [300, 300, 160, 120])
         (binary_camera(1, [300, 300, 160, 120], width=1 << 40), IMAGE, "the width"),
         (CAMERA, IMAGE[:-1], "image 1 (a.jpg): the file ends"),
         (CAMERA, IMAGE[:-8] + struct.pack("<Q", 1 << 62), "ends before its features do"),
+        (CAMERA, IMAGE[:-8] + struct.pack("<Q", 5), "ends before its features do"),
         (CAMERA, IMAGE.replace(b"a.jpg\0", b"a" * 5000), "its name does not end"),
         (CAMERA, IMAGE.replace(b"a.jpg", b"\xff\xfe"), "decode"),
         (CAMERA, struct.pack("<QI7dI", 1, 1, 2, 0, 0, 0, 0, 0, 0, 1) + IMAGE[72:], "the quaternion has length 2"),
