@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from runner import sfm_child
+from runner.attempt_clock import AttemptClock
 from runner.gates import FILM_SLOWER, WALK, Counts, Verdict, judge, only_the_joint_is_weak
 from runner.ladder import (
     NEIGHBOURS,
@@ -147,7 +147,7 @@ class _Job:
 
         Raises InputError NO_DETAIL when the pictures have no features.
         """
-        took = _Clock()
+        took = AttemptClock()
         try:
             return self._attempt(rung, number, left_s, took)
         except RunnerError as exc:
@@ -156,7 +156,7 @@ class _Job:
             # A rescue that crashes or takes too long has failed; the job has not.
             return took.end(Attempt(rung, None, Verdict(False, exc.code, (exc.cause,), exc.advice)))
 
-    def _attempt(self, rung: Rung, number: int, left_s: float | None, took: _Clock) -> Attempt:
+    def _attempt(self, rung: Rung, number: int, left_s: float | None, took: AttemptClock) -> Attempt:
         features = self._extracted(rung, left_s)
         took.lap("extract_s")
         median = float(np.median(list(features.values())))
@@ -360,21 +360,6 @@ class _Job:
             joined=tuple(shot.title for shot in own), left_out=gaps(self._shots, placed),
             attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts),
         )  # fmt: skip
-
-
-class _Clock:
-    """Seconds of the parts of one attempt."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._took: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self._took[name], self._since = now - self._since, now
-
-    def end(self, attempt: Attempt) -> Attempt:
-        return replace(attempt, **self._took)
 
 
 def _limit(left_s: float | None) -> float:
