@@ -234,3 +234,5 @@ def test_cameras_json_of_a_run_gives_the_same_cameras_to_the_next(room, tmp_path
     used = room.cache.used["poses"]
     assert room.placed(third, frames, "cameras.json") == report
     assert room.cache.used["poses"] == used + 1
+    # Nor is what lies in the workspace taken for what other poses would give.
+    assert find_poses(frames, third, SETTINGS, SILENT, room.cache) == found
