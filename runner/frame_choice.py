@@ -6,7 +6,7 @@ Pure functions on small grey pictures and numbers; reading and writing video is 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,11 +136,13 @@ def is_slide_show(seen: Sequence[Seen]) -> bool:
 
 
 def choose(
-    clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None = None, photos: Sequence[bool] = ()
-) -> list[list[int]]:
+    clips: Sequence[Sequence[Seen]], budget: int, rate_fps: float | None = None, photos: Sequence[bool] = (),
+    liked: Sequence[Container[int]] = (),
+) -> list[list[int]]:  # fmt: skip
     """Indices into each clip's frames, increasing, at most `budget` over all clips.
 
     photos: which clips are sets of photos, one after the other; default: none is.
+    liked: of each clip, numbers of frames that win in their window, since their features are known; default: none do.
 
     A clip gets frames by its duration and its motion in equal parts, and not fewer than MIN_PER_CLIP where it has them.
     Within a clip the frames are spread evenly over the same mixture, the sharpest of each window is taken, and repeated
@@ -151,8 +153,8 @@ def choose(
     whole = [photo or is_slide_show(seen) for seen, photo in zip(clips, photos, strict=True)]
     shares = allocate([_weight(seen, clips) for seen in clips], most, whole, budget)
     return [
-        _sharpest_in_turn(seen, count) if photo else _spread(seen, count)
-        for seen, count, photo in zip(clips, shares, photos, strict=True)
+        _sharpest_in_turn(seen, count) if photo else _spread(seen, count, known)
+        for seen, count, photo, known in zip(clips, shares, photos, liked or [()] * len(clips), strict=True)
     ]
 
 
@@ -196,7 +198,7 @@ def _sharpest_in_turn(photos: Sequence[Seen], count: int) -> list[int]:
     return [max(range(start, end), key=lambda i: photos[i].sharpness) for start, end in itertools.pairwise(ends)]
 
 
-def _spread(seen: Sequence[Seen], count: int) -> list[int]:
+def _spread(seen: Sequence[Seen], count: int, liked: Container[int] = ()) -> list[int]:
     views = np.unique([frame.travel for frame in seen], return_inverse=True)[1]
     if count >= views[-1] + 1:  # every view is wanted: the sharpest frame of each
         windows, inner = views, np.ones(len(seen), bool)
@@ -213,7 +215,11 @@ def _spread(seen: Sequence[Seen], count: int) -> list[int]:
     sharp = np.array([frame.sharpness for frame in seen])
     for window in np.unique(windows):
         members = np.flatnonzero(windows == window)
-        members = members[inner[members]] if inner[members].any() else members
+        known = [i for i in members if seen[i].index in liked]
+        if known:  # each was the sharpest of a window before
+            members = np.array(known)
+        elif inner[members].any():
+            members = members[inner[members]]
         best = int(members[np.argmax(sharp[members])])
         if not chosen or seen[best].travel > seen[chosen[-1]].travel:
             chosen.append(best)

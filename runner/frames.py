@@ -11,21 +11,21 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runner.cuts import Cuts, find_cuts, shots
 from runner.decode import Decoder, Sandboxed, Tell, WantedPhoto
-from runner.frame_choice import Seen, choose, file_name, is_static
+from runner.frame_choice import file_name, is_static
 from runner.marker import file_fingerprint, fingerprint, read_marker, write_marker
-from runner.presets import FrameSettings
+from runner.presets import FrameSettings, PoseSettings
 from runner.progress import Progress
 from runner.remembered import Remembering
 from runner.scene import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.stage_cache import StageCache
 from runner.supplied import Supplied
 from runner.supplied_frames import with_poses
+from runner.take_choice import Sources, choose_around, choose_pictures
 from runner.takes import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
 from runner.visible import require_detail
 from scenejobs.errors import Code, Failure, InputError
@@ -43,14 +43,16 @@ def extract_frames(
     decoder: Decoder | None = None,
     cache: StageCache | None = None,
     supplied: Supplied | None = None,
+    poses: PoseSettings | None = None,
 ) -> FrameSet:
     """Writes workspace/frames/<clip>/<index>.png and, last, workspace/frames.json. Skips when they are there already.
 
     When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
 
     A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
-    decoder: default: each clip in a sandboxed process. cache: a video that was looked at before is not again.
-    supplied: poses; pictures that have one are chosen first.
+    decoder: default: each clip in a sandboxed process. cache: a video that was looked at before is not again, and where
+    poses are known that serve a search with the settings `poses`, frames that have them are chosen.
+    supplied: poses of the user's; pictures that have one are chosen first.
     Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
     TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
@@ -83,59 +85,21 @@ def extract_frames(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    takes, kept = _choose(takes, settings, supplied)
+    sources = _sources(clips, cache)
+    posed = with_poses(supplied, takes, settings.budget) if supplied else None
+    if posed:
+        choice = choose_around(takes, settings, posed)
+    else:
+        choice = choose_pictures(takes, settings, sources, cache, poses, least)
+    takes, kept = choice.takes, choice.kept
     chosen = [(take.one.info.name, seen) for take in kept for seen in take.one.seen]
     _check_enough(len(chosen), least, only_photos)
     warnings = require_detail(chosen, least)
     frames = _write(decoder, kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
-    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused), warnings)
+    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused), warnings, sources)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(takes)} clips")
     return result
-
-
-def _choose(
-    takes: Sequence[Take], settings: FrameSettings, supplied: Supplied | None = None
-) -> tuple[list[Take], list[Take]]:
-    """The takes with their cuts, and with the chosen pictures only. Every shot of an edited clip counts as a clip."""
-    posed = with_poses(supplied, takes, settings.budget) if supplied else None
-    posed = posed or [[] for _ in takes]
-    cut = [Cuts() if take.is_photos else find_cuts(take.one.seen) for take in takes]
-    pieces = [
-        (number, left)
-        for number, (take, cuts) in enumerate(zip(takes, cut, strict=True))
-        if take.is_photos or not posed[number]
-        for piece in shots(len(take.one.seen), cuts)
-        if (left := [index for index in piece if index not in posed[number]])
-    ]
-    room = settings.budget - sum(map(len, posed))
-    picked = choose(
-        [_from_its_start([takes[number].one.seen[i] for i in piece]) for number, piece in pieces],
-        room, settings.rate_fps, [takes[number].is_photos for number, _ in pieces],
-    ) if pieces and room else []  # fmt: skip
-    wanted: list[list[int]] = [list(indices) for indices in posed]
-    for (number, piece), indices in zip(pieces if picked else [], picked, strict=True):
-        wanted[number] += [piece[i] for i in indices]
-    told = [_told(take, cuts) for take, cuts in zip(takes, cut, strict=True)]
-    return told, [take.only(sorted(indices)) for take, indices in zip(told, wanted, strict=True)]
-
-
-def _from_its_start(seen: Sequence[Seen]) -> list[Seen]:
-    """A shot's travel begins with the shot: what its clip travelled before says nothing about it."""
-    return [replace(one, travel=one.travel - seen[0].travel) for one in seen]
-
-
-def _told(take: Take, cuts: Cuts) -> Take:
-    """The take whose facts say where it is cut."""
-    seen, info = take.one.seen, take.one.info
-    times = tuple(seen[start].timestamp_s for start in cuts.starts)
-    warnings = info.warnings
-    if times:
-        warnings += (f"the recording is cut at {', '.join(f'{time:.1f}' for time in times)} s",)
-    if cuts.strays:
-        at = ", ".join(f"{seen[index].timestamp_s:.1f}" for index in cuts.strays)
-        warnings += (f"single frames of something else are left out at {at} s",)
-    return replace(take, one=replace(take.one, info=replace(info, cuts_s=times, warnings=warnings)))
 
 
 def _check_enough(total: int, least: int, only_photos: bool) -> None:
@@ -197,7 +161,15 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         tuple(frame(entry) for entry in value["frames"]),
         tuple(RefusedClip(entry["name"], Failure.from_json(entry["failure"])) for entry in value["refused"]),
         tuple(value["warnings"]),
+        tuple((name, content) for name, content in value.get("sources", ())),
     )
+
+
+def _sources(clips: Sequence[Clip], cache: StageCache | None) -> Sources:
+    try:
+        return () if cache is None else tuple((clip.name, cache.content(clip.path)) for clip in clips)
+    except OSError:  # one of them is gone or cannot be read: whoever decodes it has said so
+        return ()
 
 
 def _part(tell: Tell, start: float, share: float) -> Tell:

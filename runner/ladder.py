@@ -5,9 +5,10 @@ The order of the rungs is that of ../docs/architecture.md ("The pose ladder"); w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from runner.deadline import FRAME_S, PAIR_FEATURES, PAIR_S
 from runner.gates import Thresholds, Verdict, lens_is_impossible
@@ -65,6 +66,15 @@ class Model:
     health: Health
     smaller_side: tuple[str, ...]  # images on the smaller side of the weakest joint
     zoom: float = 1.0  # the longest focal length / the shortest, where the lens zooms while filming
+
+    @staticmethod
+    def of(entry: Mapping[str, Any]) -> Model:
+        """From the child process's answer."""
+        return Model(
+            Path(entry["folder"]), tuple(entry["names"]), entry["points"], entry["mean_track_length"],
+            entry["mean_reprojection_error_px"], Health(**entry["health"]), tuple(entry["smaller_side"]),
+            entry.get("zoom", 1.0),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def reconstruct(
     """
     stages = Stages(out, settings, progress)
     preset = settings.preset
-    cache = StageCache(settings.cache) if settings.cache else None
+    cache = StageCache(settings.cache, preset.name) if settings.cache else None
 
     with stages.stage("validation") as left:
         from runner.supplied import match, read_supplied
@@ -74,7 +74,10 @@ def reconstruct(
         from runner.frames import extract_frames
 
         with stages.noticing(workspace / "frames.json"):
-            frames = extract_frames(clips, workspace, preset.frames, stages.progress, cache=cache, supplied=supplied)
+            frames = extract_frames(
+                clips, workspace, preset.frames, stages.progress,
+                cache=cache, supplied=supplied, poses=preset.poses,
+            )  # fmt: skip
         left.update(frames=len(frames.frames), clips=len(frames.clips), refused=len(frames.refused))
     with stages.stage("colmap_reconstruction") as left:
         from runner.poses import find_poses

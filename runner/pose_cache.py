@@ -1,7 +1,7 @@
-"""Poses, and the features and matches they come from, in the cache of stages. Keys: the pixels of the frames.
+"""Poses, and the features and matches they come from, in the cache of stages.
 
-    poses-<key>               the sparse model and the report; <key>: frames, clips, settings
-    features-<key>-<frames>   COLMAP's database; <key>: how features are found, <frames>: of which pictures
+    poses-<files>-<content>   see runner/known_poses.py
+    features-<key>-<frames>   COLMAP's database; <key>: how features are found, <frames>: of which pictures, by pixels
 
 A database serves every later one that has some of its pictures: their features are taken over, and for pairs of them
 the matches (`runner/sfm_reuse.py`).
@@ -12,18 +12,30 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runner.known_poses import (
+    FACTS,
+    MODEL,
+    REPORT,
+    KnownPoses,
+    frame_keys,
+    keep_chosen,
+    known_poses,
+    prefix,
+    timeless,
+)
+from runner.ladder import Rung
 from runner.presets import PoseSettings
 from runner.scene import FrameSet, PoseReport
 from runner.stage_cache import StageCache, content_hash, key
-from scenejobs.errors import RunnerError
+from scenejobs.errors import ResourceError, RunnerError
 
-REPORT, FRAMES, DATABASE = "report.json", "frames.json", "database.db"
-MODEL = ("cameras.bin", "frames.bin", "images.bin", "points3D.bin", "rigs.bin")
+FRAMES, DATABASE = "frames.json", "database.db"
 KEPT = 2  # databases per way to find features: each next one knows what the one before did
 
 Run = Callable[[dict[str, Any]], dict[str, Any]]
@@ -35,25 +47,27 @@ class PoseCache:
     """What is known about one set of frames."""
 
     def __init__(
-        self, cache: StageCache, frames: FrameSet, images: Path, settings: PoseSettings, given: str = ""
-    ) -> None:
-        self._cache, self._seed = cache, settings.seed
-        self._hashes = {frame.image: content_hash(images / frame.image) for frame in frames.frames}
-        facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._hashes]
-        facts += [given] if given else []  # poses that the user supplies, by their digest
-        # More threads or more time do not change what the first way gives; further ways are tried as time allows.
-        timeless = asdict(replace(settings, threads=0, budget_s=0.0))
-        self._first_way = f"poses-{key(facts, timeless)}"
-        self._later_way = f"poses-{key(facts, timeless, settings.budget_s)}"
+        self, cache: StageCache, frames: FrameSet, images: Path, sizes: Mapping[str, tuple[int, int]],
+        settings: PoseSettings, given: str = "",
+    ) -> None:  # fmt: skip
+        """images: the folder of the pictures. sizes: width, height of those of each clip. given: digest of poses that
+        the user supplies; with it, nothing is taken from runs without, and the other way round."""
+        self._cache, self._frames, self._images, self._settings = cache, frames, images, settings
+        self._sizes, self._keys, self._given = sizes, frame_keys(frames), given
+        facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._keys]
+        made_from = [facts, sorted(sizes.items()), timeless(settings)]
+        self._first_way = f"{prefix(frames, settings, given)}-{key(*made_from)}"
+        self._later_way = f"{prefix(frames, settings, given)}-{key(*made_from, settings.budget_s)}"
 
     def report(self, target: Path) -> dict[str, Any] | None:
-        """The report of the poses of exactly these frames; the model is put to `target`. None: not known."""
+        """The report on poses of exactly these frames and settings; the model is put to `target`. None: not known."""
         part = target.with_name(f".{target.name}.cached")
-        for name in (self._first_way, self._later_way):
+        for name in (self._first_way, self._later_way) if self._keys else ():
             shutil.rmtree(part, ignore_errors=True)
-            if self._cache.get(name, [REPORT, *MODEL], part):
+            if self._cache.get(name, [FACTS, REPORT, *MODEL], part):
                 value: dict[str, Any] = json.loads((part / REPORT).read_bytes())
-                (part / REPORT).unlink()
+                for file in (FACTS, REPORT):
+                    (part / file).unlink()
                 shutil.rmtree(target, ignore_errors=True)
                 part.rename(target)
                 self._cache.used["poses"] += 1
@@ -61,10 +75,46 @@ class PoseCache:
         shutil.rmtree(part, ignore_errors=True)
         return None
 
-    def keep_poses(self, report: PoseReport, model: Path, at_once: bool) -> None:
+    def of_another_run(self, place: Path, run: Run) -> tuple[KnownPoses, Rung, dict[str, Any]] | None:
+        """The best poses of all these frames that other settings gave, the way that won then, and the model, fitted to
+        these pictures, as the process that has pycolmap describes it; all of it is below `place`.
+
+        run: gives a request to that process.
+        """
+        if self._keys is None or self._given:  # what the user supplies is tried first
+            return None
+        keys, target = self._keys, place / "model"
+        found = [
+            (len(one.placed.intersection(keys)), one.settings["features"], one.name, one)
+            for one in known_poses(self._cache, self._frames, self._settings, target) if one.covers(keys)
+        ]  # fmt: skip
+        if not found or not self._cache.get((best := max(found)[-1]).name, [FACTS, REPORT, *MODEL], target):
+            return None
+        pictures = {
+            best.images[one]: [frame.image, *self._sizes[frame.video]]
+            for frame, one in zip(self._frames.frames, keys, strict=True)
+        }
+        request = {"action": "fit", "model": str(target), "output": str(place / "fitted"), "pictures": pictures}
+        try:
+            return best, Rung(**best.rung), run(request)
+        except (RunnerError, ResourceError, TypeError) as exc:  # a courtesy that failed: the work is done without it
+            log.warning("poses that were found before are not used: %s", exc)
+            self._cache.remove(best.name)
+            return None
+
+    def took(self, known: KnownPoses, frames: int) -> None:
+        """Notes that poses of so many frames were used."""
+        self._cache.used[f"poses of frames, preset {known.run}"] += frames
+
+    def keep_poses(self, report: PoseReport, model: Path, at_once: bool, rung: Rung, zoom: float) -> None:
         """at_once: the first way was right, and no further one would have been tried with any amount of time."""
-        files: dict[str, Path | bytes] = {REPORT: json.dumps(asdict(report)).encode()}
+        if self._keys is None:
+            return
         name = self._first_way if at_once else self._later_way
+        images = {one: frame.image for one, frame in zip(self._keys, self._frames.frames, strict=True)}
+        placed = frozenset(images) - {one for one, image in images.items() if image in set(report.unregistered)}
+        facts = KnownPoses(name, self._cache.run, images, placed, timeless(self._settings), asdict(rung), float(zoom))
+        files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(asdict(report)).encode()}
         self._cache.put(name, files | {file: model / file for file in MODEL})
 
     def begin(self, way: str, database: Path, run: Run) -> bool:
@@ -98,6 +148,7 @@ class PoseCache:
 
     def keep_databases(self, ways: Iterable[str], folder: Path) -> None:
         """folder/<way>/database.db: with everything that was found for these pictures in that way."""
+        keep_chosen(self._cache, self._frames, self._sizes, self._settings)
         for way in sorted(ways):
             files: dict[str, Path | bytes] = {FRAMES: json.dumps(self._hashes).encode()}
             name = f"{self._features(way)}-{key(sorted(self._hashes.values()))}"
@@ -105,5 +156,10 @@ class PoseCache:
             for older in self._cache.names(self._features(way))[KEPT:]:
                 self._cache.remove(older)
 
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """Of the pixels, by image name."""
+        return {frame.image: content_hash(self._images / frame.image) for frame in self._frames.frames}
+
     def _features(self, way: str) -> str:
-        return f"features-{key(way, self._seed)}"  # pairs are verified by chance, which the seed decides
+        return f"features-{key(way, self._settings.seed)}"  # pairs are verified by chance, which the seed decides

@@ -6,6 +6,7 @@ rungs are for what it cannot do: too many frames for all pairs, few features, a 
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 from collections.abc import Iterable
@@ -14,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from runner import sfm_child
-from runner.attempt_clock import AttemptClock
 from runner.gates import FILM_SLOWER, WALK, Counts, Verdict, judge, only_the_joint_is_weak
 from runner.ladder import (
     NEIGHBOURS,
@@ -35,13 +34,15 @@ from runner.ladder import (
     thinned_to,
     why,
 )
+from runner.laps import Clock
 from runner.marker import fingerprint, read_marker, write_marker
 from runner.pose_cache import DATABASE, PoseCache
 from runner.presets import PoseSettings
 from runner.progress import Progress
-from runner.scene import FrameSet, Health, PoseReport
+from runner.scene import FrameSet, PoseReport
 from runner.second_opinion import FURTHER_RUNS, disagreement, is_odd, judged
 from runner.segments import Shot, gaps, place, shots_of, spans
+from runner.sizes import sizes_of
 from runner.stage_cache import StageCache
 from runner.supplied import Given
 from runner.supplied_poses import SuppliedWay
@@ -58,6 +59,8 @@ PREPARE_LIMIT_S = 4 * 3600.0  # for features or matches: a stop for what hangs, 
 ZOOM_ADVICE = "every picture has a lens of its own here, and a fixed lens gives better scenes"
 GRACE_S = 300.0  # for the mapper to end after its own time limit: it finishes a bundle adjustment first
 
+log = logging.getLogger(__name__)
+
 
 def find_poses(
     frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress, cache: StageCache | None = None,
@@ -65,7 +68,8 @@ def find_poses(
 ) -> PoseReport:  # fmt: skip
     """Writes workspace/sparse and, last, workspace/sparse.json. Skips when they are there already.
 
-    cache: poses of exactly these frames are taken from it, else features and matches as far as they are known.
+    cache: poses of these frames are taken from it, found with other settings as well (the frame stage chose frames that
+    have such poses where they are as good as others), else features and matches as far as they are known.
     given: poses that the user supplies; they are tried first, and the report says what became of them.
 
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
@@ -77,11 +81,12 @@ def find_poses(
     told = [given.digest] if given else []
     made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *told)
     if (stored := read_marker(marker, made_from)) and (workspace / "sparse").is_dir():
-        return pose_report_from_json(stored)
+        return PoseReport.from_json(stored)
     marker.unlink(missing_ok=True)
-    known = None if cache is None else PoseCache(cache, frames, root, settings, *told)
+    picture_sizes = sizes_of(root, frames)
+    known = None if cache is None else PoseCache(cache, frames, root, picture_sizes, settings, *told)
     if known is not None and (found := known.report(workspace / "sparse")) is not None:
-        report = pose_report_from_json(found)
+        report = PoseReport.from_json(found)
         write_marker(marker, made_from, asdict(report))
         progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed before")
         return report
@@ -91,7 +96,10 @@ def find_poses(
         write_marker(work / "started.json", made_from, {"started": True})
 
     way = SuppliedWay(given) if given else None
-    job, largest = _Job(frames, root, work, settings, progress, known, way), _largest_side(root, frames)
+    job, largest = _Job(frames, root, work, settings, progress, known, way), max(map(max, picture_sizes.values()))
+    if known is not None and (taken := job.of_another_run()) is not None:
+        model, report = taken
+        return _finish(workspace, model, report, made_from, progress)
     attempts = [job.attempt(rung, 0, None) for rung in (way.rungs(len(frames.frames), settings) if way else ())]
     own = len(attempts)  # the ladder begins here
     while (rung := next_rung(attempts, len(frames.frames), settings, largest)) is not None:
@@ -103,25 +111,25 @@ def find_poses(
     if chosen.model is None or not chosen.verdict.passed:
         verdict = chosen.verdict
         raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
-    _keep(chosen.model.folder, workspace / "sparse")
     report = job.report(attempts, chosen)
     report = way.report(report, attempts, chosen) if way else report
     if known is not None:
         timeless = replace(settings, budget_s=math.inf)
         at_once = len(attempts) == 1 and next_rung(attempts, len(frames.frames), timeless, largest) is None
-        known.keep_poses(report, workspace / "sparse", at_once)
-    write_marker(marker, made_from, asdict(report))
-    shutil.rmtree(work)
-    progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed")
+        known.keep_poses(report, chosen.model.folder, at_once, chosen.rung, chosen.model.zoom)
+    return _finish(workspace, chosen.model, report, made_from, progress)
+
+
+def _finish(workspace: Path, model: Model, report: PoseReport, made_from: str, progress: Progress) -> PoseReport:
+    part, target = workspace / ".sparse.part", workspace / "sparse"
+    for folder in (part, target):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(model.folder, part)
+    part.rename(target)  # in one step
+    write_marker(workspace / "sparse.json", made_from, asdict(report))
+    shutil.rmtree(workspace / "sfm")
+    progress.report(STAGE, 1.0, f"{report.images_registered} of {report.images_total} frames placed")
     return report
-
-
-def pose_report_from_json(value: dict[str, Any]) -> PoseReport:
-    """Reads what `find_poses` wrote."""
-    lists = {
-        name: tuple(value[name]) for name in ("attempts", "unregistered", "warnings", "joined", "left_out", "attempt_s")
-    }
-    return PoseReport(**{**value, **lists, "health": Health(**value["health"])})
 
 
 class _Job:
@@ -142,12 +150,35 @@ class _Job:
         self._disputed = False  # some way found a model that a second run did not confirm
         self._reached = 0.0  # fraction reported so far; a further rung does not go back
 
+    def of_another_run(self) -> tuple[Model, PoseReport] | None:
+        """Poses that other settings gave, fitted to these pictures and judged as any; None: none are there and pass."""
+        took, place = Clock(), self._work / "known"
+        if self._known is None:
+            return None
+        found = self._known.of_another_run(place, lambda request: self._run(request, PREPARE_LIMIT_S))
+        if found is None:
+            return None
+        known, rung, entry = found
+        try:
+            part = self._judged(replace(Model.of(entry), zoom=known.zoom), place)
+        except RunnerError as exc:  # a courtesy that failed: the work is done without it
+            log.warning("poses that were found before are not used: %s", exc)
+            return None
+        took.lap("map_s")
+        if not part.verdict.passed:
+            log.info("poses of preset %s do not pass: %s", known.run, "; ".join(part.verdict.reasons))
+            return None
+        self._known.took(known, len(part.model.names))
+        attempt = took.end(Attempt(rung, part.model, part.verdict))
+        why = f"poses of an earlier run (preset {known.run}, {len(known.images)} frames) are used: they pass every gate"
+        return part.model, replace(self.report([attempt], attempt), why=why)
+
     def attempt(self, rung: Rung, number: int, left_s: float | None) -> Attempt:
         """Runs one rung and judges its models. left_s: its budget; None: only what stops a process that hangs.
 
         Raises InputError NO_DETAIL when the pictures have no features.
         """
-        took = AttemptClock()
+        took = Clock()
         try:
             return self._attempt(rung, number, left_s, took)
         except RunnerError as exc:
@@ -156,7 +187,7 @@ class _Job:
             # A rescue that crashes or takes too long has failed; the job has not.
             return took.end(Attempt(rung, None, Verdict(False, exc.code, (exc.cause,), exc.advice)))
 
-    def _attempt(self, rung: Rung, number: int, left_s: float | None, took: AttemptClock) -> Attempt:
+    def _attempt(self, rung: Rung, number: int, left_s: float | None, took: Clock) -> Attempt:
         features = self._extracted(rung, left_s)
         took.lap("extract_s")
         median = float(np.median(list(features.values())))
@@ -179,7 +210,7 @@ class _Job:
             way.request(mapping, self._names) if way else mapping, limit_s + GRACE_S,
             lambda placed: self._report(MATCHED, 1.0, placed, len(self._names), "frames placed"),
         )  # fmt: skip
-        found = [self._judged(_model(entry), output) for entry in result["models"]]
+        found = [self._judged(Model.of(entry), output) for entry in result["models"]]
         took.lap("map_s")
         if not found:
             reason = f"no camera pose was found for any of {len(self._names)} frames ({self._where(self._names)})"
@@ -216,7 +247,7 @@ class _Job:
         while model.smaller_side and only_the_joint_is_weak(model.health, counts):
             folder = output / f"{model.folder.name}_cut"
             request = {"action": "cut", "model": str(model.folder), "drop": model.smaller_side, "output": str(folder)}
-            smaller = replace(_model(self._run(request, PREPARE_LIMIT_S)), zoom=model.zoom)
+            smaller = replace(Model.of(self._run(request, PREPARE_LIMIT_S)), zoom=model.zoom)
             rest = self._counts(smaller)
             if not judge(replace(smaller.health, bridge=1.0), rest).passed:
                 break  # neither side holds by itself: the verdict is on the whole
@@ -230,7 +261,7 @@ class _Job:
         output, seed = f"{mapping['output']}_again{number}", self._settings.seed + number
         shutil.rmtree(output, ignore_errors=True)
         again = self._run({**mapping, "output": output, "seed": seed}, limit_s + GRACE_S)
-        found = [_model(entry) for entry in again["models"]]
+        found = [Model.of(entry) for entry in again["models"]]
         placed = set(model.names)
         other = max(found, key=lambda one: len(placed.intersection(one.names)), default=None)
         if other is None:
@@ -364,29 +395,3 @@ class _Job:
 
 def _limit(left_s: float | None) -> float:
     return PREPARE_LIMIT_S if left_s is None else left_s + GRACE_S
-
-
-def _model(entry: dict[str, Any]) -> Model:
-    return Model(
-        Path(entry["folder"]), tuple(entry["names"]), entry["points"], entry["mean_track_length"],
-        entry["mean_reprojection_error_px"], Health(**entry["health"]), tuple(entry["smaller_side"]),
-        entry.get("zoom", 1.0),
-    )  # fmt: skip
-
-
-def _largest_side(root: Path, frames: FrameSet) -> int:
-    """Of the frames as written, px. One frame per clip tells: all of a clip have one size."""
-    sizes = []
-    for name in {frame.video: frame.image for frame in frames.frames}.values():
-        with Image.open(root / name) as picture:
-            sizes.append(max(picture.size))
-    return max(sizes)
-
-
-def _keep(model: Path, target: Path) -> None:
-    """Puts the chosen model in its place in one step."""
-    part = target.with_name(f".{target.name}.part")
-    for folder in (part, target):
-        shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(model, part)
-    part.rename(target)

@@ -19,7 +19,7 @@ from runner.frame_choice import Seen, Surveyed
 from runner.photo_sets import SeenPhoto
 from runner.presets import Limits
 from runner.scene import Clip, ClipInfo
-from runner.stage_cache import StageCache, content_hash, key
+from runner.stage_cache import StageCache, key
 from scenejobs.errors import InputError
 
 SURVEY = "survey.json"
@@ -35,7 +35,7 @@ class Remembering:
 
     def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
         try:
-            name = f"survey-{key(content_hash(clip.path), asdict(self._limits))}"
+            name = f"survey-{key(self._cache.content(clip.path), asdict(self._limits))}"
         except OSError:  # it is gone, or cannot be read: the other one says so in the right words
             return self._decoder.survey(clip, tell)
         if (known := self._known(name, clip)) is not None:

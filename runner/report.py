@@ -186,7 +186,7 @@ def _poses(poses: PoseReport, metrics: Mapping[str, Any]) -> Markup:
     track = _number(metrics["mean_track_length"], 1)
     return section(
         "Camera poses",
-        tag("p", join(["Found by: ", tag("b", poses.rung), "."])),
+        tag("p", join(["Found by: ", tag("b", poses.rung), f": {poses.why}." if poses.why else "."])),
         *_supplied(poses),
         listing(poses.attempts, "ol"),
         tag("p", f"{metrics['points']:,} points, each in {track} frames, off by {error} on average.", "dim"),

@@ -89,6 +89,8 @@ class FrameSet:
     frames: tuple[Frame, ...]
     refused: tuple[RefusedClip, ...] = ()
     warnings: tuple[str, ...] = ()  # about the scene as a whole
+    sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """Clip.name and SHA-256 of every file, where a cache of stages is kept: what is known of a frame is told by it."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,13 @@ class PoseReport:
     left_out: tuple[str, ...] = ()  # what was not placed: clip, time range, number of frames
     attempt_s: tuple[float, ...] = field(default=(), compare=False)  # seconds of each attempt
     supplied: Mapping[str, Any] | None = None  # what became of the user's own poses (runner/supplied_poses.py)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> PoseReport:
+        """What `dataclasses.asdict` made of it, from a file."""
+        lists = ("attempts", "unregistered", "warnings", "joined", "left_out", "attempt_s")
+        tuples = {name: tuple(value[name]) for name in lists}
+        return PoseReport(**{**value, **tuples, "health": Health(**value["health"])})
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from runner import lockdown, seccomp, sfm_supplied
 from runner.atomic import write_atomically
 from runner.gates import Observations, measure
 from runner.pinhole import scaled_intrinsics, write_shrunk
+from runner.sfm_known import fitted
 from runner.sfm_match import extract, fix_lenses, forget_matches, match
 from runner.sfm_reuse import take_over
 from runner.sizes import shrink
@@ -113,6 +114,15 @@ def centers(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def fit(request: dict[str, Any]) -> dict[str, Any]:
+    """Known poses for pictures of another size, or for fewer of them."""
+    model = fitted(request)
+    folder = Path(request["output"])
+    folder.mkdir(parents=True)
+    model.write(str(folder))
+    return {"folder": str(folder), **_facts(model)}
+
+
 def undistort(request: dict[str, Any]) -> dict[str, Any]:
     """Pictures of an ideal pinhole camera without black borders, shrunk to the training size, and their cameras."""
     model = pycolmap.Reconstruction(request["model"])
@@ -152,6 +162,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         place,
         cut,
         centers,
+        fit,
         undistort,
     )
 }

@@ -5,7 +5,8 @@
 A key stands for everything the stage reads: the bytes of its inputs, the settings that it depends on, and the program
 (our code and the versions of the libraries). So an entry never gets old, it is only no longer asked for. What is torn,
 renamed or written by somebody else does not have the right hash: it is removed and the work is done.
-The cache changes how long a result takes, never which one it is.
+With one exception the cache changes how long a result takes, never which one it is: poses that a run with another
+preset found serve where they are as good (`runner/known_poses.py`), and the report says so.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from runner.atomic import replacing
 from runner.disk import free_bytes
 from runner.program import program_digest
 from scenejobs.errors import ResourceError
 
-KINDS = ("survey", "features", "poses")
+KINDS = ("survey", "chosen", "features", "poses")
 NAME = re.compile(rf"(?:{'|'.join(KINDS)})-[0-9a-f]{{32}}(?:-[0-9a-f]{{32}})?")
 CHUNK = 1 << 20
 MAX_HEADER_BYTES = 1 << 16
@@ -63,10 +64,20 @@ def content_hash(path: Path) -> str:
 class StageCache:
     """The entries in one folder. Whatever is wrong with it costs time and nothing else: no method raises for that."""
 
-    def __init__(self, settings: CacheSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: CacheSettings, run: str = "unnamed") -> None:
+        """run: who fills it now, for the reports of later runs: the preset."""
+        self._settings, self.run = settings, run
         self._folder = settings.folder
+        self._contents: dict[tuple[Any, ...], str] = {}
         self.used: Counter[str] = Counter()  # what was reused, for the reports: "poses", "features of frames", ...
+
+    def content(self, path: Path) -> str:
+        """SHA-256 of an input, which is read once. Raises OSError when it cannot be."""
+        info = path.stat()
+        version = path, info.st_ino, info.st_size, info.st_mtime_ns
+        if version not in self._contents:
+            self._contents[version] = content_hash(path)
+        return self._contents[version]
 
     def get(self, name: str, files: Sequence[str], target: Path) -> bool:
         """Writes the files of an entry below `target`, all or none. `files`: their names, in the order of `put`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -76,8 +77,9 @@ def walk(count: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
 
 def write_frames(workspace: Path, clips: dict[str, list[NDArray[np.uint8]]]) -> FrameSet:
     """The pictures as the frame stage would leave them."""
-    infos, frames = [], []
+    infos, frames, sources = [], [], []
     for name, pictures in clips.items():
+        sources.append((f"{name}.mp4", hashlib.sha256(b"".join(pixels.tobytes() for pixels in pictures)).hexdigest()))
         (workspace / "frames" / name).mkdir(parents=True)
         for index, pixels in enumerate(pictures):
             image = f"{name}/{index:06d}.png"
@@ -85,7 +87,7 @@ def write_frames(workspace: Path, clips: dict[str, list[NDArray[np.uint8]]]) -> 
             frames.append(Frame(image, f"{name}.mp4", index, index / 5, 1.0))
         size = (pictures[0].shape[1], pictures[0].shape[0])
         infos.append(ClipInfo(f"{name}.mp4", name, len(pictures), *size, 5.0, len(pictures) / 5, "h264", 0))
-    return FrameSet(tuple(infos), tuple(frames))
+    return FrameSet(tuple(infos), tuple(frames), sources=tuple(sources))
 
 
 def pose_errors(

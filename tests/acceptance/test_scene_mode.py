@@ -58,10 +58,18 @@ def test_three_phone_videos_become_one_measured_scene(tmp_path: Path) -> None:
 
     command[command.index(str(out))] = str(tmp_path / "elsewhere")
     command[-1:] = ["--cache", str(out / "workspace" / "cache")]
+    command[command.index("30")] = "40"  # more frames and more features: what presets differ by
     cached = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
+        command, cwd=ROOT, env={**environment, "COLMAP_MAX_NUM_FEATURES": "3000"}, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
     assert cached.returncode == 0, cached.stderr
     manifest = json.loads((tmp_path / "elsewhere" / "manifest.json").read_text())
-    assert manifest["reused"] == {"surveys of videos": 3, "poses": 1}
+    registered = metrics["images_registered"]
+    assert manifest["reused"] == {"surveys of videos": 3, "poses of frames, preset smoke": registered}
+    elsewhere = json.loads((tmp_path / "elsewhere" / "metrics.json").read_text())
+    assert (elsewhere["images_total"], elsewhere["images_registered"]) == (metrics["images_total"], registered)
+    assert "preset smoke, 30 frames" in elsewhere["rung_why"]
+    assert elsewhere["psnr_heldout"] > 18
+    assert elsewhere["stage_seconds"]["colmap_reconstruction"] < first["colmap_reconstruction"] / 4
     jsonschema.validate(manifest, json.loads(SCHEMA_FILE.read_text()))

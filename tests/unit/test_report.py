@@ -226,3 +226,10 @@ def test_scores_with_the_exposure_aside_stand_beside_the_raw_ones() -> None:
     words = " ".join(Reader(page(metrics=told)).words)
     assert "29.25" in words
     assert "31.75" in words
+
+
+def test_whose_poses_were_used_is_said_beside_the_way_that_found_them() -> None:
+    poses = replace(POSES, why="poses of an earlier run (preset laptop, 72 frames) are used")
+    words = " ".join(Reader(page(poses=poses)).words)
+    assert "(preset laptop, 72 frames) are used." in words
+    assert "(preset" not in " ".join(Reader(page()).words)

@@ -187,10 +187,9 @@ def sparse(workspace: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_the_same_frames_need_no_poses_a_second_time(tmp_path: Path) -> None:
-    """Another workspace, as with another preset: the same model to the last bit and the same report, and pycolmap's
-    process is not even started (its folder is not made). With another gate nothing of the poses is reused, but all
-    features and matches are, and the reconstruction from them is the one that a run without a cache makes. With another
-    seed nothing is: pairs are verified by chance."""
+    """Another workspace: the same model to the last bit and the same report, and pycolmap's process is not even started
+    (its folder is not made). Where the poses are gone but features and matches are known, they give the reconstruction
+    that a run without a cache makes. With another seed nothing is reused: pairs are verified by chance."""
     pictures = {"a": [render(*pose) for pose in walk(10)]}
     runs = {}
     for number, (settings, with_cache) in enumerate(
@@ -200,6 +199,9 @@ def test_the_same_frames_need_no_poses_a_second_time(tmp_path: Path) -> None:
     ):  # fmt: skip
         workspace, cache = tmp_path / str(number), cache_in(tmp_path)
         frames = write_frames(workspace, pictures)
+        if number == 2:
+            for name in cache.names("poses-"):
+                cache.remove(name)
         report = find_poses(frames, workspace, settings, SILENT, cache if with_cache else None)
         runs[number] = report, sparse(workspace), dict(cache.used)
     assert runs[0][2] == {}
