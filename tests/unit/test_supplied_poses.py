@@ -47,7 +47,9 @@ class Room:
             replace(frame, video="photos", photo=f"IMG_{frame.index:04d}.jpg", timestamp_s=float(frame.index))
             for frame in frames.frames
         )
-        return workspace, replace(frames, frames=named, clips=(replace(frames.clips[0], name="photos", codec="jpeg"),))
+        clips = (replace(frames.clips[0], name="photos", codec="jpeg"),)
+        content = tuple((str(frame.photo), f"{frame.index:064x}") for frame in named)
+        return workspace, replace(frames, frames=named, clips=clips, sources=content)
 
     def placed(self, workspace: Path, frames: FrameSet, *files: str) -> PoseReport:
         """With the files of poses that lie beside the frames."""
