@@ -271,7 +271,8 @@ def main(pipe: int) -> None:
     layers = lockdown.begin(ceilings, layers=closed)
     attack = getattr(Attacks(pipe, request["arguments"]), request["attack"])
     if closed:
-        layers += lockdown.complete([Path.cwd()], read=lockdown.code_folders(), rules=DECODER, user=request["user"])
+        write = [Path.cwd()] if request["writes"] else []
+        layers += lockdown.complete(write, read=lockdown.code_folders(), rules=DECODER, user=request["user"])
     send(pipe, {"layers": layers})
     try:
         outcome = {"done": attack()}

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def attack(name: str, folder: Path | None = None, mode: str = "auto", **argument
         wall_s=arguments.pop("wall_s", 30), silence_s=arguments.pop("silence_s", 30),
         answer_bytes=1 << 16, files=10, folder_bytes=4 << 20,
     )  # fmt: skip
-    request = {"attack": name, "arguments": arguments}
+    request = {"attack": name, "arguments": arguments, "writes": folder is not None}
     return run(request, about="view1.mp4", bounds=bounds, mode=mode, command=COMMAND, folder=folder, **given)
 
 
@@ -168,9 +169,12 @@ def test_nothing_is_written_outside_its_folder(own: Path, tmp_path: Path) -> Non
     assert not Path("/tmp/new-file-of-the-attacker").exists()
 
 
-def test_without_a_folder_nothing_is_written_at_all(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    assert refused(attack("write_file", path=str(tmp_path / "new")))
+def test_without_a_folder_nothing_is_written_at_all() -> None:
+    """Not even where everybody may write, and where the way is open: pytest's own folders are closed to other users."""
+    with tempfile.TemporaryDirectory() as everybodys:
+        Path(everybodys).chmod(0o777)
+        assert refused(attack("write_file", path=f"{everybodys}/new"))
+        assert attack("write_file", mode="off", path=f"{everybodys}/new") == {"done": "written"}
 
 
 @pytest.mark.parametrize("name", ["fork", "fork_by_number", "start_program"])
