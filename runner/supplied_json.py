@@ -27,7 +27,7 @@ from scenejobs.errors import Code, InputError
 MAX_JSON_BYTES = 16 << 20  # 20,000 pictures of 800 bytes
 MAX_NAME = 1024  # characters
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])  # x right in both; y up and looking along -z in OpenGL
-LENSES = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
+LENSES = tuple(COLMAP_PARAMETERS)  # a tuple: what is asked about may be of any type
 VIEWER_KEYS = {"img_name", "position", "rotation"}  # the cameras.json of 3DGS trainers
 UNDISTORT = "undistort the pictures and upload these with their poses, or leave the file out"
 
