@@ -151,10 +151,10 @@ def level_horizons(rotations: NDArray[np.float64], rough: NDArray[np.float64]) -
     right = rotations[:, 0]
     values, vectors = np.linalg.eigh(right.T @ right / len(right))  # ascending
     up = _towards(vectors[:, 0], rough)
-    roll_deg = float(np.degrees(np.arcsin(min(1.0, float(np.sqrt(values[0]))))))
+    roll_deg = float(np.degrees(np.arcsin(np.sqrt(values[0].clip(0, 1)))))  # of level cameras it may be -1e-17
     if values[1] < MIN_TURN or roll_deg > MAX_ROLL_DEG:
         return None
-    turn_deg = float(np.degrees(np.arcsin(min(1.0, float(np.sqrt(values[1]))))))
+    turn_deg = float(np.degrees(np.arcsin(np.sqrt(values[1].clip(0, 1)))))
     return Witness(LEVEL, _triple(up), f"roll {roll_deg:.1f} degrees rms, yaw spread {turn_deg:.0f} degrees")
 
 
