@@ -87,6 +87,7 @@ class TrainingSummary:
     cleaning: Mapping[str, Any] | None = None  # clean.CleanReport
     orientation: Mapping[str, Any] | None = None  # upright.Orientation, as in orientation.json
     psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
+    lpips_heldout: float | None = None  # mean over the held-out views; also None without weights
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def metrics(
         "psnr_heldout": training.psnr_heldout,
         "psnr_heldout_exposure_corrected": training.psnr_heldout_corrected,
         "ssim_heldout": training.ssim_heldout,
+        "lpips_heldout": training.lpips_heldout,
         "psnr_train": training.psnr_train,
         "n_gaussians": training.n_gaussians,
         "steps": training.steps,
@@ -216,6 +218,7 @@ def manifest(
             "n_gaussians": training.n_gaussians,
             "psnr_heldout": training.psnr_heldout,
             "ssim_heldout": training.ssim_heldout,
+            "lpips_heldout": training.lpips_heldout,
             "psnr_train": training.psnr_train,
         },
         "stage_seconds": run.stage_seconds,

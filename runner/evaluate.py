@@ -13,6 +13,7 @@ from torch import Tensor
 
 from runner import optim
 from runner.loss import psnr, ssim
+from runner.lpips import Lpips
 from runner.raster.port import Rasterizer
 from runner.scene import Gaussians, TrainingScene, View
 
@@ -25,6 +26,7 @@ class ViewScore:
     psnr: float  # dB, of values clamped to 0..1
     ssim: float
     psnr_corrected: float  # dB, after `exposure_corrected`: the picture itself has told its exposure
+    lpips: float | None = None  # 0: equal; None without weights, and for pictures too small for it
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class SplitScore:
     @property
     def ssim(self) -> float | None:
         return _mean([view.ssim for view in self.views])
+
+    @property
+    def lpips(self) -> float | None:
+        """Mean; None unless every view has one: a mean of other views than PSNR's would not stand beside it."""
+        values = [view.lpips for view in self.views if view.lpips is not None]
+        return _mean(values) if len(values) == len(self.views) else None
 
     def worst(self, count: int = 3) -> tuple[ViewScore, ...]:
         """The views of lowest PSNR, worst first."""
@@ -72,17 +80,24 @@ class Evaluation:
         return self.train.psnr - self.test.psnr
 
 
-def evaluate(gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer) -> Evaluation:
-    """Score all views of both splits, at the size of the scene's pictures.
+def evaluate(
+    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, lpips: Lpips | None = None
+) -> Evaluation:
+    """Score all views of both splits, at the size of the scene's pictures. lpips: on the rasteriser's device.
 
     Rendered as the exported PLY will be seen by viewers: black background, full SH degree, not antialiased.
     """
     params = optim.parameters(gaussians, rasterizer.device)
-    return Evaluation(*(score_split(params, scene, rasterizer, split) for split in ("train", "test")))
+    return Evaluation(*(score_split(params, scene, rasterizer, split, lpips=lpips) for split in ("train", "test")))
 
 
 def score_split(
-    params: Mapping[str, Tensor], scene: TrainingScene, rasterizer: Rasterizer, split: str, sh_degree: int | None = None
+    params: Mapping[str, Tensor],
+    scene: TrainingScene,
+    rasterizer: Rasterizer,
+    split: str,
+    sh_degree: int | None = None,
+    lpips: Lpips | None = None,
 ) -> SplitScore:
     """Scores of the views of one split ("train" | "test")."""
     scores = []
@@ -90,8 +105,9 @@ def score_split(
         truth = _truth(scene, index, rasterizer.device)
         image = render_view(params, scene.views[index], rasterizer, sh_degree)
         corrected = exposure_corrected(image, truth)
+        apart = lpips(image, truth) if lpips else None
         scores.append(
-            ViewScore(scene.views[index].image, psnr(image, truth), ssim(image, truth), psnr(corrected, truth))
+            ViewScore(scene.views[index].image, psnr(image, truth), ssim(image, truth), psnr(corrected, truth), apart)
         )
     return SplitScore(tuple(scores))
 

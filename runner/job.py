@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,15 @@ class Job:
             "out": str(self.out),
             "name": self.name,
             "job_id": self.job_id,
-            "settings": asdict(self.settings),
+            "settings": {**asdict(self.settings), "lpips_weights": self._lpips_weights()},
             "save_s": self.save_s,
             "cache": self.cache and {**asdict(self.cache), "folder": str(self.cache.folder)},
             "out_of_memory": self.out_of_memory,
         }
+
+    def _lpips_weights(self) -> str:
+        """The child works in another folder than the one that a relative path is meant from."""
+        return os.path.abspath(self.settings.lpips_weights) if self.settings.lpips_weights else ""
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Job:

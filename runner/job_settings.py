@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from runner.lpips_weights import Weights
 from runner.presets import PRESETS, Limits, Preset, SandboxSettings, preset, with_less_memory, with_threads
 from runner.stage_cache import CacheSettings
 from scenejobs.errors import Code, ConfigurationError
@@ -24,10 +26,21 @@ class JobSettings:
     save_s: float = 60.0  # between two saves of the training state
     cache: CacheSettings | None = None  # of what earlier runs found
     smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
+    lpips: Weights | None = None  # None: LPIPS is not measured
 
 
 def check(settings: PipelineSettings) -> None:
-    """Raises ConfigurationError for names nobody knows. Light: the parent asks before any work begins."""
+    """Raises ConfigurationError for names nobody knows and files that are not there.
+
+    Light: the parent asks before any work begins.
+    """
+    check_names(settings)
+    if weights := lpips_weights(settings):
+        weights.check()
+
+
+def check_names(settings: PipelineSettings) -> None:
+    """Raises ConfigurationError for a preset or backend nobody knows."""
     if settings.preset != "auto" and settings.preset not in PRESETS:
         raise ConfigurationError(
             f"preset {settings.preset!r} is unknown",
@@ -76,7 +89,9 @@ def resolve(
     smaller = ""
     if out_of_memory:
         chosen, smaller = with_less_memory(chosen, out_of_memory)
-    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller)
+    return JobSettings(
+        chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, lpips_weights(settings)
+    )
 
 
 def limits(settings: PipelineSettings) -> Limits:
@@ -95,6 +110,10 @@ def limits(settings: PipelineSettings) -> Limits:
         max_photo_pixels=settings.max_photo_pixels,
         max_photos=settings.max_photos,
     )
+
+
+def lpips_weights(settings: PipelineSettings) -> Weights | None:
+    return Weights(Path(settings.lpips_weights)) if settings.lpips_weights else None
 
 
 def _backend(settings: PipelineSettings) -> str:

@@ -102,11 +102,13 @@ def reconstruct(
     with stages.stage("clean_up") as left:
         from runner.evaluate import evaluate, write_comparisons
         from runner.finish import finish, write_poster
+        from runner.lpips import load_lpips
 
         own_world = bool(poses.supplied and poses.supplied["used"])  # the user's: it stays where it is
         finished = finish(trained.gaussians, scene, rasterizer, stages.progress, out, turn=not own_world)
         scene, trained = finished.scene, replace(trained, gaussians=finished.gaussians)
-        scores = evaluate(trained.gaussians, scene, rasterizer)
+        lpips = load_lpips(settings.lpips, rasterizer.device) if settings.lpips else None
+        scores = evaluate(trained.gaussians, scene, rasterizer, lpips)
         pictures = write_comparisons(trained.gaussians, scene, rasterizer, scores.test, out)
         write_poster(trained.gaussians, scene, rasterizer, out / "poster.jpg")
         removed = finished.cleaning.before - finished.cleaning.after
@@ -311,6 +313,7 @@ def _training_summary(
         ssim_heldout=scores.test.ssim,
         psnr_train=scores.train.psnr,
         psnr_heldout_corrected=scores.test.psnr_corrected,
+        lpips_heldout=scores.test.lpips,
         history=tuple(asdict(measurement) for measurement in trained.history),
         details={
             "loss": trained.history[-1].loss if trained.history else None,
@@ -318,6 +321,7 @@ def _training_summary(
             "wall_s": trained.wall_s,
             "rollbacks": trained.rollbacks,
             "ssim_train": scores.train.ssim,
+            "lpips_train": scores.train.lpips,
             "psnr_train_exposure_corrected": scores.train.psnr_corrected,
             "gap_db": scores.gap_db,
             "exposure": {

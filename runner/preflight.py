@@ -4,6 +4,7 @@
 
     packages   the libraries load, in these versions
     device     the backend that would be used, a real small picture and its gradients; on a GPU compared with the CPU
+    lpips      where LPIPS_WEIGHTS is set: the published weights load, and two pictures are compared
     sandbox    a locked-down decoder process starts; which layers this system has (SANDBOX=require: all of the minimum)
     disk       TEMP_PATH can be written, and MIN_DISK_SPACE_GB are free
     storage    the identity is accepted, every container and queue is there and may be read; folders: can be written
@@ -25,6 +26,7 @@ from typing import Any
 
 from runner import decode, disk, job_settings, lockdown, program, sandbox
 from runner.cli import Parser
+from runner.lpips_weights import Weights
 from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobError
 from scenejobs.logs import printable
 from scenejobs.redact import redact
@@ -82,13 +84,10 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def run(settings: Settings, checks: Mapping[str, Check] | None = None) -> list[Result]:
-    """Every check, in order. `checks`: default all."""
+    """Every check that the settings ask for, in order. `checks`: default all."""
     chosen = CHECKS if checks is None else checks
-    return [
-        _result(name, check, settings)
-        for name, check in chosen.items()
-        if name != "storage" or settings.look_at_storage
-    ]
+    unasked = {"storage": not settings.look_at_storage, "lpips": not settings.pipeline.lpips_weights}
+    return [_result(name, check, settings) for name, check in chosen.items() if not unasked.get(name)]
 
 
 def exit_code(results: Sequence[Result]) -> int:
@@ -116,7 +115,7 @@ def device(settings: Settings) -> str:
 
     from runner.raster import rasterizer, why_no_gpu
 
-    job_settings.check(settings.pipeline)
+    job_settings.check_names(settings.pipeline)
     wanted = settings.pipeline.backend
     if wanted == "mock":
         return "mock: nothing is drawn"
@@ -183,6 +182,16 @@ def _draw(backend: Any) -> Any:
     return image.detach().cpu()
 
 
+def lpips(settings: Settings) -> str:
+    import torch
+
+    from runner.lpips import load_lpips
+
+    weights = Weights(Path(settings.pipeline.lpips_weights))
+    apart = load_lpips(weights, torch.device("cpu"))(torch.zeros(SIZE, SIZE, 3), torch.ones(SIZE, SIZE, 3))
+    return f"black and white are {apart:.3f} apart by the weights in {weights.folder}"
+
+
 def sandboxed(settings: Settings) -> str:
     mode = settings.pipeline.sandbox
     layers: list[str] = []
@@ -223,5 +232,5 @@ def storage(settings: Settings) -> str:
 
 
 CHECKS: Mapping[str, Check] = {
-    "packages": packages, "device": device, "sandbox": sandboxed, "disk": space, "storage": storage,
+    "packages": packages, "device": device, "lpips": lpips, "sandbox": sandboxed, "disk": space, "storage": storage,
 }  # fmt: skip

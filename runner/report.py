@@ -34,6 +34,7 @@ PICTURES = {
     "comparison_worst_3.png": "The third worst",
     "comparison_median.png": "A held-out picture of middling quality",
 }
+VIEW_SCORES = {"psnr": 2, "ssim": 3, "lpips": 3}  # digits that are shown
 PICTURE_QUALITY, PICTURE_SIDE = 82, 1280  # JPEG quality and longest side in the page
 
 
@@ -95,9 +96,11 @@ def _hero(pictures: Mapping[str, str], viewer: bool) -> Content:
 
 
 def _tiles(metrics: Mapping[str, Any]) -> Markup:
+    lpips = metrics.get("lpips_heldout")
     tiles = [
         (_number(metrics["psnr_heldout"], 1, " dB"), "PSNR on held-out pictures"),
         (_number(metrics["ssim_heldout"], 3), "SSIM on held-out pictures"),
+        *([(_number(lpips, 3), "LPIPS on held-out pictures, 0 is best")] if lpips is not None else []),
         (f"{metrics['images_registered']:,} of {metrics['images_total']:,}", "frames placed"),
         (f"{metrics['n_gaussians']:,}", "Gaussians"),
         (_time(sum(metrics["stage_seconds"].values())), "time of this run"),
@@ -131,25 +134,33 @@ def _clips(frames: FrameSet, poses: PoseReport) -> Markup:
 def _quality(metrics: Mapping[str, Any], pictures: Mapping[str, str]) -> Markup:
     training = metrics["training"]
     gap = training.get("gap_db")
+    measured = metrics.get("lpips_heldout") is not None or training.get("lpips_train") is not None
+    columns = 5 if measured else 4  # without weights there is none for LPIPS
     rows: list[Sequence[Content]] = [
         (
             "held-out pictures",
             _number(metrics["psnr_heldout"], 2),
             _number(metrics.get("psnr_heldout_exposure_corrected"), 2),
             _number(metrics["ssim_heldout"], 3),
+            _number(metrics.get("lpips_heldout"), 3),
         ),
         (
             "training pictures",
             _number(metrics["psnr_train"], 2),
             _number(training.get("psnr_train_exposure_corrected"), 2),
             _number(training.get("ssim_train"), 3),
+            _number(training.get("lpips_train"), 3),
         ),
     ]
+    heads = ["", "PSNR in dB", "exposure aside", "SSIM", "LPIPS"]
     parts: list[Content] = [
         tag("p", "Held-out pictures are stretches of time that training never saw.", "dim"),
-        table(["", "PSNR in dB", "exposure aside", "SSIM"], rows, (1, 2, 3)),
+        table(heads[:columns], [row[:columns] for row in rows], (1, 2, 3, 4)),
         tag("p", "Exposure aside: after a gain and an offset per channel, fitted to each picture itself.", "dim"),
     ]
+    if measured:
+        told = "LPIPS: how far apart pictures look to a network (AlexNet, version 0.1); 0 is equal."
+        parts.append(tag("p", told, "dim"))
     if gap is not None:
         parts.append(tag("p", f"Training pictures are {gap:.1f} dB better than held-out ones.", "dim"))
     for file, title in PICTURES.items():
@@ -158,8 +169,13 @@ def _quality(metrics: Mapping[str, Any], pictures: Mapping[str, str]) -> Markup:
             parts.append(tag("figure", join([_image(pictures[file], title), caption])))
     worst = training.get("worst_views") or []
     if worst:
-        listed = [(name(view["image"]), _number(view["psnr"], 2), _number(view["ssim"], 3)) for view in worst]
-        parts += [tag("p", "The worst held-out pictures:"), table(["picture", "PSNR in dB", "SSIM"], listed, (1, 2))]
+        heads = ["picture", "PSNR in dB", "SSIM", "LPIPS"]
+        listed = [
+            (name(view["image"]), *(_number(view.get(key), digits) for key, digits in VIEW_SCORES.items()))
+            for view in worst
+        ]
+        parts.append(tag("p", "The worst held-out pictures:"))
+        parts.append(table(heads[: columns - 1], [row[: columns - 1] for row in listed], (1, 2, 3)))
     points = [(entry["seconds"], entry["psnr_heldout"]) for entry in metrics["history"] if _known(entry)]
     if len(points) > 1:
         parts += [tag("p", "PSNR on held-out pictures while training:"), curve(points, "seconds of training", "PSNR")]
@@ -286,7 +302,9 @@ def _details(metrics: Mapping[str, Any]) -> Markup:
         "Seeds": metrics["seeds"],
         "Versions": metrics["versions"],
         "Training": {
-            key: value for key, value in metrics["training"].items() if not isinstance(value, (dict, list))
+            key: value
+            for key, value in metrics["training"].items()
+            if value is not None and not isinstance(value, (dict, list))
         } | {"steps": metrics["steps"], "job": metrics["job_id"]},
     }  # fmt: skip
     made = [

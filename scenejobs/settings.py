@@ -299,6 +299,9 @@ class PipelineSettings:
     decode_timeout_s: float = _setting(
         "DECODE_TIMEOUT_SECS", "longest pass over one video; there are two", 1800.0, minimum=1
     )
+    lpips_weights: str = _setting(
+        "LPIPS_WEIGHTS", "folder with alexnet-owt-7be5be79.pth and alex.pth: LPIPS is measured too; none: it is not", ""
+    )
     threads: int = _setting("THREADS", "cores used; 0: all", 0, minimum=0)
     seed: int = _setting("SEED", "seed of everything random", 0, minimum=0)
 
