@@ -24,6 +24,7 @@ class JobSettings:
     save_s: float = 60.0  # between two saves of the training state
     cache: CacheSettings | None = None  # of what earlier runs found
     smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
+    warnings: tuple[str, ...] = ()  # about the uploads, for the reports
 
 
 def check(settings: PipelineSettings) -> None:
@@ -46,7 +47,7 @@ def check(settings: PipelineSettings) -> None:
 
 def resolve(
     settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
-    cache: CacheSettings | None = None,
+    cache: CacheSettings | None = None, warnings: tuple[str, ...] = (),
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
@@ -76,7 +77,7 @@ def resolve(
     smaller = ""
     if out_of_memory:
         chosen, smaller = with_less_memory(chosen, out_of_memory)
-    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller)
+    return JobSettings(chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings)
 
 
 def limits(settings: PipelineSettings) -> Limits:
