@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 AZURITE := .local/azurite/installed
-REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt
+REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test check setup chaos hard simulate image-check image-kernels clean

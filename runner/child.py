@@ -77,8 +77,9 @@ def _run(job: Job, progress: Progress, reporter: _Reporter) -> int:
 
     try:
         settings = job_settings.resolve(
-            job.settings, job.job_id, save_s=job.save_s, out_of_memory=job.out_of_memory, cache=job.cache
-        )
+            job.settings, job.job_id, save_s=job.save_s, out_of_memory=job.out_of_memory, cache=job.cache,
+            warnings=job.warnings,
+        )  # fmt: skip
         reconstruct = pipeline.choose(settings)
         summary = reconstruct(list(job.clips), job.workspace, job.out, job.name, settings, progress)
     except SceneJobError as exc:

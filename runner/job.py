@@ -56,6 +56,7 @@ class Job:
     save_s: float = 60.0  # between two saves of the training state in the workspace
     cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
+    warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,6 +69,7 @@ class Job:
             "save_s": self.save_s,
             "cache": self.cache and {**asdict(self.cache), "folder": str(self.cache.folder)},
             "out_of_memory": self.out_of_memory,
+            "warnings": list(self.warnings),
         }
 
     def _lpips_weights(self) -> str:
@@ -87,6 +89,7 @@ class Job:
             save_s=value["save_s"],
             cache=CacheSettings(**{**cache, "folder": Path(cache["folder"])}) if cache else None,
             out_of_memory=value["out_of_memory"],
+            warnings=tuple(value["warnings"]),
         )
 
 

@@ -26,6 +26,7 @@ class JobSettings:
     save_s: float = 60.0  # between two saves of the training state
     cache: CacheSettings | None = None  # of what earlier runs found
     smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
+    warnings: tuple[str, ...] = ()  # about the uploads, for the reports
     lpips: Weights | None = None  # None: LPIPS is not measured
 
 
@@ -59,7 +60,7 @@ def check_names(settings: PipelineSettings) -> None:
 
 def resolve(
     settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
-    cache: CacheSettings | None = None,
+    cache: CacheSettings | None = None, warnings: tuple[str, ...] = (),
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
@@ -90,8 +91,9 @@ def resolve(
     if out_of_memory:
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
-        chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, lpips_weights(settings)
-    )
+        chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
+        lpips_weights(settings),
+    )  # fmt: skip
 
 
 def limits(settings: PipelineSettings) -> Limits:

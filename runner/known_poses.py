@@ -43,6 +43,7 @@ class KnownPoses:
     settings: Mapping[str, Any]  # PoseSettings without what does not decide: threads, time
     rung: Mapping[str, Any]  # the way that won
     zoom: float  # the longest focal length / the shortest, where the lens zooms while filming
+    points: int  # of the model
 
     def covers(self, keys: Sequence[str]) -> bool:
         return set(keys) <= self.images.keys()
@@ -61,7 +62,8 @@ class KnownPoses:
         """Raises ValueError for what is none."""
         match json.loads(data):
             case {"run": str(run), "images": dict(images), "placed": list(placed), "rung": dict(rung),
-                  "settings": {"features": int(), **_others} as settings, "zoom": float(zoom)}:  # fmt: skip
+                  "settings": {"features": int(), **_others} as settings, "zoom": float(zoom),
+                  "points": int(points)}:  # fmt: skip
                 pass
             case _:
                 raise ValueError("it is of another kind")
@@ -69,7 +71,7 @@ class KnownPoses:
             raise ValueError("its frames are none")
         if not re.fullmatch(r"[a-z0-9-]{1,30}", run):
             raise ValueError("its preset is none")
-        return KnownPoses(name, run, images, frozenset(map(str, placed)), settings, rung, zoom)
+        return KnownPoses(name, run, images, frozenset(map(str, placed)), settings, rung, zoom, points)
 
 
 def frame_keys(frames: FrameSet) -> list[str] | None:
@@ -98,15 +100,24 @@ def prefix(frames: FrameSet, settings: PoseSettings, given: str = "") -> str:
 
 
 def known_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, folder: Path) -> Iterator[KnownPoses]:
-    """Every whole entry for these files. folder: for what is unpacked, the caller's to remove."""
+    """Every whole entry for these files that can pass the gates. folder: for what is unpacked, the caller's to remove.
+
+    The gates are part of the program, and so of the entries' names, but for MIN_RECONSTRUCTION_POINTS: it may be higher
+    now. Such an entry must not even choose the frames: the search that follows would have only those.
+    """
     for name in cache.names(prefix(frames, settings)):
         if not cache.get(name, [FACTS, REPORT, *MODEL], folder):
             continue
         try:
-            yield KnownPoses.from_json(name, (folder / FACTS).read_bytes())
+            one = KnownPoses.from_json(name, (folder / FACTS).read_bytes())
         except (ValueError, RecursionError) as exc:
             log.warning("the cached %s is not used: %s", name, exc)
             cache.remove(name)
+            continue
+        if one.points >= settings.min_points:
+            yield one
+        else:
+            log.info("poses of preset %s have %d points; %d are needed", one.run, one.points, settings.min_points)
 
 
 def chosen_name(content: str, size: tuple[int, int], settings: PoseSettings) -> str:

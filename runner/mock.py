@@ -65,7 +65,8 @@ def reconstruct_mock(
     with stages.stage("splat_export"):
         splat = write_splat(gaussians, out / f"{name}.splat")
     scene = _scene(clips)
-    training = TrainingSummary("mock", gaussians.count, 0, None, None, None, warnings=("mock: not a reconstruction",))
+    warnings = ("mock: not a reconstruction", *settings.warnings)
+    training = TrainingSummary("mock", gaussians.count, 0, None, None, None, warnings=warnings)
     exports = {"ply": asdict(ply), "splat": asdict(splat)}
     return stages.write_documents(name, frames, poses, scene, training, exports, intrinsics_of(scene.views, clips))
 

@@ -139,7 +139,7 @@ def reconstruct(
         written = write_compressed(trained.gaussians, compressed)
         exports["compressed_ply"] = {**asdict(written), **drawing.loss_of(read_compressed(compressed))}
         left.update({key: exports[key]["size_bytes"] for key in ("spz", "compressed_ply")})
-    warnings = (*_smaller(settings), *_clip_warnings(frames))
+    warnings = (*_smaller(settings), *settings.warnings, *_clip_warnings(frames))
     training = _training_summary(settings, trained, scores, pictures, warnings, finished.cleaning, finished.orientation)
     by_clip, lenses = intrinsics(workspace, frames)
     return stages.write_documents(name, frames, poses, scene, training, exports, by_clip, lenses)

@@ -113,7 +113,9 @@ class PoseCache:
         name = self._first_way if at_once else self._later_way
         images = {one: frame.image for one, frame in zip(self._keys, self._frames.frames, strict=True)}
         placed = frozenset(images) - {one for one, image in images.items() if image in set(report.unregistered)}
-        facts = KnownPoses(name, self._cache.run, images, placed, timeless(self._settings), asdict(rung), float(zoom))
+        facts = KnownPoses(
+            name, self._cache.run, images, placed, timeless(self._settings), asdict(rung), float(zoom), report.points
+        )
         files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(asdict(report)).encode()}
         self._cache.put(name, files | {file: model / file for file in MODEL})
 

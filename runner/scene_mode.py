@@ -20,7 +20,7 @@ from runner.progress_line import ProgressLine
 from runner.scene import Clip
 from runner.signals import StopFlag
 from runner.stage_cache import CacheSettings
-from runner.supplied_files import JSON_FILES, READ, is_read
+from runner.supplied_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.names import POSE_FOLDERS
 from scenejobs.settings import PipelineSettings, RunnerSettings, read_all
@@ -71,7 +71,8 @@ def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) 
     if "/" in name or name in (".", ".."):
         raise ConfigurationError(f"--name {name!r} is no file name", advice="use one without slashes")
     cache = _cache(options, out, runner)
-    job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache)
+    job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache,
+              warnings=misplaced(clip.name for clip in clips))  # fmt: skip
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     log = out / LOG
     with run_log.collected(log), ProgressLine(sys.stdout, quiet=options.quiet) as line:

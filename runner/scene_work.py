@@ -48,6 +48,7 @@ from runner.scene import Clip
 from runner.signals import StopFlag
 from runner.stage_cache import CacheSettings
 from runner.stopping import job_left_s
+from runner.supplied_files import misplaced
 from runner.work_saver import Surroundings, WorkSaver
 from scenejobs import generations, records
 from scenejobs.errors import (
@@ -195,6 +196,7 @@ class SceneWork:
             self._run,
             world.pipeline,
             out_of_memory=out_of_memory_in(record),
+            warnings=misplaced(within_scene(blob.name, self._scene) for blob in record.manifest),
         )
         if world.settings.checkpoint_s:
             job = replace(job, save_s=world.settings.checkpoint_s / 2)  # the other half is for bringing it to storage

@@ -29,6 +29,7 @@ MAX_PIXELS = 100_000.0  # sides, focal lengths
 MAX_DISTORTION = 10.0
 ORTHOGONAL = 2e-3  # what a rotation may be off by: files keep five digits or more
 SHOWN = 80  # characters of a name in a message
+NAMED = 4  # files in a message
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,23 @@ def is_read(name: str) -> bool:
     if path.name in JSON_FILES:
         return folder == ""
     return path.name in COLMAP_FILES and folder in POSE_FOLDERS
+
+
+def misplaced(names: Iterable[str]) -> tuple[str, ...]:
+    """Warnings about files, by their names within the scene, that poses would be read from if they lay elsewhere."""
+    left = sorted(name for name in names if PurePosixPath(name).name in READ and not is_read(name))
+    folders = ", ".join(f"{folder}/" for folder in POSE_FOLDERS if folder)
+    kinds = (
+        (JSON_FILES, f"{' and '.join(JSON_FILES)} are read at the top of the scene only"),
+        (COLMAP_FILES, f"a COLMAP model is read from {folders} or the top of the scene"),
+    )
+    warnings = []
+    for kind, where in kinds:
+        found = [shown(name) for name in left if PurePosixPath(name).name in kind]
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        if found:
+            warnings.append(f"no camera poses are read from {', '.join(found[:NAMED])}{more}: {where}")
+    return tuple(warnings)
 
 
 def split(files: Iterable[Clip]) -> tuple[list[Clip], list[Clip]]:

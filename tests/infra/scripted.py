@@ -22,6 +22,8 @@ FORBIDDEN = {
 }
 SIGNED_OUT = {"err": "ERROR: Please run 'az login' to setup account.\n", "code": 1}
 NOT_FOUND = {"err": "ERROR: (ResourceNotFound) The Resource was not found.\n", "code": 3}
+ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
+ROLES = [row for row in ROWS if not row[1].startswith("queue:uploads")]  # without UPLOADS_QUEUE
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,15 @@ class Bench:
         log = self.folder / "calls"
         calls = [ast.literal_eval(line) for line in log.read_text().splitlines()] if log.exists() else []
         return Ended(done.returncode, done.stdout, done.stderr, calls)
+
+
+def option(call: list[str], name: str) -> str:
+    """What follows the option. Raises ValueError where the call has none of that name."""
+    return call[call.index(name) + 1]
+
+
+def few(bench: Bench, rows: list[list[str]] = ROLES[:2]) -> None:
+    """Two roles, so that a test of failures needs few calls."""
+    table = bench.folder / "roles.tsv"
+    table.write_text("".join("\t".join(row) + "\n" for row in rows))
+    bench.env["ROLES_FILE"] = str(table)

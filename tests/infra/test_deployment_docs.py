@@ -45,6 +45,18 @@ def test_every_script_exists_and_knows_the_options_that_are_shown() -> None:
             assert re.search(rf"(^|[\s|]){option}( \||\))", script, re.MULTILINE), command
 
 
+def test_the_table_of_scripts_has_each_of_them_with_options_that_it_knows() -> None:
+    section = GUIDE[GUIDE.index("| script |") : GUIDE.index("## Roles by somebody else")]
+    cells = [line.split("|")[1].replace("\\", "") for line in section.splitlines()[2:] if line.startswith("|")]
+    shown = [span.split() for cell in cells for span in re.findall(r"`([^`]+)`", cell)]
+    scripts = {path.name for path in (ROOT / "scripts").glob("*.sh") if not path.name.startswith("lib")}
+    assert sorted(words[0] for words in shown) == sorted(scripts), "each once"
+    for name, *words in shown:
+        script = (ROOT / "scripts" / name).read_text()
+        for option in re.findall(r"--[\w-]+", " ".join(words)):
+            assert re.search(rf"(^|[\s|]){option}( \||\))", script, re.MULTILINE), f"{name} {option}"
+
+
 def test_every_az_command_and_option_is_known_to_az() -> None:
     for command in of("az"):
         words = command.words[1:]

@@ -52,6 +52,13 @@ def test_every_module_that_an_image_imports_is_in_it(tree: Path, tmp_path: Path,
     assert not list(app.rglob("__pycache__"))
 
 
+def test_the_emulated_clouds_image_installs_no_node() -> None:
+    """200 MB; Azurite runs beside it, in an image of its own."""
+    lists = [source for source, place in copies("cloud") if place.startswith("/build/")]
+    assert {"requirements.txt", "local/requirements.txt"} < set(lists)
+    assert [name for name in lists if re.search("node", (ROOT / name).read_text(), re.IGNORECASE)] == []
+
+
 def test_the_images_hold_the_same_code_and_start_in_every_mode(tree: Path, tmp_path: Path) -> None:
     gpu, cpu = ({source for source, place in copies(name) if place.startswith("./")} for name in ("gpu", "cpu"))
     assert gpu == cpu

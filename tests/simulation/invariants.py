@@ -90,6 +90,8 @@ class Checker:
         if container == "state":
             if name.startswith("scenes/"):
                 self._record_changed(name)
+            elif name.startswith("batches/"):
+                self._batch_changed(name)
         elif container == "output":
             self._output_changed(verb, name)
         else:
@@ -154,6 +156,12 @@ class Checker:
                         self.fail("I4", f"error/{name} was never given up")
                     elif self._reasons.get(scene, 0) < generation:
                         self.fail("I4", f"error/{name} lies there without a reason")
+
+    def _batch_changed(self, blob: str) -> None:
+        """Of I9: markers and poses alone become no job."""
+        stored = self._sim.stores["state"].blobs.get(blob)
+        if stored is not None and all(is_companion(item["name"]) for item in json.loads(stored.data)["blobs"]):
+            self.fail("I9", f"{blob} was sealed without a video")
 
     def _record_changed(self, blob: str) -> None:
         new = json.loads(self._sim.stores["state"].blobs[blob].data)

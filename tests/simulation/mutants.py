@@ -20,6 +20,7 @@ from scenejobs.errors import Conflict, NotFound
 from scenejobs.layout import MANIFEST, published_name, record_name, run_folder
 from scenejobs.listing import list_scene, snapshot
 from scenejobs.memory import MemoryBlobStore
+from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
 from tests.simulation.ports import SimBlobs
 
@@ -312,6 +313,7 @@ MUTANTS = (
     # of this code
     Mutant("sealed again", "create-once of a batch", ((batches, "create", create_over),), "doubled"),
     Mutant("sealed at once", "the quiet time", ((debounce, "decide", always_settled),), "calm", limit=1000),
+    Mutant("poses are enough", "poses alone start nothing", ((debounce, "is_companion", is_ready_marker),)),
     Mutant("local clock", "the service's clock for the age of uploads", ((SimBlobs, "now", local_time),), "skewed"),
     Mutant(
         "not alone",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,13 @@ def child(code: str) -> tuple[str, ...]:
 
 def run(job: Job, code: str, supervision: Supervision | None = None, limits: JobLimits = LIMITS) -> dict[str, object]:
     return run_job(job, supervision or Supervision(), limits, command=child(code))
+
+
+def test_what_is_known_about_the_uploads_beforehand_is_told_in_metrics_and_report(job: Job) -> None:
+    summary = run_job(replace(job, warnings=("poses/cameras.json is <not> read",)), Supervision(), LIMITS)
+    assert "poses/cameras.json is <not> read" in summary["warnings"]
+    assert json.loads((job.out / "metrics.json").read_text())["warnings"] == summary["warnings"]
+    assert "poses/cameras.json is &lt;not&gt; read" in (job.out / "report.html").read_text()
 
 
 def test_the_real_child_runs_the_mock_and_reports_progress(job: Job, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -153,19 +155,25 @@ def test_another_preset_takes_the_poses_and_scales_the_cameras(first: FirstRun, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chosen", "more", "words"),
+    [
+        (range(10), 1, r"poses of preset first have {found} points; {least} are needed"),
+        (range(8), 0, r"poses of preset first do not pass: \d+ points were found; {least} are needed"),
+    ],
+    ids=["the whole model", "the part of it that the chosen frames see"],
+)
 def test_poses_of_another_run_pass_the_same_gates(
-    first: FirstRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    first: FirstRun, tmp_path: Path, caplog: pytest.LogCaptureFixture, chosen: range, more: int, words: str
 ) -> None:
     """More points are asked for than they have: they are not used, the log says why, and new ones are searched for."""
-    frames = smaller(first, tmp_path, list(range(10)), (WIDTH, HEIGHT))
+    frames = smaller(first, tmp_path, list(chosen), (WIDTH, HEIGHT))
     cache = first.cache_in(tmp_path)
-    least = first.report.points + 1
+    least = first.report.points + more
     asked = replace(FIRST, min_points=least, features=150, max_image_size=160, budget_s=1.0)
     with caplog.at_level("INFO"), pytest.raises(InputError):
         find_poses(frames, tmp_path, asked, SILENT, cache)
-    assert f"poses of preset first do not pass: {least - 1} points were found; {least} are needed" in (
-        caplog.text.replace(",", "")
-    )
+    assert re.search(words.format(found=first.report.points, least=least), caplog.text.replace(",", ""))
     assert "poses of frames, preset first" not in cache.used
 
 
@@ -183,19 +191,24 @@ def test_a_foreign_model_costs_time_only(first: FirstRun, tmp_path: Path) -> Non
     assert name not in cache.names("poses-")
 
 
+SOUND = {"run": "x", "images": {}, "placed": [], "settings": {"features": 1}, "rung": {}, "zoom": 1.0, "points": 1000}
+FOREIGN = (
+    {"images": {"a": 3}},
+    {"placed": ["a"]},
+    {"placed": [[]]},
+    {"settings": {"features": "1"}},
+    {"run": "<b>"},
+    {"run": 3},
+    {"points": "1000"},
+)
+
+
+def test_facts_that_are_sound_are_read() -> None:
+    assert KnownPoses.from_json("poses-1", json.dumps(SOUND).encode()).points == 1000
+
+
 @pytest.mark.parametrize(
-    "facts",
-    [
-        b"[]",
-        b"[" * 9999,
-        b"nonsense",
-        b'{"run": "x", "images": {"a": 3}, "placed": [], "settings": {"features": 1}, "rung": {}, "zoom": 1.0}',
-        b'{"run": "x", "images": {}, "placed": ["a"], "settings": {"features": 1}, "rung": {}, "zoom": 1.0}',
-        b'{"run": "x", "images": {}, "placed": [[]], "settings": {"features": 1}, "rung": {}, "zoom": 1.0}',
-        b'{"run": "x", "images": {}, "placed": [], "settings": {"features": "1"}, "rung": {}, "zoom": 1.0}',
-        b'{"run": "<b>", "images": {}, "placed": [], "settings": {"features": 1}, "rung": {}, "zoom": 1.0}',
-        b'{"run": 3, "images": {}, "placed": [], "settings": {"features": 1}, "rung": {}, "zoom": 1.0}',
-    ],
+    "facts", [b"[]", b"[" * 9999, b"nonsense", *(json.dumps({**SOUND, **change}).encode() for change in FOREIGN)]
 )
 def test_foreign_facts_are_removed_and_never_used(tmp_path: Path, facts: bytes) -> None:
     frames = write_frames(tmp_path, {"a": [np.full((4, 4, 3), 9, np.uint8)]})
@@ -210,7 +223,7 @@ def test_foreign_facts_are_removed_and_never_used(tmp_path: Path, facts: bytes) 
 
 def known(frames: int, placed: int, settings: PoseSettings = FIRST, name: str = "poses-1") -> KnownPoses:
     images = {str(index): f"a/{index}.png" for index in range(frames)}
-    return KnownPoses(name, "first", images, frozenset(list(images)[:placed]), asdict(settings), {}, 1.0)
+    return KnownPoses(name, "first", images, frozenset(list(images)[:placed]), asdict(settings), {}, 1.0, 1000)
 
 
 @pytest.mark.parametrize(
@@ -240,27 +253,27 @@ def test_the_poses_of_the_same_preset_come_first_then_the_most_frames_then_the_m
 
 def test_frames_with_known_poses_are_chosen_where_they_serve(tmp_path: Path) -> None:
     """At another size under a larger budget: all of them; under a smaller one: so many of them; where they do not
-    serve: those that a run without a cache chooses. The same for a clip under another name."""
+    serve, or have fewer points than are asked for by now: those that a run without a cache chooses. The same for a clip
+    under another name."""
     video = write_video(tmp_path / "a.mp4", pan(40, 4, 320, 240))
     cache = StageCache(CacheSettings(tmp_path / "cache", 1 << 30), "first")
 
     def chosen(
-        folder: str, budget: int, cached: bool = True, name: str = "a.mp4", rate_fps: float | None = None
+        folder: str, budget: int, poses: PoseSettings | None = OTHER, name: str = "a.mp4", rate_fps: float | None = None
     ) -> FrameSet:
         settings = FrameSettings(budget=budget, long_side=160 - budget, rate_fps=rate_fps, limits=LIMITS)
-        poses = OTHER if cached else None
         return extract_frames([Clip(name, video)], tmp_path / folder, settings, SILENT, cache=cache, poses=poses)
 
     before = chosen("1", 14)
     keys = frame_keys(before)
     assert keys is not None
     images = {one: frame.image for one, frame in zip(keys, before.frames, strict=True)}
-    facts = KnownPoses("", "first", images, frozenset(images), timeless(FIRST), {}, 1.0)
+    facts = KnownPoses("", "first", images, frozenset(images), timeless(FIRST), {}, 1.0, FIRST.min_points)
     files = {FACTS: facts.to_json(), REPORT: b"{}", **dict.fromkeys(MODEL, b"")}
     cache.put(f"{prefix(before, FIRST)}-{'1' * 32}", files)
 
     indices = [frame.index for frame in before.frames]
-    free = {budget: [frame.index for frame in chosen(f"free{budget}", budget, False).frames] for budget in (12, 20, 24)}
+    free = {budget: [frame.index for frame in chosen(f"free{budget}", budget, None).frames] for budget in (12, 20, 24)}
     larger, less, much = chosen("2", 20), chosen("3", 12), chosen("4", 24)
     assert [frame.index for frame in larger.frames] == indices != free[20]
     assert len(less.frames) == 12
@@ -270,6 +283,8 @@ def test_frames_with_known_poses_are_chosen_where_they_serve(tmp_path: Path) -> 
     renamed = chosen("5", 20, name="b.mp4")
     assert [(frame.video, frame.index) for frame in renamed.frames] == [("b.mp4", index) for index in indices]
     assert len(chosen("7", 20, rate_fps=3.0).frames) == 12, "the clip has 3.9 s"
+    raised = chosen("8", 20, replace(OTHER, min_points=FIRST.min_points + 1))
+    assert [frame.index for frame in raised.frames] == free[20]
     other = replace(before, sources=(("a.mp4", "0" * 64),))
     assert len({prefix(frames, FIRST) for frames in (before, larger, renamed, other)}) == 2
 

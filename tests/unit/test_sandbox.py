@@ -18,7 +18,7 @@ import pytest
 
 from runner import landlock, lockdown
 from runner.lockdown import Ceilings
-from runner.sandbox import Bounds, run
+from runner.sandbox import Bounds, own_user, run
 from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,25 @@ def own(tmp_path: Path) -> Path:
     folder = tmp_path / "own"
     folder.mkdir(mode=0o700)
     return folder
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder in which any user may write: the way to pytest's own is closed to others, which would refuse as well."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o777)
+        (folder / "own").mkdir()
+        (folder / "own").chmod(0o777)
+        yield folder
+
+
+def any_user_does(script: str, path: Path) -> bool:
+    """Whether a shell script on a path ($1) succeeds without a sandbox, for a user like the sandbox's own."""
+    user = own_user()
+    other: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    command = ["/bin/sh", "-c", script, "sh", str(path)]
+    return subprocess.run(command, cwd="/", capture_output=True, check=False, **other).returncode == 0
 
 
 @contextmanager
@@ -143,38 +162,46 @@ def test_no_socket_of_another_kind_is_opened(tmp_path: Path) -> None:
     assert refused(attack("netlink"))
 
 
-def test_no_file_of_another_is_read(own: Path, tmp_path: Path) -> None:
+def test_no_file_of_another_is_read(everybodys: Path) -> None:
     """Not of the system, not of another job, not by links, not even where the file system would allow it."""
-    secret = tmp_path / "other-job.txt"
+    own, secret = everybodys / "own", everybodys / "other-job.txt"
     secret.write_text("canary-secret")
     secret.chmod(0o644)
-    for path in ("/etc/shadow", "/etc/passwd", str(secret), f"{own}/../other-job.txt", "/proc/self/environ"):
+    open_files = (Path("/etc/passwd"), secret, own / ".." / secret.name)
+    for path in (*open_files, Path("/etc/shadow"), Path("/proc/self/environ")):
         for name in ("read_file", "link", "symbolic_link"):
-            assert refused(attack(name, own, path=path)), (name, path)
-    for path in ("/", "/proc", str(tmp_path), "/tmp"):
-        assert refused(attack("list_folder", own, path=path)), path
+            assert refused(attack(name, own, path=str(path))), (name, path)
+    for path in open_files:
+        assert any_user_does('cat "$1"', path), f"{path} was closed anyhow"
+    for path in (Path("/"), Path("/proc"), everybodys, Path("/tmp")):
+        assert refused(attack("list_folder", own, path=str(path))), path
+        assert any_user_does('ls "$1"', path), f"{path} was closed anyhow"
 
 
-def test_nothing_is_written_outside_its_folder(own: Path, tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    other = tmp_path / "other"
+def test_nothing_is_written_outside_its_folder(everybodys: Path) -> None:
+    """Not even where everybody may write: afterwards each path is written by a user who owns nothing."""
+    own, other = everybodys / "own", everybodys / "other"
     other.write_text("as it was")
     other.chmod(0o666)
-    for path in (other, tmp_path / "new", own / ".." / "new", Path("/tmp/new-file-of-the-attacker"), Path("/dev/null")):
-        assert refused(attack("write_file", own, path=str(path))), path
-    assert refused(attack("remove_file", own, path=str(other)))
-    assert refused(attack("device", own))
-    assert other.read_text() == "as it was"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "own"]
-    assert not Path("/tmp/new-file-of-the-attacker").exists()
+    elsewhere = Path(tempfile.gettempdir(), f"{everybodys.name}-new")
+    paths = (other, everybodys / "new", own / ".." / "new", elsewhere, Path("/dev/null"))
+    try:
+        for path in paths:
+            assert refused(attack("write_file", own, path=str(path))), path
+        assert refused(attack("remove_file", own, path=str(other)))
+        assert refused(attack("device", own))
+        assert other.read_text() == "as it was"
+        assert sorted(path.name for path in everybodys.iterdir()) == ["other", "own"]
+        assert not elsewhere.exists()
+        for path in paths:
+            assert any_user_does('printf x > "$1" && { [ -c "$1" ] || rm "$1"; }', path), f"{path} was closed anyhow"
+    finally:
+        elsewhere.unlink(missing_ok=True)
 
 
-def test_without_a_folder_nothing_is_written_at_all() -> None:
-    """Not even where everybody may write, and where the way is open: pytest's own folders are closed to other users."""
-    with tempfile.TemporaryDirectory() as everybodys:
-        Path(everybodys).chmod(0o777)
-        assert refused(attack("write_file", path=f"{everybodys}/new"))
-        assert attack("write_file", mode="off", path=f"{everybodys}/new") == {"done": "written"}
+def test_without_a_folder_nothing_is_written_at_all(everybodys: Path) -> None:
+    assert refused(attack("write_file", path=str(everybodys / "new")))
+    assert any_user_does('printf x > "$1"', everybodys / "new")
 
 
 @pytest.mark.parametrize("name", ["fork", "fork_by_number", "start_program"])

@@ -20,7 +20,7 @@ from runner.input_files import usable_files
 from runner.presets import Limits
 from runner.scene import Clip, ClipInfo, Frame, FrameSet
 from runner.supplied import Supplied, match, read_supplied, upright
-from runner.supplied_files import Lens, Picture, is_read
+from runner.supplied_files import Lens, Picture, is_read, misplaced
 from runner.supplied_json import MAX_JSON_BYTES
 from scenejobs.errors import Code, InputError
 from scenejobs.model import InputBlob
@@ -121,6 +121,24 @@ def test_the_files_that_are_read_are_in_fixed_places() -> None:
         "lobby/a.mp4",
         "lobby/sparse/0/images.bin",
     ]
+
+
+def test_files_of_poses_that_lie_where_none_are_read_are_named_with_the_place_where_they_would_be() -> None:
+    others = ("transforms.json", "sparse/0/cameras.bin", "cameras.txt", "a.mp4", "a/points3D.bin", "a/x.json")
+    assert misplaced(others) == ()
+    assert misplaced(["poses/transforms.json", *others, "dense/sparse/images.bin", "sparse/1/cameras.bin"]) == (
+        "no camera poses are read from poses/transforms.json: "
+        "transforms.json and cameras.json are read at the top of the scene only",
+        "no camera poses are read from dense/sparse/images.bin, sparse/1/cameras.bin: "
+        "a COLMAP model is read from sparse/0/, sparse/, colmap/sparse/0/ or the top of the scene",
+    )
+
+
+def test_many_misplaced_files_and_hostile_names_make_one_readable_warning() -> None:
+    (warning,) = misplaced(f"{i}\n\u202e{'long' * 100}/cameras.json" for i in range(1000))
+    assert "... and 996 more: transforms.json" in warning
+    assert warning.isprintable()
+    assert len(warning) < 600
 
 
 def test_of_several_sources_one_is_taken_and_the_others_are_named(tmp_path: Path) -> None:

@@ -58,17 +58,21 @@ def test_a_scene_is_processed_published_and_archived(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(("job", "end"), [(echo_job, "processed"), (bad_video, "error")])
 def test_poses_are_given_to_the_job_and_archived_with_their_batch(cloud: Cloud, job, end: str) -> None:
-    """Those in a place where they are read reach the job; all of the upload ends where its videos end."""
+    """Those in a place where they are read reach the job, of the others it is told; all end where the videos end."""
     poses = ["lobby/notes/transforms.json", "lobby/sparse/0/cameras.bin", "lobby/sparse/0/images.bin"]
     for name in poses:
         cloud.upload(name, b"poses")
     given: list[str] = []
+    told: list[str] = []
 
     def look(one: Job, supervision: Supervision) -> dict[str, object]:
         given.extend(clip.name for clip in one.clips)
+        told.extend(one.warnings)
         return job(one, supervision)
 
     cloud.worker(look).drain()
+    (warning,) = told
+    assert warning.startswith("no camera poses are read from notes/transforms.json: ")
     assert given == ["cam2/view2.mov", "view1.mp4", "sparse/0/cameras.bin", "sparse/0/images.bin"]
     archived = [name for name in cloud.names(end) if name not in ("lobby/error.json", "lobby/run.log")]
     assert archived == sorted(["lobby/cam2/view2.mov", "lobby/view1.mp4", *poses])

@@ -1,0 +1,131 @@
+"""teardown.sh: what goes, in which order, and what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.infra.scripted import FORBIDDEN, Bench, few, option
+
+
+def test_a_group_of_ours_goes_with_azd_after_the_roles(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment list", "/one\n")
+    ended = provisioned.run("scripts/teardown.sh", "--yes")
+    assert ended.code == 0, ended.err
+    assert ended.calls[-1] == ["azd", "down", "--purge", "--force"]
+    assert len(ended.called("assignment delete")) == 2
+    assert ended.called("eventgrid") == []
+
+
+def test_nothing_goes_unconfirmed_or_when_the_roles_cannot_be_removed(provisioned: Bench) -> None:
+    few(provisioned)
+    assert provisioned.run("scripts/teardown.sh").code == 2
+    provisioned.answer("assignment list", "/one\n")
+    provisioned.answer("assignment delete", **FORBIDDEN)
+    ended = provisioned.run("scripts/teardown.sh", "--yes")
+    assert ended.code == 2
+    assert ended.called("azd down|resource delete|group delete") == []
+
+
+@pytest.fixture
+def in_shared_group(provisioned: Bench) -> Bench:
+    """Deployed into a group of somebody else."""
+    provisioned.values |= {"EXISTING_RESOURCE_GROUP": "rg-shared", "AZURE_RESOURCE_GROUP": "rg-shared"}
+    return provisioned
+
+
+def test_in_a_shared_group_only_what_is_tagged_goes(in_shared_group: Bench) -> None:
+    in_shared_group.answer("resource list .*--tag", "/x/identity\n/x/job\n")
+    in_shared_group.answer("group show", "None\n")
+    in_shared_group.answer("resource delete .*identity", err="ERROR: in use\n", code=1, times=1)
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == [
+        "/x/identity",
+        "/x/job",
+        "/x/identity",
+    ]
+    assert option(ended.called("resource list")[0], "--tag") == "azd-env-name=dev"
+    assert ended.called("azd down|group delete") == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"EXISTING_ACR_NAME": "crteam", "EXISTING_RESOURCES_GROUP": "rg-team"}, {"REUSED_RESOURCES": "  crteam "}],
+    ids=["chosen", "of the last provisioning"],
+)
+def test_with_anything_reused_azd_down_is_never_called_and_the_group_of_ours_goes_when_it_is_empty(
+    values: dict[str, str], provisioned: Bench
+) -> None:
+    """azd down deletes every group that the deployment touched, and its guard would refuse it anyhow."""
+    provisioned.values |= values
+    provisioned.answer("resource list .*--tag", "/x/job\n", times=1)
+    provisioned.answer("group show", "dev\n")
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == ["/x/job"]
+    assert ended.calls[-1][:6] == ["az", "group", "delete", "--name", "rg-dev", "--yes"]
+    assert ended.called("azd down") == []
+
+
+@pytest.mark.parametrize(("tag", "rest"), [("None\n", ""), ("prod\n", ""), ("dev\n", "/x/somebody-elses\n")])
+def test_a_group_that_is_not_ours_or_not_empty_stays(tag: str, rest: str, provisioned: Bench) -> None:
+    provisioned.values["EXISTING_ACR_NAME"] = "crteam"
+    provisioned.answer("resource list .*--tag", "/x/job\n")
+    provisioned.answer("resource list", rest)
+    provisioned.answer("group show", tag)
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert ended.called("group delete") == []
+
+
+SUBSCRIBED = {
+    "EXISTING_EVENT_GRID_TOPIC_NAME": "evgt-team", "EVENT_GRID_TOPIC_NAME": "evgt-team",
+    "EVENT_GRID_TOPIC_RESOURCE_GROUP": "rg-team", "EVENT_GRID_SUBSCRIPTION_NAME": "uploads-dev-x",
+}  # fmt: skip
+
+
+def test_our_subscription_goes_from_a_reused_topic_and_nothing_else_of_it(in_shared_group: Bench) -> None:
+    in_shared_group.values |= SUBSCRIBED
+    in_shared_group.answer("event-subscription list", "theirs\nuploads-dev-x\n")
+    in_shared_group.answer("resource list .*--tag", "/x/job\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    first, second = ended.called("^az .* delete")
+    assert first[1:5] == ["eventgrid", "system-topic", "event-subscription", "delete"]
+    assert (option(first, "--name"), option(first, "--system-topic-name"), option(first, "--resource-group")) == (
+        "uploads-dev-x",
+        "evgt-team",
+        "rg-team",
+    )
+    assert option(second, "--ids") == "/x/job"
+
+
+def test_it_goes_even_when_everything_else_is_gone_already(in_shared_group: Bench) -> None:
+    in_shared_group.values |= SUBSCRIBED
+    in_shared_group.answer("event-subscription list", "uploads-dev-x\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert len(ended.called("event-subscription delete")) == 1
+
+
+@pytest.mark.parametrize("call", ["event-subscription list", "event-subscription delete"])
+def test_when_it_cannot_be_removed_nothing_is(call: str, in_shared_group: Bench) -> None:
+    in_shared_group.values |= SUBSCRIBED
+    in_shared_group.answer(call, **FORBIDDEN)
+    in_shared_group.answer("event-subscription list", "uploads-dev-x\n")
+    in_shared_group.answer("resource list .*--tag", "/x/job\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 2
+    assert ended.called("resource delete|assignment delete|azd down|group delete") == []
+
+
+@pytest.mark.parametrize("values", [{"EXISTING_ACR_NAME": "crteam"}, {"REUSED_RESOURCES": " crteam"}])
+def test_an_existing_resource_is_never_deleted_even_if_it_is_tagged(
+    values: dict[str, str], in_shared_group: Bench
+) -> None:
+    in_shared_group.values |= values
+    in_shared_group.answer("resource list", "/x/job\n/y/crteam\n")
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 2
+    assert ended.called("delete") == []
