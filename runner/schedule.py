@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DENSE_STEPS_MIN = 1000  # shorter plans are over in the time that dense points take ...
+DENSE_BUDGET_SHARE = 0.2  # ... and more than this of the time budget is not spent on them
 REFINE_STEPS_MIN = 20  # fewer steps than this between two refinements see too few views to judge a Gaussian by
 
 
@@ -35,6 +37,7 @@ class Recipe:
     prune_opacity: float = 0.005
     initial_opacity: float = 0.1
     initial_scale: float = 1.0  # times the mean distance to the three nearest points
+    dense_share: float = 0.3  # of the cap: Gaussians to begin with, at least, from dense points; 0: none are looked for
     opacity_penalty: float = 0.0
     scale_penalty: float = 0.0
     noise_lr: float = 5e5  # "mcmc" strategy

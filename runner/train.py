@@ -1,7 +1,7 @@
 """Training: from views with poses and sparse points to Gaussians. One loop for CPU and GPU, over the Rasterizer port.
 
     picture pyramid 1/4 -> 1/2 -> 1/1, SH degree rising, learning rates falling   runner/schedule.py, runner/pictures.py
-    first Gaussians                                                               runner/initialise.py
+    first Gaussians                                                               runner/initialise.py, runner/stereo.py
     adding and removing Gaussians                                                 runner/densify.py
     exposure of each training picture, where it drifts                            runner/exposure.py
     what is saved, restored and rolled back to                                    runner/training_state.py
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner import exposure, optim, schedule, training_state
+from runner import exposure, optim, schedule, stereo, training_state
 from runner.densify import densifier
 from runner.evaluate import mean_psnr
 from runner.exposure import Drift, Exposures
@@ -167,6 +167,30 @@ def _prepare(
 
 def _begin(run: _Run) -> TrainingState:
     """The state before the first step, or the saved one of an earlier attempt."""
+    state = _fresh(run, None)
+    log.info(
+        "exposure drifts by %.1f %% (%s)", 100 * run.drift.spread, "compensated" if state.exposures else "left alone"
+    )
+    if run.folder and training_state.resume(state, run.folder, run.fingerprint):
+        log.info("resumed at step %d of %d, after %.0f s of training", state.step, state.plan.steps, state.seconds)
+        _report(run, state)
+        return state
+    if _wants_dense_points(run):
+        begin_s = run.clock()
+        dense = stereo.dense_points(run.scene, run.progress)
+        state = _fresh(run, dense)
+        state.seconds = run.clock() - begin_s
+        log.info("%d dense points, %d first Gaussians, %.0f s", len(dense.points), state.count, state.seconds)
+    return state
+
+
+def _wants_dense_points(run: _Run) -> bool:
+    affordable = stereo.expected_s(run.scene) <= schedule.DENSE_BUDGET_SHARE * run.settings.budget_s
+    long_enough = run.settings.iterations >= schedule.DENSE_STEPS_MIN
+    return stereo.AVAILABLE and run.recipe.dense_share > 0 and long_enough and affordable
+
+
+def _fresh(run: _Run, dense: stereo.DensePoints | None) -> TrainingState:
     settings, recipe = run.settings, run.recipe
     gaussians = initial_gaussians(
         run.scene,
@@ -175,6 +199,8 @@ def _begin(run: _Run) -> TrainingState:
         opacity=recipe.initial_opacity,
         scale=recipe.initial_scale,
         seed=settings.seed,
+        dense=dense,
+        dense_share=recipe.dense_share,
     )
     params = optim.parameters(gaussians, run.rasterizer.device)
     optimizers = optim.optimizers(params)
@@ -184,12 +210,7 @@ def _begin(run: _Run) -> TrainingState:
     )
     compensates = exposure.compensates(settings.exposure, run.drift)
     exposures = Exposures(run.drift, run.rasterizer.device) if compensates else None
-    log.info("exposure drifts by %.1f %% (%s)", 100 * run.drift.spread, "compensated" if compensates else "left alone")
-    state = TrainingState(params, optimizers, grower, plan, exposures=exposures)
-    if run.folder and training_state.resume(state, run.folder, run.fingerprint):
-        log.info("resumed at step %d of %d, after %.0f s of training", state.step, plan.steps, state.seconds)
-        _report(run, state)
-    return state
+    return TrainingState(params, optimizers, grower, plan, exposures=exposures)
 
 
 def _loop(run: _Run, state: TrainingState) -> str:
