@@ -3,6 +3,7 @@
 Structure-from-motion finds corners, crowded where there are many and none in soft places. Where dense points are known
 they take the place of the sparse ones: as many, or a share of the Gaussians that there may be, drawn at random from all
 pixels, so that what fills more of the pictures begins with more of them. Sparse points where nothing dense is stay.
+Dense ones that contradict the sparse ones (a camera that walks straight ahead sees little depth) are worse than none.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MAX_ERROR_PX = 2.0  # points the sparse model itself places badly would begin as
 MIN_POINTS = 4  # three neighbours are needed for a scale
 MAX_SCALE_TO_DISTANCE = 0.1  # a lone far point must not begin as a blob that covers the picture
 NEIGHBOURS = 3
+CONFIRMED_MIN = 0.8  # share of sparse points that dense ones confirm, below which dense ones are not used
 ALONE = 0.02  # distance to the nearest dense point / to the nearest camera, above which a sparse point stays
 
 
@@ -63,7 +65,7 @@ def initial_gaussians(
         chosen = np.sort(rng.permutation(chosen)[:cap])
     means = scene.points[chosen].astype(np.float32)
     colors = scene.colors[chosen].astype(np.float32) / 255.0
-    if dense is not None and len(dense.points):
+    if dense is not None and dense.confirmed >= CONFIRMED_MIN:
         wanted = min(cap, max(len(chosen), round(dense_share * cap)))
         alone = _alone(means, dense.points, scene.views)
         drawn = rng.permutation(len(dense.points))[: max(0, wanted - int(alone.sum()))]

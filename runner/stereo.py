@@ -35,6 +35,8 @@ MARGINS = (0.8, 1.6)  # nearest and farthest plane, as multiples of the depths o
 SCORE_MIN = 0.6  # correlation of a depth that counts
 DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no texture to compare
 AGREEMENT = 0.02  # relative difference of two depths that agree
+CONFIRMED = 0.01  # relative difference to the depth of a sparse point that is the same
+TRUSTED_PX, TRUSTED_TRACK = 1.0, 4  # error below, pictures at least, of the sparse points that depths are compared with
 AGREEING = 2  # pictures whose depths must agree with one that counts; one where only one can be compared
 
 
@@ -44,6 +46,7 @@ class DensePoints:
 
     points: NDArray[np.float32]  # [M, 3] world
     colors: NDArray[np.uint8]  # [M, 3]
+    confirmed: float  # share of the sparse points at whose pixels depths are known that are at those depths; 0..1
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,24 @@ def dense_points(scene: TrainingScene, progress: Progress) -> DensePoints:
     ]
     others = [_others(place, pictures, scene.points) for place in range(len(pictures))]
     if not any(others):
-        return DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
+        return DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), 0.0)
     depths = []
     for place, picture in enumerate(pictures):
         progress.check(STAGE)
         progress.report(STAGE, 0.0, f"depths of {place} of {len(pictures)} pictures")
         depths.append(_depths(picture, [pictures[other] for other in others[place]], scene.points))
+    trusted = (scene.point_errors < TRUSTED_PX) & (scene.track_lengths >= TRUSTED_TRACK)
     found = [
         _agreed(picture, depth, [(pictures[other], depths[other]) for other in near], scene.pixels[view])
         for picture, depth, near, view in zip(pictures, depths, others, views, strict=True)
     ]
     points, colors = zip(*found, strict=True)
-    return DensePoints(np.concatenate(points), np.concatenate(colors))
+    right = [
+        _confirmed(picture, depth, scene.points[picture.seen[trusted[picture.seen]]])
+        for picture, depth in zip(pictures, depths, strict=True)
+    ]
+    checked = np.concatenate(right)
+    return DensePoints(np.concatenate(points), np.concatenate(colors), float(checked.mean()) if len(checked) else 0.0)
 
 
 def _chosen(scene: TrainingScene) -> list[int]:
@@ -180,3 +189,17 @@ def _agreed(
     x, y = x[agree], y[agree]
     at = ((y + 0.5) * len(pixels) / height).astype(int), ((x + 0.5) * pixels.shape[1] / width).astype(int)
     return world.T[agree].astype(np.float32), pixels[at]
+
+
+def _confirmed(
+    picture: _Picture, depth: NDArray[np.float32], sparse: NDArray[np.float32]
+) -> NDArray[np.bool_]:  # fmt: skip
+    """For each sparse point [N, 3] at whose pixel a depth is known: is it the point's own?"""
+    place = picture.rotation @ sparse.T + picture.translation[:, None]
+    u, v, w = picture.K @ place
+    height, width = depth.shape
+    inside = (w > 0) & (u >= 0) & (v >= 0) & (u < width * w) & (v < height * w)
+    measured = depth[(v[inside] / w[inside]).astype(int), (u[inside] / w[inside]).astype(int)]
+    known = measured > 0
+    right: NDArray[np.bool_] = np.abs(measured - w[inside])[known] < CONFIRMED * w[inside][known]
+    return right

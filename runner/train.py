@@ -180,7 +180,7 @@ def _begin(run: _Run) -> TrainingState:
         dense = stereo.dense_points(run.scene, run.progress)
         state = _fresh(run, dense)
         state.seconds = run.clock() - begin_s
-        log.info("%d dense points, %d first Gaussians, %.0f s", len(dense.points), state.count, state.seconds)
+        log.info("%d dense points confirm %.0f %% of the sparse ones", len(dense.points), 100 * dense.confirmed)
     return state
 
 

@@ -208,18 +208,26 @@ def test_gaussians_begin_on_dense_points_as_many_as_there_are_sparse_ones_or_a_s
 
 def test_sparse_points_stay_where_nothing_dense_is(slanted: TrainingScene, found: DensePoints) -> None:
     left = found.points[:, 0] < 0
-    half = DensePoints(found.points[left], found.colors[left])
+    half = DensePoints(found.points[left], found.colors[left], 1.0)
     means = first(slanted, half, 1000, 0.5)
     far = slanted.points[slanted.points[:, 0] > 0.3]
     assert {tuple(point) for point in far} <= {tuple(mean) for mean in means}
     assert len(means) == 500
 
 
-@pytest.mark.parametrize("dense", [None, DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))])
-def test_without_dense_points_gaussians_begin_on_the_sparse_ones(
-    slanted: TrainingScene, dense: DensePoints | None
+def test_without_dense_points_or_with_doubtful_ones_gaussians_begin_on_the_sparse_ones(
+    slanted: TrainingScene, found: DensePoints
 ) -> None:
-    assert np.array_equal(first(slanted, dense, 1000, 0.5), slanted.points)
+    for dense in (None, replace(found, confirmed=0.79)):
+        assert np.array_equal(first(slanted, dense, 1000, 0.5), slanted.points)
+
+
+def test_sparse_points_say_whether_the_depths_are_right(slanted: TrainingScene, found: DensePoints) -> None:
+    """Sparse points 3 % farther from the middle of the cameras than they are contradict depths that are right."""
+    assert found.confirmed > 0.9
+    wrong = dense_points(replace(slanted, points=slanted.points * np.float32(1.03)), SILENT)
+    assert wrong.confirmed < 0.1
+    assert dense_points(replace(slanted, track_lengths=np.full(len(slanted.points), 3)), SILENT).confirmed == 0.0
 
 
 SETTINGS = TrainSettings(iterations=60, cap=800, sh_degree=1, budget_s=600, evaluations=1)
