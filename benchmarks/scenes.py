@@ -1,10 +1,13 @@
 """Scenes for the training benchmarks: frames, poses and views once, then one file per scene.
 
-    SCENE_FOOTAGE=... python -m benchmarks.scenes OUT_DIR [fox walk courtyard courtyard-drift] [--preset laptop]
+    SCENE_FOOTAGE=... python -m benchmarks.scenes OUT_DIR [NAME ...] [--preset laptop] [--sides 240 960]
 
-fox, walk         the clips of that folder of SCENE_FOOTAGE, as the preset sees them
+fox, walk, ...    the videos or photos of that folder of SCENE_FOOTAGE, as the preset sees them
+demo              the rendered footage of `make demo`
 courtyard         the generated scene of local/true_scene.py, with its true cameras
 courtyard-drift   the same with the exposure drifting within each clip and jumping between clips
+
+With --sides the pictures of a set are written at these long sides as well, with the same poses: OUT_DIR/fox_960.npz.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.poses import files_of
 from local.true_scene import drifting, true_scene
 from runner.presets import preset
 from runner.scene import Clip, TrainingScene, View
@@ -30,6 +34,7 @@ def main() -> None:
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("names", nargs="*", default=NAMES, metavar="NAME")
     parser.add_argument("--preset", default="laptop", help="whose frames, poses and picture size (default laptop)")
+    parser.add_argument("--sides", nargs="+", type=int, default=[], metavar="PX", help="further picture sizes")
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     side = preset(args.preset).train.long_side
@@ -44,22 +49,25 @@ def main() -> None:
             scene = drifting(scene) if name == "courtyard-drift" else scene
         else:
             with tempfile.TemporaryDirectory() as folder:
-                scene = from_clips(_clips(name), Path(folder), args.preset)
+                files = files_of(name, args.out_dir)
+                *others, scene = from_clips(files, Path(folder), args.preset, (*args.sides, side))
+            for other, long_side in zip(others, args.sides, strict=True):
+                save_scene(other, args.out_dir / f"{name}_{long_side}.npz")
         save_scene(scene, path)
         print(f"{path}: {len(scene.views)} views, {len(scene.points):,} points", flush=True)
 
 
-def from_clips(clips: list[Path], workspace: Path, preset_name: str) -> TrainingScene:
-    """The stages before training, with the settings of a preset."""
+def from_clips(files: list[Path], workspace: Path, preset_name: str, sides: tuple[int, ...]) -> list[TrainingScene]:
+    """The stages before training, with the settings of a preset; a scene for each of the long sides."""
     from runner.frames import extract_frames
     from runner.poses import find_poses
     from runner.progress import SILENT
     from runner.views import build_views
 
     chosen = preset(preset_name)
-    frames = extract_frames([Clip(path.name, path) for path in clips], workspace, chosen.frames, SILENT)
+    frames = extract_frames([Clip(path.name, path) for path in files], workspace, chosen.frames, SILENT)
     find_poses(frames, workspace, chosen.poses, SILENT)
-    return build_views(frames, workspace, chosen.train.long_side, SILENT)
+    return [build_views(frames, workspace, side, SILENT) for side in sides]
 
 
 def save_scene(scene: TrainingScene, path: Path) -> None:
@@ -101,13 +109,6 @@ def load_scene(path: Path) -> TrainingScene:
             tuple(data[f"pixels_{i}"] for i in range(len(views))),
             *(data[key] for key in ("points", "colors", "point_errors", "track_lengths", "sightings")),
         )
-
-
-def _clips(name: str) -> list[Path]:
-    footage = os.environ.get("SCENE_FOOTAGE")
-    if not footage or not (Path(footage) / name).is_dir():
-        raise SystemExit(f"SCENE_FOOTAGE has no folder {name}")
-    return sorted((Path(footage) / name).glob("*.mp4"))
 
 
 if __name__ == "__main__":
