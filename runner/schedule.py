@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DENSE_STEPS_MIN = 1000  # shorter plans are over in the time that dense points take ...
-DENSE_BUDGET_SHARE = 0.2  # ... and more than this of the time budget is not spent on them
 REFINE_STEPS_MIN = 20  # fewer steps than this between two refinements see too few views to judge a Gaussian by
 
 

@@ -27,6 +27,8 @@ SIDE_PX = 240  # long side of the pictures that are compared
 PLANES = 64
 OTHERS = 3  # pictures that each is compared with
 MAX_PICTURES = 100  # whose depths are measured, evenly chosen
+STEPS_MIN = 1000  # shorter trainings are over in the time that dense points take ...
+BUDGET_SHARE = 0.2  # ... and more than this of the time budget is not spent on them
 PICTURE_S = 0.25  # of processor time for each: two cores of 2021
 COMMON_MIN = 10  # sparse points that two pictures must share to be compared
 BEST_ANGLE_DEG = 8.0  # between the lines of sight: less tells little about depth, more makes pictures unlike
@@ -64,9 +66,13 @@ class _Picture:
         return -self.rotation.T @ self.translation
 
 
-def expected_s(scene: TrainingScene) -> float:
-    """Seconds that `dense_points` will take, roughly, on one core."""
-    return PICTURE_S * len(_chosen(scene))
+def pays(scene: TrainingScene, iterations: int, budget_s: float) -> bool:
+    """Whether a training of so many steps, within so many seconds, is long enough for `dense_points` to be found first.
+
+    False, too, where the kernels cannot be compiled.
+    """
+    expected_s = PICTURE_S * len(_chosen(scene))
+    return AVAILABLE and iterations >= STEPS_MIN and expected_s <= BUDGET_SHARE * budget_s
 
 
 def dense_points(scene: TrainingScene, progress: Progress) -> DensePoints:

@@ -48,7 +48,7 @@ STAGE = "training"
 MIN_TRAIN_VIEWS = 2
 CHECK_STEPS = 10  # between two looks at the stop flag, the clock and the parameters
 REPORT_S = 1.0  # between two reports of progress
-SNAPSHOT_SHARE = 0.05  # of the plan between two states to roll back to
+SNAPSHOT_SHARE = 0.05  # of the plan, or of its time, between two states to roll back to
 SAVE_S = 60.0  # between two saves of the whole state, where a folder is given
 MAX_ROLLBACKS = 2
 ROLLBACK_RATE = 0.3  # learning rates after a rollback / before
@@ -175,19 +175,14 @@ def _begin(run: _Run) -> TrainingState:
         log.info("resumed at step %d of %d, after %.0f s of training", state.step, state.plan.steps, state.seconds)
         _report(run, state)
         return state
-    if _wants_dense_points(run):
+    settings = run.settings
+    if run.recipe.dense_share and stereo.pays(run.scene, settings.iterations, settings.budget_s):
         begin_s = run.clock()
         dense = stereo.dense_points(run.scene, run.progress)
         state = _fresh(run, dense)
         state.seconds = run.clock() - begin_s
         log.info("%d dense points confirm %.0f %% of the sparse ones", len(dense.points), 100 * dense.confirmed)
     return state
-
-
-def _wants_dense_points(run: _Run) -> bool:
-    affordable = stereo.expected_s(run.scene) <= schedule.DENSE_BUDGET_SHARE * run.settings.budget_s
-    long_enough = run.settings.iterations >= schedule.DENSE_STEPS_MIN
-    return stereo.AVAILABLE and run.recipe.dense_share > 0 and long_enough and affordable
 
 
 def _fresh(run: _Run, dense: stereo.DensePoints | None) -> TrainingState:
@@ -236,7 +231,7 @@ def _loop(run: _Run, state: TrainingState) -> str:
         if stopped or state.seconds - reported_s >= REPORT_S:
             reported_s = state.seconds
             _report(run, state)
-        if state.plan.share(state.step) - state.plan.share(good["step"]) >= SNAPSHOT_SHARE:
+        if _is_due(run, state, good):
             good = training_state.state_dict(state)
             _keep_to_budget(run, state, step_s)
         if stopped or state.seconds - saved_s >= run.save_s:
@@ -244,6 +239,12 @@ def _loop(run: _Run, state: TrainingState) -> str:
             _save(run, state)  # at the end too: whoever repeats what comes after training finds it done
         _check_stop(run, state)
     return stopped
+
+
+def _is_due(run: _Run, state: TrainingState, good: dict[str, Any]) -> bool:
+    """Whether a share of the plan, or of the time, has passed since the last state to roll back to."""
+    share = state.plan.share(state.step) - state.plan.share(good["step"])
+    return max(share, (state.seconds - good["seconds"]) / run.settings.budget_s) >= SNAPSHOT_SHARE
 
 
 def _step(run: _Run, state: TrainingState) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
-from runner import schedule, stereo
+from runner import stereo
 from runner.initialise import initial_gaussians
 from runner.kernels_stereo import OUTSIDE, sweep, window_moments
 from runner.presets import TrainSettings
@@ -236,7 +236,7 @@ SETTINGS = TrainSettings(iterations=60, cap=800, sh_degree=1, budget_s=600, eval
 def test_training_begins_on_dense_points_once_and_goes_on_from_its_saved_state(
     slanted: TrainingScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(schedule, "DENSE_STEPS_MIN", 60)
+    monkeypatch.setattr(stereo, "STEPS_MIN", 60)
     backend = rasterizer("cpu")
     whole = train(slanted, SETTINGS, backend, SILENT)
     said: list[Report] = []
@@ -260,7 +260,7 @@ def test_a_short_plan_or_budget_is_not_spent_on_dense_points(
     slanted: TrainingScene, monkeypatch: pytest.MonkeyPatch, change: dict[str, float]
 ) -> None:
     """Five pictures at a quarter of a second are more than a fifth of five seconds."""
-    monkeypatch.setattr(schedule, "DENSE_STEPS_MIN", 60)
+    monkeypatch.setattr(stereo, "STEPS_MIN", 60)
     said: list[Report] = []
     train(slanted, replace(SETTINGS, **change), rasterizer("cpu"), Progress(said.append))
     assert not any("depths of" in report.detail for report in said)

@@ -20,6 +20,7 @@ from runner.presets import TrainSettings
 from runner.progress import SILENT, Progress, Report
 from runner.raster import Rasterizer, Rendering, rasterizer
 from runner.scene import Gaussians, TrainingScene, View
+from runner.schedule import Plan
 from runner.state_file import StateFile, read_state, write_state
 from runner.train import Trained, train
 from scenejobs.errors import Code, InputError, Interrupted, RunnerError
@@ -135,6 +136,20 @@ def test_the_time_budget_ends_training_with_a_usable_result(scene: TrainingScene
     assert result.wall_s < 10
     assert all(np.isfinite(array).all() for array in vars(result.gaussians).values())
     assert result.history[-1].step == result.steps
+
+
+def test_a_plan_far_too_long_for_its_budget_is_gone_through_in_the_budget(
+    scene: TrainingScene, backend: Rasterizer, tmp_path: Path
+) -> None:
+    """At a second per step 0.1 % of the plan fits; its pace must be looked at long before a twentieth of it has passed."""
+    clocked = Spoiled(backend, lambda _: False)
+    long = replace(SETTINGS, iterations=200_000, budget_s=200.0)
+    result = train(scene, long, clocked, SILENT, tmp_path, clock=lambda: float(clocked.calls))
+    state = read_state(tmp_path / "state.npz", fingerprint_in(tmp_path))
+    assert state is not None
+    assert result.stopped == "budget"
+    assert 150 < result.steps <= 210
+    assert Plan(**state.values["plan"]).share(result.steps) > 0.95
 
 
 def test_a_stop_saves_and_the_next_attempt_continues_to_the_same_bytes(
