@@ -141,7 +141,7 @@ def test_the_time_budget_ends_training_with_a_usable_result(scene: TrainingScene
 def test_a_plan_far_too_long_for_its_budget_is_gone_through_in_the_budget(
     scene: TrainingScene, backend: Rasterizer, tmp_path: Path
 ) -> None:
-    """At a second per step 0.1 % of the plan fits; its pace must be looked at long before a twentieth of it has passed."""
+    """At a second per step 0.1 % of the plan fits; its pace must be looked at long before 5 % have passed."""
     clocked = Spoiled(backend, lambda _: False)
     long = replace(SETTINGS, iterations=200_000, budget_s=200.0)
     result = train(scene, long, clocked, SILENT, tmp_path, clock=lambda: float(clocked.calls))
