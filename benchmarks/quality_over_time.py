@@ -7,7 +7,7 @@ SCENE as for benchmarks.training. Per scene, in one process, one after the other
     planned   the recipe in use, with a plan made for each of the times
     one       the recipe in use, one plan for the longest time, looked at on the way
     paper     our kernels with the 3DGS paper's recipe and the beginning of its 30,000 steps
-    fitted    our kernels with the paper's recipe, its schedules fitted to the longest time
+    fitted    our kernels with the paper's recipe, its schedules and the number of Gaussians fitted to the longest time
     torch     the recipe in use on the plain torch rasteriser, one plan for the longest time
 
 Time is process CPU time of all threads, without compiling and without drawing held-out views. Rewrites the lines of the
@@ -118,7 +118,7 @@ def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> lis
             begun = replace(usual, iterations=steps, budget_s=1e9, evaluations=LOOKS, cap=10**6)
             return [curve("paper's recipe, its 30,000 steps begun", trained(begun, first_steps(PAPER, steps)))]
         case "fitted":
-            fitted = replace(usual, budget_s=longest, evaluations=LOOKS, cap=10**6)
+            fitted = replace(usual, budget_s=longest, evaluations=LOOKS)
             return [curve(f"paper's recipe, fitted to {longest:.0f} s", trained(fitted, PAPER))]
         case _:
             slow = replace(usual, iterations=round(longest), budget_s=longest, evaluations=LOOKS // 4)
