@@ -55,7 +55,7 @@ def training(world: World, chaos: str = "") -> tuple[Process, int]:
     world.upload("lobby/view1.mp4", b"first")
     world.queue(SCENE)
     runner = world.runner(chaos, MOCK_SECONDS="600", QUEUE_IDLE_POLLS="1")
-    _wait(lambda: any(True for _ in world.containers.state.list(progress_name(SCENE))), 60)
+    _wait(lambda: any(True for _ in world.containers.state.list(progress_name(SCENE))), 180)
     (child,) = runner.children()
     return runner, child
 
