@@ -23,7 +23,7 @@ from runner.evaluate import render_view
 from runner.loss import psnr
 from runner.progress import Progress
 from runner.raster.port import Rasterizer
-from runner.scene import SH_C0, Gaussians, TrainingScene, View
+from runner.scene import SH_C0, Gaussians, TrainingScene, View, evenly
 
 STAGE = "clean_up"
 MAX_LOSS_DB = 0.05  # of the mean, all steps together
@@ -95,7 +95,7 @@ def clean(
 ) -> tuple[Gaussians, CleanReport]:
     """The scene without its floaters. Deterministic. Raises Interrupted."""
     features = measure_features(gaussians, scene, rasterizer, progress)
-    chosen = [*scene.subset("test"), *_sample(scene.subset("train"))]
+    chosen = [*scene.subset("test"), *evenly(scene.subset("train"), TRAIN_SAMPLE)]
 
     def measure(keep: NDArray[np.bool_]) -> Quality:
         params = optim.parameters(subset(gaussians, keep), rasterizer.device)
@@ -225,13 +225,6 @@ def coverage(
 def subset(gaussians: Gaussians, keep: NDArray[np.bool_]) -> Gaussians:
     """The Gaussians of a mask [N]."""
     return Gaussians(**{name: values[keep] for name, values in vars(gaussians).items()})
-
-
-def _sample(indices: Sequence[int]) -> list[int]:
-    """Evenly spread over the training views."""
-    if len(indices) <= TRAIN_SAMPLE:
-        return list(indices)
-    return [indices[place] for place in np.linspace(0, len(indices) - 1, TRAIN_SAMPLE).round().astype(int)]
 
 
 def _mean(quality: Quality) -> float:

@@ -82,9 +82,7 @@ def initial_gaussians(
     )
 
 
-def _alone(
-    sparse: NDArray[np.float32], dense: NDArray[np.float32], views: tuple[View, ...]
-) -> NDArray[np.bool_]:  # fmt: skip
+def _alone(sparse: NDArray[np.float32], dense: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np.bool_]:
     """[N] whether no dense point is near a sparse one."""
     to_camera, _ = cKDTree(camera_positions(views)).query(sparse)
     to_dense, _ = cKDTree(dense).query(sparse)

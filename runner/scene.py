@@ -13,7 +13,7 @@ Folder of a job (`workspace/`), in the order the stages fill it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,3 +186,10 @@ class Gaussians:
     @property
     def sh_degree(self) -> int:
         return round((self.sh_rest.shape[1] + 1) ** 0.5) - 1
+
+
+def evenly(indices: Sequence[int], most: int) -> list[int]:
+    """At most `most` of them, evenly spread, the first and the last among them."""
+    if len(indices) <= most:
+        return list(indices)
+    return [indices[place] for place in np.linspace(0, len(indices) - 1, most).round().astype(int)]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.progress import Progress
-from runner.scene import TrainingScene, View
+from runner.scene import TrainingScene, View, evenly
 
 AVAILABLE = importlib.util.find_spec("numba") is not None
 STAGE = "training"
@@ -108,10 +108,7 @@ def dense_points(scene: TrainingScene, progress: Progress) -> DensePoints:
 
 
 def _chosen(scene: TrainingScene) -> list[int]:
-    views = scene.subset("train")
-    if len(views) <= MAX_PICTURES:
-        return views
-    return [views[place] for place in np.linspace(0, len(views) - 1, MAX_PICTURES).round().astype(int)]
+    return evenly(scene.subset("train"), MAX_PICTURES)
 
 
 def _picture(view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32]) -> _Picture:
@@ -183,13 +180,8 @@ def _agreed(
     world = picture.rotation.T @ (rays * depth[y, x] - picture.translation[:, None])  # [3, M]
     agreeing = np.zeros(len(x), int)
     for other, its_depth in others:
-        place = other.rotation @ world + other.translation[:, None]
-        ahead = place[2] > 0
-        u, v, w = other.K @ np.where(ahead, place, 1.0)
-        high, wide = its_depth.shape
-        inside = ahead & (u >= 0) & (v >= 0) & (u < wide * w) & (v < high * w)
-        column, row = (np.where(inside, value / w, 0).astype(int) for value in (u, v))
-        agreeing += inside & (np.abs(its_depth[row, column] - place[2]) < AGREEMENT * place[2])
+        measured, own = _measured(other, its_depth, world)
+        agreeing += (measured > 0) & (np.abs(measured - own) < AGREEMENT * own)
     agree = agreeing >= max(1, min(AGREEING, len(others)))
     height, width = depth.shape
     x, y = x[agree], y[agree]
@@ -197,15 +189,22 @@ def _agreed(
     return world.T[agree].astype(np.float32), pixels[at]
 
 
-def _confirmed(
-    picture: _Picture, depth: NDArray[np.float32], sparse: NDArray[np.float32]
-) -> NDArray[np.bool_]:  # fmt: skip
+def _confirmed(picture: _Picture, depth: NDArray[np.float32], sparse: NDArray[np.float32]) -> NDArray[np.bool_]:
     """For each sparse point [N, 3] at whose pixel a depth is known: is it the point's own?"""
-    place = picture.rotation @ sparse.T + picture.translation[:, None]
-    u, v, w = picture.K @ place
-    height, width = depth.shape
-    inside = (w > 0) & (u >= 0) & (v >= 0) & (u < width * w) & (v < height * w)
-    measured = depth[(v[inside] / w[inside]).astype(int), (u[inside] / w[inside]).astype(int)]
+    measured, own = _measured(picture, depth, sparse.T)
     known = measured > 0
-    right: NDArray[np.bool_] = np.abs(measured - w[inside])[known] < CONFIRMED * w[inside][known]
+    right: NDArray[np.bool_] = (np.abs(measured - own) < CONFIRMED * own)[known]
     return right
+
+
+def _measured(
+    picture: _Picture, depth: NDArray[np.float32], world: NDArray[np.floating]
+) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
+    """What a depth map [H, W] says where points [3, M] show, 0 for nothing or beside the picture; their own depths."""
+    place = picture.rotation @ world + picture.translation[:, None]
+    ahead = place[2] > 0
+    u, v, w = picture.K @ np.where(ahead, place, 1.0)
+    height, width = depth.shape
+    inside = ahead & (u >= 0) & (v >= 0) & (u < width * w) & (v < height * w)
+    column, row = (np.where(inside, value / w, 0).astype(int) for value in (u, v))
+    return np.where(inside, depth[row, column], np.float32(0)), place[2]
