@@ -13,8 +13,8 @@ export OMP_WAIT_POLICY := PASSIVE
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
 
-test: setup check  ## set up and pass all tests
-	$(BIN)/python -m pytest
+test: setup check  ## set up and pass all tests; several files beside each other, as most wait more than they compute
+	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-tests  ## linters and types
 	$(BIN)/ruff check .

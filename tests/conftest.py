@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from scenejobs.settings import StorageSettings
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as cores: many tests wait for a process, a lease or the emulator."""
+    return len(os.sched_getaffinity(0)) * 3 // 2
+
+
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     """The emulator, in memory, on ports of its own."""

@@ -6,7 +6,10 @@ b:n  SIGKILL before request n is sent
 a:n  SIGKILL after its answer has come
 s:n  SIGSTOP before request n is sent
 l:n  request n reaches the service, and the connection breaks before the answer
-h:n  from the n-th renewal of a heartbeat on, none reaches the service: each ends as a timeout does
+
+    CHAOS_DEAF=FILE  as long as FILE exists no renewal of a lease reaches the service: each ends as a timeout does
+
+With CHAOS_DEAF, FILE.answered tells by its time when the last renewal that was answered had been asked for.
 
 Wrapped is what lies below every client of the Azure SDK: the adapter of `requests`. Counted are requests of the main
 thread, whose order is the program's; heartbeats and progress come when time says so, and are counted apart. The trace
@@ -38,14 +41,14 @@ READ_TIMEOUT_S = 5.0  # of a heartbeat
 class Point:
     """One request, and what happens at it."""
 
-    kind: str  # b, a, s, l or h; "" for nothing at all
+    kind: str  # b, a, s or l; "" for nothing at all
     number: int
 
     @staticmethod
     def parse(text: str) -> Point:
         kind, _, number = text.partition(":")
-        if text and (kind not in (*SIGNALS, "l", "h") or not number.isdecimal()):
-            raise ValueError(f"CHAOS={text!r}: b, a, s, l or h, a colon, and the number of a request")
+        if text and (kind not in (*SIGNALS, "l") or not number.isdecimal()):
+            raise ValueError(f"CHAOS={text!r}: b, a, s or l, a colon, and the number of a request")
         return Point(kind, int(number or 0))
 
     def __str__(self) -> str:
@@ -55,11 +58,11 @@ class Point:
 class Requests:
     """Counts, writes down, and strikes at its point."""
 
-    def __init__(self, point: Point, trace: Path | None) -> None:
+    def __init__(self, point: Point, trace: Path | None, deaf: Path | None = None) -> None:
         self._point = point
         self._trace = trace
+        self._deaf = deaf
         self._count = 0
-        self._beats = 0
 
     def __call__(self, request: requests.PreparedRequest, send: Callable[[], Any]) -> Any:
         if threading.current_thread() is not threading.main_thread():
@@ -78,12 +81,17 @@ class Requests:
         return answer
 
     def _from_a_thread(self, request: requests.PreparedRequest, send: Callable[[], Any]) -> Any:
-        if request.headers.get("x-ms-lease-action"):
-            self._beats += 1
-        if self._point.kind == "h" and self._beats >= self._point.number:
+        if self._deaf is None or not request.headers.get("x-ms-lease-action"):
+            return send()
+        if self._deaf.exists():
             time.sleep(READ_TIMEOUT_S)
             raise requests.exceptions.ReadTimeout("nothing came")
-        return send()
+        asked_at = time.time()
+        answer = send()
+        answered = answered_file(self._deaf)
+        answered.touch()
+        os.utime(answered, (asked_at, asked_at))
+        return answer
 
     def _note(self, request: requests.PreparedRequest) -> None:
         if self._trace is None:
@@ -94,13 +102,17 @@ class Requests:
             file.write(f"{self._count} {request.method} {url.path}?{url.query} {_text(action)}".strip() + "\n")
 
 
+def answered_file(deaf: Path) -> Path:
+    return deaf.with_suffix(".answered")
+
+
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
 def install(env: Mapping[str, str]) -> None:
-    trace = env.get("CHAOS_TRACE")
-    strike = Requests(Point.parse(env.get("CHAOS", "")), Path(trace) if trace else None)
+    trace, deaf = (Path(env[name]) if env.get(name) else None for name in ("CHAOS_TRACE", "CHAOS_DEAF"))
+    strike = Requests(Point.parse(env.get("CHAOS", "")), trace, deaf)
     real = requests.adapters.HTTPAdapter.send
 
     def send(self: requests.adapters.HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:

@@ -22,6 +22,7 @@ from scenejobs.azure.credentials import access
 from scenejobs.azure.policies import NORMAL
 from scenejobs.layout import progress_name, record_name
 from tests.chaos import cases
+from tests.chaos.crashing import answered_file
 from tests.chaos.scenarios import SCENE
 from tests.chaos.world import Process, World, Worlds
 
@@ -50,12 +51,15 @@ class Happening:
         return self.leases * lease_s
 
 
-def training(world: World, chaos: str = "") -> tuple[Process, int]:
+def training(world: World, **env: str) -> tuple[Process, int]:
     """A runner whose job has begun, and the job's process id, which is that of its group."""
     world.upload("lobby/view1.mp4", b"first")
     world.queue(SCENE)
-    runner = world.runner(chaos, MOCK_SECONDS="600", QUEUE_IDLE_POLLS="1")
-    _wait(lambda: any(True for _ in world.containers.state.list(progress_name(SCENE))), 180)
+    runner = world.runner(MOCK_SECONDS="600", QUEUE_IDLE_POLLS="1", **env)
+    begun = lambda: any(True for _ in world.containers.state.list(progress_name(SCENE)))  # noqa: E731
+    _wait(lambda: begun() or runner.popen.poll() is not None, 180)
+    if not begun():
+        raise AssertionError(f"the runner ended before its job began: {runner.output()[-500:]}")
     (child,) = runner.children()
     return runner, child
 
@@ -64,20 +68,19 @@ def lease_taken(world: World, lease_s: int) -> float:
     runner, child = training(world)
     state = blob_service(access(world.settings), NORMAL).get_container_client(world.settings.state)
     lease = BlobLeaseClient(state.get_blob_client(record_name(SCENE)))
-    began = time.monotonic()
+    began = time.time()
     lease.break_lease(lease_break_period=0)
     lease.acquire(lease_duration=60)
-    return _until_stopped(runner, child, began)
+    return _stopped_at(runner, child) - began
 
 
 def heartbeat_unanswered(world: World, lease_s: int) -> float:
-    """No renewal is ever answered, so the last sign of life is the lease's beginning, before its job's."""
-    runner, child = training(world, chaos="h:1")
-    began = world.record(SCENE).started_at
-    if began is None:
-        raise AssertionError("the record names no beginning of the attempt")
-    ago_s = time.time() - began.timestamp()
-    return _until_stopped(runner, child, time.monotonic() - ago_s)
+    """Deafened while the job runs, after a first renewal: a slow start of the job costs no lease."""
+    deaf = world.folder / "deaf"
+    runner, child = training(world, CHAOS_DEAF=str(deaf))
+    _wait(answered_file(deaf).exists, lease_s)
+    deaf.touch()
+    return _stopped_at(runner, child) - answered_file(deaf).stat().st_mtime
 
 
 def killed(world: World, lease_s: int) -> float:
@@ -98,13 +101,13 @@ HAPPENINGS = (
 )
 
 
-def _until_stopped(runner: Process, child: int, began: float) -> float:
-    """Seconds until nothing of the job's process group is left. The runner then says that it lost the lease."""
+def _stopped_at(runner: Process, child: int) -> float:
+    """When nothing of the job's process group was left. The runner then says that it lost the lease."""
     _wait(lambda: not Path(f"/proc/{child}").exists(), 120)
-    seconds = time.monotonic() - began
+    stopped_at = time.time()
     if (code := runner.wait(60)) != 75:
         raise AssertionError(f"the runner ended with {code}, not with 75: the scene is somebody else's")
-    return seconds
+    return stopped_at
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:

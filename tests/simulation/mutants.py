@@ -36,6 +36,7 @@ class Mutant:
     patches: tuple[Patch, ...]
     profile: str = "mixed"
     limit: int = 100  # schedules until it must have been noticed
+    begin: int = 0  # the seed of the first one; near one that notices, where few do
     redundant: str = ""  # why nothing has to notice
 
 
@@ -357,6 +358,7 @@ MUTANTS = (
         ((ownership.Ownership, "__init__", leased_just_now),),
         "zombies",
         limit=1500,
+        begin=500,
     ),
     Mutant(
         "commit unchecked",

@@ -20,8 +20,8 @@ from tests.simulation.world import Options, simulate
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 200
-SLICE = range(0, 1600, AT_ONCE)
-OF_EACH_PROFILE = 60
+SLICE = range(0, 600, AT_ONCE)
+OF_EACH_PROFILE = 30
 
 
 def assert_none_violated(totals: Totals) -> None:
