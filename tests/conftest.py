@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve a busy machine
+# Before torch and numba:
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a busy machine
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are taken by files of tests beside each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from local.azurite import Azurite
