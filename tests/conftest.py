@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as cores: many tests wait for a process, a lease or the emulator."""
-    return len(os.sched_getaffinity(0)) * 3 // 2
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Runs a program and kills, freezes or deafens it at one of its requests. No program of ours knows of it.
+"""Runs a program and kills or freezes it at one of its requests, or loses the answer. No program of ours knows of it.
 
     CHAOS=b:17 CHAOS_TRACE=FILE python -m tests.chaos.crashing runner
 
@@ -7,12 +7,8 @@ a:n  SIGKILL after its answer has come
 s:n  SIGSTOP before request n is sent
 l:n  request n reaches the service, and the connection breaks before the answer
 
-    CHAOS_DEAF=FILE  as long as FILE exists no renewal of a lease reaches the service: each ends as a timeout does
-
-With CHAOS_DEAF, FILE.answered tells by its time when the last renewal that was answered had been asked for.
-
 Wrapped is what lies below every client of the Azure SDK: the adapter of `requests`. Counted are requests of the main
-thread, whose order is the program's; heartbeats and progress come when time says so, and are counted apart. The trace
+thread, whose order is the program's; heartbeats and progress come when time says so, and are let through. The trace
 gets one line per counted request before it is sent: number, method, path with query, and what the headers add.
 """
 
@@ -23,7 +19,6 @@ import runpy
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +29,6 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 SIGNALS = {"b": signal.SIGKILL, "a": signal.SIGKILL, "s": signal.SIGSTOP}
-READ_TIMEOUT_S = 5.0  # of a heartbeat
 
 
 @dataclass(frozen=True)
@@ -58,15 +52,14 @@ class Point:
 class Requests:
     """Counts, writes down, and strikes at its point."""
 
-    def __init__(self, point: Point, trace: Path | None, deaf: Path | None = None) -> None:
+    def __init__(self, point: Point, trace: Path | None) -> None:
         self._point = point
         self._trace = trace
-        self._deaf = deaf
         self._count = 0
 
     def __call__(self, request: requests.PreparedRequest, send: Callable[[], Any]) -> Any:
         if threading.current_thread() is not threading.main_thread():
-            return self._from_a_thread(request, send)
+            return send()
         self._count += 1
         self._note(request)
         here = self._point.number == self._count
@@ -80,19 +73,6 @@ class Requests:
             raise requests.exceptions.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104)))
         return answer
 
-    def _from_a_thread(self, request: requests.PreparedRequest, send: Callable[[], Any]) -> Any:
-        if self._deaf is None or not request.headers.get("x-ms-lease-action"):
-            return send()
-        if self._deaf.exists():
-            time.sleep(READ_TIMEOUT_S)
-            raise requests.exceptions.ReadTimeout("nothing came")
-        asked_at = time.time()
-        answer = send()
-        answered = answered_file(self._deaf)
-        answered.touch()
-        os.utime(answered, (asked_at, asked_at))
-        return answer
-
     def _note(self, request: requests.PreparedRequest) -> None:
         if self._trace is None:
             return
@@ -102,17 +82,13 @@ class Requests:
             file.write(f"{self._count} {request.method} {url.path}?{url.query} {_text(action)}".strip() + "\n")
 
 
-def answered_file(deaf: Path) -> Path:
-    return deaf.with_suffix(".answered")
-
-
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
 def install(env: Mapping[str, str]) -> None:
-    trace, deaf = (Path(env[name]) if env.get(name) else None for name in ("CHAOS_TRACE", "CHAOS_DEAF"))
-    strike = Requests(Point.parse(env.get("CHAOS", "")), trace, deaf)
+    trace = env.get("CHAOS_TRACE")
+    strike = Requests(Point.parse(env.get("CHAOS", "")), Path(trace) if trace else None)
     real = requests.adapters.HTTPAdapter.send
 
     def send(self: requests.adapters.HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:

@@ -19,10 +19,12 @@ from azure.storage.blob import BlobLeaseClient
 
 from scenejobs.azure.clients import blob_service
 from scenejobs.azure.credentials import access
-from scenejobs.azure.policies import NORMAL
+from scenejobs.azure.policies import HEARTBEAT, NORMAL
 from scenejobs.layout import progress_name, record_name
 from tests.chaos import cases
-from tests.chaos.crashing import answered_file
+from tests.chaos.faults import LEASE
+from tests.chaos.proxies import Proxies
+from tests.chaos.proxy import Fault, Rule
 from tests.chaos.scenarios import SCENE
 from tests.chaos.world import Process, World, Worlds
 
@@ -56,7 +58,10 @@ def training(world: World, **env: str) -> tuple[Process, int]:
     world.upload("lobby/view1.mp4", b"first")
     world.queue(SCENE)
     runner = world.runner(MOCK_SECONDS="600", QUEUE_IDLE_POLLS="1", **env)
-    begun = lambda: any(True for _ in world.containers.state.list(progress_name(SCENE)))  # noqa: E731
+
+    def begun() -> bool:
+        return any(True for _ in world.containers.state.list(progress_name(SCENE)))
+
     _wait(lambda: begun() or runner.popen.poll() is not None, 180)
     if not begun():
         raise AssertionError(f"the runner ended before its job began: {runner.output()[-500:]}")
@@ -68,19 +73,19 @@ def lease_taken(world: World, lease_s: int) -> float:
     runner, child = training(world)
     state = blob_service(access(world.settings), NORMAL).get_container_client(world.settings.state)
     lease = BlobLeaseClient(state.get_blob_client(record_name(SCENE)))
-    began = time.time()
+    began = time.monotonic()
     lease.break_lease(lease_break_period=0)
     lease.acquire(lease_duration=60)
     return _stopped_at(runner, child) - began
 
 
 def heartbeat_unanswered(world: World, lease_s: int) -> float:
-    """Deafened while the job runs, after a first renewal: a slow start of the job costs no lease."""
-    deaf = world.folder / "deaf"
-    runner, child = training(world, CHAOS_DEAF=str(deaf))
-    _wait(answered_file(deaf).exists, lease_s)
-    deaf.touch()
-    return _stopped_at(runner, child) - answered_file(deaf).stat().st_mtime
+    """From when the job runs, so that a slow start costs no lease. Counted from the last request that got through."""
+    with Proxies(world.azurite) as proxies:
+        runner, child = training(world, **proxies.env)
+        proxies.blob.rules = [Rule(LEASE, Fault.BLACKHOLE, count=None, seconds=HEARTBEAT.read_s)]
+        stopped_at = _stopped_at(runner, child)
+        return stopped_at - max(seen.at for seen in proxies.blob.seen if LEASE in seen.request and seen.fault is None)
 
 
 def killed(world: World, lease_s: int) -> float:
@@ -102,9 +107,9 @@ HAPPENINGS = (
 
 
 def _stopped_at(runner: Process, child: int) -> float:
-    """When nothing of the job's process group was left. The runner then says that it lost the lease."""
+    """When nothing of the job's process group was left (monotonic). The runner then says that it lost the lease."""
     _wait(lambda: not Path(f"/proc/{child}").exists(), 120)
-    stopped_at = time.time()
+    stopped_at = time.monotonic()
     if (code := runner.wait(60)) != 75:
         raise AssertionError(f"the runner ended with {code}, not with 75: the scene is somebody else's")
     return stopped_at

@@ -115,6 +115,7 @@ class World:
     """See the module. For one thread; any number of threads may have one each."""
 
     def __init__(self, azurite: Azurite, folder: Path, **env: str) -> None:
+        self.azurite = azurite
         self.settings = fresh_settings(azurite)
         self.containers, self.queues = open_containers(self.settings), open_queues(self.settings)
         self.folder = folder

@@ -76,15 +76,11 @@ def _outcomes(options: Iterable[Options], jobs: int) -> Iterator[Outcome]:
         yield from pool.imap(run_one, options, CHUNK)
 
 
-def first_violation(mutant: Mutant, seed: int | None = None) -> tuple[Outcome | None, int]:
-    """The first schedule that notices the mutant, and how many it took; None when none does within its limit.
-
-    seed: of the first schedule; None: where the mutant says.
-    """
-    begin = mutant.begin if seed is None else seed
+def first_violation(mutant: Mutant, seed: int = 0) -> tuple[Outcome | None, int]:
+    """The first schedule that notices the mutant, and how many it took; None when none does within its limit."""
     with applied(mutant):
         for number in range(mutant.limit):
-            outcome = run_one(Options(begin + number, mutant.profile))
+            outcome = run_one(Options(seed + number, mutant.profile))
             if outcome.violation:
                 return outcome, number + 1
     return None, mutant.limit

@@ -36,7 +36,6 @@ class Mutant:
     patches: tuple[Patch, ...]
     profile: str = "mixed"
     limit: int = 100  # schedules until it must have been noticed
-    begin: int = 0  # the seed of the first one; near one that notices, where few do
     redundant: str = ""  # why nothing has to notice
 
 
@@ -358,7 +357,6 @@ MUTANTS = (
         ((ownership.Ownership, "__init__", leased_just_now),),
         "zombies",
         limit=1500,
-        begin=500,
     ),
     Mutant(
         "commit unchecked",

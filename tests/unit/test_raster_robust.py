@@ -107,7 +107,7 @@ def test_the_same_seed_gives_the_same_bytes(cpu):
     assert outcome(cpu) == outcome(cpu)
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: nothing to compare")
+@pytest.mark.skipif(numba.config.NUMBA_DEFAULT_NUM_THREADS < 2, reason="one core: nothing to compare")
 def test_the_number_of_threads_changes_no_bit():
     """Picture, loss and every gradient are the same bytes on one thread and on two. In a process of its own: numba's
     pool is sized once, and tests that run beside others have one of one thread."""
