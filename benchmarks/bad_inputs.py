@@ -23,10 +23,10 @@ MIB = 1024  # of what Linux counts in KiB
 
 def one(path: Path, workspace: Path) -> dict[str, Any]:
     """In the process that is measured: no tests, no PyAV."""
-    from runner.frames import extract_frames
-    from runner.presets import FrameSettings, Limits
-    from runner.progress import SILENT
-    from runner.scene import Clip
+    from runner.media.extract import extract_frames
+    from runner.media.settings import FrameSettings, Limits
+    from runner.scene.frames import Clip
+    from runner.scene.progress import SILENT
     from scenejobs.errors import SceneJobError
 
     limits = Limits(min_long_side=64, min_short_side=48, max_decoded_frames=100, max_duration_s=60)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.schedule import Recipe
+from runner.training.schedule import Recipe
 
 PAPER_STEPS = 30_000
 
 # 3DGS (Kerbl et al. 2023), with the numbers of gsplat's example trainer (v1.5.3, examples/simple_trainer.py, "default")
 # and of gsplat's DefaultStrategy, its 30,000 steps turned into shares. Opacities are not reset: gsplat 1.5.3 does not
-# do it either, see runner/densify.py.
+# do it either, see runner/training/densify.py.
 PAPER = Recipe(
     quarter_until=0.0,
     half_until=0.0,

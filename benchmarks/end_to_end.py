@@ -30,7 +30,7 @@ VIDEO_SUFFIXES = {".mp4", ".mov"}
 def videos_of(name: str, folder: Path) -> list[Path]:
     """The clips of a set. Ends the program when they are not there."""
     if name == "demo":
-        from local.footage import make_demo_footage
+        from local.footage.film import make_demo_footage
 
         return make_demo_footage(folder / "demo")
     found = sorted(path for path in (FOOTAGE / name).glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)

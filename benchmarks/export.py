@@ -20,9 +20,9 @@ import gsplat
 import numpy as np
 import torch
 
-from runner.export_ply import write_ply
-from runner.export_splat import write_splat
-from runner.scene import Gaussians
+from runner.export.ply import write_ply
+from runner.export.splat import write_splat
+from runner.scene.gaussians import Gaussians
 
 
 def random_scene(count: int) -> Gaussians:

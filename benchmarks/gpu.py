@@ -71,8 +71,8 @@ HEADER = (
 
 def plans(folder: Path, toy: bool) -> list[tuple[str, Path, Any, Any]]:
     """What is trained: name of the run, scene, settings and recipe."""
-    from runner.presets import preset
-    from runner.schedule import recipe_for
+    from runner.pipeline.presets import preset
+    from runner.training.schedule import recipe_for
 
     found = []
     for name in PRESETS:
@@ -105,9 +105,9 @@ def measure(name: str, path: Path, settings: Any, recipe: Any, backend: Any, oth
     """One training on `backend`, scored, and drawn by `other` as well."""
     import torch
 
-    from runner.evaluate import evaluate
-    from runner.progress import SILENT
-    from runner.train import train
+    from runner.quality.evaluate import evaluate
+    from runner.scene.progress import SILENT
+    from runner.training.loop import train
 
     scene = load_scene(path)
     cuda = backend.device.type == "cuda"
@@ -138,10 +138,10 @@ def measure(name: str, path: Path, settings: Any, recipe: Any, backend: Any, oth
 
 def differing(gaussians: Any, scene: Any, one: Any, other: Any) -> float:
     """The share of the pixels of the held-out views that two rasterisers draw differently."""
-    from runner import optim
-    from runner.evaluate import render_view
+    from runner.quality.evaluate import render_view
+    from runner.raster import parameters
 
-    params = [optim.parameters(gaussians, backend.device) for backend in (one, other)]
+    params = [parameters.parameters(gaussians, backend.device) for backend in (one, other)]
     shares = []
     for index in scene.subset("test"):
         drawn = [

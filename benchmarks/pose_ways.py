@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.scene import Frame, FrameSet
+from runner.scene.frames import Frame, FrameSet
 from scenejobs.names import is_photo
 
 OLD_FPS, OLD_FEATURES = 2.0, 2048
@@ -55,11 +55,11 @@ def key(frame: Frame) -> Key:
 
 def ours(files: Sequence[Path], work: Path, preset_name: str, _count: int, _held: Sequence[Block]) -> Found:
     """The stages of a job, with the settings of a preset."""
-    from runner.frames import extract_frames
-    from runner.poses import find_poses
-    from runner.presets import preset
-    from runner.progress import SILENT
-    from runner.scene import Clip
+    from runner.media.extract import extract_frames
+    from runner.pipeline.presets import preset
+    from runner.poses.find import find_poses
+    from runner.scene.frames import Clip
+    from runner.scene.progress import SILENT
 
     chosen, begun = preset(preset_name), time.monotonic()
     frames = extract_frames([Clip(path.name, path) for path in files], work, chosen.frames, SILENT)

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pose_ways import WAYS, Block, Found, Key, key
-from runner.scene import FrameSet, TrainingScene
+from runner.scene.frames import FrameSet
+from runner.scene.views import TrainingScene
 from scenejobs.names import is_media
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +55,7 @@ Seconds are wall time; CPU s are of everything, all threads; peak is of the larg
 def files_of(name: str, folder: Path) -> list[Path]:
     """The videos and photos of a set. Ends the program when there are none."""
     if name == "demo":
-        from local.footage import make_demo_footage
+        from local.footage.film import make_demo_footage
 
         kept = folder / "demo"
         return sorted(kept.glob("*.mp4")) or make_demo_footage(kept)
@@ -144,12 +145,12 @@ def split(scene: TrainingScene, frames: FrameSet, held: Sequence[Block]) -> Trai
 
 def trained(scene: TrainingScene, preset_name: str, steps: int) -> dict[str, Any]:
     """Scores of the held-out views after training on the others."""
-    from runner.evaluate import score_split
-    from runner.optim import parameters
-    from runner.presets import preset
-    from runner.progress import SILENT
+    from runner.pipeline.presets import preset
+    from runner.quality.evaluate import score_split
     from runner.raster import rasterizer
-    from runner.train import train
+    from runner.raster.parameters import parameters
+    from runner.scene.progress import SILENT
+    from runner.training.loop import train
 
     settings = replace(preset(preset_name).train, iterations=steps, cap=TRAINED_CAP, budget_s=1e9, evaluations=1)
     backend = rasterizer("auto")
@@ -161,9 +162,9 @@ def trained(scene: TrainingScene, preset_name: str, steps: int) -> dict[str, Any
 
 def one(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: pycolmap may end it."""
-    from runner.presets import preset
-    from runner.progress import SILENT
-    from runner.views import build_views
+    from runner.dataset.build import build_views
+    from runner.pipeline.presets import preset
+    from runner.scene.progress import SILENT
 
     files, begun = files_of(name, args.footage), time.monotonic()
     held = [Block(**{**block, "indices": tuple(block["indices"])}) for block in json.loads(args.held)]

@@ -76,11 +76,11 @@ class Line:
 
 def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> list[Line]:
     """The lines of one run on one scene."""
-    from runner.presets import preset
-    from runner.progress import SILENT
+    from runner.pipeline.presets import preset
     from runner.raster import rasterizer
-    from runner.schedule import Recipe
-    from runner.train import Trained, train
+    from runner.scene.progress import SILENT
+    from runner.training.loop import Trained, train
+    from runner.training.schedule import Recipe
 
     longest = seconds[-1]
     usual = replace(preset("laptop").train, cap=cap_for(longest), iterations=round(longest * STEPS_PER_S))

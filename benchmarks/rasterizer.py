@@ -31,10 +31,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from runner.loss import Target, photometric_loss, torch_loss
 from runner.raster import Rasterizer, rasterizer
-from runner.raster.kernels_projection import project
-from runner.raster.kernels_tiles import bin_tiles, front_to_back
+from runner.raster.kernels.projection import project
+from runner.raster.kernels.tiles import bin_tiles, front_to_back
+from runner.training.loss import Target, photometric_loss, torch_loss
 
 RESULT = Path(__file__).parent / "results" / "rasterizer.md"
 SIZES = ((400, 300, 20_000), (270, 480, 20_000))

@@ -27,17 +27,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks.end_to_end import RESULTS, machine, videos_of  # noqa: E402
-from runner.job import Job  # noqa: E402
-from runner.job_process import JobLimits, Supervision, run_job  # noqa: E402
-from runner.progress import Report  # noqa: E402
-from runner.scene_work import World  # noqa: E402
-from runner.signals import StopFlag  # noqa: E402
-from runner.worker import Worker  # noqa: E402
+from runner.job.request import Job  # noqa: E402
+from runner.job.supervise import JobLimits, Supervision, run_job  # noqa: E402
+from runner.process.signals import StopFlag  # noqa: E402
+from runner.scene.progress import Report  # noqa: E402
+from runner.worker.context import World  # noqa: E402
+from runner.worker.loop import Worker  # noqa: E402
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue  # noqa: E402
 from scenejobs.errors import Interrupted  # noqa: E402
-from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryQueue  # noqa: E402
-from scenejobs.model import JobMessage  # noqa: E402
 from scenejobs.ports import Containers, Queues  # noqa: E402
-from scenejobs.settings import PipelineSettings, RunnerSettings  # noqa: E402
+from scenejobs.settings.groups import PipelineSettings, RunnerSettings  # noqa: E402
+from scenejobs.state.messages import JobMessage  # noqa: E402
 
 SCENE = "lobby"
 STEP = re.compile(r"step (\d+)/(\d+)(?: \(resumed at step (\d+)\))?")
@@ -126,7 +126,7 @@ class Cloud:
 
     @functools.cached_property
     def steps(self) -> int:
-        from runner.job_settings import resolve
+        from runner.pipeline.settings import resolve
 
         return resolve(self.pipeline, "").preset.train.iterations
 

@@ -21,22 +21,23 @@ from typing import Any
 
 from function_app.wiring import assemble
 from local.azurite import Azurite
-from runner.job import Job
-from runner.job_process import Supervision
-from runner.scene_work import World
-from runner.signals import StopFlag
-from runner.worker import Worker
-from scenejobs import records, redrive
-from scenejobs.audit.evidence import collect
+from runner.job.request import Job
+from runner.job.supervise import Supervision
+from runner.process.signals import StopFlag
+from runner.worker.context import World
+from runner.worker.loop import Worker
+from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
+from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.audit.report import audit
-from scenejobs.azure.clients import create_all, open_containers, open_queues
+from scenejobs.audit.snapshot import collect
 from scenejobs.errors import InputError
-from scenejobs.layout import record_name
-from scenejobs.listing import list_scene, snapshot
-from scenejobs.memory import MemoryCompute
-from scenejobs.model import JobMessage, SceneRecord
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import DispatchSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.state import records, redrive
+from scenejobs.state.layout import record_name
+from scenejobs.state.messages import JobMessage
+from scenejobs.state.record import SceneRecord
+from scenejobs.state.uploads import list_scene, snapshot
 
 BLOBS = 10_000
 SCENES = 1000

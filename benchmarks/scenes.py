@@ -4,7 +4,7 @@
 
 fox, walk, ...    the videos or photos of that folder of SCENE_FOOTAGE, as the preset sees them
 demo              the rendered footage of `make demo`
-courtyard         the generated scene of local/true_scene.py, with its true cameras
+courtyard         the generated scene of tests/true_scene.py, with its true cameras
 courtyard-drift   the same with the exposure drifting within each clip and jumping between clips
 
 With --sides the pictures of a set are written at these long sides as well, with the same poses: OUT_DIR/fox_960.npz.
@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.poses import files_of
-from local.true_scene import drifting, true_scene
-from runner.presets import preset
-from runner.scene import Clip, TrainingScene, View
+from runner.pipeline.presets import preset
+from runner.scene.frames import Clip
+from runner.scene.views import TrainingScene, View
+from tests.true_scene import drifting, true_scene
 
 NAMES = ("fox", "walk", "courtyard", "courtyard-drift")
 
@@ -59,10 +60,10 @@ def main() -> None:
 
 def from_clips(files: list[Path], workspace: Path, preset_name: str, sides: tuple[int, ...]) -> list[TrainingScene]:
     """The stages before training, with the settings of a preset; a scene for each of the long sides."""
-    from runner.frames import extract_frames
-    from runner.poses import find_poses
-    from runner.progress import SILENT
-    from runner.views import build_views
+    from runner.dataset.build import build_views
+    from runner.media.extract import extract_frames
+    from runner.poses.find import find_poses
+    from runner.scene.progress import SILENT
 
     chosen = preset(preset_name)
     frames = extract_frames([Clip(path.name, path) for path in files], workspace, chosen.frames, SILENT)
@@ -96,7 +97,7 @@ def save_scene(scene: TrainingScene, path: Path) -> None:
 def load_scene(path: Path) -> TrainingScene:
     """Read what `save_scene` wrote, or the finished views of a job's workspace."""
     if path.is_dir():
-        from runner.views import load_views
+        from runner.dataset.build import load_views
 
         return load_views(path)
     with np.load(path) as data:

@@ -55,11 +55,11 @@ HEADER = (
 
 def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) -> Row:
     """Train once and score."""
-    from runner import optim
-    from runner.evaluate import evaluate, score_split, write_comparisons
-    from runner.progress import SILENT
-    from runner.raster import rasterizer
-    from runner.train import train
+    from runner.quality.evaluate import evaluate, score_split
+    from runner.raster import parameters, rasterizer
+    from runner.report.pictures import write_comparisons
+    from runner.scene.progress import SILENT
+    from runner.training.loop import train
 
     scene = load_scene(path)
     backend = rasterizer("auto")
@@ -69,7 +69,7 @@ def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) ->
         f"{line.seconds:.0f}: {line.psnr_heldout:.2f}" for line in trained.history if line.psnr_heldout is not None
     ]
     score = evaluate(trained.gaussians, scene, backend)
-    params = optim.parameters(trained.gaussians, backend.device)
+    params = parameters.parameters(trained.gaussians, backend.device)
     sizes = []
     for other in sorted(path.parent.glob(f"{path.stem}_[0-9]*.npz")):
         at = score_split(params, load_scene(other), backend, "test")
@@ -117,8 +117,8 @@ def main() -> None:
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads cost 13-18x on a busy machine
 
-    from runner.presets import preset
-    from runner.schedule import recipe_for
+    from runner.pipeline.presets import preset
+    from runner.training.schedule import recipe_for
 
     settings = changed(replace(preset(args.preset).train, budget_s=1e9), args.set)
     recipe = changed(recipe_for(settings.strategy), args.recipe)

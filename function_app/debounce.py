@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from scenejobs.model import DebounceCheck
 from scenejobs.names import is_companion, is_ready_marker
 from scenejobs.ports import BlobInfo
-from scenejobs.settings import DispatchSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state.messages import DebounceCheck
 
 CLOCK_GRAIN_S = 2.0  # an upload's time and the service's clock are both cut to whole seconds
 

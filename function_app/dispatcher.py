@@ -11,14 +11,14 @@ from enum import StrEnum
 from function_app import debounce
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.starter import Starter
-from scenejobs import batches, records
 from scenejobs.errors import Conflict, NotFound, UnreadableMessage
-from scenejobs.layout import record_name, refused_name
-from scenejobs.listing import list_scene, snapshot
-from scenejobs.model import DebounceCheck, JobMessage
 from scenejobs.names import is_ready_marker, refusal, scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, Containers, Queues
-from scenejobs.settings import DispatchSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import batches, records
+from scenejobs.state.layout import record_name, refused_name
+from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.uploads import list_scene, snapshot
 
 log = logging.getLogger(__name__)
 

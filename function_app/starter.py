@@ -2,7 +2,7 @@
 
 A start that was accepted proves nothing (executions with a GPU die before they begin, sometimes for hours), so nothing
 is taken for granted about starts that went well: every look counts what really waits and what really runs, and whether
-any runner has begun since (scenejobs/starts.py).
+any runner has begun since (scenejobs/state/start_backoff.py).
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from scenejobs import spend, starts
 from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, StartUnknown
-from scenejobs.guards import Guard, hold_back
-from scenejobs.layout import DISPATCHER_RECORD
+from scenejobs.logs.alerts import Guard, hold_back
 from scenejobs.ports import BlobStore, Compute, JobQueue, Lease
-from scenejobs.starts import StarterState
+from scenejobs.state import start_backoff, usage
+from scenejobs.state.layout import DISPATCHER_RECORD
+from scenejobs.state.start_backoff import StarterState
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 30  # counting takes a few seconds, a start that nobody answers 25 (scenejobs/azure/compute.py)
+LEASE_S = (
+    30  # counting takes a few seconds, a start that nobody answers 25 (scenejobs/adapters/azure/container_apps.py)
+)
 LEASE_TRIES = 40
 LEASE_PAUSE_S = 0.5
 
@@ -67,7 +69,7 @@ class Starter:
             return self._start_missing(before, lease)
 
     def load(self) -> StarterState:
-        return starts.load(self.state)
+        return start_backoff.load(self.state)
 
     def _must_wait(self, state: StarterState) -> bool:
         if state.not_before is None:  # the usual case: the service need not be asked for the time
@@ -80,13 +82,13 @@ class Starter:
 
     def _answered(self, state: StarterState, now: datetime) -> bool:
         since = state.unanswered_since
-        return since is not None and spend.begun_since(self.state, since, now)
+        return since is not None and usage.begun_since(self.state, since, now)
 
     def _start_missing(self, before: StarterState, lease: Lease) -> int:
         now = self.state.now()
         state = before.answered() if self._answered(before, now) else before
         if self._over_budget(now):
-            self._save_change(before, state.out_of_budget(spend.next_day(now)), lease)
+            self._save_change(before, state.out_of_budget(usage.next_day(now)), lease)
             return 0
         state = state.within_budget()
         names: list[str] = []
@@ -129,7 +131,7 @@ class Starter:
     def _over_budget(self, now: datetime) -> bool:
         if not self.max_gpu_minutes:
             return False
-        used = spend.minutes_on(self.state, now.date())
+        used = usage.minutes_on(self.state, now.date())
         if used < self.max_gpu_minutes:
             return False
         text = f"{used:.0f} of {self.max_gpu_minutes:g} minutes of today are used up; the next start is tomorrow (UTC)"

@@ -13,14 +13,25 @@ from datetime import datetime, timedelta
 from function_app import debounce
 from function_app.debounce import Settled
 from function_app.dispatcher import Dispatcher, Sealing
-from scenejobs import batches, records, spend
-from scenejobs.batches import ListedBatch
 from scenejobs.errors import Conflict, NotFound, StorageError
-from scenejobs.layout import PARTS, RECORDS, SPEND, SWEEP_RECORD, WORK_FOLDER, part_in, record_name, record_of_work
-from scenejobs.listing import snapshot, sort_uploads
-from scenejobs.model import DebounceCheck, JobMessage, Phase, digest
 from scenejobs.names import is_companion, refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.state import batches, records, usage
+from scenejobs.state.batches import ListedBatch
+from scenejobs.state.blobs import digest
+from scenejobs.state.layout import (
+    PARTS,
+    RECORDS,
+    SPEND,
+    SWEEP_RECORD,
+    WORK_FOLDER,
+    part_in,
+    record_name,
+    record_of_work,
+)
+from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.record import Phase
+from scenejobs.state.uploads import snapshot, sort_uploads
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +217,7 @@ class Sweeper:
         named = {part for info in view.records.values() for part in records.parts_in(info.metadata)}
         unused = [item.info for key, found in view.batches.items() if key not in keys for item in found]
         unused += [info for info in self._state.list(PARTS) if part_in(info.name) not in named]
-        ledger = [info for info in self._state.list(SPEND) if spend.is_old(info, now)]
+        ledger = [info for info in self._state.list(SPEND) if usage.is_old(info, now)]
         return [info for info in unused if info.modified < now - KEEP_UNUSED] + ledger + self._old_work(view, now)
 
     def _old_work(self, view: _View, now: datetime) -> list[BlobInfo]:

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from function_app import events
+from function_app import event_grid
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
-from scenejobs import logs
 from scenejobs.errors import UnreadableMessage
-from scenejobs.model import DebounceCheck
+from scenejobs.logs import setup
 from scenejobs.ports import Compute, Containers, Queues
-from scenejobs.settings import ComputeSettings, DispatchSettings, StorageSettings, read_all
+from scenejobs.settings.groups import ComputeSettings, DispatchSettings, StorageSettings
+from scenejobs.settings.reader import read_all
+from scenejobs.state.messages import DebounceCheck
 
 POISON_TEXT_CHARS = 2000  # of a message nobody can read
 
@@ -51,7 +52,7 @@ class App:
         """
         text = body.decode("utf-8", "replace")
         try:
-            name = events.uploaded(text, self.dispatcher.containers.input.name)
+            name = event_grid.uploaded(text, self.dispatcher.containers.input.name)
         except UnreadableMessage as exc:
             return _poison(exc, text)
         self.dispatcher.on_upload(name, now)
@@ -84,9 +85,12 @@ def assemble(
 @functools.cache
 def app() -> App:
     """The app of this process, opened at its first use. Raises ConfigurationError."""
-    from scenejobs.azure.clients import open_containers, open_queues  # a second of imports that indexing can do without
-    from scenejobs.azure.compute import ContainerAppsCompute
+    from scenejobs.adapters.azure.clients import (  # a second of imports that indexing can do without
+        open_containers,
+        open_queues,
+    )
+    from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 
-    logs.protect()
+    setup.protect()
     storage, dispatch, compute = read_all((StorageSettings, DispatchSettings, ComputeSettings), os.environ)
     return assemble(open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch)

@@ -21,10 +21,11 @@ from pathlib import Path
 from types import TracebackType
 
 from local.azurite import Azurite, dying_with_parent
-from scenejobs.azure.clients import create_all, open_containers, open_queues
+from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
 from scenejobs.errors import InfrastructureError, SceneJobError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import StorageSettings, read
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.reader import read
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
@@ -77,7 +78,7 @@ class LocalCloud:
             self.containers: Containers = open_containers(storage)
             self.queues: Queues = open_queues(storage)
             self._start_jobs_api()
-            self._start("host", [sys.executable, "-m", "local.host"])
+            self._start("host", [sys.executable, "-m", "local.functions_host"])
         except BaseException:
             self._processes.close()
             raise

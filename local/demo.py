@@ -2,8 +2,8 @@
 
     python -m local.demo [VIDEO ...] [--preset laptop] [--scene demo] [--out out]
 
-Without videos it makes its own footage: a rendered walk with known cameras (local/footage.py). Nothing but the uploads
-is handed over; the rest is the event-driven system itself.
+Without videos it makes its own footage: a rendered walk with known cameras (local/footage/film.py). Nothing but the
+uploads is handed over; the rest is the event-driven system itself.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.cloud import LocalCloud
-from local.footage import make_demo_footage
-from scenejobs import layout
-from scenejobs.cli import ENDED, download, upload
+from local.footage.film import make_demo_footage
+from scenejobs.commands.download import download
+from scenejobs.commands.status import ENDED
+from scenejobs.commands.upload import upload
 from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJobError
-from scenejobs.status import SceneStatus, State, scene_status
+from scenejobs.state import layout
+from scenejobs.state.status import SceneStatus, State, scene_status
 
 REPOSITORY = Path(__file__).parents[1]
 QUIET_S = 6  # a desk needs no minute of quiet

@@ -84,7 +84,7 @@ def main() -> int:
         report("runner, CPU image", sizes(folder / "cpu"))
         cloud = [str(ROOT / name) for name in ("requirements.txt", "local/requirements.txt")]
         subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", cloud[0], "-r", cloud[1]], check=True)
-        run(python, "-c", f"import local.cloud, local.host, local.jobs_api; {INDEX_FUNCTIONS}")
+        run(python, "-c", f"import local.cloud, local.functions_host, local.jobs_api.server; {INDEX_FUNCTIONS}")
         report("emulated cloud", sizes(folder / "cpu"))
         if not options.gpu:
             return 0

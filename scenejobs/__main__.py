@@ -1,7 +1,7 @@
-"""See scenejobs.cli."""
+"""See scenejobs.commands.cli."""
 
 import sys
 
-from scenejobs.cli import main
+from scenejobs.commands.cli import main
 
 sys.exit(main())

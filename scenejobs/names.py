@@ -111,7 +111,7 @@ def is_media(name: str) -> bool:
 
 
 def is_pose_file(name: str) -> bool:
-    """Does it hold camera poses for the pictures of its scene (runner/supplied.py)?"""
+    """Does it hold camera poses for the pictures of its scene (runner/poses/supplied/read.py)?"""
     return PurePosixPath(name).name in POSE_FILES
 
 

@@ -47,7 +47,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$ROOT"
 if [[ ${#videos[@]} -eq 0 ]]; then
   say "Making the demo footage..."
-  CALL_TIMEOUT_S=900 call "$python" -m local.footage "$work/footage" >/dev/null
+  CALL_TIMEOUT_S=900 call "$python" -m local.footage.film "$work/footage" >/dev/null
   videos=("$work"/footage/*.mp4)
 fi
 say "Uploading ${#videos[@]} video(s) as scene $scene..."

@@ -40,7 +40,7 @@ if [[ -n $scene ]]; then
   account=$(need AZURE_STORAGE_ACCOUNT_NAME)
   queue=$(value JOBS_QUEUE)
   now=$(date -u +%Y-%m-%dT%H:%M:%S+00:00)
-  # As scenejobs.model.JobMessage reads it; -1: a message that expired would be a scene that is forgotten.
+  # As scenejobs.state.messages.JobMessage reads it; -1: a message that expired would be a scene that is forgotten.
   az_quiet storage message put --account-name "$account" --auth-mode login --queue-name "${queue:-jobs}" \
     --time-to-live -1 --content "{\"v\":1,\"scene\":\"$scene\",\"batch\":\"\",\"sent_at\":\"$now\"}"
   say "Scene $scene is in the queue."

@@ -46,7 +46,7 @@ if [[ ! -e $clips/complete ]]; then
   fi
   [[ -x $python ]] || die $REFUSED "$python does not exist: run make setup first, or set PYTHON"
   say "Making three clips..."
-  (cd "$ROOT" && CALL_TIMEOUT_S=900 call "$python" -m local.photo_clips "$zip" "$clips" --clips 3)
+  (cd "$ROOT" && CALL_TIMEOUT_S=900 call "$python" -m local.footage.photo_clips "$zip" "$clips" --clips 3)
   touch "$clips/complete"
 fi
 say "The clips are in $clips."

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from local.azurite import Azurite, is_installed
-from scenejobs.azure.clients import create_all
-from scenejobs.settings import StorageSettings
+from scenejobs.adapters.azure.clients import create_all
+from scenejobs.settings.groups import StorageSettings
 
 
 def available() -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from av.stream import Disposition
 from PIL import Image
 
-from runner.presets import Limits
+from runner.media.settings import Limits
 from scenejobs.errors import Code
 from tests.videos import corners, pan, write_audio, write_changing_size, write_video
 

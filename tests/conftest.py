@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no deadline", deadline=None)  # speed is never asserted: a busy machine is no failure
+settings.load_profile("no deadline")
 
 # Before torch and numba:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a busy machine
@@ -19,7 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are taken by files of tests
 if TYPE_CHECKING:
     from local.azurite import Azurite
     from scenejobs.ports import Containers, Queues
-    from scenejobs.settings import StorageSettings
+    from scenejobs.settings.groups import StorageSettings
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -60,7 +64,7 @@ def storage(azurite: Azurite) -> StorageSettings:
 @pytest.fixture
 def containers(storage: StorageSettings) -> Containers:
     """Fresh, empty containers of the emulator."""
-    from scenejobs.azure.clients import open_containers
+    from scenejobs.adapters.azure.clients import open_containers
 
     return open_containers(storage)
 
@@ -68,6 +72,6 @@ def containers(storage: StorageSettings) -> Containers:
 @pytest.fixture
 def queues(storage: StorageSettings) -> Queues:
     """Fresh, empty queues of the emulator."""
-    from scenejobs.azure.clients import open_queues
+    from scenejobs.adapters.azure.clients import open_queues
 
     return open_queues(storage)

@@ -13,6 +13,6 @@ data = sys.stdin.read()
 if {name!r} in data:
     os.abort()
 sys.stdin = io.TextIOWrapper(io.BytesIO(data.encode()))
-runpy.run_module("runner.decode_process", run_name="__main__")
+runpy.run_module("runner.media.decoder_process", run_name="__main__")
 """
     return sys.executable, "-c", program

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from scenejobs import settings
-from scenejobs.settings import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings, WatchSettings
+from scenejobs.settings import groups as settings_groups
+from scenejobs.settings import reader as settings_reader
+from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings, WatchSettings
 
 ROOT = Path(__file__).parents[1]
-KNOWN = {row.variable for row in settings.table()}
+KNOWN = {row.variable for row in settings_groups.table()}
 USER = 10001  # of Dockerfile.runner
 KEPT = {
     "RETENTION_DAYS",
@@ -28,7 +29,7 @@ def check_environment(environment: Mapping[str, str | int]) -> None:
     values = {name: str(value) for name, value in environment.items()}
     assert values.keys() <= KNOWN, sorted(values.keys() - KNOWN)
     groups = (RunnerSettings, StorageSettings, FolderSettings, WatchSettings, PipelineSettings)
-    settings.read_all(groups, values)
+    settings_reader.read_all(groups, values)
 
 
 def braces(text: str) -> dict[str, str]:

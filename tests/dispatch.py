@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from function_app.wiring import App, assemble
-from scenejobs import spend
-from scenejobs.listing import list_scene
-from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
-from scenejobs.model import DebounceCheck, JobMessage
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
 from scenejobs.ports import BlobStore, Containers, JobQueue, Queues
-from scenejobs.settings import DispatchSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import usage
+from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.uploads import list_scene
 
 SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=1800, max_parallel_jobs=3, requeue_after_s=600)
 
@@ -63,7 +63,7 @@ class World:
 
     def work(self) -> None:
         """What a runner does, without a pipeline: drains the queue, works on what each listing shows, and ends."""
-        spend.write(self.state, f"runner-{len(self.runs)}", self.clock(), self.clock().date(), 0.0)
+        usage.write(self.state, f"runner-{len(self.runs)}", self.clock(), self.clock().date(), 0.0)
         while (message := self.jobs.receive(600)) is not None:
             scene = JobMessage.from_json(message.text).scene
             blobs = list_scene(self.input, scene, self.settings.prefix_depth)

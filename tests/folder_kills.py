@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scenejobs.adapters.folder import FolderBlobStore, FolderQueue
 from scenejobs.errors import NotFound, SceneJobError
-from scenejobs.folder import FolderBlobStore, FolderQueue
 
 OLD, NEW = b"old" * 5_000, b"new" * 5_000
 WATCHED = ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.utime", "os.scandir", "fcntl.flock")

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from scenejobs.model import DebounceCheck, JobMessage
+from scenejobs.state.messages import DebounceCheck, JobMessage
 from tests.hostile_names import NAMES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,11 +16,13 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from runner.frames import extract_frames
-from runner.poses import find_poses
-from runner.presets import FrameSettings, Limits, PoseSettings
-from runner.progress import SILENT
-from runner.scene import Clip, FrameSet, PoseReport
+from runner.media.extract import extract_frames
+from runner.media.settings import FrameSettings, Limits
+from runner.poses.find import find_poses
+from runner.poses.settings import PoseSettings
+from runner.scene.frames import Clip, FrameSet
+from runner.scene.pose_report import PoseReport
+from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
 from tests.synthetic import looking_at, pose_errors, render
 from tests.videos import write_video

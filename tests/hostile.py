@@ -1,6 +1,6 @@
 """What a decoder does that a hostile video took over: `python -m tests.hostile <descriptor of the answers' pipe>`.
 
-Closes itself in like `runner.decode_process`, then tries one attack and tells how far it came: {"done": what} where it
+Closes itself in like the decoder process, then tries one attack and tells how far it came: {"done": what} where it
 worked, {"refused": which error} where not. Standard library only, so that any Python of the system can run it.
 """
 
@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runner import lockdown
-from runner.seccomp import DECODER
+from runner.sandbox import lockdown
+from runner.sandbox.seccomp import DECODER
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 X32_GETPID = 0x40000000 + 39

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from scenejobs.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, run_folder
-from scenejobs.model import Outcome, Phase, SceneRecord
+from scenejobs.state.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, run_folder
+from scenejobs.state.record import Outcome, Phase, SceneRecord
 from tests.runner_world import Cloud
 
 

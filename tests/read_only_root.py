@@ -12,7 +12,8 @@ import struct
 import sys
 from pathlib import Path
 
-from runner import kernel, landlock
+from runner.process import linux
+from runner.sandbox import landlock
 
 NOBODY = 65534
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
@@ -22,11 +23,11 @@ def main(arguments: list[str]) -> None:
     border = arguments.index("--")
     folders, command = [Path(each) for each in arguments[:border]], arguments[border + 1 :]
     handled = landlock.known(landlock.CHANGE & ~landlock.IOCTL_DEV, landlock.abi())
-    ruleset = kernel.syscall(landlock.CREATE_RULESET, ctypes.create_string_buffer(struct.pack("=Q", handled)), 8, 0)
+    ruleset = linux.syscall(landlock.CREATE_RULESET, ctypes.create_string_buffer(struct.pack("=Q", handled)), 8, 0)
     for path, allowed in [*((folder, handled) for folder in folders), (Path("/dev/null"), landlock.WRITE_FILE)]:
         descriptor = os.open(path, os.O_PATH)
         rule = ctypes.create_string_buffer(struct.pack("=Qi", allowed, descriptor))
-        kernel.syscall(landlock.ADD_RULE, ruleset, landlock.RULE_PATH_BENEATH, rule, 0)
+        linux.syscall(landlock.ADD_RULE, ruleset, landlock.RULE_PATH_BENEATH, rule, 0)
     libc = ctypes.CDLL(None)
     if os.getuid() == 0 and _others_reach(Path(command[0])):
         os.setgroups([])
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> None:
     for capability in range(64):  # gone with the next program; those that the kernel does not know are an error of it
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    kernel.syscall(landlock.RESTRICT_SELF, ruleset, 0)
+    linux.syscall(landlock.RESTRICT_SELF, ruleset, 0)
     os.execv(command[0], command)
 
 

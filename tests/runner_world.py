@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.job import Job
-from runner.job_process import Supervision
-from runner.ownership import Timing
-from runner.scene_work import World
-from runner.signals import StopFlag
-from runner.worker import Worker
-from scenejobs import records
-from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryQueue
-from scenejobs.model import DebounceCheck, JobMessage, SceneRecord
+from runner.job.request import Job
+from runner.job.supervise import Supervision
+from runner.process.signals import StopFlag
+from runner.worker.context import World
+from runner.worker.lease import Timing
+from runner.worker.loop import Worker
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
 from scenejobs.names import scene_of
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.state import records
+from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.record import SceneRecord
 
 KINDS = ("input", "output", "processed", "error", "state")
 PAST_EVERYTHING_S = 400.0  # longer than a lease, a snooze and the visibility of a message

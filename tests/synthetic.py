@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.scene import ClipInfo, Frame, FrameSet
+from runner.scene.frames import ClipInfo, Frame, FrameSet
 
 WIDTH, HEIGHT, FOCAL = 320, 240, 300.0
 # Planes of the room: a point on it, its normal, and the two axes of its texture.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.executions import descendants
+from local.jobs_api.executions import descendants
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0  # of a busy machine

@@ -13,25 +13,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from function_app.wiring import assemble
-from runner import deadline, job_settings
-from runner.signals import StopFlag, stop_on_signals
+from runner.pipeline import settings as pipeline_settings
+from runner.process.signals import StopFlag, stop_on_signals
+from runner.worker import deadline
+from scenejobs.adapters.open import open_folders, places
 from scenejobs.errors import ConfigurationError, SceneJobError
-from scenejobs.logs import configure, printable
-from scenejobs.settings import (
+from scenejobs.logs.setup import configure, printable
+from scenejobs.settings.groups import (
     DispatchSettings,
     FolderSettings,
     LogSettings,
     PipelineSettings,
     RunnerSettings,
     WatchSettings,
-    read_all,
 )
-from scenejobs.storage import open_folders, places
-from watch import answers, asking
-from watch.compute import LocalCompute, worker_environment
-from watch.facts import Facts
-from watch.observed import ObservedFolder
-from watch.service import Watch
+from scenejobs.settings.reader import read_all
+from watch import health_check, http_server
+from watch.local_workers import LocalCompute, worker_environment
+from watch.loop import Watch
+from watch.stable_folder import ObservedFolder
+from watch.status import Facts
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "health":
-            return asking.health(env, if_watching=options.if_watching)
+            return health_check.health(env, if_watching=options.if_watching)
         with stop_on_signals() as stop:
             return run(env, stop)
     except SceneJobError as exc:
@@ -58,7 +59,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
     groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
     watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env)
-    job_settings.check(pipeline)  # what would stop every worker stops this program at its start
+    pipeline_settings.check(pipeline)  # what would stop every worker stops this program at its start
     deadline.check(runner)
     configure(logging_)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every look would hide the others
@@ -72,7 +73,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     service = Watch(containers, storage.queues, app, compute, facts, watch, dispatch.prefix_depth, where)
     with ExitStack() as open_:
         for port, routes in _ports(watch, facts).items():
-            open_.enter_context(answers.Server(watch.listen, port, routes))
+            open_.enter_context(http_server.Server(watch.listen, port, routes))
         log.info("watching %s every %g s; a scene is complete after %g s without a change",
                  where.input, watch.poll_s, stable_s(dispatch, watch))  # fmt: skip
         service.run(stop)
@@ -101,11 +102,11 @@ def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> Dis
     return replace(dispatch, quiet_s=stable_s(dispatch, watch), max_wait_s=float("inf"), max_parallel_jobs=1)
 
 
-def _ports(watch: WatchSettings, facts: Facts) -> dict[int, answers.Routes]:
+def _ports(watch: WatchSettings, facts: Facts) -> dict[int, http_server.Routes]:
     """Which port answers what. One port may do both."""
-    ports: dict[int, answers.Routes] = {}
+    ports: dict[int, http_server.Routes] = {}
     if watch.health:
-        ports[watch.health_port] = answers.health_routes(facts, watch.poll_s)
+        ports[watch.health_port] = http_server.health_routes(facts, watch.poll_s)
     if watch.metrics_port:
-        ports.setdefault(watch.metrics_port, {}).update(answers.metrics_routes(facts))
+        ports.setdefault(watch.metrics_port, {}).update(http_server.metrics_routes(facts))
     return ports

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from scenejobs.status import State
-from watch.facts import Facts
+from scenejobs.state.status import State
+from watch.status import Facts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "video_splat_"

@@ -11,11 +11,11 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from scenejobs import layout
 from scenejobs.errors import Conflict, NotFound
-from scenejobs.model import Phase
 from scenejobs.names import refusal, scene_of
 from scenejobs.ports import BlobInfo, BlobStore, Containers
+from scenejobs.state import layout
+from scenejobs.state.record import Phase
 
 DOCUMENTS = (layout.ERROR_DOCUMENT, layout.RUN_LOG)
 

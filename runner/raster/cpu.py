@@ -12,11 +12,11 @@ from torch import Tensor
 
 from runner.raster.compiled import use_threads
 from runner.raster.constants import EXTENT_X, EXTENT_Y
-from runner.raster.kernels_blend import blend
-from runner.raster.kernels_blend_backward import blend_backward, sum_by_gaussian
-from runner.raster.kernels_projection import project
-from runner.raster.kernels_projection_backward import project_backward
-from runner.raster.kernels_tiles import bin_tiles, front_to_back
+from runner.raster.kernels.blend import blend
+from runner.raster.kernels.blend_backward import blend_backward, sum_by_gaussian
+from runner.raster.kernels.projection import project
+from runner.raster.kernels.projection_backward import project_backward
+from runner.raster.kernels.tiles import bin_tiles, front_to_back
 from runner.raster.port import Rendering, check_inputs
 
 KEYS = ("means", "quats", "scales", "opacities", "sh0", "shN")  # order of the arguments of the kernels

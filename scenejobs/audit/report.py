@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from scenejobs.audit import progress, results, versions
-from scenejobs.audit.evidence import Evidence, Finding
+from scenejobs.audit import check_pending, check_results, check_uploads
+from scenejobs.audit.snapshot import Evidence, Finding
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobStore
 
@@ -42,11 +42,15 @@ def audit(evidence: Evidence, deep: BlobStore | None = None) -> Report:
     """`deep`: the output container, to read and hash every committed file."""
     found = [*evidence.damaged]
     for scene in evidence.scenes.values():
-        said = [*versions.check(evidence, scene), *results.check(evidence, scene), *progress.check(evidence, scene)]
+        said = [
+            *check_uploads.check(evidence, scene),
+            *check_results.check(evidence, scene),
+            *check_pending.check(evidence, scene),
+        ]
         found += said if not scene.moving else [_seen_half(finding) for finding in said]
-    found += [_of_owner(evidence, finding) for finding in results.unexplained(evidence)]
-    found += [*progress.uploads(evidence), *progress.state(evidence)]
-    found += results.deep(evidence, deep) if deep is not None else []
+    found += [_of_owner(evidence, finding) for finding in check_results.unexplained(evidence)]
+    found += [*check_pending.uploads(evidence), *check_pending.state(evidence)]
+    found += check_results.deep(evidence, deep) if deep is not None else []
     counts = {kind: len(blobs) for kind, blobs in evidence.blobs.items()}
     return Report(tuple(_known_damage_only(evidence, found)), len(evidence.scenes), counts)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from runner.frames import extract_frames
-from runner.job import Job
-from runner.job_process import JobLimits, Supervision, run_job
-from runner.presets import FrameSettings
-from runner.progress import SILENT
-from runner.scene import Clip
+from runner.job.request import Job
+from runner.job.supervise import JobLimits, Supervision, run_job
+from runner.media.extract import extract_frames
+from runner.media.settings import FrameSettings
+from runner.scene.frames import Clip
+from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
-from scenejobs.settings import PipelineSettings
+from scenejobs.settings.groups import PipelineSettings
 from tests.bad_inputs import ACCEPTED, ANYTHING, CASES, LIMITS, Case, good, write
 
 SETTINGS = FrameSettings(budget=20, long_side=120, limits=LIMITS)

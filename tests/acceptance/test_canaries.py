@@ -24,10 +24,10 @@ from azure.storage.blob import AccountSasPermissions, BlobServiceClient, Resourc
 from azure.storage.queue import QueueServiceClient
 
 from local.azurite import ACCOUNT, KEY, Azurite
-from scenejobs.azure.clients import container_names, queue_names
-from scenejobs.model import JobMessage
+from scenejobs.adapters.azure.clients import container_names, queue_names
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.state.messages import JobMessage
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 

@@ -16,11 +16,12 @@ from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.wiring import assemble
 from local.cloud import LocalCloud
-from scenejobs import batches, records
-from scenejobs.memory import MemoryCompute
-from scenejobs.model import DebounceCheck, JobMessage, Outcome
+from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import Containers, QueueMessage, Queues
-from scenejobs.settings import DispatchSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import batches, records
+from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.record import Outcome
 from tests.azurite import available
 
 SCENES = [f"scene_{number}" for number in range(12)]  # scene_1 is the beginning of scene_10

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from local.azurite import Azurite
-from local.executions import Executions
-from local.host import app_settings
-from local.jobs_api import JobsApi
-from scenejobs.model import DebounceCheck, JobMessage
+from local.functions_host.host import app_settings
+from local.jobs_api.executions import Executions
+from local.jobs_api.server import JobsApi
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.state.messages import DebounceCheck, JobMessage
 from tests import functions_worker
 from tests.functions_worker import TRACE, FunctionsWorker
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from local.azurite import dying_with_parent
-from local.executions import Executions, Status
-from local.jobs_api import JobsApi
-from scenejobs.azure.compute import ContainerAppsCompute
+from local.jobs_api.executions import Executions, Status
+from local.jobs_api.server import JobsApi
+from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 from scenejobs.errors import ComputeError
-from scenejobs.settings import ComputeSettings
+from scenejobs.settings.groups import ComputeSettings
 
 ROOT = Path(__file__).parents[2]
 # Says its execution's name, and ends as it is told to: at once, at a signal, or not at all.

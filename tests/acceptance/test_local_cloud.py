@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from local.azurite import Azurite
-from runner import landlock
-from scenejobs.azure.clients import create_all, open_containers
-from scenejobs.cli import upload
-from scenejobs.settings import StorageSettings
+from runner.sandbox import landlock
+from scenejobs.adapters.azure.clients import create_all, open_containers
+from scenejobs.commands.upload import upload
+from scenejobs.settings.groups import StorageSettings
 from tests.azurite import available
 from tests.infra.images import desk, image
 from tests.watching import ROOT, wait_for

@@ -23,12 +23,12 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite, dying_with_parent
-from local.host import Host, app_settings
-from local.host_functions import HostOptions
-from scenejobs.azure.clients import open_containers, open_queues
+from local.functions_host.bindings import HostOptions
+from local.functions_host.host import Host, app_settings
+from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import ConfigurationError
 from scenejobs.ports import Containers
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 
 pytestmark = pytest.mark.azurite
 
@@ -304,7 +304,7 @@ def test_the_process_hosts_the_real_app_and_stops_within_two_seconds(
     log_file = tmp_path / "host.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            dying_with_parent([sys.executable, "-m", "local.host"]),
+            dying_with_parent([sys.executable, "-m", "local.functions_host"]),
             cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:

@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from runner import job_settings, pipeline
-from runner.documents import SCHEMA_FILE
-from runner.lpips import load_lpips
-from runner.progress import SILENT
-from runner.scene import Clip
-from scenejobs.settings import PipelineSettings
+from runner.pipeline import reconstruct
+from runner.pipeline import settings as pipeline_settings
+from runner.quality.lpips import load_lpips
+from runner.report.documents import SCHEMA_FILE
+from runner.scene.frames import Clip
+from runner.scene.progress import SILENT
+from scenejobs.settings.groups import PipelineSettings
 from tests.perceptual import random_weights
 from tests.photos import write_photo
 from tests.supplied import transforms, write_json
@@ -39,11 +40,11 @@ def test_with_weights_at_hand_a_scene_tells_its_lpips(tmp_path: Path) -> None:
         preset="smoke", backend="cpu", threads=2, min_width=WIDTH, min_height=HEIGHT, features=600, min_points=200
     )
     weights = random_weights(tmp_path / "weights")
-    chosen = job_settings.resolve(settings, "run-1")
+    chosen = pipeline_settings.resolve(settings, "run-1")
     short = replace(chosen.preset, train=replace(chosen.preset.train, iterations=60))
     chosen = replace(chosen, preset=short, lpips=weights)
     out = tmp_path / "room"
-    pipeline.reconstruct(clips, tmp_path / "workspace", out, "room", chosen, SILENT)
+    reconstruct.reconstruct(clips, tmp_path / "workspace", out, "room", chosen, SILENT)
 
     manifest = json.loads((out / "manifest.json").read_text())
     jsonschema.validate(manifest, json.loads(SCHEMA_FILE.read_text()))

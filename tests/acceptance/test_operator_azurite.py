@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs import spend
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.state import usage
 from tests.acceptance.test_runner_azurite import ROOT, Scene, names
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
@@ -61,7 +61,7 @@ def test_a_failed_scene_is_audited_brought_back_and_audited_again(desk: Scene) -
     assert desk.run(CONTAINER_APP_JOB_EXECUTION_NAME="runner-abc").returncode == 0
     assert names(desk.containers.processed) == ["lobby/view1.mp4", "lobby/view2.mp4"]
     assert command(desk, "audit", "--deep").returncode == 0
-    told = spend.read(desk.containers.state.list("spend/"))
+    told = usage.read(desk.containers.state.list("spend/"))
     assert len(told) == 2
     assert any(item.execution.startswith("runner-abc-") and item.seconds > 0 for item in told)
 
@@ -83,7 +83,7 @@ def test_a_runner_knows_when_its_execution_ends(desk: Scene) -> None:
 
 def test_a_runner_takes_nothing_when_the_days_minutes_are_used_up(desk: Scene) -> None:
     now = desk.containers.state.now()
-    spend.write(desk.containers.state, "another", now, now.date(), 3600)
+    usage.write(desk.containers.state, "another", now, now.date(), 3600)
     desk.upload("lobby/view1.mp4", b"first")
     desk.queue()
     done = desk.run(MAX_GPU_MINUTES_PER_DAY="60")

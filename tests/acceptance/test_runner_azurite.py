@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from scenejobs import layout, records
-from scenejobs.model import JobMessage, Outcome, Phase, SceneRecord
 from scenejobs.ports import BlobStore, Containers, Queues
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.state import layout, records
+from scenejobs.state.messages import JobMessage
+from scenejobs.state.record import Outcome, Phase, SceneRecord
 
 ROOT = Path(__file__).parents[2]
 LEASE_S = 15  # the shortest the service grants: these tests wait for it to end

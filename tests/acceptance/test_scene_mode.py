@@ -11,9 +11,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from runner.documents import SCHEMA_FILE
-from runner.export_ply import read_ply
-from runner.export_splat import read_splat
+from runner.export.ply import read_ply
+from runner.export.splat import read_splat
+from runner.report.documents import SCHEMA_FILE
 from tests.footage import footage
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from runner.documents import SCHEMA_FILE
+from runner.report.documents import SCHEMA_FILE
 from tests.photos import write_photo
 from tests.supplied import transforms, write_json
 from tests.synthetic import FOCAL, HEIGHT, WIDTH, render, walk

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import landlock
+from runner.sandbox import landlock
 from tests.watching import Watching, wait_for
 
 GROWING_S = 3.5  # more than twice the stability time

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.executions import descendants
+from local.jobs_api.executions import descendants
 from scenejobs.errors import Code, Conflict
-from scenejobs.layout import record_name
-from scenejobs.model import Outcome, Phase
+from scenejobs.state.layout import record_name
+from scenejobs.state.record import Outcome, Phase
 from tests.chaos import cases, stages
 from tests.chaos.world import LEASE_S, Process, World, Worlds
 

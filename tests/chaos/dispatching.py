@@ -21,11 +21,12 @@ from azure.functions.queue import QueueMessage
 from azure.functions.timer import TimerRequest
 
 from functions_entry import app
-from scenejobs.azure.clients import open_queues, queue_service
-from scenejobs.azure.credentials import access
-from scenejobs.azure.policies import NORMAL
-from scenejobs.azure.queues import AzureJobQueue
-from scenejobs.settings import StorageSettings, read
+from scenejobs.adapters.azure.clients import open_queues, queue_service
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.adapters.azure.queues import AzureJobQueue
+from scenejobs.adapters.azure.retry import NORMAL
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.reader import read
 
 TRIES = 5  # host.json leaves the host's default: then the message goes to the poison queue
 RETRY_S = 1.0

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from local.executions import descendants
-from scenejobs.model import Outcome
+from local.jobs_api.executions import descendants
+from scenejobs.state.record import Outcome
 from tests.chaos import cases, deaths, stages
 from tests.chaos.proxies import Proxies
 from tests.chaos.proxy import Fault, FaultProxy, Rule

@@ -21,15 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.azurite import Azurite
-from runner.job import Job
-from runner.job_process import JobLimits, Supervision, run_job
-from runner.ownership import Ownership, Timing
-from runner.scene import Clip
-from scenejobs.azure import policies
-from scenejobs.azure.clients import open_containers, open_queues
+from runner.job.request import Job
+from runner.job.supervise import JobLimits, Supervision, run_job
+from runner.scene.frames import Clip
+from runner.worker.lease import Ownership, Timing
+from scenejobs.adapters.azure import retry
+from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import Conflict, LeaseLost, StorageError
 from scenejobs.ports import Lease
-from scenejobs.settings import PipelineSettings, StorageSettings
+from scenejobs.settings.groups import PipelineSettings, StorageSettings
 from tests.azurite import fresh_settings
 from tests.chaos import cases
 
@@ -106,7 +106,7 @@ def hold(settings: StorageSettings, folder: Path, seconds: int) -> Held:
     queues.jobs.send("work")
     timing = Timing(LEASE_S)
     message = queues.jobs.receive(timing.visibility_s)
-    lease = Counted(open_containers(settings, policies.LEASING).state.lease(NAME, LEASE_S))
+    lease = Counted(open_containers(settings, retry.LEASING).state.lease(NAME, LEASE_S))
     over, answers = threading.Event(), {True: 0, False: 0}
 
     def rival() -> None:

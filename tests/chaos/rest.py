@@ -11,13 +11,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scenejobs import records
 from scenejobs.errors import Conflict, NotFound
-from scenejobs.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, run_folder
-from scenejobs.model import Outcome, Phase, SceneRecord
 from scenejobs.names import refusal, scene_of
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
-from scenejobs.settings import DispatchSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import records
+from scenejobs.state.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, run_folder
+from scenejobs.state.record import Outcome, Phase, SceneRecord
 
 LEASE_S = 15  # to find out whether somebody holds one
 
@@ -48,7 +48,7 @@ def _audited(containers: Containers, queues: Queues, max_attempts: int) -> Itera
     """What `python -m scenejobs audit --deep` says, where this version has it. It knows no history of uploads."""
     if importlib.util.find_spec("scenejobs.audit") is None:
         return
-    evidence = importlib.import_module("scenejobs.audit.evidence")
+    evidence = importlib.import_module("scenejobs.audit.snapshot")
     report = importlib.import_module("scenejobs.audit.report")
     seen = evidence.collect(containers, queues, DispatchSettings(), max_attempts, containers.state.now())
     for finding in report.audit(seen, containers.output).violations:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scenejobs.errors import NotFound
-from scenejobs.model import Outcome
+from scenejobs.state.record import Outcome
 from tests.chaos.world import Process, World
 
 QUIET_S = 3.5  # QUIET_SECONDS=1, and the two seconds that clocks of one second's resolution may be wrong

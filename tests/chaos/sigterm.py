@@ -21,9 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.executions import descendants, signal_all
-from scenejobs import records
-from scenejobs.model import Outcome, Phase, SceneRecord
+from local.jobs_api.executions import descendants, signal_all
+from scenejobs.state import records
+from scenejobs.state.record import Outcome, Phase, SceneRecord
 from tests.chaos import cases, deaths, stages
 from tests.chaos.proxies import Proxies
 from tests.chaos.proxy import Fault, FaultProxy, Rule

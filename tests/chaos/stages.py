@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.checkpoint import FILE_NAME
-from scenejobs.model import Phase
+from runner.pipeline.checkpoint import FILE_NAME
+from scenejobs.state.record import Phase
 from tests.chaos.world import Process, World
 from tests.synthetic import render, walk
 from tests.videos import write_video

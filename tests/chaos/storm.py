@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scenejobs import records
-from scenejobs.model import Outcome
+from scenejobs.state import records
+from scenejobs.state.record import Outcome
 from tests.chaos import cases
 from tests.chaos.proxies import Proxies
 from tests.chaos.proxy import Fault, Rule

@@ -2,7 +2,7 @@
 
     python -m tests.chaos.takeover [--points N]
 
-The times follow from the lease (tests/unit/test_ownership.py); here they are taken on real processes, for the shortest
+The times follow from the lease (the unit tests of the worker); here they are taken on real processes, for the shortest
 lease and for the one of production.
 """
 
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from azure.storage.blob import BlobLeaseClient
 
-from scenejobs.azure.clients import blob_service
-from scenejobs.azure.credentials import access
-from scenejobs.azure.policies import HEARTBEAT, NORMAL
-from scenejobs.layout import progress_name, record_name
+from scenejobs.adapters.azure.clients import blob_service
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.adapters.azure.retry import HEARTBEAT, NORMAL
+from scenejobs.state.layout import progress_name, record_name
 from tests.chaos import cases
 from tests.chaos.faults import LEASE
 from tests.chaos.proxies import Proxies

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from local.azurite import Azurite
-from scenejobs.azure.blobs import AzureBlobStore
-from scenejobs.azure.clients import blob_service, open_containers
-from scenejobs.azure.credentials import access
-from scenejobs.azure.policies import Patience
+from scenejobs.adapters.azure.blobs import AzureBlobStore
+from scenejobs.adapters.azure.clients import blob_service, open_containers
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.adapters.azure.retry import Patience
 from scenejobs.errors import Busy, Conflict, StorageError
 from scenejobs.ports import Containers
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 from tests.chaos.proxy import Fault, FaultProxy, Rule, port_of, through
 
 pytestmark = pytest.mark.azurite

@@ -24,10 +24,10 @@ from pathlib import Path
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from local.cloud import LocalCloud
-from scenejobs import batches, records
-from scenejobs.memory import MemoryCompute
-from scenejobs.model import Outcome
-from scenejobs.settings import DispatchSettings
+from scenejobs.adapters.memory import MemoryCompute
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import batches, records
+from scenejobs.state.record import Outcome
 from tests.chaos import cases
 from tests.chaos.rest import Upload, at_rest
 

@@ -28,13 +28,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.azurite import Azurite, dying_with_parent
-from local.executions import Executions
-from local.jobs_api import JobsApi
-from scenejobs import records
-from scenejobs.azure.clients import open_containers, open_queues
+from local.jobs_api.executions import Executions
+from local.jobs_api.server import JobsApi
+from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import NotFound
-from scenejobs.model import JobMessage, SceneRecord
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.state import records
+from scenejobs.state.messages import JobMessage
+from scenejobs.state.record import SceneRecord
 from tests.azurite import fresh_settings
 from tests.chaos.rest import Upload, at_rest
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scenejobs.layout import run_folder
+from scenejobs.state.layout import run_folder
 from tests.chaos import cases
 from tests.chaos.cases import Case, Result
 from tests.chaos.crashing import Point

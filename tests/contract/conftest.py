@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs.folder import FolderBlobStore, FolderClock, FolderQueue
-from scenejobs.memory import ManualClock, MemoryBlobStore, MemoryQueue
+from scenejobs.adapters.folder import FolderBlobStore, FolderClock, FolderQueue
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
 from scenejobs.ports import BlobStore, Containers, JobQueue, Queues
 
 KINDS = ("input", "output", "processed", "error", "state")

@@ -9,12 +9,12 @@ from typing import Any
 from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 
-from scenejobs.azure.blobs import AzureBlobStore
-from scenejobs.azure.clients import blob_service, queue_service
-from scenejobs.azure.credentials import access
-from scenejobs.azure.policies import Patience, Retry
-from scenejobs.azure.queues import AzureJobQueue
-from scenejobs.settings import StorageSettings
+from scenejobs.adapters.azure.blobs import AzureBlobStore
+from scenejobs.adapters.azure.clients import blob_service, queue_service
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.adapters.azure.queues import AzureJobQueue
+from scenejobs.adapters.azure.retry import Patience, Retry
+from scenejobs.settings.groups import StorageSettings
 
 QUICK = Patience(attempts=4, budget_s=20, base_wait_s=0.01, max_wait_s=0.02)
 

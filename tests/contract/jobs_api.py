@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from scenejobs.settings import ComputeSettings
+from scenejobs.settings.groups import ComputeSettings
 
 
 @dataclass

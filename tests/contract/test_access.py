@@ -13,11 +13,11 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from local.azurite import ACCOUNT, KEY, Azurite
-from scenejobs.azure.clients import blob_service, check, create_all, open_containers, open_queues
-from scenejobs.azure.credentials import access
-from scenejobs.azure.policies import NORMAL
+from scenejobs.adapters.azure.clients import blob_service, check, create_all, open_containers, open_queues
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.adapters.azure.retry import NORMAL
 from scenejobs.errors import AccessDenied, Code, ConfigurationError, NotFound
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 from tests.contract.jobs_api import Answer, jobs_api
 
 pytestmark = pytest.mark.azurite

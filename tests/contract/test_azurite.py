@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from local.azurite import LOCKED, Azurite
-from scenejobs.azure.clients import create_all, open_containers
+from scenejobs.adapters.azure.clients import create_all, open_containers
 from scenejobs.errors import InfrastructureError
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 from tests.azurite import available
 
 pytestmark = pytest.mark.azurite

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scenejobs.azure.compute import ContainerAppsCompute
+from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 from scenejobs.errors import AccessDenied, ComputeError, ConfigurationError, StartUnknown
 from scenejobs.ports import Execution
-from scenejobs.settings import ComputeSettings
+from scenejobs.settings.groups import ComputeSettings
 from tests.contract.jobs_api import Answer, jobs_api
 
 JOB = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.App/jobs/runner"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scenejobs.folder import FolderBlobStore, FolderQueue
+from scenejobs.adapters.folder import FolderBlobStore, FolderQueue
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ WORK = """
 import sys
 from pathlib import Path
 from scenejobs.errors import Conflict
-from scenejobs.folder import FolderBlobStore, FolderQueue
+from scenejobs.adapters.folder import FolderBlobStore, FolderQueue
 root = Path(sys.argv[1])
 store, queue = FolderBlobStore(root / "state"), FolderQueue(root / "jobs")
 try:

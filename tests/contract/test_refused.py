@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs import refused
-from scenejobs.azure.blobs import AzureBlobStore
-from scenejobs.azure.raw_path import addressed, encoded
+from scenejobs.adapters.azure.blobs import AzureBlobStore
+from scenejobs.adapters.azure.raw_names import addressed, encoded
+from scenejobs.adapters.folder import FolderBlobStore
+from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import Conflict, InputError, NotFound
-from scenejobs.folder import FolderBlobStore
-from scenejobs.listing import sort_uploads
-from scenejobs.memory import MemoryBlobStore
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
+from scenejobs.state import refused as state_refused
+from scenejobs.state.uploads import sort_uploads
 from tests.contract.conftest import World
 
 VICTIM = "victim/precious.mp4"
@@ -71,7 +71,7 @@ def test_they_are_listed_and_refused_and_their_scene_goes_on(world: World, plant
 
 
 def test_the_command_shows_each_on_one_line(world: World, planted: list[str]) -> None:
-    lines = [item.line() for item in refused.refused_uploads(world.containers, 1)]
+    lines = [item.line() for item in state_refused.refused_uploads(world.containers, 1)]
     assert len(lines) == len(planted) == len(set(lines))
     assert all(line.isprintable() and len(line.splitlines()) == 1 for line in lines)
 
@@ -79,7 +79,7 @@ def test_the_command_shows_each_on_one_line(world: World, planted: list[str]) ->
 def test_without_apply_nothing_is_removed(world: World, planted: list[str]) -> None:
     before = list(world.containers.input.list())
     for name in planted:
-        assert refused.remove(world.containers, 1, refused.shown(name), apply=False).blob.name == name
+        assert state_refused.remove(world.containers, 1, state_refused.shown(name), apply=False).blob.name == name
     assert list(world.containers.input.list()) == before
 
 
@@ -89,7 +89,7 @@ def test_the_command_removes_exactly_the_named_one(world: World, planted: list[s
     victim = store.head(VICTIM)
     left = set(planted)
     for name in planted:
-        refused.remove(world.containers, 1, refused.shown(name), apply=True)
+        state_refused.remove(world.containers, 1, state_refused.shown(name), apply=True)
         left.remove(name)
         assert {blob.name for blob in store.list()} == left | {VICTIM, "lobby/good.mp4"}
     assert store.head(VICTIM) == victim
@@ -100,7 +100,7 @@ def test_the_command_removes_exactly_the_named_one(world: World, planted: list[s
 def test_the_command_removes_no_other_upload(world: World, planted: list[str], text: str) -> None:
     before = list(world.containers.input.list())
     with pytest.raises(InputError, match="0 refused uploads"):
-        refused.remove(world.containers, 1, text, apply=True)
+        state_refused.remove(world.containers, 1, text, apply=True)
     assert list(world.containers.input.list()) == before
 
 
@@ -138,8 +138,8 @@ def test_an_encoded_path_means_one_name(name: str, path: str) -> None:
 
 def test_names_are_shown_so_that_they_can_be_told_apart(tmp_path: Path) -> None:
     names = ["a\nb", "a\\nb", "a\\\\nb", "a\u202eb", "a\\u202eb", "é"]
-    assert len({refused.shown(name) for name in names}) == len(names)
-    assert all(refused.shown(name).isprintable() for name in names)
+    assert len({state_refused.shown(name) for name in names}) == len(names)
+    assert all(state_refused.shown(name).isprintable() for name in names)
 
 
 @pytest.mark.azurite

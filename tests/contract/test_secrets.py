@@ -12,7 +12,7 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from local.azurite import ACCOUNT, KEY, Azurite
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 
 pytestmark = pytest.mark.azurite
 
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, os, threading
 from scenejobs import logs
-from scenejobs.settings import LogSettings, StorageSettings, read
-from scenejobs.azure.clients import open_containers, check
+from scenejobs.settings.groups import LogSettings, StorageSettings, read
+from scenejobs.adapters.azure.clients import open_containers, check
 from scenejobs.errors import SceneJobError
 
 logs.configure(read(LogSettings, os.environ), job_id="job-1")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from scenejobs.adapters.folder import FolderBlobStore
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Conflict, LeaseLost, NotFound
-from scenejobs.folder import FolderBlobStore
-from scenejobs.memory import ManualClock, MemoryBlobStore
 from scenejobs.ports import BlobInfo, Containers
 from tests.contract.store_machine import Side, StoreMachine
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.infra import bicep
+from tests.infra import bicep, bicep_tree
 from tests.infra.scripted import ROOT
 
 INFRA = ROOT / "infra"
@@ -55,7 +55,7 @@ def deploy(variables: Mapping[str, str] | None = None) -> bicep.Deployment:
 def _deploy(variables: frozenset[tuple[str, str]]) -> bicep.Deployment:
     env = dict(variables)
     values: dict[str, Any] = {}
-    for name, param in bicep.parameters(MAIN).items():
+    for name, param in bicep_tree.parameters(MAIN).items():
         variable, default = source(name)
         text = env.get(variable) or default
         if text or param.type == "string":

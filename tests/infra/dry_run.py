@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from tree_sitter import Node
 
-from tests.infra import bicep
+from tests.infra import bicep, bicep_tree
 from tests.infra.bicep_tree import named, root, text
 from tests.infra.deployed import BASE, INFRA, MAIN, PARAMETERS, app_settings, deploy, job_container
 from tests.infra.scripted import ROOT, Bench, Ended
@@ -86,7 +86,7 @@ def waves(path: Path, deployed: set[str]) -> list[list[str]]:
     while left:
         ready = [symbol for symbol, found in left.items() if not found & left.keys()]
         if not ready:
-            raise bicep.BicepError(f"{path.name}: {sorted(left)} wait for each other")
+            raise bicep_tree.BicepError(f"{path.name}: {sorted(left)} wait for each other")
         order.append(ready)
         left = {symbol: found for symbol, found in left.items() if symbol not in ready}
     return order

@@ -62,8 +62,9 @@ def test_what_is_created_sets_what_the_code_reads(azure: Bench, kind: str) -> No
 
 @pytest.mark.parametrize(("kind", "means"), [("identity", "managed identity"), ("sas", "SAS token")])
 def test_the_storage_is_asked_as_the_name_says(azure: Bench, kind: str, means: str) -> None:
-    from scenejobs.azure.credentials import access
-    from scenejobs.settings import StorageSettings, read
+    from scenejobs.adapters.azure.credentials import access
+    from scenejobs.settings.groups import StorageSettings
+    from scenejobs.settings.reader import read
 
     create(azure, kind, *COMMON, *KINDS[kind])
     assert access(read(StorageSettings, environment(created(azure)))).means == means

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scenejobs.model import DebounceCheck
+from scenejobs.state.messages import DebounceCheck
 from tests.infra.deployed import INFRA, deploy
 from tests.infra.scripted import ROOT
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pycep import BicepParser
 
-from scenejobs.azure.clients import poison_name
-from scenejobs.settings import StorageSettings
-from tests.infra import bicep
+from scenejobs.adapters.azure.clients import poison_name
+from scenejobs.settings.groups import StorageSettings
+from tests.infra import bicep, bicep_tree
 from tests.infra.deployed import (
     BASE,
     INFRA,
@@ -59,7 +59,7 @@ NAMES = {  # https://learn.microsoft.com/azure/azure-resource-manager/management
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_two_parsers_can_read_every_template(path: Path) -> None:
-    bicep.root(path)
+    bicep_tree.root(path)
     assert BicepParser().parse(text=path.read_text())
 
 
@@ -93,7 +93,7 @@ def test_every_template_is_used() -> None:
 
 
 def test_the_parameters_file_fills_every_parameter_with_its_own_default() -> None:
-    declared = bicep.parameters(MAIN)
+    declared = bicep_tree.parameters(MAIN)
     assert PARAMETERS.keys() == declared.keys()
     for name, param in declared.items():
         text = source(name)[1]

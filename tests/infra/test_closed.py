@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from function_app import triggers
-from scenejobs.guards import Guard
+from scenejobs.logs.alerts import Guard
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, app_settings, deploy
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from local.azurite import ACCOUNT, KEY
-from scenejobs.azure.credentials import access
-from scenejobs.settings import StorageSettings, WatchSettings, read
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.settings.groups import StorageSettings, WatchSettings
+from scenejobs.settings.reader import read
 from tests.deployment import KEPT, KNOWN, ROOT, USER, braces, check_environment, with_defaults
 
 TEXT = (ROOT / "compose.yaml").read_text()

@@ -12,8 +12,8 @@ import yaml
 
 from function_app.sweep import SweepReport
 from scenejobs.errors import Code
-from scenejobs.guards import Guard
-from scenejobs.logs import JsonFormatter
+from scenejobs.logs.alerts import Guard
+from scenejobs.logs.setup import JsonFormatter
 from tests.infra.deployed import PARAMETERS, deploy, source
 from tests.infra.documents import DOCUMENTS, Command, commands, text
 from tests.infra.scripted import ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra import bicep, dry_run
+from tests.infra import bicep_tree, dry_run
 from tests.infra.deployed import MAIN, deploy
 from tests.infra.scripted import ROOT
 
@@ -37,5 +37,5 @@ def test_templates_that_wait_for_each_other_are_an_error(tmp_path: Path) -> None
         "var through = b.id\n"
     )
     assert dry_run.needs(template) == {"a": {"b"}, "b": {"a"}, "reader": set()}, "keys and members are no names"
-    with pytest.raises(bicep.BicepError, match="wait for each other"):
+    with pytest.raises(bicep_tree.BicepError, match="wait for each other"):
         dry_run.waves(template, {"a", "b", "reader"})

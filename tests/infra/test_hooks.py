@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, REUSED, deploy
 from tests.infra.scripted import FORBIDDEN, NOT_FOUND, ROOT, SIGNED_OUT, Bench

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenejobs.model import JobMessage
+from scenejobs.state.messages import JobMessage
 from tests.infra.scripted import Bench, option
 
 

@@ -76,11 +76,11 @@ def test_a_pod_has_no_rights_a_gpu_and_a_place_for_all_it_writes(folder: str) ->
 
 
 def test_probes_ask_what_the_watch_answers(tmp_path: Any) -> None:
-    from scenejobs.folder import Places
-    from watch import answers
-    from watch.facts import Facts
+    from scenejobs.adapters.folder import Places
+    from watch import http_server
+    from watch.status import Facts
 
-    routes = answers.health_routes(Facts(tmp_path, Places.below(tmp_path), 0), 10)
+    routes = http_server.health_routes(Facts(tmp_path, Places.below(tmp_path), 0), 10)
     template = pod_of("k8s")
     (container,) = template["spec"]["containers"]
     values, ports = settings_of("k8s"), {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -92,7 +92,7 @@ def test_probes_ask_what_the_watch_answers(tmp_path: Any) -> None:
     assert probes["liveness"]["path"] == "/health/live", "a full disk must not kill the pod in mid-training"
     annotations = template["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == values["METRICS_PORT"]
-    assert annotations["prometheus.io/path"] in answers.metrics_routes(Facts(tmp_path, Places.below(tmp_path), 0))
+    assert annotations["prometheus.io/path"] in http_server.metrics_routes(Facts(tmp_path, Places.below(tmp_path), 0))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -118,7 +118,8 @@ def test_everything_that_is_named_is_there(folder: str) -> None:
 
 def test_the_queue_that_is_counted_is_the_one_that_is_worked_on() -> None:
     """With an identity for both: no key, no connection string."""
-    from scenejobs.settings import StorageSettings, read
+    from scenejobs.settings.groups import StorageSettings
+    from scenejobs.settings.reader import read
 
     documents = {document["kind"]: document for document in own_documents("k8s/queue")}
     job, settings = documents["ScaledJob"]["spec"], read(StorageSettings, settings_of("k8s/queue"))
@@ -137,7 +138,7 @@ def test_the_queue_that_is_counted_is_the_one_that_is_worked_on() -> None:
 
 def test_a_job_of_the_cluster_has_a_name_in_the_ledger() -> None:
     """By it a person finds the pod of an attempt."""
-    from runner.cli import _execution
+    from runner.commands.work import _execution
 
     (container,) = pod_of("k8s/queue")["spec"]["containers"]
     (variable,) = container["env"]
@@ -146,7 +147,8 @@ def test_a_job_of_the_cluster_has_a_name_in_the_ledger() -> None:
 
 
 def test_whoever_lets_keda_start_runners_is_told_to_switch_the_other_starter_off() -> None:
-    from scenejobs.settings import DispatchSettings, read
+    from scenejobs.settings.groups import DispatchSettings
+    from scenejobs.settings.reader import read
 
     guide = (ROOT / "docs/watch.md").read_text()
     (setting, off) = re.findall(r"azd env set (MAX_PARALLEL_JOBS) (\d+)", guide)[0]

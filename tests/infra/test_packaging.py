@@ -89,8 +89,8 @@ print(json.dumps([sorted(azure), sorted(owners[top] for top in tops if top in ow
 @pytest.mark.parametrize(
     ("target", "programs"),
     [
-        ("cpu", ["watch.cli", "runner.cli", "runner.preflight", "runner.pipeline"]),
-        ("gpu", ["watch.cli", "scenejobs.cli", "scenejobs.azure.mount"]),
+        ("cpu", ["watch.cli", "runner.cli", "runner.commands.preflight", "runner.pipeline.reconstruct"]),
+        ("gpu", ["watch.cli", "scenejobs.commands.cli", "scenejobs.commands.blobfuse_config"]),
     ],
 )
 def test_every_package_that_a_program_loads_is_in_the_images_lock(
@@ -113,7 +113,8 @@ def test_the_function_package_holds_what_the_host_needs_and_nothing_else(tree: P
     assert {path.suffix for path in package.rglob("*") if path.is_file()} == {".py", ".json", ".txt"}
     assert missing(package) == set()
     program = (
-        "import functions_entry, function_app.wiring, scenejobs.azure.clients, scenejobs.azure.compute\n"
+        "import functions_entry, function_app.wiring\n"
+        "import scenejobs.adapters.azure.clients, scenejobs.adapters.azure.container_apps\n"
         "print(*(each.get_function_name() for each in functions_entry.app.get_functions()))"
     )
     done = start(package, "-c", program)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.infra import bicep
+from tests.infra import bicep, bicep_tree
 from tests.infra.deployed import INFRA, REUSED, deploy
 from tests.infra.scripted import ROOT
 
@@ -98,7 +98,7 @@ def test_no_two_assignments_share_a_name() -> None:
 def test_the_role_module_can_be_deployed_by_itself_with_what_the_script_passes() -> None:
     script = (ROOT / "scripts/assign-rbac.sh").read_text()
     passed = set(re.findall(r'"(\w+)=\$', script)) | set(re.findall(r"^(\w+) [A-Z_]+$", script, re.M))
-    declared = bicep.parameters(INFRA / "roles.bicep")
+    declared = bicep_tree.parameters(INFRA / "roles.bicep")
     assert {name for name, param in declared.items() if param.required} <= passed
     assert passed - declared.keys() == set()
     assert declared.keys() - passed == {"uploadPoisonQueue"}, "the Functions host's own name, the same everywhere"

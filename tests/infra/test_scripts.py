@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs.layout import MANIFEST
+from scenejobs.state.layout import MANIFEST
 from tests.infra.scripted import ROOT, SIGNED_OUT, Bench
 
 SCRIPTS = sorted(

@@ -9,8 +9,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from scenejobs.azure.credentials import access
-from scenejobs.settings import (
+from scenejobs.adapters.azure.credentials import access
+from scenejobs.settings.groups import (
     ComputeSettings,
     DispatchSettings,
     FolderSettings,
@@ -18,10 +18,10 @@ from scenejobs.settings import (
     PipelineSettings,
     RunnerSettings,
     StorageSettings,
-    read_all,
     table,
 )
-from tests.infra import bicep
+from scenejobs.settings.reader import read_all
+from tests.infra import bicep_tree
 from tests.infra.deployed import MAIN, RENAMED, app_settings, deploy, job_env
 from tests.infra.scripted import ROOT
 
@@ -152,7 +152,7 @@ def test_the_runner_knows_when_the_platform_ends_it() -> None:
 
 
 def test_the_backends_are_those_of_the_code() -> None:
-    allowed = bicep.parameters(MAIN)["processorBackend"].allowed
+    allowed = bicep_tree.parameters(MAIN)["processorBackend"].allowed
     assert set(allowed) == set(get_args(get_type_hints(PipelineSettings)["backend"]))
 
 
@@ -179,7 +179,7 @@ def test_the_entry_file_and_the_sample_settings_agree_with_the_deployment() -> N
 
 
 def test_the_scripts_make_the_containers_and_queues_that_the_code_asks() -> None:
-    from scenejobs.azure.clients import container_names, queue_names
+    from scenejobs.adapters.azure.clients import container_names, queue_names
 
     library = (ROOT / "scripts/lib.sh").read_text()
     lists = {name: set(text.split()) for name, text in re.findall(r'^([A-Z]+)="([^"]*)"$', library, re.MULTILINE)}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from local.azurite import Azurite
-from scenejobs.settings import StorageSettings
+from scenejobs.settings.groups import StorageSettings
 from tests.infra.scripted import FORBIDDEN, Bench, option
 
 

@@ -41,7 +41,7 @@ def test_the_container_has_no_rights_and_is_open_to_this_machine_alone() -> None
 
 
 def test_it_is_given_time_to_give_its_scene_back() -> None:
-    from scenejobs.settings import WatchSettings
+    from scenejobs.settings.groups import WatchSettings
 
     asked, given = (
         re.search(r"docker stop --time (\d+)", UNIT),

@@ -6,15 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.simulation.campaign import (
-    Totals,
-    command,
-    explain,
-    first_violation,
-    run_many,
-    single_crashes,
-    story,
-)
+from tests.simulation.campaign import Totals, command, explain, first_violation, run_many, single_crashes, story
 from tests.simulation.mutants import BY_NAME, MUTANTS, applied
 from tests.simulation.profile import MIXED, PROFILES
 from tests.simulation.report import table

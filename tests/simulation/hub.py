@@ -26,7 +26,7 @@ STEP_S = 0.5  # a step takes up to this long
 MAX_STEPS = 60_000  # of one schedule: more is going round in circles
 PAUSES_S = (5.0, 50.0, 70.0, 200.0, 500.0)  # shorter and longer than a lease of 60 s and a visibility of 300 s
 STOP_GRACE_S = 30.0  # from SIGTERM to SIGKILL, fixed by the platform
-JOIN_S = 5.0  # runner.background
+JOIN_S = 5.0  # runner.worker.periodic
 
 
 class Killed(BaseException):

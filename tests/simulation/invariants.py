@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scenejobs.errors import UnreadableMessage
-from scenejobs.layout import (
+from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
+from scenejobs.ports import QueueMessage
+from scenejobs.state.blobs import OutputFile
+from scenejobs.state.layout import (
     ERROR_DOCUMENT,
     MANIFEST,
     PUBLISHING,
@@ -25,9 +28,8 @@ from scenejobs.layout import (
     refused_name,
     run_folder,
 )
-from scenejobs.model import JobMessage, OutputFile, SceneRecord
-from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
-from scenejobs.ports import QueueMessage
+from scenejobs.state.messages import JobMessage
+from scenejobs.state.record import SceneRecord
 from tests.invariants import assert_result_is_whole
 from tests.simulation.hub import Process
 

@@ -14,14 +14,29 @@ from typing import Any
 from unittest import mock
 
 from function_app import debounce, dispatcher, starter, sweep
-from runner import archive, decisions, ownership, publish, saved_work, scene_work, worker
-from scenejobs import batches, listing, model, records
+from runner.worker import (
+    archive,
+    attempt,
+    dead_letter,
+    decisions,
+    publish,
+    resume_store,
+)
+from runner.worker import (
+    lease as worker_lease,
+)
+from runner.worker import (
+    loop as worker_loop,
+)
+from scenejobs import errors as scenejobs_errors
+from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import Conflict, NotFound
-from scenejobs.layout import MANIFEST, published_name, record_name, run_folder
-from scenejobs.listing import list_scene, snapshot
-from scenejobs.memory import MemoryBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
+from scenejobs.state import batches, blobs, layout, messages, records, uploads
+from scenejobs.state import record as state_record
+from scenejobs.state.layout import MANIFEST, published_name, record_name, run_folder
+from scenejobs.state.uploads import list_scene, snapshot
 from tests.simulation.ports import SimBlobs
 
 Patch = tuple[Any, str, Any]  # owner, attribute, what replaces it
@@ -60,11 +75,11 @@ def no(*args: Any, **kwargs: Any) -> bool:
 def stamp_then_send(self: dispatcher.Dispatcher, stored: batches.StoredBatch, now: Any) -> None:
     batch = stored.batch
     batches.stamp(self.containers.state, stored, now)
-    self.queues.jobs.send(model.JobMessage(batch.scene, batch.digest, now, batch.traceparent).to_json())
+    self.queues.jobs.send(messages.JobMessage(batch.scene, batch.digest, now, batch.traceparent).to_json())
 
 
 def create_over(state: Any, batch: batches.Batch) -> batches.StoredBatch:
-    name = batches.batch_name(batch.scene, batch.digest)
+    name = layout.batch_name(batch.scene, batch.digest)
     return batches.StoredBatch(batch, state.write(name, batches._encode(batch)))
 
 
@@ -85,13 +100,13 @@ def always_settled(check: Any, waiting: Any, now: Any, settings: Any) -> debounc
 
 
 def whole_container(store: Any, scene: str, depth: int) -> tuple[BlobInfo, ...]:
-    return tuple(blob for blob in store.list(scene) if not listing.refusal(blob.name))
+    return tuple(blob for blob in store.list(scene) if not uploads.refusal(blob.name))
 
 
 # ---- the record and its lease ---------------------------------------------------------------------------------------
 
 
-def save_unfenced(state: Any, stored: records.Stored, record: model.SceneRecord, lease: Any) -> records.Stored:
+def save_unfenced(state: Any, stored: records.Stored, record: state_record.SceneRecord, lease: Any) -> records.Stored:
     blob = state.store.blobs[record_name(record.scene)]
     anybodys = SimpleNamespace(id=blob.lease_id) if blob.lease_id and state.store._leased(blob) else None
     etag = state.write(record_name(record.scene), records._encode(record, ""), lease=anybodys)
@@ -109,34 +124,34 @@ _lease = MemoryBlobStore.lease
 
 def ensure_over(state: Any, scene: str) -> None:
     with suppress(Conflict):
-        record = model.SceneRecord(scene)
+        record = state_record.SceneRecord(scene)
         state.write(record_name(scene), records._encode(record), metadata=records._metadata(record))
 
 
-def attempted_for_free(self: model.SceneRecord, run: str, manifest: Any, now: Any) -> model.SceneRecord:
-    return self._moved(model.Phase.RUNNING, run=run, manifest=manifest, outputs=(), started_at=now)
+def attempted_for_free(self: state_record.SceneRecord, run: str, manifest: Any, now: Any) -> state_record.SceneRecord:
+    return self._moved(state_record.Phase.RUNNING, run=run, manifest=manifest, outputs=(), started_at=now)
 
 
 _after_failure = decisions.after_failure
 
 
-def counted_after_the_work(record: model.SceneRecord, error: Any, **options: Any) -> Any:
+def counted_after_the_work(record: state_record.SceneRecord, error: Any, **options: Any) -> Any:
     return _after_failure(replace(record, attempts=record.attempts + 1), error, **options)
 
 
-def given_back_and_counted(self: model.SceneRecord) -> model.SceneRecord:
-    return self._moved(model.Phase.IDLE, preemptions=self.preemptions + 1, started_at=None)
+def given_back_and_counted(self: state_record.SceneRecord) -> state_record.SceneRecord:
+    return self._moved(state_record.Phase.IDLE, preemptions=self.preemptions + 1, started_at=None)
 
 
-def given_back_for_ever(record: model.SceneRecord, error: Any, **options: Any) -> Any:
+def given_back_for_ever(record: state_record.SceneRecord, error: Any, **options: Any) -> Any:
     return _after_failure(record, error, **{**options, "max_preemptions": 10**6})
 
 
 _next_step = decisions.next_step
 
 
-def vanished_for_free(record: model.SceneRecord, inputs: Any, **options: Any) -> Any:
-    if record.phase is model.Phase.RUNNING:
+def vanished_for_free(record: state_record.SceneRecord, inputs: Any, **options: Any) -> Any:
+    if record.phase is state_record.Phase.RUNNING:
         record = replace(record, attempts=record.attempts - 1)
     return _next_step(record, inputs, **options)
 
@@ -177,7 +192,7 @@ def download_any_version(self: SimBlobs, name: str, path: Any, *, if_match: str 
     return _download(self, name, path)
 
 
-_archive, _write_reason = archive.archive, scene_work.write_reason
+_archive, _write_reason = archive.archive, dead_letter.write_reason
 
 
 def archive_what_lies_there(record: Any, source: Any, *rest: Any) -> dict[str, str]:
@@ -191,18 +206,18 @@ def archive_then_explain(record: Any, source: Any, destination: Any, kind: str, 
     return places
 
 
-def plain_name_only(record: model.SceneRecord, blob: model.InputBlob) -> tuple[str, ...]:
+def plain_name_only(record: state_record.SceneRecord, blob: blobs.InputBlob) -> tuple[str, ...]:
     return (f"{record.scene}/{blob.name.removeprefix(record.scene + '/')}",)
 
 
-def publish_over(record: model.SceneRecord, output: Any, check: Any) -> None:
+def publish_over(record: state_record.SceneRecord, output: Any, check: Any) -> None:
     folder = run_folder(record.scene, record.run)
     for file in sorted(record.outputs, key=lambda file: file.name == MANIFEST):
         source = publish._committed(output, folder, file)
         publish._replace(output, source, published_name(record.scene, file.name), check)
 
 
-def publish_manifest_first(record: model.SceneRecord, output: Any, check: Any) -> None:
+def publish_manifest_first(record: state_record.SceneRecord, output: Any, check: Any) -> None:
     folder = run_folder(record.scene, record.run)
     for file in sorted(record.outputs, key=lambda file: file.name != MANIFEST):
         source = publish._committed(output, folder, file)
@@ -211,35 +226,35 @@ def publish_manifest_first(record: model.SceneRecord, output: Any, check: Any) -
 
 # ---- the runner's loop ----------------------------------------------------------------------------------------------
 
-_attempt = scene_work.SceneWork._attempt
+_attempt = attempt.SceneWork._attempt
 
 
-def complete_then_work(self: scene_work.SceneWork, stored: Any, folder: Any) -> Any:
+def complete_then_work(self: attempt.SceneWork, stored: Any, folder: Any) -> Any:
     if self._owner.message is not None:
         self._world.queues.jobs.complete(self._owner.message)
     return _attempt(self, stored, folder)
 
 
-def complete_then_poison(self: worker.Worker, message: Any) -> None:
+def complete_then_poison(self: worker_loop.Worker, message: Any) -> None:
     try:
-        scene = worker._scene_of(message)
-    except worker.UnreadableMessage as exc:
+        scene = worker_loop._scene_of(message)
+    except scenejobs_errors.UnreadableMessage as exc:
         self._world.queues.jobs.complete(message)
-        self._world.queues.poison.send(worker._poison(message, exc))
+        self._world.queues.poison.send(worker_loop._poison(message, exc))
         return
     self._work(scene, self._world.settings.prefix_depth, message)
 
 
-def one_run_for_ever(self: worker.Worker) -> str:
+def one_run_for_ever(self: worker_loop.Worker) -> str:
     return "run"
 
 
-def throw_away(self: worker.Worker, message: Any, delay_s: float) -> None:
+def throw_away(self: worker_loop.Worker, message: Any, delay_s: float) -> None:
     if message is not None:
         self._world.queues.jobs.complete(message)
 
 
-_init = ownership.Ownership.__init__
+_init = worker_lease.Ownership.__init__
 
 
 def leased_just_now(self: Any, *args: Any, leased_at: float | None = None, **kwargs: Any) -> None:
@@ -250,23 +265,23 @@ def local_time(self: SimBlobs) -> Any:
     return self.store.now() + timedelta(seconds=self._hub.process.skew_s)
 
 
-_place_for = saved_work.place_for
+_place_for = resume_store.place_for
 
 
-def place_for_any_uploads(store: Any, scene: str, manifest: Any, settings: Any, program: str) -> saved_work.Place:
+def place_for_any_uploads(store: Any, scene: str, manifest: Any, settings: Any, program: str) -> resume_store.Place:
     return _place_for(store, scene, (), settings, program)
 
 
 NO_SWEEP: tuple[Patch, ...] = ((sweep.Sweeper, "sweep", nothing), (sweep.Sweeper, "sweep_if_due", nothing))
 NO_REQUEUE: Patch = (sweep.Sweeper, "_requeue_lost", lambda self, scenes, now: 0)
-NO_HINT: Patch = (scene_work.SceneWork, "_hint", nothing)
+NO_HINT: Patch = (attempt.SceneWork, "_hint", nothing)
 
 
 def _always(value: bool) -> Callable[[Any], bool]:
     return property(lambda self: value)  # type: ignore[return-value]
 
 
-ARCHIVE, WORK, RUN = archive, scene_work.SceneWork, scene_work  # where the replaced names are looked up
+ARCHIVE, WORK, RUN = archive, attempt.SceneWork, attempt  # where the replaced names are looked up
 
 MUTANTS = (
     # reliability.md 5.4
@@ -289,7 +304,7 @@ MUTANTS = (
     Mutant(
         "counted after the work",
         "the attempt counts before the work",
-        ((model.SceneRecord, "attempted", attempted_for_free), (RUN, "after_failure", counted_after_the_work)),
+        ((state_record.SceneRecord, "attempted", attempted_for_free), (RUN, "after_failure", counted_after_the_work)),
     ),
     Mutant(
         "stamped before sent",
@@ -328,7 +343,7 @@ MUTANTS = (
     Mutant(
         "given back and counted",
         "a preemption costs no attempt",
-        ((model.SceneRecord, "given_back", given_back_and_counted),),
+        ((state_record.SceneRecord, "given_back", given_back_and_counted),),
         "stops",
     ),
     Mutant("given back for ever", "MAX_PREEMPTIONS", ((RUN, "after_failure", given_back_for_ever),)),
@@ -338,7 +353,7 @@ MUTANTS = (
         ((SimBlobs, "download", download_any_version),),
         "meddlers",
     ),
-    Mutant("one run folder", "a new folder for each run", ((worker.Worker, "_new_run", one_run_for_ever),)),
+    Mutant("one run folder", "a new folder for each run", ((worker_loop.Worker, "_new_run", one_run_for_ever),)),
     Mutant("published over", "the manifest is taken down first", ((RUN, "publish", publish_over),)),
     Mutant("manifest first", "the manifest comes last", ((RUN, "publish", publish_manifest_first),)),
     Mutant(
@@ -347,14 +362,14 @@ MUTANTS = (
         ((RUN, "archive", archive_then_explain), (RUN, "write_reason", nothing)),
     ),
     Mutant("completed before the commit", "the message leaves last", ((WORK, "_attempt", complete_then_work),)),
-    Mutant("thrown away", "work that failed is given back", ((worker.Worker, "_give_back", throw_away),)),
-    Mutant("completed, then poison", "the poison queue first", ((worker.Worker, "handle", complete_then_poison),)),
-    Mutant("no heartbeat", "the lease is renewed", ((ownership.Ownership, "beat_lease", nothing),), "calm"),
-    Mutant("no self-fence", "who cannot renew stops", ((ownership.Ownership, "check", nothing),)),
+    Mutant("thrown away", "work that failed is given back", ((worker_loop.Worker, "_give_back", throw_away),)),
+    Mutant("completed, then poison", "the poison queue first", ((worker_loop.Worker, "handle", complete_then_poison),)),
+    Mutant("no heartbeat", "the lease is renewed", ((worker_lease.Ownership, "beat_lease", nothing),), "calm"),
+    Mutant("no self-fence", "who cannot renew stops", ((worker_lease.Ownership, "check", nothing),)),
     Mutant(
         "leased when answered",
         "a lease is as old as the question for it",
-        ((ownership.Ownership, "__init__", leased_just_now),),
+        ((worker_lease.Ownership, "__init__", leased_just_now),),
         "zombies",
         limit=1500,
     ),
@@ -367,7 +382,7 @@ MUTANTS = (
     Mutant(
         "no message renewal",
         "the message is kept hidden",
-        ((ownership.Ownership, "beat_message", nothing),),
+        ((worker_lease.Ownership, "beat_message", nothing),),
         redundant="the lease is the ownership: who receives the message as well finds the scene taken",
     ),
     Mutant(

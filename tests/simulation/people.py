@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.job import Job
-from runner.job_process import Supervision
-from runner.progress import Report
-from runner.saved_work import STAGES
+from runner.job.request import Job
+from runner.job.supervise import Supervision
+from runner.scene.progress import Report
+from runner.worker.resume_store import STAGES
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
-from scenejobs.model import JobMessage
+from scenejobs.state.messages import JobMessage
 from tests.runner_world import echo_job
 from tests.simulation.hub import Killed, Process
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
-from scenejobs.memory import MemoryBlobStore, MemoryLease, MemoryQueue
 from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
 from tests.simulation.hub import Hub, Process
 
@@ -133,7 +133,7 @@ class SimBlobs:
     def copy_from(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
     ) -> BlobInfo:
-        """In the steps of `scenejobs.azure.copies`: look, begin, and look until it is whole."""
+        """In the steps of `scenejobs.adapters.azure.copy`: look, begin, and look until it is whole."""
         assert isinstance(source, SimBlobs)
         original = self._hub.call(f"head {source.name}/{source_name}", lambda: source.store.head(source_name))
         if source_etag is not None and original.etag != source_etag:

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from function_app.wiring import assemble
-from runner.background import Repeating
-from runner.ownership import Timing
-from runner.scene_work import World
-from runner.signals import StopFlag
-from runner.worker import Worker
+from runner.process.signals import StopFlag
+from runner.worker.context import World
+from runner.worker.lease import Timing
+from runner.worker.loop import Worker
+from runner.worker.periodic import Repeating
+from scenejobs.adapters.memory import MemoryBlobStore, MemoryQueue
 from scenejobs.errors import SceneJobError, UnreadableMessage
-from scenejobs.layout import WORK_FOLDER
-from scenejobs.memory import MemoryBlobStore, MemoryQueue
-from scenejobs.model import DebounceCheck
 from scenejobs.ports import Containers, QueueMessage, Queues
-from scenejobs.settings import DispatchSettings, PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
+from scenejobs.state.layout import WORK_FOLDER
+from scenejobs.state.messages import DebounceCheck
 from tests.simulation.hub import JOIN_S, STOP_GRACE_S, Hub, Process
 from tests.simulation.invariants import Checker
 from tests.simulation.people import choose_scenes, job_of, start_users

@@ -1,0 +1,1 @@
+"""A local host that delivers events to the function app. Entry: `host`."""

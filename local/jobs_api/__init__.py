@@ -1,0 +1,1 @@
+"""A local server that answers the Container Apps jobs API. Entry: `server`."""

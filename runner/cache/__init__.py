@@ -1,0 +1,1 @@
+"""Results of stages by the content of their inputs. Entry: `store.StageCache`."""

@@ -1,0 +1,190 @@
+"""`python -m runner scene FILE... --out DIR`: local videos and photos to a result in a folder. Touches no storage."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import uuid
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from runner.cache.store import CacheSettings
+from runner.commands.progress_line import ProgressLine
+from runner.files import json_file
+from runner.files.disk import require_space
+from runner.job import run_log
+from runner.job.request import Job
+from runner.job.supervise import JobLimits, Supervision, run_job
+from runner.pipeline import settings as pipeline_settings
+from runner.process.signals import StopFlag
+from runner.report import documents
+from runner.scene.frames import Clip
+from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
+from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
+from scenejobs.names import POSE_FOLDERS
+from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.settings.reader import read_all
+
+WORKSPACE = "workspace"
+CACHE = "cache"  # in the workspace
+LOG = "run.log"
+ERROR = "error.json"
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> int:
+    """Returns 0. Raises every failure, after writing DIR/error.json where there is a DIR."""
+    options = _parser().parse_args(arguments)
+    out = Path(options.out).absolute()
+    _prepare(out)
+    try:
+        summary = _run(options, out, env, stop)
+    except SceneJobError as exc:
+        now = datetime.now(UTC)
+        document = documents.error(
+            "",
+            exc.failure(),
+            attempts=1,
+            failed_at=now,
+            inputs=options.videos,
+            log=LOG if (out / LOG).is_file() else None,
+        )
+        json_file.write_json(out / ERROR, document)
+        raise
+    finally:
+        if not options.keep_workspace:
+            shutil.rmtree(out / WORKSPACE, ignore_errors=True)
+    if not options.quiet:
+        psnr = summary.get("psnr_heldout")
+        quality = f", {psnr:.1f} dB on held-out frames" if psnr is not None else ""
+        print(f"{out}: {summary.get('n_gaussians', 0):,} Gaussians{quality}", flush=True)
+    return 0
+
+
+def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:
+    runner, pipeline = read_all((RunnerSettings, PipelineSettings), env)
+    pipeline = _overridden(pipeline, options)
+    pipeline_settings.check(pipeline)
+    clips = (*_clips(options.videos), *_poses(options.poses))
+    reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
+    require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)
+    name = options.name or out.name or "scene"
+    if "/" in name or name in (".", ".."):
+        raise ConfigurationError(f"--name {name!r} is no file name", advice="use one without slashes")
+    cache = _cache(options, out, runner)
+    job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache,
+              warnings=misplaced(clip.name for clip in clips))  # fmt: skip
+    limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
+    log = out / LOG
+    with run_log.collected(log), ProgressLine(sys.stdout, quiet=options.quiet) as line:
+        summary = run_job(job, Supervision(stop.is_set, on_progress=line.show, log_file=log), limits, env=env)
+    log.unlink(missing_ok=True)  # of interest only when there is no result
+    return summary
+
+
+def _cache(options: Namespace, out: Path, runner: RunnerSettings) -> CacheSettings | None:
+    """In the folder that was named; in a workspace that is kept; else there is none."""
+    if not runner.cache_mb or not (options.cache or options.keep_workspace):
+        return None
+    folder = Path(options.cache).absolute() if options.cache else out / WORKSPACE / CACHE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        cause = f"the folder {folder} cannot be made: {exc.strerror}"
+        raise ConfigurationError(cause, advice="choose another --cache", stage="configuration") from exc
+    return CacheSettings(folder, runner.cache_mb * 1_000_000, runner.cache_days * 86400.0)
+
+
+def _parser() -> Any:
+    from runner.commands.parser import Parser
+
+    parser = Parser(
+        prog="python -m runner scene", description="Local videos and photos to a 3D Gaussian Splatting scene."
+    )
+    parser.add_argument(
+        "videos", nargs="+", metavar="FILE", help="videos and photos of one place, and files of poses for them"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results; made if missing")
+    parser.add_argument(
+        "--poses", metavar="PATH", help="camera poses: transforms.json, cameras.json, or a folder with a COLMAP model"
+    )
+    parser.add_argument("--preset", help="smoke, laptop, laptop-high, draft, standard, high; default: by the machine")
+    parser.add_argument("--name", help="stem of the result files; default: the name of DIR")
+    parser.add_argument("--backend", help="auto, gsplat, cpu, mock")
+    parser.add_argument("--threads", type=int, help="cores used; default: all")
+    parser.add_argument("--seed", type=int, help="seed of everything random")
+    parser.add_argument("--frames", type=int, help="frames over all videos")
+    parser.add_argument("--keep-workspace", action="store_true", help="keep DIR/workspace; a second run resumes there")
+    parser.add_argument(
+        "--cache", metavar="DIR", help="keep there what the stages find, and reuse it: another preset, one more video"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return parser
+
+
+def _overridden(settings: PipelineSettings, options: Namespace) -> PipelineSettings:
+    """An option wins over the environment."""
+    given = {
+        "preset": options.preset,
+        "backend": options.backend,
+        "threads": options.threads,
+        "seed": options.seed,
+        "frame_count": options.frames,
+    }
+    for name in ("threads", "seed", "frame_count"):
+        if given[name] is not None and given[name] < 0:
+            raise ConfigurationError(f"{name} {given[name]} is not allowed", advice="use 0 or more")
+    return replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _prepare(out: Path) -> None:
+    """Makes the folder, and removes what an earlier run said about itself. Raises ConfigurationError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".probe-{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+        for name in (ERROR, LOG, "manifest.json"):
+            (out / name).unlink(missing_ok=True)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"the folder {out} cannot be written: {exc.strerror}", advice="choose another --out", stage="configuration"
+        ) from exc
+
+
+def _poses(given: str | None) -> tuple[Clip, ...]:
+    """The files of camera poses that a path leads to, named as in a scene. Raises InputError."""
+    if given is None:
+        return ()
+    path = Path(given).absolute()
+    known = ("", *POSE_FOLDERS) if path.is_dir() else ()
+    names = [str(PurePosixPath(folder, name)) for folder in dict.fromkeys(known) for name in READ]
+    found = [Clip(name, path / name) for name in names if (path / name).is_file()]
+    if path.is_file() and is_read(path.name):
+        found = [Clip(path.name, path)]
+    if not found:
+        cause = f"{given} holds no camera poses" if path.exists() else f"{given} does not exist"
+        advice = f"name {' or '.join(JSON_FILES)}, or a folder with one of them or with a COLMAP model"
+        raise InputError(cause, code=Code.BAD_POSES if path.exists() else Code.INPUT_GONE, advice=advice,
+                         stage="validation")  # fmt: skip
+    return tuple(found)
+
+
+def _clips(videos: Sequence[str]) -> tuple[Clip, ...]:
+    """Named by their files, and by their folders too where those names are not unique."""
+    paths = [Path(video).absolute() for video in videos]
+    for video, path in zip(videos, paths, strict=True):
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "does not exist"
+            raise InputError(f"{video} {what}", code=Code.INPUT_GONE, advice="name the files", stage="validation")
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        names = ["/".join(path.parts[-2:]) for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError(
+            "the same file is named twice", code=Code.NO_VIDEO, advice="name each once", stage="validation"
+        )
+    return tuple(Clip(name, path) for name, path in zip(names, paths, strict=True))

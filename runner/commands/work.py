@@ -1,0 +1,107 @@
+"""`python -m runner`: takes messages from the queue, or works on one scene, until its time is over."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from runner.job.supervise import JobLimits, run_job
+from runner.paths import ROOT
+from runner.pipeline import settings as pipeline_settings
+from runner.process import linux
+from runner.process.signals import StopFlag
+from runner.worker import deadline
+from runner.worker.context import World
+from runner.worker.lease import Timing
+from runner.worker.loop import Worker
+from runner.worker.usage import INTERVAL_S
+from scenejobs.adapters.open import open_storage
+from scenejobs.errors import Code, ConfigurationError
+from scenejobs.logs.setup import configure
+from scenejobs.names import refusal
+from scenejobs.settings.groups import FolderSettings, LogSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.reader import read_all
+
+LEASE_VARIABLE = "RUNNER_LEASE_SECONDS"  # for tests, which do not want to wait for a minute; 15 to 60
+
+log = logging.getLogger(__name__)
+
+
+def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
+    """Queue, batch or watch mode, as the environment says."""
+    groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)
+    runner, account, folders, pipeline, log_settings = read_all(groups, env)
+    if runner.mode == "watch":
+        _become_watch(env)
+    _check(runner)
+    deadline.check(runner)
+    if runner.replica_timeout_s:
+        stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
+    pipeline_settings.check(pipeline)
+    timing = _timing(env)
+    configure(log_settings)
+    linux.harden_against_neighbours()
+    if (left_s := stop.left_s()) is not None:
+        log.info("this execution stops by itself in %.0f s", left_s)
+    storage = open_storage(folders, account, check=True, queues=runner.mode == "queue")
+    log.info("storage by %s, mode %s", storage.means, runner.mode)
+
+    limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
+    world = World(
+        containers=storage.containers,
+        leases=storage.leases,
+        queues=storage.queues,
+        settings=runner,
+        pipeline=pipeline,
+        run_job=functools.partial(run_job, limits=limits, env=env),
+        stop=stop,
+        now=lambda: datetime.now(UTC),
+        execution=_execution(env),
+    )
+    worker = Worker(world, timing)
+    telling = world.repeat("ledger", worker.ledger.tell, INTERVAL_S)
+    try:
+        return worker.batch() if runner.mode == "batch" else worker.drain()
+    finally:
+        telling.end()
+        worker.ledger.tell()
+        if stop.left_s() == 0.0:
+            log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
+
+
+def _become_watch(env: Mapping[str, str]) -> NoReturn:
+    """Watch mode is a program above dispatcher and runner (watch/); an image has one entry point for all modes."""
+    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
+    os.execve(sys.executable, [sys.executable, "-m", "watch"], {**env, "PYTHONPATH": path})
+
+
+def _execution(env: Mapping[str, str]) -> str:
+    """The platform's name for this execution, where it gives one that can be part of a blob's name."""
+    name = env.get("CONTAINER_APP_JOB_EXECUTION_NAME", "").strip()
+    return name if name and not refusal(name) and "/" not in name else ""
+
+
+def _check(settings: RunnerSettings) -> None:
+    """Raises ConfigurationError for what the table of settings cannot say."""
+    if settings.mode == "batch" and not settings.batch_prefix:
+        raise ConfigurationError(
+            "BATCH_INPUT_PREFIX is not set",
+            code=Code.MISSING_SETTING,
+            advice="RUN_MODE=batch needs the scene to process",
+        )
+    if settings.job_id and (refusal(settings.job_id) or "/" in settings.job_id):
+        raise ConfigurationError(
+            f"BATCH_JOB_ID={settings.job_id!r} cannot be part of a name", advice="use letters, digits and hyphens"
+        )
+
+
+def _timing(env: Mapping[str, str]) -> Timing:
+    text = env.get(LEASE_VARIABLE, "").strip() or str(Timing().lease_s)
+    if not (text.isdecimal() and 15 <= int(text) <= 60):
+        raise ConfigurationError(f"{LEASE_VARIABLE}={text!r} is not allowed", advice="use 15 to 60")
+    return Timing(int(text))

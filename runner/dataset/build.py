@@ -1,0 +1,108 @@
+"""Frames + sparse model -> what training reads: undistorted pictures at training resolution, cameras, points.
+
+The pictures are undistorted at full size and shrunk afterwards with a filter as wide as the reduction. The other order,
+or a plain bilinear step from 720x1280 to 270x480, aliases, and training would learn the aliasing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycolmap
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.dataset.holdout import assign_split
+from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
+from runner.poses.colmap import client as colmap_client
+from runner.scene.frames import FrameSet
+from runner.scene.progress import Progress
+from runner.scene.views import TrainingScene, View
+from scenejobs.errors import Code, RunnerError
+
+STAGE = "colmap_reconstruction"
+UNDISTORT_LIMIT_S = 1800.0
+
+
+def build_views(frames: FrameSet, workspace: Path, long_side: int, progress: Progress) -> TrainingScene:
+    """Writes workspace/images/<clip>/<index>.png and, last, workspace/views.json, from workspace/sparse.
+
+    The pictures on disk are lossless and exactly what training and the metrics see. Skips when all is there already.
+    Raises RunnerError and ResourceError when undistortion fails, Interrupted.
+    """
+    marker = workspace / "views.json"
+    made_from = fingerprint(asdict(frames), file_fingerprint(workspace / "sparse.json"), long_side)
+    stored = read_marker(marker, made_from)
+    if stored is None or not all((workspace / "images" / view["image"]).is_file() for view in stored["views"]):
+        marker.unlink(missing_ok=True)
+        stored = _write_views(frames, workspace, long_side, progress)
+        write_marker(marker, made_from, stored)
+    return _load(workspace, stored)
+
+
+def load_views(workspace: Path) -> TrainingScene:
+    """What `build_views` wrote, whatever it was made from. Raises RunnerError when it did not finish."""
+    stored = read_marker(workspace / "views.json")
+    if stored is None:
+        raise RunnerError("the views are not finished", code=Code.BUG, advice="run the stages in order", stage=STAGE)
+    return _load(workspace, stored)
+
+
+def _write_views(frames: FrameSet, workspace: Path, long_side: int, progress: Progress) -> dict[str, Any]:
+    shutil.rmtree(workspace / "images", ignore_errors=True)
+    names = [frame.image for frame in frames.frames]
+    request = {
+        "action": "undistort", "images": str(workspace / "frames"), "model": str(workspace / "sparse"),
+        "output": str(workspace / "images"), "names": names, "long_side": long_side,
+    }  # fmt: skip
+    made = colmap_client.run(
+        request, workspace / "sfm", progress, limit_s=UNDISTORT_LIMIT_S,
+        watch=lambda done: progress.report(STAGE, 1.0, f"{done} of {len(names)} frames undistorted"),
+    )["views"]  # fmt: skip
+    shutil.rmtree(workspace / "sfm")
+    frame_of = {frame.image: frame for frame in frames.frames}
+    timeline = [(frame_of[view["image"]].video, frame_of[view["image"]].timestamp_s) for view in made]
+    return {
+        "views": [
+            {**view, "video": video, "timestamp_s": timestamp_s, "split": split}
+            for view, (video, timestamp_s), split in zip(made, timeline, assign_split(timeline), strict=True)
+        ]
+    }
+
+
+def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
+    views, pixels = [], []
+    for entry in stored["views"]:
+        matrices = {name: np.array(entry[name], np.float64) for name in ("K", "world_to_camera")}
+        views.append(View(**{**entry, **matrices}))
+        with Image.open(workspace / "images" / entry["image"]) as image:
+            pixels.append(np.asarray(image.convert("RGB")))
+    model = pycolmap.Reconstruction(str(workspace / "sparse"))
+    points = model.points3D
+    ordered = [points[number] for number in sorted(points)]
+    return TrainingScene(
+        views=tuple(views),
+        pixels=tuple(pixels),
+        points=np.array([point.xyz for point in ordered], np.float32).reshape(-1, 3),
+        colors=np.array([point.color for point in ordered], np.uint8).reshape(-1, 3),
+        point_errors=np.array([point.error for point in ordered], np.float32),
+        track_lengths=np.array([point.track.length() for point in ordered], np.int32),
+        sightings=_sightings(model, [view.image for view in views], sorted(points)),
+    )
+
+
+def _sightings(model: pycolmap.Reconstruction, names: list[str], points: list[int]) -> NDArray[np.int32]:
+    """[M, 2] (index of the view, index of the point), in the order of both."""
+    view_of = {name: index for index, name in enumerate(names)}
+    place_of = {number: index for index, number in enumerate(points)}
+    pairs = {
+        (view_of[image.name], place_of[point.point3D_id])
+        for image in model.images.values()
+        if image.name in view_of
+        for point in image.get_observation_points2D()
+    }
+    return np.array(sorted(pairs), np.int32).reshape(-1, 2)

@@ -1,0 +1,1 @@
+"""One file format a module: PLY, SPLAT, SPZ, compressed PLY, viewer page."""

@@ -1,0 +1,63 @@
+"""`viewer.html`: the scene in one file that opens offline in a browser.
+
+The splats (colours without view dependence) are embedded as .splat; the page starts at a training camera and flies
+along all of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from runner.files.atomic import write_atomically
+from runner.scene.viewpoint import focus_point, most_central
+from runner.scene.views import View
+
+BYTES_PER_SPLAT = 32
+MAX_EMBEDDED = 1_000_000  # splats; .splat is sorted by importance, so the first ones matter most. About 43 MB of page
+
+
+def write_viewer(
+    splat: Path, views: Sequence[View], path: Path, *, title: str, note: str, up: Sequence[float] | None = None
+) -> int:
+    """Writes the page from an existing .splat file; returns how many splats are in it.
+
+    title, note: plain text; both are escaped. views: at least one. up: unit vector of the world, where it is known;
+    else the page takes the mean upper side of the cameras.
+    """
+    data = splat.read_bytes()[: MAX_EMBEDDED * BYTES_PER_SPLAT]
+    cameras = [
+        {
+            "world_to_camera": np.round(view.world_to_camera, 6).tolist(),
+            "height": view.height,
+            "fy": round(float(view.K[1, 1]), 3),
+        }
+        for view in views
+    ]
+    focus = focus_point(views)
+    scene = {"cameras": cameras, "focus": focus, "first": most_central(views, focus), "note": note}
+    scene["up"] = None if up is None else [float(value) for value in up]
+    page = resources.files("runner.export").joinpath("viewer.html").read_text(encoding="utf-8")
+    parts = {
+        "__TITLE__": _escape(title),
+        "__SCENE__": _json_in_html(scene),
+        "__SPLATS__": base64.b64encode(data).decode("ascii"),
+    }
+    page = re.sub("|".join(parts), lambda found: parts[found[0]], page)  # one pass: no text can name another part
+    write_atomically(path, [page.encode()])
+    return len(data) // BYTES_PER_SPLAT
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def _json_in_html(value: object) -> str:
+    """JSON that cannot end its script element, whatever text is in it."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")

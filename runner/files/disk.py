@@ -1,0 +1,30 @@
+"""Disk space, and the folder a job works in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from scenejobs.errors import Code, ResourceError
+
+GB = 1e9
+# A job needs its inputs, the chosen frames twice (as filmed and undistorted), the model and the outputs.
+WORKSPACE_FACTOR = 2.0  # bytes of workspace per byte of input
+
+
+def free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def require_space(folder: Path, *, input_bytes: int, reserve_gb: float) -> None:
+    """Raises ResourceError(DISK_FULL) with the sizes when a job with these inputs would not fit."""
+    needed = int(input_bytes * WORKSPACE_FACTOR + reserve_gb * GB)
+    free = free_bytes(folder)
+    if free < needed:
+        raise ResourceError(
+            f"{free / GB:.1f} GB are free in {folder}, {needed / GB:.1f} GB are needed "
+            f"({input_bytes / GB:.1f} GB of input x {WORKSPACE_FACTOR:g}, {reserve_gb:g} GB in reserve)",
+            code=Code.DISK_FULL,
+            advice="give the runner a larger disk, or point TEMP_PATH to one; MIN_DISK_SPACE_GB sets the reserve",
+            stage="validation",
+        )

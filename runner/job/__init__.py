@@ -1,0 +1,1 @@
+"""One attempt in a child process. Entry: `supervise.run_job`."""

@@ -1,0 +1,192 @@
+"""The inputs of a scene as takes: a clip (or its part that has one picture size), or the photos of one camera.
+
+Each take has one camera, one picture size and one folder of frames.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runner.media.decoder import Decoder, Tell
+from runner.media.measures import Seen, Surveyed, file_name
+from runner.media.photo.grouping import SeenPhoto, make_sets
+from runner.media.settings import Limits, kinds
+from runner.media.signatures import HEAD, looks_like_video
+from runner.scene.frames import Clip, Frame, FrameSet, RefusedClip
+from scenejobs.errors import Code, InputError
+from scenejobs.names import is_photo
+
+STAGE = "frame_extraction"
+CODEC_OF_PHOTOS = {"jpeg", "png", "tiff", "heif", "mixed"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Media:
+    """The files of a scene by what they are."""
+
+    videos: tuple[Clip, ...]
+    photos: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class Take:
+    """What was seen of one camera's pictures, and where they are."""
+
+    one: Surveyed
+    clips: tuple[Clip, ...]  # the video, or the photo of each entry of one.seen
+    facts: tuple[tuple[str | None, tuple[float, float] | None, int], ...] = ()  # of each photo: time, place, turn
+
+    @property
+    def is_photos(self) -> bool:
+        return bool(self.facts)
+
+    def only(self, indices: Sequence[int]) -> Take:
+        """The same with these pictures and no others."""
+        one = replace(self.one, seen=tuple(self.one.seen[i] for i in indices))
+        if not self.is_photos:
+            return replace(self, one=one)
+        return Take(one, tuple(self.clips[i] for i in indices), tuple(self.facts[i] for i in indices))
+
+    def frames(self) -> list[Frame]:
+        """Its pictures, as the later stages know them."""
+        info = self.one.info
+        found = [
+            Frame(f"{info.folder}/{file_name(seen.index)}", info.name, seen.index, seen.timestamp_s, seen.sharpness)
+            for seen in self.one.seen
+        ]
+        if not self.is_photos:
+            return found
+        return [
+            replace(frame, photo=clip.name, recorded_at=recorded_at, gps=gps, turned_deg=turned_deg)
+            for frame, clip, (recorded_at, gps, turned_deg) in zip(found, self.clips, self.facts, strict=True)
+        ]
+
+
+def sort_media(clips: Sequence[Clip]) -> Media:
+    """A photo is what is named like one, unless it begins like a video: names of videos were never believed."""
+    photos = [is_photo(clip.name) and not _begins_like_video(clip) for clip in clips]
+    return Media(
+        tuple(clip for clip, photo in zip(clips, photos, strict=True) if not photo),
+        tuple(clip for clip, photo in zip(clips, photos, strict=True) if photo),
+    )
+
+
+def check_counts(media: Media, limits: Limits) -> None:
+    """Raises InputError TOO_LARGE."""
+    for files, kind in zip((media.videos, media.photos), kinds(limits), strict=True):
+        if len(files) > kind.most:
+            cause = f"the scene has {len(files)} {kind.what}; {kind.most} are allowed"
+            raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {kind.setting}")
+
+
+def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Take], list[RefusedClip]]:
+    """First pass over everything. Raises InputError when nothing is usable."""
+    takes: list[Take] = []
+    errors: list[tuple[Clip, InputError]] = []
+    total = len(media.videos) + len(media.photos)
+    names = [clip.name for clip in media.videos]
+    for number, (clip, folder) in enumerate(zip(media.videos, folder_names(names), strict=True)):
+        try:
+            parts = decoder.survey(clip, lambda done, detail, at=number: tell((at + done) / total, detail))
+        except InputError as exc:
+            errors.append((clip, exc))
+            continue
+        takes.append(_named(Take(parts[0], (clip,)), clip.name, folder))
+        for part in parts[1:]:
+            name = f"{clip.name} ({part.info.width}x{part.info.height})"
+            names.append(name)
+            take = _named(Take(part, (clip,)), name, folder_names(names)[-1])
+            takes.append(replace(take, one=replace(take.one, info=replace(take.one.info, source=clip.name))))
+    if media.photos:
+        first, share = len(media.videos) / total, len(media.photos) / total
+        found = decoder.survey_photos(media.photos, lambda done, detail: tell(first + share * done, detail))
+        errors += [(clip, one) for clip, one in zip(media.photos, found, strict=True) if isinstance(one, InputError)]
+        for photos in make_sets([one for one in found if isinstance(one, SeenPhoto)]):
+            name = _free(photos.one.info.name, names)
+            names.append(name)
+            facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
+            take = Take(photos.one, tuple(photo.clip for photo in photos.photos), facts)
+            takes.append(_named(take, name, folder_names(names)[-1]))
+    for _, error in errors:
+        log.warning("a file is refused: %s", error)
+    if not takes:
+        raise _nothing(errors)
+    return takes, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
+
+
+def takes_again(chosen: FrameSet, media: Media) -> list[Take] | None:
+    """The takes of a stored choice, with the chosen pictures only; None where it does not fit the files."""
+    videos = {clip.name: clip for clip in media.videos}
+    photos = {clip.name: clip for clip in media.photos}
+    names = [*videos, *(info.name for info in chosen.clips if info.name not in videos)]
+    folders = dict(zip(names, folder_names(names), strict=True))
+    takes = []
+    for info in chosen.clips:
+        if folders.get(info.name) != info.folder:  # it comes from storage and becomes a path
+            return None
+        frames = [frame for frame in chosen.frames if frame.video == info.name]
+        seen = tuple(Seen(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0) for frame in frames)
+        if info.codec in CODEC_OF_PHOTOS:
+            clips = [photos.get(frame.photo or "") for frame in frames]
+            facts = tuple((frame.recorded_at, frame.gps, frame.turned_deg) for frame in frames)
+        else:
+            clips, facts = [videos.get(info.source or info.name)], ()
+        if None in clips:
+            return None
+        takes.append(Take(Surveyed(info, seen), tuple(clip for clip in clips if clip), facts))
+    return takes
+
+
+def folder_names(names: Sequence[str]) -> list[str]:
+    """A readable folder per clip ("cam1/a.mp4" -> "cam1_a"), safe and unique on every file system."""
+    taken: set[str] = set()
+    folders = []
+    for name in names:
+        stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", name)
+        base = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:40] or "clip"
+        folder, number = base, 2
+        while folder.lower() in taken:
+            folder, number = f"{base}_{number}", number + 1
+        taken.add(folder.lower())
+        folders.append(folder)
+    return folders
+
+
+def _named(take: Take, name: str, folder: str) -> Take:
+    return replace(take, one=replace(take.one, info=replace(take.one.info, name=name, folder=folder)))
+
+
+def _free(name: str, names: Sequence[str]) -> str:
+    """A set of photos is never called like a file."""
+    while name in names:
+        name += " (photos)"
+    return name
+
+
+def _begins_like_video(clip: Clip) -> bool:
+    try:
+        descriptor = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False  # whoever opens it says that it is gone
+    try:
+        head = os.pread(descriptor, HEAD, 0)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return looks_like_video(head)
+
+
+def _nothing(errors: Sequence[tuple[Clip, InputError]]) -> InputError:
+    if not errors:
+        advice = "upload at least one video, or a set of photos"
+        return InputError("the scene holds no video and no photo", advice=advice, code=Code.NO_VIDEO, stage=STAGE)
+    first = errors[0][1]
+    cause = "; ".join(error.cause for _, error in errors)
+    return InputError(cause, advice=first.advice, code=first.code, stage=STAGE)

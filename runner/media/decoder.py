@@ -1,0 +1,212 @@
+"""Frames and photos out of files without touching them: asks a sandboxed process, and believes what can be true.
+
+A decoder that a hostile video took over can answer anything. It gains nothing by it: sizes, names and paths are ours,
+numbers are checked, and a picture is taken only when it is a plain PNG of the size it must have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from runner.media import png_check
+from runner.media.decoder_answers import cleaned, failures, impossible, seen_photo, surveyed
+from runner.media.measures import Seen, Surveyed, file_name
+from runner.media.photo.grouping import SeenPhoto
+from runner.media.settings import FrameSettings
+from runner.sandbox import lockdown
+from runner.sandbox import run as sandbox_run
+from runner.scene.frames import Clip, ClipInfo
+from runner.scene.sizes import shrink
+from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
+
+COMMAND = (sys.executable, "-P", "-m", "runner.media.decoder_process")
+MAX_THREADS = 8  # of the decoder, see runner/media/video/reader.py
+ANSWER_BYTES = (1 << 16, 240)  # of the longest answer: once, and per frame that is allowed
+PHOTO_ANSWER_BYTES = 1 << 17  # of one photo: most is its small picture
+PHOTOS_AT_ONCE = 32  # in one process: starting it takes longer than a photo, and it may have 64 open files
+FRAME_OVERHEAD = 1.02  # deflate adds at most 5 bytes per 16 KiB to what cannot be compressed, a row of PNG one byte
+FRAME_EXTRA_BYTES = 1 << 16
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[float, str], None]  # share of the work that is done, what is being done; may raise Interrupted
+
+
+@dataclass(frozen=True)
+class WantedPhoto:
+    """A photo that was chosen, and where it goes."""
+
+    clip: Clip
+    width: int  # as surveyed, before it is shrunk
+    height: int
+    path: Path  # its folder exists
+
+
+class Decoder(Protocol):
+    """The two passes over a clip or photos. Raises InputError when the clip cannot be used."""
+
+    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
+        """Its pictures of each size, most of them first; the folders are still to be named."""
+
+    def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
+        """The wanted frames as folder/<index>.png; the folder is made here."""
+
+    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+        """For each photo what was seen, or why it cannot be used."""
+
+    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None: ...
+
+
+class Sandboxed:
+    """A process of its own for each pass over each clip: a clip that breaks its decoder breaks nothing else."""
+
+    def __init__(self, settings: FrameSettings, command: Sequence[str] = COMMAND) -> None:
+        self._settings = settings
+        self._command = command
+        self._layers: list[str] | None = None
+
+    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
+        answer = self._ask([clip], {"action": "survey"}, None, self._bounds(0, 0), tell)
+        return surveyed(answer, clip, self._settings.limits)
+
+    def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+        files = {file_name(seen.index): folder / file_name(seen.index) for seen in wanted}
+        sizes = [(info.width, info.height)] * len(wanted)
+        self._write([clip], {"action": "write", "wanted": [seen.index for seen in wanted]}, files, sizes, tell)
+
+    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+        found: list[SeenPhoto | InputError] = []
+        for part, some in _batches(photos, tell):
+            found += self._survey_some(some, part)
+        return found
+
+    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None:
+        for part, some in _batches(wanted, tell):
+            files = {file_name(number): one.path for number, one in enumerate(some)}
+            request = {"action": "write_photos", "files": list(files)}
+            sizes = [(one.width, one.height) for one in some]
+            self._write([one.clip for one in some], request, files, sizes, part)
+
+    def _survey_some(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+        """One process for all of them; where it died, one for each, so that only the culprit is lost."""
+        request = {"action": "survey_photos", "long_side": self._settings.long_side}
+        bounds = replace(self._bounds(0, 0), answer_bytes=PHOTO_ANSWER_BYTES * len(photos))
+        try:
+            answers = self._ask(photos, request, None, bounds, tell)
+            if not isinstance(answers, list) or len(answers) != len(photos):
+                raise impossible(photos[0], "the answer is not understood")
+        except InputError as exc:
+            if len(photos) == 1:
+                return [exc]
+            log.warning("photos are looked at one by one: %s", exc)
+            return [one for photo in photos for one in self._survey_some([photo], tell)]
+        return [seen_photo(answer, photo, self._settings.limits) for answer, photo in zip(answers, photos, strict=True)]
+
+    def _write(
+        self, clips: Sequence[Clip], request: dict[str, Any], files: dict[str, Path],
+        sizes: Sequence[tuple[int, int]], tell: Tell,
+    ) -> None:  # fmt: skip
+        """Pictures that the process writes under the names in `files` go to their paths, if they are what they must be.
+
+        sizes: of each picture before it is shrunk.
+        """
+        shrunk = [shrink(*size, self._settings.long_side) for size in sizes]
+        most = max(int(width * height * 3 * FRAME_OVERHEAD) + FRAME_EXTRA_BYTES for width, height in shrunk)
+        parent = next(iter(files.values())).parent.parent
+        temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=parent))
+        try:
+            request = {**request, "long_side": self._settings.long_side}
+            answer = self._ask(clips, request, temporary, self._bounds(len(files), most), tell)
+            for error in failures(answer, clips):
+                raise error
+            for (name, path), (width, height) in zip(files.items(), shrunk, strict=True):
+                if wrong := png_check.problem(temporary / name, width, height, most):
+                    raise impossible(clips[0], f"picture {name} {wrong}")
+                (temporary / name).rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _ask(
+        self,
+        clips: Sequence[Clip],
+        request: dict[str, Any],
+        folder: Path | None,
+        bounds: sandbox_run.Bounds,
+        tell: Tell,
+    ) -> Any:
+        about = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} further photos"
+        with contextlib.ExitStack() as opened:
+            descriptors = [_open(clip, opened) for clip in clips]
+            request |= {"limits": asdict(self._settings.limits), "writes": folder is not None}
+            if "photos" in request["action"]:
+                request |= {"photos": [[clip.name, number] for clip, number in zip(clips, descriptors, strict=True)]}
+            else:
+                request |= {"name": clips[0].name, "descriptor": descriptors[0]}
+            try:
+                return sandbox_run.run(
+                    request, about=about, bounds=bounds, mode=self._settings.sandbox.mode, command=self._command,
+                    descriptors=descriptors, folder=folder, tell=tell, on_layers=self._note,
+                )  # fmt: skip
+            except SceneJobError as exc:
+                raise cleaned(exc) from exc
+
+    def _note(self, layers: list[str]) -> None:
+        """Says once how far the decoder is closed in; refuses to go on when that is less than was asked for."""
+        if layers == self._layers:
+            return
+        self._layers, lacking, mode = layers, lockdown.missing(layers), self._settings.sandbox.mode
+        if mode == "require" and lacking:
+            raise ConfigurationError(
+                f"SANDBOX=require, but this system lacks {', '.join(lacking)}", code=Code.NO_SANDBOX,
+                advice="use a kernel with seccomp and Landlock and a container that allows them, or SANDBOX=auto",
+                stage="configuration",
+            )  # fmt: skip
+        log.log(logging.WARNING if lacking else logging.INFO, "videos are decoded behind: %s", ", ".join(layers))
+
+    def _bounds(self, files: int, file_bytes: int) -> sandbox_run.Bounds:
+        chosen = self._settings.sandbox
+        once, per_frame = ANSWER_BYTES
+        threads = min(MAX_THREADS, os.cpu_count() or 1)
+        return sandbox_run.Bounds(
+            lockdown.Ceilings(chosen.memory_bytes, math.ceil(chosen.time_s * threads), file_bytes),
+            wall_s=chosen.time_s,
+            silence_s=chosen.silence_s,
+            answer_bytes=once + per_frame * self._settings.limits.max_decoded_frames,
+            files=files + 1,  # one that is being written has another name
+            folder_bytes=(files + 1) * file_bytes,
+        )
+
+
+def _open(clip: Clip, opened: contextlib.ExitStack) -> int:
+    try:
+        descriptor = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as exc:
+        raise InputError(f"{clip.name} is gone", advice="upload it again", code=Code.INPUT_GONE) from exc
+    opened.callback(os.close, descriptor)
+    return descriptor
+
+
+Item = TypeVar("Item")
+
+
+def _batches(items: Sequence[Item], tell: Tell) -> Iterator[tuple[Tell, Sequence[Item]]]:
+    """As many as one process gets, each with the part of the progress that is its own."""
+    for start in range(0, len(items), PHOTOS_AT_ONCE):
+        some = items[start : start + PHOTOS_AT_ONCE]
+
+        def part(done: float, detail: str, start: int = start, count: int = len(some)) -> None:
+            tell((start + done * count) / len(items), detail)
+
+        yield part, some

@@ -1,0 +1,1 @@
+"""Photos: survey, decoding, metadata, grouping. Runs in the sandbox."""

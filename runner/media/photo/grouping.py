@@ -1,0 +1,137 @@
+"""Photos into sets, each with one camera: the same device, lens and picture size. Pure, on what was seen of them.
+
+A set is surveyed like a clip of one picture per second, so that budget, poses and reports treat both alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.media.measures import NEW_VIEW, Seen, Surveyed, displacement_px
+from runner.scene.frames import Clip, ClipInfo
+
+SAME_CORRELATION = 0.98  # of two small pictures: below, they show different things, whatever their motion seems to be
+NAMED = 5  # photos in one warning
+
+
+@dataclass(frozen=True)
+class SeenPhoto:
+    """What one look at a photo keeps."""
+
+    clip: Clip
+    width: int  # pixels, upright
+    height: int
+    codec: str
+    recorded_at: str | None
+    camera_model: str | None
+    lens: str | None
+    focal_px: float | None  # at width x height
+    gps: tuple[float, float] | None
+    sharpness: float  # of the picture at SHARPNESS_SIDE
+    small: NDArray[np.uint8]  # [h, w] brightness, about MOTION_SIDE
+    warnings: tuple[str, ...] = ()
+    turned_deg: int = 0  # counter-clockwise, from how the picture is stored to upright
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """The photos of one camera."""
+
+    one: Surveyed  # its folder is given later
+    photos: tuple[SeenPhoto, ...]  # one for each entry of one.seen
+
+
+def make_sets(photos: Sequence[SeenPhoto]) -> list[PhotoSet]:
+    """Sets in the order of their first photo; within a set, photos in the order they were taken.
+
+    By their time where all have one, else by name, numbers by value. A photo that shows the same as another, as a burst
+    or a copy in a second format does, is left out for the larger or sharper one.
+    """
+    kept, left_out = _different(photos)
+    order = sorted(kept, key=_taken if all(photo.recorded_at for photo in kept) else _by_name)
+    cameras: dict[tuple[object, ...], list[tuple[int, SeenPhoto]]] = {}
+    for place, photo in enumerate(order):
+        camera = (photo.camera_model, photo.lens, photo.width, photo.height)
+        cameras.setdefault(camera, []).append((place, photo))
+    sets = [_set(number, members) for number, members in enumerate(cameras.values(), start=1)]
+    if left_out and sets:
+        names = ", ".join(photo.clip.name for photo in left_out[:NAMED]) + (", ..." if len(left_out) > NAMED else "")
+        sets[0] = _warned(sets[0], f"{len(left_out)} photos show the same as others and are left out: {names}")
+    return sets
+
+
+def _set(number: int, members: Sequence[tuple[int, SeenPhoto]]) -> PhotoSet:
+    photos = tuple(photo for _, photo in members)
+    first = photos[0]
+    codecs = {photo.codec for photo in photos}
+    info = ClipInfo(
+        name="photos" if number == 1 else f"photos {number}",
+        folder="",
+        frame_count=len(photos),
+        width=first.width,
+        height=first.height,
+        fps=1.0,
+        duration_s=float(len(photos)),
+        codec=codecs.pop() if len(codecs) == 1 else "mixed",
+        rotation_deg=0,
+        recorded_at=next((photo.recorded_at for photo in photos if photo.recorded_at), None),
+        camera_model=first.camera_model,
+        gps=next((photo.gps for photo in photos if photo.gps), None),
+        warnings=tuple(f"{photo.clip.name}: {warning}" for photo in photos for warning in photo.warnings)[:NAMED],
+        focal_px=next((photo.focal_px for photo in photos if photo.focal_px), None),
+    )
+    # Each photo is a view of its own, so the picture travels by a whole length from one to the next.
+    seen = (Seen(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))
+    return PhotoSet(Surveyed(info, tuple(seen)), photos)
+
+
+def _warned(photos: PhotoSet, warning: str) -> PhotoSet:
+    info = photos.one.info
+    return replace(photos, one=replace(photos.one, info=replace(info, warnings=(*info.warnings, warning))))
+
+
+def _different(photos: Sequence[SeenPhoto]) -> tuple[list[SeenPhoto], list[SeenPhoto]]:
+    """Those to keep and those that repeat one of them."""
+    kept: list[SeenPhoto] = []
+    left_out: list[SeenPhoto] = []
+    of_shape: dict[tuple[int, ...], list[tuple[SeenPhoto, NDArray[np.float32]]]] = {}
+    for photo in sorted(photos, key=lambda photo: (-photo.width * photo.height, -photo.sharpness, photo.clip.name)):
+        unit = _normalised(photo.small)
+        others = of_shape.setdefault(photo.small.shape, [])
+        if any(_is_same(photo.small, other.small, float(unit @ other_unit)) for other, other_unit in others):
+            left_out.append(photo)
+        else:
+            others.append((photo, unit))
+            kept.append(photo)
+    return kept, left_out
+
+
+def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: float) -> bool:
+    if correlation < SAME_CORRELATION:
+        return False
+    moved = displacement_px(one.astype(np.float32), other.astype(np.float32))
+    return moved < NEW_VIEW * max(one.shape)
+
+
+def _normalised(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A vector without mean, of length 1; zeros for a blank picture, which correlates with nothing."""
+    vector = small.astype(np.float32).ravel() - np.float32(small.mean())
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > len(vector) ** 0.5 else np.zeros_like(vector)
+
+
+def _taken(photo: SeenPhoto) -> tuple[object, ...]:
+    time = datetime.fromisoformat(photo.recorded_at or "")
+    return (time if time.tzinfo else time.replace(tzinfo=UTC), *_by_name(photo))
+
+
+def _by_name(photo: SeenPhoto) -> tuple[object, ...]:
+    """IMG_9 before IMG_10."""
+    parts = re.split(r"(\d+)", photo.clip.name)
+    return ([int(part) if i % 2 else part for i, part in enumerate(parts)], photo.clip.name)

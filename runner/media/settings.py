@@ -1,0 +1,68 @@
+"""Settings of the frame stage, the limits of untrusted files, and which file names are videos and photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from scenejobs.names import is_photo, is_video
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a scene may hold of one kind of file."""
+
+    what: str
+    setting: str  # that raises the number
+    is_one: Callable[[str], bool]
+    most: int
+    most_bytes: int
+
+
+def kinds(limits: Limits) -> tuple[Kind, Kind]:
+    """Videos, photos."""
+    return (
+        Kind("videos", "MAX_VIDEOS_PER_SCENE", is_video, limits.max_clips, limits.max_file_bytes),
+        Kind("photos", "MAX_PHOTOS_PER_SCENE", is_photo, limits.max_photos, limits.max_photo_bytes),
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a video or photo may be. Checked on what decodes, not on what headers claim."""
+
+    max_file_bytes: int = 8 * 1024**3  # MAX_VIDEO_BYTES
+    max_pixels: int = 7680 * 4320  # per frame: MAX_VIDEO_PIXELS
+    max_duration_s: float = 3600.0  # MAX_VIDEO_DURATION
+    max_decoded_frames: int = 20_000  # per clip: MAX_DECODED_FRAMES
+    min_long_side: int = 640  # orientation-free: MIN_VIDEO_WIDTH
+    min_short_side: int = 480  # MIN_VIDEO_HEIGHT
+    min_frames: int = 10  # per clip: MIN_VIDEO_FRAMES
+    min_duration_s: float = 1.0  # MIN_VIDEO_DURATION
+    max_clips: int = 50  # MAX_VIDEOS_PER_SCENE
+    min_scene_frames: int = 12  # chosen frames over all clips; fewer cannot give a scene
+    max_photo_bytes: int = 512 * 1024**2  # MAX_PHOTO_BYTES
+    max_photo_pixels: int = 120_000_000  # MAX_PHOTO_PIXELS; the largest of phones by default have 108 million
+    max_photos: int = 1000  # MAX_PHOTOS_PER_SCENE
+    min_scene_photos: int = 8  # of a scene without videos: each photo was meant, and few of them do
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """The process that opens videos. See runner/sandbox/run.py."""
+
+    mode: str = "auto"  # SANDBOX: "auto" | "require" | "off"
+    memory_bytes: int = 4 * 1024**3  # DECODE_MEMORY_GB, address space; 8K HEVC in 10 bit takes half of it
+    time_s: float = 1800.0  # DECODE_TIMEOUT_SECS, of one pass over one clip
+    silence_s: float = 60.0  # without another picture: it hangs
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """Choice of frames."""
+
+    budget: int = 100  # frames over all clips
+    long_side: int = 1280  # pixels; larger frames are shrunk, smaller ones kept
+    rate_fps: float | None = None  # FRAME_RATE: at most this many per second; None: 6, or all photos of a slide show
+    limits: Limits = field(default_factory=Limits)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)

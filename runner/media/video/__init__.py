@@ -1,0 +1,1 @@
+"""Videos: survey, decoding, pixels, metadata. Runs in the sandbox."""

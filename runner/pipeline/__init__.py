@@ -1,0 +1,1 @@
+"""The recipe of a job and its settings. Entry: `reconstruct.reconstruct`."""

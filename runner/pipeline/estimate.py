@@ -1,0 +1,38 @@
+"""How long a job will take, estimated before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner.pipeline.presets import Preset, preset
+from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
+from scenejobs.settings.groups import PipelineSettings
+
+AUTO = ("laptop", "standard")  # what "auto" may become; only the job's own process looks at the machine
+
+# Seconds on two cores without a GPU, rounded up from the runs in benchmarks/results/end_to_end.md: the poses of 50
+# frames with 3072 features took 112 s, of which most is matching, which grows with pairs and with features squared.
+START_S = 60.0  # imports, compiling, undistorting
+DECODE_S_PER_GB = 400.0
+NEIGHBOURS = 30  # pairs per frame where not all pairs are matched
+FINISH_S = 120.0  # measuring, writing and reading back the results, uploading
+
+
+def planned_s(settings: PipelineSettings, input_bytes: int = 0) -> float:
+    """What a job of these settings takes when all goes well. Raises ConfigurationError for an unknown preset."""
+    names = AUTO if settings.preset == "auto" else (settings.preset,)
+    return max(_of_preset(_overridden(preset(name), settings)) for name in names) + DECODE_S_PER_GB * input_bytes / 1e9
+
+
+def _overridden(chosen: Preset, settings: PipelineSettings) -> Preset:
+    frames = replace(chosen.frames, budget=settings.frame_count or chosen.frames.budget)
+    return replace(
+        chosen, frames=frames, poses=replace(chosen.poses, features=settings.features or chosen.poses.features)
+    )
+
+
+def _of_preset(chosen: Preset) -> float:
+    count = chosen.frames.budget
+    pairs = count * (count - 1) / 2 if count <= chosen.poses.exhaustive_up_to else count * NEIGHBOURS
+    matching = PAIR_S * pairs * (chosen.poses.features / PAIR_FEATURES) ** 2
+    return START_S + FRAME_S * count + matching + chosen.train.budget_s + FINISH_S

@@ -1,0 +1,140 @@
+"""From the settings a user gave to what the stages get: the preset with every override applied, and the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.cache.store import CacheSettings
+from runner.media.settings import Limits, SandboxSettings
+from runner.pipeline.presets import PRESETS, Preset, preset, with_less_memory, with_threads
+from runner.quality.lpips_weights import Weights
+from scenejobs.errors import Code, ConfigurationError
+from scenejobs.settings.groups import PipelineSettings
+
+BACKENDS = ("auto", "gsplat", "cpu", "mock")
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What `reconstruct` gets."""
+
+    preset: Preset  # frames, poses, train: with every override
+    backend: str  # "gsplat" | "cpu" | "mock"
+    job_id: str  # for manifest and reports
+    threads: int  # 0: all cores
+    seed: int
+    save_s: float = 60.0  # between two saves of the training state
+    cache: CacheSettings | None = None  # of what earlier runs found
+    smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
+    warnings: tuple[str, ...] = ()  # about the uploads, for the reports
+    lpips: Weights | None = None  # None: LPIPS is not measured
+
+
+def check(settings: PipelineSettings) -> None:
+    """Raises ConfigurationError for names nobody knows and files that are not there.
+
+    Light: the parent asks before any work begins.
+    """
+    check_names(settings)
+    if weights := lpips_weights(settings):
+        weights.check()
+
+
+def check_names(settings: PipelineSettings) -> None:
+    """Raises ConfigurationError for a preset or backend nobody knows."""
+    if settings.preset != "auto" and settings.preset not in PRESETS:
+        raise ConfigurationError(
+            f"preset {settings.preset!r} is unknown",
+            code=Code.INVALID_SETTING,
+            advice=f"use one of auto, {', '.join(PRESETS)}",
+            stage="configuration",
+        )
+    if settings.backend not in BACKENDS:
+        raise ConfigurationError(
+            f"backend {settings.backend!r} is unknown",
+            code=Code.INVALID_SETTING,
+            advice=f"use one of {', '.join(BACKENDS)}",
+            stage="configuration",
+        )
+
+
+def resolve(
+    settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
+    cache: CacheSettings | None = None, warnings: tuple[str, ...] = (),
+) -> JobSettings:  # fmt: skip
+    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
+
+    out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
+    """
+    check(settings)
+    backend = _backend(settings)
+    name = settings.preset
+    if name == "auto":
+        name = "standard" if backend == "gsplat" else "laptop"
+    chosen = with_threads(preset(name), settings.threads)
+    frames = replace(
+        chosen.frames,
+        budget=settings.frame_count or chosen.frames.budget,
+        rate_fps=settings.frame_rate or chosen.frames.rate_fps,
+        limits=limits(settings),
+        sandbox=SandboxSettings(settings.sandbox, int(settings.decode_memory_gb * 1024**3), settings.decode_timeout_s),
+    )
+    poses = replace(
+        chosen.poses,
+        features=settings.features or chosen.poses.features,
+        min_points=settings.min_points,
+        budget_s=settings.poses_budget_s or chosen.poses.budget_s,
+        seed=settings.seed,
+    )
+    chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
+    smaller = ""
+    if out_of_memory:
+        chosen, smaller = with_less_memory(chosen, out_of_memory)
+    return JobSettings(
+        chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
+        lpips_weights(settings),
+    )  # fmt: skip
+
+
+def limits(settings: PipelineSettings) -> Limits:
+    """What a video or photo may be."""
+    return Limits(
+        max_file_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+        max_duration_s=settings.max_duration_s,
+        max_decoded_frames=settings.max_frames,
+        max_clips=settings.max_videos,
+        min_long_side=settings.min_width,
+        min_short_side=settings.min_height,
+        min_frames=settings.min_frames,
+        min_duration_s=settings.min_duration_s,
+        max_photo_bytes=settings.max_photo_bytes,
+        max_photo_pixels=settings.max_photo_pixels,
+        max_photos=settings.max_photos,
+    )
+
+
+def lpips_weights(settings: PipelineSettings) -> Weights | None:
+    return Weights(Path(settings.lpips_weights)) if settings.lpips_weights else None
+
+
+def _backend(settings: PipelineSettings) -> str:
+    if settings.backend in ("cpu", "mock"):
+        return settings.backend
+    usable = not settings.force_cpu and gpu_usable()
+    if settings.backend == "gsplat" and not usable:
+        why = "FORCE_CPU_BACKEND is set" if settings.force_cpu else "no CUDA device is usable"
+        raise ConfigurationError(
+            f"backend gsplat needs a GPU, and {why}",
+            code=Code.NO_GPU,
+            advice="use BACKEND=auto or BACKEND=cpu, or run on a machine with an NVIDIA GPU",
+            stage="configuration",
+        )
+    return "gsplat" if usable else "cpu"
+
+
+def gpu_usable() -> bool:
+    import torch  # heavy: only the child process asks
+
+    return torch.cuda.is_available()

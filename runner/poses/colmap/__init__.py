@@ -1,0 +1,1 @@
+"""COLMAP in a process of its own: client, requests, matching, mapping, undistortion."""

@@ -1,0 +1,96 @@
+"""What a sparse model is worth in numbers: registered share, angles, reprojection error, weakest covisibility link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from runner.scene.pose_report import Health
+
+ANGLE_SAMPLE = 2000  # points whose triangulation angle is computed exactly
+
+
+@dataclass(frozen=True)
+class Observations:
+    """A reconstruction as arrays; N observations of P points in C registered cameras."""
+
+    centers: NDArray[np.float64]  # [C, 3] camera positions, world
+    forward: NDArray[np.float64]  # [C, 3] unit viewing directions, world
+    points: NDArray[np.float64]  # [P, 3] world
+    camera_of: NDArray[np.int64]  # [N] index into centers
+    point_of: NDArray[np.int64]  # [N] index into points, not decreasing
+    focal_ratios: NDArray[np.float64]  # per lens: focal length / long side
+    k1: NDArray[np.float64]  # per lens: first radial coefficient
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The weakest joint of a reconstruction."""
+
+    bridge: float  # points seen from both sides / points of the smaller side
+    side: NDArray[np.bool_]  # [C] true for the smaller side
+
+
+def measure(seen: Observations) -> tuple[Health, Cut]:
+    """The health numbers of one reconstruction, in less than a second."""
+    cut = weakest_cut(seen)
+    offsets = seen.points[seen.point_of] - seen.centers[seen.camera_of]
+    depths = np.einsum("ni,ni->n", offsets, seen.forward[seen.camera_of])
+    spread = np.linalg.norm(seen.centers - seen.centers.mean(axis=0), axis=1).mean()
+    per_image = np.bincount(seen.camera_of, minlength=len(seen.centers))
+    health = Health(
+        bridge=cut.bridge,
+        baseline_to_depth=float(spread / max(np.median(depths), 1e-9)) if len(depths) else 0.0,
+        focal_ratio=float(seen.focal_ratios[np.argmax(np.abs(np.log(np.maximum(seen.focal_ratios, 1e-6))))]),
+        distortion_k1=float(seen.k1[np.argmax(np.abs(seen.k1))]),
+        points_per_image=float(np.median(per_image)),
+        triangulation_angle_deg=_median_angle_deg(seen, offsets),
+    )
+    return health, cut
+
+
+def weakest_cut(seen: Observations) -> Cut:
+    """Orders the cameras by the Fiedler vector of their covisibility graph (normalised Laplacian: Shi and Malik 2000)
+    and takes the cut with the fewest points across, relative to the points of the smaller side."""
+    count = len(seen.centers)
+    nothing = np.zeros(count, bool)
+    if count < 4 or len(seen.point_of) == 0:
+        return Cut(1.0 if count < 4 else 0.0, nothing)  # too small to have two sides
+    ones = np.ones(len(seen.point_of))
+    visible = csr_matrix((ones, (seen.camera_of, seen.point_of)), shape=(count, len(seen.points)))
+    visible.data[:] = 1.0  # a point seen twice in one picture counts once
+    shared = (visible @ visible.T).toarray()
+    np.fill_diagonal(shared, 0.0)
+    scale = 1.0 / np.sqrt(np.maximum(shared.sum(axis=1), 1e-9))
+    laplacian = np.eye(count) - scale[:, None] * shared * scale[None, :]
+    fiedler = np.linalg.eigh(laplacian)[1][:, 1] * scale
+    order = np.argsort(fiedler, kind="stable")
+    position = np.empty(count, np.int64)
+    position[order] = np.arange(count)
+
+    first_observation = np.flatnonzero(np.diff(seen.point_of, prepend=-1))
+    lowest = np.minimum.reduceat(position[seen.camera_of], first_observation)
+    highest = np.maximum.reduceat(position[seen.camera_of], first_observation)
+    cuts = np.arange(2, count - 1)  # between position c - 1 and c; a side has two cameras at least
+    left = np.searchsorted(np.sort(lowest), cuts)  # points seen by the left side
+    right = len(lowest) - np.searchsorted(np.sort(highest), cuts)
+    across = left + right - len(lowest)
+    bridges = across / np.maximum(np.minimum(left, right), 1)
+    best = int(np.argmin(bridges))
+    side = position < cuts[best]
+    return Cut(float(bridges[best]), side if side.sum() * 2 <= count else ~side)
+
+
+def _median_angle_deg(seen: Observations, offsets: NDArray[np.float64]) -> float:
+    """Median over points of the widest angle between two rays to it, on an even sample of the points."""
+    starts = np.flatnonzero(np.diff(seen.point_of, prepend=-1))
+    if len(starts) == 0:
+        return 0.0
+    ends = np.append(starts[1:], len(seen.point_of))
+    rays = offsets / np.maximum(np.linalg.norm(offsets, axis=1, keepdims=True), 1e-12)
+    sample = np.unique(np.linspace(0, len(starts) - 1, ANGLE_SAMPLE).astype(int))
+    cosines = [float((r @ r.T).min()) for r in (rays[starts[i] : ends[i]] for i in sample)]
+    return float(np.degrees(np.arccos(np.clip(np.median(cosines), -1.0, 1.0))))

@@ -1,0 +1,1 @@
+"""Poses of an earlier run of the same scene."""

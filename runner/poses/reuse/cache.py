@@ -1,0 +1,168 @@
+"""Poses, and the features and matches they come from, in the cache of stages.
+
+    poses-<files>-<content>   see runner/poses/reuse/known_poses.py
+    features-<key>-<frames>   COLMAP's database; <key>: how features are found, <frames>: of which pictures, by pixels
+
+A database serves every later one that has some of its pictures: their features are taken over, and for pairs of them
+the matches (`runner/poses/colmap/reuse.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runner.cache.store import StageCache, content_hash, key
+from runner.poses.ladder import Rung
+from runner.poses.reuse.known_poses import (
+    FACTS,
+    MODEL,
+    REPORT,
+    KnownPoses,
+    frame_keys,
+    keep_chosen,
+    known_poses,
+    prefix,
+    timeless,
+)
+from runner.poses.settings import PoseSettings
+from runner.scene.frames import FrameSet
+from runner.scene.pose_report import PoseReport
+from scenejobs.errors import ResourceError, RunnerError
+
+FRAMES, DATABASE = "frames.json", "database.db"
+KEPT = 2  # databases per way to find features: each next one knows what the one before did
+
+Run = Callable[[dict[str, Any]], dict[str, Any]]
+
+log = logging.getLogger(__name__)
+
+
+class PoseCache:
+    """What is known about one set of frames."""
+
+    def __init__(
+        self, cache: StageCache, frames: FrameSet, images: Path, sizes: Mapping[str, tuple[int, int]],
+        settings: PoseSettings, given: str = "",
+    ) -> None:  # fmt: skip
+        """images: the folder of the pictures. sizes: width, height of those of each clip. given: digest of poses that
+        the user supplies; with it, nothing is taken from runs without, and the other way round."""
+        self._cache, self._frames, self._images, self._settings = cache, frames, images, settings
+        self._sizes, self._keys, self._given = sizes, frame_keys(frames), given
+        facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._keys]
+        made_from = [facts, sorted(sizes.items()), timeless(settings)]
+        self._first_way = f"{prefix(frames, settings, given)}-{key(*made_from)}"
+        self._later_way = f"{prefix(frames, settings, given)}-{key(*made_from, settings.budget_s)}"
+
+    def report(self, target: Path) -> dict[str, Any] | None:
+        """The report on poses of exactly these frames and settings; the model is put to `target`. None: not known."""
+        part = target.with_name(f".{target.name}.cached")
+        for name in (self._first_way, self._later_way) if self._keys else ():
+            shutil.rmtree(part, ignore_errors=True)
+            if self._cache.get(name, [FACTS, REPORT, *MODEL], part):
+                value: dict[str, Any] = json.loads((part / REPORT).read_bytes())
+                for file in (FACTS, REPORT):
+                    (part / file).unlink()
+                shutil.rmtree(target, ignore_errors=True)
+                part.rename(target)
+                self._cache.used["poses"] += 1
+                return value
+        shutil.rmtree(part, ignore_errors=True)
+        return None
+
+    def of_another_run(self, place: Path, run: Run) -> tuple[KnownPoses, Rung, dict[str, Any]] | None:
+        """The best poses of all these frames that other settings gave, the way that won then, and the model, fitted to
+        these pictures, as the process that has pycolmap describes it; all of it is below `place`.
+
+        run: gives a request to that process.
+        """
+        if self._keys is None or self._given:  # what the user supplies is tried first
+            return None
+        keys, target = self._keys, place / "model"
+        found = [
+            (len(one.placed.intersection(keys)), one.settings["features"], one.name, one)
+            for one in known_poses(self._cache, self._frames, self._settings, target) if one.covers(keys)
+        ]  # fmt: skip
+        if not found or not self._cache.get((best := max(found)[-1]).name, [FACTS, REPORT, *MODEL], target):
+            return None
+        pictures = {
+            best.images[one]: [frame.image, *self._sizes[frame.video]]
+            for frame, one in zip(self._frames.frames, keys, strict=True)
+        }
+        request = {"action": "fit", "model": str(target), "output": str(place / "fitted"), "pictures": pictures}
+        try:
+            return best, Rung(**best.rung), run(request)
+        except (RunnerError, ResourceError, TypeError) as exc:  # a courtesy that failed: the work is done without it
+            log.warning("poses that were found before are not used: %s", exc)
+            self._cache.remove(best.name)
+            return None
+
+    def took(self, known: KnownPoses, frames: int) -> None:
+        """Notes that poses of so many frames were used."""
+        self._cache.used[f"poses of frames, preset {known.run}"] += frames
+
+    def keep_poses(self, report: PoseReport, model: Path, at_once: bool, rung: Rung, zoom: float) -> None:
+        """at_once: the first way was right, and no further one would have been tried with any amount of time."""
+        if self._keys is None:
+            return
+        name = self._first_way if at_once else self._later_way
+        images = {one: frame.image for one, frame in zip(self._keys, self._frames.frames, strict=True)}
+        placed = frozenset(images) - {one for one, image in images.items() if image in set(report.unregistered)}
+        facts = KnownPoses(
+            name, self._cache.run, images, placed, timeless(self._settings), asdict(rung), float(zoom), report.points
+        )
+        files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(asdict(report)).encode()}
+        self._cache.put(name, files | {file: model / file for file in MODEL})
+
+    def begin(self, way: str, database: Path, run: Run) -> bool:
+        """Begins the database with what is known of its pictures. False: nothing is, and there is no database.
+
+        run: gives a request to the process that has pycolmap.
+        """
+        part = database.with_suffix(".part")
+        for name in self._cache.names(self._features(way))[:KEPT]:
+            place = database.with_name("known")
+            try:
+                if not self._cache.get(name, [FRAMES, DATABASE], place):
+                    continue
+                hashes: dict[str, str] = json.loads((place / FRAMES).read_bytes())
+                if set(hashes.values()).isdisjoint(self._hashes.values()):
+                    continue
+                known = {"known": str(place / DATABASE), "known_hashes": hashes, "hashes": self._hashes}
+                counts = run({"action": "take_over", "database": str(part), **known})
+            except RunnerError as exc:  # a courtesy that failed: the work is done without it
+                log.warning("features that were found before are not used: %s", exc)
+                self._cache.remove(name)
+                part.unlink(missing_ok=True)
+                return False
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+            self._cache.used["features of frames"] += counts["features"]
+            self._cache.used["matches of pairs"] += counts["pairs"]
+        if part.is_file():
+            part.rename(database)
+        return database.is_file()
+
+    def keep_databases(self, ways: Iterable[str], folder: Path) -> None:
+        """folder/<way>/database.db: with everything that was found for these pictures in that way."""
+        keep_chosen(self._cache, self._frames, self._sizes, self._settings)
+        for way in sorted(ways):
+            files: dict[str, Path | bytes] = {FRAMES: json.dumps(self._hashes).encode()}
+            name = f"{self._features(way)}-{key(sorted(self._hashes.values()))}"
+            self._cache.put(name, files | {DATABASE: folder / way / DATABASE})
+            for older in self._cache.names(self._features(way))[KEPT:]:
+                self._cache.remove(older)
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """Of the pixels, by image name."""
+        return {frame.image: content_hash(self._images / frame.image) for frame in self._frames.frames}
+
+    def _features(self, way: str) -> str:
+        return f"features-{key(way, self._settings.seed)}"  # pairs are verified by chance, which the seed decides

@@ -1,0 +1,28 @@
+"""Settings of the pose stage, and what its parts cost in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FRAME_S = 0.5
+PAIR_S = 0.06
+PAIR_FEATURES = 3072
+
+
+STAGE = "colmap_reconstruction"
+
+
+@dataclass(frozen=True)
+class PoseSettings:
+    """Structure-from-motion."""
+
+    features: int = 4096  # SIFT features per image (soft limit)
+    max_image_size: int = 1280  # pixels, long side, for feature extraction
+    exhaustive_up_to: int = 150  # frames; above: sequential with loops
+    camera_model: str = "SIMPLE_RADIAL"
+    max_runtime_s: int = 900  # of one mapping
+    budget_s: float = 1800.0  # POSES_BUDGET_SECS: no further way is tried that would pass it; the first always is
+    min_registered_share: float = 0.5  # of the chosen frames
+    min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS
+    threads: int = 0  # 0: all cores; 1: the same poses to the last bit every time
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""Poses that the user supplies: readers, matching, the attempt with them."""

@@ -1,0 +1,1 @@
+"""Floaters removed, the scene turned upright. Entry: `finish.finish`."""

@@ -1,0 +1,42 @@
+"""From trained Gaussians to those that are delivered: without floaters, upright, with the cameras that fit them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.files import json_file
+from runner.postprocess.floaters import CleanReport, clean
+from runner.postprocess.upright import Orientation, find_up
+from runner.raster.port import Rasterizer
+from runner.scene.gaussians import Gaussians
+from runner.scene.progress import Progress
+from runner.scene.rotate import turn_gaussians, turn_scene
+from runner.scene.views import TrainingScene
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is exported."""
+
+    gaussians: Gaussians
+    scene: TrainingScene  # cameras and points in the world of the Gaussians
+    cleaning: CleanReport
+    orientation: Orientation
+
+
+def finish(
+    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, progress: Progress, out: Path,
+    *, turn: bool = True,
+) -> Finished:  # fmt: skip
+    """Cleans, then turns where up is known; writes orientation.json. Raises Interrupted.
+
+    turn: False: the world is that of poses which the user supplied, and stays.
+    """
+    cleaned, cleaning = clean(gaussians, scene, rasterizer, progress)
+    orientation = replace(find_up(scene), turned=turn)
+    json_file.write_json(out / "orientation.json", orientation.to_json())
+    if orientation.up is None or not turn:
+        return Finished(cleaned, scene, cleaning, orientation)
+    rotation = orientation.rotation
+    return Finished(turn_gaussians(cleaned, rotation), turn_scene(scene, rotation), cleaning, orientation)

@@ -1,0 +1,1 @@
+"""Child processes: start, follow, end, explain. Entry: `supervise.supervise`."""

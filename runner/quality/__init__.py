@@ -1,0 +1,1 @@
+"""PSNR, SSIM, LPIPS on held-out views. Entry: `evaluate.evaluate`."""

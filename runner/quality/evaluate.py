@@ -1,0 +1,162 @@
+"""How good trained Gaussians are on views they were, or were not, trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.quality.lpips import Lpips
+from runner.quality.metrics import psnr, ssim
+from runner.raster import parameters
+from runner.raster.port import Rasterizer
+from runner.scene.gaussians import Gaussians
+from runner.scene.views import TrainingScene, View
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """How one rendered view compares with its picture."""
+
+    image: str  # View.image
+    psnr: float  # dB, of values clamped to 0..1
+    ssim: float
+    psnr_corrected: float  # dB, after `exposure_corrected`: the picture itself has told its exposure
+    lpips: float | None = None  # 0: equal; None without weights, and for pictures too small for it
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split. Means are over views (dB averaged as dB, the usual way in the literature)."""
+
+    views: tuple[ViewScore, ...]
+
+    @property
+    def psnr(self) -> float | None:
+        """Mean, dB; None without views."""
+        return _mean([view.psnr for view in self.views])
+
+    @property
+    def psnr_corrected(self) -> float | None:
+        """Mean, dB, of every view after a gain and a bias fitted to its own picture. Never to be mixed with `psnr`."""
+        return _mean([view.psnr_corrected for view in self.views])
+
+    @property
+    def ssim(self) -> float | None:
+        return _mean([view.ssim for view in self.views])
+
+    @property
+    def lpips(self) -> float | None:
+        """Mean; None unless every view has one: a mean of other views than PSNR's would not stand beside it."""
+        values = [view.lpips for view in self.views if view.lpips is not None]
+        return _mean(values) if len(values) == len(self.views) else None
+
+    def worst(self, count: int = 3) -> tuple[ViewScore, ...]:
+        """The views of lowest PSNR, worst first."""
+        return tuple(sorted(self.views, key=lambda view: view.psnr)[:count])
+
+    def median(self) -> ViewScore | None:
+        """The view in the middle by PSNR (the lower one of two)."""
+        ranked = sorted(self.views, key=lambda view: view.psnr)
+        return ranked[(len(ranked) - 1) // 2] if ranked else None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of both splits."""
+
+    train: SplitScore
+    test: SplitScore
+
+    @property
+    def gap_db(self) -> float | None:
+        """Train PSNR minus test PSNR: large values mean overfitting, or test views that nothing else sees."""
+        if self.train.psnr is None or self.test.psnr is None:
+            return None
+        return self.train.psnr - self.test.psnr
+
+
+def evaluate(
+    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, lpips: Lpips | None = None
+) -> Evaluation:
+    """Score all views of both splits, at the size of the scene's pictures. lpips: on the rasteriser's device.
+
+    Rendered as the exported PLY will be seen by viewers: black background, full SH degree, not antialiased.
+    """
+    params = parameters.parameters(gaussians, rasterizer.device)
+    return Evaluation(*(score_split(params, scene, rasterizer, split, lpips=lpips) for split in ("train", "test")))
+
+
+def score_split(
+    params: Mapping[str, Tensor],
+    scene: TrainingScene,
+    rasterizer: Rasterizer,
+    split: str,
+    sh_degree: int | None = None,
+    lpips: Lpips | None = None,
+) -> SplitScore:
+    """Scores of the views of one split ("train" | "test")."""
+    scores = []
+    for index in scene.subset(split):
+        truth = _truth(scene, index, rasterizer.device)
+        image = render_view(params, scene.views[index], rasterizer, sh_degree)
+        corrected = exposure_corrected(image, truth)
+        apart = lpips(image, truth) if lpips else None
+        scores.append(
+            ViewScore(scene.views[index].image, psnr(image, truth), ssim(image, truth), psnr(corrected, truth), apart)
+        )
+    return SplitScore(tuple(scores))
+
+
+def exposure_corrected(image: Tensor, truth: Tensor) -> Tensor:
+    """The rendering with the gain and bias per channel that bring it nearest to its picture; [H, W, 3] 0..1.
+
+    Six numbers fitted to the picture that is scored: what is left is not a matter of exposure or white balance.
+    """
+    x, y = image.double(), truth.double()
+    mean_x, mean_y = x.mean(dim=(0, 1)), y.mean(dim=(0, 1))
+    variance = (x - mean_x).square().mean(dim=(0, 1))
+    gain = ((x - mean_x) * (y - mean_y)).mean(dim=(0, 1)) / variance.clamp_min(1e-12)
+    return (gain * (x - mean_x) + mean_y).clamp(0.0, 1.0)
+
+
+def mean_psnr(
+    params: Mapping[str, Tensor], scene: TrainingScene, rasterizer: Rasterizer, split: str, sh_degree: int
+) -> float | None:
+    """Mean PSNR in dB of one split, without the cost of SSIM; None when the split has no views."""
+    values = [
+        float(psnr(render_view(params, scene.views[i], rasterizer, sh_degree), _truth(scene, i, rasterizer.device)))
+        for i in scene.subset(split)
+    ]
+    return float(np.mean(values)) if values else None
+
+
+@torch.no_grad()
+def render_view(
+    params: Mapping[str, Tensor], view: View, rasterizer: Rasterizer, sh_degree: int | None = None
+) -> Tensor:
+    """[H, W, 3] 0..1 on a black background. `sh_degree`: None for all the parameters have."""
+    device = rasterizer.device
+    most = round((params["shN"].shape[1] + 1) ** 0.5) - 1
+    rendering = rasterizer.render(
+        params,
+        torch.tensor(view.world_to_camera, dtype=torch.float32, device=device),
+        torch.tensor(view.K, dtype=torch.float32, device=device),
+        view.width,
+        view.height,
+        sh_degree=most if sh_degree is None else sh_degree,
+        background=torch.zeros(3, device=device),
+    )
+    return rendering.image.clamp(0.0, 1.0)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _truth(scene: TrainingScene, index: int, device: torch.device) -> Tensor:
+    """[H, W, 3] float 0..1."""
+    return torch.from_numpy(scene.pixels[index]).to(device).float() / 255

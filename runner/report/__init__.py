@@ -1,0 +1,1 @@
+"""JSON documents, `report.html`, poster and comparison pictures."""

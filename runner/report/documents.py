@@ -1,0 +1,259 @@
+"""The JSON files beside a result: what they say is decided here, by pure functions, and written strictly.
+
+manifest.json   what went in, what came out, how it was made; written last, validated by manifest.schema.json
+metrics.json    the numbers of the run: quality, sizes, times
+report.html     the same for people (runner/report/html.py)
+cameras.json    one entry per registered image: intrinsics and pose
+orientation.json  where up is, and the transform from the sparse model's world to that of the exported files
+error.json      why a scene failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runner.files.json_file import utc
+from runner.scene.cameras import CameraIntrinsics
+from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
+from runner.scene.pose_report import PoseReport
+from runner.scene.views import View
+from scenejobs.errors import Failure
+
+SCHEMA_VERSION = 1
+SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What training and evaluation say about themselves. None: not measured."""
+
+    backend: str  # "gsplat", "cpu", "mock", ...
+    n_gaussians: int
+    steps: int
+    psnr_heldout: float | None  # dB, mean over the held-out views
+    ssim_heldout: float | None
+    psnr_train: float | None  # dB, mean over training views
+    history: tuple[Mapping[str, Any], ...] = ()  # one entry per evaluation: step, seconds, psnr, ...
+    details: Mapping[str, Any] = field(default_factory=dict)  # further numbers of the backend
+    warnings: tuple[str, ...] = ()
+    cleaning: Mapping[str, Any] | None = None  # clean.CleanReport
+    orientation: Mapping[str, Any] | None = None  # upright.Orientation, as in orientation.json
+    psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
+    lpips_heldout: float | None = None  # mean over the held-out views; also None without weights
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What all documents of one run share."""
+
+    job_id: str
+    processed_at: datetime  # aware
+    preset: str
+    seeds: Mapping[str, int]  # by stage
+    versions: Mapping[str, str]  # by package
+    stage_seconds: Mapping[str, float]  # by stage, wall clock
+    mock: bool = False  # True: no real reconstruction; every document says so
+    found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
+    resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
+    reused: Mapping[str, int] = field(default_factory=dict)  # what earlier runs had found: how many of what
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file of the result."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+def metrics(
+    run: RunInfo, poses: PoseReport, training: TrainingSummary, exports: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """`exports`: per format its report (count, dropped, size_bytes, sha256, and what else was measured)."""
+    return {
+        "job_id": run.job_id,
+        "mock": run.mock,
+        "preset": run.preset,
+        "backend": training.backend,
+        "psnr_heldout": training.psnr_heldout,
+        "psnr_heldout_exposure_corrected": training.psnr_heldout_corrected,
+        "ssim_heldout": training.ssim_heldout,
+        "lpips_heldout": training.lpips_heldout,
+        "psnr_train": training.psnr_train,
+        "n_gaussians": training.n_gaussians,
+        "steps": training.steps,
+        "training": training.details,
+        "cleaning": training.cleaning,
+        "orientation": training.orientation,
+        "resumed": _resumed(run),
+        "reused": dict(run.reused) or None,
+        **_pose_numbers(poses),
+        "health": asdict(poses.health),
+        "supplied": poses.supplied,
+        "rung": poses.rung,
+        "rung_why": poses.why,
+        "attempts": poses.attempts,
+        "attempt_seconds": poses.attempt_s,
+        "joined": poses.joined,
+        "left_out": poses.left_out,
+        "unregistered": poses.unregistered,
+        "warnings": [*poses.warnings, *training.warnings],
+        "stage_seconds": run.stage_seconds,
+        "exports": exports,
+        "seeds": run.seeds,
+        "versions": run.versions,
+        "history": training.history,
+    }
+
+
+def cameras(
+    views: Sequence[View], frames: Sequence[Frame] = (), lenses: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """OpenCV axes; K in pixels of the undistorted picture; `world_to_camera` maps the world of the exported scene.
+
+    lenses: by image, COLMAP's model of the picture before it was undistorted. With it, and the name of the photo, the
+    file can be supplied to a later run (runner/poses/supplied/read.py).
+    """
+    photos = {frame.image: frame.photo for frame in frames}
+    return [
+        {
+            "image": view.image,
+            "video": view.video,
+            "timestamp_s": view.timestamp_s,
+            "split": view.split,
+            "width": view.width,
+            "height": view.height,
+            "K": view.K,
+            "world_to_camera": view.world_to_camera,
+            "lens": (lenses or {}).get(view.image),
+            "photo": photos.get(view.image),
+        }
+        for view in views
+    ]
+
+
+def manifest(
+    run: RunInfo,
+    frames: FrameSet,
+    poses: PoseReport,
+    intrinsics: Sequence[CameraIntrinsics],
+    training: TrainingSummary,
+    outputs: Sequence[OutputFile],
+) -> dict[str, Any]:
+    """The camera with the most chosen frames stands for the scene in `camera_intrinsics`; all are listed below it."""
+    chosen = [frame.video for frame in frames.frames]
+    main = max(intrinsics, key=lambda camera: chosen.count(camera.video), default=None)
+    shared = ("model", "fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "job_id": run.job_id,
+        "processing_timestamp": utc(run.processed_at),
+        "mock": run.mock,
+        "preset": run.preset,
+        "backend": training.backend,
+        "videos": [_video(clip, frames) for clip in frames.clips],
+        "refused_videos": [{"filename": clip.name, "reason": clip.failure.to_json()} for clip in frames.refused],
+        "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
+        "cameras": [asdict(camera) for camera in intrinsics],
+        "reconstruction": {
+            **_pose_numbers(poses),
+            "health": asdict(poses.health),
+            "rung": poses.rung,
+            "supplied": poses.supplied,
+        },
+        "resumed": _resumed(run),
+        "reused": dict(run.reused) or None,
+        "training": {
+            **training.details,
+            "steps": training.steps,
+            "n_gaussians": training.n_gaussians,
+            "psnr_heldout": training.psnr_heldout,
+            "ssim_heldout": training.ssim_heldout,
+            "lpips_heldout": training.lpips_heldout,
+            "psnr_train": training.psnr_train,
+        },
+        "stage_seconds": run.stage_seconds,
+        "seeds": run.seeds,
+        "versions": run.versions,
+        "outputs": [asdict(output) for output in outputs],
+    }
+
+
+def error(
+    job_id: str, failure: Failure, *, attempts: int, failed_at: datetime, inputs: Sequence[str], log: str | None = None
+) -> dict[str, Any]:
+    """`inputs`: names of the videos; `log`: the name of the log file beside it, when there is one."""
+    return {
+        "job_id": job_id,
+        "failed_at": utc(failed_at),
+        **failure.to_json(),
+        "attempts": attempts,
+        "inputs": inputs,
+        "log": log,
+    }
+
+
+def intrinsics_of(views: Sequence[View], clips: Sequence[Clip | ClipInfo]) -> tuple[CameraIntrinsics, ...]:
+    """Pinhole cameras of the undistorted views, one per clip that has views, for runs without a COLMAP model."""
+    first = {view.video: view for view in reversed(views)}
+    return tuple(
+        CameraIntrinsics(clip.name, "PINHOLE", v.width, v.height, *map(float, (v.K[0, 0], v.K[1, 1], *v.K[:2, 2])))
+        for clip in clips
+        if (v := first.get(clip.name)) is not None
+    )
+
+
+def _resumed(run: RunInfo) -> dict[str, Any] | None:
+    """What this run took over from earlier attempts; None when it did everything itself."""
+    if not (run.found or run.resumed_at):
+        return None
+    return {"found": run.found, "times": len(run.resumed_at), "at_steps": run.resumed_at}
+
+
+def _pose_numbers(poses: PoseReport) -> dict[str, Any]:
+    return {
+        "images_total": poses.images_total,
+        "images_registered": poses.images_registered,
+        "points": poses.points,
+        "mean_track_length": poses.mean_track_length,
+        "mean_reprojection_error_px": poses.mean_reprojection_error_px,
+    }
+
+
+def _video(clip: ClipInfo, frames: FrameSet) -> dict[str, Any]:
+    return {
+        "filename": clip.name,
+        "frame_count": clip.frame_count,
+        "resolution": f"{clip.width}x{clip.height}",
+        "fps": clip.fps,
+        "duration_secs": clip.duration_s,
+        "codec": clip.codec,
+        "recording_timestamp": clip.recorded_at,
+        "camera_model": clip.camera_model,
+        "gps": _place(clip.gps),
+        "orientation": "portrait" if clip.height > clip.width else "landscape",
+        "rotation_deg": clip.rotation_deg,
+        "warnings": clip.warnings,
+        "focal_px_stated": clip.focal_px,
+        "frames": [_frame(frame) for frame in frames.frames if frame.video == clip.name],
+    }
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "frame_number": frame.index,
+        "timestamp_offset": frame.timestamp_s,
+        "filename": frame.image,
+    }
+    if frame.photo is not None:
+        entry |= {"photo": frame.photo, "recording_timestamp": frame.recorded_at, "gps": _place(frame.gps)}
+    return entry
+
+
+def _place(gps: tuple[float, float] | None) -> dict[str, float] | None:
+    return {"latitude": gps[0], "longitude": gps[1]} if gps else None

@@ -1,0 +1,1 @@
+"""An untrusted file in a locked process. Entry: `run.run`."""

@@ -1,0 +1,1 @@
+"""Values and geometry of the field: frames, cameras, views, Gaussians."""

@@ -1,0 +1,47 @@
+"""What the pose stage reports: health of the sparse model and how it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Health:
+    """Numbers of a reconstruction that tell right from wrong; reprojection error does not. See poses/gates.py."""
+
+    bridge: float  # weakest joint: points seen from both sides of the worst cut / points of the smaller side
+    baseline_to_depth: float  # mean distance of the cameras from their centre / median depth of the points
+    focal_ratio: float  # focal length / long side, the worst camera
+    distortion_k1: float  # first radial coefficient, the worst camera
+    points_per_image: float  # median over the registered images
+    triangulation_angle_deg: float  # median over the points
+
+
+@dataclass(frozen=True)
+class PoseReport:
+    """What the pose stage did, for metrics, manifest and report."""
+
+    images_total: int
+    images_registered: int
+    points: int
+    mean_track_length: float
+    mean_reprojection_error_px: float
+    health: Health
+    rung: str  # which way won: "exhaustive + incremental"
+    attempts: tuple[str, ...]  # one line per rung tried, with its outcome
+    unregistered: tuple[str, ...]  # image names left out
+    warnings: tuple[str, ...] = ()
+    why: str = ""  # why that way won
+    joined: tuple[str, ...] = ()  # clips, or shots of edited clips, that the scene was made of
+    left_out: tuple[str, ...] = ()  # what was not placed: clip, time range, number of frames
+    attempt_s: tuple[float, ...] = field(default=(), compare=False)  # seconds of each attempt
+    supplied: Mapping[str, Any] | None = None  # what became of the user's own poses (runner/poses/supplied/attempt.py)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> PoseReport:
+        """What `dataclasses.asdict` made of it, from a file."""
+        lists = ("attempts", "unregistered", "warnings", "joined", "left_out", "attempt_s")
+        tuples = {name: tuple(value[name]) for name in lists}
+        return PoseReport(**{**value, **tuples, "health": Health(**value["health"])})

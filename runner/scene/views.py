@@ -1,0 +1,48 @@
+"""Undistorted training views and the scene made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera with its undistorted picture. OpenCV axes: x right, y down, z forward; pixel centres at .5."""
+
+    image: str  # relative to images/
+    video: str
+    timestamp_s: float
+    width: int
+    height: int
+    K: NDArray[np.float64]  # [3, 3] pinhole intrinsics in pixels of this picture
+    world_to_camera: NDArray[np.float64]  # [4, 4]
+    split: str  # "train" | "test"
+
+
+@dataclass(frozen=True)
+class TrainingScene:
+    """What training gets: undistorted views, their pixels, and the sparse points, all in the sparse model's world."""
+
+    views: tuple[View, ...]
+    pixels: tuple[NDArray[np.uint8], ...]  # per view [height, width, 3] sRGB
+    points: NDArray[np.float32]  # [N, 3]
+    colors: NDArray[np.uint8]  # [N, 3] sRGB
+    point_errors: NDArray[np.float32]  # [N] mean reprojection error in px
+    track_lengths: NDArray[np.int32]  # [N] images that see the point
+    sightings: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+    """[M, 2] (view, point): which view saw which point, as far as the sparse model says."""
+
+    def subset(self, split: str) -> list[int]:
+        """Indices of the views of one split."""
+        return [i for i, view in enumerate(self.views) if view.split == split]
+
+
+def evenly(indices: Sequence[int], most: int) -> list[int]:
+    """At most `most` of them, evenly spread, the first and the last among them."""
+    if len(indices) <= most:
+        return list(indices)
+    return [indices[place] for place in np.linspace(0, len(indices) - 1, most).round().astype(int)]

@@ -1,0 +1,1 @@
+"""Training views to Gaussians. Entry: `loop.train`."""

@@ -1,0 +1,154 @@
+"""Densification by relocation (MCMC, Kheradmand et al. 2024)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from gsplat.strategy import MCMCStrategy
+from gsplat.strategy.ops import _update_param_with_optimizer
+from torch import Tensor
+
+from runner.raster.parameters import Parameters
+from runner.training.optimiser import Optimizers
+from runner.training.schedule import Plan, Recipe, refine_interval
+from runner.training.strategy import _Windowed
+
+MOST_COPIES = 51  # of one Gaussian in one relocation; size of the binomial table in the MCMC paper's code
+GROWTH = 1.05  # MCMC: count after one refinement / count before
+
+
+class _Mcmc(_Windowed):
+    def __init__(self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int) -> None:
+        self._params, self._optimizers, self._recipe = params, optimizers, recipe
+        cuda = params["means"].is_cuda
+        self._strategy = (MCMCStrategy if cuda else TorchMcmcStrategy)(
+            cap_max=cap,
+            noise_lr=recipe.noise_lr,
+            min_opacity=recipe.prune_opacity,
+            refine_every=refine_interval(plan.pace, recipe),
+        )
+        self._state = self._strategy.initialize_state()
+        self.replan(plan)
+
+    def before_backward(self, step: int, info: dict[str, Any]) -> None:
+        """Nothing: MCMC does not look at gradients."""
+
+    def after_step(self, step: int, info: dict[str, Any], lr_means: float) -> None:
+        self._strategy.step_post_backward(self._params, self._optimizers, self._state, step, info, lr=lr_means)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Nothing is carried from step to step."""
+
+
+class TorchMcmcStrategy(MCMCStrategy):
+    """gsplat's MCMCStrategy without its CUDA operations (3DGS as Markov Chain Monte Carlo, Kheradmand et al. 2024)."""
+
+    @torch.no_grad()
+    def step_post_backward(
+        self,
+        params: Any,
+        optimizers: Any,
+        state: dict[str, Any],
+        step: int,
+        info: dict[str, Any],  # noqa: ARG002
+        lr: float,
+    ) -> None:
+        if self.refine_start_iter < step < self.refine_stop_iter and step % self.refine_every == 0:
+            binomials = state["binoms"].double()
+            self._relocate_gs(params, optimizers, binomials)
+            self._add_new_gs(params, optimizers, binomials)
+        add_position_noise(params, lr * self.noise_lr)
+
+    @torch.no_grad()
+    def _relocate_gs(self, params: Any, optimizers: Any, binoms: Tensor) -> int:
+        """Dead Gaussians move onto living ones, drawn by opacity."""
+        opacities = torch.sigmoid(params["opacities"])
+        dead = torch.nonzero(opacities <= self.min_opacity)[:, 0]
+        alive = torch.nonzero(opacities > self.min_opacity)[:, 0]
+        if len(dead) == 0 or len(alive) == 0:
+            return 0
+        sources = alive[torch.multinomial(opacities[alive], len(dead), replacement=True)]
+        self._share(params, optimizers, sources, binoms, lambda value: value.index_copy(0, dead, value[sources]), 0)
+        return len(dead)
+
+    @torch.no_grad()
+    def _add_new_gs(self, params: Any, optimizers: Any, binoms: Tensor) -> int:
+        """5 % more Gaussians, up to the cap, as copies of Gaussians drawn by opacity."""
+        count = len(params["means"])
+        new = max(0, min(self.cap_max, int(GROWTH * count)) - count)
+        if new:
+            sources = torch.multinomial(torch.sigmoid(params["opacities"]), new, replacement=True)
+            self._share(params, optimizers, sources, binoms, lambda value: torch.cat([value, value[sources]]), new)
+        return new
+
+    def _share(
+        self, params: Any, optimizers: Any, sources: Tensor, binoms: Tensor, place: Any, added: int
+    ) -> None:  # fmt: skip
+        """Let each source and its copies together look like the source alone; `place` then puts the copies in."""
+        copies = torch.bincount(sources, minlength=len(params["means"]))[sources] + 1
+        opacities, scales = relocation(
+            torch.sigmoid(params["opacities"])[sources], torch.exp(params["scales"])[sources], copies, binoms
+        )
+        logits = torch.logit(opacities.clamp(self.min_opacity, 1.0 - torch.finfo(torch.float32).eps))
+
+        def new_parameter(name: str, value: Tensor) -> torch.nn.Parameter:
+            value = value.detach().clone()
+            if name == "opacities":
+                value[sources] = logits
+            elif name == "scales":
+                value[sources] = torch.log(scales)
+            return torch.nn.Parameter(place(value))
+
+        def new_moment(_: str, moment: Tensor) -> Tensor:
+            moment = moment.clone()
+            moment[sources] = 0
+            return torch.cat([moment, moment.new_zeros((added, *moment.shape[1:]))])
+
+        _update_param_with_optimizer(new_parameter, new_moment, params, optimizers)
+
+
+def relocation(opacities: Tensor, scales: Tensor, copies: Tensor, binomials: Tensor) -> tuple[Tensor, Tensor]:
+    """Opacity and scale for `copies` Gaussians on one place that together look like the one before.
+
+    opacities [M], scales [M, 3], copies [M] >= 1, binomials [n, n] of n choose k, double. Equation 9 of the MCMC paper.
+    """
+    copies = copies.clamp(1, len(binomials))
+    old = opacities.double()
+    new = 1.0 - (1.0 - old) ** (1.0 / copies)
+    denominator = torch.zeros_like(old)
+    for i in range(1, int(copies.max()) + 1):
+        term = torch.zeros_like(old)
+        for k in range(i):
+            term += binomials[i - 1, k] * (-1) ** k * new ** (k + 1) / math.sqrt(k + 1)
+        denominator += torch.where(copies >= i, term, torch.zeros_like(term))
+    return new.float(), ((old / denominator)[:, None] * scales.double()).float()
+
+
+@torch.no_grad()
+def add_position_noise(params: Parameters, scale: float) -> None:
+    """Move transparent Gaussians at random within their own shape: means += covariance @ noise * scale.
+
+    Only Gaussians of opacity near 0 move: the weight is a steep sigmoid about 0.005 (section 3.2 of the MCMC paper).
+    """
+    weight = torch.sigmoid(100.0 * ((1.0 - torch.sigmoid(params["opacities"])) - 0.995))
+    noise = torch.randn_like(params["means"]) * weight[:, None] * scale
+    axes = _rotations(params["quats"]) * torch.exp(params["scales"])[:, None, :]  # R S; covariance = (R S)(R S)^T
+    params["means"] += (axes @ (axes.transpose(1, 2) @ noise[:, :, None]))[:, :, 0]
+
+
+def _rotations(quats: Tensor) -> Tensor:
+    """[N, 3, 3] rotation matrices of quaternions [N, 4] wxyz."""
+    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
+    return torch.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ],
+        dim=-1,
+    ).view(-1, 3, 3)  # fmt: skip

@@ -1,0 +1,79 @@
+"""The Gaussians as tensors to be trained, and one Adam optimiser per tensor (what gsplat's strategies ask for)."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.raster.parameters import Parameters
+
+Optimizers = dict[str, torch.optim.Adam]
+
+_COMPILED = importlib.util.find_spec("numba") is not None
+ADAM_EPS = 1e-15  # as in the reference implementation: gradients per Gaussian are tiny, 1e-8 would damp them
+
+
+class CompiledAdam(torch.optim.Adam):
+    """torch's Adam in one compiled pass per step, for float32 on the CPU. State and results are torch's up to rounding.
+
+    Without weight decay, amsgrad and closures, which nothing here uses.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002
+        from runner.training.kernels.adam import adam_step
+
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for value in group["params"]:
+                if value.grad is None or value.numel() == 0:
+                    continue
+                state = self.state[value]
+                if not state:
+                    state["step"] = torch.tensor(0.0)
+                    state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(value), torch.zeros_like(value)
+                state["step"] += 1
+                steps = float(state["step"])
+                adam_step(
+                    *(_flat(x) for x in (value, value.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"])),
+                    np.float32(beta1),
+                    np.float32(beta2),
+                    np.float32(group["lr"] / (1 - beta1**steps)),
+                    np.float32(1 / math.sqrt(1 - beta2**steps)),
+                    np.float32(group["eps"]),
+                )
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    """A one-dimensional view of a contiguous tensor."""
+    return tensor.detach().view(-1).numpy()
+
+
+def optimizers(params: Parameters) -> Optimizers:
+    """One Adam per parameter; the learning rates are set at every step (`set_learning_rates`)."""
+    adam = CompiledAdam if _COMPILED and params["means"].device.type == "cpu" else torch.optim.Adam
+    return {name: adam([value], lr=0.0, eps=ADAM_EPS) for name, value in params.items()}
+
+
+def set_learning_rates(optimizers: Optimizers, rates: dict[str, float]) -> None:
+    for name, optimizer in optimizers.items():
+        optimizer.param_groups[0]["lr"] = rates[name]
+
+
+def step(optimizers: Optimizers) -> None:
+    """One Adam step of every parameter; the gradients are gone afterwards."""
+    for optimizer in optimizers.values():
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def all_finite(params: Parameters) -> bool:
+    """Whether no parameter is NaN or infinite. A sum is one pass and is not finite when any term is not."""
+    sums = torch.stack([value.sum(dtype=torch.float64) for value in params.values()])
+    return bool(torch.isfinite(sums).all())

@@ -1,0 +1,94 @@
+"""The training pictures: kept as bytes, handed out as what the loss wants, at full, half or a quarter of the size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runner.scene.views import TrainingScene
+from runner.training.loss import Target
+
+CACHE_BYTES = 600 * 2**20  # of prepared targets (float pictures and their blurred maps)
+DEVICE_BYTES = 4 * 2**30  # of pictures as bytes on a GPU; more stay on the host and are copied at every step
+TARGET_BYTES_PER_VALUE = 4 * 3  # the picture, its mean and its mean square, float32
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One training picture at one size, with the camera that fits it."""
+
+    world_to_camera: Tensor  # [4, 4]
+    K: Tensor  # [3, 3] pixels of this size
+    width: int
+    height: int
+    target: Target
+
+
+class Pictures:
+    """Pictures of a scene at one scale at a time. As many as fit are kept ready; the others are prepared on demand.
+
+    On a GPU the bytes and the cameras of all pictures lie on it from the beginning, so preparing one copies nothing.
+    """
+
+    def __init__(self, scene: TrainingScene, device: torch.device) -> None:
+        self._scene, self._device = scene, device
+        self._ready: dict[int, Picture] = {}
+        self._divisor = 0
+        self._room_bytes = 0
+        self._bytes = on_device(scene.pixels, device) if device.type != "cpu" else []
+        cameras = np.stack([view.world_to_camera for view in scene.views]), np.stack([view.K for view in scene.views])
+        self._poses, self._Ks = (torch.tensor(each, dtype=torch.float32, device=device) for each in cameras)
+
+    def get(self, index: int, divisor: int) -> Picture:
+        """View `index` of the scene, its sides divided by `divisor`."""
+        if divisor != self._divisor:
+            self._ready, self._divisor, self._room_bytes = {}, divisor, CACHE_BYTES
+        if index in self._ready:
+            return self._ready[index]
+        if self._bytes:
+            pixels = reduced_on_device(self._bytes[index].to(self._device, non_blocking=True), divisor)
+        else:
+            pixels = torch.from_numpy(reduced(self._scene.pixels[index], divisor))
+        K = self._Ks[index].clone()
+        K[:2] /= divisor
+        picture = Picture(
+            self._poses[index], K, width=pixels.shape[1], height=pixels.shape[0], target=Target(pixels)
+        )  # fmt: skip
+        size = pixels.numel() * TARGET_BYTES_PER_VALUE
+        if size <= self._room_bytes:  # first come, first kept: evicting would miss every time in a shuffled epoch
+            self._ready[index] = picture
+            self._room_bytes -= size
+        return picture
+
+
+def on_device(pixels: tuple[NDArray[np.uint8], ...], device: torch.device) -> list[Tensor]:
+    """The pictures as tensors of bytes: on the device as far as DEVICE_BYTES go, in pinned host memory beyond."""
+    room, tensors = DEVICE_BYTES, []
+    for picture in pixels:
+        tensor = torch.from_numpy(picture)
+        room -= picture.nbytes
+        tensors.append(tensor.to(device) if room >= 0 else tensor.pin_memory())
+    return tensors
+
+
+def reduced(pixels: NDArray[np.uint8], divisor: int) -> NDArray[np.float32]:
+    """[H // divisor, W // divisor, 3] float 0..1: the mean of each block of pixels.
+
+    Rows and columns that fill no block are left out at the far edges, so dividing K by `divisor` stays exact.
+    """
+    height, width = pixels.shape[0] // divisor, pixels.shape[1] // divisor
+    blocks = pixels[: height * divisor, : width * divisor].reshape(height, divisor, width, divisor, 3)
+    if divisor == 1:
+        return (pixels / np.float32(255)).astype(np.float32)
+    return (blocks.mean(axis=(1, 3), dtype=np.float32) / np.float32(255)).astype(np.float32)
+
+
+def reduced_on_device(pixels: Tensor, divisor: int) -> Tensor:
+    """`reduced` in torch, where the pixels [H, W, 3] uint8 are."""
+    height, width = pixels.shape[0] // divisor, pixels.shape[1] // divisor
+    blocks = pixels[: height * divisor, : width * divisor].float().reshape(height, divisor, width, divisor, 3)
+    return (blocks if divisor == 1 else blocks.mean(dim=(1, 3))).reshape(height, width, 3) / 255

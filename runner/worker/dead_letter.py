@@ -1,0 +1,65 @@
+"""What lies in `error/<scene>/` beside the inputs: `error.json`, the reason, and the log. Written before they move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from scenejobs.errors import Conflict, NotFound
+from scenejobs.logs.setup import readable_json
+from scenejobs.ports import BlobStore
+from scenejobs.state.layout import ERROR_DOCUMENT, RUN_LOG, published_name
+from scenejobs.state.record import SceneRecord
+
+LOST = b"Its log was lost with the runner that kept it.\n"
+
+
+def error_document(record: SceneRecord) -> dict[str, Any]:
+    """Made from the FAILING record alone, so whoever finishes the work writes the same bytes."""
+    last = record.failures[-1]
+    return {
+        **last.failure.to_json(),
+        "scene": record.scene,
+        "run": record.run,
+        "generation": record.generation,
+        "at": last.at.isoformat(),
+        "attempts": [failure.to_json() for failure in record.failures],
+        "inputs": [blob.to_json() for blob in record.manifest],
+        "log": RUN_LOG,
+    }
+
+
+def write_reason(record: SceneRecord, error: BlobStore, log: bytes, check: Callable[[], None]) -> None:
+    """`log`: of the run that gave up; empty when this runner only finishes the work of another, whose log stays.
+
+    Where that one was killed before it wrote its log, a line says so. Otherwise the name would be free for it when it
+    was not killed but frozen, and a log of an earlier generation would pass for this one's.
+    """
+    name, head = published_name(record.scene, RUN_LOG), f"run {record.run}\n".encode()
+    if log:
+        _replace(error, name, head + log, check)
+    elif not _read(error, name)[0].startswith(head):
+        _replace(error, name, head + LOST, check)
+    document = readable_json(error_document(record)).encode()
+    _replace(error, published_name(record.scene, ERROR_DOCUMENT), document, check)
+
+
+def _read(store: BlobStore, name: str) -> tuple[bytes, str | None]:
+    """Nothing, and no ETag, where there is none."""
+    try:
+        return store.read(name)
+    except NotFound:
+        return b"", None
+
+
+def _replace(store: BlobStore, name: str, data: bytes, check: Callable[[], None]) -> None:
+    """Replaces the version that is there now: a runner that was paused meanwhile must not undo a newer one."""
+    old, etag = _read(store, name)
+    if old == data:
+        return
+    check()
+    try:
+        store.write(name, data, if_match=etag, if_absent=etag is None)
+    except Conflict:
+        if store.read(name)[0] != data:  # ours after a lost answer is fine
+            raise

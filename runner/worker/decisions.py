@@ -1,0 +1,165 @@
+"""What happens next with a scene, as pure functions with named results. `runner/worker/attempt.py` carries them out.
+
+what is there             -> next_step       NothingToDo | RollForward | NotNow | Attempt | GiveUp
+an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
+the failures so far       -> may_go_on, out_of_memory_in
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError, UploadsChanged
+from scenejobs.logs.alerts import Guard
+from scenejobs.names import is_companion
+from scenejobs.state.blobs import InputBlob
+from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.state.usage import next_day
+
+HELD_S = 900.0  # an operator who brings inputs back needs seconds; one who was interrupted, a while
+VANISHED = Failure(
+    stage="",
+    code=str(Code.JOB_CRASHED),
+    cause="the runner of this attempt vanished without a word (killed, out of memory, or its machine was lost)",
+    advice="give the job more memory or a smaller preset if this happens again",
+)
+CRASHES_TO_DOUBT = 2  # an attempt after this many begins from nothing
+
+
+@dataclass(frozen=True)
+class NothingToDo:
+    """No uploads, or none to make a scene from.
+
+    `record`: to be saved first, when it still speaks of an attempt that vanished.
+    """
+
+    record: SceneRecord | None = None
+
+
+@dataclass(frozen=True)
+class RollForward:
+    """The outcome is decided already: finish publishing and archiving."""
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """The scene must wait: come back after the delay, after saving `record`, where there is one."""
+
+    delay_s: float
+    guard: Guard
+    why: str
+    record: SceneRecord | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Work on the snapshot, after saving this record."""
+
+    record: SceneRecord
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Dead-letter, after saving this record."""
+
+    record: SceneRecord
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """The attempt does not count; save this record and end with the error."""
+
+    record: SceneRecord
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Save this record and come back after the delay."""
+
+    record: SceneRecord
+    delay_s: float
+
+
+def next_step(
+    record: SceneRecord,
+    inputs: tuple[InputBlob, ...],
+    *,
+    max_attempts: int,
+    run: str,
+    now: datetime,
+    max_runs_per_day: int = 0,
+) -> NothingToDo | RollForward | NotNow | Attempt | GiveUp:
+    """For the holder of the lease: what the record and the listing of the scene ask for."""
+    if record.phase in (Phase.COMMITTED, Phase.FAILING):
+        return RollForward()
+    vanished = record.phase is Phase.RUNNING  # its runner held the lease that is ours now
+    if vanished:
+        record = record.failed_for_now(VANISHED, now)
+    if all(is_companion(blob.name) for blob in inputs):  # what is there waits for its videos or photos
+        return NothingToDo(record if vanished else None)
+    if record.attempts >= max_attempts:
+        return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
+    if record.held:
+        return NotNow(HELD_S, Guard.HELD, record.held, record if vanished else None)
+    runs = record.runs_on(now.date().isoformat())
+    if max_runs_per_day and runs >= max_runs_per_day:
+        tomorrow = next_day(now)
+        why = f"{runs} runs today, {max_runs_per_day} are allowed; the next is due at {tomorrow.isoformat()}"
+        return NotNow((tomorrow - now).total_seconds(), Guard.SCENE_RUNS, why, record.postponed(tomorrow))
+    return Attempt(record.attempted(run, inputs, now))
+
+
+def after_failure(
+    record: SceneRecord,
+    error: SceneJobError,
+    *,
+    max_attempts: int,
+    max_preemptions: int,
+    retry_base_s: float,
+    retry_max_s: float,
+    now: datetime,
+) -> GiveBack | Retry | GiveUp:
+    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all).
+
+    What is no fault of the scene costs no attempt. But not without end: a scene that was given back so often counts
+    like any other from then on, or it would cost for ever and its user would never hear why.
+    """
+    not_its_fault = isinstance(error, (Interrupted, ConfigurationError, UploadsChanged))
+    if not_its_fault and record.preemptions < max_preemptions:
+        return GiveBack(record.given_back())
+    failure = error.failure()
+    if error.code == Code.OUT_OF_MEMORY and out_of_memory_in(record):
+        cause = f"{failure.cause}; the attempt before ran out of memory as well, and this one asked for less"
+        return GiveUp(record.given_up(replace(failure, cause=cause), record.manifest, record.run, now))
+    # A bug is retried once: it may come from the machine. More often would only cost.
+    repeated_bug = error.code == Code.BUG and any(
+        earlier.failure.code == Code.BUG and earlier.failure.stage == failure.stage for earlier in record.failures
+    )
+    if isinstance(error, InputError) or repeated_bug or record.attempts >= max_attempts:
+        return GiveUp(record.given_up(failure, record.manifest, record.run, now))
+    delay_s = min(retry_max_s, retry_base_s * 2 ** (record.attempts - 1))
+    return Retry(record.failed_for_now(failure, now, now + timedelta(seconds=delay_s)), delay_s)
+
+
+def may_go_on(record: SceneRecord) -> bool:
+    """Whether the next attempt may build on what the earlier ones saved. Not on what may be the cause of a failure."""
+    codes = [earlier.failure.code for earlier in record.failures if earlier.failure != VANISHED]
+    spoiled = any(code in (Code.BUG, Code.TRAINING_DIVERGED) for code in codes)
+    return not spoiled and codes.count(Code.JOB_CRASHED) < CRASHES_TO_DOUBT
+
+
+def out_of_memory_in(record: SceneRecord) -> str:
+    """The stage in which an attempt of this generation ran out of memory, or "": the next one is made with less."""
+    stages = [each.failure.stage for each in record.failures if each.failure.code == Code.OUT_OF_MEMORY]
+    return (stages[-1] or "training") if stages else ""
+
+
+def _used_up(record: SceneRecord, max_attempts: int) -> Failure:
+    last = record.failures[-1].failure if record.failures else VANISHED
+    return Failure(
+        stage=last.stage,
+        code=str(Code.TOO_MANY_ATTEMPTS),
+        cause=f"{record.attempts} of {max_attempts} attempts are used up; the last one: {last.cause}",
+        advice=last.advice,
+    )

@@ -1,0 +1,112 @@
+"""The outputs of a run: uploaded into a folder of their own, and after the commit copied to where the user looks.
+
+Readers trust `manifest.json`: it names nothing while files are replaced, and comes last, so files that belong to
+different runs never pass as one result. Every change names the version it replaces: a runner that was paused and lost
+the scene changes nothing. That is why the manifest is never removed, but replaced by one that promises nothing: where
+there is no version to name, a paused runner could bring back an old one.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+
+from runner.files.describe import describe_file
+from scenejobs.errors import Code, Conflict, NotFound, RunnerError, StorageError
+from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.state.blobs import OutputFile
+from scenejobs.state.layout import MANIFEST, PUBLISHING, published_name, run_folder
+from scenejobs.state.record import SceneRecord
+
+
+def upload_outputs(
+    folder: Path, output: BlobStore, scene: str, run: str, check: Callable[[], None]
+) -> tuple[OutputFile, ...]:
+    """Every file below `folder` into the run's own folder, with size and hash. `check` is called before each.
+
+    Raises RunnerError when the manifest is missing: then the job did not finish its results.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = tuple(describe_file(path, path.relative_to(folder).as_posix()) for path in paths)
+    if MANIFEST not in (file.name for file in files):
+        raise RunnerError(f"the job ended without writing {MANIFEST}", code=Code.BUG, stage="upload")
+    for path, file in zip(paths, files, strict=True):
+        check()
+        content_type, _ = mimetypes.guess_type(path.name)
+        output.upload(path, run_folder(scene, run) + file.name, content_type=content_type)
+    return files
+
+
+def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -> None:
+    """Copies the committed run to `output/<scene>/`, the manifest last. May be repeated. Raises StorageError."""
+    folder = run_folder(record.scene, record.run)
+    committed = {file.name: _committed(output, folder, file) for file in record.outputs}
+    manifest, name = committed[MANIFEST], published_name(record.scene, MANIFEST)
+    found = _head(output, name)
+    if _is_copy(found, manifest):
+        return  # it comes last, so all is there
+    check()
+    etag = output.write(
+        name, _promises_nothing(record.run), if_match=found.etag if found else None, if_absent=found is None
+    )
+    for file in sorted(committed.keys() - {MANIFEST}):
+        _replace(output, committed[file], published_name(record.scene, file), check)
+    data, _ = output.read(manifest.name)
+    check()
+    output.write(name, data, if_match=etag, metadata={"source_etag": manifest.etag})
+
+
+def _promises_nothing(run: str) -> bytes:
+    return json.dumps({PUBLISHING: run, "outputs": []}).encode()
+
+
+def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
+    found = _head(output, folder + file.name)
+    if found is None or not found.whole or found.size_bytes != file.size_bytes:
+        raise StorageError(
+            f"{folder}{file.name} of a committed run is missing or has another size",
+            advice="restore it (soft delete), or remove the scene's record to process the archived inputs again",
+        )
+    return found
+
+
+def _replace(output: BlobStore, source: BlobInfo, name: str, check: Callable[[], None]) -> None:
+    found = _head(output, name)
+    if _is_copy(found, source):
+        return
+    if found is not None and not found.whole and found.metadata.get("source_etag") == source.etag:
+        check()  # begun by an earlier runner: asking again waits for it
+    else:
+        _remove(output, name, check)
+    output.copy_from(output, source.name, name, source_etag=source.etag, if_absent=True)
+
+
+def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
+    """Removes the version that is there now, if any.
+
+    Looked up before the check: who is paused after the check holds the ETag of a version that is gone by then.
+    """
+    old = _head(output, name)
+    check()
+    if old is None:
+        return
+    try:
+        output.delete(name, if_match=old.etag)
+    except NotFound:
+        return
+    except Conflict:
+        if _head(output, name) is not None:  # the repeated delete of a lost answer reads like a conflict
+            raise
+
+
+def _is_copy(found: BlobInfo | None, source: BlobInfo) -> bool:
+    return found is not None and found.whole and found.metadata.get("source_etag") == source.etag
+
+
+def _head(store: BlobStore, name: str) -> BlobInfo | None:
+    try:
+        return store.head(name)
+    except NotFound:
+        return None

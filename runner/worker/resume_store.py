@@ -1,0 +1,261 @@
+"""What an attempt has achieved, in the state container, so that an attempt on another machine goes on from there.
+
+    work/<scene>/<digest>/<sha256>      a part: one file of the workspace, named by its content
+    work/<scene>/<digest>/saved.json    the pointer: which part is which file; written last, by compare-and-swap
+
+<digest> stands for the uploads, the settings and the program: what is foreign is never even looked at. A part is
+believed only when size and hash are right, a file name only when it is one of ours. All of it is a courtesy: whatever
+is wrong with it, the work begins without it. Each stage then asks its own fingerprints before it believes a file.
+
+Not saved: pictures (the same videos give the same ones, faster than a gigabyte travels) and COLMAP's database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runner.files.disk import free_bytes
+from scenejobs.errors import NotFound, StorageError
+from scenejobs.names import refusal
+from scenejobs.ports import BlobStore
+from scenejobs.settings.groups import PipelineSettings
+from scenejobs.state.blobs import InputBlob, digest
+from scenejobs.state.layout import work_folder
+
+POINTER = "saved.json"
+FORMAT = 1
+# The files of each stage in its order, the marker first: it is written last, so that its presence means "finished".
+STAGES: dict[str, tuple[str, ...]] = {
+    "frame_extraction": ("frames.json",),
+    "colmap_reconstruction": (
+        "sparse.json", "sparse/cameras.bin", "sparse/frames.bin", "sparse/images.bin", "sparse/points3D.bin",
+        "sparse/rigs.bin",
+    ),
+    "training": ("training/state.npz",),
+}  # fmt: skip
+FILES = frozenset(file for files in STAGES.values() for file in files)
+MAX_POINTER_BYTES = 64 << 10  # ours has some kB
+MAX_PART_BYTES = 8 << 30  # the state of 2 million Gaussians has 1.4 GB
+CHUNK = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of the workspace."""
+
+    file: str  # a member of FILES
+    size_bytes: int
+    sha256: str  # hexadecimal; also the name of its blob
+
+
+@dataclass(frozen=True)
+class SavedWork:
+    """The pointer. A change is a copy."""
+
+    digest: str  # of uploads, settings and program
+    run: str  # the attempt that saved it
+    saved_at: str  # ISO 8601, UTC
+    parts: tuple[Part, ...] = ()
+
+    def part(self, file: str) -> Part | None:
+        return next((part for part in self.parts if part.file == file), None)
+
+    def with_parts(self, parts: Iterable[Part], run: str, now: datetime) -> SavedWork:
+        """With these parts in the place of the ones of the same files."""
+        by_file = {part.file: part for part in (*self.parts, *parts)}
+        return replace(self, run=run, saved_at=now.isoformat(), parts=tuple(by_file[name] for name in sorted(by_file)))
+
+    def stages(self) -> list[str]:
+        """Those whose files are all there, in their order, up to the first that is not."""
+        complete = []
+        for stage, files in STAGES.items():
+            if any(self.part(file) is None for file in files):
+                break
+            complete.append(stage)
+        return complete
+
+    def to_json(self) -> bytes:
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode()
+
+    @staticmethod
+    def from_json(data: bytes, expected_digest: str) -> SavedWork:
+        """Raises ValueError for what is torn, foreign or hostile."""
+        value = json.loads(data)
+        match value:
+            case {
+                "format": 1,
+                "digest": str(found),
+                "run": str(run),
+                "saved_at": str(saved_at),
+                "parts": list(parts),
+            } if found == expected_digest:
+                saved = SavedWork(found, run, saved_at, tuple(map(_part, parts)))
+            case _:
+                raise ValueError("it is of another kind or belongs to other work")
+        if len({part.file for part in saved.parts}) != len(saved.parts):
+            raise ValueError("it names a file twice")
+        return saved
+
+
+def run_of(pointer: bytes) -> str:
+    """The attempt that wrote this pointer; "" when that cannot be told."""
+    try:
+        return str(json.loads(pointer)["run"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _part(value: Any) -> Part:
+    match value:
+        case {"file": str(file), "size_bytes": int(size_bytes), "sha256": str(sha256)}:
+            if file not in FILES:
+                raise ValueError(f"it names a file that is none of ours: {file[:80]!r}")
+            if not 0 <= size_bytes <= MAX_PART_BYTES or isinstance(size_bytes, bool):
+                raise ValueError(f"{file} would have {size_bytes} bytes")
+            if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+                raise ValueError(f"the hash of {file} is none")
+            return Part(file, size_bytes, sha256)
+    raise ValueError("a part is not described")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the saved work of one scene, for one set of uploads, settings and program, lies."""
+
+    store: BlobStore  # the state container
+    scene: str
+    digest: str
+
+    @property
+    def pointer(self) -> str:
+        return work_folder(self.scene, self.digest) + POINTER
+
+    def blob(self, part: Part) -> str:
+        return work_folder(self.scene, self.digest) + part.sha256
+
+
+def place_for(
+    store: BlobStore, scene: str, manifest: Iterable[InputBlob], settings: PipelineSettings, program: str
+) -> Place:
+    text = json.dumps([digest(manifest), asdict(settings), program, FORMAT], sort_keys=True)
+    return Place(store, scene, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was found: nothing (`etag` is None), or a pointer with the parts that were right."""
+
+    saved: SavedWork
+    etag: str | None = None
+
+
+def restore(place: Place, workspace: Path, scratch: Path, check: Callable[[], None]) -> Restored:
+    """Puts the saved files into the fresh workspace, each stage complete or not at all, and removes what is foreign.
+
+    `scratch`: a folder on the same disk that the job does not see. `check` raises when the work is to end.
+    """
+    nothing = SavedWork(place.digest, "", "")
+    try:
+        names = [blob.name for blob in place.store.list(work_folder(place.scene))]
+        if place.pointer not in names:
+            _remove(place.store, names, check)
+            return Restored(nothing)
+        try:
+            saved, etag = _read_pointer(place)
+        except ValueError as exc:
+            log.warning("saved work of scene %s is not used: %s", place.scene, exc)
+            _remove(place.store, names, check)
+            return Restored(nothing)
+        wanted = {place.pointer, *(place.blob(part) for part in saved.parts)}
+        _remove(place.store, [name for name in names if name not in wanted], check)
+    except StorageError as exc:
+        log.warning("saved work of scene %s cannot be looked for: %s", place.scene, exc)
+        return Restored(nothing)
+    stages = []
+    for stage in saved.stages():
+        try:
+            _fetch_stage(place, saved, stage, workspace, scratch, check)
+        except (StorageError, ValueError) as exc:
+            log.warning("saved work of scene %s is not used from %s on: %s", place.scene, stage, exc)
+            break
+        stages.append(stage)
+    if stages:
+        log.info("scene %s goes on from what run %s saved at %s: %s",
+                 place.scene, saved.run, saved.saved_at, ", ".join(stages))  # fmt: skip
+    usable = {file for stage in stages for file in STAGES[stage]}
+    kept = replace(saved, parts=tuple(part for part in saved.parts if part.file in usable))
+    return Restored(kept, etag)
+
+
+def forget(store: BlobStore, scene: str, check: Callable[[], None]) -> None:
+    """Removes all that is saved for the scene. The sweep takes what is left when this fails."""
+    try:
+        _remove(store, [blob.name for blob in store.list(work_folder(scene))], check)
+    except StorageError as exc:
+        log.warning("saved work of scene %s cannot be removed: %s", scene, exc)
+
+
+def _read_pointer(place: Place) -> tuple[SavedWork, str]:
+    """Raises ValueError, StorageError."""
+    size_bytes = place.store.head(place.pointer).size_bytes
+    if size_bytes > MAX_POINTER_BYTES:
+        raise ValueError(f"its pointer has {size_bytes:,} bytes")
+    data, etag = place.store.read(place.pointer)
+    try:
+        return SavedWork.from_json(data, place.digest), etag
+    except RecursionError as exc:
+        raise ValueError("its pointer is nested too deeply") from exc
+
+
+def _fetch_stage(
+    place: Place, saved: SavedWork, stage: str, workspace: Path, scratch: Path, check: Callable[[], None]
+) -> None:
+    """Downloads the files of one stage beside the workspace, and moves them in when all are right; the marker last."""
+    parts = [part for part in saved.parts if part.file in STAGES[stage]]
+    needed = sum(part.size_bytes for part in parts)
+    if needed > free_bytes(scratch) // 2:
+        raise ValueError(f"{needed / 1e6:.0f} MB do not fit on the disk")
+    for part in parts:
+        check()
+        _fetch(place, part, scratch / plain_name(part.file))
+    for part in sorted(parts, key=lambda part: part.file == STAGES[stage][0]):
+        target = workspace / part.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (scratch / plain_name(part.file)).rename(target)
+
+
+def plain_name(file: str) -> str:
+    """A member of FILES as a name without folders."""
+    return file.replace("/", "-")
+
+
+def _fetch(place: Place, part: Part, path: Path) -> None:
+    """Raises ValueError when the blob is not what the pointer says, StorageError."""
+    path.unlink(missing_ok=True)
+    info = place.store.head(place.blob(part))
+    if info.size_bytes != part.size_bytes:
+        raise ValueError(f"{part.file} has {info.size_bytes:,} bytes instead of {part.size_bytes:,}")
+    place.store.download(info.name, path, if_match=info.etag)
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
+            raise ValueError(f"{part.file} has another hash")
+
+
+def _remove(store: BlobStore, names: Iterable[str], check: Callable[[], None]) -> None:
+    """The pointer first, so that none ever points at what is gone."""
+    for name in sorted(names, key=lambda name: not name.endswith(f"/{POINTER}")):
+        check()
+        if refusal(name) is None:  # else nobody can delete it, and nothing of ours is called so
+            with contextlib.suppress(NotFound):
+                store.delete(name)

@@ -1,0 +1,47 @@
+"""Which uploads of a scene are looked at, by name, number and size: everything that is known before a download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.media.settings import Kind, Limits, kinds
+from runner.scene.pose_files import is_read
+from scenejobs.errors import Code, InputError
+from scenejobs.names import is_media, within_scene
+from scenejobs.state.blobs import InputBlob
+
+TAKEN = "mp4, mov, avi, mkv or webm, or a set of jpg, heic, png or tif photos"
+
+
+def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> list[InputBlob]:
+    """The videos and photos among the uploads, and the files of camera poses. Raises InputError NO_VIDEO, TOO_LARGE."""
+    media = [blob for blob in manifest if is_media(blob.name)]
+    if not media:
+        raise InputError(
+            f"scene {scene} holds no video and no photo, only {', '.join(blob.name for blob in manifest[:5])}",
+            code=Code.NO_VIDEO, advice=f"upload at least one {TAKEN}", stage="validation",
+        )  # fmt: skip
+    for kind in kinds(limits):
+        _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)])
+    return media + [blob for blob in manifest if is_read(within_scene(blob.name, scene))]
+
+
+def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:
+    if len(blobs) > kind.most:
+        raise InputError(
+            f"scene {scene} has {len(blobs)} {kind.what}; {kind.most} are allowed",
+            code=Code.TOO_LARGE, advice=f"upload fewer, or raise {kind.setting}", stage="validation",
+        )  # fmt: skip
+    for blob in blobs:
+        if blob.size_bytes > kind.most_bytes:
+            raise InputError(
+                f"{blob.name} has {_in_units(blob.size_bytes)}; {_in_units(kind.most_bytes)} are allowed",
+                code=Code.TOO_LARGE, advice="upload a shorter or smaller file", stage="validation",
+            )  # fmt: skip
+
+
+def _in_units(size_bytes: int) -> str:
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:.1f} {name}"
+    return f"{size_bytes:,} bytes"

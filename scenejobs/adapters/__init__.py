@@ -1,0 +1,1 @@
+"""Implementations of the ports: Azure, folders, memory. Entry: `open`."""

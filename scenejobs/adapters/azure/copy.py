@@ -1,0 +1,133 @@
+"""Copying one version of a blob into another container, and knowing that it arrived whole.
+
+The service copies by itself where it may read the source. It is given the bare URL: a signature in a copy source stays
+readable in the properties of the copy. Where the bare URL is refused, the bytes travel through this process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient, BlobProperties, ContentSettings
+
+from scenejobs.adapters.azure.errors import error_code, storage_errors
+from scenejobs.adapters.azure.retry import Sent
+from scenejobs.errors import Busy, Conflict, NotFound, StorageError
+
+SOURCE_ETAG = "source_etag"
+_NOT_READABLE_BY_SERVICE = frozenset({"CannotVerifyCopySource", "PublicAccessNotPermitted"})
+_FIRST_POLL_S, _LAST_POLL_S = 0.2, 5.0
+
+
+def copy_blob(
+    source: BlobClient,
+    target: BlobClient,
+    *,
+    source_etag: str | None,
+    if_absent: bool,
+    wait_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> BlobProperties:
+    """Returns the properties of the finished copy. See BlobStore.copy_from for the errors.
+
+    A copy of the same version that is there already, or under way, is what was wanted: repeating is harmless.
+    """
+    doing = f"copying {_path(source)} to {_path(target)}"
+    with storage_errors(doing):
+        original = source.get_blob_properties(raw_request_hook=Sent())
+        etag = str(original.etag).strip('"')
+    if source_etag is not None and etag != source_etag:
+        raise Conflict(f"{_path(source)} is another version now")
+    try:
+        with storage_errors(doing):
+            _copy(source, target, original, etag, if_absent)
+    except (Conflict, NotFound):
+        if not _is_copy_of(target, etag, int(original.size)):
+            raise
+    return _finished(target, doing, original, wait_s, sleep)
+
+
+def _copy(source: BlobClient, target: BlobClient, original: BlobProperties, etag: str, if_absent: bool) -> None:
+    condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if if_absent else {}
+    try:
+        target.start_copy_from_url(
+            source.url.partition("?")[0],
+            metadata={SOURCE_ETAG: etag},
+            source_etag=f'"{etag}"',
+            source_match_condition=MatchConditions.IfNotModified,
+            raw_request_hook=Sent(),
+            **condition,
+        )
+    except HttpResponseError as exc:
+        if error_code(exc) not in _NOT_READABLE_BY_SERVICE:
+            raise
+        _copy_through_here(source, target, original, etag, if_absent)
+
+
+def _copy_through_here(
+    source: BlobClient, target: BlobClient, original: BlobProperties, etag: str, if_absent: bool
+) -> None:
+    """Block by block, so that a video of any size fits into memory."""
+    download = source.download_blob(
+        etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified, raw_request_hook=Sent()
+    )
+    settings = original.content_settings
+    target.upload_blob(
+        download.chunks(),
+        length=int(original.size),
+        overwrite=not if_absent,
+        metadata={SOURCE_ETAG: etag},
+        content_settings=ContentSettings(content_type=settings.content_type, content_md5=settings.content_md5),
+        raw_request_hook=Sent(),
+    )
+
+
+def copy_state(found: BlobProperties) -> Literal["", "pending", "failed"]:
+    """ "" for what is whole, be it a copy or not."""
+    status = str(found.copy.status or "success")
+    if status == "pending":
+        return "pending"
+    return "" if status == "success" else "failed"  # the service says "aborted" and "failed"
+
+
+def _is_copy_of(target: BlobClient, etag: str, size: int) -> bool:
+    """A copy of this version: whole, under way, or failed, which `_finished` clears away."""
+    try:
+        with storage_errors(f"looking at {_path(target)}"):
+            found = target.get_blob_properties(raw_request_hook=Sent())
+    except NotFound:
+        return False
+    unfinished = copy_state(found) != ""
+    return (found.metadata or {}).get(SOURCE_ETAG) == etag and (unfinished or int(found.size) == size)
+
+
+def _finished(
+    target: BlobClient, doing: str, original: BlobProperties, wait_s: float, sleep: Callable[[float], None]
+) -> BlobProperties:
+    waited, poll_s = 0.0, _FIRST_POLL_S
+    while True:
+        with storage_errors(doing):
+            found = target.get_blob_properties(raw_request_hook=Sent())
+        state = copy_state(found)
+        if not state:
+            if int(found.size) != int(original.size):
+                raise StorageError(f"{doing}: {found.size} of {original.size} bytes arrived", advice="try again")
+            return found
+        if state == "failed":
+            with storage_errors(doing):  # it would stand in the way of the next try
+                target.delete_blob(
+                    etag=found.etag, match_condition=MatchConditions.IfNotModified, raw_request_hook=Sent()
+                )
+            raise StorageError(f"{doing}: the copy {found.copy.status}: {found.copy.status_description or ''}")
+        if waited >= wait_s:
+            raise Busy(f"{doing}: not finished after {waited:.0f} s", advice="it goes on; ask again later")
+        sleep(poll_s)
+        waited, poll_s = waited + poll_s, min(_LAST_POLL_S, poll_s * 2)
+
+
+def _path(blob: BlobClient) -> str:
+    return f"{blob.container_name}/{blob.blob_name}"

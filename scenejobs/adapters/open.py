@@ -1,0 +1,67 @@
+"""The containers and queues that the settings name: folders where DATA_PATH is set, else a storage account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from scenejobs.adapters import folder
+from scenejobs.adapters.folder import Places
+from scenejobs.errors import ConfigurationError
+from scenejobs.ports import BlobStore, Containers, Queues
+from scenejobs.settings.groups import FolderSettings, StorageSettings
+
+WATCHED = "/data"  # where images mount the folders of watch mode
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Opened, and looked at where that was asked for."""
+
+    containers: Containers
+    leases: BlobStore  # the state container again, with the short patience that leases need
+    queues: Queues
+    means: str  # for logs: "folders", or how the account is asked
+
+
+def open_storage(
+    folders: FolderSettings, account: StorageSettings, *, check: bool = False, queues: bool = True
+) -> Storage:
+    """check: look once at every container first (folders: whether they can be written); `queues`: and at the queues.
+
+    Raises ConfigurationError, AccessDenied (naming the thing and the remedy), Busy.
+    """
+    if folders.data:
+        if account.account or account.endpoint:
+            raise ConfigurationError(
+                f"DATA_PATH={folders.data} and a storage account are set: it is not clear where the scenes are",
+                advice="unset DATA_PATH, or AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_ENDPOINT",
+            )
+        opened = open_folders(places(folders))
+        if check:
+            for item in fields(Containers):
+                getattr(opened.containers, item.name).now()  # the clock of a folder is a file in it
+        return opened
+    from scenejobs.adapters.azure import clients, retry  # heavy, and not there where only folders are
+
+    names = clients.queue_names(account) if queues else ()
+    means = clients.check(account, queues=names) if check else ""
+    return Storage(
+        clients.open_containers(account),
+        clients.open_containers(account, retry.LEASING).state,
+        clients.open_queues(account),
+        means,
+    )
+
+
+def open_folders(where: Places) -> Storage:
+    """Made where they are missing. Raises AccessDenied, StorageError."""
+    containers = folder.open_containers(where)
+    return Storage(containers, containers.state, folder.open_queues(where), "folders")
+
+
+def places(settings: FolderSettings, default: str = WATCHED) -> Places:
+    """Each folder as set, else below DATA_PATH, else below `default`."""
+    base = Path(settings.data or default)
+    names = (item.name for item in fields(Places))
+    return Places(*(Path(getattr(settings, name) or base / name).absolute() for name in names))

@@ -1,0 +1,134 @@
+"""What every blob in `output`, `processed` and `error` is there for, and that results and reasons are whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from scenejobs.audit import check_uploads
+from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
+from scenejobs.errors import NotFound
+from scenejobs.ports import BlobStore
+from scenejobs.state.generations import Generation
+from scenejobs.state.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, archive_names, published_name, run_folder
+from scenejobs.state.record import Outcome
+
+RESTORE = "restore it (soft delete, versions)"
+REASON_FIELDS = ("code", "cause", "advice", "attempts", "run", "at")
+
+
+def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
+    succeeded = [found for found in scene.closed if found.outcome is Outcome.SUCCEEDED]
+    publishing = scene.ongoing if scene.ongoing and scene.ongoing.outcome is Outcome.SUCCEEDED else None
+    if publishing is not None:
+        succeeded.append(publishing)
+    for found in succeeded:
+        yield from _committed(evidence, found)
+    if succeeded and publishing is None:  # the newest result is the one that is shown
+        yield from _published(evidence, succeeded[-1])
+    yield from _reason(evidence, scene)
+
+
+def unexplained(evidence: Evidence) -> Iterator[Finding]:
+    """I3, I4: every blob of these containers belongs to something."""
+    known = {kind: _known(evidence, kind) for kind in ("processed", "error")}
+    for name in sorted(evidence.blobs["processed"].keys() - known["processed"]):
+        yield Finding("I3", True, f"processed/{name}", "no committed run used it", "find out who put it there")
+    for name in sorted(evidence.blobs["error"].keys() - known["error"]):
+        yield Finding("I4", True, f"error/{name}", "no dead letter of a scene explains it", "find out who put it there")
+    yield from _foreign_outputs(evidence)
+
+
+def deep(evidence: Evidence, output: BlobStore) -> Iterator[Finding]:
+    """I3: every file of every committed run still has the bytes that were committed. Reads them all."""
+    for scene in evidence.scenes.values():
+        for found in [*scene.closed, *([scene.ongoing] if scene.ongoing else [])]:
+            for file in found.outputs:
+                name = run_folder(scene.scene, found.run) + file.name
+                try:
+                    data, _ = output.read(name)
+                except NotFound:
+                    continue  # `check` tells
+                if hashlib.sha256(data).hexdigest() != file.sha256:
+                    yield Finding("I3", True, f"output/{name}", "its bytes are not those that were committed", RESTORE)
+
+
+def _committed(evidence: Evidence, found: Generation) -> Iterator[Finding]:
+    for file in found.outputs:
+        name = run_folder(found.scene, found.run) + file.name
+        there = evidence.blobs["output"].get(name)
+        if there is None or there.size_bytes != file.size_bytes:
+            what = "it is missing" if there is None else f"{there.size_bytes} of {file.size_bytes} bytes are there"
+            yield Finding("I3", True, f"output/{name}", f"{what}, and generation {found.number} committed it", RESTORE)
+
+
+def _published(evidence: Evidence, found: Generation) -> Iterator[Finding]:
+    output = evidence.blobs["output"]
+    for file in found.outputs:
+        committed = output.get(run_folder(found.scene, found.run) + file.name)
+        name = published_name(found.scene, file.name)
+        there = output.get(name)
+        if there is None:
+            what = f"generation {found.number} is done, and its result is not published whole"
+            yield Finding("I3", True, f"output/{name}", what, f"copy it from {run_folder(found.scene, found.run)}")
+        elif committed is not None and there.metadata.get("source_etag") != committed.etag:
+            what = f"it is not of generation {found.number}, the newest: files of different runs lie together"
+            yield Finding("I6", True, f"output/{name}", what, f"copy it from {run_folder(found.scene, found.run)}")
+
+
+def _reason(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
+    documents = {f"{scene.scene}/{name}" for name in (ERROR_DOCUMENT, RUN_LOG)}
+    if all(info.name in documents for info in evidence.below("error", scene.scene)):
+        return
+    where, reason = f"error/{scene.scene}/{ERROR_DOCUMENT}", evidence.reasons.get(scene.scene)
+    if reason is None:
+        yield Finding("I4", True, where, "there are dead letters, and no reason that can be read", RESTORE)
+    elif not isinstance(reason, dict) or (missing := [name for name in REASON_FIELDS if name not in reason]):
+        what = f"it does not tell {', '.join(missing)}" if isinstance(reason, dict) else "it is no reason"
+        yield Finding("I4", True, where, what, RESTORE)
+
+
+def _known(evidence: Evidence, kind: str) -> set[str]:
+    """Names that closed generations or those on their way put into a container."""
+    names: set[str] = set()
+    for scene in evidence.scenes.values():
+        for found in scene.closed:
+            names |= {place.partition("/")[2] for place in found.archived.values() if place.startswith(f"{kind}/")}
+        for found in [*scene.closed, *([scene.ongoing] if scene.ongoing else [])]:
+            # a second copy of a version is told of as such (versions.py)
+            names |= {
+                copy.name
+                for blob in found.manifest
+                for at, copy in check_uploads.copies(evidence, found, blob)
+                if at == kind
+            }
+        if scene.ongoing is not None:
+            ongoing = scene.ongoing
+            possible = {
+                n for b in ongoing.manifest for n in archive_names(scene.scene, b.name, ongoing.number, ongoing.run)
+            }
+            names |= {
+                name for name in possible if "source_etag" in getattr(evidence.blobs[kind].get(name), "metadata", {})
+            }
+        if kind == "error":
+            names |= {f"{scene.scene}/{ERROR_DOCUMENT}", f"{scene.scene}/{RUN_LOG}"}
+    return names
+
+
+def _foreign_outputs(evidence: Evidence) -> Iterator[Finding]:
+    committed: set[str] = set()
+    published: set[str] = set()
+    for scene in evidence.scenes.values():
+        for found in [*scene.closed, *([scene.ongoing] if scene.ongoing else [])]:
+            folder = run_folder(found.scene, found.run)
+            committed |= {folder + file.name for file in found.outputs} | {folder + RUN_LOG}
+            published |= {published_name(found.scene, file.name) for file in found.outputs}
+    for name in evidence.blobs["output"].keys() - committed - published:
+        owner = evidence.owner(name)
+        if owner is not None and name.startswith(f"{owner.scene}/runs/"):
+            what = "a run that was not committed left it: nobody refers to it"
+            yield Finding("I3", False, f"output/{name}", what, "it may be removed when nobody works on the scene")
+        else:
+            torn = ", and readers trust a manifest" if name.endswith(f"/{MANIFEST}") else ""
+            what = f"no committed run published it{torn}"
+            yield Finding("I6", True, f"output/{name}", what, "find out who put it there")

@@ -1,0 +1,199 @@
+"""Everything an audit looks at, read once.
+
+While work goes on, a version moves from `input` to `processed` or `error`, and a record learns of it afterwards. So
+the containers are listed in the order in which versions move, and the records are read last. A scene whose record is
+leased, or changed meanwhile, is *moving*: what looks wrong about it may be a step that was seen half.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from scenejobs.errors import NotFound, StorageError
+from scenejobs.names import scene_key
+from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import generations, records, redrive
+from scenejobs.state.generations import Generation
+from scenejobs.state.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES, generation_name
+from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.state.redrive import Redrive
+
+DAY = timedelta(days=1)
+KINDS = ("input", "processed", "error", "output", "state")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth saying."""
+
+    invariant: str  # "I1" ... "I8"
+    violation: bool  # False: a note; nothing is wrong, or it cannot be told yet
+    where: str  # the blob, as "<container kind>/<name>", or a queue
+    what: str
+    remedy: str = ""
+
+    def line(self) -> str:
+        text = f"{'VIOLATION' if self.violation else 'note'} {self.invariant} {self.where}: {self.what}"
+        return f"{text}: {self.remedy}" if self.remedy else text
+
+
+@dataclass(frozen=True)
+class SceneEvidence:
+    """One scene."""
+
+    record: SceneRecord
+    info: BlobInfo  # of the record
+    generations: dict[int, Generation] = field(default_factory=dict)  # as noted when they ended
+    redrives: dict[int, Redrive] = field(default_factory=dict)
+    moving: bool = False
+
+    @property
+    def scene(self) -> str:
+        return self.record.scene
+
+    @property
+    def closed(self) -> list[Generation]:
+        """Those that are over. One that is noted is over, unless the record is still about to close it."""
+        closing = self.record.generation if self.ongoing else 0
+        return [found for number, found in sorted(self.generations.items()) if number != closing]
+
+    @property
+    def ongoing(self) -> Generation | None:
+        """The one whose outcome is decided, and that is being published and archived."""
+        if self.record.phase not in (Phase.COMMITTED, Phase.FAILING):
+            return None
+        return generations.of(self.record, {})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What lies in the storage account."""
+
+    now: datetime
+    depth: int  # folder levels that name a scene
+    blobs: dict[str, dict[str, BlobInfo]]  # container kind -> name -> blob
+    scenes: dict[str, SceneEvidence]  # by name
+    reasons: dict[str, Any]  # scene -> content of its error.json; None: not readable
+    damaged: tuple[Finding, ...]  # what could not be read
+    waiting: int  # visible work messages
+    messages: int  # all work messages
+    poison: int
+    patience: timedelta  # longer than any healing takes: what has not moved for so long is forgotten
+    max_attempts: int
+    damaged_keys: frozenset[str] = frozenset()  # of scenes with unreadable evidence: nothing else is said of them
+    retention: timedelta | None = None  # archived inputs may be gone after so long; None: never
+
+    def below(self, kind: str, folder: str) -> list[BlobInfo]:
+        """Every blob of a container whose name begins with `folder/`."""
+        return self._folders[kind].get(folder, [])
+
+    @cached_property
+    def _folders(self) -> dict[str, dict[str, list[BlobInfo]]]:
+        return {kind: by_folder(blobs.values()) for kind, blobs in self.blobs.items()}
+
+    def is_expired(self, found: Generation) -> bool:
+        """Whether a generation ended so long ago that its inputs were removed in order."""
+        note = self.blobs["state"].get(generation_name(found.scene, found.number))
+        # They are older than the note about them, and lifecycle rules run once a day.
+        return self.retention is not None and note is not None and note.modified < self.now - self.retention + DAY
+
+    def owner(self, name: str) -> SceneEvidence | None:
+        """The scene below whose folder a blob lies."""
+        parts = name.split("/")[:-1]
+        for count in range(len(parts), 0, -1):
+            found = self.scenes.get("/".join(parts[:count]))
+            if found is not None:
+                return found
+        return None
+
+
+def by_folder(blobs: Iterable[BlobInfo]) -> dict[str, list[BlobInfo]]:
+    """Blobs by every folder that they lie in, directly or not."""
+    found: dict[str, list[BlobInfo]] = {}
+    for info in blobs:
+        parts = info.name.split("/")
+        for count in range(1, len(parts)):
+            found.setdefault("/".join(parts[:count]), []).append(info)
+    return found
+
+
+def collect(
+    containers: Containers,
+    queues: Queues,
+    settings: DispatchSettings,
+    max_attempts: int,
+    now: datetime,
+    retention_days: float = 0.0,
+) -> Evidence:
+    """retention_days: of RETENTION_DAYS; 0: nothing is ever removed.
+
+    Raises StorageError when something cannot be listed; what cannot be understood is a finding."""
+    before = {info.name: info for info in containers.state.list(RECORDS)}
+    blobs = {kind: {info.name: info for info in getattr(containers, kind).list()} for kind in KINDS}
+    folders = by_folder(blobs["state"].values())
+    damaged: list[Finding] = []
+    damaged_keys: set[str] = set()
+    scenes: dict[str, SceneEvidence] = {}
+    for name, info in blobs["state"].items():
+        if not name.startswith(RECORDS):
+            continue
+        key = name.removeprefix(RECORDS).removesuffix(".json")
+        try:
+            stored = records.read(containers.state, name)
+            if stored is None:
+                continue
+            noted = {found.number: found for found in _noted(containers.state, folders, key)}
+            returned = {found.generation: found for found in _returned(containers.state, folders, key)}
+        except StorageError as exc:
+            damaged.append(Finding("I1", True, f"state/{name}", str(exc), "restore it (soft delete, versions)"))
+            damaged_keys.add(key)
+            continue
+        if scene_key(stored.record.scene) != key:
+            what = f"it says that it is the record of {stored.record.scene!r}"
+            damaged.append(Finding("I2", True, f"state/{name}", what, "somebody copied it: remove it"))
+            damaged_keys.add(key)
+            continue
+        moving = info.leased or name not in before or before[name].etag != stored.etag
+        scenes[stored.record.scene] = SceneEvidence(stored.record, info, noted, returned, moving)
+    return Evidence(
+        now=now,
+        depth=settings.prefix_depth,
+        blobs=blobs,
+        scenes=scenes,
+        reasons={scene: _reason(containers.error, scene, blobs["error"]) for scene in scenes},
+        damaged=tuple(damaged),
+        waiting=queues.jobs.waiting(),
+        messages=queues.jobs.total(),
+        poison=queues.poison.total(),
+        patience=timedelta(
+            seconds=settings.max_wait_s + settings.requeue_after_s + 2 * settings.sweep_interval_s + settings.quiet_s
+        ),
+        max_attempts=max_attempts,
+        damaged_keys=frozenset(damaged_keys),
+        retention=timedelta(days=retention_days) if retention_days else None,
+    )
+
+
+def _noted(state: BlobStore, folders: dict[str, list[BlobInfo]], key: str) -> list[Generation]:
+    return [generations.read(state, info.name) for info in folders.get(f"{GENERATIONS}{key}", [])]
+
+
+def _returned(state: BlobStore, folders: dict[str, list[BlobInfo]], key: str) -> list[Redrive]:
+    found = folders.get(f"{REDRIVES}{key}", [])
+    return [redrive.read(state, info.name)[0] for info in found if info.name.count("/") == 2]  # not the documents
+
+
+def _reason(error: BlobStore, scene: str, listed: dict[str, BlobInfo]) -> Any:
+    name = f"{scene}/{ERROR_DOCUMENT}"
+    if name not in listed:
+        return None
+    try:
+        return json.loads(error.read(name)[0])
+    except (NotFound, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Commands for users and operators: `python -m scenejobs`."""

@@ -1,0 +1,56 @@
+"""`python -m scenejobs redrive SCENE [--apply]`: what bringing dead-lettered inputs back would do, and does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from scenejobs.errors import ConfigurationError, InputError
+from scenejobs.logs.setup import printable
+from scenejobs.ports import Containers, Queues
+from scenejobs.state import redrive
+
+
+def add_to(commands: Any) -> None:
+    command = commands.add_parser("redrive", help="bring the inputs of a failed scene back; only tells without --apply")
+    command.add_argument("scene", nargs="?")
+    command.add_argument("--apply", action="store_true", help="do it")
+    command.add_argument("--all", action="store_true", help="every scene that ended in the error container")
+    command.add_argument("--code", default="", help="with --all: only those that ended with this code, as DISK_FULL")
+    command.add_argument("--generation", type=int, default=0, help="another one than the last that ended")
+    command.add_argument("--replace", action="store_true", help="overwrite newer uploads of the same names")
+
+
+def run(options: argparse.Namespace, containers: Containers, queues: Queues) -> int:
+    """0: all was, or could be, brought back. 1: something was in the way; the rest was done."""
+    if bool(options.scene) == options.all or (options.code and not options.all):
+        raise ConfigurationError(
+            "name one scene, or --all", advice="python -m scenejobs redrive SCENE, or --all [--code CODE]"
+        )
+    scenes = redrive.dead_lettered(containers, options.code) if options.all else [options.scene]
+    refused = 0
+    for scene in scenes:
+        try:
+            plan = redrive.plan(containers, scene, generation=options.generation, replacing=options.replace)
+            print(printable(described(plan)))
+            if options.apply:
+                done = redrive.carry_out(containers, queues, plan)
+                left = sum(item.left for item in done.inputs)
+                print(printable(f"{scene}: brought back" + (f", {left} left in error" if left else "")))
+        except InputError as exc:
+            print(printable(f"{scene}: not brought back: {exc}"), file=sys.stderr)
+            refused += 1
+    if not options.apply:
+        print(f"{len(scenes) - refused} of {len(scenes)} scenes could be brought back; --apply does it")
+    return 1 if refused else 0
+
+
+def described(plan: redrive.Plan) -> str:
+    found = plan.redrive
+    size_mb = sum(item.size_bytes for item in found.inputs) / 1e6
+    text = f"{found.scene}: {len(found.inputs)} inputs ({size_mb:.1f} MB) of generation {found.generation}"
+    text += f", which ended with {found.reason}" if found.reason else ""
+    text += ", was begun before" if plan.is_begun else ""
+    text += f", overwrites {', '.join(plan.replaces)}" if plan.replaces else ""
+    return text + (f", without {', '.join(plan.stays)} (no longer there)" if plan.stays else "")

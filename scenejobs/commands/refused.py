@@ -1,0 +1,30 @@
+"""Uploads whose names are refused: they are in nobody's way, everybody sees them, and an operator can remove them.
+
+    python -m scenejobs refused                    what there is, and why
+    python -m scenejobs refused --remove NAME      what would be removed; with --apply it is
+
+NAME is written as the listing shows it: control characters and what a terminal would hide as escapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from scenejobs.ports import Containers
+from scenejobs.state.refused import refused_uploads, remove
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("refused", help="uploads with names that cannot be used")
+    command.add_argument("--remove", metavar="NAME", help="say what would be removed")
+    command.add_argument("--apply", action="store_true", help="really remove it")
+
+
+def run(options: argparse.Namespace, containers: Containers, depth: int) -> int:
+    if options.remove is None:
+        for item in refused_uploads(containers, depth):
+            print(item.line())
+        return 0
+    item = remove(containers, depth, options.remove, apply=options.apply)
+    print(item.line().replace("refused", "removed" if options.apply else "would be removed", 1))
+    return 0

@@ -1,0 +1,180 @@
+"""Logging of a whole process: one JSON object per line for machines, readable text on a terminal, secrets in neither.
+
+Everything goes to standard error. Values that belong to a line come as `extra`; those that belong to a stretch of work
+(the job, the scene, the stage) are set once with `context`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, TextIO
+
+from scenejobs.logs.redact import redact, redact_all
+from scenejobs.settings.groups import LogSettings
+
+# At DEBUG and INFO these print whole URLs and headers: the signature of a SAS is in them.
+CHATTY = ("urllib3", "azure", "requests", "msal", "PIL", "numba")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_context: ContextVar[dict[str, Any]] = ContextVar("log_context", default={})  # noqa: B039  # replaced, never changed
+
+
+@contextlib.contextmanager
+def context(**fields: Any) -> Iterator[None]:
+    """Adds fields to every line of this thread until the end of the block: `with context(scene="lobby"):`."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def protect() -> None:
+    """From here on no log record of this process holds a secret, whichever handler of whichever library gets it.
+
+    For a process whose handlers are not ours, as in the Functions host; `configure` does it as well.
+    """
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, _SafeRecords):
+        logging.setLogRecordFactory(_SafeRecords(factory))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    sys.unraisablehook = _log_unraisable
+
+
+class _SafeRecords:
+    """Makes log records without secrets. Of an exception the text is kept, not the objects with their values."""
+
+    def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
+        self._make = make
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = self._make(*args, **kwargs)
+        _clean(record)
+        record.exc_info = None
+        return record
+
+
+def _clean(record: logging.LogRecord) -> None:
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError, KeyError):  # arguments that do not fit the format: say what was meant
+        message = f"{record.msg} {record.args!r}"
+    record.msg, record.args = redact(message), None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = redact(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
+
+
+class Redaction(logging.Filter):
+    """Takes secrets out of a record before a handler's formatter sees it: also out of what was given as `extra`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        _clean(record)
+        for name, value in fields_of(record).items():
+            setattr(record, name, redact_all(value))
+        return True
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+class JsonFormatter(logging.Formatter):
+    """One line per record: timestamp, level, target, message, then the fields."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "target": record.name,
+            "message": record.getMessage(),
+        }
+        values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
+        line |= {name: value for name, value in values.items() if name not in line}
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        # ASCII: other line separators and half characters of a name would break the line or the stream
+        return json.dumps(line, default=lambda value: redact(str(value)), separators=(",", ":"))
+
+
+class TextFormatter(logging.Formatter):
+    """`12:30:01 INFO runner.worker.loop: message scene=lobby`, control characters of hostile names made visible."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
+        rest = "".join(f" {name}={value}" for name, value in values.items())
+        line = f"{time} {record.levelname:<7} {record.name}: {printable(record.getMessage() + rest)}"
+        # Indented: a line break in an exception's words cannot begin what looks like another record.
+        return "\n".join([line, *("    " + printable(text) for text in (record.exc_text or "").splitlines())])
+
+
+def printable(text: str) -> str:
+    """What does not show (control and direction characters, odd spaces) as escapes.
+
+    A blob's name must not move the cursor, reorder a line or look like another name.
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def readable_json(value: Any) -> str:
+    """An indented document for people and programs: letters of all languages as they are, hidden characters escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: Any) -> None:
+    """Sets up the root logger, replacing its handlers. `fields` are on every line. Call it once, at the start."""
+    stream = stream or sys.stderr
+    as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter(fields) if as_text else JsonFormatter(fields))
+    handler.addFilter(Redaction())
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(settings.level)
+    protect()
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback on the terminal may quote a URL with its signature; in the log it passes the filter."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger("uncaught").critical("%s", error, exc_info=(kind, error, trace))
+
+
+def _log_unraisable(hook: sys.UnraisableHookArgs) -> None:
+    """Of a destructor, or of a callback that C code made."""
+    if hook.exc_value is not None:
+        _log_uncaught(type(hook.exc_value), hook.exc_value, hook.exc_traceback)
+
+
+def _log_uncaught_in_thread(hook: threading.ExceptHookArgs) -> None:
+    if hook.exc_value is not None:
+        _log_uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)

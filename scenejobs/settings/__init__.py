@@ -1,0 +1,1 @@
+"""Settings from the environment: `groups` has the tables, `reader` reads them."""

@@ -1,0 +1,1 @@
+"""The truth in blobs: records, batches, messages, generations, usage."""

@@ -1,0 +1,101 @@
+"""What a generation consisted of, once it has ended: `state/generations/<key>/<n>.json`, created once, kept for good.
+
+A record only knows its last ending. These tell about every version that ever left the input container which run used it
+and where it went, so that the state of the containers can be proven from the blobs alone (scenejobs/audit.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from scenejobs.errors import Conflict, Failure, StorageError
+from scenejobs.ports import BlobStore
+from scenejobs.state.blobs import InputBlob, OutputFile
+from scenejobs.state.layout import generation_name
+from scenejobs.state.record import Outcome, Phase, SceneRecord
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation that has come, or is coming, to its end."""
+
+    scene: str
+    number: int
+    outcome: Outcome
+    run: str
+    attempts: int
+    manifest: tuple[InputBlob, ...]
+    outputs: tuple[OutputFile, ...] = ()
+    archived: dict[str, str] = field(default_factory=dict)  # input name -> "<container kind>/<name>" or "superseded"
+    failure: Failure | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": VERSION,
+            "scene": self.scene,
+            "generation": self.number,
+            "outcome": str(self.outcome),
+            "run": self.run,
+            "attempts": self.attempts,
+            "manifest": [blob.to_json() for blob in self.manifest],
+            "outputs": [file.to_json() for file in self.outputs],
+            "archived": self.archived,
+            "failure": self.failure.to_json() if self.failure else None,
+        }
+
+    @staticmethod
+    def from_json(value: Any) -> Generation:
+        """Raises ValueError."""
+        try:
+            if value["schema_version"] != VERSION:
+                raise ValueError(f"generation version {value['schema_version']!r}; this program knows {VERSION}")
+            return Generation(
+                scene=str(value["scene"]),
+                number=int(value["generation"]),
+                outcome=Outcome(value["outcome"]),
+                run=str(value["run"]),
+                attempts=int(value["attempts"]),
+                manifest=tuple(InputBlob.from_json(item) for item in value["manifest"]),
+                outputs=tuple(OutputFile.from_json(item) for item in value["outputs"]),
+                archived={str(name): str(place) for name, place in value["archived"].items()},
+                failure=Failure.from_json(value["failure"]) if value["failure"] else None,
+            )
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ValueError(f"it is incomplete: {exc!r}") from exc
+
+
+def of(record: SceneRecord, archived: dict[str, str]) -> Generation:
+    """The generation that a COMMITTED or FAILING record is ending."""
+    succeeded = record.phase is Phase.COMMITTED
+    return Generation(
+        record.scene,
+        record.generation,
+        Outcome.SUCCEEDED if succeeded else Outcome.DEAD_LETTERED,
+        record.run,
+        record.attempts,
+        record.manifest,
+        record.outputs,
+        archived,
+        record.failures[-1].failure if record.failures and not succeeded else None,
+    )
+
+
+def note(state: BlobStore, record: SceneRecord, archived: dict[str, str]) -> None:
+    """Before the record is closed. Whoever finishes a generation notes the same, so the first one stands."""
+    data = json.dumps(of(record, archived).to_json(), separators=(",", ":")).encode()
+    with contextlib.suppress(Conflict):
+        state.write(generation_name(record.scene, record.generation), data, if_absent=True)
+
+
+def read(state: BlobStore, name: str) -> Generation:
+    """Raises NotFound; StorageError when it cannot be understood."""
+    data, _ = state.read(name)
+    try:
+        return Generation.from_json(json.loads(data))
+    except ValueError as exc:
+        raise StorageError(f"{name} cannot be read: {exc}", advice="restore it (soft delete)") from exc

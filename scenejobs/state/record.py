@@ -1,0 +1,232 @@
+"""The data of a job: inputs, messages, and the record that is the truth about a scene.
+
+A queue message only points at a scene. What is known about it is in its record, `state/scenes/<key>.json`, which
+changes by compare-and-swap under a lease. Every value is frozen; a change is a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from scenejobs.errors import Failure
+from scenejobs.state.blobs import InputBlob, OutputFile, digest
+
+RECORD_VERSION = 1
+
+
+# ---- the record ---------------------------------------------------------------------------------
+
+
+class Phase(StrEnum):
+    """Where a scene stands."""
+
+    IDLE = "idle"  # nobody works on it; what lies in input has not been taken yet
+    RUNNING = "running"  # an attempt works on the snapshot
+    COMMITTED = "committed"  # the result is final; publishing and archiving are under way
+    FAILING = "failing"  # given up; the inputs are being moved to the error container
+
+
+MOVES: dict[Phase, frozenset[Phase]] = {
+    Phase.IDLE: frozenset({Phase.RUNNING, Phase.FAILING}),
+    # RUNNING again: the last runner vanished. IDLE: retried later, given back, or the uploads changed.
+    Phase.RUNNING: frozenset({Phase.RUNNING, Phase.IDLE, Phase.COMMITTED, Phase.FAILING}),
+    Phase.COMMITTED: frozenset({Phase.IDLE}),
+    Phase.FAILING: frozenset({Phase.IDLE}),
+}
+
+
+class Outcome(StrEnum):
+    """How a generation ended."""
+
+    SUCCEEDED = "succeeded"
+    DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True)
+class AttemptFailure:
+    """Why one attempt failed."""
+
+    run: str
+    at: datetime
+    failure: Failure
+
+    def to_json(self) -> dict[str, Any]:
+        return {"run": self.run, "at": self.at.isoformat(), **self.failure.to_json()}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> AttemptFailure:
+        return AttemptFailure(str(value["run"]), datetime.fromisoformat(value["at"]), Failure.from_json(value))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last generation that ended."""
+
+    generation: int
+    outcome: Outcome
+    run: str
+    at: datetime
+    archived: dict[str, str] = field(default_factory=dict)  # input name -> "<container kind>/<name>" where it lies now
+    failure: Failure | None = None  # why it was dead-lettered
+
+    def to_json(self) -> dict[str, Any]:
+        body = {"generation": self.generation, "outcome": str(self.outcome), "run": self.run}
+        failure = self.failure.to_json() if self.failure else None
+        return {**body, "at": self.at.isoformat(), "archived": self.archived, "failure": failure}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Ending:
+        return Ending(
+            int(value["generation"]),
+            Outcome(value["outcome"]),
+            str(value["run"]),
+            datetime.fromisoformat(value["at"]),
+            dict(value["archived"]),
+            Failure.from_json(value["failure"]) if value["failure"] else None,
+        )
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """The truth about one scene."""
+
+    scene: str
+    phase: Phase = Phase.IDLE
+    generation: int = 1  # counts sets of uploads that were brought to an end
+    attempts: int = 0  # of this generation, counted before the work
+    preemptions: int = 0  # attempts of this generation that were given back
+    run: str = ""  # id of the present or last attempt
+    manifest: tuple[InputBlob, ...] = ()  # the snapshot that RUNNING, COMMITTED and FAILING work on
+    outputs: tuple[OutputFile, ...] = ()  # of a committed run
+    failures: tuple[AttemptFailure, ...] = ()  # of this generation, oldest first
+    started_at: datetime | None = None  # of the present attempt
+    not_before: datetime | None = None  # the next attempt is due then: a retry, or the day's runs are used up
+    day: str = ""  # of the last attempt, as 2026-01-31 (UTC) ...
+    runs_today: int = 0  # ... and how many there were on that day, over all generations
+    held: str = ""  # why nobody may begin an attempt now: inputs are being brought back
+    ending: Ending | None = None
+
+    @property
+    def batch(self) -> str:
+        return digest(self.manifest)
+
+    def _moved(self, phase: Phase, **changes: Any) -> SceneRecord:
+        if phase not in MOVES[self.phase]:
+            raise ValueError(f"scene {self.scene}: {self.phase} cannot become {phase}")
+        return replace(self, phase=phase, **changes)
+
+    def attempted(self, run: str, manifest: tuple[InputBlob, ...], now: datetime) -> SceneRecord:
+        """A new attempt starts. It counts before the work, so that work that kills its runner cannot loop."""
+        day = now.date().isoformat()
+        return self._moved(
+            Phase.RUNNING,
+            run=run,
+            manifest=manifest,
+            attempts=self.attempts + 1,
+            outputs=(),
+            started_at=now,
+            not_before=None,
+            day=day,
+            runs_today=self.runs_on(day) + 1,
+        )
+
+    def runs_on(self, day: str) -> int:
+        return self.runs_today if self.day == day else 0
+
+    def holding(self, why: str) -> SceneRecord:
+        """No attempt begins as long as `why` is not empty. Only where nobody works on the scene."""
+        if self.phase is not Phase.IDLE:
+            raise ValueError(f"scene {self.scene}: {self.phase} cannot be held")
+        return replace(self, held=why)
+
+    def postponed(self, until: datetime) -> SceneRecord:
+        """No attempt before then. Not a move: nothing began."""
+        return replace(self, not_before=until)
+
+    def given_back(self) -> SceneRecord:
+        """Told to stop, or the uploads changed: the attempt does not count."""
+        return self._moved(
+            Phase.IDLE, attempts=max(0, self.attempts - 1), preemptions=self.preemptions + 1, started_at=None
+        )
+
+    def failed_for_now(self, failure: Failure, now: datetime, retry_at: datetime | None = None) -> SceneRecord:
+        """This attempt failed; another may succeed."""
+        failures = (*self.failures, AttemptFailure(self.run, now, failure))
+        return self._moved(Phase.IDLE, failures=failures, started_at=None, not_before=retry_at)
+
+    def committed(self, outputs: tuple[OutputFile, ...]) -> SceneRecord:
+        """The result is final. From here on only forward."""
+        return self._moved(Phase.COMMITTED, outputs=outputs)
+
+    def given_up(self, failure: Failure, manifest: tuple[InputBlob, ...], run: str, now: datetime) -> SceneRecord:
+        """No further attempt; the inputs go to the error container."""
+        failures = (*self.failures, AttemptFailure(run, now, failure))
+        return self._moved(Phase.FAILING, failures=failures, manifest=manifest, run=run, outputs=())
+
+    def closed(self, archived: dict[str, str], now: datetime) -> SceneRecord:
+        """Everything of this generation is where it belongs."""
+        succeeded = self.phase is Phase.COMMITTED
+        outcome = Outcome.SUCCEEDED if succeeded else Outcome.DEAD_LETTERED
+        failure = self.failures[-1].failure if self.failures and not succeeded else None
+        return self._moved(
+            Phase.IDLE,
+            generation=self.generation + 1,
+            attempts=0,
+            preemptions=0,
+            manifest=(),
+            failures=(),
+            started_at=None,
+            not_before=None,
+            ending=Ending(self.generation, outcome, self.run, now, archived, failure),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": RECORD_VERSION,
+            "scene": self.scene,
+            "phase": str(self.phase),
+            "generation": self.generation,
+            "attempts": self.attempts,
+            "preemptions": self.preemptions,
+            "run": self.run,
+            "manifest": [blob.to_json() for blob in self.manifest],
+            "outputs": [file.to_json() for file in self.outputs],
+            "failures": [failure.to_json() for failure in self.failures],
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "not_before": self.not_before.isoformat() if self.not_before else None,
+            "day": self.day,
+            "runs_today": self.runs_today,
+            "held": self.held,
+            "ending": self.ending.to_json() if self.ending else None,
+        }
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> SceneRecord:
+        """Raises ValueError for a record of a version this program does not know, or one that is torn."""
+        if not isinstance(value, dict):
+            raise ValueError("the record of a scene is not an object")
+        if value.get("schema_version") != RECORD_VERSION:
+            raise ValueError(f"record version {value.get('schema_version')!r}; this program knows {RECORD_VERSION}")
+        try:
+            return SceneRecord(
+                scene=str(value["scene"]),
+                phase=Phase(value["phase"]),
+                generation=int(value["generation"]),
+                attempts=int(value["attempts"]),
+                preemptions=int(value["preemptions"]),
+                run=str(value["run"]),
+                manifest=tuple(InputBlob.from_json(item) for item in value["manifest"]),
+                outputs=tuple(OutputFile.from_json(item) for item in value["outputs"]),
+                failures=tuple(AttemptFailure.from_json(item) for item in value["failures"]),
+                started_at=datetime.fromisoformat(value["started_at"]) if value["started_at"] else None,
+                not_before=datetime.fromisoformat(value["not_before"]) if value.get("not_before") else None,
+                day=str(value.get("day", "")),
+                runs_today=int(value.get("runs_today", 0)),
+                held=str(value.get("held", "")),
+                ending=Ending.from_json(value["ending"]) if value["ending"] else None,
+            )
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"the record of a scene is incomplete: {exc}") from exc

@@ -1,0 +1,154 @@
+"""Reading and writing scene records: compare-and-swap under a lease, safe against lost acknowledgements.
+
+A scene of thousands of uploads has lists of megabytes. These lie in blobs of their own (`state/parts/`), named by their
+content, and the record only names them: it is rewritten at every step and stays small. A record with such parts has
+schema version 2, so that a program that does not know them refuses it; all others have version 1, as they always had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
+from scenejobs.ports import BlobStore, Lease
+from scenejobs.state.layout import part_name, record_name
+from scenejobs.state.record import RECORD_VERSION, SceneRecord
+
+VERSION_WITH_PARTS = 2
+INLINE_BYTES = 64 * 1024  # a longer list becomes a part
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record with the ETag of the version it was read from."""
+
+    record: SceneRecord
+    etag: str
+    parts: frozenset[str] = frozenset()  # SHA-256 of the parts this version names
+
+
+def load(state: BlobStore, scene: str) -> Stored | None:
+    """The record of a scene, None when there is none yet. Raises StorageError when it cannot be understood."""
+    return read(state, record_name(scene))
+
+
+def read(state: BlobStore, name: str) -> Stored | None:
+    """The same for the name of a record's blob."""
+    for tries_left in (1, 0):
+        try:
+            data, etag = state.read(name)
+        except NotFound:
+            return None
+        try:
+            body, parts = _completed(state, name, json.loads(data))
+            return Stored(SceneRecord.from_json(body), etag, parts)
+        except NotFound as exc:  # a part: the record may have moved on since it was read, and the part been removed
+            if not tries_left:
+                raise StorageError(
+                    f"{name} names a part that is gone: {exc}", advice="restore it (soft delete)"
+                ) from exc
+        except ValueError as exc:
+            raise StorageError(
+                f"the record {name} cannot be read: {exc}", advice="a newer program wrote it, or it is damaged"
+            ) from exc
+    return None
+
+
+def ensure(state: BlobStore, scene: str) -> None:
+    """Creates an idle record where there is none."""
+    with contextlib.suppress(Conflict):  # it exists already: what was wanted
+        record = SceneRecord(scene)
+        body, parts = _split(record)
+        state.write(record_name(scene), _encode(body), if_absent=True, metadata=_metadata(record, parts))
+
+
+def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) -> Stored:
+    """Replaces the version that was read. Raises LeaseLost when somebody else wrote, or holds the lease now.
+
+    The service's retry can turn a success into a 412 (the first answer was lost on the way). So a refusal is settled by
+    reading back: a record with our write id is ours.
+    """
+    write_id = uuid.uuid4().hex
+    name = record_name(record.scene)
+    body, parts = _split(record)
+    for sha256, data in parts.items():
+        if sha256 not in stored.parts:  # first the part: written again it is the same, only younger than any tidying
+            state.write(part_name(record.scene, sha256), data)
+    try:
+        etag = state.write(
+            name,
+            _encode({**body, "write_id": write_id}),
+            if_match=stored.etag,
+            lease=lease,
+            metadata=_metadata(record, parts),
+        )
+        return Stored(record, etag, frozenset(parts))
+    except Conflict as exc:
+        data, etag = state.read(name)
+        if json.loads(data).get("write_id") == write_id:
+            return Stored(record, etag, frozenset(parts))
+        raise LeaseLost(f"the record of scene {record.scene} was changed by somebody else") from exc
+
+
+def due_at(metadata: dict[str, str]) -> datetime | None:
+    """Before when no attempt begins, from a record's metadata as a listing shows them; None: now is fine."""
+    return datetime.fromisoformat(metadata["not_before"]) if "not_before" in metadata else None
+
+
+def parts_in(metadata: dict[str, str]) -> frozenset[str]:
+    """The parts that a record names, from its metadata as a listing shows them."""
+    return frozenset(metadata.get("parts", "").split())
+
+
+def _metadata(record: SceneRecord, parts: dict[str, bytes]) -> dict[str, str]:
+    """Listings show it, so that a sweep need not read every record there ever was."""
+    metadata = {"phase": str(record.phase)}
+    if record.not_before:
+        metadata["not_before"] = record.not_before.isoformat()
+    if record.held:
+        metadata["held"] = "true"
+    if parts:
+        metadata["parts"] = " ".join(sorted(parts))
+    return metadata
+
+
+def _split(record: SceneRecord) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The record's body, and the lists that are too long for it by their SHA-256."""
+    body = record.to_json()
+    parts: dict[str, bytes] = {}
+    named = {}
+    for holder, field, empty in ((body, "manifest", []), (body["ending"] or {}, "archived", {})):
+        data = json.dumps(holder.get(field, empty), separators=(",", ":")).encode()
+        if len(data) > INLINE_BYTES:
+            named[field] = hashlib.sha256(data).hexdigest()
+            parts[named[field]] = data
+            holder[field] = empty
+    if named:
+        body |= {"schema_version": VERSION_WITH_PARTS, "parts": named}
+    return body, parts
+
+
+def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[str]]:
+    """The body with its parts put back. Raises NotFound, ValueError."""
+    if not isinstance(body, dict) or body.get("schema_version") != VERSION_WITH_PARTS:
+        return body, frozenset()
+    named = body.get("parts")
+    if not isinstance(named, dict) or not named.keys() <= {"manifest", "archived"}:
+        raise ValueError(f"it names parts that this program does not know: {named!r}")
+    for field, sha256 in named.items():
+        data, _ = state.read(part_name(str(body["scene"]), str(sha256)))
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ValueError(f"the part {sha256} of {name} is damaged")
+        holder = body["ending"] if field == "archived" else body
+        holder[field] = json.loads(data)
+    return {**body, "schema_version": RECORD_VERSION}, frozenset(map(str, named.values()))
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, indent=1).encode()

@@ -1,0 +1,324 @@
+"""Bringing the inputs of a dead-lettered generation back: `error` -> `input`, so that the scene is tried again.
+
+A move as safe as the one that brought them there: copy, verify, delete, each naming the version it means, each safe to
+repeat. While it is under way the record is *held*: no attempt begins on half of the videos, and after a crash the same
+command finishes what it began. An input is never in none of the containers, and at rest in exactly one: the original
+is deleted as soon as its copy is verified and written down, not when the new run commits, because nobody but the
+operator may delete in `error`, and a second visit for that would be forgotten. If the new run fails too, the inputs go
+to `error` again, as those of a new generation.
+
+What was done is kept in `state/redrive/<key>/<generation>.json`, the old reason and log beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
+from scenejobs.names import refusal, scene_key
+from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
+from scenejobs.state import generations, records
+from scenejobs.state.generations import Generation
+from scenejobs.state.layout import (
+    ERROR_DOCUMENT,
+    GENERATIONS,
+    RECORDS,
+    RUN_LOG,
+    generation_name,
+    published_name,
+    record_name,
+    redrive_history_name,
+    redrive_name,
+)
+from scenejobs.state.messages import DebounceCheck
+from scenejobs.state.record import Outcome, Phase, SceneRecord
+
+VERSION = 1
+LEASE_S = 30  # only around the two changes of the record
+LEASE_TRIES = 30
+LEASE_PAUSE_S = 2.0
+DOCUMENTS = (ERROR_DOCUMENT, RUN_LOG)
+
+
+@dataclass(frozen=True)
+class Returned:
+    """One input on its way back."""
+
+    place: str  # in the error container
+    etag: str  # of the blob there
+    size_bytes: int
+    name: str  # in the input container
+    copied_etag: str = ""  # of the verified copy there
+    left: bool = False  # the user replaced or deleted the copy meanwhile: the original stays where it is
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """One generation that is, or was, brought back."""
+
+    scene: str
+    generation: int
+    reason: str  # the code it was dead-lettered with
+    inputs: tuple[Returned, ...]
+    done_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": VERSION,
+            "scene": self.scene,
+            "generation": self.generation,
+            "reason": self.reason,
+            "inputs": [item.to_json() for item in self.inputs],
+            "done_at": self.done_at.isoformat() if self.done_at else None,
+        }
+
+    @staticmethod
+    def from_json(value: Any) -> Redrive:
+        """Raises ValueError."""
+        try:
+            if value["schema_version"] != VERSION:
+                raise ValueError(f"redrive version {value['schema_version']!r}; this program knows {VERSION}")
+            return Redrive(
+                str(value["scene"]),
+                int(value["generation"]),
+                str(value["reason"]),
+                tuple(Returned(**item) for item in value["inputs"]),
+                datetime.fromisoformat(value["done_at"]) if value["done_at"] else None,
+            )
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"it is incomplete: {exc!r}") from exc
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `carry_out` would do."""
+
+    redrive: Redrive
+    replaces: tuple[str, ...] = ()  # newer uploads of the same names that would be overwritten
+    stays: tuple[str, ...] = ()  # inputs of the generation that are no longer in the error container
+
+    @property
+    def is_begun(self) -> bool:
+        return any(item.copied_etag for item in self.redrive.inputs)
+
+
+def read(state: BlobStore, name: str) -> tuple[Redrive, str]:
+    """With its ETag. Raises NotFound; StorageError when it cannot be understood."""
+    data, etag = state.read(name)
+    try:
+        return Redrive.from_json(json.loads(data)), etag
+    except ValueError as exc:
+        raise StorageError(f"{name} cannot be read: {exc}", advice="restore it (soft delete)") from exc
+
+
+def plan(containers: Containers, scene: str, *, generation: int = 0, replacing: bool = False) -> Plan:
+    """What bringing back the last generation (or the one named) would do; one that was begun is taken up again.
+
+    Raises InputError when there is nothing to bring back or something is in its way.
+    """
+    reason = refusal(scene)
+    if reason:
+        raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE)
+    record = _idle_record(containers.state, scene)
+    number = generation or (record.ending.generation if record.ending else 0)
+    try:
+        found = generations.read(containers.state, generation_name(scene, number))
+    except NotFound as exc:
+        raise InputError(f"scene {scene} has no generation {number or ''} that ended", code=Code.NO_SCENE) from exc
+    if found.outcome is not Outcome.DEAD_LETTERED:
+        raise InputError(
+            f"generation {number} of scene {scene} succeeded", code=Code.NO_SCENE, advice=_choices(containers, scene)
+        )
+    try:
+        redrive, _ = read(containers.state, redrive_name(scene, number))
+    except NotFound:
+        redrive = _new(containers.error, found)
+    if redrive.done_at and not record.held:
+        raise InputError(
+            f"generation {number} of scene {scene} was brought back at {redrive.done_at.isoformat()}",
+            code=Code.NO_SCENE,
+            advice="see its status",
+        )
+    stays = {blob.name for blob in found.manifest} - {item.name for item in redrive.inputs}
+    taken = [item.name for item in redrive.inputs if not item.copied_etag and _is_taken(containers.input, item)]
+    if taken and not replacing:
+        raise InputError(
+            f"the input container holds another {', '.join(taken[:5])}",
+            code=Code.NO_SCENE,
+            advice="wait until that one is processed, or overwrite it with --replace",
+        )
+    return Plan(redrive, tuple(taken), tuple(sorted(stays)))
+
+
+def carry_out(
+    containers: Containers, queues: Queues, plan: Plan, pause: Callable[[float], None] = time.sleep
+) -> Redrive:
+    """Does it. Killed after any line, the same command finishes it.
+
+    Raises InputError when somebody works on the scene, StorageError.
+    """
+    redrive, state = plan.redrive, containers.state
+    name = redrive_name(redrive.scene, redrive.generation)
+    why = f"generation {redrive.generation} is being brought back: `python -m scenejobs redrive --apply` finishes it"
+    _hold(state, redrive.scene, why, pause)
+    try:
+        etag = state.write(name, _encode(redrive), if_absent=True)
+    except Conflict:
+        redrive, etag = read(state, name)
+    if not redrive.done_at:
+        copies = tuple(_copied(containers, item, item.name in plan.replaces) for item in redrive.inputs)
+        redrive = replace(redrive, inputs=copies)
+        etag = state.write(name, _encode(redrive), if_match=etag)  # before the first delete
+        redrive = replace(redrive, inputs=tuple(_removed(containers, item) for item in redrive.inputs))
+        _keep_documents(containers, redrive)
+        redrive = replace(redrive, done_at=state.now())
+        state.write(name, _encode(redrive), if_match=etag)
+    _hold(state, redrive.scene, "", pause)
+    queues.debounce.send(DebounceCheck(redrive.scene, "", state.now()).to_json())
+    return redrive
+
+
+def dead_lettered(containers: Containers, code: str = "") -> list[str]:
+    """Scenes whose last generation ended in `error` (with this code), or whose bringing back was begun."""
+    found = []
+    for info in containers.state.list(RECORDS):
+        stored = records.read(containers.state, info.name)
+        ending = stored.record.ending if stored else None
+        if stored is None or ending is None or ending.outcome is not Outcome.DEAD_LETTERED:
+            continue
+        failure = ending.failure.code if ending.failure else ""
+        waits = any(place.startswith("error/") for place in ending.archived.values())
+        if (not code or failure == code) and waits and (stored.record.held or _is_there(containers, ending.archived)):
+            found.append(stored.record.scene)
+    return sorted(found)
+
+
+def _idle_record(state: BlobStore, scene: str) -> SceneRecord:
+    stored = records.load(state, scene)
+    if stored is None:
+        raise InputError(f"there is no scene {scene}", code=Code.NO_SCENE)
+    if stored.record.phase is not Phase.IDLE or state.head(record_name(scene)).leased:
+        raise _worked_on(scene)
+    return stored.record
+
+
+def _worked_on(scene: str) -> InputError:
+    return InputError(f"scene {scene} is being worked on", code=Code.NO_SCENE, advice="wait until it has ended")
+
+
+def _new(error: BlobStore, found: Generation) -> Redrive:
+    entries = []
+    for blob in found.manifest:
+        kind, _, place = found.archived.get(blob.name, "").partition("/")
+        info = _head(error, place) if kind == "error" else None
+        if info is not None and info.metadata.get("source_etag") == blob.etag and info.size_bytes == blob.size_bytes:
+            entries.append(Returned(place, info.etag, info.size_bytes, blob.name))
+    if not entries:
+        raise InputError(
+            f"no input of generation {found.number} of scene {found.scene} is in the error container",
+            code=Code.INPUT_GONE,
+            advice="upload them again",
+        )
+    return Redrive(found.scene, found.number, found.failure.code if found.failure else "", tuple(entries))
+
+
+def _choices(containers: Containers, scene: str) -> str:
+    folder = f"{GENERATIONS}{scene_key(scene)}/"
+    found = [generations.read(containers.state, info.name) for info in containers.state.list(folder)]
+    failed = sorted(item.number for item in found if item.outcome is Outcome.DEAD_LETTERED)
+    return (
+        f"--generation brings back one of {', '.join(map(str, failed))}" if failed else "there is nothing to bring back"
+    )
+
+
+def _is_taken(store: BlobStore, item: Returned) -> bool:
+    found = _head(store, item.name)
+    return found is not None and not _is_copy(found, item)
+
+
+def _is_copy(found: BlobInfo, item: Returned) -> bool:
+    return found.whole and found.metadata.get("source_etag") == item.etag and found.size_bytes == item.size_bytes
+
+
+def _is_there(containers: Containers, archived: dict[str, str]) -> bool:
+    places = [place.removeprefix("error/") for place in archived.values() if place.startswith("error/")]
+    return any(_head(containers.error, place) is not None for place in places)
+
+
+def _hold(state: BlobStore, scene: str, why: str, pause: Callable[[float], None]) -> None:
+    """Changes the record under its lease. A runner may hold it for a moment, to find that the scene is held."""
+    for tries_left in range(LEASE_TRIES, -1, -1):
+        try:
+            lease = state.lease(record_name(scene), LEASE_S)
+            break
+        except Conflict as exc:
+            if not tries_left or why:  # nothing was done yet
+                raise _worked_on(scene) from exc
+            pause(LEASE_PAUSE_S)
+    try:
+        stored = records.load(state, scene)
+        if stored is None or stored.record.phase is not Phase.IDLE:
+            raise _worked_on(scene)
+        if stored.record.held != why:
+            records.save(state, stored, stored.record.holding(why), lease)
+    finally:
+        lease.release()
+
+
+def _copied(containers: Containers, item: Returned, replacing: bool) -> Returned:
+    if item.copied_etag:
+        return item
+    found = _head(containers.input, item.name)
+    if found is None or not _is_copy(found, item):
+        found = containers.input.copy_from(
+            containers.error, item.place, item.name, source_etag=item.etag, if_absent=not replacing
+        )
+    if not _is_copy(found, item):
+        raise StorageError(f"the copy of {item.place} is not whole", advice="nothing was deleted; try again")
+    return replace(item, copied_etag=found.etag)
+
+
+def _removed(containers: Containers, item: Returned) -> Returned:
+    """The original is deleted, when its copy is what was written down."""
+    original = _head(containers.error, item.place)
+    if original is None or original.etag != item.etag:
+        return item  # done before
+    copy = _head(containers.input, item.name)
+    if copy is None or copy.etag != item.copied_etag:
+        return replace(item, left=True)
+    containers.error.delete(item.place, if_match=item.etag)
+    return item
+
+
+def _keep_documents(containers: Containers, redrive: Redrive) -> None:
+    """Reason and log are kept as history, and leave `error` with the last input they explain."""
+    error, scene = containers.error, redrive.scene
+    documents = {published_name(scene, file): file for file in DOCUMENTS}
+    inputs_left = any(info.name not in documents for info in error.list(f"{scene}/"))
+    for name, file in documents.items():
+        info = _head(error, name)
+        if info is None:
+            continue
+        kept = redrive_history_name(scene, redrive.generation, file)
+        containers.state.copy_from(error, name, kept, source_etag=info.etag, if_absent=True)
+        if not inputs_left:
+            error.delete(name, if_match=info.etag)
+
+
+def _head(store: BlobStore, name: str) -> BlobInfo | None:
+    try:
+        return store.head(name)
+    except NotFound:
+        return None
+
+
+def _encode(redrive: Redrive) -> bytes:
+    return json.dumps(redrive.to_json(), indent=1).encode()

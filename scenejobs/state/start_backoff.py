@@ -1,0 +1,183 @@
+"""What is known about the starting of executions, `state/dispatcher.json`, and what follows from it.
+
+A start that was accepted proves nothing: executions with a GPU end before they begin, for minutes or for a day. What
+proves that a start was good is a runner that tells the ledger it began (usage.py). As long as accepted starts end
+ without one, there is no GPU: then one probe is started at a time, after waits that double up to 15 minutes.
+
+A start whose answer was lost proves nothing either: what was started is in the listing of executions a minute later, so
+the next look comes then, and counts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from scenejobs.errors import ComputeError, NotFound
+from scenejobs.ports import BlobStore
+from scenejobs.state.layout import DISPATCHER_RECORD
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_BASE_S = 30.0
+BACK_OFF_MAX_S = 15 * 60.0
+LISTED_AFTER_S = 60.0  # a start may be missing in the listing of executions for so long
+SLOW_S = 120.0  # a start that no runner has answered for so long is told to the user
+
+
+def back_off_s(failures_in_row: int, retry_after_s: float | None = None) -> float:
+    """The wait after a failed start: doubling, and at least what the service asked for."""
+    doubled = BACK_OFF_BASE_S * 2.0 ** min(failures_in_row - 1, 16)
+    return max(min(doubled, BACK_OFF_MAX_S), retry_after_s or 0.0)
+
+
+@dataclass(frozen=True)
+class StarterState:
+    """`state/dispatcher.json`."""
+
+    last_start: datetime | None = None
+    failures_in_row: int = 0  # starts that the service refused, or did not answer
+    unsure: bool = False  # the last of them was not answered, and may have happened
+    not_before: datetime | None = None  # no start is tried earlier
+    last_error: str = ""
+    unanswered: tuple[str, ...] = ()  # names of accepted starts since the last runner began; "" where not known
+    unanswered_since: datetime | None = None  # when the first of them was accepted
+    ghosts_in_row: int = 0  # looks that found such starts ended
+    budget_until: datetime | None = None  # the day's minutes are used up; no start before
+
+    def started(self, names: tuple[str, ...], now: datetime) -> StarterState:
+        """The service accepted these starts."""
+        return replace(
+            self,
+            last_start=now,
+            failures_in_row=0,
+            unsure=False,
+            not_before=None,
+            last_error="",
+            unanswered=(*self.unanswered, *names),
+            unanswered_since=self.unanswered_since or now,
+            budget_until=None,
+        )
+
+    def failed(self, now: datetime, error: Exception) -> StarterState:
+        """The service refused a start."""
+        failures = self.failures_in_row + 1
+        retry_after_s = error.retry_after_s if isinstance(error, ComputeError) else None
+        return replace(
+            self,
+            failures_in_row=failures,
+            unsure=False,
+            not_before=now + timedelta(seconds=back_off_s(failures, retry_after_s)),
+            last_error=str(error),
+        )
+
+    def unknown(self, now: datetime, error: Exception) -> StarterState:
+        """The service did not answer a start. No other is made before a listing would show that one."""
+        failures = self.failures_in_row + 1
+        wait = timedelta(seconds=max(back_off_s(failures), LISTED_AFTER_S))
+        return replace(
+            self, failures_in_row=failures, unsure=True, last_start=now, not_before=now + wait, last_error=str(error)
+        )
+
+    def counted(self) -> StarterState:
+        """A look at the executions found nothing wrong with earlier starts, and as many as are needed."""
+        return replace(self, failures_in_row=0, unsure=False, not_before=None, last_error="")
+
+    def answered(self) -> StarterState:
+        """A runner has begun: there are GPUs."""
+        waits = self.not_before if self.failures_in_row else None
+        return replace(self, unanswered=(), unanswered_since=None, ghosts_in_row=0, not_before=waits)
+
+    def looked(self, live: Collection[str], now: datetime) -> StarterState:
+        """After a look at the executions that live: starts that ended without an answer were ghosts."""
+        since = self.unanswered_since
+        if since is None or (now - since).total_seconds() < LISTED_AFTER_S:
+            return self
+        left = tuple(name for name in self.unanswered if (name in live if name else live))
+        if len(left) == len(self.unanswered):
+            return self
+        ghosts = self.ghosts_in_row + 1
+        wait = timedelta(seconds=back_off_s(ghosts))
+        return replace(self, unanswered=left, ghosts_in_row=ghosts, not_before=now + wait)
+
+    def may_start(self, needed: int) -> int:
+        """While no GPU comes, one probe at a time."""
+        if not self.ghosts_in_row:
+            return needed
+        return 0 if self.unanswered else min(needed, 1)
+
+    def out_of_budget(self, until: datetime) -> StarterState:
+        return replace(self, budget_until=until)
+
+    def within_budget(self) -> StarterState:
+        return replace(self, budget_until=None)
+
+    def waits(self, now: datetime) -> bool:
+        return self.not_before is not None and now < self.not_before
+
+    def held_back(self, now: datetime) -> str:
+        """Why queued work does not begin, for people; "" when nothing is known to be wrong."""
+        if self.budget_until and now < self.budget_until:
+            return f"held back by the daily budget until {_minute(self.budget_until)}"
+        if self.unsure:
+            return f"whether an execution was started is not known: {self.last_error}"
+        if self.failures_in_row:
+            return f"no execution can be started: {self.last_error}"
+        since = self.unanswered_since
+        if since and (self.ghosts_in_row or (now - since).total_seconds() >= SLOW_S):
+            return f"waiting for a GPU since {_minute(since)}"
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "last_start": _text(self.last_start),
+            "failures_in_row": self.failures_in_row,
+            "unsure": self.unsure,
+            "not_before": _text(self.not_before),
+            "last_error": self.last_error,
+            "unanswered": list(self.unanswered),
+            "unanswered_since": _text(self.unanswered_since),
+            "ghosts_in_row": self.ghosts_in_row,
+            "budget_until": _text(self.budget_until),
+        }
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> StarterState:
+        return StarterState(
+            last_start=_time(value.get("last_start")),
+            failures_in_row=int(value.get("failures_in_row", 0)),
+            unsure=bool(value.get("unsure", False)),
+            not_before=_time(value.get("not_before")),
+            last_error=str(value.get("last_error", "")),
+            unanswered=tuple(map(str, value.get("unanswered", ()))),
+            unanswered_since=_time(value.get("unanswered_since")),
+            ghosts_in_row=int(value.get("ghosts_in_row", 0)),
+            budget_until=_time(value.get("budget_until")),
+        )
+
+
+def load(state: BlobStore) -> StarterState:
+    try:
+        data, _ = state.read(DISPATCHER_RECORD)
+        return StarterState.from_json(json.loads(data))
+    except NotFound:
+        return StarterState()
+    except (ValueError, TypeError, AttributeError):
+        log.warning("%s cannot be read; starting from a clean one", DISPATCHER_RECORD)  # it only slows starts down
+        return StarterState()
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _minute(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,258 @@
+"""Twins that fail as a service fails and an emulator never does: throttled, unreachable, and with lost answers.
+
+A plan says which call fails how. The twins behave as the Azure adapters do: where an answer is lost, its client asks
+again, meets the effect of the first try, and settles the refusal by reading back; what then shows is written here, call
+by call. `tests/contract/test_faults.py` holds the real adapter to the same results.
+
+Copies that take their time or fail are in `MemoryBlobStore` itself (`copy_plan`): there the service is slow, not the
+answer. Clocks that disagree need no fault either: the twin is given one clock, its caller another (`skewed`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scenejobs.adapters.memory import Clock, MemoryBlobStore, MemoryLease, MemoryQueue
+from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound
+from scenejobs.ports import BlobInfo, BlobStore, Lease, QueueMessage
+
+T = TypeVar("T")
+
+
+class Fault(StrEnum):
+    """What happens to a call."""
+
+    BUSY = "busy"  # 429 or 503, or no connection, for longer than the adapter's patience: nothing happened, Busy
+    LOST_ANSWER = "lost answer"  # it happened, the answer was lost, and the adapter's retry meets its effect
+    UNANSWERED = "unanswered"  # it happened, and the adapter gave up waiting for an answer: Busy
+
+
+@dataclass
+class Rule:
+    """Lets some calls fail. `verb`: of the port, "" for each; `name`: a part of the blob's or queue's name.
+
+    skip: so many matching calls go well first; times: then so many fail. A busy service that names a time
+    (`retry_after_s`) refuses every matching call until it is over.
+    """
+
+    fault: Fault
+    verb: str = ""
+    name: str = ""
+    skip: int = 0
+    times: int = 1
+    retry_after_s: float | None = None
+    busy_until: datetime | None = field(default=None, init=False)
+
+    def takes(self, verb: str, name: str, now: datetime) -> bool:
+        if self.verb not in ("", verb) or self.name not in name:
+            return False
+        if self.busy_until is not None and now < self.busy_until:
+            return True
+        if self.skip:
+            self.skip -= 1
+            return False
+        if not self.times:
+            return False
+        self.times -= 1
+        if self.fault is Fault.BUSY and self.retry_after_s is not None:
+            self.busy_until = now + timedelta(seconds=self.retry_after_s)
+        return True
+
+
+@dataclass
+class FaultPlan:
+    """Rules, tried in their order; the first that takes a call decides. `calls` remembers all, for counting."""
+
+    clock: Clock
+    rules: list[Rule] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)  # "write state/scenes/a.json"
+    lock: Any = field(default_factory=threading.RLock, repr=False)
+
+    def call(self, verb: str, name: str, effect: Callable[[], T], again: Callable[[T], T] | None = None) -> T:
+        """Makes the call, or lets it fail. `again`: what the adapter does when the first answer was lost."""
+        with self.lock:
+            self.calls.append(f"{verb} {name}")
+            rule = next((rule for rule in self.rules if rule.takes(verb, name, self.clock())), None)
+        if rule is None:
+            return effect()
+        if rule.fault is Fault.BUSY:
+            wait = "" if rule.retry_after_s is None else f"; it asks to wait {rule.retry_after_s:g} s"
+            raise Busy(f"{verb} {name}: the service is busy{wait}")
+        result = effect()
+        if rule.fault is Fault.UNANSWERED:
+            raise Busy(f"{verb} {name}: no answer came")
+        return again(result) if again is not None else effect()
+
+
+def skewed(clock: Clock, seconds: float) -> Clock:
+    """A clock that is wrong by so much. Positive: ahead."""
+    return lambda: clock() + timedelta(seconds=seconds)
+
+
+class FaultyLease:
+    """See scenejobs.ports.Lease."""
+
+    def __init__(self, lease: MemoryLease, plan: FaultPlan, what: str) -> None:
+        self._lease, self._plan, self._what = lease, plan, what
+
+    @property
+    def id(self) -> str:
+        return self._lease.id
+
+    def renew(self) -> None:
+        self._plan.call("renew", self._what, self._lease.renew)
+
+    def release(self) -> None:
+        self._plan.call("release", self._what, self._lease.release)
+
+    def regained(self) -> bool:
+        """The client names the lease: asked for again, the service grants it where nobody else came."""
+        with suppress(LeaseLost):
+            self._lease.renew()
+            return True
+        return False
+
+
+class FaultyBlobStore:
+    """See scenejobs.ports.BlobStore."""
+
+    def __init__(self, store: MemoryBlobStore, plan: FaultPlan) -> None:
+        self.store = store
+        self._plan = plan
+        self.name = store.name
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        yield from self._call("list", prefix, lambda: tuple(self.store.list(prefix)))
+
+    def now(self) -> datetime:
+        return self._call("now", "", self.store.now)
+
+    def head(self, name: str) -> BlobInfo:
+        return self._call("head", name, lambda: self.store.head(name))
+
+    def read(self, name: str) -> tuple[bytes, str]:
+        return self._call("read", name, lambda: self.store.read(name))
+
+    def write(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        lease: Lease | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> str:
+        def effect() -> str:
+            return self.store.write(name, data, if_match=if_match, if_absent=if_absent, lease=lease, metadata=metadata)
+
+        def again(etag: str) -> str:
+            try:
+                return effect()
+            except Conflict:
+                if self._etag_of(name) == etag:
+                    return etag  # read back: the write id is ours
+                raise
+
+        return self._call("write", name, effect, again)
+
+    def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
+        def again(_: BlobInfo) -> BlobInfo:
+            path.unlink(missing_ok=True)  # the client's retry goes on with its own file
+            return self.store.download(name, path, if_match=if_match)
+
+        try:
+            return self._call("download", name, lambda: self.store.download(name, path, if_match=if_match), again)
+        except Busy:
+            path.unlink(missing_ok=True)
+            raise
+
+    def upload(self, path: Path, name: str, *, content_type: str | None = None) -> str:
+        return self._call("upload", name, lambda: self.store.upload(path, name, content_type=content_type))
+
+    def copy_from(
+        self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
+    ) -> BlobInfo:
+        """Begun and waited for, as two calls: the copy goes on where its asker does not."""
+        if not isinstance(source, FaultyBlobStore):
+            raise ValueError("the source of a copy is a container of the same kind")
+        there = source.store
+
+        def begin() -> None:
+            self.store.begin_copy(there, source_name, name, source_etag=source_etag, if_absent=if_absent)
+
+        def again(_: None) -> None:
+            with suppress(NotFound):  # the source went meanwhile; what the first try began is there
+                begin()
+
+        self._call("copy", name, begin, again)
+        return self._call("await copy", name, lambda: self.store.finish_copy(name))
+
+    def delete(self, name: str, *, if_match: str | None = None) -> None:
+        def again(_: None) -> None:
+            try:
+                self.store.delete(name, if_match=if_match)
+            except (NotFound, Conflict):
+                if self._etag_of(name) is not None:
+                    raise
+
+        self._call("delete", name, lambda: self.store.delete(name, if_match=if_match), again)
+
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        self._call("delete refused", name, lambda: self.store.delete_refused(name, if_match=if_match))
+
+    def lease(self, name: str, seconds: int) -> FaultyLease:
+        def effect() -> FaultyLease:
+            return FaultyLease(self.store.lease(name, seconds), self._plan, f"{self.name}/{name}")
+
+        def again(lease: FaultyLease) -> FaultyLease:
+            return lease if lease.regained() else effect()
+
+        return self._call("lease", name, effect, again)
+
+    def _call(self, verb: str, name: str, effect: Callable[[], T], again: Callable[[T], T] | None = None) -> T:
+        return self._plan.call(verb, f"{self.name}/{name}", effect, again)
+
+    def _etag_of(self, name: str) -> str | None:
+        try:
+            return self.store.head(name).etag
+        except NotFound:
+            return None
+
+
+class FaultyQueue:
+    """See scenejobs.ports.JobQueue. A lost answer to `send` is a second message, one to `receive` a hidden message, and
+    one to `renew` a receipt that nobody knows."""
+
+    def __init__(self, queue: MemoryQueue, plan: FaultPlan) -> None:
+        self.queue = queue
+        self._plan = plan
+        self.name = queue.name
+
+    def send(self, text: str, *, delay_s: float = 0) -> None:
+        self._plan.call("send", self.name, lambda: self.queue.send(text, delay_s=delay_s))
+
+    def receive(self, visibility_s: float) -> QueueMessage | None:
+        return self._plan.call("receive", self.name, lambda: self.queue.receive(visibility_s))
+
+    def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
+        return self._plan.call("renew", self.name, lambda: self.queue.renew(message, visibility_s))
+
+    def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
+        self._plan.call("release", self.name, lambda: self.queue.release(message, delay_s=delay_s))
+
+    def complete(self, message: QueueMessage) -> None:
+        self._plan.call("complete", self.name, lambda: self.queue.complete(message))
+
+    def waiting(self) -> int:
+        return self._plan.call("waiting", self.name, self.queue.waiting)
+
+    def total(self) -> int:
+        return self._plan.call("total", self.name, self.queue.total)

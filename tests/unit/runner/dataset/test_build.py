@@ -1,0 +1,130 @@
+"""Training views: the undistorted picture, its camera and the points agree with each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+from PIL import Image
+
+from runner.dataset.build import build_views, load_views
+from runner.poses.colmap.undistort import scaled_intrinsics
+from runner.scene.frames import ClipInfo, Frame, FrameSet
+from runner.scene.progress import SILENT
+from scenejobs.errors import RunnerError
+
+SIZE = (320, 240)  # width, height of the frames
+POINTS = np.array([[0.0, 0.0, 4.0], [0.8, -0.5, 4.0], [-0.9, 0.6, 5.0], [0.5, 0.7, 6.0]])
+
+
+@pytest.fixture
+def scene(tmp_path) -> FrameSet:
+    """Twelve frames of a camera with barrel distortion that slides sideways past four white dots, and its COLMAP model.
+
+    The dots are drawn where COLMAP's own camera model projects the points."""
+    model = pycolmap.Reconstruction()
+    camera = pycolmap.Camera(
+        model="SIMPLE_RADIAL", width=SIZE[0], height=SIZE[1], params=[260.0, 160.0, 120.0, -0.12], camera_id=1
+    )
+    model.add_camera_with_trivial_rig(camera)
+    colors = [(255, 255, 255), (250, 240, 230), (200, 210, 220), (90, 80, 70)]
+    numbers = [
+        model.add_point3D(xyz, pycolmap.Track(), np.array(color, np.uint8))
+        for xyz, color in zip(POINTS, colors, strict=True)
+    ]
+    frames = []
+    (tmp_path / "frames" / "a").mkdir(parents=True)
+    for index in range(12):
+        name = f"a/{index:06d}.png"
+        pose = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([0.05 * (index - 6), 0.0, 0.0]))
+        dots = [camera.img_from_cam(pose * point) for point in POINTS]
+        image = pycolmap.Image(name=name, points2D=pycolmap.Point2DList([pycolmap.Point2D(dot) for dot in dots]))
+        image.camera_id, image.image_id = 1, index + 1
+        model.add_image_with_trivial_frame(image, pose)
+        for k, number in enumerate(numbers):
+            model.add_observation(number, pycolmap.TrackElement(index + 1, k))
+        Image.fromarray(draw(dots)).save(tmp_path / "frames" / name)
+        frames.append(Frame(name, "a.mp4", index, index / 5, 1.0))
+    (tmp_path / "sparse").mkdir()
+    model.write(str(tmp_path / "sparse"))
+    (tmp_path / "sparse.json").write_text("{}")
+    info = ClipInfo("a.mp4", "a", 12, *SIZE, 5.0, 2.4, "h264", 0)
+    return FrameSet((info,), tuple(frames))
+
+
+def draw(dots: list[np.ndarray]) -> np.ndarray:
+    """Smooth white dots on grey; pixel centres at .5."""
+    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]] + 0.5
+    picture = np.full((SIZE[1], SIZE[0]), 60.0)
+    for dot in dots:
+        picture += 190 * np.exp(-((x - dot[0]) ** 2 + (y - dot[1]) ** 2) / (2 * 3.0**2))
+    return np.repeat(np.clip(picture, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_points_project_onto_their_pictures(scene, tmp_path):
+    """At full and at reduced size, each dot's centre of light lies within a fifth of a pixel of its projection."""
+    for long_side in (2000, 100):
+        views = build_views(scene, tmp_path, long_side, SILENT)
+        for view, pixels in zip(views.views, views.pixels, strict=True):
+            assert pixels.shape == (view.height, view.width, 3)
+            assert max(view.width, view.height) <= long_side
+            for point in views.points.astype(np.float64):
+                seen = view.world_to_camera @ np.append(point, 1.0)
+                u, v, w = view.K @ seen[:3]
+                u, v = u / w, v / w
+                reach = 3 * 3.0 * view.K[0, 0] / 260
+                y, x = np.mgrid[0 : view.height, 0 : view.width] + 0.5
+                near = np.hypot(x - u, y - v) <= reach
+                light = np.maximum(pixels[..., 0].astype(float) - 62, 0) * near
+                assert (light * x).sum() / light.sum() == pytest.approx(u, abs=0.2)
+                assert (light * y).sum() / light.sum() == pytest.approx(v, abs=0.2)
+
+
+def test_pictures_have_no_black_borders(scene, tmp_path):
+    """The background is 60 everywhere; what the lens did not see is cut away, not filled with black."""
+    for pixels in build_views(scene, tmp_path, 2000, SILENT).pixels:
+        assert pixels.min() >= 58
+
+
+def test_names_split_and_points_are_those_of_frames_and_model(scene, tmp_path):
+    views = build_views(scene, tmp_path, 200, SILENT)
+    assert [view.image for view in views.views] == [frame.image for frame in scene.frames]
+    assert set(views.subset("train")) | set(views.subset("test")) == set(range(12))
+    assert len(views.subset("test")) >= 2
+    assert views.points == pytest.approx(POINTS.astype(np.float32))
+    assert views.colors[1].tolist() == [250, 240, 230]
+    assert views.track_lengths.tolist() == [12] * 4
+
+
+def test_a_finished_stage_is_loaded_and_not_made_again(scene, tmp_path):
+    first = build_views(scene, tmp_path, 100, SILENT)
+    written = (tmp_path / "images" / first.views[0].image).stat().st_mtime_ns
+    for again in (build_views(scene, tmp_path, 100, SILENT), load_views(tmp_path)):
+        assert all(np.array_equal(a, b) for a, b in zip(first.pixels, again.pixels, strict=True))
+        assert np.array_equal(first.views[3].K, again.views[3].K)
+    assert (tmp_path / "images" / first.views[0].image).stat().st_mtime_ns == written
+    assert max(build_views(scene, tmp_path, 80, SILENT).pixels[0].shape) == 80
+
+
+def test_views_that_were_never_finished_are_not_loaded(tmp_path: Path):
+    with pytest.raises(RunnerError):
+        load_views(tmp_path)
+
+
+def test_intrinsics_scale_by_axis():
+    """1000x501 shrunk to 500x251: the corner and the centre stay where they were, relative to the picture."""
+    K = scaled_intrinsics((800.0, 810.0, 500.0, 250.5), (1000, 501), (500, 251))
+    assert K[0].tolist() == [400.0, 0.0, 250.0]
+    assert K[1] == pytest.approx([0.0, 810.0 * 251 / 501, 125.5])
+
+
+def test_sightings_say_which_view_saw_which_point(scene, tmp_path):
+    """Every view saw every dot but the one whose observation is taken away; its neighbours keep theirs."""
+    model = pycolmap.Reconstruction(str(tmp_path / "sparse"))
+    model.delete_observation(image_id=4, point2D_idx=2)
+    model.write(str(tmp_path / "sparse"))
+    views = build_views(scene, tmp_path, 100, SILENT)
+    expected = [[view, point] for view in range(12) for point in range(4) if (view, point) != (3, 2)]
+    assert views.sightings.tolist() == expected

@@ -1,0 +1,72 @@
+"""Held-out views are stretches of the path that training has not seen, yet surrounded by ones it has."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.dataset.holdout import assign_split
+
+clips = st.lists(st.integers(1, 120), min_size=1, max_size=6)
+
+
+def timeline_of(sizes: list[int]) -> list[tuple[str, float]]:
+    return [(f"clip{c}", 0.2 * i) for c, size in enumerate(sizes) for i in range(size)]
+
+
+def runs(timeline: list[tuple[str, float]], split: list[str]) -> list[tuple[int, int]]:
+    """(start, end) of each stretch of test frames."""
+    found, start = [], None
+    for i, name in enumerate([*split, "train"]):
+        if name == "test" and start is None:
+            start = i
+        elif name == "train" and start is not None:
+            found.append((start, i))
+            start = None
+    return found
+
+
+@given(clips)
+def test_blocks_lie_inside_a_clip_and_never_at_its_ends(sizes):
+    timeline = timeline_of(sizes)
+    for start, end in runs(timeline, assign_split(timeline)):
+        assert 2 <= end - start <= 4
+        assert len({timeline[i][0] for i in range(start - 1, end + 1)}) == 1
+
+
+@given(clips)
+def test_about_a_twelfth_is_held_out(sizes):
+    count = sum(sizes)
+    held_out = assign_split(timeline_of(sizes)).count("test")
+    assert held_out <= max(2, 0.2 * count)
+    if count >= 40 and min(sizes) >= 20:
+        assert 0.06 * count <= held_out <= 0.12 * count
+        assert len(runs(timeline_of(sizes), assign_split(timeline_of(sizes)))) >= 2
+
+
+@given(st.integers(8, 400))
+def test_every_single_clip_of_eight_frames_or_more_has_a_measurement(size):
+    timeline = timeline_of([size])
+    assert "test" in assign_split(timeline)
+
+
+@given(clips, st.randoms(use_true_random=False))
+def test_the_split_depends_on_time_and_not_on_the_order_of_the_list(sizes, random):
+    timeline = timeline_of(sizes)
+    split = dict(zip(timeline, assign_split(timeline), strict=True))
+    shuffled = list(timeline)
+    random.shuffle(shuffled)
+    assert dict(zip(shuffled, assign_split(shuffled), strict=True)) == split
+
+
+def test_blocks_are_spread_over_the_whole_timeline():
+    """100 frames of one clip: 3 blocks of 3, one in each third."""
+    timeline = timeline_of([100])
+    found = runs(timeline, assign_split(timeline))
+    assert [end - start for start, end in found] == [3, 3, 3]
+    assert [int((start + end) / 2 / (100 / 3)) for start, end in found] == [0, 1, 2]
+
+
+def test_too_few_views_are_all_trained_on():
+    assert assign_split(timeline_of([7])) == ["train"] * 7
+    assert assign_split([]) == []

@@ -1,0 +1,196 @@
+"""The pose ladder: what is tried next follows from what went wrong, and from what there is time for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.poses.gates import Verdict
+from runner.poses.ladder import (
+    Attempt,
+    Model,
+    Part,
+    Rung,
+    best,
+    choose_part,
+    expected_s,
+    next_rung,
+    pair_count,
+    rivals_of,
+    why,
+)
+from runner.poses.settings import PoseSettings
+from runner.scene.pose_report import Health
+from scenejobs.errors import Code
+
+HEALTH = Health(0.3, 0.4, 0.75, 0.0, 900.0, 12.0)
+SETTINGS = PoseSettings(budget_s=1e9)
+FIRST = Rung("exhaustive", "incremental", 4096, 1280)
+PASSED = Verdict(True)
+
+
+def model(frames: int = 1, health: Health = HEALTH) -> Model:
+    return Model(Path("m"), tuple(f"a/{i}.png" for i in range(frames)), 1000, 5.0, 0.5, health, ())
+
+
+def failed(code: Code) -> Verdict:
+    return Verdict(False, code, ("reason",))
+
+
+def ladder(frame_count: int, code: Code, settings: PoseSettings = SETTINGS, **found) -> list[str]:
+    """The rungs tried when each one fails with `code`."""
+    tried: list[Attempt] = []
+    while (rung := next_rung(tried, frame_count, settings)) is not None:
+        tried.append(replace(Attempt(rung, model(), failed(code)), **{"features": 4096, "pairs": 10, **found}))
+    return [str(one.rung) for one in tried]
+
+
+def test_too_little_overlap_is_met_with_more_features_then_guided_then_the_other_mapper():
+    assert ladder(100, Code.NO_OVERLAP) == [
+        "exhaustive + incremental, 4096 features", "exhaustive + incremental, 8192 features",
+        "exhaustive guided + incremental, 8192 features", "exhaustive + global, 4096 features",
+    ]  # fmt: skip
+
+
+def test_neighbours_in_time_are_followed_by_all_pairs():
+    """A weak joint that neighbours in time get wrong holds with all pairs."""
+    assert ladder(200, Code.TOO_FEW_REGISTERED)[:2] == [
+        "sequential + incremental, 4096 features", "exhaustive + incremental, 4096 features",
+    ]  # fmt: skip
+
+
+def test_where_all_pairs_take_too_long_the_most_alike_are_compared():
+    """350 frames have 61,075 pairs: an hour at the 0.1 s of a pair with 4,096 features."""
+    tried = ladder(350, Code.TOO_FEW_REGISTERED, PoseSettings(budget_s=3600))
+    assert tried[1] == "retrieval + incremental, 4096 features"
+    assert not any(rung.startswith("exhaustive") for rung in tried)
+
+
+def test_a_limit_on_features_is_raised_only_where_it_was_reached():
+    """Blurred and dark pictures have few features whatever the limit: there weaker ones are taken."""
+    assert ladder(100, Code.TOO_FEW_REGISTERED, features=300)[1] == (
+        "exhaustive + incremental, 4096 features and weaker ones"
+    )
+
+
+def test_an_impossible_lens_is_met_with_the_other_mapper_and_then_with_a_fixed_lens():
+    collapsed = model(health=replace(HEALTH, focal_ratio=0.18))
+    assert ladder(100, Code.POSES_UNRELIABLE, model=collapsed) == [
+        "exhaustive + incremental, 4096 features", "exhaustive + global, 4096 features",
+        "exhaustive + incremental with a fixed lens, 4096 features",
+    ]  # fmt: skip
+
+
+def test_what_a_second_run_does_not_confirm_gets_one_more_try_with_a_fixed_lens():
+    """Finer features repeat as the coarse ones do, and the other mapper confirms itself."""
+    assert ladder(100, Code.POSES_UNRELIABLE, disputed=True) == [
+        "exhaustive + incremental, 4096 features", "exhaustive + incremental with a fixed lens, 4096 features",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (Code.STATIC_CAMERA, {}),  # no method finds depth without parallax
+        (Code.NO_OVERLAP, {"linked": False}),  # not one pair of pictures joins the parts
+        (Code.TOO_FEW_REGISTERED, {"linked": False, "model": None}),
+    ],
+)
+def test_the_hopeless_is_not_tried_twice(code, found):
+    assert len(ladder(100, code, **found)) == 1
+
+
+def test_no_rung_is_begun_that_would_pass_the_budget():
+    """100 frames have 4,950 pairs; at 0.1 s each and twice the features, four times that: 1,980 s and more."""
+    took = Attempt(FIRST, model(), failed(Code.NO_OVERLAP), features=4096, pairs=4950, match_s=495.0, map_s=60.0)
+    stronger = replace(FIRST, features=8192, max_image_size=1600)
+    assert 1980 < expected_s(stronger, [took], 100, SETTINGS) < 2400
+    assert next_rung([took], 100, PoseSettings(budget_s=4000)) == stronger
+    assert next_rung([took], 100, PoseSettings(budget_s=1000)) == replace(FIRST, mapper="global")  # the pairs are there
+    assert next_rung([took], 100, PoseSettings(budget_s=600)) is None
+
+
+def test_the_first_rung_is_tried_whatever_the_budget():
+    assert next_rung([], 100, PoseSettings(budget_s=0)) == FIRST
+
+
+def test_what_passed_ends_the_ladder_and_a_part_that_passed_only_after_all_pairs():
+    assert next_rung([Attempt(FIRST, model(), PASSED)], 100, SETTINGS) is None
+    assert next_rung([Attempt(FIRST, model(), PASSED, partial=True)], 100, SETTINGS) is None
+    in_time = Attempt(replace(FIRST, matching="sequential"), model(), PASSED, partial=True, pairs=10)
+    assert next_rung([in_time], 200, SETTINGS) == FIRST
+    worse = Attempt(FIRST, model(), failed(Code.POSES_UNRELIABLE))
+    assert best([in_time, worse]) is in_time
+    assert next_rung([in_time, worse], 200, SETTINGS) is None
+
+
+def test_a_scene_that_passed_with_half_of_its_frames_gets_one_try_with_more_features():
+    """8 of 16 photos of a small thing were placed with 3,072 features, 14 with 4,096."""
+    half = Attempt(FIRST, model(8), PASSED, share=0.5, pairs=10, features=4096)
+    finer = next_rung([half], 16, SETTINGS)
+    assert finer is not None
+    assert finer.features == 8192
+    more = Attempt(finer, model(14), PASSED, share=0.875)
+    assert best([half, more]) is more
+    assert next_rung([half, more], 16, SETTINGS) is None
+    assert next_rung([half, replace(more, share=0.6)], 16, SETTINGS) is None
+    assert next_rung([replace(half, linked=False)], 16, SETTINGS) is None, "nothing matches what is outside"
+
+
+def test_two_places_are_joined_by_finer_features_or_not_at_all():
+    """Guided matching finds what a geometry of chance lets it expect: it joined a clip and its mirror image."""
+    tried = ladder(100, Code.NO_OVERLAP, rivals=True)
+    assert tried == ["exhaustive + incremental, 4096 features", "exhaustive + incremental, 8192 features"]
+
+
+def test_the_report_says_why_a_way_won():
+    lost, won = Attempt(FIRST, None, failed(Code.NO_OVERLAP)), Attempt(replace(FIRST, guided=True), model(), PASSED)
+    assert why([lost, won], won) == "1 of 1 other ways failed a gate"
+    assert "first way" in why([won], won)
+    assert str(lost) == "exhaustive + incremental, 4096 features: no model: reason"
+
+
+def part(shots: tuple[str, ...], seconds: float, verdict: Verdict = PASSED) -> Part:
+    return Part(model(), verdict, shots, seconds)
+
+
+def judged(kept: Part, *rest: Part) -> Verdict:
+    return choose_part(kept, rivals_of(kept, rest))
+
+
+def test_of_two_places_the_one_that_joins_more_clips_is_the_scene():
+    """Also when the other is longer."""
+    assert judged(part(("a", "b"), 8.0), part(("c",), 60.0)).passed
+
+
+@pytest.mark.parametrize(("seconds", "passes"), [(7.9, True), (8.0, False), (10.0, False)])
+def test_two_places_of_the_same_weight_are_refused_by_name(seconds, passes):
+    verdict = judged(part(("a",), 10.0), part(("b",), seconds))
+    assert verdict.passed == passes
+    if not passes:
+        assert verdict.code == Code.NO_OVERLAP
+        assert "a and b" in verdict.reasons[0]
+
+
+def test_a_second_part_that_is_unhealthy_or_of_the_same_clip_is_no_rival():
+    sick = part(("b",), 10.0, failed(Code.POSES_UNRELIABLE))
+    assert judged(part(("a",), 10.0), sick, part(("a",), 9.0)).passed
+
+
+def test_a_later_way_that_finds_only_one_of_two_places_does_not_say_which_was_meant():
+    """A clip and its mirror image: incremental mapping found both, global mapping one of them."""
+    rivals = rivals_of(part(("a",), 10.0), [part(("b",), 10.0)])
+    assert choose_part(part(("b",), 10.0), rivals).code == Code.NO_OVERLAP
+    assert choose_part(part(("a", "b"), 20.0), rivals).passed
+    sick = part(("b",), 10.0, failed(Code.POSES_UNRELIABLE))
+    assert choose_part(sick, rivals).code == Code.POSES_UNRELIABLE
+
+
+@pytest.mark.parametrize("frames", [2, 12, 72, 150, 350])
+def test_no_way_compares_more_pairs_than_there_are(frames):
+    everything = frames * (frames - 1) // 2
+    for matching in ("sequential", "retrieval", "exhaustive"):
+        assert pair_count(matching, frames, SETTINGS) <= everything
+    assert pair_count("exhaustive", frames, SETTINGS) == everything

@@ -1,0 +1,224 @@
+"""The documents beside a result: complete, strict JSON, and true to the values they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.files import atomic, json_file
+from runner.report import documents
+from runner.report.documents import OutputFile, RunInfo, TrainingSummary
+from runner.scene.cameras import CameraIntrinsics
+from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.scene.pose_report import Health, PoseReport
+from runner.scene.views import View
+from scenejobs.errors import ConfigurationError, Failure
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+RUN = RunInfo(
+    "lobby-1", NOON, "laptop", {"poses": 0, "training": 0}, {"pycolmap": "4.2.1"}, {"training": 61.5}, mock=False
+)
+FRAMES = FrameSet(
+    clips=(
+        ClipInfo("a.mp4", "a", 120, 720, 1280, 30.0, 4.0, "h264", 90, "2026-11-01T10:00:00Z", "Phone 15", (48.1, 11.6)),
+        ClipInfo("b.mov", "b", 60, 1280, 720, 15.0, 4.0, "hevc", 0),
+    ),
+    frames=(
+        Frame("a/000000.png", "a.mp4", 0, 0.0, 10.0),
+        Frame("a/000030.png", "a.mp4", 30, 1.0, 12.0),
+        Frame("b/000000.png", "b.mov", 0, 0.0, 9.0),
+    ),
+    refused=(RefusedClip("c.mp4", Failure("validation", "TOO_SHORT", "c.mp4 has 3 frames", "film longer")),),
+)
+POSES = PoseReport(
+    3, 2, 4000, 5.5, 0.61, Health(0.3, 0.5, 1.0, 0.02, 900.0, 12.0), "exhaustive + incremental",
+    ("exhaustive + incremental: 2 of 3",), ("b/000000.png",), ("one image left out",),
+)  # fmt: skip
+TRAINING = TrainingSummary(
+    "cpu", 20_000, 5000, 27.5, 0.9, 29.0, ({"step": 2500, "psnr": 26.0},), {"loss": 0.02}, ("budget ran out",)
+)
+INTRINSICS = (
+    CameraIntrinsics.from_colmap("b.mov", "SIMPLE_RADIAL", 1280, 720, [1000.0, 640.0, 360.0, 0.02]),
+    CameraIntrinsics.from_colmap("a.mp4", "OPENCV", 720, 1280, [990.0, 991.0, 360.0, 640.0, 0.1, 0.2, 0.3, 0.4]),
+)
+OUTPUTS = (OutputFile("lobby.ply", 248_000, "0" * 64), OutputFile("lobby.splat", 32_000, "f" * 64))
+
+
+def view(image: str, split: str) -> View:
+    K = np.array([[500.0, 0, 320], [0, 501, 240], [0, 0, 1]])
+    return View(image, "a.mp4", 0.5, 640, 480, K, np.eye(4), split)
+
+
+def manifest(frames: FrameSet = FRAMES) -> dict[str, Any]:
+    return documents.manifest(RUN, frames, POSES, INTRINSICS, TRAINING, OUTPUTS)
+
+
+def written(document: Any, folder: Path) -> Any:
+    """What a strict parser reads from the written file."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    json_file.write_json(folder / "document.json", document)
+    return json.loads((folder / "document.json").read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_the_manifest_follows_its_schema(tmp_path: Path) -> None:
+    import jsonschema
+
+    schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(written(manifest(), tmp_path), schema, jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m: m.pop("outputs"),
+        lambda m: m.update(surprise=1),
+        lambda m: m.update(schema_version=2),
+        lambda m: m["outputs"][0].update(sha256="abc"),
+        lambda m: m["videos"][0].update(resolution="720 x 1280"),
+        lambda m: m["camera_intrinsics"].update(fx=0),
+        lambda m: m["camera_intrinsics"].update(skew=0),
+        lambda m: m.update(processing_timestamp="2026-11-23T12:00:00+01:00"),
+    ],
+)
+def test_the_schema_refuses_a_spoilt_manifest(tmp_path: Path, spoil) -> None:
+    import jsonschema
+
+    schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
+    document = written(manifest(), tmp_path)
+    spoil(document)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
+
+
+def test_the_manifest_says_of_each_photo_its_file_time_and_place(tmp_path: Path) -> None:
+    import jsonschema
+
+    photo = Frame("p/000000.png", "photos", 0, 0.0, 9.0, "near/IMG_1.heic", "2026-11-24T10:00:00", (48.1, 11.5))
+    clip = replace(FRAMES.clips[0], name="photos", folder="p", focal_px=3000.0)
+    document = manifest(FrameSet((clip,), (photo,)))
+    schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.validate(written(document, tmp_path), schema, jsonschema.Draft202012Validator)
+    (video,) = document["videos"]
+    assert video["focal_px_stated"] == 3000.0
+    assert video["frames"] == [
+        {
+            "frame_number": 0, "timestamp_offset": 0.0, "filename": "p/000000.png", "photo": "near/IMG_1.heic",
+            "recording_timestamp": "2026-11-24T10:00:00", "gps": {"latitude": 48.1, "longitude": 11.5},
+        }
+    ]  # fmt: skip
+
+
+def test_the_manifest_names_videos_frames_and_refusals() -> None:
+    document = manifest()
+    first, second = document["videos"]
+    assert first["resolution"] == "720x1280"
+    assert (first["orientation"], second["orientation"]) == ("portrait", "landscape")
+    assert first["gps"] == {"latitude": 48.1, "longitude": 11.6}
+    assert second["gps"] is None
+    assert [frame["frame_number"] for frame in first["frames"]] == [0, 30]
+    assert second["frames"] == [{"frame_number": 0, "timestamp_offset": 0.0, "filename": "b/000000.png"}]
+    assert document["refused_videos"][0]["reason"]["cause"] == "c.mp4 has 3 frames"
+    assert document["processing_timestamp"] == "2026-11-23T12:00:00.000Z"
+
+
+def test_the_camera_with_most_frames_stands_for_the_scene() -> None:
+    expected = {"model": "OPENCV", "fx": 990.0, "fy": 991.0, "cx": 360.0, "cy": 640.0,
+                "k1": 0.1, "k2": 0.2, "p1": 0.3, "p2": 0.4}  # fmt: skip
+    assert manifest()["camera_intrinsics"] == expected
+    assert [camera["video"] for camera in manifest()["cameras"]] == ["b.mov", "a.mp4"]
+
+
+def test_one_focal_length_fills_both() -> None:
+    camera = INTRINSICS[0]
+    assert (camera.fx, camera.fy, camera.cx, camera.k1, camera.k2) == (1000.0, 1000.0, 640.0, 0.02, 0.0)
+
+
+@pytest.mark.parametrize(("model", "params"), [("THIN_PRISM_FISHEYE", [1.0] * 12), ("PINHOLE", [1.0])])
+def test_a_camera_these_numbers_cannot_hold_is_an_error(model: str, params: list[float]) -> None:
+    with pytest.raises(ConfigurationError, match=model):
+        CameraIntrinsics.from_colmap("a.mp4", model, 1, 1, params)
+
+
+def test_metrics_hold_what_the_contract_names(tmp_path: Path) -> None:
+    exports = {"ply": {"count": 20_000, "dropped": 0, "psnr_loss_db": 0.0}}
+    document = written(documents.metrics(RUN, POSES, TRAINING, exports), tmp_path)
+    expected = {
+        "psnr_heldout": 27.5, "ssim_heldout": 0.9, "psnr_train": 29.0, "n_gaussians": 20_000, "images_total": 3,
+        "images_registered": 2, "mean_reprojection_error_px": 0.61, "stage_seconds": {"training": 61.5},
+        "rung": "exhaustive + incremental", "attempts": ["exhaustive + incremental: 2 of 3"], "exports": exports,
+        "warnings": ["one image left out", "budget ran out"], "preset": "laptop", "backend": "cpu", "mock": False,
+        "seeds": {"poses": 0, "training": 0}, "versions": {"pycolmap": "4.2.1"},
+        "history": [{"step": 2500, "psnr": 26.0}],
+    }  # fmt: skip
+    assert {key: document[key] for key in expected} == expected
+    assert document["health"]["bridge"] == 0.3
+
+
+def test_cameras_are_matrices_by_image(tmp_path: Path) -> None:
+    document = written(documents.cameras([view("a/000000.png", "train"), view("a/000030.png", "test")]), tmp_path)
+    assert [entry["split"] for entry in document] == ["train", "test"]
+    assert document[0]["K"] == [[500.0, 0.0, 320.0], [0.0, 501.0, 240.0], [0.0, 0.0, 1.0]]
+    assert document[0]["world_to_camera"] == np.eye(4).tolist()
+    assert (document[0]["video"], document[0]["timestamp_s"], document[0]["width"]) == ("a.mp4", 0.5, 640)
+
+
+def test_views_give_one_pinhole_camera_per_clip() -> None:
+    clips = [Clip("a.mp4", Path("a.mp4")), Clip("unused.mp4", Path("unused.mp4"))]
+    (camera,) = documents.intrinsics_of([view("a/000000.png", "train"), view("a/000030.png", "test")], clips)
+    assert camera == CameraIntrinsics("a.mp4", "PINHOLE", 640, 480, 500.0, 501.0, 320.0, 240.0)
+
+
+def test_an_error_keeps_stage_code_cause_and_advice(tmp_path: Path) -> None:
+    failure = Failure("colmap_reconstruction", "NO_OVERLAP", "a.mp4 and b.mov share nothing", "film the way between")
+    document = written(
+        documents.error("lobby-1", failure, attempts=2, failed_at=NOON, inputs=["a.mp4", "b.mov"]), tmp_path
+    )
+    assert Failure.from_json(document) == failure
+    assert (document["attempts"], document["inputs"], document["log"]) == (2, ["a.mp4", "b.mov"], None)
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
+    values = {"a": float("nan"), "b": np.float32("inf"), "c": np.array([1.0, -np.inf]), "d": (np.int64(3), True)}
+    assert written(values, tmp_path) == {"a": None, "b": None, "c": [1.0, None], "d": [3, True]}
+
+
+def test_what_has_no_place_in_json_is_a_type_error(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="Path cannot be written"):
+        json_file.write_json(tmp_path / "document.json", {"path": tmp_path})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_times_are_told_in_utc() -> None:
+    assert json_file.utc(datetime(2026, 11, 23, 13, 0, tzinfo=timezone(timedelta(hours=1)))) == (
+        "2026-11-23T12:00:00.000Z"
+    )
+    with pytest.raises(ValueError, match="no time zone"):
+        json_file.utc(datetime(2026, 11, 23))
+
+
+def test_a_failed_write_leaves_the_old_document(tmp_path: Path) -> None:
+    target = tmp_path / "metrics.json"
+    report = json_file.write_json(target, {"name": "Größe"})
+    content = target.read_bytes()
+    assert (report.size_bytes, report.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+
+    def torn():
+        yield b"{"
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        atomic.write_atomically(target, torn())
+    assert target.read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]

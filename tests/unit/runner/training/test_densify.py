@@ -1,0 +1,149 @@
+"""Growing and pruning: never beyond the cap, largest gradients first; MCMC's formulas against their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from gsplat.strategy import DefaultStrategy
+
+from runner.raster import parameters
+from runner.scene.gaussians import Gaussians
+from runner.training import optimiser
+from runner.training.densify import CappedDefaultStrategy
+from runner.training.mcmc import TorchMcmcStrategy, add_position_noise, relocation
+
+
+def gaussians(count: int, seed: int = 0) -> Gaussians:
+    rng = np.random.default_rng(seed)
+    return Gaussians(
+        means=rng.standard_normal((count, 3)).astype(np.float32),
+        quats=rng.standard_normal((count, 4)).astype(np.float32),
+        log_scales=np.full((count, 3), -5.0, np.float32),
+        opacity_logits=rng.standard_normal(count).astype(np.float32),
+        sh0=rng.standard_normal((count, 3)).astype(np.float32),
+        sh_rest=np.zeros((count, 3, 3), np.float32),
+    )
+
+
+def trained_once(count: int) -> tuple[parameters.Parameters, optimiser.Optimizers]:
+    """Parameters whose optimisers have moments, as after a step."""
+    params = parameters.parameters(gaussians(count), torch.device("cpu"))
+    optimizers = optimiser.optimizers(params)
+    for value in params.values():
+        value.grad = torch.ones_like(value)
+    optimiser.step(optimizers)
+    return params, optimizers
+
+
+def assert_consistent(params: parameters.Parameters, optimizers: optimiser.Optimizers) -> None:
+    for name, optimizer in optimizers.items():
+        (parameter,) = optimizer.param_groups[0]["params"]
+        assert parameter is params[name]
+        assert optimizer.state[parameter]["exp_avg"].shape == parameter.shape
+
+
+class Screen:
+    """Stands for means2d after backward: Gaussian i has a gradient of i."""
+
+    def __init__(self, count: int) -> None:
+        self.grad = torch.stack([torch.arange(count).float(), torch.zeros(count)], dim=-1)[None]
+        self.absgrad = self.grad
+
+
+def screen_info(count: int) -> dict[str, object]:
+    return {
+        "means2d": Screen(count), "radii": torch.ones(1, count, 2, dtype=torch.int32), "width": 2, "height": 2,
+        "n_cameras": 1, "gaussian_ids": None,
+    }  # fmt: skip
+
+
+def test_default_strategy_grows_the_largest_gradients_up_to_the_cap() -> None:
+    params, optimizers = trained_once(10)
+    strategy = CappedDefaultStrategy(
+        refine_start_iter=0, refine_every=5, reset_every=10**9, grow_grad2d=0.5, prune_opa=0.0
+    )
+    strategy.cap = 13
+    state = strategy.initialize_state(scene_scale=1.0)
+    before = params["means"].detach().clone()
+    strategy.step_post_backward(params, optimizers, state, 5, screen_info(10))
+    assert len(params["means"]) == 13
+    assert torch.equal(params["means"][10:], before[7:])  # small ones are cloned: the three of largest gradient
+    assert strategy.grow_grad2d == 0.5
+    assert_consistent(params, optimizers)
+    strategy.step_post_backward(params, optimizers, state, 10, screen_info(13))
+    assert len(params["means"]) == 13
+
+
+def test_default_strategy_below_the_cap_grows_all_above_the_threshold() -> None:
+    params, optimizers = trained_once(10)
+    strategy = CappedDefaultStrategy(refine_start_iter=0, refine_every=5, reset_every=10**9, grow_grad2d=6.5)
+    strategy.cap = 1000
+    state = strategy.initialize_state(scene_scale=1.0)
+    strategy.step_post_backward(params, optimizers, state, 5, screen_info(10))
+    assert len(params["means"]) == 13  # gradients 7, 8, 9
+
+
+def test_mcmc_moves_the_dead_onto_the_living_and_grows_to_the_cap() -> None:
+    torch.manual_seed(0)
+    params, optimizers = trained_once(100)
+    with torch.no_grad():
+        params["opacities"][:20] = -20.0
+    strategy = TorchMcmcStrategy(cap_max=103, refine_start_iter=0, refine_every=5, noise_lr=0.0)
+    state = strategy.initialize_state()
+    living = params["means"].detach()[20:].clone()
+    strategy.step_post_backward(params, optimizers, state, 5, {}, lr=0.0)
+    assert len(params["means"]) == 103  # 5 % more would be 105
+    assert float(torch.sigmoid(params["opacities"].detach()).min()) >= strategy.min_opacity * 0.999
+    places = {tuple(mean) for mean in living.tolist()}
+    assert {tuple(mean) for mean in params["means"].tolist()} == places  # all sit where living ones were
+    assert_consistent(params, optimizers)
+
+
+@pytest.mark.parametrize("copies", [1, 2, 5, 20])
+def test_relocated_copies_together_cover_as_much_as_the_one_before(copies: int) -> None:
+    """The definition behind equation 9: the line integral of N blended copies equals that of the original."""
+    opacity, scale = 0.7, 0.3
+    binomials = torch.tensor([[math.comb(n, k) for k in range(51)] for n in range(51)], dtype=torch.float64)
+    new_opacity, new_scales = relocation(
+        torch.tensor([opacity]), torch.full((1, 3), scale), torch.tensor([copies]), binomials
+    )
+    x = np.linspace(-10, 10, 200_001)
+    before = opacity * np.exp(-(x**2) / (2 * scale**2))
+    after = 1 - (1 - float(new_opacity) * np.exp(-(x**2) / (2 * float(new_scales[0, 0]) ** 2))) ** copies
+    assert np.trapezoid(after, x) == pytest.approx(np.trapezoid(before, x), rel=1e-4)
+    assert after.max() == pytest.approx(opacity, rel=1e-5)  # and the centre is as opaque as before
+
+
+def test_noise_moves_only_the_transparent_and_along_their_shape() -> None:
+    torch.manual_seed(0)
+    params = parameters.parameters(gaussians(2000), torch.device("cpu"))
+    with torch.no_grad():
+        params["means"].zero_()
+        params["quats"][:] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+        params["scales"][:] = torch.log(torch.tensor([1.0, 0.1, 0.1]))
+        params["opacities"][:1000] = 5.0
+        params["opacities"][1000:] = -12.0
+    add_position_noise(params, scale=1.0)
+    moved = params["means"].detach()
+    assert float(moved[:1000].abs().max()) < 1e-6
+    deviation = moved[1000:].std(dim=0) / torch.sigmoid(torch.tensor(100 * 0.005))  # the weight at opacity 0
+    # covariance times unit noise: variances 1, 0.01, 0.01 become the standard deviations
+    assert deviation.tolist() == pytest.approx([1.0, 0.01, 0.01], rel=0.1)
+
+
+def test_the_sums_of_gradients_are_gsplats_own() -> None:
+    """Ours never asks the device which Gaussians were seen; the numbers are the same."""
+    generator = torch.Generator().manual_seed(0)
+    params, _ = trained_once(50)
+    states = [strategy(absgrad=True).initialize_state() for strategy in (DefaultStrategy, CappedDefaultStrategy)]
+    for _ in range(3):
+        info = screen_info(50)
+        info["means2d"].grad = info["means2d"].absgrad = torch.randn(1, 50, 2, generator=generator)
+        info["radii"] = torch.randint(0, 3, (1, 50, 2), generator=generator, dtype=torch.int32)
+        for strategy, state in zip((DefaultStrategy, CappedDefaultStrategy), states, strict=True):
+            strategy(absgrad=True)._update_state(params, state, info)
+    assert torch.equal(states[0]["count"], states[1]["count"])
+    assert torch.equal(states[0]["grad2d"], states[1]["grad2d"])

@@ -1,0 +1,39 @@
+"""Training pictures: what a GPU prepares is what the CPU prepares, and cameras follow the size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from runner.scene.views import TrainingScene, View
+from runner.training.targets import Pictures, reduced, reduced_on_device
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 4])
+def test_both_ways_to_reduce_a_picture_agree(divisor: int) -> None:
+    """Sides that no divisor divides; one rounding of a float apart at most."""
+    pixels = np.random.default_rng(0).integers(0, 256, (37, 51, 3), dtype=np.uint8)
+    there = reduced_on_device(torch.from_numpy(pixels), divisor)
+    assert there.shape == (37 // divisor, 51 // divisor, 3)
+    assert np.abs(there.numpy() - reduced(pixels, divisor)).max() < 1e-6
+
+
+def test_the_camera_fits_the_reduced_picture() -> None:
+    K = np.array([[50.0, 0, 24.0], [0, 52.0, 18.0], [0, 0, 1]])
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    scene = TrainingScene(
+        (View("a/0.png", "a.mp4", 0.0, 48, 36, K, pose, "train"),),
+        (np.full((36, 48, 3), 51, np.uint8),),
+        points=np.zeros((0, 3), np.float32),
+        colors=np.zeros((0, 3), np.uint8),
+        point_errors=np.zeros(0, np.float32),
+        track_lengths=np.zeros(0, np.int32),
+    )
+    pictures = Pictures(scene, torch.device("cpu"))
+    for divisor in (4, 2, 1):
+        picture = pictures.get(0, divisor)
+        assert (picture.width, picture.height) == (48 // divisor, 36 // divisor)
+        assert picture.K.tolist() == [[50 / divisor, 0, 24 / divisor], [0, 52 / divisor, 18 / divisor], [0, 0, 1]]
+        assert torch.equal(picture.world_to_camera, torch.tensor(pose, dtype=torch.float32))
+        assert torch.allclose(picture.target.image, torch.tensor(0.2))

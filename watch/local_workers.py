@@ -1,0 +1,104 @@
+"""Executions as processes of this machine: the Compute port of watch mode. The starter asks for one at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scenejobs.adapters.folder import Places
+from scenejobs.errors import Code, ComputeError, ConfigurationError
+from scenejobs.ports import Execution
+
+ROOT = Path(__file__).parents[1]
+ENDS_WELL = (0, 75, 143)  # done, the scene is somebody else's, told to stop
+# A worker needs no account: what it gets told could be read by whatever it opens.
+KEPT_BACK = ("AZURE_", "IDENTITY_", "MSI_")
+
+log = logging.getLogger(__name__)
+
+
+def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]:
+    """The runner's settings as they are, over the folders, ending when the queue is empty."""
+    kept = {name: value for name, value in env.items() if not name.startswith(KEPT_BACK)}
+    folders = {f"{item.name.upper()}_PATH": str(getattr(places, item.name)) for item in fields(places)}
+    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
+    queue = {"RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0"}
+    return {**kept, **queue, **folders, "DATA_PATH": str(places.input.parent), "PYTHONPATH": path}
+
+
+@dataclass
+class _Running:
+    execution: Execution
+    process: subprocess.Popen[bytes]
+
+
+class LocalCompute:
+    """See scenejobs.ports.Compute. Used from one thread: a worker is told when the thread dies that started it."""
+
+    def __init__(
+        self, env: Mapping[str, str], command: Sequence[str] = (sys.executable, "-m", "watch.worker_process")
+    ) -> None:
+        self._env = dict(env)
+        self._command = [*command, str(os.getpid())]
+        self._running: list[_Running] = []
+        self._refused = ""  # why the last worker stopped at its settings, told once
+
+    def start(self) -> str:
+        self.live()
+        if self._refused:
+            reason, self._refused = self._refused, ""
+            raise ComputeError(reason, code=Code.START_FAILED, advice="its log says why; correct the settings")
+        name = f"watch-{secrets.token_hex(4)}"
+        try:
+            process = subprocess.Popen(
+                self._command,
+                env={**self._env, "CONTAINER_APP_JOB_EXECUTION_NAME": name},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for this process, which stops the worker in order
+            )
+        except OSError as exc:
+            raise ComputeError(
+                f"no worker can be started: {exc}", advice="is memory or the number of processes used up?"
+            ) from exc
+        self._running.append(_Running(Execution(name, "Running", datetime.now(UTC)), process))
+        return name
+
+    def live(self) -> tuple[Execution, ...]:
+        for item in list(self._running):
+            code = item.process.poll()
+            if code is None:
+                continue
+            self._running.remove(item)
+            if code not in ENDS_WELL:
+                log.warning("worker %s ended with exit code %d", item.execution.name, code)
+            if code == ConfigurationError.exit_code:
+                self._refused = f"worker {item.execution.name} stopped at its settings (exit code {code})"
+        return tuple(item.execution for item in self._running)
+
+    def stop(self, name: str) -> None:
+        for item in self._running:
+            if item.execution.name == name:
+                item.process.send_signal(signal.SIGTERM)
+
+    def end(self, grace_s: float) -> None:
+        """Asks all to give their scene back, waits, and kills what is left."""
+        for execution in self.live():
+            self.stop(execution.name)
+        for item in self._running:
+            try:
+                item.process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                log.warning("worker %s did not stop within %g s and is killed", item.execution.name, grace_s)
+                with suppress(ProcessLookupError):
+                    item.process.kill()
+                item.process.wait()
+        self.live()

@@ -1,0 +1,102 @@
+"""What is known about a running watch, for those who ask: written by its loop, read by the threads that answer."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.files.disk import GB
+from scenejobs.adapters.folder import Places
+from scenejobs.state.record import Outcome
+from scenejobs.state.status import SceneStatus
+
+FEWEST_LOOKS_MISSED = 12  # the loop is taken for hung after so many intervals without a look, and never before ...
+HUNG_AFTER_S = 300.0  # ... this long: a listing of a network mount may take minutes
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One scene that came to its end while this process watched."""
+
+    scene: str
+    run: str
+    outcome: Outcome
+    seconds: float = 0.0  # of all its stages
+    frames: int = 0
+    frames_seconds: float = 0.0  # of the stage that extracts them
+    gaussians: int = 0
+    psnr: float | None = None  # of held-out views, dB
+    loss: float | None = None  # of the training at its end, smoothed
+
+
+@dataclass
+class Facts:
+    """Running state. Each field is replaced as a whole, so a reader needs no lock."""
+
+    workspace: Path
+    places: Places
+    min_free_gb: float
+    clock: Callable[[], float] = time.monotonic
+    started_at: float = 0.0
+    looking_since: float = 0.0  # begin of the look that runs, or ran last
+    trouble: str = "the folders were not looked at yet"  # why the last look failed; "" when it did not
+    stopping: bool = False
+    scenes: tuple[SceneStatus, ...] = ()  # in the input folder
+    queued: int = 0  # messages for the worker
+    poisoned: int = 0  # messages that nobody can act on
+    workers: int = 0
+    succeeded: int = 0  # scenes since the start
+    failed: int = 0
+    last: Ended | None = None
+    totals: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("seconds", "frames", "frames_seconds"), 0.0)
+    )
+    pruned: int = 0  # files removed because they were old
+
+    def __post_init__(self) -> None:
+        self.started_at = self.looking_since = self.clock()
+
+    # ---- the loop tells ---------------------------------------------------------------------------------------------
+
+    def begins_look(self) -> None:
+        self.looking_since = self.clock()
+
+    def ended(self, end: Ended) -> None:
+        self.succeeded += end.outcome is Outcome.SUCCEEDED
+        self.failed += end.outcome is not Outcome.SUCCEEDED
+        added = {"seconds": end.seconds, "frames": end.frames, "frames_seconds": end.frames_seconds}
+        self.totals = {name: total + added[name] for name, total in self.totals.items()}
+        self.last = end
+
+    # ---- whoever asks -----------------------------------------------------------------------------------------------
+
+    @property
+    def uptime_s(self) -> float:
+        return self.clock() - self.started_at
+
+    def free_gb(self) -> float:
+        """Of the fullest disk that is written to. Raises OSError."""
+        return min(shutil.disk_usage(folder).free for folder in {*self.places.all(), self.workspace}) / GB
+
+    def is_alive(self, poll_s: float) -> bool:
+        """Whether the loop turns. A hung mount holds it up; then starting anew may help."""
+        return self.clock() - self.looking_since < max(HUNG_AFTER_S, FEWEST_LOOKS_MISSED * poll_s)
+
+    def what_is_wrong(self, poll_s: float) -> str:
+        """Why no scene would be taken now; "" when one would."""
+        if self.stopping:
+            return "told to stop"
+        if not self.is_alive(poll_s):
+            return "the folders do not answer"
+        if self.trouble:
+            return self.trouble
+        try:
+            free_gb = self.free_gb()
+        except OSError as exc:
+            return f"a folder cannot be looked at: {exc.strerror}"
+        if free_gb < self.min_free_gb:
+            return f"{free_gb:.1f} GB are free, {self.min_free_gb:g} GB are asked for (MIN_DISK_SPACE_GB)"
+        return ""
