@@ -66,12 +66,3 @@ def test_the_answer_of_the_real_az_is_kept_for_a_version() -> None:
     assert re.match(r"\d+\.\d+", table["azure-cli"])
     assert "--assignee-object-id" in table["commands"]["role assignment create"]
     assert MANIFEST in (ROOT / "scripts/azure-test.sh").read_text()
-
-
-@pytest.mark.parametrize(
-    "name", ["assign-rbac", "verify-rbac", "cleanup-rbac", "run-job", "deploy-job", "upload-testdata"]
-)
-def test_the_guides_own_paths_lead_to_the_scripts(name: str, provisioned: Bench) -> None:
-    link = ROOT / "infra/scripts" / f"{name}.sh"
-    assert link.resolve() == ROOT / "scripts" / f"{name}.sh"
-    assert provisioned.run(f"infra/scripts/{name}.sh", "--help").code == 0
