@@ -215,11 +215,8 @@ def test_without_a_gpu_there_is_no_profile_and_the_backend_is_the_cpus() -> None
 
 
 def test_an_execution_is_one_attempt_that_somebody_started() -> None:
-    configuration = (
-        deploy({"REPLICA_TIMEOUT_SECS": "7200"}).one("Microsoft.App/jobs").body["properties"]["configuration"]
-    )
+    configuration = deploy().one("Microsoft.App/jobs").body["properties"]["configuration"]
     assert (configuration["triggerType"], configuration["replicaRetryLimit"]) == ("Manual", 0)
-    assert configuration["replicaTimeout"] == 7200
     assert configuration["manualTriggerConfig"] == {"parallelism": 1, "replicaCompletionCount": 1}
 
 

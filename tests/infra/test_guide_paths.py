@@ -80,10 +80,6 @@ def test_the_credentials_of_the_trial_are_written_where_they_are_sourced_from(be
     assert "azure-test-config.env" in bench.run("scripts/azure-setup.sh", "--help").out
 
 
-def test_azd_finds_its_templates() -> None:
-    assert (ROOT / "infra/main.bicep").is_file()
-
-
 # ---- the top level ---------------------------------------------------------------------------------------------------
 
 
