@@ -31,7 +31,7 @@ simulate: $(VENV)/installed-tests  ## 20,000 simulated schedules, every single c
 	$(BIN)/python -m tests.simulation --schedules 20000 --jobs $(or $(JOBS),2) --table benchmarks/results/simulation.md
 
 image-check: $(INSTALLED)  ## install what function app and images install into clean environments, start it, sum the sizes; GPU=1 too
-	$(BIN)/python -m local.image_check $(if $(GPU),--gpu)
+	$(BIN)/python scripts/image_check.py $(if $(GPU),--gpu)
 
 image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20 minutes of processor time; needs g++ and 6 GB of disk
 	$(PYTHON) -m venv .local/kernels

@@ -1,6 +1,6 @@
 // Uploads to the input container become calls of the function app, or messages in a queue that it reads. Deployed by
-// hooks/postdeploy.sh after the code, because the key of the webhook exists only once the app has started with its blob trigger. The
-// key is read here, by the deployment engine: no shell, log or azd environment ever holds it.
+// scripts/hooks/postdeploy.sh after the code, because the key of the webhook exists only once the app has started with its
+// blob trigger. The key is read here, by the deployment engine: no shell, log or azd environment ever holds it.
 param name string
 param topicName string
 param functionAppName string

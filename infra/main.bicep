@@ -1,5 +1,5 @@
 // Everything the system needs in Azure, in order. Each module is one resource or one concern; infra/README.md tells the parameters
-// (azd variables) and outputs. Not here: the event subscription, which needs the deployed code (hooks/postdeploy.sh).
+// (azd variables) and outputs. Not here: the event subscription, which needs the deployed code (scripts/hooks/postdeploy.sh).
 targetScope = 'subscription'
 
 // ---- what and where ---------------------------------------------------------------------------------------------------------
@@ -7,7 +7,7 @@ targetScope = 'subscription'
 @minLength(1)
 @maxLength(64)
 param environmentName string
-@description('Region; one with the GPU profile (hooks/preprovision.sh looks).')
+@description('Region; one with the GPU profile (scripts/hooks/preprovision.sh looks).')
 param location string
 @description('Object id of who deploys: may upload, fetch results and push images. Empty: gets nothing.')
 param principalId string = ''
@@ -25,7 +25,7 @@ param gpuProfileType string = 'Consumption-GPU-NC8as-T4'
 param gpuProfileName string = 'gpu'
 @allowed(['auto', 'gsplat', 'cpu', 'mock'])
 param processorBackend string = 'gsplat'
-@description('Image of the job; azd and hooks/preprovision.sh keep it. Empty: one that does nothing, until the first deployment.')
+@description('Image of the job; azd and scripts/hooks/preprovision.sh keep it. Empty: one that does nothing, until the first deployment.')
 param runnerImage string = ''
 @description('When the platform ends an execution, seconds.')
 param replicaTimeout int = 14400

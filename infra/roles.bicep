@@ -1,5 +1,5 @@
 // Who may do what: the only place that assigns roles. The table is scripts/roles.tsv in Bicep; tests/infra compares both with
-// each other and with the table of SECURITY.md. Deployed by main.bicep (includeRbac) or by scripts/assign-rbac.sh --use-bicep.
+// each other and with the table of docs/SECURITY.md. Deployed by main.bicep (includeRbac) or by scripts/assign-rbac.sh --use-bicep.
 param runnerPrincipalId string
 param dispatcherPrincipalId string
 @description('Of the system topic: it keeps events that could not be delivered.')

@@ -86,7 +86,7 @@ explain() {
       return $BROKEN ;;
     *AuthorizationFailed* | *AuthorizationPermissionMismatch* | *Forbidden* | *"(403)"*)
       warn "$what: refused (403): $last"
-      warn "the signed-in account lacks a role for this; scripts/roles.tsv and SECURITY.md name them"
+      warn "the signed-in account lacks a role for this; scripts/roles.tsv and docs/SECURITY.md name them"
       return $REFUSED ;;
     *"(ResourceNotFound)"* | *NotFound\)* | *"could not be found"* | *ContainerNotFound* | *QueueNotFound*)
       warn "$what: not found: $last"

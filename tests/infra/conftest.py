@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra.deployed import deploy
 from tests.infra.scripted import Bench
 
 PROVISIONED = {
@@ -35,4 +36,13 @@ def provisioned(bench: Bench) -> Bench:
     bench.answer("acr show ", f"{GROUP}/Microsoft.ContainerRegistry/registries/crdev\n")
     bench.answer("containerapp job show", f"{GROUP}/Microsoft.App/jobs/job-dev\n")
     bench.answer("resource show", f"{GROUP}/Microsoft.Insights/components/appi-dev\n")
+    return bench
+
+
+@pytest.fixture
+def deployed(bench: Bench) -> Bench:
+    """After azd provision and azd deploy."""
+    bench.values = {name: str(value) for name, value in deploy().outputs.items()}
+    bench.answer("resource show", "func-dev.azurewebsites.net\n")
+    bench.answer("containerapp job show", "crdev.azurecr.io/runner@sha256:0123\n")
     return bench

@@ -11,9 +11,10 @@ from tests.infra.scripted import ROOT
 
 DOCUMENTS = (
     "docs/deployment.md", "docs/watch.md", "docs/images.md", "docs/operations.md", "docs/spec.md", "docs/azd-up.md",
-    "README.md", "infra/README.md", "SECURITY.md",
+    "README.md", "infra/README.md", "docs/SECURITY.md",
 )  # fmt: skip
-TOOLS = ("az", "azd", "docker", "kubectl", "make", "python", "scripts/", "deploy/", "infra/hooks/")
+SCRIPTS = ("scripts/", "infra/aci/", "infra/vm/")
+TOOLS = ("az", "azd", "docker", "kubectl", "make", "python", *SCRIPTS)
 FENCE = re.compile(r"^(```+)([\w-]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
 
@@ -62,7 +63,7 @@ def _command(line: str) -> tuple[str, ...]:
         return ()
     while found and (found[0] == "sudo" or re.fullmatch(r"[A-Z_]+=\S*", found[0])):
         found = found[1:]
-    if len(found) < 2 and not (found and found[0].startswith(("scripts/", "deploy/", "infra/hooks/"))):
+    if len(found) < 2 and not (found and found[0].startswith(SCRIPTS)):
         return ()
     known = any(found[0] == tool or (tool[-1] == "/" and found[0].startswith(tool)) for tool in TOOLS)
     return tuple(found) if known and not found[0].endswith((".md", ".tsv", ".yaml", ".bicep", "/")) else ()

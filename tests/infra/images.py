@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = {
     "gpu": ROOT / "Dockerfile.runner",
-    "cpu": ROOT / "Dockerfile.runner-cpu",
-    "blobfuse": ROOT / "Dockerfile.runner-blobfuse",
+    "cpu": ROOT / "runner/image/Dockerfile.cpu",
+    "blobfuse": ROOT / "runner/image/Dockerfile.blobfuse",
 }
 TARGETS = {"gpu": "gpu", "cpu": "cpu", "cloud": "cpu", "blobfuse": "blobfuse"}  # image -> whose Dockerfile
 

@@ -1,4 +1,4 @@
-"""deploy/aci: the files that are created hold only settings that the code reads, and no secret lies about."""
+"""infra/aci: the files that are created hold only settings that the code reads, and no secret lies about."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from tests.deployment import check_environment
 from tests.infra.scripted import FORBIDDEN, Bench, Ended
 
-SCRIPT = "deploy/aci/create.sh"
+SCRIPT = "infra/aci/create.sh"
 COMMON = ["--resource-group", "rg", "--image", "reg.azurecr.io/runner:cpu", "--identity", "me", "--account", "shop"]
 KINDS = {"identity": ["--scene", "lobby"], "sas": ["--scene", "lobby/day1"], "files": ["--share", "scenes"]}
 SAS = "?sv=2024-11-04&ss=b&srt=sco&sp=rwdlc&sig=canary%3D"

@@ -75,12 +75,8 @@ def test_azd_gets_the_registry_it_pushes_to() -> None:
 @pytest.mark.parametrize("name", sorted(HOOKS))
 def test_every_hook_is_a_program(name: str) -> None:
     assert AZURE["hooks"].keys() == HOOKS
-    path = ROOT / AZURE["hooks"][name]["run"]
-    text = path.read_text()
-    assert text.startswith("#!/usr/bin/env bash\n")
-    assert "\nset -euo pipefail\n" in text
-    assert path.stat().st_mode & 0o111
-    assert not re.search(r"^\s*eval\b|\bbash -c\b|\bsh -c\b", text, re.M)
+    assert AZURE["hooks"][name]["run"] == f"scripts/hooks/{name}.sh", "test_scripts.py looks at those"
+    assert (ROOT / f"scripts/hooks/{name}.sh").is_file()
 
 
 def test_the_templates_are_where_azd_looks() -> None:

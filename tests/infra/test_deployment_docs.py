@@ -37,7 +37,7 @@ def of(tool: str) -> list[Command]:
 
 
 def test_every_script_exists_and_knows_the_options_that_are_shown() -> None:
-    shown = of("scripts") + of("deploy")
+    shown = of("scripts") + of("infra")
     assert len(shown) >= 20
     for command in shown:
         script = (ROOT / command.words[0]).read_text()
@@ -129,7 +129,7 @@ def test_the_commands_are_found_wherever_they_stand() -> None:
     shown = {str(command) for command in SHOWN}
     assert "docs/deployment.md: az login" in shown
     assert "docs/deployment.md: azd env set UPLOADS_QUEUE " in shown  # in a sentence
-    assert "docs/watch.md: deploy/vm/setup.sh --image ACR.azurecr.io/video-splat-runner:gpu --data /mnt/disk" in shown
+    assert "docs/watch.md: infra/vm/setup.sh --image ACR.azurecr.io/video-splat-runner:gpu --data /mnt/disk" in shown
     assert any(item.startswith("docs/watch.md: az aks nodepool add --resource-group RG") for item in shown)
     assert "README.md: make demo" in shown
 
@@ -150,7 +150,7 @@ def test_every_variable_is_read_by_the_templates_or_a_hook() -> None:
 def test_every_file_and_place_that_is_named_exists(document: str) -> None:
     whole = text(document)
     folder = (ROOT / document).parent
-    named = set(re.findall(r"(?<![\w/.])(?:scripts|infra|tests|docs|deploy|k8s)/[\w/-]+(?:\.\w+)+", whole))
+    named = set(re.findall(r"(?<![\w/.])(?:scripts|infra|tests|docs|k8s)/[\w/-]+(?:\.\w+)+", whole))
     assert {name for name in named if not (ROOT / name).exists() and not name.startswith("docs/images/")} == set()
     for path, place in re.findall(r"\]\(([\w./-]*)(#[\w-]+)?\)", whole):
         target = folder / path if path else ROOT / document
@@ -184,7 +184,7 @@ def test_every_code_and_every_guard_that_somebody_can_meet_is_in_the_troubleshoo
 
 def test_messages_that_are_quoted_are_those_of_the_scripts() -> None:
     section = GUIDE[GUIDE.index("### Before and while") : GUIDE.index("### Uploads that become nothing")]
-    scripts = "".join(path.read_text() for path in [*(ROOT / "scripts").rglob("*.sh"), *(ROOT / "infra").rglob("*.sh")])
+    scripts = "".join(path.read_text() for path in (ROOT / "scripts").rglob("*.sh"))
     words = " ".join(scripts.replace('" \\\n', " ").split()).replace('" "', " ")
     rows = [line for line in section.splitlines() if line.startswith("| ")]
     quoted = [span for row in rows for span in re.findall(r"`([^`]+)`", row.split("|")[1])]

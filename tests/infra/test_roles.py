@@ -32,7 +32,9 @@ ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().sp
 DOCUMENTED = {
     (identity, where): set(actions.split(", "))
     for identity, where, actions in re.findall(
-        r"^\| (dispatcher|runner) \| `([\w-]+)` \| [\w, ]+ \| ([\w/, ]+) \|", (ROOT / "SECURITY.md").read_text(), re.M
+        r"^\| (dispatcher|runner) \| `([\w-]+)` \| [\w, ]+ \| ([\w/, ]+) \|",
+        (ROOT / "docs/SECURITY.md").read_text(),
+        re.M,
     )
 }
 

@@ -57,11 +57,6 @@ def test_the_assignments_are_the_table_line_by_line(variables: dict[str, str]) -
     assert found == Counter((who, where, id) for who, where, _, id, _ in rows(variables))
 
 
-def test_the_names_in_bicep_stand_for_the_same_ids() -> None:
-    ids = dict(re.findall(r"^  '?([A-Z][\w ]+?)'?: '([0-9a-f-]{36})'$", (INFRA / "roles.bicep").read_text(), re.M))
-    assert ids == {role: id for _, _, role, id, _ in ROWS}
-
-
 def test_without_rbac_no_role_is_assigned_and_all_else_is_made() -> None:
     without = deploy({"INCLUDE_RBAC": "false"})
     assert without.of("Microsoft.Authorization/roleAssignments") == []

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import MISSING
 from typing import get_args, get_type_hints
-
-import pytest
 
 from scenejobs.adapters.azure.credentials import access
 from scenejobs.settings.groups import (
@@ -26,7 +23,7 @@ from tests.infra.deployed import MAIN, RENAMED, app_settings, deploy, job_env
 from tests.infra.scripted import ROOT
 
 DISPATCHER = (StorageSettings, DispatchSettings, ComputeSettings)  # function_app/wiring.py
-RUNNER = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)  # runner/cli.py
+RUNNER = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)  # runner/commands/work.py
 HOST = {  # https://learn.microsoft.com/azure/azure-functions/functions-app-settings
     *(f"AzureWebJobsStorage__{name}" for name in ("blobServiceUri", "queueServiceUri", "tableServiceUri")),
     "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId",
@@ -41,10 +38,9 @@ OTHER_MEANS = {
 }  # fmt: skip
 
 
-def read_by(groups: tuple[type, ...]) -> dict[str, bool]:
-    """variable -> whether it is required."""
+def read_by(groups: tuple[type, ...]) -> set[str]:
     names = {group.__name__ for group in groups}
-    return {row.variable: row.default is MISSING for row in table() if row.group in names}
+    return {row.variable for row in table() if row.group in names}
 
 
 def test_the_groups_are_those_that_the_programs_read() -> None:
@@ -53,7 +49,7 @@ def test_the_groups_are_those_that_the_programs_read() -> None:
     )
     assert (
         "groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)"
-        in (ROOT / "runner/cli.py").read_text()
+        in (ROOT / "runner/commands/work.py").read_text()
     )
 
 
@@ -62,31 +58,26 @@ def test_every_application_setting_is_read_by_somebody() -> None:
     by_triggers = set(re.findall(r'environ\.get\("(\w+)"\)', triggers)) | set(re.findall(r"%(\w+)%", triggers))
     for variables, other in (({}, "UPLOADS_QUEUE"), ({"UPLOADS_QUEUE": "uploads"}, "BLOB_TRIGGER_SOURCE")):
         found = app_settings(deploy(variables)).keys()
-        assert found - read_by(DISPATCHER).keys() - HOST - by_triggers == set()
+        assert found - read_by(DISPATCHER) - HOST - by_triggers == set()
         assert HOST | by_triggers - {other} <= found, "the host knows no defaults"
         assert other not in found
 
 
 def test_every_variable_of_the_job_is_read_by_the_runner() -> None:
-    assert job_env(deploy()).keys() - read_by(RUNNER).keys() == set()
+    assert job_env(deploy()).keys() - read_by(RUNNER) == set()
 
 
 def test_the_job_works_on_the_account_and_never_on_folders() -> None:
     """With DATA_PATH beside the account the runner would refuse to start."""
-    folders = read_by((FolderSettings,)).keys()
+    folders = read_by((FolderSettings,))
     for settings in (app_settings(deploy()), job_env(deploy())):
         assert settings.keys() & folders == set()
 
 
-@pytest.mark.parametrize(
-    ("groups", "settings"), [(DISPATCHER, app_settings), (RUNNER, job_env)], ids=["dispatcher", "runner"]
-)
-def test_what_is_required_is_set_and_what_is_not_set_has_a_default(groups, settings) -> None:  # type: ignore[no-untyped-def]
-    found, known = settings(deploy()), read_by(groups)
-    assert {name for name, required in known.items() if required} <= found.keys()
-    storage = read_by((StorageSettings,)).keys() - OTHER_MEANS
-    assert storage <= found.keys(), "where the data is must not depend on a default"
-    read_all(groups, found)
+def test_where_the_data_is_does_not_depend_on_a_default() -> None:
+    storage = read_by((StorageSettings,)) - OTHER_MEANS
+    for settings in (app_settings(deploy()), job_env(deploy())):
+        assert storage <= settings.keys()
 
 
 def test_the_programs_start_with_these_settings_and_sign_in_with_their_identity() -> None:
@@ -123,7 +114,7 @@ def test_both_halves_agree_on_what_both_read() -> None:
     variables = {"SCENE_PREFIX_DEPTH": "2", "MAX_GPU_MINUTES_PER_DAY": "600", **RENAMED}
     deployment = deploy(variables)
     settings, env = app_settings(deployment), job_env(deployment)
-    both = (read_by(DISPATCHER).keys() & read_by(RUNNER).keys()) - {"AZURE_CLIENT_ID"} - OTHER_MEANS
+    both = (read_by(DISPATCHER) & read_by(RUNNER)) - {"AZURE_CLIENT_ID"} - OTHER_MEANS
     assert {name: settings.get(name) for name in both} == {name: env.get(name) for name in both}
     assert {name: env[name] for name in variables} == variables
 

@@ -1,4 +1,4 @@
-"""deploy/vm: a service with no rights, settings that the code reads, scripts that may be run again."""
+"""infra/vm: a service with no rights, settings that the code reads, scripts that may be run again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.deployment import KEPT, ROOT, USER, check_environment
 from tests.infra.scripted import FORBIDDEN, Bench
 
-FOLDER = ROOT / "deploy/vm"
+FOLDER = ROOT / "infra/vm"
 UNIT = (FOLDER / "video-splat.service").read_text()
 
 
@@ -88,7 +88,7 @@ def test_wrong_arguments_are_exit_2_and_write_nothing(tmp_path: Path, arguments:
 
 
 def test_a_machine_is_created_with_an_identity_that_may_pull_and_nothing_else(bench: Bench) -> None:
-    command = ["deploy/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg"]
+    command = ["infra/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg"]
     bench.answer("vm show", "id-of-vm\n")
     bench.answer("acr show", "id-of-acr\n")
     calls = [" ".join(call[1:]) for call in bench.run(*command).calls]
@@ -101,9 +101,9 @@ def test_a_machine_is_created_with_an_identity_that_may_pull_and_nothing_else(be
 
 def test_a_machine_that_azure_refuses_ends_the_script(bench: Bench) -> None:
     bench.answer("vm create", **FORBIDDEN)
-    done = bench.run("deploy/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg")
+    done = bench.run("infra/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg")
     assert (done.code, len(done.calls)) == (2, 1)
-    dry = bench.run("deploy/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg", "--dry-run")
+    dry = bench.run("infra/vm/create-vm.sh", "--resource-group", "rg", "--registry", "reg", "--dry-run")
     assert (dry.code, len(dry.calls)) == (0, 1), "nothing more was asked"
     assert dry.out.startswith("az vm create --resource-group rg ")
 

@@ -1,4 +1,4 @@
-"""SECURITY.md names tests that exist, every threat once, and the layers that the code has."""
+"""docs/SECURITY.md names tests that exist, every threat once, and the layers that the code has."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.sandbox import lockdown, syscalls
 
 ROOT = Path(__file__).parents[3]
-TEXT = (ROOT / "SECURITY.md").read_text()
+TEXT = (ROOT / "docs/SECURITY.md").read_text()
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -48,7 +48,7 @@ def test_the_endings_of_unfinished_files_are_the_ones_that_count() -> None:
 
 
 def test_the_scripts_it_calls_are_there_and_know_their_options() -> None:
-    calls = re.findall(r"(deploy/\S+\.sh)([^\n#]*)", TEXT)
+    calls = re.findall(r"(infra/\S+\.sh)([^\n#]*)", TEXT)
     assert len(calls) >= 4
     for script, arguments in calls:
         text = (ROOT / script).read_text()

@@ -1,4 +1,4 @@
-"""SECURITY.md names every operation that dispatcher and runner do on each container and queue, and no other."""
+"""docs/SECURITY.md names every operation that dispatcher and runner do on each container and queue, and no other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scenejobs.settings.groups import DispatchSettings, PipelineSettings
 from scenejobs.state.messages import DebounceCheck
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
-DOCUMENT = Path(__file__).parents[4] / "SECURITY.md"
+DOCUMENT = Path(__file__).parents[4] / "docs/SECURITY.md"
 
 # What each operation needs: "Permissions for blob and queue data operations" in "Authorize with Microsoft Entra ID"
 # (https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory).

@@ -1,6 +1,6 @@
 """What the images and the function app would install, installed: `make image-check`.
 
-    python -m local.image_check [--gpu] [--keep DIR]
+    python scripts/image_check.py [--gpu] [--keep DIR]
 
 Makes clean environments without Docker, with hashes where the image uses them: requirements.txt (function app),
 runner/image/cpu.lock, on top of it what the emulated cloud needs, and with --gpu runner/image/gpu.lock (3 GB to
@@ -20,7 +20,7 @@ import venv
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 IMAGE = ROOT / "runner" / "image"
 BUDGET_GB = 8.0  # an image above it loses its console log on Container Apps
 SYSTEM_GB = 0.4  # base image, our code and gsplat's kernels, rounded up

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Before azd down: refuses where reused resources are configured, for azd deletes whole resource groups.
 #
-#     infra/hooks/predown.sh             azd runs it
+#     scripts/hooks/predown.sh           azd runs it
 #
 # azd deletes every group that the last deployment touched, also those where it only reused something.
 #
@@ -9,7 +9,7 @@
 # scripts/teardown.sh deletes only what the environment made.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
-. "$here/../../scripts/lib.sh"
+. "$here/../lib.sh"
 
 need_commands azd
 # What cannot be read must not look like nothing: load_values would go on without.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Creates a virtual machine with a T4, a data disk and an identity that may pull the image. Run it where `az` is logged in.
 #
-#     deploy/vm/create-vm.sh --resource-group RG --registry ACR [--name NAME] [--location PLACE] [--size SIZE]
+#     infra/vm/create-vm.sh --resource-group RG --registry ACR [--name NAME] [--location PLACE] [--size SIZE]
 #                            [--data-gb N] [--dry-run]
 #
-# Then copy this repository there and run deploy/vm/setup.sh.
+# Then copy this repository there and run infra/vm/setup.sh.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/../../scripts/lib.sh"
@@ -54,4 +54,4 @@ else
 fi
 run role assignment create --assignee-object-id "$principal" --assignee-principal-type ServicePrincipal \
   --role "$(role_id AcrPull)" --scope "$registry_id"
-say "Next: copy this repository to the machine and run there: sudo deploy/vm/setup.sh --image REGISTRY/REPOSITORY:TAG"
+say "Next: copy this repository to the machine and run there: sudo infra/vm/setup.sh --image REGISTRY/REPOSITORY:TAG"

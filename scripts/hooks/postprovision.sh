@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # After azd provision: says what is left to do when roles are assigned by somebody else.
 #
-#     infra/hooks/postprovision.sh       azd runs it
+#     scripts/hooks/postprovision.sh     azd runs it
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
-. "$here/../../scripts/lib.sh"
+. "$here/../lib.sh"
 
 need_commands azd
 load_values

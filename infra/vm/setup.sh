@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes watch mode a service of this machine (Ubuntu or Debian with the NVIDIA driver and Docker). May be run again.
 #
-#     sudo deploy/vm/setup.sh --image REGISTRY/REPOSITORY:TAG [--data DIR] [--cpu] [--root DIR]
+#     sudo infra/vm/setup.sh --image REGISTRY/REPOSITORY:TAG [--data DIR] [--cpu] [--root DIR]
 #
 # --data   where the folders lie; /srv/video-splat becomes a bind mount of it. Default: /srv/video-splat itself
 # --cpu    no GPU: the service runs without --gpus

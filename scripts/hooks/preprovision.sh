@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Before azd provision: is the region one with the GPU, who deploys, may they assign roles, which image does the job have.
 #
-#     infra/hooks/preprovision.sh        azd runs it
+#     scripts/hooks/preprovision.sh      azd runs it
 #
 # Sets AZURE_PRINCIPAL_ID, AZURE_PRINCIPAL_TYPE and SERVICE_RUNNER_IMAGE_NAME of the azd environment. Stops provisioning only
 # where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), and a job whose image
 # cannot be read, which would be replaced by the placeholder. About roles and providers it only warns.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
-. "$here/../../scripts/lib.sh"
+. "$here/../lib.sh"
 
 need_commands az azd
 load_values

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Creates a container instance from one of the files beside it.
 #
-#     deploy/aci/create.sh identity --resource-group RG --image IMAGE --identity NAME --account ACCOUNT --scene SCENE
-#     deploy/aci/create.sh sas      ... --scene SCENE      the signature comes from AZURE_STORAGE_SAS_TOKEN
-#     deploy/aci/create.sh files    ... --share SHARE      the account's key is asked for
+#     infra/aci/create.sh identity --resource-group RG --image IMAGE --identity NAME --account ACCOUNT --scene SCENE
+#     infra/aci/create.sh sas      ... --scene SCENE      the signature comes from AZURE_STORAGE_SAS_TOKEN
+#     infra/aci/create.sh files    ... --share SHARE      the account's key is asked for
 #
 # With any of them: --name NAME, --location PLACE, --dry-run (prints the file, secrets left out, and creates nothing).
-# IMAGE is REGISTRY/REPOSITORY:TAG of a build of Dockerfile.runner-cpu: container instances have no GPUs any more.
+# IMAGE is REGISTRY/REPOSITORY:TAG of a build of runner/image/Dockerfile.cpu: container instances have no GPUs any more.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/../../scripts/lib.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # After azd deploy: subscribes the function app to uploads, which is possible only now (infra/eventgrid-subscription.bicep).
 #
-#     infra/hooks/postdeploy.sh          azd runs it; safe to repeat by hand
+#     scripts/hooks/postdeploy.sh        azd runs it; safe to repeat by hand
 #
 # The key of the webhook is read by the deployment engine; no variable, argument or log of this script ever holds it. A cold
 # app refuses Event Grid's handshake: it is woken, and the deployment is tried again.
@@ -11,7 +11,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 : "${RETRY_DELAY_S:=30}" "${TRIES:=10}"
-. "$here/../../scripts/lib.sh"
+. "$here/../lib.sh"
 
 need_commands az azd
 load_values

@@ -1,1 +1,0 @@
-../../scripts/assign-rbac.sh

@@ -1,1 +1,0 @@
-../../scripts/cleanup-rbac.sh

@@ -1,1 +1,0 @@
-../../scripts/upload-testdata.sh

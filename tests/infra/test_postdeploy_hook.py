@@ -1,0 +1,122 @@
+"""The hook after azd deploy with stubs for az, azd and curl: uploads are subscribed, and the key is never seen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scenejobs.settings.groups import StorageSettings
+from tests.infra import bicep
+from tests.infra.deployed import INFRA, REUSED, deploy
+from tests.infra.scripted import FORBIDDEN, ROOT, Bench
+
+POST = "scripts/hooks/postdeploy.sh"
+
+
+def test_uploads_are_subscribed_by_a_template_with_every_parameter(deployed: Bench) -> None:
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    (call,) = ended.called("deployment group create")
+    given = dict(item.split("=", 1) for item in call[call.index("--parameters") + 1 :] if re.match(r"\w+=", item))
+    template = Path(call[call.index("--template-file") + 1])
+    assert template == INFRA / "eventgrid-subscription.bicep"
+    assert call[call.index("--resource-group") + 1] == deployed.values["EVENT_GRID_TOPIC_RESOURCE_GROUP"]
+    result = bicep.deploy(template, given, deployed.values["EVENT_GRID_TOPIC_RESOURCE_GROUP"])
+    subscription = result.one("Microsoft.EventGrid/systemTopics/eventSubscriptions").body["properties"]
+    assert (
+        subscription["filter"]["subjectBeginsWith"]
+        == f"/blobServices/default/containers/{StorageSettings().input}/blobs/"
+    )
+    assert deployed.values["AZURE_STORAGE_ACCOUNT_NAME"] in ended.out
+
+
+def test_the_key_is_in_no_call_and_no_variable(deployed: Bench) -> None:
+    ended = deployed.run(POST)
+    text = "".join(path.read_text() for path in (ROOT / "scripts/hooks").glob("*.sh"))
+    assert not re.search(r"keys list|listKeys|blobs_extension|systemKeys|&code=", text)
+    assert not [call for call in ended.calls if "keys" in call or "functionapp" in call]
+
+
+def test_the_app_is_woken_first(deployed: Bench) -> None:
+    calls = [" ".join(call) for call in deployed.run(POST).calls]
+    woken = next(i for i, call in enumerate(calls) if call.startswith("curl") and "func-dev.azurewebsites.net" in call)
+    subscribed = next(i for i, call in enumerate(calls) if "deployment group create" in call)
+    assert woken < subscribed
+
+
+def test_a_cold_app_that_refuses_the_handshake_is_tried_again(deployed: Bench) -> None:
+    deployed.answer("^curl", code=28)
+    deployed.answer(
+        "deployment group create",
+        err="ERROR: Webhook validation handshake failed: response code Unknown\n",
+        code=1,
+        times=3,
+    )
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    assert len(ended.called("deployment group create")) == 4
+
+
+def test_a_handshake_that_never_works_is_an_error_that_says_what_happens_meanwhile(deployed: Bench) -> None:
+    deployed.env["TRIES"] = "3"
+    deployed.answer("deployment group create", err="ERROR: handshake failed\n", code=1)
+    ended = deployed.run(POST)
+    assert ended.code == 3
+    assert len(ended.called("deployment group create")) == 3
+    assert "the sweep finds them" in ended.err
+    assert "azd hooks run postdeploy" in ended.err
+
+
+@pytest.mark.parametrize("answer", ["Forbidden", "Unauthorized", "(403)", "Unknown"])
+def test_a_handshake_that_the_app_refuses_is_no_refusal_of_ours(answer: str, deployed: Bench) -> None:
+    """The app answers so until it has loaded its keys (azure-functions-host issue 11834)."""
+    text = (
+        f"ERROR: (Url validation) Webhook validation handshake failed for https://func-dev.azurewebsites.net/runtime. "
+        f"Http POST request failed with response code {answer}.\n"
+    )
+    deployed.answer("deployment group create", err=text, code=1, times=2)
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    assert len(ended.called("deployment group create")) == 3
+
+
+def test_uploads_by_a_queue_need_no_app_that_answers(deployed: Bench) -> None:
+    deployed.values["UPLOADS_QUEUE"] = "uploads"
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    (call,) = ended.called("deployment group create")
+    given = dict(item.split("=", 1) for item in call[call.index("--parameters") + 1 :] if re.match(r"\w+=", item))
+    result = bicep.deploy(INFRA / "eventgrid-subscription.bicep", given, "rg")
+    properties = result.one("Microsoft.EventGrid/systemTopics/eventSubscriptions").body["properties"]
+    assert properties["deliveryWithResourceIdentity"]["destination"]["properties"]["queueName"] == "uploads"
+    assert ended.called("^curl") == []
+
+
+def test_two_environments_on_one_topic_have_subscriptions_of_their_own() -> None:
+    first, second = deploy(REUSED), deploy(REUSED | {"AZURE_ENV_NAME": "prod"})
+    names = {item.outputs["EVENT_GRID_SUBSCRIPTION_NAME"] for item in (first, second)}
+    assert len(names) == 2
+    assert all(re.fullmatch(r"[A-Za-z0-9-]{3,64}", name) for name in names)
+
+
+def test_a_refusal_is_final(deployed: Bench) -> None:
+    deployed.answer("deployment group create", **FORBIDDEN)
+    ended = deployed.run(POST)
+    assert (ended.code, len(ended.called("deployment group create"))) == (2, 1)
+
+
+def test_a_job_without_a_real_image_is_told(deployed: Bench) -> None:
+    deployed.answers.insert(
+        0, {"call": "containerapp job show", "out": "mcr.microsoft.com/k8se/quickstart-jobs:latest\n"}
+    )
+    ended = deployed.run(POST)
+    assert ended.code == 0
+    assert "image that does nothing" in ended.err
+
+
+def test_before_provisioning_the_missing_output_is_named(bench: Bench) -> None:
+    ended = bench.run(POST)
+    assert (ended.code, ended.called("^az ")) == (2, [])
+    assert "AZURE_RESOURCE_GROUP is not set" in ended.err
