@@ -44,16 +44,20 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "runner.files": BASE,
     "runner.sandbox": BASE | {"runner.process"},
     "runner.cache": BASE | {"runner.files"},
+    "runner.context": frozenset({"runner.cache", "runner.scene"}),
     "runner.raster": BASE | {"runner.scene"},
     "runner.quality": BASE | {"runner.scene", "runner.raster"},
-    "runner.media": BASE | VALUES | {"runner.cache", "runner.sandbox"},
-    "runner.poses": BASE | VALUES | {"runner.cache", "runner.sandbox"},
-    "runner.dataset": BASE | {"runner.files", "runner.scene", "runner.poses"},
-    "runner.training": BASE | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
-    "runner.postprocess": BASE | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
-    "runner.export": BASE | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
-    "runner.report": BASE | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
+    "runner.media": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
+    "runner.poses": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
+    "runner.dataset": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.poses"},
+    "runner.training": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
+    "runner.postprocess": BASE
+    | {"runner.context"}
+    | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
+    "runner.export": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
+    "runner.report": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
     "runner.pipeline": BASE
+    | {"runner.context"}
     | STAGES
     | {"runner.quality", "runner.raster", "runner.cache", "runner.files", "runner.scene"},
     "runner.job": BASE | VALUES | {"runner.pipeline", "runner.cache"},
