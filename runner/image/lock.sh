@@ -19,6 +19,7 @@ lock() {
 
 without_gsplat() { awk '/^gsplat==/ {skip = 1; next} /^[^ ]/ {skip = 0} !skip' "$1"; }
 
+cp gpu.lock "$work/gpu.lock"  # what is locked already keeps its version
 lock ../requirements.txt -o "$work/gpu.lock"
 without_gsplat "$work/gpu.lock" >gpu.lock
 sed "s/^torch==.*/torch==$torch+cpu/" ../requirements.txt >"$work/cpu.in"
