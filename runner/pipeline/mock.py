@@ -21,6 +21,7 @@ from runner.files.atomic import write_atomically
 from runner.files.marker import file_fingerprint, fingerprint
 from runner.pipeline.settings import JobSettings
 from runner.pipeline.stages import Stages, require_clips
+from runner.poses.gates import gate_results
 from runner.report.documents import TrainingSummary, intrinsics_of
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
 from runner.scene.gaussians import Gaussians
@@ -133,7 +134,8 @@ def _frames(clips: list[Clip]) -> FrameSet:
 def _poses(count: int) -> PoseReport:
     nothing = float("nan")  # becomes null: not measured
     health = Health(nothing, nothing, nothing, nothing, nothing, nothing)
-    return PoseReport(count, count, 0, nothing, nothing, health, "mock", ("mock",), ())
+    gates = gate_results(health)
+    return PoseReport(count, count, 0, nothing, nothing, health, "mock", ("mock",), (), gates=gates)
 
 
 def _scene(clips: list[Clip]) -> TrainingScene:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from runner.poses.colmap import client as colmap_client
-from runner.poses.gates import FILM_SLOWER, WALK, Counts, Verdict, judge, only_the_joint_is_weak
+from runner.poses.gates import FILM_SLOWER, WALK, Counts, Verdict, gate_results, judge, only_the_weakest_link_fails
 from runner.poses.ladder import (
     NEIGHBOURS,
     OVERLAP,
@@ -180,7 +180,7 @@ class PoseAttempts:
         """The verdict on a model; where only a joint is weak, on its bigger side without the other."""
         was_cut = False
         counts = self._counts(model)
-        while model.smaller_side and only_the_joint_is_weak(model.health, counts):
+        while model.smaller_side and only_the_weakest_link_fails(model.health, counts):
             folder = output / f"{model.folder.name}_cut"
             request = {"action": "cut", "model": str(model.folder), "drop": model.smaller_side, "output": str(folder)}
             smaller = replace(Model.of(self._run(request, PREPARE_LIMIT_S)), zoom=model.zoom)
@@ -329,7 +329,7 @@ class PoseAttempts:
             unregistered=tuple(name for name in self._names if name not in placed),
             warnings=(*chosen.verdict.warnings, *zooms), why=why(attempts, chosen),
             joined=tuple(shot.title for shot in own), left_out=gaps(self._shots, placed),
-            attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts),
+            attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts), gates=gate_results(model.health),
         )  # fmt: skip
 
 

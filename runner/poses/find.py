@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runner.cache.store import StageCache
 from runner.files.marker import fingerprint, read_marker, write_marker
 from runner.poses.attempts import PoseAttempts
+from runner.poses.gates import gate_results
 from runner.poses.ladder import (
     Model,
     best,
@@ -52,13 +54,13 @@ def find_poses(
     told = [given.digest] if given else []
     made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *told)
     if (stored := read_marker(marker, made_from)) and (workspace / "sparse").is_dir():
-        return PoseReport.from_json(stored)
+        return _read(stored)
     marker.unlink(missing_ok=True)
     picture_sizes = sizes_of(root, frames)
     known = None if cache is None else PoseCache(cache, frames, root, picture_sizes, settings, *told)
     if known is not None and (found := known.report(workspace / "sparse")) is not None:
-        report = PoseReport.from_json(found)
-        write_marker(marker, made_from, asdict(report))
+        report = _read(found)
+        write_marker(marker, made_from, report.to_json())
         progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed before")
         return report
     if read_marker(work / "started.json", made_from) is None:  # else features and matches found so far are kept
@@ -94,13 +96,19 @@ def find_poses(
     return _finish(workspace, chosen.model, report, made_from, progress)
 
 
+def _read(value: dict[str, Any]) -> PoseReport:
+    """A report that an earlier run stored, with the results of today's gates."""
+    report = PoseReport.from_json(value)
+    return replace(report, gates=gate_results(report.health))
+
+
 def _finish(workspace: Path, model: Model, report: PoseReport, made_from: str, progress: Progress) -> PoseReport:
     part, target = workspace / ".sparse.part", workspace / "sparse"
     for folder in (part, target):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(model.folder, part)
     part.rename(target)  # in one step
-    write_marker(workspace / "sparse.json", made_from, asdict(report))
+    write_marker(workspace / "sparse.json", made_from, report.to_json())
     shutil.rmtree(workspace / "sfm")
     progress.report(STAGE, 1.0, f"{report.images_registered} of {report.images_total} frames placed")
     return report

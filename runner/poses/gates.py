@@ -1,4 +1,4 @@
-"""Is a reconstruction right? Numbers of its geometry, and a verdict in words.
+"""Is a reconstruction right? The gates: numbers of its geometry with their limits, and a verdict in words.
 
 A wrong reconstruction can register every image with half a pixel of reprojection error (eight of about forty measured
 runs did). What tells it apart is geometry: how strongly its parts hold together, whether the camera moved, and whether
@@ -7,10 +7,17 @@ the lens it found can exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 
-from runner.scene.pose_report import Health
+from runner.scene.pose_report import GateResult, Health
 from scenejobs.errors import Code
+
+NAMED = 6  # clips or time ranges in one message
+SAME_PLACE = "film the same place in all clips, and pass slowly between its parts so that pictures overlap"
+FILM_SLOWER = "film slower, in good light, with most of each picture seen again in the next"
+WALK = "walk around the scene while filming: depth is seen only from different places"
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much of the scene was reconstructed. A shot belongs to the scene when part of it was placed."""
+    """How much of the scene was reconstructed. A shot belongs to the scene when part of it was registered."""
 
     images_total: int  # frames of the shots that belong
     images_registered: int
@@ -52,92 +59,159 @@ class Counts:
     min_points: int
     lost_clips: tuple[str, ...] = ()  # clips, or shots of edited clips, of which (almost) nothing registered
     lost_images: int = 0  # frames of those
-    cut_sides: tuple[str, str] = ("", "")  # which clips and times are on either side of the weakest joint
-    missing: tuple[str, ...] = ()  # clip and time of what was not placed of the shots that belong
+    cut_sides: tuple[str, str] = ("", "")  # which clips and times are on either side of the weakest covisibility link
+    missing: tuple[str, ...] = ()  # clip and time of the unregistered frames of the shots that belong
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    @property
+    def share(self) -> float:
+        """Registered frames of those that belong, 0 to 1."""
+        return self.images_registered / max(self.images_total, 1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One gate that a reconstruction does not pass."""
+
+    code: Code
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One number of a reconstruction, the range it may lie in, and what is said where it lies outside."""
+
+    name: str  # field of Health; "points": of Counts
+    code: Code
+    advice: str
+    reason: str  # format string of {number}, {low}, {high}, {health} and {sides}
+    low: Callable[[Counts], float] = lambda _: -math.inf
+    high: Callable[[Counts], float] = lambda _: math.inf
+
+    def number(self, health: Health, counts: Counts) -> float:
+        value: float = counts.points if self.name == "points" else getattr(health, self.name)
+        return abs(value) if self.name == "distortion_k1" else value
+
+    def failure(self, health: Health, counts: Counts) -> Failure | None:
+        """None where the number lies inside the range. What is not a number lies outside of every range."""
+        number, low, high = self.number(health, counts), self.low(counts), self.high(counts)
+        if low <= number <= high:
+            return None
+        one, other = counts.cut_sides
+        sides = f": {one} on one side, {other} on the other" if one and other else ""
+        reason = self.reason.format(number=number, low=low, high=high, health=health, sides=sides)
+        return Failure(self.code, reason, self.advice)
+
+
+FOCAL = Gate(
+    "focal_ratio", Code.POSES_UNRELIABLE, FILM_SLOWER,
+    "the focal length is {number:.2f} of the long side; {low} to {high:g} is possible",
+    low=lambda counts: counts.thresholds.min_focal_ratio,
+    high=lambda counts: counts.thresholds.max_focal_ratio,
+)  # fmt: skip
+DISTORTION = Gate(
+    "distortion_k1", Code.POSES_UNRELIABLE, FILM_SLOWER,
+    "the distortion is {health.distortion_k1:.2f}; up to {high} is possible",
+    high=lambda counts: counts.thresholds.max_abs_k1,
+)  # fmt: skip
+GATES = (
+    Gate(
+        "baseline_to_depth", Code.STATIC_CAMERA, WALK,
+        "the camera moved {number:.3f} of the depth; {low} are needed",
+        low=lambda counts: counts.thresholds.min_baseline_to_depth,
+    ),
+    Gate(
+        "bridge", Code.NO_OVERLAP, SAME_PLACE,
+        "two parts share {number:.3f} of their points; {low} are needed{sides}",
+        low=lambda counts: counts.thresholds.min_bridge,
+    ),
+    Gate(
+        "baseline_to_depth", Code.POSES_UNRELIABLE, FILM_SLOWER,
+        "cameras stray {number:.1f} depths apart; {high:g} are allowed",
+        high=lambda counts: counts.thresholds.max_baseline_to_depth,
+    ),
+    FOCAL,
+    DISTORTION,
+    Gate(
+        "points", Code.POSES_UNRELIABLE, FILM_SLOWER,
+        "{number:,} points were found; {low:,} are needed",
+        low=lambda counts: counts.min_points,
+    ),
+    Gate(
+        "points_per_image", Code.POSES_UNRELIABLE, FILM_SLOWER,
+        "a frame sees {number:.0f} points; {low:g} are needed",
+        low=lambda counts: counts.thresholds.min_points_per_image,
+    ),
+    Gate(
+        "triangulation_angle_deg", Code.POSES_UNRELIABLE, FILM_SLOWER,
+        "points are seen under {number:.1f} degrees; {low} are needed",
+        low=lambda counts: counts.thresholds.min_triangulation_angle_deg,
+    ),
+)  # fmt: skip
+"""In the order of what matters most: the first that fails gives the code."""
+
+NOT_COUNTED = Counts(0, 0, 0, 0.0, 0)  # for the limits of the gates on Health alone
 
 
 def judge(health: Health, counts: Counts) -> Verdict:
-    """Pure: the numbers against the thresholds. The first failing group gives the code, all failures give reasons."""
-    t = counts.thresholds
-    share = counts.images_registered / max(counts.images_total, 1)
-    failures: list[tuple[Code, str, str]] = []
-    everything = counts.images_total + counts.lost_images
-    registered = f"{counts.images_registered} of {counts.images_total} frames were placed"
-    missing = f"; not placed: {', '.join(counts.missing[:NAMED])}" if counts.missing else ""
-    if counts.lost_clips and counts.images_registered < t.min_share_of_all * everything:
-        text = f"{counts.images_registered} of {everything} frames were placed; {t.min_share_of_all:.0%} are needed"
-        failures.append((Code.NO_OVERLAP, f"{text}; nothing connects {_listed(counts.lost_clips)}", SAME_PLACE))
-    elif share < counts.min_registered_share:
-        text = f"{registered}; {counts.min_registered_share:.0%} are needed{missing}"
-        failures.append((Code.TOO_FEW_REGISTERED, text, FILM_SLOWER))
-    elif counts.images_registered < t.min_images:
-        text = f"{registered}; {t.min_images} are needed{missing}"
-        code, advice = (Code.NO_OVERLAP, SAME_PLACE) if counts.lost_clips else (Code.TOO_FEW_REGISTERED, FILM_SLOWER)
-        failures.append((code, text, advice))
-    if health.baseline_to_depth < t.min_baseline_to_depth:
-        text = f"the camera moved {health.baseline_to_depth:.3f} of the depth; {t.min_baseline_to_depth} are needed"
-        failures.append((Code.STATIC_CAMERA, text, WALK))
-    if health.bridge < t.min_bridge:
-        one, other = counts.cut_sides
-        sides = f": {one} on one side, {other} on the other" if one and other else ""
-        text = f"two parts share {health.bridge:.3f} of their points; {t.min_bridge} are needed{sides}"
-        failures.append((Code.NO_OVERLAP, text, SAME_PLACE))
-    unreliable = [
-        (
-            health.baseline_to_depth > t.max_baseline_to_depth,
-            f"cameras stray {health.baseline_to_depth:.1f} depths apart; {t.max_baseline_to_depth:g} are allowed",
-        ),
-        (
-            not t.min_focal_ratio <= health.focal_ratio <= t.max_focal_ratio,
-            f"the focal length is {health.focal_ratio:.2f} of the long side; "
-            f"{t.min_focal_ratio} to {t.max_focal_ratio:g} is possible",
-        ),
-        (
-            abs(health.distortion_k1) > t.max_abs_k1,
-            f"the distortion is {health.distortion_k1:.2f}; up to {t.max_abs_k1} is possible",
-        ),
-        (
-            counts.points < counts.min_points,
-            f"{counts.points:,} points were found; {counts.min_points:,} are needed",
-        ),
-        (
-            health.points_per_image < t.min_points_per_image,
-            f"a frame sees {health.points_per_image:.0f} points; {t.min_points_per_image:g} are needed",
-        ),
-        (
-            health.triangulation_angle_deg < t.min_triangulation_angle_deg,
-            f"points are seen under {health.triangulation_angle_deg:.1f} degrees; "
-            f"{t.min_triangulation_angle_deg} are needed",
-        ),
-    ]
-    failures += [(Code.POSES_UNRELIABLE, text, FILM_SLOWER) for failed, text in unreliable if failed]
+    """Pure: the numbers against the thresholds. The first failure gives code and advice, all of them give reasons."""
+    failures = [*_registration(counts), *(found for gate in GATES if (found := gate.failure(health, counts)))]
     if failures:
-        code, _, advice = failures[0]
-        return Verdict(False, code, tuple(text for _, text, _ in failures), advice)
+        return Verdict(False, failures[0].code, tuple(one.reason for one in failures), failures[0].advice)
     warnings = [f"{clip} could not be placed: the scene is made without it" for clip in counts.lost_clips]
-    if share < t.low_share:
-        warnings.append(f"only {registered}{missing}")
+    if counts.share < counts.thresholds.low_share:
+        warnings.append(f"only {_registered(counts)}{_missing(counts)}")
     return Verdict(True, warnings=tuple(warnings))
 
 
-def lens_is_impossible(health: Health, thresholds: Thresholds | None = None) -> bool:
+def gate_results(health: Health) -> tuple[GateResult, ...]:
+    """Each number of `health` beside its limits, in the order of its fields: what a report shows."""
+    results = []
+    for part in fields(Health):
+        gates = [gate for gate in GATES if gate.name == part.name]
+        number = gates[0].number(health, NOT_COUNTED)
+        low = max(gate.low(NOT_COUNTED) for gate in gates)
+        high = min(gate.high(NOT_COUNTED) for gate in gates)
+        limits = (low if math.isfinite(low) else None, high if math.isfinite(high) else None)
+        results.append(GateResult(part.name, number, *limits, passed=low <= number <= high))
+    return tuple(results)
+
+
+def lens_is_impossible(health: Health) -> bool:
     """Did focal length or distortion come out as no real lens has them?"""
-    t = thresholds or Thresholds()
-    return not t.min_focal_ratio <= health.focal_ratio <= t.max_focal_ratio or abs(health.distortion_k1) > t.max_abs_k1
+    return any(gate.failure(health, NOT_COUNTED) for gate in (FOCAL, DISTORTION))
 
 
-def only_the_joint_is_weak(health: Health, counts: Counts) -> bool:
-    """Would everything but the bridge pass?"""
+def only_the_weakest_link_fails(health: Health, counts: Counts) -> bool:
+    """Would everything but the gate on the weakest covisibility link pass?"""
     return not judge(health, counts).passed and judge(replace(health, bridge=1.0), counts).passed
+
+
+def _registration(counts: Counts) -> Iterator[Failure]:
+    """At most one failure: too few frames are registered, of all, of those that belong, or for any scene."""
+    t, missing = counts.thresholds, _missing(counts)
+    everything = counts.images_total + counts.lost_images
+    if counts.lost_clips and counts.images_registered < t.min_share_of_all * everything:
+        text = f"{counts.images_registered} of {everything} frames were placed; {t.min_share_of_all:.0%} are needed"
+        yield Failure(Code.NO_OVERLAP, f"{text}; nothing connects {_listed(counts.lost_clips)}", SAME_PLACE)
+    elif counts.share < counts.min_registered_share:
+        text = f"{_registered(counts)}; {counts.min_registered_share:.0%} are needed{missing}"
+        yield Failure(Code.TOO_FEW_REGISTERED, text, FILM_SLOWER)
+    elif counts.images_registered < t.min_images:
+        text = f"{_registered(counts)}; {t.min_images} are needed{missing}"
+        code, advice = (Code.NO_OVERLAP, SAME_PLACE) if counts.lost_clips else (Code.TOO_FEW_REGISTERED, FILM_SLOWER)
+        yield Failure(code, text, advice)
+
+
+def _registered(counts: Counts) -> str:
+    return f"{counts.images_registered} of {counts.images_total} frames were placed"
+
+
+def _missing(counts: Counts) -> str:
+    return f"; not placed: {', '.join(counts.missing[:NAMED])}" if counts.missing else ""
 
 
 def _listed(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-NAMED = 6  # clips or time ranges in one message
-SAME_PLACE = "film the same place in all clips, and pass slowly between its parts so that pictures overlap"
-FILM_SLOWER = "film slower, in good light, with most of each picture seen again in the next"
-WALK = "walk around the scene while filming: depth is seen only from different places"

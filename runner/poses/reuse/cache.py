@@ -117,7 +117,7 @@ class PoseCache:
         facts = KnownPoses(
             name, self._cache.run, images, placed, timeless(self._settings), asdict(rung), float(zoom), report.points
         )
-        files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(asdict(report)).encode()}
+        files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(report.to_json()).encode()}
         self._cache.put(name, files | {file: model / file for file in MODEL})
 
     def begin(self, way: str, database: Path, run: Run) -> bool:

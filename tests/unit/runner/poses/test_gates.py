@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import math
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from runner.poses.gates import Counts, judge, lens_is_impossible
+from runner.poses.gates import Counts, gate_results, judge, lens_is_impossible
 from runner.poses.health import Observations, measure, weakest_cut
-from runner.scene.pose_report import Health
+from runner.scene.pose_report import Health, PoseReport
 from runner.scene.shots import spans
 from scenejobs.errors import Code
 
@@ -121,3 +123,41 @@ def test_only_impossible_lenses_are_called_so():
     assert not lens_is_impossible(GOOD)
     assert lens_is_impossible(replace(GOOD, focal_ratio=0.18))
     assert lens_is_impossible(replace(GOOD, distortion_k1=-0.7))
+
+
+def test_the_results_of_the_gates_follow_the_numbers_of_the_health_in_their_order():
+    results = gate_results(GOOD)
+    assert [result.name for result in results] == [part.name for part in fields(Health)]
+    assert all(result.passed for result in results)
+    by_name = {result.name: result for result in results}
+    assert (by_name["baseline_to_depth"].low, by_name["baseline_to_depth"].high) == (0.06, 3.0)
+    assert (by_name["bridge"].low, by_name["bridge"].high) == (0.1, None)
+    assert by_name["distortion_k1"].number == 0.1, "its size"
+
+
+@pytest.mark.parametrize("change", [{"baseline_to_depth": 0.05}, {"baseline_to_depth": 6.5}, {"focal_ratio": 0.18},
+                                    {"bridge": math.nan}])  # fmt: skip
+def test_a_result_fails_where_the_verdict_does(change):
+    health = replace(GOOD, **change)
+    assert [result.name for result in gate_results(health) if not result.passed] == list(change)
+    assert not judge(health, COUNTS).passed
+
+
+@pytest.mark.parametrize(("bridge", "passed"), [(0.0999, False), (0.1, True)])
+def test_the_limit_itself_passes(bridge, passed):
+    assert judge(replace(GOOD, bridge=bridge), COUNTS).passed is passed
+
+
+def test_reasons_come_in_the_order_of_the_gates_and_the_first_gives_code_and_advice():
+    health = replace(GOOD, baseline_to_depth=0.05, bridge=0.05, focal_ratio=4.0)
+    verdict = judge(health, replace(COUNTS, points=10))
+    assert verdict.code == Code.STATIC_CAMERA
+    assert len(verdict.reasons) == 4
+    assert verdict.advice == judge(replace(GOOD, baseline_to_depth=0.05), COUNTS).advice
+
+
+def test_stored_reports_have_no_gates_and_come_back_without():
+    """They follow from the health: a report of an older version gets the gates of this one."""
+    report = PoseReport(2, 2, 9, 5.0, 0.5, GOOD, "r", (), (), gates=gate_results(GOOD))
+    assert "gates" not in report.to_json()
+    assert PoseReport.from_json(json.loads(json.dumps(report.to_json()))) == replace(report, gates=())
