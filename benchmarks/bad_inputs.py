@@ -23,6 +23,7 @@ MIB = 1024  # of what Linux counts in KiB
 
 def one(path: Path, workspace: Path) -> dict[str, Any]:
     """In the process that is measured: no tests, no PyAV."""
+    from runner.context import StageContext
     from runner.media.extract import extract_frames
     from runner.media.settings import FrameSettings, Limits
     from runner.scene.frames import Clip
@@ -33,7 +34,7 @@ def one(path: Path, workspace: Path) -> dict[str, Any]:
     settings = FrameSettings(budget=20, long_side=120, limits=limits)
     start = time.monotonic()
     try:
-        result = extract_frames([Clip(path.name, path)], workspace, settings, SILENT)
+        result = extract_frames([Clip(path.name, path)], StageContext(workspace, SILENT), settings)
         warnings = result.clips[0].warnings
         answer, says = (
             "accepted",

@@ -55,6 +55,7 @@ def key(frame: Frame) -> Key:
 
 def ours(files: Sequence[Path], work: Path, preset_name: str, _count: int, _held: Sequence[Block]) -> Found:
     """The stages of a job, with the settings of a preset."""
+    from runner.context import StageContext
     from runner.media.extract import extract_frames
     from runner.pipeline.presets import preset
     from runner.poses.find import find_poses
@@ -62,7 +63,7 @@ def ours(files: Sequence[Path], work: Path, preset_name: str, _count: int, _held
     from runner.scene.progress import SILENT
 
     chosen, begun = preset(preset_name), time.monotonic()
-    frames = extract_frames([Clip(path.name, path) for path in files], work, chosen.frames, SILENT)
+    frames = extract_frames([Clip(path.name, path) for path in files], StageContext(work, SILENT), chosen.frames)
     chosen_at = time.monotonic()
     report = find_poses(frames, work, chosen.poses, SILENT)
     return Found(frames, True, report.rung, chosen_at - begun, time.monotonic() - chosen_at)

@@ -60,13 +60,14 @@ def main() -> None:
 
 def from_clips(files: list[Path], workspace: Path, preset_name: str, sides: tuple[int, ...]) -> list[TrainingScene]:
     """The stages before training, with the settings of a preset; a scene for each of the long sides."""
+    from runner.context import StageContext
     from runner.dataset.build import build_views
     from runner.media.extract import extract_frames
     from runner.poses.find import find_poses
     from runner.scene.progress import SILENT
 
     chosen = preset(preset_name)
-    frames = extract_frames([Clip(path.name, path) for path in files], workspace, chosen.frames, SILENT)
+    frames = extract_frames([Clip(path.name, path) for path in files], StageContext(workspace, SILENT), chosen.frames)
     find_poses(frames, workspace, chosen.poses, SILENT)
     return [build_views(frames, workspace, side, SILENT) for side in sides]
 

@@ -16,6 +16,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
+from runner.context import StageContext
 from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
 from runner.poses.find import find_poses
@@ -98,7 +99,7 @@ def run(case: Case, folder: Path) -> Outcome:
     ]
     begun = time.monotonic()
     try:
-        frames = extract_frames(clips, folder, FRAMES, SILENT)
+        frames = extract_frames(clips, StageContext(folder, SILENT), FRAMES)
         report = find_poses(frames, folder, POSES, SILENT)
     except InputError as exc:
         return Outcome(exc.code, exc.cause, time.monotonic() - begun)

@@ -1,6 +1,6 @@
-"""The inputs of a scene as takes: a clip (or its part that has one picture size), or the photos of one camera.
+"""The inputs of a scene as captures: a clip (or its part that has one picture size), or the photos of one camera.
 
-Each take has one camera, one picture size and one folder of frames.
+Each capture has one camera, one picture size and one folder of frames.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from runner.cache.store import StageCache
 from runner.media.decoder import Decoder, Tell
 from runner.media.measures import Seen, Surveyed, file_name
 from runner.media.photo.grouping import SeenPhoto, make_sets
@@ -22,6 +23,8 @@ from scenejobs.names import is_photo
 
 STAGE = "frame_extraction"
 CODEC_OF_PHOTOS = {"jpeg", "png", "tiff", "heif", "mixed"}
+
+Sources = tuple[tuple[str, str], ...]  # Clip.name and SHA-256 of every file
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ class Media:
 
 
 @dataclass(frozen=True)
-class Take:
+class Capture:
     """What was seen of one camera's pictures, and where they are."""
 
     one: Surveyed
@@ -46,12 +49,12 @@ class Take:
     def is_photos(self) -> bool:
         return bool(self.facts)
 
-    def only(self, indices: Sequence[int]) -> Take:
+    def only(self, indices: Sequence[int]) -> Capture:
         """The same with these pictures and no others."""
         one = replace(self.one, seen=tuple(self.one.seen[i] for i in indices))
         if not self.is_photos:
             return replace(self, one=one)
-        return Take(one, tuple(self.clips[i] for i in indices), tuple(self.facts[i] for i in indices))
+        return Capture(one, tuple(self.clips[i] for i in indices), tuple(self.facts[i] for i in indices))
 
     def frames(self) -> list[Frame]:
         """Its pictures, as the later stages know them."""
@@ -85,9 +88,9 @@ def check_counts(media: Media, limits: Limits) -> None:
             raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {kind.setting}")
 
 
-def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Take], list[RefusedClip]]:
+def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Capture], list[RefusedClip]]:
     """First pass over everything. Raises InputError when nothing is usable."""
-    takes: list[Take] = []
+    captures: list[Capture] = []
     errors: list[tuple[Clip, InputError]] = []
     total = len(media.videos) + len(media.photos)
     names = [clip.name for clip in media.videos]
@@ -97,12 +100,14 @@ def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Take], 
         except InputError as exc:
             errors.append((clip, exc))
             continue
-        takes.append(_named(Take(parts[0], (clip,)), clip.name, folder))
+        captures.append(_named(Capture(parts[0], (clip,)), clip.name, folder))
         for part in parts[1:]:
             name = f"{clip.name} ({part.info.width}x{part.info.height})"
             names.append(name)
-            take = _named(Take(part, (clip,)), name, folder_names(names)[-1])
-            takes.append(replace(take, one=replace(take.one, info=replace(take.one.info, source=clip.name))))
+            capture = _named(Capture(part, (clip,)), name, folder_names(names)[-1])
+            captures.append(
+                replace(capture, one=replace(capture.one, info=replace(capture.one.info, source=clip.name)))
+            )
     if media.photos:
         first, share = len(media.videos) / total, len(media.photos) / total
         found = decoder.survey_photos(media.photos, lambda done, detail: tell(first + share * done, detail))
@@ -111,22 +116,22 @@ def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Take], 
             name = _free(photos.one.info.name, names)
             names.append(name)
             facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
-            take = Take(photos.one, tuple(photo.clip for photo in photos.photos), facts)
-            takes.append(_named(take, name, folder_names(names)[-1]))
+            capture = Capture(photos.one, tuple(photo.clip for photo in photos.photos), facts)
+            captures.append(_named(capture, name, folder_names(names)[-1]))
     for _, error in errors:
         log.warning("a file is refused: %s", error)
-    if not takes:
+    if not captures:
         raise _nothing(errors)
-    return takes, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
+    return captures, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
 
 
-def takes_again(chosen: FrameSet, media: Media) -> list[Take] | None:
-    """The takes of a stored choice, with the chosen pictures only; None where it does not fit the files."""
+def captures_again(chosen: FrameSet, media: Media) -> list[Capture] | None:
+    """The captures of a stored choice, with the chosen pictures only; None where it does not fit the files."""
     videos = {clip.name: clip for clip in media.videos}
     photos = {clip.name: clip for clip in media.photos}
     names = [*videos, *(info.name for info in chosen.clips if info.name not in videos)]
     folders = dict(zip(names, folder_names(names), strict=True))
-    takes = []
+    captures = []
     for info in chosen.clips:
         if folders.get(info.name) != info.folder:  # it comes from storage and becomes a path
             return None
@@ -139,8 +144,22 @@ def takes_again(chosen: FrameSet, media: Media) -> list[Take] | None:
             clips, facts = [videos.get(info.source or info.name)], ()
         if None in clips:
             return None
-        takes.append(Take(Surveyed(info, seen), tuple(clip for clip in clips if clip), facts))
-    return takes
+        captures.append(Capture(Surveyed(info, seen), tuple(clip for clip in clips if clip), facts))
+    return captures
+
+
+def frame_set(captures: Sequence[Capture], sources: Sources) -> FrameSet:
+    """Of all frames of the captures."""
+    infos = tuple(capture.one.info for capture in captures)
+    return FrameSet(infos, tuple(frame for capture in captures for frame in capture.frames()), sources=sources)
+
+
+def hashed_sources(clips: Sequence[Clip], cache: StageCache | None) -> Sources:
+    """The files of a scene by their content; nothing without a cache, and where one of them is gone."""
+    try:
+        return () if cache is None else tuple((clip.name, cache.content(clip.path)) for clip in clips)
+    except OSError:  # one of them is gone or cannot be read: whoever decodes it has said so
+        return ()
 
 
 def folder_names(names: Sequence[str]) -> list[str]:
@@ -158,8 +177,8 @@ def folder_names(names: Sequence[str]) -> list[str]:
     return folders
 
 
-def _named(take: Take, name: str, folder: str) -> Take:
-    return replace(take, one=replace(take.one, info=replace(take.one.info, name=name, folder=folder)))
+def _named(capture: Capture, name: str, folder: str) -> Capture:
+    return replace(capture, one=replace(capture.one, info=replace(capture.one.info, name=name, folder=folder)))
 
 
 def _free(name: str, names: Sequence[str]) -> str:

@@ -15,18 +15,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runner.cache.store import StageCache
+from runner.context import StageContext
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
-from runner.media.captures import STAGE, Media, Take, check_counts, sort_media, survey_all, takes_again
+from runner.media.captures import (
+    STAGE,
+    Capture,
+    Media,
+    captures_again,
+    check_counts,
+    hashed_sources,
+    sort_media,
+    survey_all,
+)
 from runner.media.decoder import Decoder, Sandboxed, Tell, WantedPhoto
 from runner.media.decoder_cache import Remembering
 from runner.media.detail_check import require_detail
+from runner.media.frame_preference import NONE, FramePreference
 from runner.media.measures import file_name, is_static
-from runner.media.selection import Sources, choose_around, choose_pictures
+from runner.media.selection import choose_frames
 from runner.media.settings import FrameSettings
-from runner.poses.settings import PoseSettings
-from runner.poses.supplied.frames import with_poses
-from runner.poses.supplied.read import Supplied
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import Progress
 from scenejobs.errors import Code, Failure, InputError
@@ -37,70 +44,71 @@ FIRST_PASS = 0.6  # share of the stage's time
 
 
 def extract_frames(
-    clips: Sequence[Clip],
-    workspace: Path,
-    settings: FrameSettings,
-    progress: Progress,
-    decoder: Decoder | None = None,
-    cache: StageCache | None = None,
-    supplied: Supplied | None = None,
-    poses: PoseSettings | None = None,
+    clips: Sequence[Clip], context: StageContext, settings: FrameSettings, preference: FramePreference = NONE
 ) -> FrameSet:
     """Writes workspace/frames/<clip>/<index>.png and, last, workspace/frames.json. Skips when they are there already.
 
     When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
 
-    A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others.
-    decoder: default: each clip in a sandboxed process. cache: a video that was looked at before is not again, and where
-    poses are known that serve a search with the settings `poses`, frames that have them are chosen.
-    supplied: poses of the user's; pictures that have one are chosen first.
+    A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others. Each is decoded
+    in a sandboxed process; with a cache, a video that was surveyed before is not surveyed again.
+    preference: which frames to choose first.
     Raises InputError: the first clip's own when no clip is usable, NO_DETAIL, STATIC_CAMERA, TOO_FEW_FRAMES,
     TOO_LARGE;
     Interrupted, ResourceError when disk or memory of the machine are full, ConfigurationError NO_SANDBOX.
     """
+    return extract_with(Sandboxed(settings), clips, context, settings, preference)
+
+
+def extract_with(
+    decoder: Decoder, clips: Sequence[Clip], context: StageContext, settings: FrameSettings,
+    preference: FramePreference = NONE,
+) -> FrameSet:  # fmt: skip
+    """`extract_frames` with another decoder."""
+    workspace, progress = context.workspace, context.progress
     marker = workspace / "frames.json"
     present = [[clip.name, file_fingerprint(clip.path)] if clip.path.is_file() else [clip.name] for clip in clips]
-    made_from = fingerprint(present, settings, *([supplied.digest] if supplied else []))
+    made_from = fingerprint(present, settings, *([preference.digest] if preference.digest else []))
     if stored := read_marker(marker, made_from):
         finished = frame_set_from_json(stored)
         if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
             return finished
     media = sort_media(clips)
     check_counts(media, settings.limits)
-    decoder = decoder or Sandboxed(settings)
-    if cache is not None:
-        decoder = Remembering(decoder, cache, settings.limits)
+    if context.cache is not None:
+        decoder = Remembering(decoder, context.cache, settings.limits)
     if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
-    takes, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
-    only_photos = all(take.is_photos for take in takes)
+    captures, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
+    only_photos = all(capture.is_photos for capture in captures)
     least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
-    if all(is_static(take.one.seen) for take in takes):
-        # What shows nothing seems to stand still.
-        require_detail([(take.one.info.name, seen) for take in takes for seen in take.one.seen], least)
-        names = ", ".join(take.one.info.name for take in takes)
+    _check_motion(captures, least)
+    sources = hashed_sources(clips, context.cache)
+    choice = choose_frames(captures, settings, preference.rank(captures), least)
+    chosen = [(capture.one.info.name, seen) for capture in choice.kept for seen in capture.one.seen]
+    _check_enough(len(chosen), least, only_photos)
+    warnings = require_detail(chosen, least)
+    frames = _write(decoder, choice.kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
+    infos = tuple(capture.one.info for capture in choice.captures)
+    result = FrameSet(infos, tuple(frames), tuple(refused), warnings, sources)
+    write_marker(marker, made_from, asdict(result))
+    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(infos)} clips")
+    return result
+
+
+def _check_motion(captures: Sequence[Capture], least: int) -> None:
+    """Raises InputError STATIC_CAMERA when the camera stands still in all captures; NO_DETAIL when they show nothing,
+    which then only seems to stand still."""
+    if all(is_static(capture.one.seen) for capture in captures):
+        require_detail([(capture.one.info.name, seen) for capture in captures for seen in capture.one.seen], least)
+        names = ", ".join(capture.one.info.name for capture in captures)
         raise InputError(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
         )  # fmt: skip
-    sources = _sources(clips, cache)
-    posed = with_poses(supplied, takes, settings.budget) if supplied else None
-    if posed:
-        choice = choose_around(takes, settings, posed)
-    else:
-        choice = choose_pictures(takes, settings, sources, cache, poses, least)
-    takes, kept = choice.takes, choice.kept
-    chosen = [(take.one.info.name, seen) for take in kept for seen in take.one.seen]
-    _check_enough(len(chosen), least, only_photos)
-    warnings = require_detail(chosen, least)
-    frames = _write(decoder, kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
-    result = FrameSet(tuple(take.one.info for take in takes), tuple(frames), tuple(refused), warnings, sources)
-    write_marker(marker, made_from, asdict(result))
-    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(takes)} clips")
-    return result
 
 
 def _check_enough(total: int, least: int, only_photos: bool) -> None:
@@ -112,34 +120,36 @@ def _check_enough(total: int, least: int, only_photos: bool) -> None:
         raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
 
 
-def _write(decoder: Decoder, takes: Sequence[Take], root: Path, tell: Tell) -> list[Frame]:
-    """Second pass: the pictures of what is left of each take, in its folder."""
-    total = sum(len(take.one.seen) for take in takes)
+def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, tell: Tell) -> list[Frame]:
+    """Second pass: the pictures of what is left of each capture, in its folder."""
+    total = sum(len(capture.one.seen) for capture in captures)
     wanted: list[WantedPhoto] = []
     done = 0
-    for take in takes:
-        info, seen = take.one.info, take.one.seen
-        if take.is_photos and seen:
+    for capture in captures:
+        info, seen = capture.one.info, capture.one.seen
+        if capture.is_photos and seen:
             (root / info.folder).mkdir(parents=True)
             paths = (root / info.folder / file_name(one.index) for one in seen)
             size = info.width, info.height
-            wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(take.clips, paths, strict=True)]
+            wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(capture.clips, paths, strict=True)]
         elif seen:
-            decoder.write(take.clips[0], info, seen, root / info.folder, _part(tell, done / total, len(seen) / total))
+            decoder.write(
+                capture.clips[0], info, seen, root / info.folder, _part(tell, done / total, len(seen) / total)
+            )
             done += len(seen)
     if wanted:
         decoder.write_photos(wanted, _part(tell, done / total, len(wanted) / total))
-    return [frame for take in takes for frame in take.frames()]
+    return [frame for capture in captures for frame in capture.frames()]
 
 
 def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: Path, progress: Progress) -> bool:
     """Writes the pictures of a choice that was made before. False when the clips do not give all of them any more."""
     shutil.rmtree(workspace / "frames", ignore_errors=True)
-    takes = takes_again(chosen, media)
-    if takes is None:
+    captures = captures_again(chosen, media)
+    if captures is None:
         return False
     try:
-        written = _write(decoder, takes, workspace / "frames", _teller(progress, 0.0, 1.0))
+        written = _write(decoder, captures, workspace / "frames", _teller(progress, 0.0, 1.0))
     except InputError as exc:
         log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
         return False
@@ -164,13 +174,6 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         tuple(value["warnings"]),
         tuple((name, content) for name, content in value.get("sources", ())),
     )
-
-
-def _sources(clips: Sequence[Clip], cache: StageCache | None) -> Sources:
-    try:
-        return () if cache is None else tuple((clip.name, cache.content(clip.path)) for clip in clips)
-    except OSError:  # one of them is gone or cannot be read: whoever decodes it has said so
-        return ()
 
 
 def _part(tell: Tell, start: float, share: float) -> Tell:

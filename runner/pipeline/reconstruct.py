@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cache.store import StageCache
+from runner.context import StageContext
 from runner.export.ply import read_ply, write_ply
 from runner.export.splat import read_splat, write_splat
 from runner.export.viewer import write_viewer
@@ -51,12 +52,12 @@ def reconstruct(
         left.update(poses=supplied.source if supplied else "")
     with stages.stage("frame_extraction") as left:
         from runner.media.extract import extract_frames
+        from runner.pipeline.frame_preferences import FramesWithPoses
 
         with stages.noticing(workspace / "frames.json"):
-            frames = extract_frames(
-                clips, workspace, preset.frames, stages.progress,
-                cache=cache, supplied=supplied, poses=preset.poses,
-            )  # fmt: skip
+            context = StageContext(workspace, stages.progress, cache)
+            preference = FramesWithPoses(clips, preset.frames, preset.poses, cache, supplied)
+            frames = extract_frames(clips, context, preset.frames, preference)
         left.update(frames=len(frames.frames), clips=len(frames.clips), refused=len(frames.refused))
     with stages.stage("colmap_reconstruction") as left:
         from runner.dataset.build import build_views

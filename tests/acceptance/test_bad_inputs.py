@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.context import StageContext
 from runner.job.request import Job
 from runner.job.supervise import JobLimits, Supervision, run_job
 from runner.media.extract import extract_frames
@@ -55,7 +56,7 @@ def test_every_upload_gets_its_answer(upload: Path, canary: socket.socket, tmp_p
     workspace.mkdir()
     clip, refusal = Clip(f"cam1/{upload.name}", upload), None
     try:
-        result = extract_frames([clip], workspace, SETTINGS, SILENT)
+        result = extract_frames([clip], StageContext(workspace, SILENT), SETTINGS)
     except InputError as error:
         refusal = error
     if refusal:

@@ -86,11 +86,9 @@ ONLY = {
 NOT_YET = {
     "runner.cli": "worker.shutdown belongs to the process",
     "runner.files": "describe returns a value of scenejobs.state",
-    "runner.media": "the choice of frames asks for known poses",
-    "runner.poses": "supplied poses take captures of media",
     "runner.pipeline": "the mock writes saved work",
     "runner.report": "the report reads the gates",
-    "circles": "media <-> poses, pipeline <-> worker",
+    "circles": "pipeline <-> worker",
     "light": "files and cache load numpy",
 }
 """What does not hold yet: strict expected failures, each with the arrow that has to go."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.cache.store import CacheSettings, StageCache, key
+from runner.context import StageContext
 from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
 from runner.poses.find import find_poses
@@ -144,13 +145,13 @@ def test_a_video_that_was_looked_at_is_not_looked_at_again(tmp_path: Path) -> No
     video = write_video(tmp_path / "a.mp4", pan(30, 8))
     small, large = (FrameSettings(budget=budget, long_side=120, limits=limits) for budget in (15, 20))
     first = cache_in(tmp_path)
-    extract_frames([Clip("a.mp4", video)], tmp_path / "1", small, SILENT, cache=first)
+    extract_frames([Clip("a.mp4", video)], StageContext(tmp_path / "1", SILENT, first), small)
     assert first.used == {}
     video = video.rename(tmp_path / "b.mp4")
     second = cache_in(tmp_path)
-    found = extract_frames([Clip("b.mp4", video)], tmp_path / "2", large, SILENT, cache=second)
+    found = extract_frames([Clip("b.mp4", video)], StageContext(tmp_path / "2", SILENT, second), large)
     assert second.used == {"surveys of videos": 1}
-    assert found == extract_frames([Clip("b.mp4", video)], tmp_path / "3", large, SILENT)
+    assert found == extract_frames([Clip("b.mp4", video)], StageContext(tmp_path / "3", SILENT), large)
     assert all((tmp_path / "2" / "frames" / frame.image).is_file() for frame in found.frames)
 
     with video.open("r+b") as file:  # one byte in the middle
@@ -159,7 +160,7 @@ def test_a_video_that_was_looked_at_is_not_looked_at_again(tmp_path: Path) -> No
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte[0] ^ 1]))
     third = cache_in(tmp_path)
-    extract_frames([Clip("b.mp4", video)], tmp_path / "4", large, SILENT, cache=third)
+    extract_frames([Clip("b.mp4", video)], StageContext(tmp_path / "4", SILENT, third), large)
     assert third.used == {}
 
 
@@ -171,11 +172,11 @@ def test_a_survey_that_cannot_be_one_is_made_anew(tmp_path: Path, content: bytes
     limits = Limits(min_long_side=64, min_short_side=48)
     settings = FrameSettings(budget=20, long_side=120, limits=limits)
     clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pan(30, 8)))
-    expected = extract_frames([clip], tmp_path / "1", settings, SILENT, cache=cache_in(tmp_path))
+    expected = extract_frames([clip], StageContext(tmp_path / "1", SILENT, cache_in(tmp_path)), settings)
     cache = cache_in(tmp_path)
     for name in cache.names("survey-"):
         cache.put(name, {"survey.json": content})
-    assert extract_frames([clip], tmp_path / "2", settings, SILENT, cache=cache) == expected
+    assert extract_frames([clip], StageContext(tmp_path / "2", SILENT, cache), settings) == expected
     assert cache.used == {}
 
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from runner.context import StageContext
 from runner.media import png_check
 from runner.media.decoder import Sandboxed
 from runner.media.decoder_answers import surveyed
-from runner.media.extract import extract_frames
+from runner.media.extract import extract_frames, extract_with
 from runner.media.measures import Seen
 from runner.media.settings import FrameSettings, Limits, SandboxSettings
 from runner.pipeline import settings as pipeline_settings
@@ -206,7 +207,7 @@ def test_each_limit_is_a_setting_that_refuses(tmp_path: Path, variable: str, val
     env = {"MIN_VIDEO_WIDTH": "64", "MIN_VIDEO_HEIGHT": "48", variable: value}
     settings = replace(pipeline_settings.resolve(read(PipelineSettings, env), "job").preset.frames, long_side=120)
     with pytest.raises(InputError, match=message) as caught:
-        extract_frames(clips, tmp_path, settings, SILENT)
+        extract_frames(clips, StageContext(tmp_path, SILENT), settings)
     assert caught.value.code == Code.TOO_LARGE
 
 
@@ -219,7 +220,7 @@ def test_the_clip_that_is_just_inside_the_limits_is_taken(tmp_path: Path) -> Non
         "MAX_VIDEO_DURATION": "1.5", "MAX_DECODED_FRAMES": "12", "MAX_VIDEOS_PER_SCENE": "1",
     }  # fmt: skip
     settings = pipeline_settings.resolve(read(PipelineSettings, env), "job").preset.frames
-    assert len(extract_frames([clip], tmp_path, settings, SILENT).frames) == 12
+    assert len(extract_frames([clip], StageContext(tmp_path, SILENT), settings).frames) == 12
 
 
 def test_too_little_memory_refuses_the_video_wherever_it_runs_out(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_a_portrait_video_at_the_limit_of_pixels_decodes(tmp_path: Path) -> None
 def test_a_clip_that_kills_its_decoder_is_left_out_and_the_scene_goes_on(tmp_path: Path) -> None:
     clips = [Clip(name, write_video(tmp_path / name, pan(30, 8, 160, 96), fps=10)) for name in ("bad.mp4", "good.mp4")]
     settings = FrameSettings(budget=20, long_side=120, limits=LIMITS)
-    found = extract_frames(clips, tmp_path, settings, SILENT, Sandboxed(settings, crashing_on("bad.mp4")))
+    found = extract_with(Sandboxed(settings, crashing_on("bad.mp4")), clips, StageContext(tmp_path, SILENT), settings)
     assert [clip.name for clip in found.clips] == ["good.mp4"]
     (refused,) = found.refused
     assert (refused.name, refused.failure.code) == ("bad.mp4", Code.UNSAFE_VIDEO)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
+from runner.context import StageContext
 from runner.media.captures import folder_names
 from runner.media.extract import extract_frames
 from runner.media.frame_selection import allocate, choose
@@ -33,7 +34,7 @@ def test_frames_are_written_upright_one_folder_per_clip_in_capture_order(tmp_pat
         clip_of(tmp_path / "a.mp4", pan(30, 8, 160, 96), fps=30, rotation_deg=90),
         clip_of(tmp_path / "b.mp4", pan(30, 8, 160, 96, seed=1), fps=30),
     ]
-    result = extract_frames(clips, tmp_path, SETTINGS, SILENT)
+    result = extract_frames(clips, StageContext(tmp_path, SILENT), SETTINGS)
     assert 16 <= len(result.frames) <= 20
     assert [frame.video for frame in result.frames] == sorted(frame.video for frame in result.frames)
     for video in ("a.mp4", "b.mp4"):
@@ -50,12 +51,12 @@ def test_frames_are_written_upright_one_folder_per_clip_in_capture_order(tmp_pat
 
 def test_a_finished_stage_is_not_done_again_and_a_changed_input_is(tmp_path):
     clip = clip_of(tmp_path / "a.mp4", pan(30, 8, 160, 96), fps=30)
-    first = extract_frames([clip], tmp_path, SETTINGS, SILENT)
+    first = extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS)
     written = (tmp_path / "frames" / first.frames[0].image).stat().st_mtime_ns
-    assert extract_frames([clip], tmp_path, SETTINGS, SILENT) == first
+    assert extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS) == first
     assert (tmp_path / "frames" / first.frames[0].image).stat().st_mtime_ns == written
     write_video(clip.path, pan(40, 8, 160, 96, seed=3), fps=30)
-    assert extract_frames([clip], tmp_path, SETTINGS, SILENT) != first
+    assert extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS) != first
 
 
 def saved_elsewhere(tmp_path, change=lambda marker: None):
@@ -64,7 +65,7 @@ def saved_elsewhere(tmp_path, change=lambda marker: None):
         clip_of(tmp_path / "a.mp4", pan(30, 8, 160, 96), fps=30, rotation_deg=90),
         clip_of(tmp_path / "b.mp4", pan(30, 8, 160, 96, seed=1), fps=30),
     ]
-    first = extract_frames(clips, tmp_path, SETTINGS, SILENT)
+    first = extract_frames(clips, StageContext(tmp_path, SILENT), SETTINGS)
     marker = json.loads((tmp_path / "frames.json").read_text())
     change(marker["result"])
     other = tmp_path / "other"
@@ -76,7 +77,7 @@ def saved_elsewhere(tmp_path, change=lambda marker: None):
 def test_a_choice_made_on_another_machine_is_written_again_to_the_same_bytes_without_looking(tmp_path):
     clips, first, other = saved_elsewhere(tmp_path)
     reports = []
-    assert extract_frames(clips, other, SETTINGS, Progress(reports.append)) == first
+    assert extract_frames(clips, StageContext(other, Progress(reports.append)), SETTINGS) == first
     for frame in first.frames:
         written = [(folder / "frames" / frame.image).read_bytes() for folder in (tmp_path, other)]
         assert written[0] == written[1]
@@ -88,20 +89,22 @@ def test_a_choice_made_on_another_machine_is_written_again_to_the_same_bytes_wit
 def test_a_choice_with_a_folder_of_its_own_is_made_anew(tmp_path, folder):
     """The marker comes from storage, and the folder becomes a path."""
     clips, first, other = saved_elsewhere(tmp_path, lambda result: result["clips"][0].update(folder=folder))
-    assert extract_frames(clips, other, SETTINGS, SILENT) == first
+    assert extract_frames(clips, StageContext(other, SILENT), SETTINGS) == first
     assert sorted(path.name for path in other.iterdir()) == ["frames", "frames.json"]
     assert not (tmp_path / "escaped").exists()
 
 
 def test_a_choice_of_frames_that_the_clip_does_not_have_is_made_anew(tmp_path):
     clips, first, other = saved_elsewhere(tmp_path, lambda result: result["frames"][-1].update(index=99))
-    assert extract_frames(clips, other, SETTINGS, SILENT) == first
+    assert extract_frames(clips, StageContext(other, SILENT), SETTINGS) == first
 
 
 def test_a_slow_clip_of_few_frames_is_taken_whole(tmp_path):
     """Each frame of a 5 fps clip may be another photo: none is dropped for another one's sharpness."""
     clip = clip_of(tmp_path / "a.mp4", pan(17, 16, 160, 96), fps=5)
-    assert [frame.index for frame in extract_frames([clip], tmp_path, SETTINGS, SILENT).frames] == list(range(17))
+    assert [frame.index for frame in extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS).frames] == list(
+        range(17)
+    )
 
 
 def test_frozen_frames_are_taken_once(tmp_path):
@@ -109,7 +112,7 @@ def test_frozen_frames_are_taken_once(tmp_path):
     moving = pan(20, 8, 160, 96)
     frozen = moving[:10] + [moving[9]] * 20 + moving[10:]
     clip = clip_of(tmp_path / "a.mp4", frozen, fps=10)
-    indices = [frame.index for frame in extract_frames([clip], tmp_path, SETTINGS, SILENT).frames]
+    indices = [frame.index for frame in extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS).frames]
     assert sum(9 <= index < 30 for index in indices) == 1
     assert len(indices) >= 18
 
@@ -129,7 +132,7 @@ def test_frames_that_a_converter_repeated_are_taken_once(tmp_path, shown):
     pictures = [np.clip(originals[i] + rng.normal(0, 2, (96, 160, 3)), 0, 255).astype(np.uint8) for i in shown]
     clip = clip_of(tmp_path / "a.mp4", pictures, fps=10)
     settings = FrameSettings(budget=100, long_side=120, limits=LIMITS)
-    indices = [frame.index for frame in extract_frames([clip], tmp_path, settings, SILENT).frames]
+    indices = [frame.index for frame in extract_frames([clip], StageContext(tmp_path, SILENT), settings).frames]
     assert [shown[index] for index in indices] == sorted(set(shown))
 
 
@@ -137,7 +140,9 @@ def test_a_clip_whose_picture_size_changes_becomes_one_camera_for_each_size(tmp_
     """As when a phone is turned, or two recordings are joined. A few stray frames become none."""
     sizes = [(160, 96)] * 20 + [(96, 160)] * 14 + [(80, 64)] * 3
     clip = Clip("a.mkv", write_changing_size(tmp_path / "a.mkv", sizes))
-    result = extract_frames([clip], tmp_path, FrameSettings(budget=60, long_side=120, limits=LIMITS), SILENT)
+    result = extract_frames(
+        [clip], StageContext(tmp_path, SILENT), FrameSettings(budget=60, long_side=120, limits=LIMITS)
+    )
     cameras = [(info.name, info.folder, info.width, info.height, info.frame_count) for info in result.clips]
     assert cameras == [("a.mkv", "a", 160, 96, 20), ("a.mkv (96x160)", "a_mkv_96x160", 96, 160, 14)]
     assert result.clips[0].warnings == ("the picture size changes: 3 frames of other sizes are left out",)
@@ -149,7 +154,10 @@ def test_a_clip_whose_picture_size_changes_becomes_one_camera_for_each_size(tmp_
     other = tmp_path / "other"
     other.mkdir()
     (other / "frames.json").write_bytes((tmp_path / "frames.json").read_bytes())
-    assert extract_frames([clip], other, FrameSettings(budget=60, long_side=120, limits=LIMITS), SILENT) == result
+    assert (
+        extract_frames([clip], StageContext(other, SILENT), FrameSettings(budget=60, long_side=120, limits=LIMITS))
+        == result
+    )
     assert len(list((other / "frames").rglob("*.png"))) == 34
 
 
@@ -158,7 +166,7 @@ def test_blurred_frames_lose_against_sharp_neighbours(tmp_path):
     for index in range(0, 60, 2):
         pictures[index] = np.asarray(Image.fromarray(pictures[index]).filter(ImageFilter.GaussianBlur(3)))
     clip = clip_of(tmp_path / "a.mp4", pictures, fps=30)
-    indices = [frame.index for frame in extract_frames([clip], tmp_path, SETTINGS, SILENT).frames]
+    indices = [frame.index for frame in extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS).frames]
     assert len(indices) >= 12
     assert all(index % 2 == 1 for index in indices)
 
@@ -168,7 +176,7 @@ def test_frames_of_a_variable_rate_clip_are_spread_over_time_and_not_over_frames
     times_ms = [25 * i for i in range(40)] + [1000 + 900 * i for i in range(10)]
     clip = clip_of(tmp_path / "a.mp4", pan(50, 6, 160, 96), times_ms=times_ms)
     settings = FrameSettings(budget=12, long_side=120, limits=LIMITS)
-    times = [frame.timestamp_s for frame in extract_frames([clip], tmp_path, settings, SILENT).frames]
+    times = [frame.timestamp_s for frame in extract_frames([clip], StageContext(tmp_path, SILENT), settings).frames]
     assert sum(time < 1 for time in times) <= len(times) / 2
 
 
@@ -183,7 +191,7 @@ def test_a_camera_on_a_tripod_is_refused_before_any_reconstruction(tmp_path):
         pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
     clip = clip_of(tmp_path / "a.mp4", pictures)
     with pytest.raises(InputError) as caught:
-        extract_frames([clip], tmp_path, SETTINGS, SILENT)
+        extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS)
     assert caught.value.code == Code.STATIC_CAMERA
     assert "a.mp4" in caught.value.cause
 
@@ -193,16 +201,16 @@ def test_a_slow_camera_is_not_taken_for_a_still_one(tmp_path):
     surface = Image.fromarray(wall(1700, 960))
     pictures = [np.asarray(surface.crop((i, 0, i + 1600, 960)).resize((160, 96))) for i in range(60)]
     clip = clip_of(tmp_path / "a.mp4", pictures, fps=30)
-    assert len(extract_frames([clip], tmp_path, SETTINGS, SILENT).frames) >= 12
+    assert len(extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS).frames) >= 12
 
 
 def test_one_bad_clip_among_good_ones_is_recorded_and_the_scene_goes_on(tmp_path):
     (tmp_path / "bad.mp4").write_text("not a video")
     clips = [Clip("bad.mp4", tmp_path / "bad.mp4"), clip_of(tmp_path / "a.mp4", pan(30, 8, 160, 96), fps=30)]
-    result = extract_frames(clips, tmp_path, SETTINGS, SILENT)
+    result = extract_frames(clips, StageContext(tmp_path, SILENT), SETTINGS)
     assert [clip.name for clip in result.clips] == ["a.mp4"]
     assert [(clip.name, clip.failure.code) for clip in result.refused] == [("bad.mp4", Code.NOT_A_VIDEO)]
-    assert extract_frames(clips, tmp_path, SETTINGS, SILENT) == result
+    assert extract_frames(clips, StageContext(tmp_path, SILENT), SETTINGS) == result
 
 
 def test_when_no_clip_is_usable_the_answer_names_them_all(tmp_path):
@@ -210,7 +218,7 @@ def test_when_no_clip_is_usable_the_answer_names_them_all(tmp_path):
     (tmp_path / "b.mp4").write_text("not a video")
     clips = [Clip(name, tmp_path / name) for name in ("a.mp4", "b.mp4")]
     with pytest.raises(InputError) as caught:
-        extract_frames(clips, tmp_path, SETTINGS, SILENT)
+        extract_frames(clips, StageContext(tmp_path, SILENT), SETTINGS)
     assert caught.value.code == Code.EMPTY_FILE
     assert "a.mp4" in caught.value.cause
     assert "b.mp4" in caught.value.cause
@@ -219,28 +227,30 @@ def test_when_no_clip_is_usable_the_answer_names_them_all(tmp_path):
 def test_a_clip_of_half_a_second_is_too_short(tmp_path):
     clip = clip_of(tmp_path / "a.mp4", pan(15, 8, 160, 96), fps=30)
     with pytest.raises(InputError) as caught:
-        extract_frames([clip], tmp_path, SETTINGS, SILENT)
+        extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS)
     assert caught.value.code == Code.TOO_SHORT
 
 
 def test_too_few_different_frames_over_all_clips_are_refused(tmp_path):
     clip = clip_of(tmp_path / "a.mp4", pan(11, 16, 160, 96), fps=5)
     with pytest.raises(InputError) as caught:
-        extract_frames([clip], tmp_path, SETTINGS, SILENT)
+        extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS)
     assert caught.value.code == Code.TOO_FEW_FRAMES
 
 
 def test_a_stop_is_obeyed_and_leaves_no_marker(tmp_path):
     clip = clip_of(tmp_path / "a.mp4", pan(30, 8, 160, 96), fps=30)
     with pytest.raises(Interrupted):
-        extract_frames([clip], tmp_path, SETTINGS, Progress(emit=lambda _: None, stop_requested=lambda: True))
+        extract_frames(
+            [clip], StageContext(tmp_path, Progress(emit=lambda _: None, stop_requested=lambda: True)), SETTINGS
+        )
     assert not (tmp_path / "frames.json").exists()
 
 
 def test_progress_never_goes_back_and_ends_at_one(tmp_path):
     clips = [clip_of(tmp_path / f"{i}.mp4", pan(30, 8, 160, 96, seed=i), fps=30) for i in range(2)]
     reports = []
-    extract_frames(clips, tmp_path, SETTINGS, Progress(emit=reports.append))
+    extract_frames(clips, StageContext(tmp_path, Progress(emit=reports.append)), SETTINGS)
     fractions = [report.fraction for report in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0

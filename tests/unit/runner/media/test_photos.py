@@ -12,9 +12,10 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
+from runner.context import StageContext
 from runner.media.decoder import Sandboxed
 from runner.media.decoder_answers import seen_photo
-from runner.media.extract import extract_frames
+from runner.media.extract import extract_frames, extract_with
 from runner.media.photo.grouping import SeenPhoto, make_sets
 from runner.media.photo.metadata import Tags, read_photo
 from runner.media.settings import FrameSettings, Limits
@@ -45,7 +46,7 @@ def photos(folder: Path, count: int = 9, suffix: str = ".jpg", stem: str = "IMG_
 
 
 def make(clips: list[Clip], tmp_path: Path, settings: FrameSettings = SETTINGS) -> FrameSet:
-    return extract_frames(clips, tmp_path / "workspace", settings, SILENT)
+    return extract_frames(clips, StageContext(tmp_path / "workspace", SILENT), settings)
 
 
 def pixels_of(tmp_path: Path, image: str) -> np.ndarray:
@@ -201,7 +202,7 @@ def test_a_choice_of_photos_made_elsewhere_is_written_again_to_the_same_bytes(tm
     other.mkdir()
     (other / "frames.json").write_bytes((tmp_path / "workspace" / "frames.json").read_bytes())
     reports = []
-    assert extract_frames(clips, other, SETTINGS, Progress(reports.append)) == first
+    assert extract_frames(clips, StageContext(other, Progress(reports.append)), SETTINGS) == first
     for frame in first.frames:
         path = Path("frames") / frame.image
         assert (other / path).read_bytes() == (tmp_path / "workspace" / path).read_bytes()
@@ -217,7 +218,7 @@ def test_a_stored_choice_with_a_folder_of_its_own_is_made_anew(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "frames.json").write_text(json.dumps(stored))
-    assert extract_frames(clips, other, SETTINGS, SILENT) == first
+    assert extract_frames(clips, StageContext(other, SILENT), SETTINGS) == first
     assert sorted(path.name for path in other.iterdir()) == ["frames", "frames.json"]
 
 
@@ -271,7 +272,7 @@ def test_bytes_and_number_of_photos_are_limited(tmp_path):
 def test_a_photo_that_kills_its_decoder_costs_itself_and_none_of_its_neighbours(tmp_path):
     clips = photos(tmp_path, 9)
     decoder = Sandboxed(SETTINGS, crashing_on("IMG_3.jpg"))
-    found = extract_frames(clips, tmp_path / "workspace", SETTINGS, SILENT, decoder)
+    found = extract_with(decoder, clips, StageContext(tmp_path / "workspace", SILENT), SETTINGS)
     assert [(one.name, one.failure.code) for one in found.refused] == [("IMG_3.jpg", Code.UNSAFE_VIDEO)]
     assert [frame.photo for frame in found.frames] == [f"IMG_{i}.jpg" for i in range(9) if i != 3]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from runner.context import StageContext
 from runner.files.marker import read_marker
 from runner.media.extract import extract_frames, frame_set_from_json
 from runner.media.measures import Seen
@@ -71,7 +72,7 @@ def test_each_shot_of_a_cut_clip_gets_its_frames_and_the_user_is_told(tmp_path):
     pictures = pan(45, 3, *SIZE) + pan(15, 3, *SIZE, seed=1)
     pictures[20] = wall(*SIZE, seed=9)
     clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pictures, fps=15))
-    frames = extract_frames([clip], tmp_path, SETTINGS, SILENT)
+    frames = extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS)
     assert frames.clips[0].cuts_s == (3.0,)
     assert any("cut at 3.0 s" in warning for warning in frames.clips[0].warnings)
     assert any("left out at 1.3 s" in warning for warning in frames.clips[0].warnings)

@@ -13,9 +13,12 @@ import pycolmap
 import pytest
 
 from runner.cache.store import CacheSettings, StageCache
+from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.media.extract import extract_frames
+from runner.media.frame_preference import NONE
 from runner.media.settings import FrameSettings, Limits
+from runner.pipeline.frame_preferences import FramesWithPoses
 from runner.poses.find import find_poses
 from runner.poses.reuse.known_poses import (
     CHOSEN,
@@ -264,7 +267,9 @@ def test_frames_with_known_poses_are_chosen_where_they_serve(tmp_path: Path) -> 
         folder: str, budget: int, poses: PoseSettings | None = OTHER, name: str = "a.mp4", rate_fps: float | None = None
     ) -> FrameSet:
         settings = FrameSettings(budget=budget, long_side=160 - budget, rate_fps=rate_fps, limits=LIMITS)
-        return extract_frames([Clip(name, video)], tmp_path / folder, settings, SILENT, cache=cache, poses=poses)
+        clips = [Clip(name, video)]
+        preference = FramesWithPoses(clips, settings, poses, cache) if poses else NONE
+        return extract_frames(clips, StageContext(tmp_path / folder, SILENT, cache), settings, preference)
 
     before = chosen("1", 14)
     keys = frame_keys(before)
@@ -302,7 +307,8 @@ def test_one_more_clip_leaves_the_others_the_frames_whose_features_are_known(tmp
 
     def of_the_first(folder: str, clips: list[Clip], long_side: int, cache: StageCache | None) -> FrameSet:
         settings = FrameSettings(budget=24, long_side=long_side, limits=LIMITS)
-        found = extract_frames(clips, tmp_path / folder, settings, SILENT, cache=cache, poses=FIRST)
+        preference = FramesWithPoses(clips, settings, FIRST, cache)
+        found = extract_frames(clips, StageContext(tmp_path / folder, SILENT, cache), settings, preference)
         return replace(found, frames=tuple(frame for frame in found.frames if frame.video == "a.mp4"))
 
     before = of_the_first("1", clips[:1], 120, cache)

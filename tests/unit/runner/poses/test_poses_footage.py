@@ -8,6 +8,7 @@ import numpy as np
 import pycolmap
 import pytest
 
+from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings
@@ -25,7 +26,7 @@ def test_the_fox_scene_is_placed_as_its_authors_placed_it(tmp_path):
     """48 of 50 frames, focal within 3 % of 917 px, positions within 1 % (worst 3 %), rotations within 0.6 degrees: the
     bounds of the footage's README, about three times what independent runs gave."""
     clips = [Clip(f"view{i}.mp4", footage(f"fox/view{i}.mp4")) for i in (1, 2, 3)]
-    frames = extract_frames(clips, tmp_path, FrameSettings(budget=60), SILENT)
+    frames = extract_frames(clips, StageContext(tmp_path, SILENT), FrameSettings(budget=60))
     assert len(frames.frames) == 50  # each frame is another photo
     report = find_poses(frames, tmp_path, PoseSettings(features=2048, max_image_size=1000), SILENT)
     assert report.images_registered >= 48

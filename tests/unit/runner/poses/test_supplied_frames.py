@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runner.context import StageContext
 from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
+from runner.pipeline.frame_preferences import FramesWithPoses
+from runner.poses.settings import PoseSettings
 from runner.poses.supplied.cameras import Lens, Picture
 from runner.poses.supplied.match import match
 from runner.poses.supplied.read import Supplied
@@ -38,7 +41,8 @@ def of_frames(clip: str, indices: list[int]) -> Supplied:
 def chosen(
     tmp_path: Path, clips: list[Clip], supplied: Supplied | None, settings: FrameSettings = SETTINGS
 ) -> FrameSet:
-    return extract_frames(clips, tmp_path / "workspace", settings, SILENT, supplied=supplied)
+    preference = FramesWithPoses(clips, settings, PoseSettings(), supplied=supplied)
+    return extract_frames(clips, StageContext(tmp_path / "workspace", SILENT), settings, preference)
 
 
 def indices(frames: FrameSet, video: str) -> list[int]:
