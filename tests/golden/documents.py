@@ -12,7 +12,7 @@ from typing import Any
 PRESENT_ONLY = "run.log"  # full of times, paths and names of modules
 REPORT = "report.html"
 INVISIBLE = re.compile(r"<(style|script|svg)\b.*?</\1>|<[^>]*>", re.DOTALL)
-DURATION = re.compile(r"\b\d[\d,]*(\.\d+)? ?(s|min|h)\b")
+DURATION = re.compile(r"\b\d[\d,]*(\.\d+)? ?(s|min|h)\b|(?<=wall s )[\d.,e-]+")
 BY_PLACE = ("timestamp", "target")  # of a log line: when, and the name of the module
 RANDOM_ID = re.compile(r"0{20}[0-9a-f]{12}|0{8}-0000-0000-0000-[0-9a-f]{12}")  # a uuid4 of the counted ones
 
