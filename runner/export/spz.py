@@ -24,7 +24,7 @@ from scipy.special import expit
 from runner.export.validity import ExportReport, bad_file, drawable, require_some
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import Gaussians
-from runner.scene.rotate import turn_gaussians
+from runner.scene.rotate import rotate_gaussians
 
 MAGIC, VERSION = 0x5053474E, 3  # "NGSP"
 HEADER = struct.Struct("<IIIBBBB")  # magic, version, points, SH degree, fractional bits, flags, reserved
@@ -44,7 +44,7 @@ def write_spz(gaussians: Gaussians, path: Path) -> ExportReport:
     """
     keep = drawable(gaussians) & (np.abs(np.nan_to_num(gaussians.means)).max(axis=1) < 2 ** (23 - BITS_LEAST) - 1)
     require_some(int(keep.sum()), gaussians.count, path.name)
-    turned = turn_gaussians(Gaussians(**{name: values[keep] for name, values in vars(gaussians).items()}), RUB)
+    turned = rotate_gaussians(Gaussians(**{name: values[keep] for name, values in vars(gaussians).items()}), RUB)
     written = write_atomically(path, _gzip(_blocks(turned)))
     return ExportReport(turned.count, gaussians.count - turned.count, written.size_bytes, written.sha256)
 
@@ -71,7 +71,7 @@ def read_spz(path: Path) -> Gaussians:
         raise bad_file(path.name, "is damaged: it does not unpack") from exc
     if len(body) != expected or not packed.eof:
         raise bad_file(path.name, f"promises {expected:,} bytes of values and holds something else")
-    return turn_gaussians(_unpack(np.frombuffer(body, np.uint8), count, degree, bits), RUB)
+    return rotate_gaussians(_unpack(np.frombuffer(body, np.uint8), count, degree, bits), RUB)
 
 
 def _gzip(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from runner.postprocess.upright import Orientation, find_up
 from runner.raster.port import Rasterizer
 from runner.scene.gaussians import Gaussians
 from runner.scene.progress import Progress
-from runner.scene.rotate import turn_gaussians, turn_scene
+from runner.scene.rotate import rotate_gaussians, rotate_scene
 from runner.scene.views import TrainingScene
 
 
@@ -39,4 +39,4 @@ def finish(
     if orientation.up is None or not turn:
         return Finished(cleaned, scene, cleaning, orientation)
     rotation = orientation.rotation
-    return Finished(turn_gaussians(cleaned, rotation), turn_scene(scene, rotation), cleaning, orientation)
+    return Finished(rotate_gaussians(cleaned, rotation), rotate_scene(scene, rotation), cleaning, orientation)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from runner.raster import constants as c
 from runner.raster.port import Rendering, check_inputs
+from runner.scene.geometry import rotation_matrices
 from runner.scene.spherical_harmonics import sh_basis
 
 GROUP_ELEMENTS = 6_000_000  # tiles x Gaussians x pixels blended at once: 24 MB per float32 tensor of a group
@@ -33,17 +34,6 @@ class Splats:
     extent: Tensor  # [N, 2] pixels, 0: not seen
 
 
-def rotation_matrices(quats: Tensor) -> Tensor:
-    """[N, 3, 3] from wxyz quaternions [N, 4] of any length."""
-    w, x, y, z = F.normalize(quats, dim=-1).unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return torch.stack(rows, -1).reshape(-1, 3, 3)
-
-
 def project(
     params: Mapping[str, Tensor],
     view: Tensor,
@@ -54,7 +44,7 @@ def project(
     degree: int,
     antialiased: bool,
 ) -> Splats:
-    """EWA projection and colour; the formulas are explained in kernels_projection.py."""
+    """EWA projection and colour; the formulas are explained in kernels/projection.py."""
     fx, fy, cx, cy = (float(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
     x, y, z = (params["means"] @ view[:3, :3].T + view[:3, 3]).unbind(-1)
     seen = (z > c.NEAR) & (params["scales"].detach().max(-1).values <= c.MAX_LOG_SCALE)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from runner.scene.gaussians import Gaussians
+from runner.scene.geometry import quaternion, quaternion_product
 from runner.scene.spherical_harmonics import sh_basis
 from runner.scene.views import TrainingScene, View
 
@@ -22,7 +23,7 @@ CHUNK = 1 << 16  # Gaussians at once
 SAMPLES = 64  # directions the matrices are solved from; 7 would do for degree 3
 
 
-def turn_gaussians(gaussians: Gaussians, rotation: NDArray[np.float64]) -> Gaussians:
+def rotate_gaussians(gaussians: Gaussians, rotation: NDArray[np.float64]) -> Gaussians:
     """The Gaussians in a world where point x is at `rotation` @ x ([3, 3]). Scales, opacities and sh0 stay the same."""
     bands = sh_rotations(rotation, gaussians.sh_degree)
     rest = np.empty_like(gaussians.sh_rest)
@@ -36,22 +37,22 @@ def turn_gaussians(gaussians: Gaussians, rotation: NDArray[np.float64]) -> Gauss
     return replace(
         gaussians,
         means=(gaussians.means @ rotation.T).astype(np.float32),
-        quats=_product(quaternion(rotation), gaussians.quats).astype(np.float32),
+        quats=quaternion_product(quaternion(rotation), gaussians.quats).astype(np.float32),
         sh_rest=rest,
     )
 
 
-def turn_views(views: Sequence[View], rotation: NDArray[np.float64]) -> tuple[View, ...]:
+def rotate_views(views: Sequence[View], rotation: NDArray[np.float64]) -> tuple[View, ...]:
     """The cameras of the turned world: each sees what it saw before."""
     back = np.eye(4)
     back[:3, :3] = rotation.T
     return tuple(replace(view, world_to_camera=view.world_to_camera @ back) for view in views)
 
 
-def turn_scene(scene: TrainingScene, rotation: NDArray[np.float64]) -> TrainingScene:
+def rotate_scene(scene: TrainingScene, rotation: NDArray[np.float64]) -> TrainingScene:
     """Cameras and points of the turned world; the pictures are shared, not copied."""
     points = (scene.points @ rotation.T).astype(np.float32)
-    return replace(scene, views=turn_views(scene.views, rotation), points=points)
+    return replace(scene, views=rotate_views(scene.views, rotation), points=points)
 
 
 def sh_rotations(rotation: NDArray[np.float64], degree: int) -> list[NDArray[np.float64]]:
@@ -65,26 +66,3 @@ def sh_rotations(rotation: NDArray[np.float64], degree: int) -> list[NDArray[np.
     bands = [slice(band**2, (band + 1) ** 2) for band in range(1, degree + 1)]
     # after(R d) = D before(d), and D is orthogonal: the colour c . Y(d) stays the same when c becomes D c.
     return [np.linalg.lstsq(before[:, band], after[:, band], rcond=None)[0].T for band in bands]
-
-
-def quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[4] wxyz, of length 1. The largest of the four is found first: no division by what is nearly zero."""
-    (a, b, c), (d, e, f), (g, h, i) = rotation
-    squares = np.array([1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i])  # 4 x each component squared
-    rows = np.array(
-        [
-            [squares[0], h - f, c - g, d - b],
-            [h - f, squares[1], b + d, c + g],
-            [c - g, b + d, squares[2], f + h],
-            [d - b, c + g, f + h, squares[3]],
-        ]
-    )
-    row = rows[int(np.argmax(squares))]
-    return np.asarray(row / np.linalg.norm(row))
-
-
-def _product(first: NDArray[np.float64], quats: NDArray[np.float32]) -> NDArray[np.float64]:
-    """`first` [4] times each of `quats` [N, 4], wxyz: the rotation of `quats`, then that of `first`."""
-    w, x, y, z = first
-    left = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
-    return np.asarray(quats @ left.T)

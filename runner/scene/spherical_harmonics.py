@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def sh_basis(degree: int, direction: Tensor) -> Tensor:
-    """Basis functions [N, (degree + 1)^2] at unit directions [N, 3]; see kernels_sh.py."""
+    """Basis functions [N, (degree + 1)^2] at unit directions [N, 3]; those of raster/kernels/sh.py."""
     x, y, z = direction.unbind(-1)
     values = [torch.full_like(x, 0.28209479177387814)]
     if degree > 0:

@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 from gsplat.strategy import MCMCStrategy
-from gsplat.strategy.ops import _update_param_with_optimizer
 from torch import Tensor
 
 from runner.raster.parameters import Parameters
-from runner.training.optimiser import Optimizers
+from runner.scene.geometry import rotation_matrices
+from runner.training.optimiser import Optimizers, replace_parameters
 from runner.training.schedule import Plan, Recipe, refine_interval
 from runner.training.strategy import _Windowed
 
-MOST_COPIES = 51  # of one Gaussian in one relocation; size of the binomial table in the MCMC paper's code
 GROWTH = 1.05  # MCMC: count after one refinement / count before
 
 
@@ -104,12 +103,12 @@ class TorchMcmcStrategy(MCMCStrategy):
                 value[sources] = torch.log(scales)
             return torch.nn.Parameter(place(value))
 
-        def new_moment(_: str, moment: Tensor) -> Tensor:
+        def new_moment(moment: Tensor) -> Tensor:
             moment = moment.clone()
             moment[sources] = 0
             return torch.cat([moment, moment.new_zeros((added, *moment.shape[1:]))])
 
-        _update_param_with_optimizer(new_parameter, new_moment, params, optimizers)
+        replace_parameters(params, optimizers, new_parameter, new_moment)
 
 
 def relocation(opacities: Tensor, scales: Tensor, copies: Tensor, binomials: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,18 +136,7 @@ def add_position_noise(params: Parameters, scale: float) -> None:
     """
     weight = torch.sigmoid(100.0 * ((1.0 - torch.sigmoid(params["opacities"])) - 0.995))
     noise = torch.randn_like(params["means"]) * weight[:, None] * scale
-    axes = _rotations(params["quats"]) * torch.exp(params["scales"])[:, None, :]  # R S; covariance = (R S)(R S)^T
+    axes = (
+        rotation_matrices(params["quats"]) * torch.exp(params["scales"])[:, None, :]
+    )  # R S; covariance = (R S)(R S)^T
     params["means"] += (axes @ (axes.transpose(1, 2) @ noise[:, :, None]))[:, :, 0]
-
-
-def _rotations(quats: Tensor) -> Tensor:
-    """[N, 3, 3] rotation matrices of quaternions [N, 4] wxyz."""
-    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
-    return torch.stack(
-        [
-            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-        ],
-        dim=-1,
-    ).view(-1, 3, 3)  # fmt: skip

@@ -1,9 +1,10 @@
-"""The Gaussians as tensors to be trained, and one Adam optimiser per tensor (what gsplat's strategies ask for)."""
+"""Adam, one per parameter tensor as gsplat's strategies ask for it: steps, learning rates, replaced parameters."""
 
 from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,26 @@ def step(optimizers: Optimizers) -> None:
     for optimizer in optimizers.values():
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+
+
+def replace_parameters(
+    params: Parameters,
+    optimizers: Optimizers,
+    new_parameter: Callable[[str, Tensor], torch.nn.Parameter],
+    new_moment: Callable[[Tensor], Tensor],
+) -> None:
+    """Put other tensors in the place of all parameters, in `params` and in their optimisers, whose step count stays.
+
+    new_parameter: from a parameter's name and value. new_moment: from the first or second moment of any of them.
+    """
+    for name, old in list(params.items()):
+        params[name] = new_parameter(name, old)
+        optimizer = optimizers[name]
+        moments = optimizer.state.pop(old)
+        optimizer.param_groups[0]["params"] = [params[name]]
+        optimizer.state[params[name]] = {
+            key: value if key == "step" else new_moment(value) for key, value in moments.items()
+        }
 
 
 @torch.no_grad()

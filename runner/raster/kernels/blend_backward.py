@@ -1,4 +1,4 @@
-"""The way back from pixel gradients to sums per Gaussian. The same rules as in kernels_blend.py keep it vectorised."""
+"""From pixel gradients to sums per Gaussian: blending, backward. The rules of blend.py keep the loops vectorised."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from local.footage.film import SHOTS, Shot, film
 from runner.postprocess.upright import UP, UPPER, Orientation, Witness, decide, find_up, level_horizons
 from runner.scene.geometry import rotation_between
-from runner.scene.rotate import turn_scene
+from runner.scene.rotate import rotate_scene
 from runner.scene.views import TrainingScene, View
 from tests.synthetic import looking_at, walk
 
@@ -65,7 +65,7 @@ def error_deg(found: Orientation, up: NDArray[np.float64]) -> float:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_walk_around_a_table_is_upright_within_a_degree_however_its_world_was_turned(seed: int) -> None:
     turn = some_rotation(seed)
-    found = find_up(turn_scene(courtyard(seed), turn))
+    found = find_up(rotate_scene(courtyard(seed), turn))
     assert found.confidence == "high"
     assert error_deg(found, turn @ Z_UP) < 1.0
     assert found.disagreement_deg is not None

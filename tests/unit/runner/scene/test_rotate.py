@@ -8,9 +8,10 @@ import torch
 
 from runner.quality.evaluate import render_view
 from runner.raster import parameters
-from runner.raster.torch_reference import TorchRasterizer, rotation_matrices
+from runner.raster.torch_reference import TorchRasterizer
 from runner.scene.gaussians import Gaussians
-from runner.scene.rotate import quaternion, sh_rotations, turn_gaussians, turn_views
+from runner.scene.geometry import quaternion, rotation_matrices
+from runner.scene.rotate import rotate_gaussians, rotate_views, sh_rotations
 from runner.scene.spherical_harmonics import sh_basis
 from runner.scene.views import View
 from tests.unit.runner.export.test_viewer import ring_of_views
@@ -43,10 +44,10 @@ def test_a_turned_scene_seen_by_turned_cameras_is_the_same_picture(degree: int) 
     ]
     for seed in range(3):
         turn = some_rotation(seed)
-        turned = turn_gaussians(gaussians, turn)
+        turned = rotate_gaussians(gaussians, turn)
         np.testing.assert_array_equal(turned.log_scales, gaussians.log_scales)
         np.testing.assert_array_equal(turned.sh0, gaussians.sh0)
-        for before, after in zip(small, turn_views(small, turn), strict=True):
+        for before, after in zip(small, rotate_views(small, turn), strict=True):
             one, other = picture(gaussians, before), picture(turned, after)
             assert one.std() > 0.05, "nothing to see"
             assert np.abs(one - other).max() <= 1e-4
