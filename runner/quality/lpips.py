@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), version 0.1 with AlexNet: how far apart pictures look.
 
 Its authors' package `lpips` needs torchvision, which is not installed here, and downloads its backbone. The numbers are
-the same (docs/decisions.md).
+the same (docs/decisions/quality.md).
 """
 
 from __future__ import annotations

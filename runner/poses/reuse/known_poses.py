@@ -26,7 +26,7 @@ from runner.scene.frames import FrameSet
 
 FACTS, REPORT, CHOSEN = "facts.json", "report.json", "chosen.json"
 MODEL = ("cameras.bin", "frames.bin", "images.bin", "points3D.bin", "rigs.bin")
-# Of the frames that would be chosen without them: so many known ones are as good. See docs/decisions.md.
+# Of the frames that would be chosen without them: so many known ones are as good. See docs/decisions/cache.md.
 SERVES = 0.6
 
 log = logging.getLogger(__name__)
