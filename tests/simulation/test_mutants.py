@@ -15,8 +15,8 @@ from tests.simulation.campaign import Verdict, judge
 from tests.simulation.mutant import Mutant, MutantRefused, Patch, always
 from tests.simulation.mutants import BY_NAME, MUTANTS, NO_SWEEP
 
-# The seed to begin at, where few schedules notice: near one that does. `make simulate` begins at 0 and counts.
-BEGIN = {"leased when answered": 500}
+# The seed to begin at, where it takes many crashes from 0 on: a shorter scenario. `make simulate` begins at 0.
+BEGIN = {"stamped before sent": 3}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
