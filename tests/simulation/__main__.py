@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.simulation.campaign import Totals, command, explain, first_violation, run_many, single_crashes, story
-from tests.simulation.mutants import BY_NAME, MUTANTS, applied
+from tests.simulation.campaign import (
+    Totals,
+    Trial,
+    Verdict,
+    command,
+    explain,
+    judge,
+    outcome_of,
+    run_many,
+    single_crashes,
+    story,
+)
+from tests.simulation.hub import UNEXPECTED
+from tests.simulation.mutant import Mutant, applied
+from tests.simulation.mutants import BY_NAME, MUTANTS
 from tests.simulation.profile import MIXED, PROFILES
 from tests.simulation.report import table
 from tests.simulation.world import Options, simulate
 
-CRASH_SCENARIOS = range(12)
+EXIT_BROKEN = 2  # exit code: a mutant proves nothing
 SHOWN, LISTED = 3, 20  # violating schedules that are told in full, and at all
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit code 1 when an invariant was violated, or when a mutant was not noticed."""
+def main(arguments: list[str] | None = None, mutants: Sequence[Mutant] = MUTANTS) -> int:
+    """Exit code 1: an invariant was violated, or a mutant ended otherwise than expected. 2: a mutant is broken."""
     options = _parser().parse_args(arguments)
     if options.mutant:
         return _one_mutant(options)
+    if options.mutants:
+        return _exit_code(_judge_all(mutants))
     if options.schedules == 1:
         return _one_schedule(options)
     seeds = range(options.seed, options.seed + options.schedules)
@@ -28,13 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     _tell(totals)
     if not options.table:
         return 1 if totals.violations else 0
-    crashes = run_many([point for seed in CRASH_SCENARIOS for point in single_crashes(seed)], options.jobs)
+    scenarios = range(options.crash_scenarios)
+    crashes = run_many([point for seed in scenarios for point in single_crashes(seed)], options.jobs)
     _tell(crashes)
-    noticed = [(mutant, *first_violation(mutant)) for mutant in MUTANTS]
-    options.table.write_text(table(options, totals, crashes, len(CRASH_SCENARIOS), noticed))
-    missed = [mutant.name for mutant, outcome, _ in noticed if (outcome is None) != bool(mutant.redundant)]
-    print(f"mutants that ended otherwise than expected: {', '.join(missed) or 'none'}")
-    return 1 if totals.violations or crashes.violations or missed else 0
+    trials = _judge_all(mutants)
+    options.table.write_text(table(options, totals, crashes, trials))
+    return _exit_code(trials) or (1 if totals.violations or crashes.violations else 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the first")
     parser.add_argument("--profile", default=MIXED, choices=[MIXED, *PROFILES], help="which faults")
     parser.add_argument("--mutant", choices=sorted(BY_NAME), help="with this rule switched off")
+    parser.add_argument("--mutants", action="store_true", help="every mutant, and nothing else")
     parser.add_argument("--crash-at", metavar="SIDE:CALL", help="one schedule: one crash there (before:17, after:17)")
+    parser.add_argument("--crash-scenarios", type=int, default=12, help="of the table: scenarios of single crashes")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--table", type=Path, help="also every single crash and every mutant; writes the results there")
     return parser
@@ -56,6 +73,9 @@ def _one_schedule(options: argparse.Namespace) -> int:
     simulation = simulate(Options(options.seed, options.profile, crash_at=(int(number), side) if number else None))
     print(story(simulation, 0))
     print(simulation.hub.violation or "no violation")
+    if options.mutant and outcome_of(simulation).invariant == UNEXPECTED:
+        print(f"{options.mutant}: {Verdict.BROKEN}", file=sys.stderr)
+        return EXIT_BROKEN
     return 1 if simulation.hub.violation else 0
 
 
@@ -64,9 +84,29 @@ def _one_mutant(options: argparse.Namespace) -> int:
     if options.schedules == 1:
         with applied(mutant):
             return _one_schedule(options)
-    outcome, tried = first_violation(mutant, options.seed)
-    print(explain(outcome, mutant.name) if outcome else f"{mutant.name}: not noticed in {tried} schedules")
-    return 1 if outcome else 0
+    trial = judge(mutant, options.seed)
+    print(f"{mutant.name}: {trial}")
+    if trial.outcome:
+        print(explain(trial.outcome, mutant))
+    if trial.verdict is Verdict.BROKEN:
+        return EXIT_BROKEN
+    return 1 if trial.outcome else 0
+
+
+def _judge_all(mutants: Sequence[Mutant]) -> list[Trial]:
+    trials = []
+    for mutant in mutants:
+        trials.append(judge(mutant))
+        print(f"{mutant.name}: {trials[-1]}", flush=True)
+    missed = [trial.mutant.name for trial in trials if not trial.as_expected]
+    print(f"mutants that ended otherwise than expected: {', '.join(missed) or 'none'}")
+    return trials
+
+
+def _exit_code(trials: list[Trial]) -> int:
+    if any(trial.verdict is Verdict.BROKEN for trial in trials):
+        return EXIT_BROKEN
+    return 0 if all(trial.as_expected for trial in trials) else 1
 
 
 def _tell(totals: Totals) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from tests.simulation.mutants import BY_NAME, Mutant, applied
+from tests.simulation.hub import INVARIANTS
+from tests.simulation.mutant import Mutant, applied, patched
 from tests.simulation.world import Options, Simulation, simulate
 
 SHOWN_STEPS = 60  # of the trace of a violating schedule
@@ -24,6 +27,40 @@ class Outcome:
     steps: int
     calls: int
     counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def invariant(self) -> str:
+        """The one that was violated; "I0" for an exception that nobody handled."""
+        return self.violation.partition(":")[0]
+
+
+class Verdict(StrEnum):
+    """What became of a mutant."""
+
+    NOTICED = "noticed"  # an invariant was violated
+    SURVIVED = "not noticed"  # what replaces the rule ran, and no invariant was violated
+    BROKEN = "BROKEN"  # it died of an exception, or what replaces the rule never ran: it proves nothing
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Of one mutant."""
+
+    mutant: Mutant
+    verdict: Verdict
+    schedules: int  # that were run
+    outcome: Outcome | None = None  # of the schedule that ended the trial
+    never_called: tuple[str, ...] = ()  # functions of the mutant, where no schedule ended the trial
+
+    @property
+    def as_expected(self) -> bool:
+        return self.verdict is (Verdict.SURVIVED if self.mutant.redundant else Verdict.NOTICED)
+
+    def __str__(self) -> str:
+        if self.outcome is not None:
+            return f"{self.verdict} in schedule {self.schedules}: {self.outcome.violation}"
+        missing = f", {', '.join(self.never_called)} was never called" if self.never_called else ""
+        return f"{self.verdict} in {self.schedules} schedules{missing}"
 
 
 @dataclass
@@ -76,14 +113,31 @@ def _outcomes(options: Iterable[Options], jobs: int) -> Iterator[Outcome]:
         yield from pool.imap(run_one, options, CHUNK)
 
 
-def first_violation(mutant: Mutant, seed: int = 0) -> tuple[Outcome | None, int]:
-    """The first schedule that notices the mutant, and how many it took; None when none does within its limit."""
-    with applied(mutant):
-        for number in range(mutant.limit):
-            outcome = run_one(Options(seed + number, mutant.profile))
-            if outcome.violation:
-                return outcome, number + 1
-    return None, mutant.limit
+def judge(mutant: Mutant, seed: int = 0) -> Trial:
+    """Runs schedules until one is violated, at most the mutant's limit. Only an invariant notices a mutant."""
+    calls: Counter[str] = Counter()
+    for number, options in enumerate(itertools.islice(_schedules(mutant, seed), mutant.limit), start=1):
+        with applied(mutant) as called:
+            outcome = run_one(options)
+        calls += called
+        if outcome.violation and not _violated_anyhow(mutant, options):
+            verdict = Verdict.NOTICED if outcome.invariant in INVARIANTS else Verdict.BROKEN
+            return Trial(mutant, verdict, number, outcome)
+    never_called = tuple(patch.what for patch in mutant.patches if not calls[patch.what])
+    return Trial(mutant, Verdict.BROKEN if never_called else Verdict.SURVIVED, mutant.limit, None, never_called)
+
+
+def _schedules(mutant: Mutant, seed: int) -> Iterator[Options]:
+    for each in itertools.count(seed):
+        yield from single_crashes(each) if mutant.profile == "scripted" else (Options(each, mutant.profile),)
+
+
+def _violated_anyhow(mutant: Mutant, options: Options) -> bool:
+    """Whether the schedule is violated as well when only the hiding rule is off: then it tells nothing of this one."""
+    if not mutant.off:
+        return False
+    with patched(mutant.off):
+        return bool(run_one(options).violation)
 
 
 def single_crashes(seed: int) -> Iterator[Options]:
@@ -108,11 +162,11 @@ def story(simulation: Simulation, steps: int = SHOWN_STEPS) -> str:
     return "\n".join(f"{at:9.2f} {who:<28} {what} {result}".rstrip() for at, who, what, result in rows)
 
 
-def explain(outcome: Outcome, mutant: str = "") -> str:
+def explain(outcome: Outcome, mutant: Mutant | None = None) -> str:
     """For the person who has to find the reason."""
-    with applied(BY_NAME[mutant] if mutant else None):
+    with applied(mutant):
         again = simulate(outcome.options)
     return (
         f"seed {outcome.options.seed}, profile {outcome.options.profile}: {outcome.violation}\n"
-        f"again: {command(outcome.options, mutant)}\n{story(again)}"
+        f"again: {command(outcome.options, mutant.name if mutant else '')}\n{story(again)}"
     )

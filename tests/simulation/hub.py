@@ -12,14 +12,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
-import greenlet
+import greenlet  # type: ignore[import-untyped]
 
 from scenejobs.errors import AccessDenied, Busy, SceneJobError
 from tests.simulation.profile import CALM, Profile
 
 T = TypeVar("T")
+
+INVARIANTS = frozenset(f"I{number}" for number in range(1, 11))  # of docs/reliability.md: those that are checked here
+UNEXPECTED = "I0"  # an exception that nobody handles: it fails a schedule, and proves nothing of a mutant
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 STEP_S = 0.5  # a step takes up to this long
@@ -103,7 +107,7 @@ class Hub:
             except Exception as exc:  # noqa: BLE001  # whatever it is: it is a bug, and it fails the schedule
                 last = traceback.extract_tb(exc.__traceback__)[-1]
                 where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-                self.fail("I0", f"{name} died of {type(exc).__name__} at {where}: {exc}")
+                self.fail(UNEXPECTED, f"{name} died of {type(exc).__name__} at {where}: {exc}")
 
         actor = Actor(name, process, self.now + delay_s, greenlet.greenlet(run, self._main))
         process.actors.append(actor)
@@ -150,8 +154,9 @@ class Hub:
             self._resume(actor, Killed())
 
     def _end_if_empty(self, process: Process) -> None:
-        if not process.actors and process.on_end is not None:
-            process.on_end, on_end = None, process.on_end
+        on_end = process.on_end
+        if not process.actors and on_end is not None:
+            process.on_end = None
             on_end()
 
     def kill(self, process: Process) -> None:
@@ -269,7 +274,8 @@ class Hub:
             raise Busy(f"simulated: no answer to {what}")
         self._note(actor, "lost answer", what)
         self._main.switch()  # the retry comes later
-        return self._do(actor, what + " again", effect if again is None else lambda: again(result))
+        repeated = effect if again is None else partial(again, result)
+        return self._do(actor, what + " again", repeated)
 
     def _crash(self, actor: Actor, what: str, side: str) -> None:
         self._note(actor, "crash", f"{side} {what}")

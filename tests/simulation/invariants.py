@@ -11,7 +11,7 @@ import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from scenejobs.errors import UnreadableMessage
 from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
@@ -31,6 +31,7 @@ from scenejobs.state.layout import (
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
 from tests.invariants import assert_result_is_whole
+from tests.runner_world import Cloud
 from tests.simulation.hub import Process
 
 if TYPE_CHECKING:
@@ -112,10 +113,10 @@ class Checker:
             self.fail("I6", f"{process.name} works on {scene}, whose lease it does not hold")
 
     def goes_on(self, scene: str, made_of: str, saved: dict[str, Any]) -> None:
-        """F82: what an attempt finds is what an earlier one of the same uploads achieved."""
+        """I2: what an attempt finds is what an earlier one of the same uploads achieved."""
         self._sim.hub.note("goes on", scene)
         if saved["made_of"] != made_of:
-            self.fail("F82", f"an attempt at {scene} found what {saved['by']} made of other uploads")
+            self.fail("I2", f"an attempt at {scene} found what {saved['by']} made of other uploads")
 
     def completed(self, message: QueueMessage) -> None:
         """I8: a message leaves the queue when what it asked for is durable, or it lies in the poison queue."""
@@ -313,7 +314,7 @@ class Checker:
         for scene, commit in last.items():
             record = SceneRecord.from_json(self.records[scene])
             try:
-                assert_result_is_whole(self._sim, replace(record, run=commit.run, outputs=commit.outputs))
+                assert_result_is_whole(cast(Cloud, self._sim), replace(record, run=commit.run, outputs=commit.outputs))
             except AssertionError as exc:
                 self.fail("I7", f"the result of {scene}: {exc}")
 
@@ -382,13 +383,12 @@ class Checker:
         """
         blobs = self._sim.stores["input"].blobs
         versions = itertools.islice(self.versions.values(), known)
-        versions = [v for v in versions if not refusal(v.name) and not is_companion(v.name)]
-        return any(scene_of(v.name) == scene and v.name in blobs and blobs[v.name].etag == v.etag for v in versions)
+        theirs = [v for v in versions if not refusal(v.name) and not is_companion(v.name) and scene_of(v.name) == scene]
+        return any(v.name in blobs and blobs[v.name].etag == v.etag for v in theirs)
 
     def _pointed_at(self, scene: str) -> bool:
-        word = f'"scene":"{scene}"'
         queues = (self._sim.jobs.queue, self._sim.debounce.queue)
-        return any(word in message.text for queue in queues for message in queue.messages)
+        return any(f'"scene":"{scene}"' in message.text for queue in queues for message in queue.messages)
 
     def fail(self, invariant: str, text: str) -> None:
         self._sim.hub.fail(invariant, text)

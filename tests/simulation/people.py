@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.scene.progress import Report
+from runner.worker.context import RunJob
 from runner.worker.resume_store import STAGES
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
 from scenejobs.state.messages import JobMessage
@@ -60,7 +62,7 @@ def choose_scenes(sim: Simulation) -> tuple[Scene, ...]:
 
 def start_users(sim: Simulation, scenes: tuple[Scene, ...]) -> None:
     for scene in scenes:
-        _start(sim, f"user of {scene.name}", lambda scene=scene: _user(sim, scene))
+        _start(sim, f"user of {scene.name}", partial(_user, sim, scene))
     if sim.hub.random.random() < sim.hub.profile.hostile:
         _start(sim, "stranger", lambda: _stranger(sim))
 
@@ -90,21 +92,25 @@ def _user(sim: Simulation, scene: Scene) -> None:
         sim.upload(f"{scene.name}/_READY")
     if draw.random() < profile.meddles:
         _meddle(sim, scene, files)
-    for share, act in (
+    changes: tuple[tuple[float, Callable[[], None]], ...] = (
         (profile.replaces, lambda: sim.upload(draw.choice(files))),
         (profile.comes_late, lambda: sim.upload(f"{scene.name}/late.mp4")),
         (profile.deletes, lambda: sim.remove(draw.choice(files))),
         (profile.replaces / 2, lambda: sim.upload(draw.choice(files))),
-    ):
+    )
+    for share, act in changes:
         if draw.random() < share:
             hub.sleep(draw.choice((0.0, 20.0, 60.0, 110.0, 180.0, 300.0)) * (0.5 + draw.random()))
             act()
 
 
 def _meddle(sim: Simulation, scene: Scene, files: list[str]) -> None:
-    """Waits until an attempt has taken its snapshot, and changes what it is about to read."""
+    """Waits until an attempt has taken its snapshot, and changes what it is about to read; or what is being moved."""
+    when = sim.hub.random.choice(("running", "committed"))
     for _ in range(500):
-        if sim.checker.phases().get(scene.name) == "running":
+        if sim.checker.phases().get(scene.name) == when:
+            if when == "committed":
+                sim.hub.sleep(sim.hub.random.random() * 10)
             sim.hub.random.choice((sim.upload, sim.remove))(sim.hub.random.choice(files))
             return
         sim.hub.sleep(0.5)
@@ -125,7 +131,7 @@ def _stranger(sim: Simulation) -> None:
     sim.upload_hostile(draw.choice(HOSTILE_NAMES))
 
 
-def job_of(sim: Simulation, process: Process) -> Callable[[Job, Supervision], dict[str, Any]]:
+def job_of(sim: Simulation, process: Process) -> RunJob:
     """The child process of a runner: it takes time, looks where it should, and ends as its scene wants."""
 
     def run(job: Job, supervision: Supervision) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
@@ -19,6 +20,7 @@ from tests.simulation.hub import Hub, Process
 COPY_WAIT_S = 900.0
 COPY_POLL_S = 4.0
 
+T = TypeVar("T")
 Watch = Callable[[str, str, str], None]  # container, verb, name: called after every change
 
 
@@ -50,8 +52,8 @@ class SimBlobs:
         self.name = store.name
         self.holders: dict[str, Process] = {}  # lease id -> who took it
 
-    def _changes(self, verb: str, name: str, effect: Callable[[], Any]) -> Callable[[], Any]:
-        def changed() -> Any:
+    def _changes(self, verb: str, name: str, effect: Callable[[], T]) -> Callable[[], T]:
+        def changed() -> T:
             result = effect()
             self._watch(self.name, verb, name)
             return result
@@ -67,7 +69,7 @@ class SimBlobs:
 
         return iter(self._hub.call(f"list {self.name}/{prefix}", effect))
 
-    def now(self) -> Any:
+    def now(self) -> datetime:
         return self._hub.call(f"time {self.name}", self.store.now)
 
     def head(self, name: str) -> BlobInfo:
@@ -129,6 +131,9 @@ class SimBlobs:
                     raise
 
         self._hub.call(f"delete {self.name}/{name}", effect, again)
+
+    def delete_refused(self, name: str, *, if_match: str) -> None:
+        raise NotImplementedError("operators do this, and there are none here")
 
     def copy_from(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.simulation.campaign import Outcome, Totals
-from tests.simulation.mutants import Mutant
+from tests.simulation.campaign import Totals, Trial, Verdict
 
 COLUMNS = (
     ("uploads", ("upload",)),
@@ -29,8 +28,7 @@ def table(
     options: argparse.Namespace,
     totals: Totals,
     crashes: Totals,
-    scenarios: int,
-    noticed: list[tuple[Mutant, Outcome | None, int]],
+    trials: list[Trial],
 ) -> str:
     lines = [
         "# Simulated schedules",
@@ -39,7 +37,7 @@ def table(
         "Written by",
         "",
         f"    python -m tests.simulation --schedules {options.schedules} --seed {options.seed} --jobs {options.jobs} "
-        "--table benchmarks/results/simulation.md",
+        f"--crash-scenarios {options.crash_scenarios} --table benchmarks/results/simulation.md",
         "",
         "| | |",
         "| --- | --- |",
@@ -50,23 +48,38 @@ def table(
         f"| **violations of I1 to I10** | **{len(totals.violations)}** |",
         "",
         "One crash before or after each single call of dispatcher and runner, nothing else going wrong:",
-        f"{crashes.schedules:,} crash points of {scenarios} scenarios, **{len(crashes.violations)} not recovered**, "
-        f"{crashes.seconds:.0f} s.",
+        f"{crashes.schedules:,} crash points of {options.crash_scenarios} scenarios, "
+        f"**{len(crashes.violations)} not recovered**, {crashes.seconds:.0f} s.",
         "",
         "## Mutants",
         "",
-        "Each rule of the protocol switched off, by replacing one function. Noticed: at which schedule, by which",
-        "invariant.",
+        f"Each rule of the protocol switched off, by replacing a function: of {len(trials)} mutants "
+        f"{_count(trials, Verdict.NOTICED)} were noticed,",
+        f"{_count(trials, Verdict.SURVIVED)} were not, {_count(trials, Verdict.BROKEN)} were broken. Noticed: at which "
+        "schedule, by which invariant. An exception is no invariant:",
+        "a mutant that dies of one is broken, as is one whose replaced function is never called, and the run fails.",
+        "The faults called `scripted` are single crashes, each in a schedule in which nothing else goes wrong.",
         "",
         "| rule that is missing | faults | noticed |",
         "| --- | --- | --- |",
     ]
-    for mutant, outcome, tried in noticed:
-        lines.append(f"| {mutant.name}: {mutant.rule} | {mutant.profile} | {_noticed(mutant, outcome, tried)} |")
+    for trial in trials:
+        mutant = trial.mutant
+        lines.append(f"| {mutant.name}: {mutant.rule} | {mutant.profile} | {_noticed(trial)} |")
     return "\n".join(lines) + "\n"
 
 
-def _noticed(mutant: Mutant, outcome: Outcome | None, tried: int) -> str:
-    if outcome is None:
-        return f"redundant ({tried} schedules): {mutant.redundant}" if mutant.redundant else f"NOT in {tried} schedules"
-    return f"schedule {tried}, {outcome.violation.partition(':')[0]}"
+def _count(trials: list[Trial], verdict: Verdict) -> int:
+    return sum(trial.verdict is verdict for trial in trials)
+
+
+def _noticed(trial: Trial) -> str:
+    counted = "crash point" if trial.mutant.profile == "scripted" else "schedule"
+    match trial.verdict:
+        case Verdict.NOTICED if trial.outcome is not None:
+            return f"{counted} {trial.schedules}, {trial.outcome.invariant}"
+        case Verdict.SURVIVED:
+            reason = f", because {trial.mutant.redundant}" if trial.mutant.redundant else ""
+            return f"not noticed in {trial.schedules} {counted}s{reason}"
+        case _:
+            return str(trial)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.campaign import Totals, command, explain, outcome_of, run_many, story
-from tests.simulation.mutants import BY_NAME, applied
+from tests.simulation.mutant import applied
+from tests.simulation.mutants import BY_NAME
 from tests.simulation.profile import PROFILES
 from tests.simulation.report import COLUMNS
 from tests.simulation.world import Options, simulate
@@ -66,7 +67,7 @@ def test_a_violation_tells_how_to_see_it_again() -> None:
     with applied(mutant):
         outcome = outcome_of(simulate(Options(0, mutant.profile)))
     assert "I1" in outcome.violation
-    text = explain(outcome, mutant.name)
+    text = explain(outcome, mutant)
     assert "seed 0" in text
     assert command(outcome.options, mutant.name) in text
     again = subprocess.run(

@@ -250,12 +250,16 @@ class Simulation:
         platform = Process("platform")
         if draw < hub.profile.start_ghost:
             hub.note("ghost", name)
-            hub.spawn(platform, f"ghost {name}", lambda: (hub.sleep(60 + 240 * hub.random.random()), self._gone(name)))
+            hub.spawn(platform, f"ghost {name}", lambda: self._ends_idle(name, 60 + 240 * hub.random.random()))
         elif draw < hub.profile.start_ghost + hub.profile.start_dies:
             hub.note("dies at once", name)
-            hub.spawn(platform, f"stillborn {name}", lambda: (hub.sleep(5.0), self._gone(name)))
+            hub.spawn(platform, f"stillborn {name}", lambda: self._ends_idle(name, 5.0))
         else:
             hub.spawn(platform, f"platform of {name}", lambda: self._execution(name))
+
+    def _ends_idle(self, name: str, after_s: float) -> None:
+        self.hub.sleep(after_s)
+        self._gone(name)
 
     def _gone(self, name: str) -> None:
         self.compute.executions.pop(name, None)
