@@ -17,6 +17,7 @@ from function_app import debounce, dispatcher, starter, sweep
 from runner.worker import (
     archive,
     attempt,
+    commit,
     dead_letter,
     decisions,
     publish,
@@ -33,7 +34,7 @@ from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
-from scenejobs.state import batches, blobs, layout, messages, records, uploads
+from scenejobs.state import batches, layout, messages, records, uploads
 from scenejobs.state import record as state_record
 from scenejobs.state.layout import MANIFEST, published_name, record_name, run_folder
 from scenejobs.state.uploads import list_scene, snapshot
@@ -206,8 +207,8 @@ def archive_then_explain(record: Any, source: Any, destination: Any, kind: str, 
     return places
 
 
-def plain_name_only(record: state_record.SceneRecord, blob: blobs.InputBlob) -> tuple[str, ...]:
-    return (f"{record.scene}/{blob.name.removeprefix(record.scene + '/')}",)
+def plain_name_only(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, ...]:
+    return (f"{scene}/{blob_name.removeprefix(scene + '/')}",)
 
 
 def publish_over(record: state_record.SceneRecord, output: Any, check: Any) -> None:
@@ -230,8 +231,8 @@ _attempt = attempt.SceneWork._attempt
 
 
 def complete_then_work(self: attempt.SceneWork, stored: Any, folder: Any) -> Any:
-    if self._owner.message is not None:
-        self._world.queues.jobs.complete(self._owner.message)
+    if self._lease.message is not None:
+        self._context.queues.jobs.complete(self._lease.message)
     return _attempt(self, stored, folder)
 
 
@@ -239,10 +240,10 @@ def complete_then_poison(self: worker_loop.Worker, message: Any) -> None:
     try:
         scene = worker_loop._scene_of(message)
     except scenejobs_errors.UnreadableMessage as exc:
-        self._world.queues.jobs.complete(message)
-        self._world.queues.poison.send(worker_loop._poison(message, exc))
+        self._context.queues.jobs.complete(message)
+        self._context.queues.poison.send(worker_loop._poison(message, exc))
         return
-    self._work(scene, self._world.settings.prefix_depth, message)
+    self._work(scene, self._context.settings.prefix_depth, message)
 
 
 def one_run_for_ever(self: worker_loop.Worker) -> str:
@@ -251,10 +252,10 @@ def one_run_for_ever(self: worker_loop.Worker) -> str:
 
 def throw_away(self: worker_loop.Worker, message: Any, delay_s: float) -> None:
     if message is not None:
-        self._world.queues.jobs.complete(message)
+        self._context.queues.jobs.complete(message)
 
 
-_init = worker_lease.Ownership.__init__
+_init = worker_lease.RecordLease.__init__
 
 
 def leased_just_now(self: Any, *args: Any, leased_at: float | None = None, **kwargs: Any) -> None:
@@ -265,10 +266,12 @@ def local_time(self: SimBlobs) -> Any:
     return self.store.now() + timedelta(seconds=self._hub.process.skew_s)
 
 
-_place_for = resume_store.place_for
+_place_for = resume_store.resume_location
 
 
-def place_for_any_uploads(store: Any, scene: str, manifest: Any, settings: Any, program: str) -> resume_store.Place:
+def place_for_any_uploads(
+    store: Any, scene: str, manifest: Any, settings: Any, program: str
+) -> resume_store.ResumeLocation:
     return _place_for(store, scene, (), settings, program)
 
 
@@ -281,25 +284,25 @@ def _always(value: bool) -> Callable[[Any], bool]:
     return property(lambda self: value)  # type: ignore[return-value]
 
 
-ARCHIVE, WORK, RUN = archive, attempt.SceneWork, attempt  # where the replaced names are looked up
+ARCHIVE, WORK, RUN, COMMIT = archive, attempt.SceneWork, attempt, commit  # where the replaced names are looked up
 
 MUTANTS = (
     # reliability.md 5.4
     Mutant("no sweep", "the sweep, while events and starts are lost", NO_SWEEP, "events"),
     Mutant("unfenced record", "lease and ETag of a record's write", ((records, "save", save_unfenced),), limit=1000),
     Mutant("no lease", "the exclusive lease", ((MemoryBlobStore, "lease", lease_for_everybody),)),
-    Mutant("delete before copy", "copy, then delete", ((RUN, "archive", delete_first),)),
+    Mutant("delete before copy", "copy, then delete", ((COMMIT, "archive", delete_first),)),
     Mutant("pending is whole", "a copy under way is no copy", ((BlobInfo, "whole", _always(True)),), "copies"),
     Mutant(
         "move any version",
         "the source's ETag in copy and delete",
         ((SimBlobs, "copy_from", copy_any_version), (SimBlobs, "delete", delete_any_version)),
     ),
-    Mutant("move what lies there", "the frozen manifest", ((RUN, "archive", archive_what_lies_there),)),
+    Mutant("move what lies there", "the frozen manifest", ((COMMIT, "archive", archive_what_lies_there),)),
     Mutant(
         "one name for all generations",
         "create-if-absent and spare names in the archive",
-        ((ARCHIVE, "_candidates", plain_name_only), (SimBlobs, "copy_from", copy_over)),
+        ((ARCHIVE, "archive_names", plain_name_only), (SimBlobs, "copy_from", copy_over)),
     ),
     Mutant(
         "counted after the work",
@@ -354,22 +357,24 @@ MUTANTS = (
         "meddlers",
     ),
     Mutant("one run folder", "a new folder for each run", ((worker_loop.Worker, "_new_run", one_run_for_ever),)),
-    Mutant("published over", "the manifest is taken down first", ((RUN, "publish", publish_over),)),
-    Mutant("manifest first", "the manifest comes last", ((RUN, "publish", publish_manifest_first),)),
+    Mutant("published over", "the manifest is taken down first", ((COMMIT, "publish", publish_over),)),
+    Mutant("manifest first", "the manifest comes last", ((COMMIT, "publish", publish_manifest_first),)),
     Mutant(
         "reason last",
         "error.json before the inputs move",
-        ((RUN, "archive", archive_then_explain), (RUN, "write_reason", nothing)),
+        ((COMMIT, "archive", archive_then_explain), (COMMIT, "write_reason", nothing)),
     ),
     Mutant("completed before the commit", "the message leaves last", ((WORK, "_attempt", complete_then_work),)),
-    Mutant("thrown away", "work that failed is given back", ((worker_loop.Worker, "_give_back", throw_away),)),
+    Mutant("thrown away", "work that failed is given back", ((worker_loop.Worker, "_requeue", throw_away),)),
     Mutant("completed, then poison", "the poison queue first", ((worker_loop.Worker, "handle", complete_then_poison),)),
-    Mutant("no heartbeat", "the lease is renewed", ((worker_lease.Ownership, "beat_lease", nothing),), "calm"),
-    Mutant("no self-fence", "who cannot renew stops", ((worker_lease.Ownership, "check", nothing),)),
+    Mutant(
+        "no heartbeat", "the lease is renewed", ((worker_lease.RecordLease, "renew_lease_if_due", nothing),), "calm"
+    ),
+    Mutant("no self-fence", "who cannot renew stops", ((worker_lease.RecordLease, "check", nothing),)),
     Mutant(
         "leased when answered",
         "a lease is as old as the question for it",
-        ((worker_lease.Ownership, "__init__", leased_just_now),),
+        ((worker_lease.RecordLease, "__init__", leased_just_now),),
         "zombies",
         limit=1500,
     ),
@@ -382,20 +387,24 @@ MUTANTS = (
     Mutant(
         "no message renewal",
         "the message is kept hidden",
-        ((worker_lease.Ownership, "beat_message", nothing),),
+        ((worker_lease.RecordLease, "renew_message_if_due", nothing),),
         redundant="the lease is the ownership: who receives the message as well finds the scene taken",
     ),
     Mutant(
         "work of any uploads",
         "the digest of the uploads in the place of saved work",
-        ((RUN, "place_for", place_for_any_uploads),),
+        ((RUN, "resume_location", place_for_any_uploads),),
         "meddlers",
         limit=300,
     ),
     Mutant(
         "work kept for ever",
         "saved work is removed when its generation is closed, or by the sweep",
-        ((RUN, "forget", nothing), (sweep.Sweeper, "_old_work", lambda self, view, now: [])),
+        (
+            (COMMIT, "forget", nothing),
+            (RUN, "forget", nothing),
+            (sweep.Sweeper, "_old_work", lambda self, view, now: []),
+        ),
     ),
     Mutant(
         "no requeue",
