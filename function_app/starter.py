@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, StartUnknown
-from scenejobs.logs.alerts import Guard, hold_back
+from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.ports import BlobStore, Compute, JobQueue, Lease
 from scenejobs.state import start_backoff, usage
 from scenejobs.state.layout import DISPATCHER_RECORD
@@ -115,7 +115,7 @@ class Starter:
             state = (state.started(tuple(names), now) if names else state).failed(now, exc)
             self._save(state, lease)
             text = f"no execution could be started ({state.failures_in_row} in a row): {exc}"
-            hold_back(log, Guard.START_REFUSED, text, failures_in_row=state.failures_in_row)
+            log_alert(log, Alert.START_REFUSED, text, failures_in_row=state.failures_in_row)
             raise
         state = state.started(tuple(names), self.state.now()) if names else state.counted()
         self._save_change(before, state, lease)
@@ -126,7 +126,7 @@ class Starter:
         if state.failures_in_row == 1:
             log.warning("%s", text)
         else:  # and no look in between saw one
-            hold_back(log, Guard.START_REFUSED, text, failures_in_row=state.failures_in_row)
+            log_alert(log, Alert.START_REFUSED, text, failures_in_row=state.failures_in_row)
 
     def _over_budget(self, now: datetime) -> bool:
         if not self.max_gpu_minutes:
@@ -135,7 +135,7 @@ class Starter:
         if used < self.max_gpu_minutes:
             return False
         text = f"{used:.0f} of {self.max_gpu_minutes:g} minutes of today are used up; the next start is tomorrow (UTC)"
-        hold_back(log, Guard.GPU_BUDGET, text, minutes=round(used), waiting=self.jobs.waiting())
+        log_alert(log, Alert.GPU_BUDGET, text, minutes=round(used), waiting=self.jobs.waiting())
         return True
 
     def _tell_of_ghosts(self, state: StarterState) -> None:
@@ -143,7 +143,7 @@ class Starter:
             f"executions ended before a runner began, since {state.unanswered_since}; "
             f"the next probe is started after {state.not_before}"
         )
-        hold_back(log, Guard.NO_GPU, text, ghosts_in_row=state.ghosts_in_row)
+        log_alert(log, Alert.NO_GPU, text, ghosts_in_row=state.ghosts_in_row)
 
     def _save_change(self, before: StarterState, state: StarterState, lease: Lease) -> None:
         if state != before:

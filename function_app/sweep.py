@@ -22,12 +22,12 @@ from scenejobs.state.blobs import digest
 from scenejobs.state.layout import (
     PARTS,
     RECORDS,
-    SPEND,
+    RESUME_FOLDER,
     SWEEP_RECORD,
-    WORK_FOLDER,
+    USAGE,
     part_in,
     record_name,
-    record_of_work,
+    record_of_resume,
 )
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
@@ -217,7 +217,7 @@ class Sweeper:
         named = {part for info in view.records.values() for part in records.parts_in(info.metadata)}
         unused = [item.info for key, found in view.batches.items() if key not in keys for item in found]
         unused += [info for info in self._state.list(PARTS) if part_in(info.name) not in named]
-        ledger = [info for info in self._state.list(SPEND) if usage.is_old(info, now)]
+        ledger = [info for info in self._state.list(USAGE) if usage.is_old(info, now)]
         return [info for info in unused if info.modified < now - KEEP_UNUSED] + ledger + self._old_work(view, now)
 
     def _old_work(self, view: _View, now: datetime) -> list[BlobInfo]:
@@ -226,12 +226,12 @@ class Sweeper:
         Listed before the records are read: what an attempt saves meanwhile is newer than the list, and has other names.
         """
         keys = {scene_key(scene) for scene in view.scenes}
-        saved = [info for info in self._state.list(WORK_FOLDER) if refusal(info.name) is None]
-        wanted = {name: self._is_gone_on_with(name) for name in {record_of_work(info.name) for info in saved}}
+        saved = [info for info in self._state.list(RESUME_FOLDER) if refusal(info.name) is None]
+        wanted = {name: self._is_gone_on_with(name) for name in {record_of_resume(info.name) for info in saved}}
         old = [
             info
             for info in saved
-            if not wanted[record_of_work(info.name)]
+            if not wanted[record_of_resume(info.name)]
             or (info.modified < now - KEEP_WORK and info.name.split("/")[1] not in keys)
         ]
         return sorted(old, key=lambda info: not info.name.endswith(".json"))  # the pointers first

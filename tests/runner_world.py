@@ -1,13 +1,13 @@
 """A whole cloud in memory around the runner: containers, queues, a dispatcher of one line, and jobs that are functions.
 
-`Faults` wraps every store and queue and can end the runner before or after any of its calls.
+A plan (tests/doubles/faults.py) lets calls fail, ends the runner before or after any of them, or lets others act.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.process.signals import StopFlag
-from runner.worker.context import World
+from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
@@ -25,13 +25,10 @@ from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 from scenejobs.state import records
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import SceneRecord
+from tests.doubles.faults import FaultPlan, Meanwhile, Rule
 
 KINDS = ("input", "output", "processed", "error", "state")
 PAST_EVERYTHING_S = 400.0  # longer than a lease, a snooze and the visibility of a message
-
-
-class Killed(BaseException):
-    """SIGKILL of the runner: no code of ours catches it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def echo_job(job: Job, supervision: Supervision) -> dict[str, Any]:
 
 @dataclass
 class ByHand:
-    """What would be repeated in threads happens when the test says so: `acts["saved work"]()`; and in every pause."""
+    """What would be repeated in threads happens when the test says so: `acts["resume saver"]()`; and in every pause."""
 
     acts: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -71,7 +68,7 @@ class ByHand:
         """Nothing goes on by itself."""
 
     def pause(self, seconds: float) -> None:
-        self.acts["saved work"]()
+        self.acts["resume saver"]()
 
 
 @dataclass
@@ -83,6 +80,7 @@ class Cloud:
     uploads: list[Upload] = field(default_factory=list)
     superseded: set[str] = field(default_factory=set)  # etags that the user replaced or deleted
     jobs_run: int = 0
+    tokens: int = 0  # handed out, for names of runs: a test that is repeated gets the same names
     by_hand: ByHand | None = None  # in the place of threads
 
     def __post_init__(self) -> None:
@@ -121,10 +119,13 @@ class Cloud:
 
     # ---- the runner -------------------------------------------------------------------------------------------------
 
+    def plan(self, *rules: Rule, meanwhile: Iterable[Meanwhile] = ()) -> FaultPlan:
+        return FaultPlan(self.clock, list(rules), list(meanwhile))
+
     def worker(
         self,
         job: Callable[..., Any] = echo_job,
-        faults: Faults | None = None,
+        plan: FaultPlan | None = None,
         pipeline: PipelineSettings | None = None,
         **settings: Any,
     ) -> Worker:
@@ -132,20 +133,25 @@ class Cloud:
             self.jobs_run += 1
             return job(job_, supervision)
 
-        wrap = faults.wrap if faults else lambda target: target
-        stores = {kind: wrap(store) for kind, store in self.stores.items()}
-        world = World(
+        stores: dict[str, Any] = {kind: plan.store(store) if plan else store for kind, store in self.stores.items()}
+        queues: dict[str, Any] = {name: plan.queue(queue) if plan else queue for name, queue in self.queues.items()}
+        context = WorkerContext(
             containers=Containers(**stores),
             leases=stores["state"],
-            queues=Queues(**{name: wrap(queue) for name, queue in self.queues.items()}),
+            queues=Queues(**queues),
             settings=replace(self.settings, **settings),
             pipeline=pipeline or self.pipeline,
             run_job=run,
             stop=self.stop,
             now=self.clock,
+            token=self.token,
             **({"repeat": self.by_hand, "pause": self.by_hand.pause} if self.by_hand else {}),
         )
-        return Worker(world, Timing())
+        return Worker(context, Timing())
+
+    def token(self) -> str:
+        self.tokens += 1
+        return f"{self.tokens:08x}"
 
     def settle(self, job: Callable[..., Any] = echo_job, **settings: Any) -> None:
         """Lets runners and the dispatcher work, with time in between, until no message is left."""
@@ -167,52 +173,3 @@ class Cloud:
 
     def json(self, kind: str, name: str) -> Any:
         return json.loads(self.stores[kind].read(name)[0])
-
-
-CALLS = frozenset({"list", "head", "read", "write", "download", "upload", "copy_from", "delete", "lease",
-                   "send", "receive", "renew", "release", "complete"})  # fmt: skip
-
-
-@dataclass
-class Faults:
-    """Counts the calls of one runner; the one with number `at` raises, before it happens or after it did."""
-
-    at: int = 0  # 1 is the first call; 0: never
-    after: bool = False
-    error: Callable[[], BaseException] = Killed
-    calls: list[str] = field(default_factory=list)
-
-    def wrap(self, target: Any) -> Any:
-        return _Wrapped(target, self)
-
-    def call(self, what: str, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        self.calls.append(what)
-        mine = len(self.calls) == self.at
-        if mine and not self.after:
-            raise self.error()
-        try:
-            result = method(*[arg._target if isinstance(arg, _Wrapped) else arg for arg in args], **kwargs)
-            return iter(list(result)) if isinstance(result, Iterator) else result
-        finally:
-            if mine:
-                raise self.error()  # whatever the answer was: it never arrived
-
-
-class _Wrapped:
-    def __init__(self, target: Any, faults: Faults) -> None:
-        self._target = target
-        self._faults = faults
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._target, name)
-        if name not in CALLS:
-            return found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            kwargs = {key: value._target if isinstance(value, _Wrapped) else value for key, value in kwargs.items()}
-            blob = args[0] if args and isinstance(args[0], str) else ""
-            what = f"{getattr(self._target, 'name', 'lease')}.{name} {blob}"
-            result = self._faults.call(what, found, args, kwargs)
-            return _Wrapped(result, self._faults) if name == "lease" else result
-
-        return call

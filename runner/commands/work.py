@@ -16,7 +16,7 @@ from runner.pipeline import settings as pipeline_settings
 from runner.process import linux
 from runner.process.signals import StopFlag
 from runner.worker import deadline
-from runner.worker.context import World
+from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from runner.worker.usage import INTERVAL_S
@@ -52,7 +52,7 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     log.info("storage by %s, mode %s", storage.means, runner.mode)
 
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
-    world = World(
+    context = WorkerContext(
         containers=storage.containers,
         leases=storage.leases,
         queues=storage.queues,
@@ -63,13 +63,13 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         now=lambda: datetime.now(UTC),
         execution=_execution(env),
     )
-    worker = Worker(world, timing)
-    telling = world.repeat("ledger", worker.ledger.tell, INTERVAL_S)
+    worker = Worker(context, timing)
+    reporting = context.repeat("ledger", worker.usage.report, INTERVAL_S)
     try:
         return worker.batch() if runner.mode == "batch" else worker.drain()
     finally:
-        telling.end()
-        worker.ledger.tell()
+        reporting.end()
+        worker.usage.report()
         if stop.left_s() == 0.0:
             log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
 

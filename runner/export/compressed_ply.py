@@ -8,16 +8,16 @@ spherical harmonic from -4 to 4.
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from runner.export.ply import HEADER_LIMIT, REST_COUNTS
+from runner.export.ply import COEFFICIENTS
+from runner.export.ply_elements import file_of, map_elements
+from runner.export.quaternions import from_smallest_three, smallest_three
 from runner.export.validity import ExportReport, bad_file, drawable, require_some
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import SH_C0, Gaussians
@@ -27,11 +27,10 @@ BOUNDS = ("x", "y", "z", "scale_x", "scale_y", "scale_z", "r", "g", "b")
 WORDS = ("position", "rotation", "scale", "color")
 SCALE_LIMIT = 20.0  # of log scales: what lies beyond would spoil the bits of its group
 MAX_POINTS = 20_000_000
-COUNTS = re.compile(
-    r"ply\nformat binary_little_endian 1.0\nelement chunk (\d{1,9})\n(?:property float [a-z_]+\n){18}"
-    r"element vertex (\d{1,9})\n(?:property uint packed_[a-z]+\n){4}(?:element sh (\d{1,9})\n"
-    r"((?:property uchar f_rest_\d+\n){9,45}))?"
+CHUNK = np.dtype(
+    [(f"{side}_{name}", "<f4") for k in range(0, 9, 3) for side in ("min", "max") for name in BOUNDS[k : k + 3]]
 )
+VERTEX = np.dtype([(f"packed_{word}", "<u4") for word in WORDS])
 
 
 def write_compressed(gaussians: Gaussians, path: Path) -> ExportReport:
@@ -39,50 +38,44 @@ def write_compressed(gaussians: Gaussians, path: Path) -> ExportReport:
     rows = np.flatnonzero(drawable(gaussians))
     require_some(rows.size, gaussians.count, path.name)
     rows = rows[np.argsort(_morton(gaussians.means[rows]), kind="stable")]
-    written = write_atomically(path, _blocks(Gaussians(**{k: values[rows] for k, values in vars(gaussians).items()})))
+    ordered = Gaussians(**{name: values[rows] for name, values in vars(gaussians).items()})
+    written = write_atomically(path, file_of(_elements(ordered)))
     return ExportReport(rows.size, gaussians.count - rows.size, written.size_bytes, written.sha256)
 
 
 def read_compressed(path: Path) -> Gaussians:
     """Reads what `write_compressed` writes, as exactly as its bits allow. Raises InputError for anything else."""
-    with path.open("rb") as file:
-        beginning = file.read(HEADER_LIMIT)
-        text, end, _ = beginning.partition(b"end_header\n")
-        found = COUNTS.fullmatch(text.decode("ascii", "replace"))
-        if not end or found is None:
-            raise bad_file(path.name, "has no header of a compressed 3DGS PLY")
-        groups, count, sh_count = int(found[1]), int(found[2]), int(found[3] or found[2])
-        rest = (found[4] or "").count("\n")
-        if not 0 < count <= MAX_POINTS or groups != -(-count // GROUP) or sh_count != count or rest not in REST_COUNTS:
-            raise bad_file(path.name, "has numbers of groups, Gaussians and properties that do not fit together")
-        start = len(text) + len(end)
-        if text.decode("ascii") != _header(count, rest):
-            raise bad_file(path.name, "has properties in an order nobody writes")
-        expected = groups * 72 + count * (16 + rest)
-        if os.fstat(file.fileno()).st_size - start != expected:
-            raise bad_file(path.name, f"promises {expected:,} bytes after its header and holds another number")
-        file.seek(start)
-        bounds = np.fromfile(file, "<f4", groups * 18).reshape(groups, 6, 3)
-        words = np.fromfile(file, "<u4", count * 4).reshape(count, 4)
-        harmonics = np.fromfile(file, np.uint8, count * rest).reshape(count, rest)
+    elements = map_elements(path, exact=True)
+    rest = len(elements["sh"].dtype.names or ()) if "sh" in elements else 0
+    if [(name, rows.dtype) for name, rows in elements.items()] != _layout(rest):
+        raise bad_file(path.name, "has no header of a compressed 3DGS PLY")
+    chunks, vertices = elements["chunk"], elements["vertex"]
+    count = len(vertices)
+    fits = len(chunks) == -(-count // GROUP) and (not rest or len(elements["sh"]) == count)
+    if not 0 < count <= MAX_POINTS or not fits or rest not in COEFFICIENTS:
+        raise bad_file(path.name, "has numbers of groups, Gaussians and properties that do not fit together")
+    bounds = _table(chunks, "<f4").reshape(-1, 6, 3)
     if not np.isfinite(bounds).all():
         raise bad_file(path.name, "holds bounds that are no numbers")
-    return _unpack(bounds, words, harmonics)
+    harmonics = _table(elements["sh"], "u1") if rest else np.empty((count, 0), np.uint8)
+    return _unpack(bounds, _table(vertices, "<u4"), harmonics)
 
 
-def _header(count: int, rest: int) -> str:
-    lines = ["ply", "format binary_little_endian 1.0", f"element chunk {-(-count // GROUP)}"]
-    for three in range(0, 9, 3):
-        lines += [f"property float {side}_{name}" for side in ("min", "max") for name in BOUNDS[three : three + 3]]
-    lines += [f"element vertex {count}", *(f"property uint packed_{word}" for word in WORDS)]
-    if rest:
-        lines += [f"element sh {count}", *(f"property uchar f_rest_{i}" for i in range(rest))]
-    return "\n".join(lines) + "\n"
+def _layout(rest: int) -> list[tuple[str, np.dtype[np.void]]]:
+    """The elements of a file with `rest` coefficients of spherical harmonics per Gaussian."""
+    harmonics = np.dtype([(f"f_rest_{i}", "u1") for i in range(rest)])
+    return [("chunk", CHUNK), ("vertex", VERTEX), *([("sh", harmonics)] if rest else [])]
 
 
-def _blocks(gaussians: Gaussians) -> Iterator[bytes]:
+def _table(rows: NDArray[np.void], kind: str) -> NDArray[Any]:
+    """[N, fields] of rows whose fields are all of one kind."""
+    table: NDArray[Any] = np.array(rows).view(kind).reshape(len(rows), -1)
+    return table
+
+
+def _elements(gaussians: Gaussians) -> dict[str, NDArray[np.void]]:
+    """chunk, vertex and, above SH degree 0, sh: of Gaussians in the order of the file."""
     count, per_channel = gaussians.count, gaussians.sh_rest.shape[1]
-    yield (_header(count, 3 * per_channel) + "end_header\n").encode("ascii")
     values = [
         gaussians.means,
         np.clip(gaussians.log_scales, -SCALE_LIMIT, SCALE_LIMIT),
@@ -91,7 +84,7 @@ def _blocks(gaussians: Gaussians) -> Iterator[bytes]:
     starts = np.arange(0, count, GROUP)
     low = np.stack([np.minimum.reduceat(value, starts) for value in values], axis=1).astype("<f4")  # [groups, 3, 3]
     high = np.stack([np.maximum.reduceat(value, starts) for value in values], axis=1).astype("<f4")
-    yield np.stack([low, high], axis=2).reshape(len(starts), 18).tobytes()
+    bounds = np.stack([low, high], axis=2).reshape(len(starts), 18)
 
     group = np.arange(count) // GROUP
     span = np.maximum(high - low, np.float32(1e-20))
@@ -106,10 +99,12 @@ def _blocks(gaussians: Gaussians) -> Iterator[bytes]:
         ],
         axis=1,
     )
-    yield words.astype("<u4").tobytes()
+    tables = [bounds, words.astype("<u4")]
     if per_channel:
         rest = gaussians.sh_rest.transpose(0, 2, 1).reshape(count, -1)
-        yield np.clip(np.floor(rest * 32 + 128), 0, 255).astype(np.uint8).tobytes()
+        tables.append(np.clip(np.floor(rest * 32 + 128), 0, 255).astype(np.uint8))
+    layout = _layout(3 * per_channel)
+    return {name: table.view(dtype)[:, 0] for (name, dtype), table in zip(layout, tables, strict=True)}
 
 
 def _unpack(bounds: NDArray[np.float32], words: NDArray[np.uint32], harmonics: NDArray[np.uint8]) -> Gaussians:
@@ -118,7 +113,8 @@ def _unpack(bounds: NDArray[np.float32], words: NDArray[np.uint32], harmonics: N
 
     def between(kind: int, shares: NDArray[np.float64]) -> NDArray[np.float32]:
         low, high = bounds[group, 2 * kind], bounds[group, 2 * kind + 1]
-        return (low + shares * (high - low)).astype(np.float32)
+        values: NDArray[np.float32] = (low + shares * (high - low)).astype(np.float32)
+        return values
 
     color = _shares(words[:, 3], (8, 8, 8, 8))
     opacity = np.clip(color[:, 3], 0.5 / 255, 1 - 0.5 / 255)  # 0 and 1 have no finite logit: half a step inside
@@ -135,11 +131,11 @@ def _unpack(bounds: NDArray[np.float32], words: NDArray[np.uint32], harmonics: N
 
 def _words(shares: NDArray[np.floating], bits: tuple[int, ...]) -> NDArray[np.uint32]:
     """[N] from shares 0..1 [N, len(bits)], the first in the highest bits."""
-    packed = np.zeros(len(shares), np.uint32)
+    packed: NDArray[np.uint32] = np.zeros(len(shares), np.uint32)
     for column, width in enumerate(bits):
         most = (1 << width) - 1
         field = np.clip(np.round(shares[:, column].astype(np.float64) * most), 0, most).astype(np.uint32)
-        packed = packed << width | field
+        packed = packed << np.uint32(width) | field
     return packed
 
 
@@ -147,30 +143,20 @@ def _shares(packed: NDArray[np.uint32], bits: tuple[int, ...]) -> NDArray[np.flo
     left, columns = packed, []
     for width in reversed(bits):
         most = (1 << width) - 1
-        columns.append((left & most) / most)
-        left = left >> width
+        columns.append((left & np.uint32(most)) / most)
+        left = left >> np.uint32(width)
     return np.stack(columns[::-1], axis=1)
 
 
 def _pack_rotations(quats: NDArray[np.float32]) -> NDArray[np.uint32]:
     """Which of wxyz is largest, then the other three from -1/sqrt(2) to 1/sqrt(2)."""
-    unit = (quats / np.abs(quats).max(axis=1, keepdims=True)).astype(np.float64)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    largest = np.abs(unit).argmax(axis=1)
-    unit *= np.where(unit[np.arange(len(unit)), largest] < 0, -1, 1)[:, None]
-    others = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])[largest]
-    small = np.take_along_axis(unit, others, axis=1) * np.sqrt(0.5) + 0.5
-    return _words(small, (10, 10, 10)) | largest.astype(np.uint32) << 30
+    largest, others = smallest_three(quats)
+    return _words(others * np.sqrt(0.5) + 0.5, (10, 10, 10)) | largest.astype(np.uint32) << np.uint32(30)
 
 
 def _unpack_rotations(packed: NDArray[np.uint32]) -> NDArray[np.float64]:
-    small = (_shares(packed, (10, 10, 10)) - 0.5) * np.sqrt(2)
-    largest = (packed >> 30).astype(np.intp)
-    others = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])[largest]
-    unit = np.zeros((len(packed), 4))
-    np.put_along_axis(unit, others, small, axis=1)
-    unit[np.arange(len(unit)), largest] = np.sqrt(np.maximum(0.0, 1 - (small**2).sum(axis=1)))
-    return unit
+    others = (_shares(packed, (10, 10, 10)) - 0.5) * np.sqrt(2)
+    return from_smallest_three((packed >> 30).astype(np.intp), others)
 
 
 def _morton(means: NDArray[np.float32]) -> NDArray[np.uint64]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.export.quaternions import unit
 from runner.export.validity import ExportReport, bad_file, drawable, require_some
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import SH_C0, Gaussians
@@ -43,15 +45,15 @@ def read_splat(path: Path) -> Gaussians:
     rows = np.fromfile(path, dtype=ROW)
     if not (np.isfinite(rows["means"]).all() and np.isfinite(rows["scales"]).all() and (rows["scales"] >= 0).all()):
         raise bad_file(path.name, "holds positions or scales that are no numbers")
-    colors = rows["rgba"][:, :3].astype(np.float32) / 255
+    colors = rows["rgba"][:, :3].astype(np.float32) / np.float32(255)
     # Fully opaque and fully transparent have no finite logit: half a step inside.
     opacity = np.clip(rows["rgba"][:, 3].astype(np.float32) / 255, 0.5 / 255, 1 - 0.5 / 255)
     return Gaussians(
         means=rows["means"].copy(),
-        quats=(rows["quats"].astype(np.float32) - 128) / 128,
+        quats=(rows["quats"].astype(np.float32) - np.float32(128)) / np.float32(128),
         log_scales=np.log(np.maximum(rows["scales"], np.finfo(np.float32).tiny)),
         opacity_logits=np.log(opacity / (1 - opacity)),
-        sh0=(colors - 0.5) / np.float32(SH_C0),
+        sh0=(colors - np.float32(0.5)) / np.float32(SH_C0),
         sh_rest=np.zeros((len(rows), 0, 3), np.float32),
     )
 
@@ -59,7 +61,8 @@ def read_splat(path: Path) -> Gaussians:
 def importance(gaussians: Gaussians, rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """[rows] log of volume x opacity; in logarithms, because products of tiny scales vanish in float32."""
     logits = gaussians.opacity_logits[rows].astype(np.float64)
-    return gaussians.log_scales[rows].sum(axis=1, dtype=np.float64) - np.logaddexp(0.0, -logits)
+    volume: NDArray[np.float64] = gaussians.log_scales[rows].sum(axis=1, dtype=np.float64)
+    return volume - np.logaddexp(0.0, -logits)
 
 
 def _blocks(gaussians: Gaussians, order: NDArray[np.intp]) -> Iterator[bytes]:
@@ -71,11 +74,10 @@ def _blocks(gaussians: Gaussians, order: NDArray[np.intp]) -> Iterator[bytes]:
         block["rgba"][:, :3] = _to_bytes((gaussians.sh0[rows] * np.float32(SH_C0) + np.float32(0.5)) * 255)
         with np.errstate(over="ignore"):  # exp(+large) is infinite, and 1 / (1 + inf) is the right 0
             block["rgba"][:, 3] = _to_bytes(255 / (1 + np.exp(-gaussians.opacity_logits[rows])))
-        quats = gaussians.quats[rows]
-        quats = quats / np.abs(quats).max(axis=1, keepdims=True)  # first to order 1: squares of tiny values are 0
-        block["quats"] = _to_bytes(quats / np.linalg.norm(quats, axis=1, keepdims=True) * 128 + 128)
+        block["quats"] = _to_bytes(unit(gaussians.quats[rows]) * 128 + 128)
         yield block.tobytes()
 
 
-def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.clip(values, 0, 255).astype(np.uint8)
+def _to_bytes(values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    cut: NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
+    return cut

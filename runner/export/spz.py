@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from runner.export.quaternions import from_smallest_three, smallest_three
 from runner.export.validity import ExportReport, bad_file, drawable, require_some
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import Gaussians
@@ -115,30 +116,18 @@ def _unpack(body: NDArray[np.uint8], count: int, degree: int, bits: int) -> Gaus
 
 def pack_quaternions(quats: NDArray[np.float32]) -> NDArray[np.uint32]:
     """[N] from wxyz [N, 4] of any length: two bits say which of xyzw is largest, the others have sign and 9 bits."""
-    unit = np.roll(quats / np.abs(quats).max(axis=1, keepdims=True), -1, axis=1).astype(np.float64)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    largest = np.abs(unit).argmax(axis=1)
-    unit *= np.where(unit[np.arange(len(unit)), largest] < 0, -1, 1)[:, None]
-    packed = np.zeros(len(unit), np.uint32)
-    for axis in range(4):
-        size = np.minimum(np.round(511 * np.abs(unit[:, axis]) / LARGEST_FIELD), 511).astype(np.uint32)
-        field = (unit[:, axis] < 0).astype(np.uint32) << 9 | size
-        packed = np.where(largest == axis, packed, packed << 10 | field)
-    return packed | largest.astype(np.uint32) << 30
+    largest, others = smallest_three(np.roll(quats, -1, axis=1))
+    sizes = np.minimum(np.round(511 * np.abs(others) / LARGEST_FIELD), 511).astype(np.uint32)
+    first, second, third = ((others < 0).astype(np.uint32) << 9 | sizes).T
+    packed: NDArray[np.uint32] = largest.astype(np.uint32) << 30 | first << 20 | second << 10 | third
+    return packed
 
 
 def unpack_quaternions(packed: NDArray[np.uint32]) -> NDArray[np.float64]:
     """[N, 4] wxyz, of length 1."""
-    largest = packed >> 30
-    left = packed.copy()
-    unit = np.zeros((len(packed), 4))
-    for axis in (3, 2, 1, 0):
-        value = (left & 511) / 511 * LARGEST_FIELD * np.where(left >> 9 & 1, -1.0, 1.0)
-        small = largest != axis
-        unit[:, axis] = np.where(small, value, 0.0)
-        left = np.where(small, left >> 10, left)
-    unit[np.arange(len(unit)), largest] = np.sqrt(np.maximum(0.0, 1 - (unit**2).sum(axis=1)))
-    return np.roll(unit, 1, axis=1)
+    fields = np.stack([packed >> 20, packed >> 10, packed], axis=1)
+    others = (fields & 511) / 511 * LARGEST_FIELD * np.where(fields >> 9 & 1, -1.0, 1.0)
+    return np.roll(from_smallest_three((packed >> 30).astype(np.intp), others), 1, axis=1)
 
 
 def _bytes(values: NDArray[np.floating]) -> NDArray[np.uint8]:

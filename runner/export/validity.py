@@ -23,11 +23,12 @@ class ExportReport:
 
 def drawable(gaussians: Gaussians) -> NDArray[np.bool_]:
     """[N] True where every value is finite and the quaternion has a direction: a bad value spoils only its Gaussian."""
-    keep = np.isfinite(gaussians.opacity_logits)
+    keep: NDArray[np.bool_] = np.isfinite(gaussians.opacity_logits)
     for values in (gaussians.means, gaussians.quats, gaussians.log_scales, gaussians.sh0):
         keep &= np.isfinite(values).all(axis=1)
     keep &= np.isfinite(gaussians.sh_rest).all(axis=(1, 2))
-    return keep & (gaussians.quats != 0).any(axis=1)
+    keep &= (gaussians.quats != 0).any(axis=1)
+    return keep
 
 
 def require_some(kept: int, total: int, name: str) -> None:

@@ -58,4 +58,5 @@ def _colours(gaussians: Gaussians, index: NDArray[np.intp], directions: NDArray[
     """Colours [M, 3] of some Gaussians seen along `directions` [M, 3], clamped to what 8 bits hold."""
     basis = sh_basis(gaussians.sh_degree, torch.from_numpy(directions)).numpy()  # [M, K]
     view_dependent = np.einsum("mk,mkc->mc", basis[:, 1:], gaussians.sh_rest[index])
-    return np.clip(0.5 + SH_C0 * gaussians.sh0[index] + view_dependent, 0.0, 1.0)
+    colours: NDArray[np.float32] = np.clip(0.5 + SH_C0 * gaussians.sh0[index] + view_dependent, 0.0, 1.0)
+    return colours

@@ -57,14 +57,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)  # gone already when the rename worked
 
 
-def write_atomically(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
+def write_atomically(path: Path, blocks: Iterable[bytes | memoryview]) -> WrittenFile:
     """Writes the blocks to `path`, all or nothing: see `replacing`. Raises ResourceError when the disk is full."""
     digest, size_bytes = hashlib.sha256(), 0
     with replacing(path) as file:
         for block in blocks:
             file.write(block)
             digest.update(block)
-            size_bytes += len(block)
+            size_bytes += memoryview(block).nbytes
     return WrittenFile(size_bytes, digest.hexdigest())
 
 

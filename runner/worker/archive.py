@@ -48,7 +48,7 @@ def _stored(
     record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore, there: dict[str, BlobInfo]
 ) -> str | None:
     """The name of a verified copy of this version, made now or by an earlier runner; None when the version is gone."""
-    names = _candidates(record, blob)
+    names = archive_names(record.scene, blob.name, record.generation, record.run)
     for name in names:
         if name in there and _is_copy(there[name], blob):
             return name
@@ -69,10 +69,6 @@ def _stored(
             )
         return name
     raise StorageError(f"every name for {blob.name} in the archive is taken: {', '.join(names)}")
-
-
-def _candidates(record: SceneRecord, blob: InputBlob) -> tuple[str, ...]:
-    return archive_names(record.scene, blob.name, record.generation, record.run)
 
 
 def _is_copy(found: BlobInfo, blob: InputBlob) -> bool:

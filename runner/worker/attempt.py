@@ -1,7 +1,11 @@
-"""One scene, brought forward by the holder of its lease. `runner/worker/decisions.py` says what to do; here it is done.
+"""One scene, advanced by the holder of its lease. `decisions.py` says what to do; here it is done.
 
-Before the commit everything is invisible and may be repeated; the commit is one conditional write of the record; after
-it there is only forward: publish, archive, close. Killed after any line, the next runner ends in the same state.
+    advance        what the record and the listing ask for: nothing, later, another attempt, or only the rest of an end
+    attempt        download -> job in a child process -> commit; around it: cache, resume store, progress
+    after it       a failure becomes a record: given back, retried or given up; a decided scene rolls forward
+
+Before the commit everything is invisible and may be repeated; after it there is only forward (`commit.py`). Killed
+after any line, the next runner ends in the same state.
 """
 
 from __future__ import annotations
@@ -10,25 +14,21 @@ import contextlib
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from runner.cache.provenance import program_digest
 from runner.cache.store import CacheSettings
-from runner.files.disk import require_space
 from runner.job import run_log
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.job.workspace import job_folder
 from runner.pipeline import estimate
 from runner.pipeline import settings as pipeline_settings
-from runner.scene.frames import Clip
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline
-from runner.worker.archive import archive
 from runner.worker.cache_sync import cached
-from runner.worker.context import World
-from runner.worker.dead_letter import write_reason
+from runner.worker.commit import Decided, commit, roll_forward
+from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
     Attempt,
     GiveBack,
@@ -38,43 +38,41 @@ from runner.worker.decisions import (
     Retry,
     RollForward,
     after_failure,
-    may_go_on,
+    may_resume,
     next_step,
     out_of_memory_in,
 )
-from runner.worker.lease import Ownership
+from runner.worker.download import download
+from runner.worker.lease import RecordLease
 from runner.worker.progress_blob import ProgressBlob
-from runner.worker.publish import publish, upload_outputs
-from runner.worker.resume_saver import Surroundings, WorkSaver
-from runner.worker.resume_store import forget, place_for, restore
+from runner.worker.resume_saver import ResumeSaver, SaverContext
+from runner.worker.resume_store import forget, restore, resume_location
 from runner.worker.shutdown import job_left_s
-from runner.worker.usable_uploads import usable_files
 from scenejobs.errors import (
     Code,
     ConfigurationError,
-    Conflict,
     InputError,
     Interrupted,
     LeaseLost,
-    NotFound,
     SceneJobError,
     StorageError,
     UploadsChanged,
 )
-from scenejobs.logs.alerts import Guard, hold_back
+from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.names import output_stem, within_scene
-from scenejobs.state import generations, records
-from scenejobs.state.blobs import InputBlob
-from scenejobs.state.layout import RUN_LOG, run_folder
+from scenejobs.ports import BlobInfo
+from scenejobs.state import records
+from scenejobs.state.layout import RUN_LOG
 from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.state.record import SceneRecord
+from scenejobs.state.records import Stored
 from scenejobs.state.uploads import list_scene, snapshot
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settled:
+class Acknowledge:
     """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "nothing", "changed"."""
 
     outcome: str
@@ -82,7 +80,7 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Later:
+class Requeue:
     """To be tried again after the delay. `failure`: of the attempt; None: none began."""
 
     delay_s: float
@@ -92,55 +90,55 @@ class Later:
 class SceneWork:
     """One scene under one lease, for one run."""
 
-    def __init__(self, world: World, scene: str, depth: int, run: str, owner: Ownership) -> None:
-        self._world = world
+    def __init__(self, context: WorkerContext, scene: str, depth: int, run: str, lease: RecordLease) -> None:
+        self._context = context
         self._scene = scene
         self._depth = depth
         self._run = run
-        self._owner = owner
-        self._log = Path()  # of this run; set when there is a folder
+        self._lease = lease
+        self._log_file = Path()  # of this run; set when there is a folder
 
-    def bring_forward(self) -> Settled | Later:
+    def advance(self) -> Acknowledge | Requeue:
         """Does what the record and the listing ask for.
 
-        Raises LeaseLost (nothing is settled), Interrupted and ConfigurationError (the attempt is given back),
-        StorageError when the store failed after the outcome was decided, or before the attempt began.
+        Raises LeaseLost (the message is neither acknowledged nor requeued), Interrupted and ConfigurationError (the
+        attempt is given back), StorageError when the store failed after the outcome was decided, or before the attempt
+        began.
         """
-        with job_folder(self._world.settings.workspace) as folder:
-            self._log = folder / RUN_LOG
-            with run_log.collected(self._log):
-                return self._bring_forward(folder)
+        with job_folder(self._context.settings.workspace) as folder:
+            self._log_file = folder / RUN_LOG
+            with run_log.collected(self._log_file):
+                return self._advance(folder)
 
-    def _bring_forward(self, folder: Path) -> Settled | Later:
-        stored = records.load(self._world.containers.state, self._scene)
+    def _advance(self, folder: Path) -> Acknowledge | Requeue:
+        stored = records.load(self._context.containers.state, self._scene)
         if stored is None:
             raise StorageError(f"the record of scene {self._scene} is gone", advice="it is made anew next time")
         inputs = snapshot(self._uploads())
-        settings = self._world.settings
+        settings = self._context.settings
         step = next_step(
             stored.record,
             inputs,
             max_attempts=settings.max_attempts,
             run=self._run,
-            now=self._world.now(),
+            now=self._context.now(),
             max_runs_per_day=settings.max_scene_runs,
         )
         match step:
             case NothingToDo(record):
                 if record is not None:
                     self._save(stored, record)
-                return Settled("nothing")
+                return Acknowledge("nothing")
             case RollForward():
                 return self._roll_forward(stored)
-            case NotNow(delay_s, guard, why, record):
-                hold_back(log, guard, f"scene {self._scene}: {why}", scene=self._scene)
+            case NotNow(delay_s, alert, why, record):
+                log_alert(log, alert, f"scene {self._scene}: {why}", scene=self._scene)
                 if record is not None:
                     self._save(stored, record)
-                return Later(delay_s)
+                return Requeue(delay_s)
             case GiveUp(record):
-                hold_back(
-                    log, Guard.ATTEMPTS, f"scene {self._scene}: {record.failures[-1].failure.cause}", scene=self._scene
-                )
+                cause = record.failures[-1].failure.cause
+                log_alert(log, Alert.ATTEMPTS, f"scene {self._scene}: {cause}", scene=self._scene)
                 return self._roll_forward(self._save(stored, record))
             case Attempt(record):
                 stored = self._save(stored, record)
@@ -151,111 +149,92 @@ class SceneWork:
         except LeaseLost:
             raise
         except SceneJobError as exc:
-            return self._settle_failure(stored, exc)
+            return self._record_failure(stored, exc)
         return self._roll_forward(committed)
 
     # ---- before the commit ------------------------------------------------------------------------------------------
 
-    def _attempt(self, stored: records.Stored, folder: Path) -> records.Stored:
-        """Download, pipeline, upload, commit."""
-        world, record = self._world, stored.record
-        clips = self._download(record.manifest, folder)
-        planned = estimate.planned_s(world.pipeline, sum(blob.size_bytes for blob in record.manifest))
-        limit_s = deadline.attempt_s(world.settings, planned)
+    def _attempt(self, stored: Stored, folder: Path) -> Stored:
+        """Download, pipeline, upload, commit. Returns the committed record."""
+        context, record = self._context, stored.record
+        job = self._job(record, folder)
+        planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.manifest))
+        limit_s = deadline.attempt_s(context.settings, planned)
+        with self._cache(folder / "cache") as cache:
+            job = replace(job, cache=cache)
+            with self._progress(record) as progress, self._resume_store(record, job.workspace, folder):
+                supervision = Supervision(
+                    context.stop.is_set,
+                    self._lease.check,
+                    progress.offer,
+                    self._log_file,
+                    limit_s,
+                    partial(job_left_s, context.stop),
+                )
+                context.run_job(job, supervision)
+            output = context.containers.output
+            return commit(stored, job.out, self._log_file, output, self._before_commit, self._save)
+
+    def _job(self, record: SceneRecord, folder: Path) -> Job:
+        """What the child process is to do, with its inputs downloaded."""
+        context, settings = self._context, self._context.settings
+        limits = pipeline_settings.limits(context.pipeline)
+        uploads = context.containers.input
         job = Job(
-            clips,
+            download(record, uploads, folder, limits, settings.min_free_gb, self._before_commit),
             folder / "workspace",
             folder / "out",
             output_stem(self._scene),
             self._run,
-            world.pipeline,
+            context.pipeline,
             out_of_memory=out_of_memory_in(record),
             warnings=misplaced(within_scene(blob.name, self._scene) for blob in record.manifest),
         )
-        if world.settings.checkpoint_s:
-            job = replace(job, save_s=world.settings.checkpoint_s / 2)  # the other half is for bringing it to storage
-        with self._reusing(folder / "cache") as cache:
-            return self._run_and_commit(stored, replace(job, cache=cache), folder, limit_s)
+        if settings.checkpoint_s:
+            return replace(job, save_s=settings.checkpoint_s / 2)  # the other half is for bringing it to storage
+        return job
 
-    def _run_and_commit(self, stored: records.Stored, job: Job, folder: Path, limit_s: float) -> records.Stored:
-        """Pipeline, upload, commit."""
-        world, record = self._world, stored.record
+    def _progress(self, record: SceneRecord) -> ProgressBlob:
+        context = self._context
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
-        with (
-            ProgressBlob(world.containers.state, self._scene, details, world.now, world.repeat) as progress,
-            self._saving_work(record, job.workspace, folder),
-        ):
-            supervision = Supervision(
-                world.stop.is_set,
-                self._owner.check,
-                progress.offer,
-                self._log,
-                limit_s,
-                partial(job_left_s, world.stop),
-            )
-            world.run_job(job, supervision)
-        outputs = upload_outputs(job.out, world.containers.output, self._scene, self._run, self._before_commit)
-        if self._log.is_file():
-            world.containers.output.upload(
-                self._log, run_folder(self._scene, self._run) + RUN_LOG, content_type="text/plain"
-            )
-        self._before_commit()
-        return self._save(stored, record.committed(outputs))
+        return ProgressBlob(context.containers.state, self._scene, details, context.now, context.repeat)
 
-    def _reusing(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
+    def _cache(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
         """What earlier runs of the scene found, for the job; and what it finds, kept for later ones."""
-        world = self._world
-        if not world.settings.cache_mb or world.pipeline.backend == "mock":  # which finds nothing
+        context, settings = self._context, self._context.settings
+        if not settings.cache_mb or context.pipeline.backend == "mock":  # which finds nothing
             return contextlib.nullcontext()
-        settings = CacheSettings(folder, world.settings.cache_mb * 1_000_000, world.settings.cache_days * 86400.0)
-        return cached(world.containers.state, self._scene, settings, self._before_commit)
+        cache = CacheSettings(folder, settings.cache_mb * 1_000_000, settings.cache_days * 86400.0)
+        return cached(context.containers.state, self._scene, cache, self._before_commit)
 
-    def _saving_work(
+    def _resume_store(
         self, record: SceneRecord, workspace: Path, folder: Path
     ) -> contextlib.AbstractContextManager[object]:
-        """Brings back what an earlier attempt left, and saves what this one achieves for the next."""
-        world, state = self._world, self._world.containers.state
-        if not world.settings.checkpoint_s:
+        """Restores what an earlier attempt saved, and saves what this one achieves for the next."""
+        context, state = self._context, self._context.containers.state
+        if not context.settings.checkpoint_s:
             return contextlib.nullcontext()
-        if not may_go_on(record):
+        if not may_resume(record):
             forget(state, self._scene, self._before_commit)
         scratch = folder / "saved"
         for each in (workspace, scratch):
             each.mkdir()
-        place = place_for(state, self._scene, record.manifest, world.pipeline, program_digest())
-        found = restore(place, workspace, scratch, self._before_commit)
-        around = Surroundings(
-            self._owner.check, world.stop.stopped_s, world.now, world.clock, world.pause, world.repeat
-        )  # fmt: skip
-        return WorkSaver(place, found, self._run, workspace, scratch, around)
+        location = resume_location(state, self._scene, record.manifest, context.pipeline, program_digest())
+        found = restore(location, workspace, scratch, self._before_commit)
+        around = SaverContext(
+            self._lease.check, context.stop.stopped_s, context.now, context.clock, context.pause, context.repeat
+        )
+        return ResumeSaver(location, found, self._run, workspace, scratch, around)
 
     def _before_commit(self) -> None:
-        self._owner.check()
-        self._world.stop.check("uploading the result")
+        self._lease.check()
+        self._context.stop.check("uploading the result")
 
-    def _download(self, manifest: tuple[InputBlob, ...], folder: Path) -> tuple[Clip, ...]:
-        """The videos and photos of the snapshot, in exactly these versions, under names of ours."""
-        media = usable_files(self._scene, manifest, pipeline_settings.limits(self._world.pipeline))
-        total = sum(blob.size_bytes for blob in media)
-        require_space(folder, input_bytes=total, reserve_gb=self._world.settings.min_free_gb)
-        inputs = folder / "inputs"
-        inputs.mkdir()
-        clips = []
-        for number, blob in enumerate(media, start=1):
-            self._before_commit()
-            path = inputs / f"{number:04d}{PurePosixPath(blob.name).suffix.lower()}"
-            try:
-                self._world.containers.input.download(blob.name, path, if_match=blob.etag)
-            except (Conflict, NotFound) as exc:
-                raise UploadsChanged(f"{blob.name} was replaced or deleted before it was read") from exc
-            clips.append(Clip(within_scene(blob.name, self._scene), path))
-        return tuple(clips)
-
-    def _settle_failure(self, stored: records.Stored, error: SceneJobError) -> Settled | Later:
-        settings, record = self._world.settings, stored.record
+    def _record_failure(self, stored: Stored, error: SceneJobError) -> Acknowledge | Requeue:
+        settings, record = self._context.settings, stored.record
         log.error("scene %s, attempt %d: %s", self._scene, record.attempts, error)
         if error.code == Code.JOB_TIMED_OUT:
-            hold_back(log, Guard.DEADLINE, f"scene {self._scene}: {error.cause}", scene=self._scene)
+            log_alert(log, Alert.DEADLINE, f"scene {self._scene}: {error.cause}", scene=self._scene)
         decision = after_failure(
             record,
             error,
@@ -263,56 +242,49 @@ class SceneWork:
             max_preemptions=settings.max_preemptions,
             retry_base_s=settings.retry_base_s,
             retry_max_s=settings.retry_max_s,
-            now=self._world.now(),
+            now=self._context.now(),
         )
         stored = self._save(stored, decision.record)
         match decision:
             case GiveBack() if isinstance(error, UploadsChanged):
                 self._hint()
-                return Settled("changed")
+                return Acknowledge("changed")
             case GiveBack():
                 raise error
             case Retry() if isinstance(error, (Interrupted, ConfigurationError)):
                 raise error  # it counted, but it ends the execution all the same
             case Retry(_, delay_s):
-                return Later(delay_s, error)
+                return Requeue(delay_s, error)
             case GiveUp():
                 if not isinstance(error, InputError):
                     text = f"scene {self._scene}: {record.attempts} attempts, the last one: {error.cause}"
-                    hold_back(log, Guard.ATTEMPTS, text, scene=self._scene)
+                    log_alert(log, Alert.ATTEMPTS, text, scene=self._scene)
                 return self._roll_forward(stored, error)
 
     # ---- after it: only forward -------------------------------------------------------------------------------------
 
-    def _roll_forward(self, stored: records.Stored, failure: SceneJobError | None = None) -> Settled:
-        """Publishes or explains, archives, closes. Every step may have been done before."""
-        containers, record, check = self._world.containers, stored.record, self._after_commit
-        if record.phase is Phase.COMMITTED:
-            publish(record, containers.output, check)
-            archived = archive(record, containers.input, containers.processed, "processed", check)
-        else:
-            write_reason(record, containers.error, run_log.tail(self._log), check)
-            archived = archive(record, containers.input, containers.error, "error", check)
-        generations.note(containers.state, record, archived)
-        forget(containers.state, self._scene, check)
-        closed = self._save(stored, record.closed(archived, self._world.now())).record
-        outcome = str(closed.ending.outcome) if closed.ending else ""
-        log.info("scene %s, generation %d: %s", self._scene, record.generation, outcome)
+    def _roll_forward(self, stored: Stored, failure: SceneJobError | None = None) -> Acknowledge:
+        """All steps of commit.py, whatever was done before. `stored`: COMMITTED or FAILING."""
+        context = self._context
+        decided = Decided(stored, context.containers, self._log_file, self._after_commit, self._save, context.now)
+        ending = roll_forward(decided).ending
+        outcome = str(ending.outcome) if ending else ""
+        log.info("scene %s, generation %d: %s", self._scene, stored.record.generation, outcome)
         if self._uploads():
             self._hint()
-        return Settled(outcome, failure)
+        return Acknowledge(outcome, failure)
 
     def _after_commit(self) -> None:
-        self._owner.check()
-        self._world.stop.check("publishing and archiving")
+        self._lease.check()
+        self._context.stop.check("publishing and archiving")
 
-    def _uploads(self) -> tuple[Any, ...]:
-        return list_scene(self._world.containers.input, self._scene, self._depth)
+    def _uploads(self) -> tuple[BlobInfo, ...]:
+        return list_scene(self._context.containers.input, self._scene, self._depth)
 
     def _hint(self) -> None:
         """Makes the dispatcher look at what is left in the input container."""
-        self._world.queues.debounce.send(DebounceCheck(self._scene, "", self._world.now()).to_json())
+        self._context.queues.debounce.send(DebounceCheck(self._scene, "", self._context.now()).to_json())
 
-    def _save(self, stored: records.Stored, record: SceneRecord) -> records.Stored:
-        self._owner.check()
-        return records.save(self._world.containers.state, stored, record, self._owner.lease)
+    def _save(self, stored: Stored, record: SceneRecord) -> Stored:
+        self._lease.check()
+        return records.save(self._context.containers.state, stored, record, self._lease.blob_lease)

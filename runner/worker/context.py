@@ -1,4 +1,4 @@
-"""What every step of the worker needs: storage, settings, clock, the job to run."""
+"""What every step of the worker needs: storage, queues, settings, clocks, and the job to run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 
 
 class RunJob(Protocol):
-    """Runs the pipeline on one job. `job_process.run_job` in production, a function in tests."""
+    """Runs the pipeline on one job. `runner.job.supervise.run_job` in production, a function in tests."""
 
     def __call__(self, job: Job, supervision: Supervision) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
-class World:
-    """What the runner works with; the same for every scene."""
+class WorkerContext:
+    """What the worker uses; the same for every scene."""
 
     containers: Containers
     leases: BlobStore  # the state container again, with the short patience that leases need
@@ -36,8 +36,8 @@ class World:
     run_job: RunJob
     stop: StopFlag
     now: Callable[[], datetime]
-    execution: str = ""  # the platform's name for this execution, for the ledger
+    execution: str = ""  # the platform's name for this execution, for the usage report
     clock: Callable[[], float] = suspend_aware_clock  # seconds, for durations
-    repeat: Repeat = Thread  # for heartbeats, progress and saved work
+    repeat: Repeat = Thread  # for heartbeats, progress and the resume store
     pause: Callable[[float], None] = time.sleep
     token: Callable[[], str] = lambda: secrets.token_hex(4)  # makes the name of a run unique

@@ -2,7 +2,7 @@
 
 what is there             -> next_step       NothingToDo | RollForward | NotNow | Attempt | GiveUp
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
-the failures so far       -> may_go_on, out_of_memory_in
+the failures so far       -> may_resume, out_of_memory_in
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError, UploadsChanged
-from scenejobs.logs.alerts import Guard
+from scenejobs.logs.alerts import Alert
 from scenejobs.names import is_companion
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.record import Phase, SceneRecord
@@ -24,7 +24,7 @@ VANISHED = Failure(
     cause="the runner of this attempt vanished without a word (killed, out of memory, or its machine was lost)",
     advice="give the job more memory or a smaller preset if this happens again",
 )
-CRASHES_TO_DOUBT = 2  # an attempt after this many begins from nothing
+CRASHES_TO_DOUBT = 2  # an attempt after this many starts from nothing
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class NotNow:
     """The scene must wait: come back after the delay, after saving `record`, where there is one."""
 
     delay_s: float
-    guard: Guard
+    alert: Alert
     why: str
     record: SceneRecord | None = None
 
@@ -101,12 +101,12 @@ def next_step(
     if record.attempts >= max_attempts:
         return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
     if record.held:
-        return NotNow(HELD_S, Guard.HELD, record.held, record if vanished else None)
+        return NotNow(HELD_S, Alert.HELD, record.held, record if vanished else None)
     runs = record.runs_on(now.date().isoformat())
     if max_runs_per_day and runs >= max_runs_per_day:
         tomorrow = next_day(now)
         why = f"{runs} runs today, {max_runs_per_day} are allowed; the next is due at {tomorrow.isoformat()}"
-        return NotNow((tomorrow - now).total_seconds(), Guard.SCENE_RUNS, why, record.postponed(tomorrow))
+        return NotNow((tomorrow - now).total_seconds(), Alert.SCENE_RUNS, why, record.postponed(tomorrow))
     return Attempt(record.attempted(run, inputs, now))
 
 
@@ -142,7 +142,7 @@ def after_failure(
     return Retry(record.failed_for_now(failure, now, now + timedelta(seconds=delay_s)), delay_s)
 
 
-def may_go_on(record: SceneRecord) -> bool:
+def may_resume(record: SceneRecord) -> bool:
     """Whether the next attempt may build on what the earlier ones saved. Not on what may be the cause of a failure."""
     codes = [earlier.failure.code for earlier in record.failures if earlier.failure != VANISHED]
     spoiled = any(code in (Code.BUG, Code.TRAINING_DIVERGED) for code in codes)

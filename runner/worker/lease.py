@@ -1,8 +1,9 @@
-"""Owning a scene for as long as it is worked on: the lease of its record, kept alive by a thread of the parent process.
+"""The lease of a scene's record, with the heartbeats that renew it and the message's visibility timeout.
 
-The lease is the ownership; the queue message is only kept hidden so that nobody comes to look in vain. A pop receipt
-can be lost by one lost acknowledgement while nobody else has the message, so losing it stops nothing. Losing the lease,
-or being unable to renew it for three quarters of its length, does: then somebody else may own the scene.
+Whoever holds the lease may change the scene; the queue message is only kept invisible so that no other runner receives
+it in vain. A pop receipt can be lost by one lost acknowledgement while nobody else has the message, so losing it stops
+nothing. Losing the lease, or being unable to renew it for three quarters of its length, does: then another runner may
+hold it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Timing:
 
     @property
     def visibility_s(self) -> float:
-        """How long a received message stays hidden: a killed runner's comes back soon after its lease has ended."""
+        """The visibility timeout of a message: a killed runner's comes back soon after its lease has ended."""
         return self.lease_s * 1.5
 
     @property
@@ -50,8 +51,8 @@ def suspend_aware_clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-class Ownership:
-    """Context manager: renews lease and message until it is left. Releases neither: whoever settles the work does."""
+class RecordLease:
+    """Context manager: renews lease and message until it is left. Releases neither: the loop does."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Ownership:
         leased_at: float | None = None,
     ) -> None:
         """`leased_at`: on `clock`, when the lease was asked for; the answer may have taken long. None: just now."""
-        self.lease = lease
+        self.blob_lease = lease
         self.message = message  # with the newest receipt
         self._queue = queue
         self._timing = timing or Timing()
@@ -76,32 +77,32 @@ class Ownership:
         self._lost = ""
         self._message_lost = False
         self._repeat = repeat
-        self._beats: list[Repeating] = []
+        self._heartbeats: list[Repeating] = []
 
-    def __enter__(self) -> Ownership:
+    def __enter__(self) -> RecordLease:
         every_s = min(1.0, self._timing.renew_lease_s / 10)
         # Two beside each other: a queue that hangs must not keep the lease from being renewed.
-        self._beats = [
-            self._repeat("lease", self.beat_lease, every_s),
-            self._repeat("message", self.beat_message, every_s),
+        self._heartbeats = [
+            self._repeat("lease", self.renew_lease_if_due, every_s),
+            self._repeat("message", self.renew_message_if_due, every_s),
         ]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for beat in self._beats:
-            beat.end()
+        for heartbeat in self._heartbeats:
+            heartbeat.end()
 
     def check(self) -> None:
-        """Raises LeaseLost when the scene may be somebody else's. Does not depend on the thread being alive."""
+        """Raises LeaseLost when another runner may hold the scene. Does not depend on the heartbeat being alive."""
         silent_s = self._clock() - self._renewed_at
         if not self._lost and silent_s > self._timing.patience_s:
             self._lost = f"the lease could not be renewed for {silent_s:.0f} s"
         if self._lost:
             raise LeaseLost(self._lost, advice="nothing is settled; whoever owns the scene now goes on")
 
-    def beat_lease(self) -> None:
+    def renew_lease_if_due(self) -> None:
         """Renews the lease when that is due. After a failure it is due three times as soon."""
         now = self._clock()
         due_s = self._timing.renew_lease_s / (3 if self._tried_at > self._renewed_at else 1)
@@ -109,7 +110,7 @@ class Ownership:
             return
         self._tried_at = now
         try:
-            self.lease.renew()
+            self.blob_lease.renew()
         except LeaseLost as exc:
             self._lost = self._lost or exc.cause
         except SceneJobError as exc:  # nobody could be asked: `check` decides when that has lasted too long
@@ -117,7 +118,7 @@ class Ownership:
         else:
             self._renewed_at = now  # when it was asked for, not when the answer came
 
-    def beat_message(self) -> None:
+    def renew_message_if_due(self) -> None:
         """Renews the message when that is due."""
         now = self._clock()
         if self._queue is None or self.message is None or self._message_lost:

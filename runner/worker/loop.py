@@ -1,7 +1,7 @@
-"""The runner's loop: take one message, own its scene, bring it forward, settle the message, look for more.
+"""The runner's loop: receives a message, leases its scene, advances it, acknowledges or requeues the message, repeats.
 
-The queue message only points at a scene. It leaves the queue when what it asks for is durable, and is given back when
-somebody else works on the scene, when the work failed for now, or when the runner was told to stop.
+The queue message only points at a scene. It is acknowledged when what it asks for is durable, and requeued when another
+runner works on the scene, when the work failed for now, or when the runner was asked to stop.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 import logging
 
 from runner.pipeline.estimate import planned_s
-from runner.worker.attempt import Later, SceneWork, Settled
-from runner.worker.context import World
+from runner.worker.attempt import Acknowledge, Requeue, SceneWork
+from runner.worker.context import WorkerContext
 from runner.worker.deadline import takes_another
-from runner.worker.lease import Ownership, Timing
-from runner.worker.usage import Ledger
+from runner.worker.lease import RecordLease, Timing
+from runner.worker.usage import UsageReporter
 from scenejobs.errors import (
     Code,
     ConfigurationError,
@@ -25,7 +25,7 @@ from scenejobs.errors import (
     LeaseLost,
     UnreadableMessage,
 )
-from scenejobs.logs.alerts import Guard, hold_back
+from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
 from scenejobs.ports import QueueMessage
@@ -35,7 +35,7 @@ from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import Phase
 from scenejobs.state.uploads import list_scene
 
-SNOOZE_S = 60.0  # somebody else works on the scene
+SNOOZE_S = 60.0  # another runner works on the scene
 MAX_DEQUEUES = 1000  # a message that comes back this often is going round in circles
 POISON_TEXT_CHARS = 4000  # of the unreadable text are kept: escaped, they fit into a message
 
@@ -45,30 +45,30 @@ log = logging.getLogger(__name__)
 class Worker:
     """One execution of the runner."""
 
-    def __init__(self, world: World, timing: Timing | None = None) -> None:
-        self._world = world
+    def __init__(self, context: WorkerContext, timing: Timing | None = None) -> None:
+        self._context = context
         self._timing = timing or Timing()
-        name = world.execution or "execution"
-        # by the impatient store: a bookkeeper that waits for minutes would hold up the end of a runner cut off
-        self.ledger = Ledger(world.leases, f"{name}-{world.token()}", world.clock)
+        name = context.execution or "execution"
+        # by the store with short retries: a report that waits for minutes would delay the exit of a cut-off runner
+        self.usage = UsageReporter(context.leases, f"{name}-{context.token()}", context.clock)
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
 
-        Raises Interrupted, ConfigurationError, LeaseLost: each ends the execution, with the message given back where
-        it is still ours to give.
+        Raises Interrupted, ConfigurationError, LeaseLost: each ends the execution, with the message requeued where it
+        is still this runner's.
         """
-        world = self._world
-        begun_at, empty_looks, taken, exit_code = world.clock(), 0, 0, 0
-        self.ledger.tell()  # first: it proves that this execution began
-        while world.clock() - begun_at <= world.settings.run_budget_s and self._may_take(taken):
-            world.stop.check("waiting for work")
-            message = world.queues.jobs.receive(self._timing.visibility_s)
+        context = self._context
+        begun_at, empty_looks, taken, exit_code = context.clock(), 0, 0, 0
+        self.usage.report()  # first: it proves that this execution began
+        while context.clock() - begun_at <= context.settings.run_budget_s and self._may_take(taken):
+            context.stop.check("waiting for work")
+            message = context.queues.jobs.receive(self._timing.visibility_s)
             if message is None:
                 empty_looks += 1
-                if empty_looks >= world.settings.idle_polls:
+                if empty_looks >= context.settings.idle_polls:
                     break
-                world.stop.wait(world.settings.idle_wait_s)
+                context.stop.wait(context.settings.idle_wait_s)
                 continue
             empty_looks, taken = 0, taken + 1
             try:
@@ -76,39 +76,39 @@ class Worker:
             except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
                 log.error("the work is given back: %s", exc)
                 exit_code = exc.exit_code
-            self.ledger.tell()  # where an execution ends by an exception, whoever runs it tells
+            self.usage.report()  # where an exception ends the execution, its caller reports
         return exit_code
 
     def _may_take(self, taken: int) -> bool:
         """Neither the day's budget nor the rest of this execution's time forbids another scene."""
-        world = self._world
-        if self.ledger.over_budget(world.settings.max_gpu_minutes):
-            hold_back(log, Guard.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
+        context = self._context
+        if self.usage.over_budget(context.settings.max_gpu_minutes):
+            log_alert(log, Alert.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
             return False
-        if not takes_another(taken, world.stop.left_s(), planned_s(world.pipeline)):
+        if not takes_another(taken, context.stop.left_s(), planned_s(context.pipeline)):
             log.info("what is left of this execution's time cannot hold another scene")
             return False
         return True
 
     def handle(self, message: QueueMessage) -> None:
         """One message to its end."""
-        queue = self._world.queues.jobs
+        queue = self._context.queues.jobs
         try:
             scene = _scene_of(message)
         except UnreadableMessage as exc:
             log.error("message %s goes to the poison queue: %s", message.id, exc)
-            self._world.queues.poison.send(_poison(message, exc))  # first: twice there is better than lost
+            self._context.queues.poison.send(_poison(message, exc))  # first: twice there is better than lost
             queue.complete(message)
             return
-        self._work(scene, self._world.settings.prefix_depth, message)
+        self._work(scene, self._context.settings.prefix_depth, message)
 
     def batch(self) -> int:
         """Batch mode: one scene, no queue; retries here. Returns the exit code.
 
         Raises InputError when there is nothing to do, LeaseLost when somebody else works on the scene.
         """
-        settings, containers = self._world.settings, self._world.containers
-        self.ledger.tell()
+        settings, containers = self._context.settings, self._context.containers
+        self.usage.report()
         scene = settings.batch_prefix.strip("/")
         reason = refusal(scene)
         if reason:
@@ -128,70 +128,70 @@ class Worker:
             match self._work(scene, depth, None):
                 case None:
                     raise LeaseLost(f"scene {scene} is being processed by another runner", advice="try again later")
-                case Later(delay_s, None):  # a guard holds it back, for a day perhaps: too long to sit on a machine
+                case Requeue(delay_s, None):  # a limit postpones it, perhaps by a day: too long to keep a machine
                     raise InfrastructureError(
                         f"scene {scene} must not be run for another {delay_s / 60:.0f} min",
                         advice="start it again then",
                     )
-                case Later(delay_s, failure):
+                case Requeue(delay_s, failure):
                     log.warning("next attempt in %.0f s: %s", delay_s, failure)
-                    self._world.stop.wait(delay_s)
-                    self._world.stop.check("waiting for the next attempt")
-                case Settled("dead_lettered"):
+                    self._context.stop.wait(delay_s)
+                    self._context.stop.check("waiting for the next attempt")
+                case Acknowledge("dead_lettered"):
                     return 1
-                case Settled():
+                case Acknowledge():
                     return 0
 
-    def _work(self, scene: str, depth: int, message: QueueMessage | None) -> Settled | Later | None:
-        """Owns the scene, brings it forward, settles the message. None when somebody else owns it."""
+    def _work(self, scene: str, depth: int, message: QueueMessage | None) -> Acknowledge | Requeue | None:
+        """Leases the scene, advances it, acknowledges or requeues the message. None when another runner holds it."""
         try:
-            records.ensure(self._world.containers.state, scene)
-            leased_at = self._world.clock()
-            lease = self._world.leases.lease(record_name(scene), self._timing.lease_s)
+            records.ensure(self._context.containers.state, scene)
+            leased_at = self._context.clock()
+            lease = self._context.leases.lease(record_name(scene), self._timing.lease_s)
         except Conflict:
             log.info("scene %s is being processed by another runner", scene)
-            self._give_back(message, SNOOZE_S)
+            self._requeue(message, SNOOZE_S)
             return None
         except InfrastructureError:
-            self._give_back(message, self._world.settings.retry_max_s)
+            self._requeue(message, self._context.settings.retry_max_s)
             raise
-        owner = Ownership(
+        held = RecordLease(
             lease,
-            self._world.queues.jobs,
+            self._context.queues.jobs,
             message,
             timing=self._timing,
-            clock=self._world.clock,
-            repeat=self._world.repeat,
+            clock=self._context.clock,
+            repeat=self._context.repeat,
             leased_at=leased_at,
         )
         try:
-            with owner:
-                result = SceneWork(self._world, scene, depth, self._new_run(), owner).bring_forward()
+            with held:
+                result = SceneWork(self._context, scene, depth, self._new_run(), held).advance()
         except LeaseLost:
-            raise  # not ours any more: neither the lease nor the message is touched
+            raise  # the scene may be another runner's: neither the lease nor the message is touched
         except Interrupted:
             lease.release()
-            self._give_back(owner.message, 0)
+            self._requeue(held.message, 0)
             raise
         except (ConfigurationError, InfrastructureError):
             lease.release()
-            self._give_back(owner.message, self._world.settings.retry_max_s)
+            self._requeue(held.message, self._context.settings.retry_max_s)
             raise
         lease.release()
-        if isinstance(result, Later):
-            self._give_back(owner.message, result.delay_s)
-        elif owner.message is not None:
-            self._world.queues.jobs.complete(owner.message)
+        if isinstance(result, Requeue):
+            self._requeue(held.message, result.delay_s)
+        elif held.message is not None:
+            self._context.queues.jobs.complete(held.message)
         return result
 
-    def _give_back(self, message: QueueMessage | None, delay_s: float) -> None:
+    def _requeue(self, message: QueueMessage | None, delay_s: float) -> None:
         if message is not None:
-            self._world.queues.jobs.release(message, delay_s=delay_s)
+            self._context.queues.jobs.release(message, delay_s=delay_s)
 
     def _new_run(self) -> str:
-        """Sorts by time, never twice the same."""
-        name = self._world.settings.job_id or self._world.now().strftime("%Y%m%dT%H%M%SZ")
-        return f"{name}-{self._world.token()}"
+        """The id of an attempt: sorts by time, never twice the same."""
+        name = self._context.settings.job_id or self._context.now().strftime("%Y%m%dT%H%M%SZ")
+        return f"{name}-{self._context.token()}"
 
 
 def _scene_of(message: QueueMessage) -> str:

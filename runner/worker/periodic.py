@@ -1,6 +1,6 @@
 """What goes on beside the work: heartbeats and the progress writer, each a thread that does one small thing repeatedly.
 
-Handed in as a value (`World.repeat`), so that a simulation can let the same heartbeats run on its own clock.
+Handed in as a value (`WorkerContext.repeat`), so that a simulation can let the same heartbeats run on its own clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Saves what a running job has achieved, file by file as stages finish and training goes on. See resume_store.py.
+"""Saves what a running job has achieved to the resume store, as stages finish and training writes checkpoints.
 
 The job has no credentials, so its parent does this, in a thread of its own beside the heartbeats. It looks at the files
 of the workspace that stages leave whole (written aside and renamed), copies those that changed, uploads the copies and
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from runner.worker.periodic import Repeat, Repeating, Thread
-from runner.worker.resume_store import CHUNK, MAX_PART_BYTES, STAGES, Part, Place, Restored, plain_name, run_of
+from runner.worker.resume_store import CHUNK, MAX_PART_BYTES, STAGES, Part, Restored, ResumeLocation, plain_name, run_of
 from runner.worker.shutdown import SAVED_S
 from scenejobs.errors import Conflict, InfrastructureError, Interrupted, LeaseLost, NotFound, SceneJobError
 
@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the saver needs of the world."""
+class SaverContext:
+    """What the saver needs of its worker."""
 
     check: Callable[[], None]  # raises LeaseLost when the scene may be somebody else's
     stopped_s: Callable[[], float | None]  # since a stop was asked for; None: none was
@@ -52,18 +52,18 @@ def fits(size_bytes: int, left_s: float, bytes_per_s: float) -> bool:
     return 0.5 + 1.3 * size_bytes / bytes_per_s <= left_s
 
 
-class WorkSaver:
+class ResumeSaver:
     """Context manager around the job. Left by a failure that another attempt may follow, it saves a last time."""
 
     def __init__(
-        self, place: Place, found: Restored, run: str, workspace: Path, scratch: Path, surroundings: Surroundings
+        self, location: ResumeLocation, found: Restored, run: str, workspace: Path, scratch: Path, context: SaverContext
     ) -> None:
-        self._place = place
+        self._location = location
         self._saved, self._etag = found.saved, found.etag
         self._run = run
         self._workspace = workspace
         self._scratch = scratch
-        self._around = surroundings
+        self._context = context
         self._stamps: dict[str, Stamp] = {}  # of each stage's files, as they are saved
         self._bytes_per_s = ASSUMED_BYTES_PER_S
         self._not_before = -1.0  # after a failed save
@@ -73,10 +73,10 @@ class WorkSaver:
         self._closed = False  # nothing is changed any more
         self._repeating: Repeating | None = None
 
-    def __enter__(self) -> WorkSaver:
+    def __enter__(self) -> ResumeSaver:
         for stage in self._saved.stages():  # what was restored need not be saved again
             self._stamps[stage] = _stamp(self._workspace, stage) or ()
-        self._repeating = self._around.repeat("saved work", self.look, LOOK_S)
+        self._repeating = self._context.repeat("resume saver", self.look, LOOK_S)
         return self
 
     def __exit__(
@@ -90,7 +90,7 @@ class WorkSaver:
 
     def look(self) -> None:
         """One round: saves what has changed. Raises nothing."""
-        now, last_round = self._around.clock(), self._finishing
+        now, last_round = self._context.clock(), self._finishing
         if self._notice_stop() and not last_round:
             return  # the job is about to leave its newest state
         if self._closed or (now < self._not_before and not last_round):
@@ -101,34 +101,34 @@ class WorkSaver:
             self._closed = True
         except Conflict as exc:
             log.warning("somebody else saves work of scene %s, so this runner no longer does: %s",
-                        self._place.scene, exc)  # fmt: skip
+                        self._location.scene, exc)  # fmt: skip
             self._closed = True
         except Interrupted as exc:
             log.info("%s", exc)
         except (SceneJobError, OSError) as exc:
-            log.warning("the work of scene %s could not be saved: %s", self._place.scene, exc)
-            self._not_before = self._around.clock() + RETRY_S
+            log.warning("the work of scene %s could not be saved: %s", self._location.scene, exc)
+            self._not_before = self._context.clock() + RETRY_S
         self._last_round_done = self._last_round_done or last_round
 
     def _save_a_last_time(self) -> None:
-        self._end_by(self._around.clock() + AFTER_FAILURE_S)
+        self._end_by(self._context.clock() + AFTER_FAILURE_S)
         self._finishing = True
         while self._changed() and not (self._last_round_done or self._closed) and self._left_s() > 0:
-            self._around.pause(PAUSE_S)
+            self._context.pause(PAUSE_S)
             self._notice_stop()  # the thread may hang in an upload
 
     def _notice_stop(self) -> bool:
-        stopped_s = self._around.stopped_s()
+        stopped_s = self._context.stopped_s()
         if stopped_s is None:
             return False
-        self._end_by(self._around.clock() + SAVED_S - stopped_s)
+        self._end_by(self._context.clock() + SAVED_S - stopped_s)
         return True
 
     def _end_by(self, at: float) -> None:
         self._end_at = at if self._end_at is None else min(self._end_at, at)
 
     def _left_s(self) -> float:
-        return float("inf") if self._end_at is None else self._end_at - self._around.clock()
+        return float("inf") if self._end_at is None else self._end_at - self._context.clock()
 
     def _changed(self) -> list[str]:
         """Stages that are finished, all before them too, and are not saved as they are now."""
@@ -181,16 +181,16 @@ class WorkSaver:
 
     def _upload(self, part: Part) -> None:
         self._may_change()
-        begun_at = self._around.clock()
-        self._place.store.upload(self._scratch / plain_name(part.file), self._place.blob(part))
-        seconds = self._around.clock() - begun_at
+        begun_at = self._context.clock()
+        self._location.store.upload(self._scratch / plain_name(part.file), self._location.blob(part))
+        seconds = self._context.clock() - begun_at
         if part.size_bytes >= MEASURED_BYTES and seconds > 0:
             self._bytes_per_s = part.size_bytes / seconds
 
     def _point_at(self, parts: list[Part]) -> None:
         """The pointer, and then nothing needs the parts it pointed at before."""
         old = self._saved
-        new = old.with_parts(parts, self._run, self._around.now())
+        new = old.with_parts(parts, self._run, self._context.now())
         self._may_change()
         self._etag = self._write_pointer(new.to_json())
         self._saved = new
@@ -199,15 +199,15 @@ class WorkSaver:
             if part.sha256 not in needed:
                 self._may_change()
                 try:
-                    self._place.store.delete(self._place.blob(part))
+                    self._location.store.delete(self._location.blob(part))
                 except NotFound:
                     continue
-        log.info("saved work of scene %s: %s", self._place.scene,
+        log.info("saved work of scene %s: %s", self._location.scene,
                  ", ".join(f"{part.file} {part.size_bytes / 1e6:.1f} MB" for part in parts))  # fmt: skip
 
     def _write_pointer(self, data: bytes) -> str:
         """Raises Conflict when another runner wrote it meanwhile; an own write whose answer was lost is none."""
-        store, name = self._place.store, self._place.pointer
+        store, name = self._location.store, self._location.pointer
         try:
             return store.write(name, data, if_match=self._etag, if_absent=self._etag is None)
         except Conflict:
@@ -218,7 +218,7 @@ class WorkSaver:
 
     def _may_change(self) -> None:
         """Before every change of the store."""
-        self._around.check()
+        self._context.check()
         if self._closed or self._left_s() <= 0:
             raise Interrupted("no more time to save the work; what was saved before counts")
 

@@ -1,11 +1,11 @@
-"""What an attempt has achieved, in the state container, so that an attempt on another machine goes on from there.
+"""The resume store: what an attempt has achieved, in the state container, from where another machine resumes it.
 
     work/<scene>/<digest>/<sha256>      a part: one file of the workspace, named by its content
     work/<scene>/<digest>/saved.json    the pointer: which part is which file; written last, by compare-and-swap
 
 <digest> stands for the uploads, the settings and the program: what is foreign is never even looked at. A part is
-believed only when size and hash are right, a file name only when it is one of ours. All of it is a courtesy: whatever
-is wrong with it, the work begins without it. Each stage then asks its own fingerprints before it believes a file.
+used only when size and hash are right, a file name only when it is one of ours. All of it is best effort: whatever
+is wrong with it, the work begins without it. Each stage then checks its own fingerprint before it uses a file.
 
 Not saved: pictures (the same videos give the same ones, faster than a gigabyte travels) and COLMAP's database.
 """
@@ -29,7 +29,7 @@ from scenejobs.names import refusal
 from scenejobs.ports import BlobStore
 from scenejobs.settings.groups import PipelineSettings
 from scenejobs.state.blobs import InputBlob, digest
-from scenejobs.state.layout import work_folder
+from scenejobs.state.layout import resume_folder
 
 POINTER = "saved.json"
 FORMAT = 1
@@ -60,8 +60,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class SavedWork:
-    """The pointer. A change is a copy."""
+class ResumePoint:
+    """The pointer: the files an attempt can be resumed from. A change is a copy."""
 
     digest: str  # of uploads, settings and program
     run: str  # the attempt that saved it
@@ -71,8 +71,8 @@ class SavedWork:
     def part(self, file: str) -> Part | None:
         return next((part for part in self.parts if part.file == file), None)
 
-    def with_parts(self, parts: Iterable[Part], run: str, now: datetime) -> SavedWork:
-        """With these parts in the place of the ones of the same files."""
+    def with_parts(self, parts: Iterable[Part], run: str, now: datetime) -> ResumePoint:
+        """With these parts in place of the ones of the same files."""
         by_file = {part.file: part for part in (*self.parts, *parts)}
         return replace(self, run=run, saved_at=now.isoformat(), parts=tuple(by_file[name] for name in sorted(by_file)))
 
@@ -89,7 +89,7 @@ class SavedWork:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode()
 
     @staticmethod
-    def from_json(data: bytes, expected_digest: str) -> SavedWork:
+    def from_json(data: bytes, expected_digest: str) -> ResumePoint:
         """Raises ValueError for what is torn, foreign or hostile."""
         value = json.loads(data)
         match value:
@@ -100,7 +100,7 @@ class SavedWork:
                 "saved_at": str(saved_at),
                 "parts": list(parts),
             } if found == expected_digest:
-                saved = SavedWork(found, run, saved_at, tuple(map(_part, parts)))
+                saved = ResumePoint(found, run, saved_at, tuple(map(_part, parts)))
             case _:
                 raise ValueError("it is of another kind or belongs to other work")
         if len({part.file for part in saved.parts}) != len(saved.parts):
@@ -130,8 +130,8 @@ def _part(value: Any) -> Part:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the saved work of one scene, for one set of uploads, settings and program, lies."""
+class ResumeLocation:
+    """Where the resume point of one scene lies, for one set of uploads, settings and program."""
 
     store: BlobStore  # the state container
     scene: str
@@ -139,60 +139,60 @@ class Place:
 
     @property
     def pointer(self) -> str:
-        return work_folder(self.scene, self.digest) + POINTER
+        return resume_folder(self.scene, self.digest) + POINTER
 
     def blob(self, part: Part) -> str:
-        return work_folder(self.scene, self.digest) + part.sha256
+        return resume_folder(self.scene, self.digest) + part.sha256
 
 
-def place_for(
+def resume_location(
     store: BlobStore, scene: str, manifest: Iterable[InputBlob], settings: PipelineSettings, program: str
-) -> Place:
+) -> ResumeLocation:
     text = json.dumps([digest(manifest), asdict(settings), program, FORMAT], sort_keys=True)
-    return Place(store, scene, hashlib.sha256(text.encode()).hexdigest()[:32])
+    return ResumeLocation(store, scene, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was found: nothing (`etag` is None), or a pointer with the parts that were right."""
+    """What was restored: nothing (`etag` is None), or a pointer with the parts that were right."""
 
-    saved: SavedWork
+    saved: ResumePoint
     etag: str | None = None
 
 
-def restore(place: Place, workspace: Path, scratch: Path, check: Callable[[], None]) -> Restored:
+def restore(location: ResumeLocation, workspace: Path, scratch: Path, check: Callable[[], None]) -> Restored:
     """Puts the saved files into the fresh workspace, each stage complete or not at all, and removes what is foreign.
 
     `scratch`: a folder on the same disk that the job does not see. `check` raises when the work is to end.
     """
-    nothing = SavedWork(place.digest, "", "")
+    nothing = ResumePoint(location.digest, "", "")
     try:
-        names = [blob.name for blob in place.store.list(work_folder(place.scene))]
-        if place.pointer not in names:
-            _remove(place.store, names, check)
+        names = [blob.name for blob in location.store.list(resume_folder(location.scene))]
+        if location.pointer not in names:
+            _remove(location.store, names, check)
             return Restored(nothing)
         try:
-            saved, etag = _read_pointer(place)
+            saved, etag = _read_pointer(location)
         except ValueError as exc:
-            log.warning("saved work of scene %s is not used: %s", place.scene, exc)
-            _remove(place.store, names, check)
+            log.warning("saved work of scene %s is not used: %s", location.scene, exc)
+            _remove(location.store, names, check)
             return Restored(nothing)
-        wanted = {place.pointer, *(place.blob(part) for part in saved.parts)}
-        _remove(place.store, [name for name in names if name not in wanted], check)
+        wanted = {location.pointer, *(location.blob(part) for part in saved.parts)}
+        _remove(location.store, [name for name in names if name not in wanted], check)
     except StorageError as exc:
-        log.warning("saved work of scene %s cannot be looked for: %s", place.scene, exc)
+        log.warning("saved work of scene %s cannot be looked for: %s", location.scene, exc)
         return Restored(nothing)
     stages = []
     for stage in saved.stages():
         try:
-            _fetch_stage(place, saved, stage, workspace, scratch, check)
+            _fetch_stage(location, saved, stage, workspace, scratch, check)
         except (StorageError, ValueError) as exc:
-            log.warning("saved work of scene %s is not used from %s on: %s", place.scene, stage, exc)
+            log.warning("saved work of scene %s is not used from %s on: %s", location.scene, stage, exc)
             break
         stages.append(stage)
     if stages:
         log.info("scene %s goes on from what run %s saved at %s: %s",
-                 place.scene, saved.run, saved.saved_at, ", ".join(stages))  # fmt: skip
+                 location.scene, saved.run, saved.saved_at, ", ".join(stages))  # fmt: skip
     usable = {file for stage in stages for file in STAGES[stage]}
     kept = replace(saved, parts=tuple(part for part in saved.parts if part.file in usable))
     return Restored(kept, etag)
@@ -201,25 +201,25 @@ def restore(place: Place, workspace: Path, scratch: Path, check: Callable[[], No
 def forget(store: BlobStore, scene: str, check: Callable[[], None]) -> None:
     """Removes all that is saved for the scene. The sweep takes what is left when this fails."""
     try:
-        _remove(store, [blob.name for blob in store.list(work_folder(scene))], check)
+        _remove(store, [blob.name for blob in store.list(resume_folder(scene))], check)
     except StorageError as exc:
         log.warning("saved work of scene %s cannot be removed: %s", scene, exc)
 
 
-def _read_pointer(place: Place) -> tuple[SavedWork, str]:
+def _read_pointer(location: ResumeLocation) -> tuple[ResumePoint, str]:
     """Raises ValueError, StorageError."""
-    size_bytes = place.store.head(place.pointer).size_bytes
+    size_bytes = location.store.head(location.pointer).size_bytes
     if size_bytes > MAX_POINTER_BYTES:
         raise ValueError(f"its pointer has {size_bytes:,} bytes")
-    data, etag = place.store.read(place.pointer)
+    data, etag = location.store.read(location.pointer)
     try:
-        return SavedWork.from_json(data, place.digest), etag
+        return ResumePoint.from_json(data, location.digest), etag
     except RecursionError as exc:
         raise ValueError("its pointer is nested too deeply") from exc
 
 
 def _fetch_stage(
-    place: Place, saved: SavedWork, stage: str, workspace: Path, scratch: Path, check: Callable[[], None]
+    location: ResumeLocation, saved: ResumePoint, stage: str, workspace: Path, scratch: Path, check: Callable[[], None]
 ) -> None:
     """Downloads the files of one stage beside the workspace, and moves them in when all are right; the marker last."""
     parts = [part for part in saved.parts if part.file in STAGES[stage]]
@@ -228,7 +228,7 @@ def _fetch_stage(
         raise ValueError(f"{needed / 1e6:.0f} MB do not fit on the disk")
     for part in parts:
         check()
-        _fetch(place, part, scratch / plain_name(part.file))
+        _fetch(location, part, scratch / plain_name(part.file))
     for part in sorted(parts, key=lambda part: part.file == STAGES[stage][0]):
         target = workspace / part.file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -240,13 +240,13 @@ def plain_name(file: str) -> str:
     return file.replace("/", "-")
 
 
-def _fetch(place: Place, part: Part, path: Path) -> None:
+def _fetch(location: ResumeLocation, part: Part, path: Path) -> None:
     """Raises ValueError when the blob is not what the pointer says, StorageError."""
     path.unlink(missing_ok=True)
-    info = place.store.head(place.blob(part))
+    info = location.store.head(location.blob(part))
     if info.size_bytes != part.size_bytes:
         raise ValueError(f"{part.file} has {info.size_bytes:,} bytes instead of {part.size_bytes:,}")
-    place.store.download(info.name, path, if_match=info.etag)
+    location.store.download(info.name, path, if_match=info.etag)
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
             raise ValueError(f"{part.file} has another hash")

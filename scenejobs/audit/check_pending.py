@@ -15,10 +15,10 @@ from scenejobs.state.uploads import Uploads, sort_uploads
 SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.REFUSED,
-    layout.REDRIVES, layout.SPEND, layout.WORK_FOLDER, layout.CACHE_FOLDER,
+    layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
-SILENT_S = 300.0  # a runner tells the ledger about once a minute
+SILENT_S = 300.0  # a runner reports its usage about once a minute
 
 
 def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
@@ -80,9 +80,9 @@ def state(evidence: Evidence) -> Iterator[Finding]:
         elif folder in (layout.GENERATIONS, layout.REDRIVES) and _key(name, folder) not in keys:
             what = f"there is no record {layout.RECORDS}{_key(name, folder)}.json"
             yield Finding("I1", True, f"state/{name}", what, "restore the record (soft delete, versions)")
-        elif folder == layout.WORK_FOLDER and _key(name, folder) not in keys:
+        elif folder == layout.RESUME_FOLDER and _key(name, folder) not in keys:
             yield Finding("I7", True, f"state/{name}", "a checkpoint of no scene", "remove it")
-        elif folder == layout.SPEND and not usage.read([info]):
+        elif folder == layout.USAGE and not usage.read([info]):
             yield Finding("I7", True, f"state/{name}", "it tells nothing of an execution", "remove it")
         elif folder == layout.PARTS and layout.part_in(name) not in named and _key(name, folder) in keys:
             yield Finding("I7", False, f"state/{name}", "no record names it any more", "a sweep removes it in a day")
@@ -109,7 +109,7 @@ def _batches(evidence: Evidence, scene: str) -> list[ListedBatch]:
 
 
 def _any_runner(evidence: Evidence) -> bool:
-    told = evidence.below("state", layout.SPEND.rstrip("/"))
+    told = evidence.below("state", layout.USAGE.rstrip("/"))
     return any((evidence.now - info.modified).total_seconds() < SILENT_S for info in told)
 
 

@@ -1,7 +1,7 @@
-"""What keeps work back so that it cannot cost without end, and the one line in the log that tells an alarm of it.
+"""Alerts: the log line that is written whenever a limit or a fault postpones or ends work.
 
-Every guard that holds work back logs an ERROR whose message begins with its name, which never changes, and whose fields
-are `event`, the same name, and what belongs to it. An alarm rule on `guard.` finds them all (docs/configuration.md).
+Each is an ERROR whose message begins with the alert's name, which never changes, and whose fields are `event`, the same
+name, and what belongs to it. An alarm rule on `guard.` finds them all (docs/configuration.md).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import logging
 from enum import StrEnum
 
 
-class Guard(StrEnum):
-    """Names of the guards, as alarms know them."""
+class Alert(StrEnum):
+    """Names of the alerts, as alarm rules know them."""
 
     GPU_BUDGET = "guard.gpu_budget"  # the day's minutes are used up: nothing is started
     NO_GPU = "guard.no_gpu"  # executions end before they begin: one probe at a time, further and further apart
@@ -22,6 +22,6 @@ class Guard(StrEnum):
     HELD = "guard.held"  # a scene whose inputs are being brought back by somebody who did not finish
 
 
-def hold_back(log: logging.Logger, guard: Guard, text: str, **fields: object) -> None:
+def log_alert(log: logging.Logger, alert: Alert, text: str, **fields: object) -> None:
     """One line at ERROR: `guard.gpu_budget: 600 of 600 minutes are used up`."""
-    log.error("%s: %s", guard, text, extra={"event": str(guard), **fields})
+    log.error("%s: %s", alert, text, extra={"event": str(alert), **fields})

@@ -36,8 +36,8 @@ PARTS = "parts/"
 GENERATIONS = "generations/"
 REFUSED = "refused/"
 REDRIVES = "redrive/"
-SPEND = "spend/"
-WORK_FOLDER = "work/"
+USAGE = "spend/"
+RESUME_FOLDER = "work/"
 CACHE_FOLDER = "cache/"
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
@@ -74,9 +74,9 @@ def redrive_history_name(scene: str, generation: int, file: str) -> str:
     return f"{REDRIVES}{scene_key(scene)}/{generation}/{file}"
 
 
-def spend_name(day: str, execution: str) -> str:
+def usage_name(day: str, execution: str) -> str:
     """`day`: 2026-01-31."""
-    return f"{SPEND}{day}/{execution}.json"
+    return f"{USAGE}{day}/{execution}.json"
 
 
 def batch_name(scene: str, digest: str) -> str:
@@ -87,18 +87,18 @@ def progress_name(scene: str) -> str:
     return f"{PROGRESS}{scene_key(scene)}.json"
 
 
-def work_folder(scene: str, digest: str = "") -> str:
+def resume_folder(scene: str, digest: str = "") -> str:
     """Of the saved work of one attempt's kind; without `digest` of all that is saved for the scene."""
-    return f"{WORK_FOLDER}{scene_key(scene)}/" + (f"{digest}/" if digest else "")
+    return f"{RESUME_FOLDER}{scene_key(scene)}/" + (f"{digest}/" if digest else "")
 
 
 def cache_folder(scene: str) -> str:
     return f"{CACHE_FOLDER}{scene_key(scene)}/"
 
 
-def record_of_work(name: str) -> str:
-    """The name of the record of the scene that a blob below WORK_FOLDER belongs to."""
-    return f"scenes/{name.removeprefix(WORK_FOLDER).split('/')[0]}.json"
+def record_of_resume(name: str) -> str:
+    """The name of the record of the scene that a blob below RESUME_FOLDER belongs to."""
+    return f"scenes/{name.removeprefix(RESUME_FOLDER).split('/')[0]}.json"
 
 
 def refused_name(blob_name: str) -> str:

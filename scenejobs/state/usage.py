@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from scenejobs.ports import BlobInfo, BlobStore
-from scenejobs.state.layout import SPEND, spend_name
+from scenejobs.state.layout import USAGE, usage_name
 
 KEEP_DAYS = 35  # a month's bill can be looked up
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What one execution has told of one day."""
+class ExecutionUsage:
+    """What one execution has reported for one day."""
 
     execution: str
     begun_at: datetime  # of the execution, possibly the day before
     seconds: float
-    told_at: datetime
+    reported_at: datetime
 
 
 def write(state: BlobStore, execution: str, begun_at: datetime, day: date, seconds: float) -> None:
     """Raises StorageError."""
     body = {"execution": execution, "begun_at": begun_at.isoformat(), "day": day.isoformat(), "seconds": seconds}
     metadata = {"begun_at": begun_at.isoformat(), "seconds": f"{seconds:.1f}"}
-    state.write(spend_name(day.isoformat(), execution), json.dumps(body).encode(), metadata=metadata)
+    state.write(usage_name(day.isoformat(), execution), json.dumps(body).encode(), metadata=metadata)
 
 
 def seconds_on(day: date, begun_at: datetime, now: datetime) -> float:
@@ -42,31 +42,33 @@ def seconds_on(day: date, begun_at: datetime, now: datetime) -> float:
 
 
 def days_between(begun_at: datetime, now: datetime) -> list[date]:
-    """Every day of which the stretch has a part, the oldest first."""
+    """Every day that has a part of the interval, the oldest first."""
     count = (now.astimezone(UTC).date() - begun_at.astimezone(UTC).date()).days
     return [begun_at.astimezone(UTC).date() + timedelta(days=number) for number in range(count + 1)]
 
 
-def on(state: BlobStore, day: date) -> list[Spent]:
-    """What the executions have told of a day. One listing."""
-    return read(state.list(f"{SPEND}{day.isoformat()}/"))
+def on(state: BlobStore, day: date) -> list[ExecutionUsage]:
+    """What the executions have reported for a day. One listing."""
+    return read(state.list(f"{USAGE}{day.isoformat()}/"))
 
 
-def read(listing: Iterable[BlobInfo]) -> list[Spent]:
-    """From a listing of the ledger. A blob that says nothing by its metadata is not one of ours and counts nothing."""
+def read(listing: Iterable[BlobInfo]) -> list[ExecutionUsage]:
+    """From a listing of usage blobs. One without the metadata of ours counts nothing."""
     found = []
     for info in listing:
         try:
             begun_at, seconds = datetime.fromisoformat(info.metadata["begun_at"]), float(info.metadata["seconds"])
         except (KeyError, ValueError):
             continue
-        found.append(Spent(info.name.rpartition("/")[2].removesuffix(".json"), begun_at, seconds, info.modified))
+        found.append(
+            ExecutionUsage(info.name.rpartition("/")[2].removesuffix(".json"), begun_at, seconds, info.modified)
+        )
     return found
 
 
 def minutes_on(state: BlobStore, day: date) -> float:
-    """Minutes of executions on a day, as far as they were told: a running one tells about once a minute."""
-    return sum(spent.seconds for spent in on(state, day)) / 60
+    """Minutes of executions on a day, as reported so far: a running one reports about once a minute."""
+    return sum(usage.seconds for usage in on(state, day)) / 60
 
 
 def next_day(now: datetime) -> datetime:
@@ -77,13 +79,13 @@ def next_day(now: datetime) -> datetime:
 
 def begun_since(state: BlobStore, since: datetime, now: datetime) -> bool:
     """Whether any runner has begun since then. One listing for each day."""
-    return any(spent.begun_at >= since for day in days_between(since, now) for spent in on(state, day))
+    return any(usage.begun_at >= since for day in days_between(since, now) for usage in on(state, day))
 
 
 def is_old(info: BlobInfo, now: datetime) -> bool:
-    """Whether a ledger blob may be removed, by the day in its name."""
+    """Whether a usage blob may be removed, by the day in its name."""
     try:
-        day = date.fromisoformat(info.name.removeprefix(SPEND).partition("/")[0])
+        day = date.fromisoformat(info.name.removeprefix(USAGE).partition("/")[0])
     except ValueError:
         return False
     return day < now.astimezone(UTC).date() - timedelta(days=KEEP_DAYS)

@@ -2,7 +2,7 @@
 
     python -m tests.chaos.gil [--seconds 60]
 
-Real are the lease and the message on the emulator, `Ownership`, `run_job` and the process it starts. That process calls
+Real are the lease and the message on the emulator, `RecordLease`, `run_job` and the process it starts. That one calls
 `sleep` of the C library without giving the lock away, as native code that forgets to does. Two witnesses: a thread in
 the same process that wants to tick twice a second (where a heartbeat in the job's process would be), and a rival that
 asks for the lease once a second.
@@ -24,7 +24,7 @@ from local.azurite import Azurite
 from runner.job.request import Job
 from runner.job.supervise import JobLimits, Supervision, run_job
 from runner.scene.frames import Clip
-from runner.worker.lease import Ownership, Timing
+from runner.worker.lease import RecordLease, Timing
 from scenejobs.adapters.azure import retry
 from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import Conflict, LeaseLost, StorageError
@@ -126,10 +126,10 @@ def hold(settings: StorageSettings, folder: Path, seconds: int) -> Held:
     began = time.monotonic()
     thread.start()
     try:
-        with Ownership(lease, queues.jobs, message, timing=timing) as owner:
+        with RecordLease(lease, queues.jobs, message, timing=timing) as held:
             told = run_job(
                 job,
-                Supervision(check_ownership=owner.check),
+                Supervision(check_ownership=held.check),
                 JobLimits(),
                 command=(sys.executable, "-I", "-S", "-c", JOB, str(seconds)),
             )

@@ -1,8 +1,9 @@
 """Twins that fail as a service fails and an emulator never does: throttled, unreachable, and with lost answers.
 
-A plan says which call fails how. The twins behave as the Azure adapters do: where an answer is lost, its client asks
-again, meets the effect of the first try, and settles the refusal by reading back; what then shows is written here, call
-by call. `tests/contract/test_faults.py` holds the real adapter to the same results.
+A plan says which call fails how, where its caller is killed, and what others do just before or after it. The twins
+behave as the Azure adapters do: where an answer is lost, its client asks again, meets the effect of the first try, and
+resolves the refusal by reading back; what then shows is written here, call by call. `tests/contract/test_faults.py`
+holds the real adapter to the same results.
 
 Copies that take their time or fail are in `MemoryBlobStore` itself (`copy_plan`): there the service is slow, not the
 answer. Clocks that disagree need no fault either: the twin is given one clock, its caller another (`skewed`).
@@ -26,21 +27,51 @@ from scenejobs.ports import BlobInfo, BlobStore, Lease, QueueMessage
 T = TypeVar("T")
 
 
+class Killed(BaseException):
+    """SIGKILL of the caller: no code of ours catches it."""
+
+
 class Fault(StrEnum):
     """What happens to a call."""
 
     BUSY = "busy"  # 429 or 503, or no connection, for longer than the adapter's patience: nothing happened, Busy
     LOST_ANSWER = "lost answer"  # it happened, the answer was lost, and the adapter's retry meets its effect
     UNANSWERED = "unanswered"  # it happened, and the adapter gave up waiting for an answer: Busy
+    KILLED_BEFORE = "killed before"  # the caller was killed before it: nothing happened, Killed
+    KILLED_AFTER = "killed after"  # it happened or was refused, and the caller was killed before it knew: Killed
+
+
+class _Match:
+    """Takes some calls. `verb`: of the port, "" for each; `name`: a part of the blob's or queue's name.
+
+    skip: so many matching calls are let pass first; times: then so many are taken.
+    """
+
+    verb: str
+    name: str
+    skip: int
+    times: int
+
+    def matches(self, verb: str, name: str) -> bool:
+        return self.verb in ("", verb) and self.name in name
+
+    def takes(self, verb: str, name: str, now: datetime) -> bool:
+        del now
+        if not self.matches(verb, name):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if not self.times:
+            return False
+        self.times -= 1
+        return True
 
 
 @dataclass
-class Rule:
-    """Lets some calls fail. `verb`: of the port, "" for each; `name`: a part of the blob's or queue's name.
-
-    skip: so many matching calls go well first; times: then so many fail. A busy service that names a time
-    (`retry_after_s`) refuses every matching call until it is over.
-    """
+class Rule(_Match):
+    """Lets the calls that it takes fail. A busy service that names a time (`retry_after_s`) refuses every matching call
+    until it is over."""
 
     fault: Fault
     verb: str = ""
@@ -51,19 +82,27 @@ class Rule:
     busy_until: datetime | None = field(default=None, init=False)
 
     def takes(self, verb: str, name: str, now: datetime) -> bool:
-        if self.verb not in ("", verb) or self.name not in name:
-            return False
-        if self.busy_until is not None and now < self.busy_until:
+        if self.busy_until is not None and now < self.busy_until and self.matches(verb, name):
             return True
-        if self.skip:
-            self.skip -= 1
-            return False
-        if not self.times:
-            return False
-        self.times -= 1
-        if self.fault is Fault.BUSY and self.retry_after_s is not None:
+        taken = super().takes(verb, name, now)
+        if taken and self.fault is Fault.BUSY and self.retry_after_s is not None:
             self.busy_until = now + timedelta(seconds=self.retry_after_s)
-        return True
+        return taken
+
+
+@dataclass
+class Meanwhile(_Match):
+    """What others do just before a call, or just after it had its effect and before its caller goes on.
+
+    They act on the stores themselves, so that no rule takes their calls.
+    """
+
+    act: Callable[[], object]
+    verb: str = ""
+    name: str = ""
+    skip: int = 0
+    times: int = 1
+    after: bool = False
 
 
 @dataclass
@@ -72,6 +111,7 @@ class FaultPlan:
 
     clock: Clock
     rules: list[Rule] = field(default_factory=list)
+    meanwhile: list[Meanwhile] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)  # "write state/scenes/a.json"
     lock: Any = field(default_factory=threading.RLock, repr=False)
 
@@ -80,15 +120,49 @@ class FaultPlan:
         with self.lock:
             self.calls.append(f"{verb} {name}")
             rule = next((rule for rule in self.rules if rule.takes(verb, name, self.clock())), None)
+            others = [other for other in self.meanwhile if other.takes(verb, name, self.clock())]
+        for other in others:
+            if not other.after:
+                other.act()
+        result = self._ruled(rule, f"{verb} {name}", effect, again)
+        for other in others:
+            if other.after:
+                other.act()
+        return result
+
+    @staticmethod
+    def _ruled(rule: Rule | None, what: str, effect: Callable[[], T], again: Callable[[T], T] | None) -> T:
         if rule is None:
             return effect()
         if rule.fault is Fault.BUSY:
             wait = "" if rule.retry_after_s is None else f"; it asks to wait {rule.retry_after_s:g} s"
-            raise Busy(f"{verb} {name}: the service is busy{wait}")
+            raise Busy(f"{what}: the service is busy{wait}")
+        if rule.fault is Fault.KILLED_BEFORE:
+            raise Killed
+        if rule.fault is Fault.KILLED_AFTER:
+            with suppress(Exception):  # whatever the answer was: it never arrived
+                effect()
+            raise Killed
         result = effect()
         if rule.fault is Fault.UNANSWERED:
-            raise Busy(f"{verb} {name}: no answer came")
+            raise Busy(f"{what}: no answer came")
         return again(result) if again is not None else effect()
+
+    def store(self, store: MemoryBlobStore) -> FaultyBlobStore:
+        return FaultyBlobStore(store, self)
+
+    def queue(self, queue: MemoryQueue) -> FaultyQueue:
+        return FaultyQueue(queue, self)
+
+
+def nth_call(number: int, fault: Fault) -> Rule:
+    """A plan's rule for the call of this number, counted from 1, whatever it is."""
+    return Rule(fault, skip=number - 1)
+
+
+def killed_at(number: int, *, after: bool) -> Rule:
+    """The caller is killed before the call of this number, or after it."""
+    return nth_call(number, Fault.KILLED_AFTER if after else Fault.KILLED_BEFORE)
 
 
 def skewed(clock: Clock, seconds: float) -> Clock:

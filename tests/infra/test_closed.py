@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from function_app import triggers
-from scenejobs.logs.alerts import Guard
+from scenejobs.logs.alerts import Alert
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, app_settings, deploy
 
@@ -279,7 +279,7 @@ def test_the_queries_read_lines_as_the_program_writes_them(caplog: pytest.LogCap
     assert "parse_json(substring(Message, 7))" in queries()["work-waits"]
     assert len("sweep: ") == 7
     assert "todouble(report.oldest_s) > 1800" in queries()["work-waits"]
-    assert all(str(guard).startswith("guard.") for guard in Guard)
+    assert all(str(guard).startswith("guard.") for guard in Alert)
 
 
 def test_alerts_reach_the_address_that_was_given() -> None:

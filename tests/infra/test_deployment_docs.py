@@ -12,7 +12,7 @@ import yaml
 
 from function_app.sweep import SweepReport
 from scenejobs.errors import Code
-from scenejobs.logs.alerts import Guard
+from scenejobs.logs.alerts import Alert
 from scenejobs.logs.setup import JsonFormatter
 from tests.infra.deployed import PARAMETERS, deploy, source
 from tests.infra.documents import DOCUMENTS, Command, commands, text
@@ -179,7 +179,7 @@ def test_every_code_and_every_guard_that_somebody_can_meet_is_in_the_troubleshoo
     table = section[section.index("### Codes") :]
     codes = [name for name in re.findall(r"`([A-Z_]+)`", table)]
     assert sorted(codes) == sorted(Code), "each once"
-    assert set(re.findall(r"`(guard\.\w+)`", section)) == set(Guard)
+    assert set(re.findall(r"`(guard\.\w+)`", section)) == set(Alert)
 
 
 def test_messages_that_are_quoted_are_those_of_the_scripts() -> None:

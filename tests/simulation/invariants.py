@@ -21,10 +21,10 @@ from scenejobs.state.layout import (
     ERROR_DOCUMENT,
     MANIFEST,
     PUBLISHING,
+    RESUME_FOLDER,
     RUN_LOG,
-    WORK_FOLDER,
     record_name,
-    record_of_work,
+    record_of_resume,
     refused_name,
     run_folder,
 )
@@ -342,8 +342,8 @@ class Checker:
 
     def no_saved_work(self) -> bool:
         """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""
-        names = [name for name in self._sim.stores["state"].blobs if name.startswith(WORK_FOLDER)]
-        records = [json.loads(self._sim.stores["state"].blobs[record_of_work(name)].data) for name in names]
+        names = [name for name in self._sim.stores["state"].blobs if name.startswith(RESUME_FOLDER)]
+        records = [json.loads(self._sim.stores["state"].blobs[record_of_resume(name)].data) for name in names]
         return all(record["attempts"] or record["preemptions"] or record["failures"] for record in records)
 
     def all_refused_known(self) -> bool:

@@ -7,9 +7,8 @@ rule hides the absence of one, both are off (`Mutant.off`).
 from __future__ import annotations
 
 from function_app import debounce, dispatcher, starter, sweep
-from runner.worker import archive, attempt, lease
+from runner.worker import archive, attempt, commit, lease
 from runner.worker import loop as worker_loop
-from scenejobs import names
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
@@ -19,8 +18,8 @@ from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always
 from tests.simulation.ports import SimBlobs
 
-ARCHIVE, WORK, RUN = archive, attempt.SceneWork, attempt  # where the replaced names are looked up
-STARTER, SWEEPER, OWNERSHIP = starter.Starter, sweep.Sweeper, lease.Ownership
+ARCHIVE, WORK, RUN, COMMIT = archive, attempt.SceneWork, attempt, commit  # where the replaced names are looked up
+STARTER, SWEEPER, LEASE = starter.Starter, sweep.Sweeper, lease.RecordLease
 
 NO_SWEEP = (always(SWEEPER, "sweep", sweep.SweepReport()), always(SWEEPER, "sweep_if_due", None))
 NO_REQUEUE = always(SWEEPER, "_requeue_lost", 0)
@@ -34,7 +33,7 @@ MUTANTS = (
         limit=1000,
     ),
     Mutant("no lease", "the exclusive lease", (Patch(MemoryBlobStore, "lease", new.lease_for_everybody),)),
-    Mutant("delete before copy", "copy, then delete", (Patch(RUN, "archive", new.delete_first),)),
+    Mutant("delete before copy", "copy, then delete", (Patch(COMMIT, "archive", new.delete_first),)),
     Mutant("pending is whole", "a copy under way is no copy", (always(BlobInfo, "whole", True),), "copies"),
     Mutant(
         "copy any version",
@@ -48,7 +47,7 @@ MUTANTS = (
         "meddlers",
         limit=300,
     ),
-    Mutant("move what lies there", "the frozen manifest", (Patch(RUN, "archive", new.archive_what_lies_there),)),
+    Mutant("move what lies there", "the frozen manifest", (Patch(COMMIT, "archive", new.archive_what_lies_there),)),
     Mutant(
         "one name for all generations",
         "create-if-absent and spare names in the archive",
@@ -84,7 +83,7 @@ MUTANTS = (
     ),
     Mutant("sealed again", "create-once of a batch", (Patch(SimBlobs, "write", new.writes_over(BATCHES)),), "doubled"),
     Mutant("sealed at once", "the quiet time", (Patch(debounce, "decide", new.always_settled),), "calm", limit=1000),
-    Mutant("poses are enough", "poses alone start nothing", (Patch(names, "is_companion", is_ready_marker),)),
+    Mutant("poses are enough", "poses alone start nothing", (Patch(debounce, "is_companion", is_ready_marker),)),
     Mutant(
         "local clock", "the service's clock for the age of uploads", (Patch(SimBlobs, "now", new.local_time),), "skewed"
     ),
@@ -117,28 +116,28 @@ MUTANTS = (
         "meddlers",
     ),
     Mutant("one run folder", "a new folder for each run", (always(worker_loop.Worker, "_new_run", "run"),)),
-    Mutant("published over", "the manifest is taken down first", (Patch(RUN, "publish", new.publish_over),)),
-    Mutant("manifest first", "the manifest comes last", (Patch(RUN, "publish", new.publish_manifest_first),)),
+    Mutant("published over", "the manifest is taken down first", (Patch(COMMIT, "publish", new.publish_over),)),
+    Mutant("manifest first", "the manifest comes last", (Patch(COMMIT, "publish", new.publish_manifest_first),)),
     Mutant(
         "reason last",
         "error.json before the inputs move",
-        (Patch(RUN, "archive", new.archive_then_explain), always(RUN, "write_reason", None)),
+        (Patch(COMMIT, "archive", new.archive_then_explain), always(COMMIT, "write_reason", None)),
     ),
     Mutant(
         "completed before the commit", "the message leaves last", (Patch(WORK, "_attempt", new.complete_then_work),)
     ),
-    Mutant("thrown away", "work that failed is given back", (Patch(worker_loop.Worker, "_give_back", new.throw_away),)),
+    Mutant("thrown away", "work that failed is given back", (Patch(worker_loop.Worker, "_requeue", new.throw_away),)),
     Mutant(
         "completed, then poison",
         "the poison queue first",
         (Patch(worker_loop.Worker, "handle", new.complete_then_poison),),
     ),
-    Mutant("no heartbeat", "the lease is renewed", (always(OWNERSHIP, "beat_lease", None),), "calm"),
-    Mutant("no self-fence", "who cannot renew stops", (always(OWNERSHIP, "check", None),)),
+    Mutant("no heartbeat", "the lease is renewed", (always(LEASE, "renew_lease_if_due", None),), "calm"),
+    Mutant("no self-fence", "who cannot renew stops", (always(LEASE, "check", None),)),
     Mutant(
         "leased when answered",
         "a lease is as old as the question for it",
-        (Patch(OWNERSHIP, "__init__", new.leased_just_now),),
+        (Patch(LEASE, "__init__", new.leased_just_now),),
         "zombies",
         limit=1500,
     ),
@@ -151,20 +150,20 @@ MUTANTS = (
     Mutant(
         "no message renewal",
         "the message is kept hidden",
-        (always(OWNERSHIP, "beat_message", None),),
+        (always(LEASE, "renew_message_if_due", None),),
         "calm",  # others find the scene taken and do nothing, but an execution is started for each in vain
     ),
     Mutant(
         "work of any uploads",
         "the digest of the uploads in the place of saved work",
-        (Patch(RUN, "place_for", new.place_for_any_uploads),),
+        (Patch(RUN, "resume_location", new.place_for_any_uploads),),
         "meddlers",
         limit=300,
     ),
     Mutant(
         "work kept when closed",
         "saved work is removed when its generation is closed; with its removal by the sweep off as well",
-        (always(RUN, "forget", None),),
+        (always(COMMIT, "forget", None), always(RUN, "forget", None)),
         off=(always(SWEEPER, "_old_work", []),),
     ),
     Mutant("work kept for ever", "the sweep removes saved work", (always(SWEEPER, "_old_work", []),), "zombies"),

@@ -287,13 +287,13 @@ def _publish_in_order(
 
 # ---- the runner's loop ----------------------------------------------------------------------------------------------
 
-_attempt, _place_for = attempt.SceneWork._attempt, resume_store.place_for
-_own = worker_lease.Ownership.__init__
+_attempt, _place_for = attempt.SceneWork._attempt, resume_store.resume_location
+_own = worker_lease.RecordLease.__init__
 
 
 def complete_then_work(self: attempt.SceneWork, stored: records.Stored, folder: Path) -> records.Stored:
-    if self._owner.message is not None:
-        self._world.queues.jobs.complete(self._owner.message)
+    if self._lease.message is not None:
+        self._context.queues.jobs.complete(self._lease.message)
     return _attempt(self, stored, folder)
 
 
@@ -301,19 +301,19 @@ def complete_then_poison(self: worker_loop.Worker, message: QueueMessage) -> Non
     try:
         scene = worker_loop._scene_of(message)
     except UnreadableMessage as exc:
-        self._world.queues.jobs.complete(message)
-        self._world.queues.poison.send(worker_loop._poison(message, exc))
+        self._context.queues.jobs.complete(message)
+        self._context.queues.poison.send(worker_loop._poison(message, exc))
         return
-    self._work(scene, self._world.settings.prefix_depth, message)
+    self._work(scene, self._context.settings.prefix_depth, message)
 
 
 def throw_away(self: worker_loop.Worker, message: QueueMessage | None, delay_s: float) -> None:
     if message is not None:
-        self._world.queues.jobs.complete(message)
+        self._context.queues.jobs.complete(message)
 
 
 def leased_just_now(
-    self: worker_lease.Ownership,
+    self: worker_lease.RecordLease,
     lease: Lease,
     queue: JobQueue | None = None,
     message: QueueMessage | None = None,
@@ -332,5 +332,5 @@ def place_for_any_uploads(
     manifest: Iterable[blobs.InputBlob],
     settings: PipelineSettings,
     program: str,
-) -> resume_store.Place:
+) -> resume_store.ResumeLocation:
     return _place_for(store, scene, (), settings, program)

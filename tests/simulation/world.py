@@ -13,7 +13,7 @@ from typing import Any
 
 from function_app.wiring import assemble
 from runner.process.signals import StopFlag
-from runner.worker.context import World
+from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from runner.worker.periodic import Repeating
@@ -21,7 +21,7 @@ from scenejobs.adapters.memory import MemoryBlobStore, MemoryQueue
 from scenejobs.errors import SceneJobError, UnreadableMessage
 from scenejobs.ports import Containers, QueueMessage, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
-from scenejobs.state.layout import WORK_FOLDER
+from scenejobs.state.layout import RESUME_FOLDER
 from scenejobs.state.messages import DebounceCheck
 from tests.simulation.hub import JOIN_S, STOP_GRACE_S, Hub, Process
 from tests.simulation.invariants import Checker
@@ -43,7 +43,7 @@ EVENT_TRIES = 5
 BEAT_EVERY_S = {
     "lease": 5.0,
     "message": 20.0,
-    "saved work": 8.0,
+    "resume saver": 8.0,
 }  # seldomer than in production: nothing is due more often
 OTHERS_EVERY_S = 15.0
 
@@ -126,7 +126,7 @@ class Simulation:
             f"{len(self.jobs.queue.messages)} job messages, {len(self.debounce.queue.messages)} checks, "
             f"{self.invocations} functions, executions {sorted(self.compute.executions)}, "
             f"records {self.checker.phases()}, "
-            f"saved work {[name for name in self.stores['state'].blobs if name.startswith(WORK_FOLDER)]}"
+            f"saved work {[name for name in self.stores['state'].blobs if name.startswith(RESUME_FOLDER)]}"
         )
 
     # ---- users ------------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class Simulation:
 
     def _runner(self, process: Process, stop: SimStop) -> None:
         hub = self.hub
-        world = World(
+        context = WorkerContext(
             containers=self.containers,
             leases=self.state,
             queues=self.queues,
@@ -299,7 +299,7 @@ class Simulation:
             token=self._token,
         )
         try:
-            Worker(world, Timing()).drain()
+            Worker(context, Timing()).drain()
         except SceneJobError as exc:
             hub.note("runner ended", f"{process.name}: {type(exc).__name__}")
         hub.kill(process)  # the heartbeats end with the program

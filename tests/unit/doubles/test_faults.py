@@ -10,7 +10,7 @@ import pytest
 
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
 from scenejobs.errors import Busy, Conflict, NotFound, StorageError
-from tests.doubles.faults import Fault, FaultPlan, FaultyBlobStore, FaultyQueue, Rule, skewed
+from tests.doubles.faults import Fault, FaultPlan, FaultyBlobStore, FaultyQueue, Killed, Meanwhile, Rule, skewed
 
 
 @pytest.fixture
@@ -48,19 +48,32 @@ CHANGES: dict[str, Callable[[FaultyBlobStore, Path], object]] = {
 def test_a_change_happens_as_its_fault_says(
     store: FaultyBlobStore, plan: FaultPlan, tmp_path: Path, verb: str, fault: Fault
 ) -> None:
-    """Busy: nothing happened. Unanswered: it happened, nobody knows. A lost answer: it happened once, and is known."""
+    """Busy: nothing happened. Unanswered: it happened, nobody knows. A lost answer: it happened once, and is known.
+    Killed: no code of ours goes on, and it happened or not."""
     (tmp_path / "file").write_bytes(b"1")
     plan.rules = [Rule(fault, verb)]
     change = CHANGES[verb]
     if fault is Fault.LOST_ANSWER:
         change(store, tmp_path / "file")
     else:
-        with pytest.raises(Busy):
+        with pytest.raises(Killed if fault in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER) else Busy):
             change(store, tmp_path / "file")
+    nothing_happened = fault in (Fault.BUSY, Fault.KILLED_BEFORE)
     expected = {"delete": set(), "write": {"there", "new"}}.get(verb, {"there", "new"})
-    assert {blob.name for blob in store.store.list()} == ({"there"} if fault is Fault.BUSY else expected)
-    if fault is Fault.BUSY:
+    assert {blob.name for blob in store.store.list()} == ({"there"} if nothing_happened else expected)
+    if nothing_happened:
         change(store, tmp_path / "file")  # the next try meets nothing in its way
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_others_act_just_before_a_call_or_just_after_it(store: FaultyBlobStore, plan: FaultPlan, after: bool) -> None:
+    rival = Meanwhile(lambda: store.store.write("there", b"rival"), "write", "there", after=after)
+    plan.meanwhile = [rival]
+    store.write("there", b"new")
+    assert store.read("there")[0] == (b"rival" if after else b"new")
+    store.write("there", b"newer")
+    assert store.read("there")[0] == b"newer", "once"
+    assert plan.calls == ["write state/there", "read state/there"] * 2, "their calls are not counted"
 
 
 def test_a_compare_and_swap_whose_answer_is_lost_is_settled_by_reading_back(

@@ -5,17 +5,21 @@ Counted in calls and bytes, not in time. How long it takes on the emulator is in
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Phase
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed
+from tests.doubles.faults import Fault, Killed, Rule
+from tests.runner_world import PAST_EVERYTHING_S, Cloud
 
 UPLOADS = 10_000
 MIB = 1 << 20
@@ -41,9 +45,8 @@ def test_ten_thousand_uploads_are_moved_once_although_the_runner_is_killed_again
     assert len(cloud.queues["jobs"].messages[0].text.encode()) <= 1024
     for number in range(1, 10):
         moved = number * UPLOADS // 10
-        faults = _AtMove(moved)
         with pytest.raises(Killed):
-            cloud.worker(faults=faults).drain()
+            cloud.worker(plan=cloud.plan(_AtMove(cloud.stores["input"], moved))).drain()
         assert len(cloud.names("input")) in (UPLOADS - moved, UPLOADS - moved + 1)
         assert cloud.record("lobby").phase is Phase.COMMITTED
         assert cloud.stores["state"].head(record_name("lobby")).size_bytes < MIB // 16
@@ -61,27 +64,21 @@ def test_ten_thousand_uploads_are_moved_once_although_the_runner_is_killed_again
 
 
 def test_a_snapshot_is_one_listing_and_a_move_asks_for_nothing_it_knows(cloud: Cloud) -> None:
-    faults = Faults()
-    cloud.worker(faults=faults).drain()
-    counts = {
-        verb: sum(f".{verb} " in call for call in faults.calls) for verb in ("list", "head", "copy_from", "delete")
-    }
-    assert counts["copy_from"] == UPLOADS + 2  # and the published files; their manifest is written
+    plan = cloud.plan()
+    cloud.worker(plan=plan).drain()
+    counts = Counter(call.split()[0] for call in plan.calls)
+    assert counts["copy"] == UPLOADS + 2  # and the published files; their manifest is written
     assert counts["delete"] == UPLOADS
     assert counts["list"] <= 7  # among them the saved work, twice
     assert counts["head"] < 50
 
 
-class _AtMove(Faults):
+class _AtMove(Rule):
     """Kills the runner when so many inputs have left the input container, counted over all runners."""
 
-    def __init__(self, moved: int) -> None:
-        super().__init__()
-        self._moved = moved
+    def __init__(self, uploads: MemoryBlobStore, moved: int) -> None:
+        super().__init__(Fault.KILLED_BEFORE, "delete", "input/")
+        self._uploads, self._moved = uploads, moved
 
-    def call(self, what: str, method, args, kwargs):  # type: ignore[no-untyped-def]
-        if what.startswith("input.delete "):
-            store = method.__self__
-            if len(store.blobs) == UPLOADS - self._moved:
-                raise Killed
-        return super().call(what, method, args, kwargs)
+    def takes(self, verb: str, name: str, now: datetime) -> bool:
+        return self.matches(verb, name) and len(self._uploads.blobs) == UPLOADS - self._moved

@@ -15,7 +15,7 @@ from function_app.starter import Starter, starts_needed
 from scenejobs.adapters.azure import container_apps
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
 from scenejobs.errors import AccessDenied, Busy, ComputeError, LeaseLost, StartUnknown
-from scenejobs.logs.alerts import Guard
+from scenejobs.logs.alerts import Alert
 from scenejobs.ports import Execution
 from scenejobs.state import usage
 from scenejobs.state.layout import DISPATCHER_RECORD
@@ -277,7 +277,7 @@ def test_starts_that_are_never_answered_and_never_run_are_asked_for_less_and_les
         desk.executions_end()
         desk.clock.advance(300)
     assert desk.compute.starts <= 24 * 3600 / BACK_OFF_MAX_S + 6
-    assert Guard.START_REFUSED in {getattr(line, "event", "") for line in caplog.records}
+    assert Alert.START_REFUSED in {getattr(line, "event", "") for line in caplog.records}
 
 
 def test_what_was_started_before_an_answer_was_lost_counts() -> None:
@@ -356,7 +356,7 @@ def test_without_a_gpu_one_probe_is_started_at_growing_intervals(caplog: pytest.
     gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
     assert gaps == sorted(gaps)
     assert BACK_OFF_MAX_S <= gaps[-1] <= BACK_OFF_MAX_S + 2 * 60
-    assert Guard.NO_GPU in {getattr(line, "event", "") for line in caplog.records}
+    assert Alert.NO_GPU in {getattr(line, "event", "") for line in caplog.records}
     state = desk.starter.load()
     assert state.held_back(desk.clock()) == "waiting for a GPU since 2026-01-01 00:00 UTC"
 
@@ -432,7 +432,7 @@ def test_nothing_is_started_when_the_days_minutes_are_used_up_until_the_next_day
     desk.executions_end()
     desk.runner_begins("three", 1)
     assert desk.starter.ensure_started() == 0
-    assert {line.event for line in caplog.records if hasattr(line, "event")} == {Guard.GPU_BUDGET}
+    assert {line.event for line in caplog.records if hasattr(line, "event")} == {Alert.GPU_BUDGET}
     assert desk.starter.load().held_back(desk.clock()) == "held back by the daily budget until 2026-01-02 00:00 UTC"
     desk.clock.advance(24 * 3600)
     assert desk.starter.load().held_back(desk.clock()) == ""

@@ -302,7 +302,7 @@ def test_a_scene_record_without_phase_in_its_metadata_is_read() -> None:
 
 
 def put_saved_work(world: World) -> list[str]:
-    folder = layout.work_folder("lobby", "0123")
+    folder = layout.resume_folder("lobby", "0123")
     for name in ("saved.json", "aa", "bb"):
         world.state.write(folder + name, b"{}")
     return saved_work(world)

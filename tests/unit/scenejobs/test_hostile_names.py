@@ -44,8 +44,9 @@ from scenejobs.state.record import SceneRecord
 from scenejobs.state.refused import refused_uploads
 from scenejobs.state.status import scene_status
 from tests.hostile_names import ANY, NAMES, VICTIM
+from tests.pages import script_of
 from tests.runner_world import Cloud, echo_job
-from tests.unit.runner.export.test_viewer import element, ring_of_views, some_gaussians
+from tests.splats import ring_of_views, some_gaussians
 
 REFUSED = [name for name in NAMES if upload_refusal(name)]
 TAKEN = [name for name in NAMES if not upload_refusal(name)]
@@ -244,7 +245,7 @@ def test_a_viewer_page_of_any_name_has_the_same_elements(tmp_path: Path) -> None
         write_viewer(splat, views, tmp_path / "viewer.html", title=title, note=title)
         page = (tmp_path / "viewer.html").read_bytes().decode()
         assert re.findall(r"<[a-zA-Z!/][^\s>]*", page) == re.findall(r"<[a-zA-Z!/][^\s>]*", plain), name
-        assert json.loads(element(page, "scene"))["note"] == title
+        assert json.loads(script_of(page, "scene"))["note"] == title
 
 
 def test_a_ply_is_the_same_whatever_its_scene_is_called(tmp_path: Path) -> None:

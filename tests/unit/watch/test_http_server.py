@@ -14,7 +14,7 @@ from scenejobs.adapters.folder import Places
 from scenejobs.errors import ComputeError, ConfigurationError
 from scenejobs.state.record import Outcome
 from scenejobs.state.status import SceneStatus, State
-from tests.unit.runner.report.test_documents import manifest, written
+from tests.results import manifest, written
 from watch import health_check, http_server, metrics
 from watch.local_workers import LocalCompute, worker_environment
 from watch.loop import measured

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from runner.export.ply import read_ply, write_ply
 from runner.export.splat import read_splat, write_splat
 from runner.scene.gaussians import Gaussians
 from scenejobs.errors import Code, InputError
+from tests.splats import random_splats
 
 MUTANTS = 1500  # of each format
 INTERESTING = [b"\0" * 4, b"\xff" * 4, b"\x7f\xff\xff\xff", struct.pack("<f", float("nan")), struct.pack("<f", 1e38)]
@@ -27,13 +27,7 @@ WORDS = [
 
 
 def scene(count: int) -> Gaussians:
-    rng = np.random.default_rng(0)
-
-    def normal(*shape: int) -> np.ndarray:
-        return rng.normal(0, 1, shape).astype(np.float32)
-
-    return Gaussians(normal(count, 3), normal(count, 4), normal(count, 3), normal(count), normal(count, 3),
-                     normal(count, 3, 3))  # fmt: skip
+    return random_splats(count, degree=1)
 
 
 def mutated(data: bytes, rng: random.Random, header: int) -> bytes:

@@ -18,7 +18,7 @@ from runner.export.validity import ExportReport
 from runner.scene.gaussians import Gaussians
 from runner.scene.rotate import rotate_gaussians
 from scenejobs.errors import InputError, RunnerError
-from tests.unit.runner.export.test_splat import scene as wide_scene
+from tests.splats import random_splats
 
 Write, Read = Callable[[Gaussians, Path], ExportReport], Callable[[Path], Gaussians]
 FORMATS = [
@@ -28,10 +28,9 @@ FORMATS = [
 
 
 def scene(count: int, degree: int = 3, seed: int = 0) -> Gaussians:
-    """Values in the range trained scenes have."""
-    some = wide_scene(count, seed)
-    rest = np.clip(some.sh_rest[:, : (degree + 1) ** 2 - 1] * 0.2, -0.9, 0.9)
-    return replace(some, sh0=some.sh0.clip(-1.7, 1.7), sh_rest=rest)
+    """Values in the range that the formats hold."""
+    some = random_splats(count, degree, seed)
+    return replace(some, sh0=some.sh0.clip(-1.7, 1.7), sh_rest=some.sh_rest.clip(-0.9, 0.9))
 
 
 def unit(quats: np.ndarray) -> np.ndarray:

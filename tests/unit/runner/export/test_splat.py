@@ -16,19 +16,7 @@ from runner.export.ply import write_ply
 from runner.export.splat import ROW, read_splat, write_splat
 from runner.scene.gaussians import Gaussians
 from scenejobs.errors import InputError, RunnerError
-
-
-def scene(count: int, seed: int = 0) -> Gaussians:
-    """Values in the range trained scenes have."""
-    rng = np.random.default_rng(seed)
-
-    def normal(*shape: int, spread: float = 1.0, centre: float = 0.0) -> np.ndarray:
-        return rng.normal(centre, spread, shape).astype(np.float32)
-
-    return Gaussians(
-        normal(count, 3, spread=5), normal(count, 4), normal(count, 3, centre=-4), normal(count, spread=3),
-        normal(count, 3), normal(count, 15, 3),
-    )  # fmt: skip
+from tests.splats import random_splats as scene
 
 
 def test_bytes_agree_with_ply2splat(tmp_path: Path) -> None:

@@ -11,39 +11,10 @@ import pytest
 
 from runner.export.splat import write_splat
 from runner.export.viewer import write_viewer
-from runner.scene.gaussians import Gaussians
 from runner.scene.viewpoint import focus_point, most_central
 from runner.scene.views import View
-
-
-def ring_of_views(count: int, centre: np.ndarray, radius: float = 3.0) -> list[View]:
-    """Cameras on a circle around `centre`, all looking at it."""
-    views = []
-    for k in range(count):
-        angle = 2 * np.pi * k / count
-        position = centre + radius * np.array([np.cos(angle), 0.2, np.sin(angle)])
-        forward = (centre - position) / np.linalg.norm(centre - position)
-        right = np.cross(forward, [0.0, -1.0, 0.0])
-        right /= np.linalg.norm(right)
-        rotation = np.stack([right, np.cross(forward, right), forward])
-        world_to_camera = np.eye(4)
-        world_to_camera[:3, :3] = rotation
-        world_to_camera[:3, 3] = -rotation @ position
-        K = np.array([[500.0, 0, 320], [0, 500.0, 240], [0, 0, 1]])
-        views.append(View(f"a/{k}.png", "a.mp4", float(k), 640, 480, K, world_to_camera, "train"))
-    return views
-
-
-def some_gaussians(count: int) -> Gaussians:
-    rng = np.random.default_rng(0)
-    return Gaussians(
-        means=rng.normal(size=(count, 3)).astype(np.float32),
-        quats=rng.normal(size=(count, 4)).astype(np.float32),
-        log_scales=np.full((count, 3), -3, np.float32),
-        opacity_logits=np.ones(count, np.float32),
-        sh0=rng.normal(size=(count, 3)).astype(np.float32),
-        sh_rest=np.zeros((count, 15, 3), np.float32),
-    )
+from tests.pages import script_of
+from tests.splats import ring_of_views, some_gaussians
 
 
 @pytest.fixture
@@ -56,14 +27,8 @@ def page(tmp_path: Path) -> str:
     return (tmp_path / "viewer.html").read_text()
 
 
-def element(page: str, name: str) -> str:
-    found = re.search(rf'<script id="{name}"[^>]*>(.*?)</script>', page, re.DOTALL)
-    assert found
-    return found[1]
-
-
 def test_the_page_holds_exactly_the_bytes_of_the_splat_file(page: str, tmp_path: Path) -> None:
-    assert base64.b64decode(element(page, "splats")) == (tmp_path / "s.splat").read_bytes()
+    assert base64.b64decode(script_of(page, "splats")) == (tmp_path / "s.splat").read_bytes()
 
 
 def test_the_page_loads_nothing_from_anywhere(page: str) -> None:
@@ -73,15 +38,15 @@ def test_the_page_loads_nothing_from_anywhere(page: str) -> None:
 def test_a_hostile_title_or_note_adds_no_script(page: str) -> None:
     assert "alert(1)</script>" not in page
     assert page.count("<script") == 3
-    assert json.loads(element(page, "scene"))["note"].startswith("</script>")
+    assert json.loads(script_of(page, "scene"))["note"].startswith("</script>")
 
 
 def test_the_page_is_told_where_up_is_only_when_that_is_known(page: str, tmp_path: Path) -> None:
     """Else it takes the mean upper side of its cameras."""
-    assert json.loads(element(page, "scene"))["up"] is None
+    assert json.loads(script_of(page, "scene"))["up"] is None
     views = ring_of_views(4, np.zeros(3))
     write_viewer(tmp_path / "s.splat", views, tmp_path / "up.html", title="a", note="", up=(0.0, -1.0, 0.0))
-    assert json.loads(element((tmp_path / "up.html").read_text(), "scene"))["up"] == [0.0, -1.0, 0.0]
+    assert json.loads(script_of((tmp_path / "up.html").read_text(), "scene"))["up"] == [0.0, -1.0, 0.0]
 
 
 def test_the_focus_is_the_point_all_cameras_look_at() -> None:

@@ -25,7 +25,7 @@ from runner.scene.gaussians import Gaussians
 from runner.scene.progress import SILENT, Progress
 from runner.scene.views import TrainingScene, View
 from scenejobs.errors import Interrupted
-from tests.unit.runner.export.test_viewer import ring_of_views
+from tests.splats import ring_of_views
 
 DRAW = TorchRasterizer()
 

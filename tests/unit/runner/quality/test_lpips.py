@@ -27,9 +27,9 @@ from runner.report.html import report_page
 from runner.scene.views import TrainingScene, View
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.settings.groups import PipelineSettings
+from tests.pages import Reader
 from tests.perceptual import random_tensors, random_weights, reference, write_weights
-from tests.unit.runner.report.test_documents import FRAMES, POSES, RUN, TRAINING
-from tests.unit.runner.report.test_html import Reader
+from tests.results import FRAMES, POSES, RUN, TRAINING
 from tests.unit.runner.training.test_loop import ground_truth, looking_at_origin
 
 CPU = torch.device("cpu")

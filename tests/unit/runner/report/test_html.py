@@ -6,7 +6,6 @@ import base64
 import io
 import re
 from dataclasses import asdict, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from runner.report.html import report_page, write_report
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Failure
 from tests.hostile_names import NAMES
-from tests.unit.runner.report.test_documents import FRAMES, POSES, RUN, TRAINING
+from tests.pages import Reader
+from tests.results import FRAMES, POSES, RUN, TRAINING
 
 CLEANING = CleanReport(
     20_500, 20_000, "held-out", 27.49, 27.5,
@@ -60,40 +60,6 @@ def page(**changes: Any) -> str:
     arguments = {"scene": "lobby", "metrics": metrics(), "frames": FRAMES, "poses": POSES,
                  "processed_at": "2026-11-23T12:00:00.000Z", "pictures": {}, **changes}  # fmt: skip
     return report_page(**arguments)
-
-
-class Reader(HTMLParser):
-    """The page as a browser's parser sees it: its elements, its attributes, its text."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        self.attributes += attrs
-        if tag not in ("meta", "img", "line", "circle", "polyline"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes something else"
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 def test_the_page_tells_what_the_documents_hold() -> None:

@@ -14,7 +14,7 @@ from runner.scene.geometry import quaternion, rotation_matrices
 from runner.scene.rotate import rotate_gaussians, rotate_views, sh_rotations
 from runner.scene.spherical_harmonics import sh_basis
 from runner.scene.views import View
-from tests.unit.runner.export.test_viewer import ring_of_views
+from tests.splats import ring_of_views
 from tests.unit.runner.postprocess.test_upright import some_rotation
 
 

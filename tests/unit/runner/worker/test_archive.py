@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from runner.worker.archive import SUPERSEDED, archive
@@ -11,6 +9,7 @@ from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Conflict, LeaseLost, StorageError
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.record import Phase, SceneRecord
+from tests.doubles.faults import Fault, FaultPlan, Meanwhile, Rule
 
 
 def nothing() -> None: ...
@@ -32,9 +31,10 @@ class Stores:
         self.blobs.append(blob)
         return blob
 
-    def archive(self, generation: int = 1) -> dict[str, str]:
+    def archive(self, generation: int = 1, plan: FaultPlan | None = None) -> dict[str, str]:
         record = SceneRecord("lobby", Phase.COMMITTED, generation, run="run", manifest=tuple(self.blobs))
-        return archive(record, self.input, self.processed, "processed", nothing)
+        plan = plan or FaultPlan(self.clock)
+        return archive(record, plan.store(self.input), plan.store(self.processed), "processed", nothing)
 
     def lies(self, name: str) -> bytes:
         return self.processed.read(name)[0]
@@ -114,14 +114,8 @@ def test_a_copy_whose_answer_was_lost_is_recognised() -> None:
     """The adapter promises it; here it is relied on."""
     stores = Stores()
     stores.upload("lobby/a.mp4", b"a")
-    copy = stores.processed.copy_from
-
-    def copy_twice(*args: Any, **kwargs: Any) -> Any:
-        copy(*args, **kwargs)
-        return copy(*args, **kwargs)
-
-    stores.processed.copy_from = copy_twice  # type: ignore[method-assign]
-    assert stores.archive() == {"lobby/a.mp4": "processed/lobby/a.mp4"}
+    plan = FaultPlan(stores.clock, [Rule(Fault.LOST_ANSWER, "copy")])
+    assert stores.archive(plan=plan) == {"lobby/a.mp4": "processed/lobby/a.mp4"}
     assert [blob.name for blob in stores.processed.list()] == ["lobby/a.mp4"]
 
 
@@ -129,13 +123,11 @@ def test_a_copy_that_is_not_whole_does_not_cost_the_upload() -> None:
     stores = Stores()
     blob = stores.upload("lobby/a.mp4", b"whole")
 
-    def cut(*args: object, **kwargs: object) -> object:
-        stores.processed.write("lobby/a.mp4", b"who", metadata={"source_etag": blob.etag})
-        return stores.processed.head("lobby/a.mp4")
-
-    stores.processed.copy_from = cut  # type: ignore[method-assign, assignment]
+    cut = Meanwhile(
+        lambda: stores.processed.write("lobby/a.mp4", b"who", metadata={"source_etag": blob.etag}), "copy", after=True
+    )
     with pytest.raises(StorageError, match="3 bytes, the upload has 5"):
-        stores.archive()
+        stores.archive(plan=FaultPlan(stores.clock, meanwhile=[cut]))
     assert stores.input.read("lobby/a.mp4")[0] == b"whole"
 
 

@@ -12,8 +12,9 @@ from runner.job.request import Job
 from runner.job.supervise import Supervision
 from scenejobs.errors import Busy, InputError, LeaseLost
 from scenejobs.state.record import Outcome
+from tests.doubles.faults import Fault, Killed, killed_at, nth_call
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
 
 def bad_video(job: Job, supervision: Supervision) -> dict[str, object]:
@@ -34,11 +35,11 @@ def scene(folder: Path) -> Cloud:
 
 
 def calls_of(folder: Path, job: Callable[..., object]) -> list[str]:
-    faults = Faults()
     cloud = scene(folder)
-    cloud.worker(job, faults).drain()
+    unbroken = cloud.plan()
+    cloud.worker(job, unbroken).drain()
     assert_at_rest(cloud)
-    return faults.calls
+    return unbroken.calls
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -49,7 +50,7 @@ def test_a_kill_at_any_call_loses_nothing(tmp_path: Path, job: Callable[..., obj
     for at, call in enumerate(calls, start=1):
         cloud = scene(tmp_path)
         with pytest.raises(Killed):
-            cloud.worker(job, Faults(at, after)).drain()
+            cloud.worker(job, cloud.plan(killed_at(at, after=after))).drain()
         cloud.settle(job)
         assert_ended_well(cloud, job, f"killed {'after' if after else 'before'} {call}")
         assert cloud.jobs_run <= 2, call
@@ -62,7 +63,7 @@ def test_a_store_that_fails_at_any_call_loses_nothing(tmp_path: Path, job: Calla
     for at, call in enumerate(calls_of(tmp_path, job), start=1):
         cloud = scene(tmp_path)
         with contextlib.suppress(Busy, LeaseLost):  # the whole execution may end
-            cloud.worker(job, Faults(at, after, lambda: Busy("the service throttles"))).drain()
+            cloud.worker(job, cloud.plan(nth_call(at, Fault.UNANSWERED if after else Fault.BUSY))).drain()
         cloud.settle(job)
         assert_ended_well(cloud, job, f"failed {'after' if after else 'before'} {call}")
 
@@ -73,7 +74,7 @@ def test_two_kills_in_a_row_lose_nothing(tmp_path: Path, gap: int) -> None:
         cloud = scene(tmp_path)
         for kill_at in (at, gap):
             with contextlib.suppress(Killed):
-                cloud.worker(echo_job, Faults(kill_at, after=True)).drain()
+                cloud.worker(echo_job, cloud.plan(killed_at(kill_at, after=True))).drain()
             cloud.clock.advance(PAST_EVERYTHING_S)
         cloud.settle()
         assert_ended_well(cloud, echo_job, f"killed at {at}, then at {gap}")

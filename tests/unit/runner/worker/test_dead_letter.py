@@ -12,6 +12,7 @@ from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Code, Conflict, Failure, InputError, LeaseLost
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.record import SceneRecord
+from tests.doubles.faults import Fault, FaultPlan, Meanwhile, Rule
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -92,15 +93,16 @@ def test_a_paused_runner_does_not_replace_a_newer_reason(error: MemoryBlobStore)
         assert json.loads(error.read("lobby/error.json")[0])["cause"] == "newer"
 
 
-def test_a_write_whose_answer_was_lost_is_recognised(error: MemoryBlobStore) -> None:
-    write = error.write
-
-    def write_twice(*args, **kwargs):  # type: ignore[no-untyped-def]
-        write(*args, **kwargs)
-        return write(*args, **kwargs)
-
-    error.write = write_twice  # type: ignore[method-assign]
-    write_reason(given_up("c"), error, b"log", nothing)
+@pytest.mark.parametrize("meanwhile", ["a lost answer", "a rival that writes the same"])
+def test_a_refusal_by_the_very_bytes_that_were_to_be_written_is_no_conflict(
+    error: MemoryBlobStore, meanwhile: str
+) -> None:
+    plan = FaultPlan(error.clock)
+    if meanwhile == "a lost answer":
+        plan.rules = [Rule(Fault.LOST_ANSWER, "write", times=2)]
+    else:
+        plan.meanwhile = [Meanwhile(lambda: write_reason(given_up("c"), error, b"log", nothing), "write")]
+    write_reason(given_up("c"), plan.store(error), b"log", nothing)
     assert json.loads(error.read("lobby/error.json")[0])["cause"] == "c"
 
 

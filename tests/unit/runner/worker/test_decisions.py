@@ -15,7 +15,7 @@ from runner.worker.decisions import (
     Retry,
     RollForward,
     after_failure,
-    may_go_on,
+    may_resume,
     next_step,
     out_of_memory_in,
 )
@@ -189,7 +189,7 @@ def crash() -> RunnerError:
     ],
 )
 def test_saved_work_is_used_unless_it_may_be_what_breaks(errors: tuple[SceneJobError, ...], allowed: bool) -> None:
-    assert may_go_on(failed(*errors)) is allowed
+    assert may_resume(failed(*errors)) is allowed
 
 
 def test_runners_that_vanish_cast_no_doubt_on_the_saved_work() -> None:
@@ -197,7 +197,7 @@ def test_runners_that_vanish_cast_no_doubt_on_the_saved_work() -> None:
     record = failed()
     for number in range(3):
         record = record.attempted(f"run-{number}", INPUTS, NOW).failed_for_now(VANISHED, NOW)
-    assert may_go_on(record)
+    assert may_resume(record)
 
 
 def test_out_of_memory_is_retried_once_with_less_and_then_final() -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from runner.worker.lease import Ownership, Timing
+from runner.worker.lease import RecordLease, Timing
 from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound
 from scenejobs.ports import QueueMessage
 
@@ -57,17 +57,17 @@ class Queue:
 
 
 class Beating:
-    """An ownership and the world it sees, second by second."""
+    """A lease and the world it sees, second by second."""
 
     def __init__(self) -> None:
         self.clock, self.lease, self.queue = Clock(), Lease(), Queue()
-        self.owner = Ownership(self.lease, self.queue, MESSAGE, clock=self.clock)  # type: ignore[arg-type]
+        self.held = RecordLease(self.lease, self.queue, MESSAGE, clock=self.clock)  # type: ignore[arg-type]
 
     def run(self, seconds: int) -> None:
         for _ in range(seconds):
             self.clock.time += 1
-            self.owner.beat_lease()
-            self.owner.beat_message()
+            self.held.renew_lease_if_due()
+            self.held.renew_message_if_due()
 
 
 def test_timing_follows_from_the_lease() -> None:
@@ -87,11 +87,11 @@ def test_the_message_of_a_killed_runner_comes_back_within_90_seconds_and_after_i
 def test_an_hour_of_work_keeps_lease_and_message() -> None:
     world = Beating()
     world.run(3600)
-    world.owner.check()
+    world.held.check()
     assert world.lease.renewed == 240  # every 15 s
     assert world.queue.renewed == 240
-    assert world.owner.message is not None
-    assert world.owner.message.receipt == "receipt-240", "settling needs the newest receipt"
+    assert world.held.message is not None
+    assert world.held.message.receipt == "receipt-240", "acknowledging needs the newest receipt"
 
 
 def test_somebody_elses_lease_stops_the_work_at_the_next_look() -> None:
@@ -99,7 +99,7 @@ def test_somebody_elses_lease_stops_the_work_at_the_next_look() -> None:
     world.lease.error = LeaseLost("the lease is somebody else's")
     world.run(15)
     with pytest.raises(LeaseLost, match="somebody else"):
-        world.owner.check()
+        world.held.check()
 
 
 def test_a_store_that_does_not_answer_stops_the_work_after_45_seconds() -> None:
@@ -107,10 +107,10 @@ def test_a_store_that_does_not_answer_stops_the_work_after_45_seconds() -> None:
     world.run(15)
     world.lease.error = Busy("no answer")
     world.run(44)
-    world.owner.check()
+    world.held.check()
     world.run(2)
     with pytest.raises(LeaseLost, match="46 s"):
-        world.owner.check()
+        world.held.check()
 
 
 def test_a_short_outage_is_survived_and_renewal_is_tried_more_often_meanwhile() -> None:
@@ -120,34 +120,34 @@ def test_a_short_outage_is_survived_and_renewal_is_tried_more_often_meanwhile() 
     assert world.lease.renewed == 6  # at 15, 20, 25, 30, 35, 40 s
     world.lease.error = None
     world.run(60)
-    world.owner.check()
+    world.held.check()
 
 
 def test_the_clock_decides_even_when_the_heartbeat_itself_hangs() -> None:
     world = Beating()
     world.clock.time = 46  # nobody called beat
     with pytest.raises(LeaseLost):
-        world.owner.check()
+        world.held.check()
 
 
 def test_a_lease_is_as_old_as_the_question_for_it() -> None:
     """The answer came 40 s late: the lease ends 60 s after it was asked for, not after the answer."""
     clock = Clock()
     clock.time = 40
-    owner = Ownership(Lease(), clock=clock, leased_at=0.0)  # type: ignore[arg-type]
-    owner.check()
+    held = RecordLease(Lease(), clock=clock, leased_at=0.0)  # type: ignore[arg-type]
+    held.check()
     clock.time = 46
     with pytest.raises(LeaseLost):
-        owner.check()
+        held.check()
 
 
 def test_a_lease_whose_answer_was_late_is_renewed_at_once() -> None:
     clock, lease = Clock(), Lease()
     clock.time = 40
-    owner = Ownership(lease, clock=clock, leased_at=0.0)  # type: ignore[arg-type]
-    owner.beat_lease()
+    held = RecordLease(lease, clock=clock, leased_at=0.0)  # type: ignore[arg-type]
+    held.renew_lease_if_due()
     clock.time = 60
-    owner.check()
+    held.check()
     assert lease.renewed == 1
 
 
@@ -155,10 +155,10 @@ def test_a_lost_lease_stays_lost() -> None:
     world = Beating()
     world.clock.time = 46
     with pytest.raises(LeaseLost):
-        world.owner.check()
+        world.held.check()
     world.run(30)
     with pytest.raises(LeaseLost):
-        world.owner.check()
+        world.held.check()
 
 
 @pytest.mark.parametrize("error", [Conflict("another receipt"), NotFound("gone")])
@@ -166,7 +166,7 @@ def test_a_lost_pop_receipt_does_not_stop_the_work(error: Exception) -> None:
     world = Beating()
     world.queue.error = error
     world.run(600)
-    world.owner.check()
+    world.held.check()
     assert world.queue.renewed == 1, "a receipt that is outdated once is outdated for ever"
 
 
@@ -174,7 +174,7 @@ def test_a_queue_that_does_not_answer_is_asked_again() -> None:
     world = Beating()
     world.queue.error = Busy("no answer")
     world.run(45)
-    world.owner.check()
+    world.held.check()
     assert world.queue.renewed == 3
 
 
@@ -189,7 +189,7 @@ def test_the_threads_beat_and_end_with_the_block() -> None:
         renew_lease_s = 0.01  # type: ignore[assignment]
 
     before = set(threading.enumerate())
-    with Ownership(Noticed(), timing=Impatient()) as owner:
+    with RecordLease(Noticed(), timing=Impatient()) as held:
         assert renewed.wait(10)
-        owner.check()
+        held.check()
     assert set(threading.enumerate()) <= before

@@ -11,7 +11,6 @@ from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.worker.loop import MAX_DEQUEUES
 from scenejobs.errors import (
-    Busy,
     Code,
     ConfigurationError,
     InputError,
@@ -21,10 +20,11 @@ from scenejobs.errors import (
     RunnerError,
 )
 from scenejobs.settings.groups import PipelineSettings
-from scenejobs.state.layout import SPEND, record_name
+from scenejobs.state.layout import USAGE, record_name
 from scenejobs.state.record import Outcome, Phase
+from tests.doubles.faults import Fault, Killed, Meanwhile, Rule
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
 
 @pytest.fixture
@@ -134,15 +134,8 @@ def test_an_upload_during_the_run_stays_for_the_next_job(cloud: Cloud) -> None:
 
 
 def test_a_new_upload_of_a_name_before_its_download_restarts_without_costing_an_attempt(cloud: Cloud) -> None:
-    store, download = cloud.stores["input"], cloud.stores["input"].download
-
-    def download_late(name: str, path: Path, *, if_match: str | None = None):  # type: ignore[no-untyped-def]
-        if len(cloud.uploads) == 2:
-            cloud.upload("lobby/view1.mp4", b"first again")
-        return download(name, path, if_match=if_match)
-
-    store.download = download_late  # type: ignore[method-assign]
-    cloud.worker().drain()
+    upload = Meanwhile(lambda: cloud.upload("lobby/view1.mp4", b"first again"), "download")
+    cloud.worker(plan=cloud.plan(meanwhile=[upload])).drain()
     assert cloud.jobs_run == 0
     record = cloud.record("lobby")
     assert (record.phase, record.attempts) == (Phase.IDLE, 0)
@@ -167,16 +160,11 @@ def test_a_new_upload_of_a_name_during_the_run_is_the_next_job(cloud: Cloud) -> 
 
 
 def test_a_new_upload_between_copy_and_delete_survives(cloud: Cloud) -> None:
-    processed, copy = cloud.stores["processed"], cloud.stores["processed"].copy_from
-
-    def copy_then_upload(source, source_name, name, **conditions):  # type: ignore[no-untyped-def]
-        info = copy(source, source_name, name, **conditions)
-        if name == "lobby/view1.mp4" and len(cloud.uploads) == 2:
-            cloud.upload("lobby/view1.mp4", b"newer")
-        return info
-
-    processed.copy_from = copy_then_upload  # type: ignore[method-assign]
-    cloud.worker().drain()
+    processed = cloud.stores["processed"]
+    upload = Meanwhile(
+        lambda: cloud.upload("lobby/view1.mp4", b"newer"), "await copy", "processed/lobby/view1.mp4", after=True
+    )
+    cloud.worker(plan=cloud.plan(meanwhile=[upload])).drain()
     assert cloud.stores["input"].read("lobby/view1.mp4")[0] == b"newer"
     cloud.settle()
     assert_at_rest(cloud)
@@ -204,7 +192,7 @@ def test_a_runner_that_was_started_for_nothing_ends_and_changes_nothing(cloud: C
 
     def etags() -> dict[str, str]:
         infos = (info for store in cloud.stores.values() for info in store.list())
-        return {info.name: info.etag for info in infos if not info.name.startswith(SPEND)}
+        return {info.name: info.etag for info in infos if not info.name.startswith(USAGE)}
 
     def job(job: Job, supervision: Supervision) -> dict[str, object]:
         before = etags()
@@ -286,15 +274,9 @@ def test_a_bug_is_retried_once(cloud: Cloud) -> None:
 
 
 def test_the_reason_is_written_before_the_first_input_moves(cloud: Cloud) -> None:
-    error, copy = cloud.stores["error"], cloud.stores["error"].copy_from
     seen = []
-
-    def copy_and_look(*args, **kwargs):  # type: ignore[no-untyped-def]
-        seen.append("lobby/error.json" in cloud.names("error"))
-        return copy(*args, **kwargs)
-
-    error.copy_from = copy_and_look  # type: ignore[method-assign]
-    cloud.worker(bad_video).drain()
+    look = Meanwhile(lambda: seen.append("lobby/error.json" in cloud.names("error")), "copy", "error/", times=9)
+    cloud.worker(bad_video, cloud.plan(meanwhile=[look])).drain()
     assert seen == [True, True]
 
 
@@ -308,24 +290,26 @@ def test_a_scene_without_a_video_is_a_dead_letter(tmp_path: Path) -> None:
 
 
 def test_a_video_beyond_the_limit_of_bytes_is_refused_before_it_is_downloaded(tmp_path: Path) -> None:
-    cloud, faults = Cloud(tmp_path), Faults()
+    cloud = Cloud(tmp_path)
+    plan = cloud.plan()
     cloud.upload("lobby/a.mp4", b"x" * 101)
     cloud.queue("lobby")
-    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_bytes=100)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_bytes=100)).drain()
     assert (cloud.json("error", "lobby/error.json")["code"], cloud.jobs_run) == (Code.TOO_LARGE, 0)
-    assert not any(call.startswith("input.download") for call in faults.calls)
+    assert not any(call.startswith("download input/") for call in plan.calls)
 
 
 def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(tmp_path: Path) -> None:
-    cloud, faults = Cloud(tmp_path), Faults()
+    cloud = Cloud(tmp_path)
+    plan = cloud.plan()
     for number in range(3):
         cloud.upload(f"lobby/{number}.mp4", b"x")
     cloud.queue("lobby")
-    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_videos=2)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_videos=2)).drain()
     reason = cloud.json("error", "lobby/error.json")
     assert reason["code"] == Code.TOO_LARGE
     assert "3 videos; 2 are allowed" in reason["cause"]
-    assert not any(call.startswith("input.download") for call in faults.calls)
+    assert not any(call.startswith("download input/") for call in plan.calls)
 
 
 def test_photos_are_downloaded_like_videos_and_under_names_of_ours(tmp_path: Path) -> None:
@@ -356,16 +340,17 @@ def test_photos_are_downloaded_like_videos_and_under_names_of_ours(tmp_path: Pat
 def test_photos_have_limits_of_their_own_that_hold_before_any_is_downloaded(
     tmp_path: Path, limits: dict[str, int], words: str
 ) -> None:
-    cloud, faults = Cloud(tmp_path), Faults()
+    cloud = Cloud(tmp_path)
+    plan = cloud.plan()
     for number in range(3):
         cloud.upload(f"lobby/{number}.jpg", b"x" * 11)
     cloud.upload("lobby/a.mp4", b"x" * 11)
     cloud.queue("lobby")
-    cloud.worker(faults=faults, pipeline=PipelineSettings(backend="mock", max_videos=1, **limits)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_videos=1, **limits)).drain()
     reason = cloud.json("error", "lobby/error.json")
     assert reason["code"] == Code.TOO_LARGE
     assert words in reason["cause"]
-    assert not any(call.startswith("input.download") for call in faults.calls)
+    assert not any(call.startswith("download input/") for call in plan.calls)
 
 
 def test_an_upload_called_like_our_documents_does_not_replace_them(tmp_path: Path) -> None:
@@ -410,16 +395,9 @@ def test_preemptions_without_end_are_a_dead_letter_with_the_reason(cloud: Cloud)
 
 
 def test_a_stop_after_the_commit_leaves_the_rest_to_the_next_runner(cloud: Cloud) -> None:
-    processed, copy = cloud.stores["processed"], cloud.stores["processed"].copy_from
-
-    def stop_then_copy(*args, **kwargs):  # type: ignore[no-untyped-def]
-        first_runner.set()
-        return copy(*args, **kwargs)
-
-    first_runner = cloud.stop
-    processed.copy_from = stop_then_copy  # type: ignore[method-assign]
+    stop = Meanwhile(cloud.stop.set, "copy", "processed/")
     with pytest.raises(Interrupted):
-        cloud.worker().drain()
+        cloud.worker(plan=cloud.plan(meanwhile=[stop])).drain()
     assert cloud.record("lobby").phase is Phase.COMMITTED
     cloud.stop = type(cloud.stop)()
     cloud.settle()
@@ -523,14 +501,8 @@ def test_a_message_without_uploads_is_removed(tmp_path: Path) -> None:
 
 
 def test_trouble_with_the_store_outside_an_attempt_gives_the_message_back(cloud: Cloud) -> None:
-    def busy(*args: object, **kwargs: object) -> None:
-        raise Busy("throttled")
-
-    state = cloud.stores["state"]
-    lease, state.lease = state.lease, busy  # type: ignore[method-assign, assignment]
-    assert cloud.worker().drain() == 3
+    assert cloud.worker(plan=cloud.plan(Rule(Fault.BUSY, "lease", "state/"))).drain() == 3
     assert cloud.queues["jobs"].total() == 1
-    state.lease = lease  # type: ignore[method-assign]
     cloud.settle()
     assert_at_rest(cloud)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from runner.worker.publish import publish, upload_outputs
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Conflict, LeaseLost, RunnerError, StorageError
 from scenejobs.state.record import Phase, SceneRecord
+from tests.doubles.faults import FaultPlan, Meanwhile
 
 
 def nothing() -> None: ...
@@ -36,18 +36,11 @@ def published(output: MemoryBlobStore) -> dict[str, bytes]:
     return {blob.name: output.read(blob.name)[0] for blob in output.list() if "/runs/" not in blob.name}
 
 
-def recorded(output: MemoryBlobStore) -> list[str]:
-    """Wraps the store's writes; returns the growing list of what changed outside the run folders."""
-    changes: list[str] = []
-    for verb in ("delete", "copy_from", "write"):
-        method = getattr(output, verb)
-
-        def wrapped(*args: Any, _method: Any = method, _verb: str = verb, **kwargs: Any) -> Any:
-            changes.append(f"{_verb} {next(arg for arg in reversed(args) if isinstance(arg, str))}")
-            return _method(*args, **kwargs)
-
-        setattr(output, verb, wrapped)
-    return changes
+def changes(output: MemoryBlobStore, record: SceneRecord) -> list[str]:
+    """What publishing the record changes, call by call."""
+    plan = FaultPlan(output.clock)
+    publish(record, plan.store(output), nothing)
+    return [call for call in plan.calls if call.startswith(("delete ", "copy ", "write "))]
 
 
 def test_outputs_are_recorded_with_size_and_hash(output: MemoryBlobStore, tmp_path: Path) -> None:
@@ -69,14 +62,9 @@ def test_a_job_that_left_no_manifest_has_no_result(output: MemoryBlobStore, tmp_
 def test_the_manifest_promises_nothing_while_files_are_replaced(output: MemoryBlobStore, tmp_path: Path) -> None:
     publish(committed(output, tmp_path, "run1", "old"), output, nothing)
     seen = []
-    delete = output.delete
-
-    def delete_and_look(name: str, *, if_match: str | None = None) -> None:
-        seen.append(json.loads(output.read("lobby/manifest.json")[0]))
-        delete(name, if_match=if_match)
-
-    output.delete = delete_and_look  # type: ignore[method-assign]
-    publish(committed(output, tmp_path, "run2", "new"), output, nothing)
+    look = Meanwhile(lambda: seen.append(json.loads(output.read("lobby/manifest.json")[0])), "delete", times=9)
+    record = committed(output, tmp_path, "run2", "new")
+    publish(record, FaultPlan(output.clock, meanwhile=[look]).store(output), nothing)
     assert seen == [{"publishing": "run2", "outputs": []}] * 3
 
 
@@ -85,32 +73,28 @@ def test_a_runner_that_was_paused_before_its_last_step_cannot_bring_its_manifest
 ) -> None:
     """Its successor published this run, and is in the middle of publishing the next one."""
     old, new = (committed(output, tmp_path, f"run{i}", text) for i, text in enumerate(("old", "new")))
-    read = output.read
 
-    def paused(name: str) -> tuple[bytes, str]:
-        output.read = read  # type: ignore[method-assign]
+    def successor() -> None:
         publish(old, output, nothing)
         with pytest.raises(LeaseLost):  # killed after the first file
             publish(new, output, lambda: output.head("lobby/lobby.ply") and stop_when_replaced())
-        return read(name)
 
     def stop_when_replaced() -> None:
         if output.read("lobby/lobby.ply")[0] == b"lobby.ply new":
             raise LeaseLost("killed")
 
-    output.read = paused  # type: ignore[method-assign]
+    pause = FaultPlan(output.clock, meanwhile=[Meanwhile(successor, "read")])
     with pytest.raises(Conflict):
-        publish(old, output, nothing)
+        publish(old, pause.store(output), nothing)
     assert json.loads(output.read("lobby/manifest.json")[0])["outputs"] == []
 
 
 def test_the_manifest_leaves_first_and_comes_last(output: MemoryBlobStore, tmp_path: Path) -> None:
     publish(committed(output, tmp_path, "run1", "old"), output, nothing)
     record = committed(output, tmp_path, "run2", "new")
-    changes = recorded(output)
-    publish(record, output, nothing)
-    assert changes[0] == changes[-1] == "write lobby/manifest.json"
-    assert len(changes) > 4
+    done = changes(output, record)
+    assert done[0] == done[-1] == "write output/lobby/manifest.json"
+    assert len(done) > 4
     assert {name: data.split()[-1] for name, data in published(output).items()} == {
         f"lobby/{file.name}": b"new" for file in record.outputs
     }
@@ -119,9 +103,7 @@ def test_the_manifest_leaves_first_and_comes_last(output: MemoryBlobStore, tmp_p
 def test_publishing_again_changes_nothing(output: MemoryBlobStore, tmp_path: Path) -> None:
     record = committed(output, tmp_path, "run1", "")
     publish(record, output, nothing)
-    changes = recorded(output)
-    publish(record, output, nothing)
-    assert changes == []
+    assert changes(output, record) == []
 
 
 @pytest.mark.parametrize("pause", ["before the check", "after the check"])

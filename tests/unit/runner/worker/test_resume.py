@@ -14,8 +14,9 @@ from runner.job.supervise import Supervision
 from runner.worker.resume_store import STAGES
 from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError, SceneJobError
 from scenejobs.state.record import Outcome
+from tests.doubles.faults import Killed
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, ByHand, Cloud, Killed, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, ByHand, Cloud, echo_job
 
 OUT_OF_MEMORY = ResourceError("killed for memory", code=Code.OUT_OF_MEMORY, stage="training")
 
@@ -87,7 +88,7 @@ def test_the_next_attempt_finds_the_newest_state_and_success_leaves_none(cloud: 
 
 def test_what_was_saved_on_the_way_survives_a_kill(cloud: Cloud) -> None:
     assert cloud.by_hand is not None
-    job = Training(Killed(), during=lambda: cloud.by_hand.acts["saved work"]())  # type: ignore[union-attr]
+    job = Training(Killed(), during=lambda: cloud.by_hand.acts["resume saver"]())  # type: ignore[union-attr]
     run(cloud, job, Killed)
     run(cloud, job)
     assert job.found == [0, 100]

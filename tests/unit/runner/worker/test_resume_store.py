@@ -14,23 +14,24 @@ from typing import Any
 import pytest
 
 from runner.worker import resume_store
-from runner.worker.resume_saver import Surroundings, WorkSaver, fits
+from runner.worker.resume_saver import ResumeSaver, SaverContext, fits
 from runner.worker.resume_store import (
     FILES,
     MAX_POINTER_BYTES,
     STAGES,
     Restored,
-    SavedWork,
+    ResumePoint,
     forget,
-    place_for,
     restore,
+    resume_location,
 )
 from runner.worker.shutdown import SAVED_S
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Busy, InputError, Interrupted, LeaseLost, RunnerError
 from scenejobs.settings.groups import PipelineSettings
 from scenejobs.state.blobs import InputBlob
-from tests.runner_world import ByHand, Faults, Killed
+from tests.doubles.faults import Fault, FaultPlan, FaultyBlobStore, Killed, Rule, killed_at, nth_call
+from tests.runner_world import ByHand
 
 MANIFEST = (InputBlob("lobby/a.mp4", "E1", 3),)
 
@@ -51,7 +52,7 @@ class Machine:
             key.get(name, usual) for name, usual in
             (("manifest", MANIFEST), ("settings", PipelineSettings()), ("program", "p1"))
         )  # fmt: skip
-        self.place = place_for(store, "lobby", manifest, settings, program)
+        self.place = resume_location(store, "lobby", manifest, settings, program)
         self.threads, self.time_s = ByHand(), 0.0
         self.stopping = False  # told to stop, just now
         self.stopped_at: float | None = None  # or at this time
@@ -65,12 +66,12 @@ class Machine:
     def restore(self) -> Restored:
         return restore(self.place, self.workspace, self.scratch, self.check)
 
-    def saver(self, found: Restored | None = None, run: str = "run-1") -> WorkSaver:
+    def saver(self, found: Restored | None = None, run: str = "run-1") -> ResumeSaver:
         threads = self.threads
-        around = Surroundings(
+        around = SaverContext(
             lambda: self.check(), self.stopped_s, ManualClock(), lambda: self.time_s, threads.pause, threads
         )
-        return WorkSaver(self.place, found or self.restore(), run, self.workspace, self.scratch, around)
+        return ResumeSaver(self.place, found or self.restore(), run, self.workspace, self.scratch, around)
 
     def leave(self, text: str, *stages: str) -> None:
         """The files of finished stages."""
@@ -83,11 +84,15 @@ class Machine:
     def save(self, text: str = "one", *stages: str, run: str = "run-1") -> None:
         with self.saver(run=run):
             self.leave(text, *stages)
-            self.threads.acts["saved work"]()
+            self.threads.acts["resume saver"]()
 
     def holds(self) -> dict[str, str]:
         files = [path for path in self.workspace.rglob("*") if path.is_file()]
         return {path.relative_to(self.workspace).as_posix(): path.read_text() for path in files}
+
+
+def failing(store: MemoryBlobStore, rule: Rule) -> FaultyBlobStore:
+    return FaultPlan(store.clock, [rule]).store(store)
 
 
 @pytest.fixture
@@ -126,19 +131,19 @@ def test_only_what_changed_is_uploaded_and_only_the_newest_state_is_kept(
 ) -> None:
     machine = Machine(tmp_path, store)
     machine.save()
-    faults = Faults()
-    machine.place = replace(machine.place, store=faults.wrap(store))
+    plan = FaultPlan(store.clock)
+    machine.place = replace(machine.place, store=plan.store(store))
     with machine.saver(machine.restore()):
-        faults.calls.clear()
-        machine.threads.acts["saved work"]()
-        assert faults.calls == [], "nothing has changed"
+        plan.calls.clear()
+        machine.threads.acts["resume saver"]()
+        assert plan.calls == [], "nothing has changed"
         machine.leave("two", "training")
-        machine.threads.acts["saved work"]()
-        assert [call.split()[0] for call in faults.calls] == ["state.upload", "state.write", "state.delete"]
-        faults.calls.clear()
+        machine.threads.acts["resume saver"]()
+        assert [call.split()[0] for call in plan.calls] == ["upload", "write", "delete"]
+        plan.calls.clear()
         machine.leave("two", "training")
-        machine.threads.acts["saved work"]()
-        assert [call.split()[0] for call in faults.calls] == ["state.write"], "the same bytes were uploaded twice"
+        machine.threads.acts["resume saver"]()
+        assert [call.split()[0] for call in plan.calls] == ["write"], "the same bytes were uploaded twice"
     assert list(machine.scratch.iterdir()) == [], "copies take up the job's disk"
     assert len(store.blobs) == len(FILES) + 1
     fresh = Machine(tmp_path / "b", store)
@@ -151,7 +156,7 @@ def test_a_stage_is_saved_when_it_is_finished_and_not_before(tmp_path: Path, sto
     machine.leave("one", "frame_extraction", "colmap_reconstruction")
     (machine.workspace / "sparse.json").unlink()
     with machine.saver():
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
     fresh = Machine(tmp_path / "b", store)
     fresh.restore()
     assert fresh.holds() == what("one", "frame_extraction")
@@ -293,7 +298,7 @@ def test_a_pointer_that_is_not_ours_in_any_field_is_ignored(
     Machine(tmp_path / "a", store).save()
     spoil(store, change)
     with pytest.raises(ValueError):  # noqa: PT011
-        SavedWork.from_json(store.blobs[pointer(store)].data, Machine(tmp_path / "x", store).place.digest)
+        ResumePoint.from_json(store.blobs[pointer(store)].data, Machine(tmp_path / "x", store).place.digest)
     other = Machine(tmp_path / "b", store)
     other.restore()
     assert other.holds() == {}
@@ -313,13 +318,13 @@ def test_a_huge_pointer_or_part_is_not_even_downloaded(tmp_path: Path, store: Me
     machine.save()
     (part,) = (part for part in machine.restore().saved.parts if part.file == "frames.json")
     store.write(machine.place.blob(part), bytes(10_000))
-    faults = Faults()
-    Machine(tmp_path / "b", faults.wrap(store)).restore()
-    assert f"state.download {machine.place.blob(part)}" not in faults.calls
+    plan = FaultPlan(store.clock)
+    Machine(tmp_path / "b", plan.store(store)).restore()
+    assert f"download state/{machine.place.blob(part)}" not in plan.calls
     store.write(pointer(store), bytes(MAX_POINTER_BYTES + 1))
-    faults.calls.clear()
-    Machine(tmp_path / "c", faults.wrap(store)).restore()
-    assert not [call for call in faults.calls if call.startswith("state.read")]
+    plan.calls.clear()
+    Machine(tmp_path / "c", plan.store(store)).restore()
+    assert not [call for call in plan.calls if call.startswith("read ")]
 
 
 def test_work_that_would_fill_the_disk_is_left_where_it_is(
@@ -342,21 +347,21 @@ def saved_twice(folder: Path, store: Any) -> None:
     machine = Machine(folder, store)
     machine.leave("one")
     with machine.saver():
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
         machine.leave("two", "training")
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_kill_at_any_call_leaves_one_whole_state_or_the_other(tmp_path: Path, after: bool) -> None:
-    faults = Faults()
-    saved_twice(tmp_path / "all", faults.wrap(MemoryBlobStore("state", ManualClock())))
-    assert len(faults.calls) > 10
+    plan = FaultPlan(ManualClock())
+    saved_twice(tmp_path / "all", plan.store(MemoryBlobStore("state", plan.clock)))
+    assert len(plan.calls) > 10
     seen = []
-    for at, call in enumerate(faults.calls, start=1):
+    for at, call in enumerate(plan.calls, start=1):
         store = MemoryBlobStore("state", ManualClock())
         with pytest.raises(Killed):
-            saved_twice(tmp_path / f"{at}{after}", Faults(at, after).wrap(store))
+            saved_twice(tmp_path / f"{at}{after}", failing(store, killed_at(at, after=after)))
         other = Machine(tmp_path / f"{at}{after}-other", store)
         other.restore()
         stages = [stage for stage in STAGES if set(STAGES[stage]) <= other.holds().keys()]
@@ -372,19 +377,19 @@ def test_a_kill_at_any_call_leaves_one_whole_state_or_the_other(tmp_path: Path, 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_store_that_fails_at_any_call_delays_saving_and_nothing_else(tmp_path: Path, after: bool) -> None:
-    faults = Faults()
-    saved_twice(tmp_path / "all", faults.wrap(MemoryBlobStore("state", ManualClock())))
-    for at, call in enumerate(faults.calls, start=1):
+    plan = FaultPlan(ManualClock())
+    saved_twice(tmp_path / "all", plan.store(MemoryBlobStore("state", plan.clock)))
+    for at, call in enumerate(plan.calls, start=1):
         store = MemoryBlobStore("state", ManualClock())
-        failing = Faults(at, after, lambda: Busy("throttled"))
-        machine = Machine(tmp_path / f"{at}{after}", failing.wrap(store))
+        busy = nth_call(at, Fault.UNANSWERED if after else Fault.BUSY)
+        machine = Machine(tmp_path / f"{at}{after}", failing(store, busy))
         machine.leave("one")
         with machine.saver():
-            machine.threads.acts["saved work"]()
+            machine.threads.acts["resume saver"]()
             machine.leave("two", "training")
             for _ in range(3):
                 machine.time_s += 60
-                machine.threads.acts["saved work"]()
+                machine.threads.acts["resume saver"]()
         other = Machine(tmp_path / f"{at}{after}-other", store)
         other.restore()
         assert other.holds() == {**what("one"), **what("two", "training")}, call
@@ -396,15 +401,14 @@ def test_a_store_that_fails_at_any_call_of_a_restore_costs_the_saved_work_only(t
         Machine(tmp_path / f"{name}-saved", store).save()
         return store
 
-    faults = Faults()
-    Machine(tmp_path / "all", faults.wrap(world("all"))).restore()
-    assert len(faults.calls) > 15
-    for at in range(1, len(faults.calls) + 1):
-        failing = Faults(at, error=lambda: Busy("throttled")).wrap(world(str(at)))
-        machine = Machine(tmp_path / str(at), failing)
+    plan = FaultPlan(ManualClock())
+    Machine(tmp_path / "all", plan.store(world("all"))).restore()
+    assert len(plan.calls) > 15
+    for at in range(1, len(plan.calls) + 1):
+        machine = Machine(tmp_path / str(at), failing(world(str(at)), nth_call(at, Fault.BUSY)))
         stages = machine.restore().saved.stages()
         assert machine.holds() == (what("one", *stages) if stages else {})
-        forget(Faults(1, error=lambda: Busy("throttled")).wrap(machine.store), "lobby", nothing)
+        forget(failing(machine.store.store, nth_call(1, Fault.BUSY)), "lobby", nothing)
 
 
 def test_a_runner_that_was_overtaken_saves_nothing_more(tmp_path: Path, store: MemoryBlobStore) -> None:
@@ -413,9 +417,9 @@ def test_a_runner_that_was_overtaken_saves_nothing_more(tmp_path: Path, store: M
     late.leave("late")
     with late.saver():
         rival.save("rival", run="run-2")
-        late.threads.acts["saved work"]()
+        late.threads.acts["resume saver"]()
         late.leave("later", "training")
-        late.threads.acts["saved work"]()
+        late.threads.acts["resume saver"]()
     third = Machine(tmp_path / "c", store)
     third.restore()
     assert third.holds() == what("rival")
@@ -430,9 +434,9 @@ def test_without_the_lease_nothing_is_changed(tmp_path: Path, store: MemoryBlobS
 
     with machine.saver():
         machine.check = lost
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
         machine.check = nothing
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
     assert store.blobs == {}
 
 
@@ -470,9 +474,9 @@ def test_a_stop_leaves_out_what_cannot_be_uploaded_in_time(
     machine = Machine(tmp_path / "a", store)
     machine.leave("one")
     with pytest.raises(Interrupted), machine.saver():  # noqa: PT012
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
         machine.stopping = True
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
         with (machine.workspace / "training" / "new.npz").open("wb") as file:
             file.truncate(300 << 20)
         (machine.workspace / "training" / "new.npz").replace(machine.workspace / "training" / "state.npz")
@@ -492,14 +496,14 @@ def test_an_upload_that_takes_too_long_is_left_behind(tmp_path: Path, store: Mem
         machine.time_s += 1
 
     machine.leave("one")
-    around = Surroundings(nothing, machine.stopped_s, ManualClock(), lambda: machine.time_s, pause, hanging)
-    saver = WorkSaver(machine.place, machine.restore(), "run-1", machine.workspace, machine.scratch, around)
+    around = SaverContext(nothing, machine.stopped_s, ManualClock(), lambda: machine.time_s, pause, hanging)
+    saver = ResumeSaver(machine.place, machine.restore(), "run-1", machine.workspace, machine.scratch, around)
     with pytest.raises(Interrupted), saver:  # noqa: PT012
         machine.stopping = True
-        hanging.acts["saved work"]()
+        hanging.acts["resume saver"]()
         raise Interrupted("told to stop")
     assert machine.time_s == pytest.approx(SAVED_S, abs=1)
-    hanging.acts["saved work"]()  # the thread wakes up
+    hanging.acts["resume saver"]()  # the thread wakes up
     assert store.blobs == {}
 
 
@@ -530,8 +534,8 @@ def test_a_signal_during_the_last_save_of_a_failed_job_shortens_it(tmp_path: Pat
             machine.stopping = True
 
     machine.leave("one")
-    around = Surroundings(nothing, machine.stopped_s, ManualClock(), lambda: machine.time_s, pause, hanging)
-    saver = WorkSaver(machine.place, machine.restore(), "run-1", machine.workspace, machine.scratch, around)
+    around = SaverContext(nothing, machine.stopped_s, ManualClock(), lambda: machine.time_s, pause, hanging)
+    saver = ResumeSaver(machine.place, machine.restore(), "run-1", machine.workspace, machine.scratch, around)
     with pytest.raises(RunnerError), saver:
         raise RunnerError("crashed")
     assert machine.time_s == 20 + SAVED_S
@@ -591,7 +595,7 @@ def test_links_and_pipes_in_the_workspace_are_not_followed(tmp_path: Path, store
         (machine.workspace / "training").mkdir()
         plant(machine.workspace / "training" / "state.npz")
         with machine.saver():
-            machine.threads.acts["saved work"]()
+            machine.threads.acts["resume saver"]()
         assert b"token" not in [blob.data for blob in store.blobs.values()]
         assert len(store.blobs) == 1 + sum(len(STAGES[stage]) for stage in list(STAGES)[:2])
 
@@ -613,10 +617,10 @@ def test_a_file_that_changes_while_it_is_copied_waits_for_the_next_look(tmp_path
         os.mkfifo(pipe)
         thread = threading.Thread(target=change_meanwhile, daemon=True)
         thread.start()
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
         thread.join(10)
         assert len(store.blobs) == 1 + len(FILES) - 1, "a copy of half the one and half the other is there"
-        machine.threads.acts["saved work"]()
+        machine.threads.acts["resume saver"]()
     other = Machine(tmp_path / "b", store)
     other.restore()
     assert other.holds() == {**what("one"), **what("two", "training")}

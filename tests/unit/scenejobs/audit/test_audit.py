@@ -20,7 +20,8 @@ from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import layout, records
 from scenejobs.state.record import Phase
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed, echo_job
+from tests.doubles.faults import Fault, Killed, Rule, killed_at
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
 DAY_S = 86_400.0
 
@@ -82,12 +83,13 @@ def test_a_runner_killed_at_any_call_leaves_no_violation(
                 cloud.worker().drain()
         return cloud
 
-    faults = Faults()
-    begun().worker(job, faults).drain()
-    for at, call in enumerate(faults.calls, start=1):
+    cloud = begun()
+    unbroken = cloud.plan()
+    cloud.worker(job, unbroken).drain()
+    for at, call in enumerate(unbroken.calls, start=1):
         cloud = begun()
         with contextlib.suppress(Killed):
-            cloud.worker(job, Faults(at, after)).drain()
+            cloud.worker(job, cloud.plan(killed_at(at, after=after))).drain()
         cloud.clock.advance(waits_s)
         assert violations(cloud, deep=True) == [], f"killed {'after' if after else 'before'} {call}"
         cloud.settle(job)
@@ -184,7 +186,7 @@ def lease_of_nobody(cloud: Cloud) -> None:
 
 
 def ledger_of_nothing(cloud: Cloud) -> None:
-    cloud.stores["state"].write(layout.spend_name("2026-01-01", "x"), b"{}")
+    cloud.stores["state"].write(layout.usage_name("2026-01-01", "x"), b"{}")
 
 
 def duplicate_record(cloud: Cloud) -> None:
@@ -291,15 +293,8 @@ def test_what_a_run_left_that_was_not_committed_is_a_note(cloud: Cloud) -> None:
 def test_an_upload_that_its_user_deleted_during_the_run_is_a_note_not_a_loss(cloud: Cloud) -> None:
     cloud.upload("hall/a.mp4", b"a")
     cloud.queue("hall")
-    faults = Faults()
-    processed = cloud.stores["processed"]
-
-    def never(*args: object, **kwargs: object) -> None:
-        raise Killed
-
-    processed.copy_from = never  # type: ignore[method-assign, assignment]
     with pytest.raises(Killed):
-        cloud.worker(faults=faults).drain()
+        cloud.worker(plan=cloud.plan(Rule(Fault.KILLED_BEFORE, "copy", "processed/"))).drain()
     cloud.remove("hall/a.mp4")
     cloud.clock.advance(61)
     report = audited(cloud)

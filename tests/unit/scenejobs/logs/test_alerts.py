@@ -12,7 +12,7 @@ from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.process.signals import StopFlag
 from scenejobs.errors import Code, InfrastructureError, Interrupted, RunnerError
-from scenejobs.logs.alerts import Guard
+from scenejobs.logs.alerts import Alert
 from scenejobs.logs.setup import JsonFormatter
 from scenejobs.state import records, usage
 from scenejobs.state.record import Phase
@@ -54,7 +54,7 @@ def test_a_scene_that_is_uploaded_again_and_again_waits_for_the_next_day(
         cloud.queue("lobby")
         cloud.worker(max_scene_runs=4).drain()
     assert cloud.jobs_run == 4
-    assert alarms(caplog) == {Guard.SCENE_RUNS}
+    assert alarms(caplog) == {Alert.SCENE_RUNS}
     assert cloud.queues["jobs"].waiting() == 0, "executions would be started to look at it in vain"
     record = cloud.record("lobby")
     assert record.not_before == usage.next_day(cloud.clock())
@@ -119,7 +119,7 @@ def test_a_runner_takes_no_further_scene_when_the_days_minutes_are_used_up(
     assert cloud.jobs_run == 1, "the running attempt was not left alone, or another one was begun"
     assert cloud.names("output", "lobby/manifest.json")
     assert cloud.queues["jobs"].waiting() == 1
-    assert alarms(caplog) == {Guard.GPU_BUDGET}
+    assert alarms(caplog) == {Alert.GPU_BUDGET}
     cloud.clock.advance(DAY_S)
     cloud.worker(max_gpu_minutes=60).drain()
     assert cloud.jobs_run == 2
@@ -137,7 +137,7 @@ def test_a_scene_that_kills_its_job_is_tried_three_times_and_then_explained(
     cloud.upload("hall/a.mp4", b"a")
     cloud.settle(crash)
     assert cloud.jobs_run == 3
-    assert alarms(caplog) == {Guard.ATTEMPTS}
+    assert alarms(caplog) == {Alert.ATTEMPTS}
     error = cloud.json("error", "lobby/error.json")
     assert (error["code"], len(error["attempts"])) == (Code.JOB_CRASHED, 3)
     cloud.queue("hall")
@@ -151,7 +151,7 @@ def test_a_hanging_job_raises_an_alarm_of_its_own(cloud: Cloud, caplog: pytest.L
         raise RunnerError("the job was not done in time", code=Code.JOB_TIMED_OUT, stage="training")
 
     cloud.worker(hangs).drain()
-    assert alarms(caplog) == {Guard.DEADLINE}
+    assert alarms(caplog) == {Alert.DEADLINE}
 
 
 # ---- the end of an execution ----------------------------------------------------------------------------------------
@@ -212,13 +212,13 @@ def test_a_held_scene_is_not_begun_and_its_message_comes_back_later(
     lease.release()
     cloud.worker().drain()
     assert cloud.jobs_run == 0
-    assert alarms(caplog) == {Guard.HELD}
+    assert alarms(caplog) == {Alert.HELD}
     assert (cloud.queues["jobs"].total(), cloud.queues["jobs"].waiting()) == (1, 0)
 
 
 def test_every_alarm_is_documented() -> None:
     text = (Path(__file__).parents[4] / "docs" / "configuration.md").read_text()
-    assert [guard for guard in Guard if f"`{guard}`" not in text] == []
+    assert [guard for guard in Alert if f"`{guard}`" not in text] == []
 
 
 def test_an_alarm_is_one_line_of_json_with_its_fields(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from scenejobs.state import records
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Phase, SceneRecord
+from tests.doubles.faults import FaultPlan, Meanwhile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BLOBS = (InputBlob("lobby/a.mp4", "0x1", 5),)
@@ -120,16 +121,13 @@ def test_a_reader_that_is_overtaken_by_the_tidying_reads_again(state: MemoryBlob
     stored, lease = owned(state)
     stored = records.save(state, stored, stored.record.attempted("run", many(3000), NOW), lease)
     (part,) = state.list("parts/")
-    read = state.read
 
-    def overtaken(name: str) -> tuple[bytes, str]:
-        found = read(name)
-        if name == record_name("lobby") and state.blobs.pop(part.name, None):
-            records.save(state, stored, stored.record.failed_for_now(FAILURE, NOW).attempted("r", BLOBS, NOW), lease)
-        return found
+    def overtake() -> None:
+        state.blobs.pop(part.name)
+        records.save(state, stored, stored.record.failed_for_now(FAILURE, NOW).attempted("r", BLOBS, NOW), lease)
 
-    state.read = overtaken  # type: ignore[method-assign]
-    found = records.load(state, "lobby")
+    meanwhile = Meanwhile(overtake, "read", record_name("lobby"), after=True)
+    found = records.load(FaultPlan(state.clock, meanwhile=[meanwhile]).store(state), "lobby")
     assert found is not None
     assert found.record.manifest == BLOBS
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import redrive
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Outcome
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, Faults, Killed, echo_job
+from tests.doubles.faults import Fault, FaultPlan, Killed, Meanwhile, Rule, killed_at
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
 
 def bad_video(job: Job, supervision: Supervision) -> dict[str, object]:
@@ -48,13 +48,13 @@ def cloud(tmp_path: Path) -> Cloud:
     return failed_scene(tmp_path)
 
 
-def stores(cloud: Cloud, faults: Faults | None = None) -> tuple[Containers, Queues]:
-    wrap: Callable[[Any], Any] = faults.wrap if faults else lambda target: target
-    containers = Containers(**{kind: wrap(store) for kind, store in cloud.stores.items()})
-    return containers, Queues(**{name: wrap(queue) for name, queue in cloud.queues.items()})
+def stores(cloud: Cloud, faults: FaultPlan | None = None) -> tuple[Containers, Queues]:
+    plan = faults or cloud.plan()
+    containers = Containers(**{kind: plan.store(store) for kind, store in cloud.stores.items()})
+    return containers, Queues(**{name: plan.queue(queue) for name, queue in cloud.queues.items()})
 
 
-def bring_back(cloud: Cloud, scene: str = "lobby", faults: Faults | None = None, **options: Any) -> redrive.Redrive:
+def bring_back(cloud: Cloud, scene: str = "lobby", faults: FaultPlan | None = None, **options: Any) -> redrive.Redrive:
     containers, queues = stores(cloud, faults)
     plan = redrive.plan(containers, scene, **options)
     return redrive.carry_out(containers, queues, plan, cloud.clock.advance)
@@ -114,13 +114,14 @@ def test_a_scene_that_fails_again_is_a_dead_letter_again(cloud: Cloud) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_the_same_command_finishes_it(tmp_path: Path, after: bool) -> None:
     """With runners working in between: they find the scene held, or whole."""
-    faults = Faults()
-    bring_back(failed_scene(tmp_path), faults=faults)
-    assert len(faults.calls) > 25
-    for at, call in enumerate(faults.calls, start=1):
+    whole = failed_scene(tmp_path)
+    unbroken = whole.plan()
+    bring_back(whole, faults=unbroken)
+    assert len(unbroken.calls) > 25
+    for at, call in enumerate(unbroken.calls, start=1):
         cloud, what = failed_scene(tmp_path), f"killed {'after' if after else 'before'} {call}"
         with pytest.raises(Killed):
-            bring_back(cloud, faults=Faults(at, after))
+            bring_back(cloud, faults=cloud.plan(killed_at(at, after=after)))
         assert missing(cloud) == [], what
         cloud.clock.advance(61)
         assert violations(cloud) == [], what
@@ -145,13 +146,10 @@ def test_twenty_scenes_are_brought_back_and_never_in_none_of_the_containers(tmp_
         cloud.queue(f"scene{number}")
     cloud.settle(bad_video)
 
-    class Watched(Faults):
-        def call(self, *args: Any) -> Any:
-            result = super().call(*args)
-            assert missing(cloud) == []
-            return result
+    def nothing_is_missing() -> None:
+        assert missing(cloud) == []
 
-    faults = Watched()
+    faults = cloud.plan(meanwhile=[Meanwhile(nothing_is_missing, times=10**9, after=True)])
     for scene in redrive.dead_lettered(stores(cloud)[0]):
         bring_back(cloud, scene, faults)
     assert len(faults.calls) > 20 * 25
@@ -180,28 +178,18 @@ def test_a_newer_upload_of_the_same_name_is_only_overwritten_when_asked_for(clou
 
 
 def test_an_upload_that_replaces_the_copy_meanwhile_wins_and_the_original_stays(cloud: Cloud) -> None:
-    containers, queues = stores(cloud)
-    plan = redrive.plan(containers, "lobby")
-    error, delete = cloud.stores["error"], cloud.stores["error"].delete
-
-    def upload_first(name: str, **conditions: Any) -> None:
-        if name == "lobby/cam2/view2.mov":
-            cloud.stores["input"].write("lobby/view1.mp4", b"newer")
-        delete(name, **conditions)
-
-    error.delete = upload_first  # type: ignore[method-assign]
-    done = redrive.carry_out(containers, queues, plan)
+    upload = Meanwhile(
+        lambda: cloud.stores["input"].write("lobby/view1.mp4", b"newer"), "delete", "error/lobby/cam2/view2.mov"
+    )
+    done = bring_back(cloud, faults=cloud.plan(meanwhile=[upload]))
     assert [item.name for item in done.inputs if item.left] == ["lobby/view1.mp4"]
     assert cloud.names("error") == ["lobby/error.json", "lobby/run.log", "lobby/view1.mp4"]
     assert violations(cloud) == []
 
 
 def test_a_redrive_that_died_among_its_deletes_is_finished_although_a_copy_was_replaced(cloud: Cloud) -> None:
-    calls = Faults()
-    bring_back(failed_scene(cloud.folder), faults=calls)
-    second_delete = [number for number, call in enumerate(calls.calls, start=1) if "error.delete lobby/view1" in call]
     with pytest.raises(Killed):
-        bring_back(cloud, faults=Faults(second_delete[0]))
+        bring_back(cloud, faults=cloud.plan(Rule(Fault.KILLED_BEFORE, "delete", "error/lobby/view1")))
     newer = cloud.upload("lobby/cam2/view2.mov", b"newer")  # in place of the copy whose original is deleted already
     bring_back(cloud)
     assert cloud.names("input") == ["lobby/cam2/view2.mov", "lobby/view1.mp4"]

@@ -1,0 +1,117 @@
+"""The commit of an attempt's result, and the steps that bring a decided scene to its end.
+
+    before the commit    upload the result       invisible, may be repeated
+    the commit           one conditional write of the record: lease and ETag
+    after the commit     FORWARD                 only forward, each step safe to repeat
+
+A runner that is killed after any line leaves a scene that the next one brings to the same end: before the commit by
+another attempt, after it by all steps from the first on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from runner.job import run_log
+from runner.worker.archive import archive
+from runner.worker.dead_letter import write_reason
+from runner.worker.publish import publish, upload_outputs
+from runner.worker.resume_store import forget
+from scenejobs.ports import BlobStore, Containers
+from scenejobs.state import generations
+from scenejobs.state.layout import RUN_LOG, run_folder
+from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.state.records import Stored
+
+Save = Callable[[Stored, SceneRecord], Stored]  # the conditional write of a record
+
+
+def commit(
+    stored: Stored, result: Path, log_file: Path, output: BlobStore, check: Callable[[], None], save: Save
+) -> Stored:
+    """Uploads the folder `result` and the log into the run's own folder, then makes the result final.
+
+    `check` raises when the scene may be another runner's, or the work is to end. Raises LeaseLost when the record was
+    changed meanwhile, RunnerError when the job left no manifest, StorageError.
+    """
+    record = stored.record
+    outputs = upload_outputs(result, output, record.scene, record.run, check)
+    if log_file.is_file():
+        output.upload(log_file, run_folder(record.scene, record.run) + RUN_LOG, content_type="text/plain")
+    check()
+    return save(stored, record.committed(outputs))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A scene whose outcome is decided, with what the steps need. A step returns it with what it adds."""
+
+    stored: Stored  # its record is COMMITTED or FAILING, and IDLE after the last step
+    containers: Containers
+    log_file: Path  # of this runner
+    check: Callable[[], None]  # raises when the scene may be another runner's, or the work is to end
+    save: Save
+    now: Callable[[], datetime]
+    archived: Mapping[str, str] = field(default_factory=dict)  # input name -> where it lies now
+
+    @property
+    def record(self) -> SceneRecord:
+        return self.stored.record
+
+    @property
+    def succeeded(self) -> bool:
+        return self.record.phase is Phase.COMMITTED
+
+
+Step = Callable[[Decided], Decided]
+
+
+def publish_or_explain(scene: Decided) -> Decided:
+    """The committed result where the user looks, or the reason of a dead letter before its inputs move."""
+    if scene.succeeded:
+        publish(scene.record, scene.containers.output, scene.check)
+    else:
+        write_reason(scene.record, scene.containers.error, run_log.tail(scene.log_file), scene.check)
+    return scene
+
+
+def archive_inputs(scene: Decided) -> Decided:
+    """The inputs to `processed` or `error`. Tells for each of them where it lies, also when all have moved before."""
+    containers = scene.containers
+    destination, kind = (containers.processed, "processed") if scene.succeeded else (containers.error, "error")
+    return replace(scene, archived=archive(scene.record, containers.input, destination, kind, scene.check))
+
+
+def note_generation(scene: Decided) -> Decided:
+    """What the generation consisted of, created once."""
+    generations.note(scene.containers.state, scene.record, dict(scene.archived))
+    return scene
+
+
+def forget_saved_work(scene: Decided) -> Decided:
+    """Nothing is left to resume."""
+    forget(scene.containers.state, scene.record.scene, scene.check)
+    return scene
+
+
+def close_record(scene: Decided) -> Decided:
+    """The record becomes idle and begins the next generation."""
+    if scene.record.phase is Phase.IDLE:
+        return scene
+    return replace(scene, stored=scene.save(scene.stored, scene.record.closed(dict(scene.archived), scene.now())))
+
+
+FORWARD: tuple[Step, ...] = (publish_or_explain, archive_inputs, note_generation, forget_saved_work, close_record)
+
+
+def roll_forward(scene: Decided) -> SceneRecord:
+    """All steps, from the first on, whatever was done before. Returns the closed record.
+
+    Raises LeaseLost, Interrupted and StorageError: then the next runner goes on.
+    """
+    for step in FORWARD:
+        scene = step(scene)
+    return scene.record
