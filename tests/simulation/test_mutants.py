@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.worker import attempt, publish
+from runner.worker import attempt, commit
 from runner.worker import loop as worker_loop
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.record import SceneRecord
@@ -51,19 +51,19 @@ def whole(self: BlobInfo) -> bool:
     return True
 
 
-DIES = Mutant("dies", "nothing", (Patch(publish, "publish", publish_and_die),), "calm")
+DIES = Mutant("dies", "nothing", (Patch(commit, "publish", publish_and_die),), "calm")
 IDLE = Mutant("idle", "nothing", (always(worker_loop.Worker, "batch", 0),), "calm", limit=2)
 
 
 @pytest.mark.parametrize(
     ("owner", "attribute", "replacement"),
     [
-        (attempt, "publish", publish_of_before),
-        (attempt, "publish", publish_that_checks_otherwise),
-        (attempt, "publish", publish_that_is_told),
-        (attempt, "publish", publish_without_check),
-        (attempt, "publish", publish_whatever),
-        (attempt, "published", publish_of_before),  # no such name
+        (commit, "publish", publish_of_before),
+        (commit, "publish", publish_that_checks_otherwise),
+        (commit, "publish", publish_that_is_told),
+        (commit, "publish", publish_without_check),
+        (commit, "publish", publish_whatever),
+        (commit, "published", publish_of_before),  # no such name
         (attempt, "Code", publish_of_before),  # no function
         (BlobInfo, "whole", whole),  # a property
     ],
