@@ -30,7 +30,7 @@ from scenejobs.settings.groups import PipelineSettings
 from tests.pages import Reader
 from tests.perceptual import random_tensors, random_weights, reference, write_weights
 from tests.results import FRAMES, POSES, RUN, TRAINING
-from tests.unit.runner.training.test_loop import ground_truth, looking_at_origin
+from tests.tiny_scene import ground_truth, looking_at_origin
 
 CPU = torch.device("cpu")
 
