@@ -105,6 +105,7 @@ def measure(name: str, path: Path, settings: Any, recipe: Any, backend: Any, oth
     """One training on `backend`, scored, and drawn by `other` as well."""
     import torch
 
+    from runner.context import StageContext
     from runner.quality.evaluate import evaluate
     from runner.scene.progress import SILENT
     from runner.training.loop import train
@@ -116,7 +117,9 @@ def measure(name: str, path: Path, settings: Any, recipe: Any, backend: Any, oth
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     begun_s = time.monotonic()
-    trained = train(scene, replace(settings, evaluations=1), backend, SILENT, recipe=recipe)
+    trained = train(
+        scene, StageContext(Path(), SILENT), replace(settings, evaluations=1), backend, recipe=recipe, save_s=None
+    )
     wall_s = time.monotonic() - begun_s  # the last look at the held-out views has waited for the device
     peak_gib = torch.cuda.max_memory_allocated() / 2**30 if cuda else None
     score = evaluate(trained.gaussians, scene, backend).test

@@ -145,6 +145,7 @@ def split(scene: TrainingScene, frames: FrameSet, held: Sequence[Block]) -> Trai
 
 def trained(scene: TrainingScene, preset_name: str, steps: int) -> dict[str, Any]:
     """Scores of the held-out views after training on the others."""
+    from runner.context import StageContext
     from runner.pipeline.presets import preset
     from runner.quality.evaluate import score_split
     from runner.raster import rasterizer
@@ -154,8 +155,9 @@ def trained(scene: TrainingScene, preset_name: str, steps: int) -> dict[str, Any
 
     settings = replace(preset(preset_name).train, iterations=steps, cap=TRAINED_CAP, budget_s=1e9, evaluations=1)
     backend = rasterizer("auto")
-    train(scene, replace(settings, iterations=12), backend, SILENT)  # compiles
-    result = train(scene, settings, backend, SILENT)
+    unsaved = StageContext(Path(), SILENT)
+    train(scene, unsaved, replace(settings, iterations=12), backend, save_s=None)  # compiles
+    result = train(scene, unsaved, settings, backend, save_s=None)
     score = score_split(parameters(result.gaussians, backend.device), scene, backend, "test")
     return {"psnr": score.psnr, "ssim": score.ssim, "scored": len(score.views), "training_s": result.wall_s}
 

@@ -76,6 +76,7 @@ class Line:
 
 def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> list[Line]:
     """The lines of one run on one scene."""
+    from runner.context import StageContext
     from runner.pipeline.presets import preset
     from runner.raster import rasterizer
     from runner.scene.progress import SILENT
@@ -85,11 +86,14 @@ def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> lis
     longest = seconds[-1]
     usual = replace(preset("laptop").train, cap=cap_for(longest), iterations=round(longest * STEPS_PER_S))
 
+    unsaved = StageContext(Path(), SILENT)
+
     def trained(settings: Any, recipe: Recipe = Recipe(), backend: str = "cpu") -> Trained:  # noqa: B008 (frozen)
         watch = Watch(rasterizer(backend))
         if backend == "cpu":
-            train(scene, replace(settings, iterations=12, evaluations=1), watch, SILENT, recipe=recipe)  # compiles
-        return train(scene, settings, watch, SILENT, recipe=recipe, clock=watch.seconds)
+            short = replace(settings, iterations=12, evaluations=1)
+            train(scene, unsaved, short, watch, recipe=recipe, save_s=None)  # compiles
+        return train(scene, unsaved, settings, watch, recipe=recipe, save_s=None, clock=watch.seconds)
 
     def curve(name: str, result: Trained) -> Line:
         times = [line.seconds for line in result.history]

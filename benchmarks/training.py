@@ -55,6 +55,7 @@ HEADER = (
 
 def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) -> Row:
     """Train once and score."""
+    from runner.context import StageContext
     from runner.quality.evaluate import evaluate, score_split
     from runner.raster import parameters, rasterizer
     from runner.report.pictures import write_comparisons
@@ -63,8 +64,9 @@ def measure(path: Path, settings: Any, recipe: Any, save: Path | None = None) ->
 
     scene = load_scene(path)
     backend = rasterizer("auto")
-    train(scene, replace(settings, iterations=12, evaluations=1), backend, SILENT, recipe=recipe)
-    trained = train(scene, settings, backend, SILENT, recipe=recipe, clock=time.process_time)
+    unsaved = StageContext(Path(), SILENT)
+    train(scene, unsaved, replace(settings, iterations=12, evaluations=1), backend, recipe=recipe, save_s=None)
+    trained = train(scene, unsaved, settings, backend, recipe=recipe, save_s=None, clock=time.process_time)
     curve = [
         f"{line.seconds:.0f}: {line.psnr_heldout:.2f}" for line in trained.history if line.psnr_heldout is not None
     ]

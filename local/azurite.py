@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from runner.paths import RUNNER
 from scenejobs.errors import ConfigurationError, InfrastructureError, SceneJobError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -37,21 +38,11 @@ STOP_TIMEOUT_S = 20.0  # on SIGTERM it writes everything to disk; SIGKILL loses 
 SERVICES = ("Blob", "Queue", "Table")
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://127\.0\.0\.1:\d+)")
 
-# Runs in the child before Node replaces it. Linux sends it SIGTERM when its parent dies, however that dies.
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-parent = int(sys.argv[1])
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(143)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
 
 def dying_with_parent(command: Sequence[str]) -> list[str]:
-    """The command, changed so that the process ends when this one does."""
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+    """The command, changed so that the process gets SIGTERM when this one ends, however that ends."""
+    program = RUNNER / "process" / "linux.py"  # by its path: quicker to start than a module of a package
+    return [sys.executable, "-I", "-S", str(program), str(os.getpid()), *command]
 
 
 def node() -> Path:

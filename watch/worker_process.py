@@ -5,21 +5,15 @@ Without that a killed watch would leave a worker behind, and its successor would
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
-EXIT_STOPPED = 143
+from runner.process.linux import ORPHANED, signal_at_parents_death
 
 
 def main(arguments: list[str]) -> int:
-    parent = int(arguments[0])
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before the line above
-        return EXIT_STOPPED
+    if not signal_at_parents_death(signal.SIGTERM, int(arguments[0])):
+        return ORPHANED
     from runner import cli
 
     return cli.main([])

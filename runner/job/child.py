@@ -6,9 +6,7 @@ and it is the parent that decides, on standard input, when this one is to stop.
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
-import json
 import logging
 import os
 import resource
@@ -22,8 +20,9 @@ from types import TracebackType
 
 from runner.files.atomic import FULL, write_atomically
 from runner.files.disk import free_bytes
-from runner.job.request import FAILURE_FILE, RESULT_FILE, Job
+from runner.job.request import FAILURE_FILE, RESULT_FILE, Job, decode, encode_report, encode_result
 from runner.process.error_json import dump_error
+from runner.process.linux import die_with_parent
 from runner.scene.progress import Progress, Report
 from scenejobs.errors import Code, ResourceError, RunnerError, SceneJobError
 from scenejobs.logs import setup
@@ -32,19 +31,18 @@ from scenejobs.settings.reader import read
 
 log = logging.getLogger("runner.job.child")  # __name__ is __main__ here
 
-PR_SET_PDEATHSIG = 1
 REPORT_S = 0.2  # between two lines to the parent, but for a new stage and the end of one
 
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()  # which cannot renew the lease any more: nobody needs this work
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request, pipe = Path(arguments[0]), int(arguments[1])
-    job = Job.from_json(json.loads(request.read_text(encoding="utf-8")))
+    job = decode(request.read_bytes())
     os.set_inheritable(pipe, False)
     setup.configure(read(LogSettings, os.environ), stream=sys.stderr)
     stop = threading.Event()
@@ -69,7 +67,7 @@ class _Reporter:
             return
         self.stage, self._written_at = report.stage, now
         try:
-            os.write(self._pipe, json.dumps(report.to_json()).encode() + b"\n")
+            os.write(self._pipe, encode_report(report) + b"\n")
         except BrokenPipeError:  # the parent is gone
             self._stop.set()
 
@@ -92,7 +90,7 @@ def _run(job: Job, progress: Progress, reporter: _Reporter) -> int:
         log.error("%s", exc, exc_info=True)
         _write_failure(job.workspace, exc)
         return exc.exit_code
-    write_atomically(job.workspace / RESULT_FILE, [json.dumps(summary).encode()])
+    write_atomically(job.workspace / RESULT_FILE, [encode_result(summary)])
     return 0
 
 
@@ -144,15 +142,6 @@ def _listen(stop: threading.Event) -> None:
     """Any word from the parent, and its end, mean: stop. Reads the descriptor itself, which no exit has to wait for."""
     os.read(0, 64)
     stop.set()
-
-
-def _die_with_parent() -> None:
-    """A parent that was killed cannot renew the lease: nobody needs this work any more."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died just before
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

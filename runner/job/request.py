@@ -1,24 +1,34 @@
-"""One job as a value, and how it and its end travel between the parent and the child process."""
+"""What the parent and the child process of one job exchange: the job, reports of progress, the result.
+
+Both are of one version, so an unknown field is an error. The child works on files of strangers and may be taken over:
+what it says is believed only as far as its form is right.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from runner.cache.store import CacheSettings
 from runner.scene.frames import Clip
+from runner.scene.progress import STAGES, Report
+from scenejobs.errors import Code, RunnerError
 from scenejobs.settings.groups import PipelineSettings
 
 REQUEST_FILE = "request.json"  # in the workspace, parent -> child
 RESULT_FILE = "result.json"  # written whole and last: its presence means success
-FAILURE_FILE = "failure.json"  # why there is no result
+FAILURE_FILE = "failure.json"  # why there is no result, see `runner/process/error_json.py`
 STOP_LINE = b"stop\n"  # on the child's standard input
 
+DETAIL_CHARS = 500  # of a report are read
 
-@dataclass(frozen=True)
-class Job:
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `reconstruct` is to do."""
 
     clips: tuple[Clip, ...]
@@ -32,36 +42,72 @@ class Job:
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "clips": [{"name": clip.name, "path": str(clip.path)} for clip in self.clips],
-            "workspace": str(self.workspace),
-            "out": str(self.out),
-            "name": self.name,
-            "job_id": self.job_id,
-            "settings": {**asdict(self.settings), "lpips_weights": self._lpips_weights()},
-            "save_s": self.save_s,
-            "cache": self.cache and {**asdict(self.cache), "folder": str(self.cache.folder)},
-            "out_of_memory": self.out_of_memory,
-            "warnings": list(self.warnings),
-        }
 
-    def _lpips_weights(self) -> str:
-        """The child works in another folder than the one that a relative path is meant from."""
-        return os.path.abspath(self.settings.lpips_weights) if self.settings.lpips_weights else ""
+class _Summary(msgspec.Struct, frozen=True):
+    """What the parent reads of a result. The rest is for the reports and not looked at."""
 
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> Job:
-        cache = value["cache"]
-        return Job(
-            clips=tuple(Clip(clip["name"], Path(clip["path"])) for clip in value["clips"]),
-            workspace=Path(value["workspace"]),
-            out=Path(value["out"]),
-            name=value["name"],
-            job_id=value["job_id"],
-            settings=PipelineSettings(**value["settings"]),
-            save_s=value["save_s"],
-            cache=CacheSettings(**{**cache, "folder": Path(cache["folder"])}) if cache else None,
-            out_of_memory=value["out_of_memory"],
-            warnings=tuple(value["warnings"]),
-        )
+    n_gaussians: Annotated[int, msgspec.Meta(ge=0)] = 0
+    psnr_heldout: float | None = None  # dB
+
+
+class ReportLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A report of progress as a line. JSON has no number that is not finite."""
+
+    stage: str
+    fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    detail: str
+    eta_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
+def encode(job: Job) -> bytes:
+    """The job for its child, which works in another folder than the one that relative paths start from."""
+    weights = os.path.abspath(job.settings.lpips_weights) if job.settings.lpips_weights else ""
+    settings = dataclasses.replace(job.settings, lpips_weights=weights)
+    return _encoded(msgspec.structs.replace(job, settings=settings))
+
+
+def decode(data: bytes) -> Job:
+    """Raises ValueError when it is not a job, or holds a field that this version does not know."""
+    job: Job = msgspec.json.decode(data, type=Job, dec_hook=_path)
+    if json.loads(_encoded(job)) != json.loads(data):  # nested dataclasses drop what they do not know
+        raise ValueError("the request holds fields that this version does not know")
+    return job
+
+
+def encode_report(report: Report) -> bytes:
+    fraction = min(1.0, max(0.0, report.fraction))
+    eta_s = None if report.eta_s is None else max(0.0, report.eta_s)
+    return msgspec.json.encode(ReportLine(report.stage, fraction, report.detail, eta_s))
+
+
+def decode_report(line: bytes) -> Report | None:
+    """None for a line that is no report: the child is not trusted."""
+    try:
+        said = msgspec.json.decode(line, type=ReportLine)
+    except (ValueError, RecursionError):  # ValueError: of msgspec as well
+        return None
+    return Report(said.stage, said.fraction, said.detail[:DETAIL_CHARS], said.eta_s) if said.stage in STAGES else None
+
+
+def encode_result(summary: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(summary)
+
+
+def decode_result(data: bytes) -> dict[str, Any]:
+    """The summary of a job, as `reconstruct` returned it. Raises RunnerError when it is none."""
+    try:
+        msgspec.json.decode(data, type=_Summary)
+        summary: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
+    except (ValueError, RecursionError) as exc:  # ValueError: of msgspec as well
+        raise RunnerError("the job ended with a result that cannot be read", code=Code.JOB_CRASHED) from exc
+    return summary
+
+
+def _encoded(job: Job) -> bytes:
+    return msgspec.json.encode(job, enc_hook=str)  # of all fields, JSON lacks paths only
+
+
+def _path(kind: type[Any], value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"{value!r} is no {kind.__name__}")

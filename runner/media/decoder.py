@@ -157,7 +157,7 @@ class Sandboxed:
             try:
                 return sandbox_run.run(
                     request, about=about, bounds=bounds, mode=self._settings.sandbox.mode, command=self._command,
-                    descriptors=descriptors, folder=folder, tell=tell, on_layers=self._note,
+                    descriptors=descriptors, folder=folder, on_progress=tell, on_layers=self._note,
                 )  # fmt: skip
             except SceneJobError as exc:
                 raise cleaned(exc) from exc

@@ -74,9 +74,7 @@ def reconstruct(
         from runner.training.loop import train
 
         rasterizer = make_rasterizer(settings.backend, settings.threads)
-        trained = train(
-            scene, preset.train, rasterizer, stages.progress, workspace / "training", save_s=settings.save_s
-        )
+        trained = train(scene, context, preset.train, rasterizer, save_s=settings.save_s)
         stages.resumed_at = trained.resumed_at
         left.update(gaussians=trained.gaussians.count, steps=trained.steps)
     with stages.stage("clean_up") as left:
@@ -86,7 +84,7 @@ def reconstruct(
         from runner.report.pictures import write_comparisons, write_poster
 
         own_world = bool(poses.supplied and poses.supplied["used"])  # the user's: it stays where it is
-        finished = finish(trained.gaussians, scene, rasterizer, stages.progress, out, turn=not own_world)
+        finished = finish(trained.gaussians, scene, context, rasterizer, out, rotate=not own_world)
         scene, trained = finished.scene, replace(trained, gaussians=finished.gaussians)
         lpips = load_lpips(settings.lpips, rasterizer.device) if settings.lpips else None
         scores = evaluate(trained.gaussians, scene, rasterizer, lpips)

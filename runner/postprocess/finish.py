@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.context import StageContext
 from runner.files import json_file
 from runner.postprocess.floaters import CleanReport, clean
 from runner.postprocess.upright import Orientation, find_up
 from runner.raster.port import Rasterizer
 from runner.scene.gaussians import Gaussians
-from runner.scene.progress import Progress
 from runner.scene.rotate import rotate_gaussians, rotate_scene
 from runner.scene.views import TrainingScene
 
@@ -26,17 +26,22 @@ class Finished:
 
 
 def finish(
-    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, progress: Progress, out: Path,
-    *, turn: bool = True,
-) -> Finished:  # fmt: skip
-    """Cleans, then turns where up is known; writes orientation.json. Raises Interrupted.
+    gaussians: Gaussians,
+    scene: TrainingScene,
+    context: StageContext,
+    rasterizer: Rasterizer,
+    out: Path,
+    *,
+    rotate: bool = True,
+) -> Finished:
+    """Removes floaters, then rotates upright where up is known; writes orientation.json into `out`. Raises Interrupted.
 
-    turn: False: the world is that of poses which the user supplied, and stays.
+    rotate: False: the scene stays in the user's coordinates, those of the poses that were supplied.
     """
-    cleaned, cleaning = clean(gaussians, scene, rasterizer, progress)
-    orientation = replace(find_up(scene), turned=turn)
+    cleaned, cleaning = clean(gaussians, scene, rasterizer, context.progress)
+    orientation = replace(find_up(scene), turned=rotate)
     json_file.write_json(out / "orientation.json", orientation.to_json())
-    if orientation.up is None or not turn:
+    if orientation.up is None or not rotate:
         return Finished(cleaned, scene, cleaning, orientation)
     rotation = orientation.rotation
     return Finished(rotate_gaussians(cleaned, rotation), rotate_scene(scene, rotation), cleaning, orientation)

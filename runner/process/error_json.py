@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import msgspec
 
 from scenejobs.errors import (
     AccessDenied,
@@ -31,18 +31,32 @@ KINDS: dict[str, type[SceneJobError]] = {
 }
 
 
+class ErrorMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An error as two processes of one version exchange it."""
+
+    kind: str  # one of KINDS: the nearest class of the error
+    stage: str
+    code: Code
+    cause: str
+    advice: str
+
+
 def dump_error(error: SceneJobError) -> str:
-    """An error as text, with its place in the tree."""
+    """An error as text, with its place in the tree. Long texts are cut."""
     known = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS]
-    return json.dumps({"kind": known[0] if known else "RunnerError", **error.failure().to_json()})
+    failure = error.failure()
+    message = ErrorMessage(
+        known[0] if known else RunnerError.__name__, failure.stage, Code(failure.code), failure.cause, failure.advice
+    )
+    return msgspec.json.encode(message).decode()
 
 
-def load_error(text: str) -> SceneJobError:
-    """The error that `dump_error` wrote; what cannot be understood is a RunnerError saying so."""
+def load_error(text: str | bytes) -> SceneJobError:
+    """The error that `dump_error` wrote; for what cannot be understood a RunnerError that says so."""
     try:
-        value = json.loads(text)
-        failure = Failure.from_json(value)
-        kind, code = KINDS[value["kind"]], Code(failure.code)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        message = msgspec.json.decode(text, type=ErrorMessage)
+        kind = KINDS[message.kind]
+        failure = Failure(message.stage, message.code, message.cause, message.advice)
+    except (ValueError, KeyError, RecursionError):  # ValueError: of msgspec as well
         return RunnerError("the job ended with a report that cannot be read", code=Code.JOB_CRASHED)
-    return kind(failure.cause, advice=failure.advice, code=code, stage=failure.stage)
+    return kind(failure.cause, advice=failure.advice, code=message.code, stage=failure.stage)

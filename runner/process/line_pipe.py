@@ -13,7 +13,7 @@ CHUNK = 1 << 16
 class LinePipe:
     """Context manager. The write end goes to the child (`pass_fds`) and is closed here once it has it.
 
-    longest: bytes of a line; a longer one is nothing of ours and is thrown away.
+    longest: bytes of a line; a longer one is none of ours and is thrown away.
     """
 
     def __init__(self, longest: int = MAX_LINE) -> None:
@@ -21,7 +21,7 @@ class LinePipe:
         self._read_end, self.write_end = os.pipe()
         self._rest = b""
         self._write_open = True
-        self._ended = False
+        self.ended = False  # the child has closed its end
 
     def __enter__(self) -> LinePipe:
         return self
@@ -38,16 +38,16 @@ class LinePipe:
             self._write_open = False
 
     def lines(self, wait_s: float) -> list[bytes]:
-        """The whole lines that came, after waiting up to `wait_s` for the first; sleeps that long once it is closed."""
-        if self._ended:
+        """The whole lines that came, after waiting up to `wait_s` for the first; sleeps that long once it has ended."""
+        if self.ended:
             select.select([], [], [], wait_s)
             return []
         ready, _, _ = select.select([self._read_end], [], [], wait_s)
         while ready:
             data = os.read(self._read_end, CHUNK)
-            self._ended = not data
+            self.ended = not data
             self._rest += data
-            if self._ended or len(self._rest) > self._longest + 4 * CHUNK:
+            if self.ended or len(self._rest) > self._longest + 4 * CHUNK:
                 break
             ready, _, _ = select.select([self._read_end], [], [], 0)
         *whole, self._rest = self._rest.split(b"\n")

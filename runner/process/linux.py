@@ -7,10 +7,9 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-
-from runner.process import linux
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -20,6 +19,8 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h, as are the numbers below
 CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_KILL, CAP_SETGID, CAP_SETUID = 0, 1, 5, 6, 7
+
+ORPHANED = 143  # exit code of a process whose parent ended before it began: as after SIGTERM
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,10 +77,28 @@ def _checked(result: int) -> int:
     return result
 
 
-def die_with_parent() -> None:
-    """Nobody needs the work of a process whose parent was killed."""
-    parent = os.getppid()
+def signal_at_parents_death(number: int, parent: int) -> bool:
+    """Linux sends this process the signal when its parent ends, however that ends. False: it has ended already.
+
+    parent: its process id, known from before a moment at which it could have ended.
+    """
     if sys.platform == "linux":
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died just before
-            os.kill(os.getpid(), signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, number)
+    return os.getppid() == parent
+
+
+def die_with_parent() -> None:
+    """Nobody needs the work of a process whose parent was killed: it is killed as well."""
+    if not signal_at_parents_death(signal.SIGKILL, os.getppid()):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def become(parent: int, command: Sequence[str]) -> NoReturn:
+    """Becomes another program, which gets SIGTERM when the parent ends."""
+    if not signal_at_parents_death(signal.SIGTERM, parent):
+        sys.exit(ORPHANED)
+    os.execv(command[0], list(command))
+
+
+if __name__ == "__main__":  # by its path: `python -I -S runner/process/linux.py PARENT PROGRAM ARGUMENT...`
+    become(int(sys.argv[1]), sys.argv[2:])

@@ -1,7 +1,6 @@
-"""Where Gaussians are added and removed while training. One interface over gsplat's two strategies.
+"""Strategy "default": densification by cloning, splitting and pruning (Kerbl et al. 2023, section 5), with a cap.
 
-"default": gsplat's DefaultStrategy itself (clone, split, prune by screen-space gradient), with our cap. It runs on CPU.
-"mcmc": gsplat's MCMCStrategy; where there is no CUDA, its two CUDA operations are replaced by torch functions here.
+It is gsplat's DefaultStrategy, which decides by gradients on the screen and runs on CPU and GPU.
 
 Opacities are never reset. The reset of the paper (all opacities to 0.01 every 3000 steps) removes floaters over a long
 run, at the price of some hundred steps of recovery; a plan of a few thousand steps cannot pay that. gsplat 1.5.3 does
@@ -19,19 +18,9 @@ from gsplat.strategy import DefaultStrategy
 from torch import Tensor
 
 from runner.raster.parameters import Parameters
-from runner.training.mcmc import _Mcmc
 from runner.training.optimiser import Optimizers
 from runner.training.schedule import Plan, Recipe, refine_interval
-from runner.training.strategy import NEVER, Densifier, _Windowed
-
-
-def densifier(
-    strategy: str, params: Parameters, optimizers: Optimizers, *, plan: Plan, recipe: Recipe, cap: int, extent: float
-) -> Densifier:
-    """`strategy`: "default" or "mcmc". `extent`: radius of the camera positions, world units."""
-    if strategy == "mcmc":
-        return _Mcmc(params, optimizers, plan, recipe, cap)
-    return _Default(params, optimizers, plan, recipe, cap, extent)
+from runner.training.strategy import NEVER, Windowed
 
 
 class CappedDefaultStrategy(DefaultStrategy):
@@ -40,7 +29,7 @@ class CappedDefaultStrategy(DefaultStrategy):
     cap: int = NEVER
 
     def _update_state(self, params: Any, state: dict[str, Any], info: dict[str, Any], packed: bool = False) -> None:  # noqa: ARG002
-        """gsplat's sums for pictures that are not packed, without asking which Gaussians were seen: on a GPU the host
+        """gsplat's sums for images that are not packed, without asking which Gaussians were seen: on a GPU the host
         would wait for the answer at every step."""
         screen = info[self.key_for_gradient]
         grads = (screen.absgrad if self.absgrad else screen.grad).clone()  # [C, N, 2]
@@ -70,7 +59,9 @@ class CappedDefaultStrategy(DefaultStrategy):
         return grown
 
 
-class _Default(_Windowed):
+class DefaultDensifier(Windowed):
+    """The Densifier of strategy "default". extent: radius of the camera positions, world units."""
+
     def __init__(
         self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int, extent: float
     ) -> None:

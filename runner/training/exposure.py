@@ -1,11 +1,11 @@
-"""Exposure that drifts while filming: measured on the sparse points, decided by one number, learned per picture.
+"""Exposure that drifts while filming: measured on the sparse points, decided by one number, learned per image.
 
 A phone changes its exposure as it turns to a window, and every clip starts at another one. Gaussians cannot follow;
-they answer with haze before the cameras and with colours that depend on where one stands. So each training picture
+they answer with haze before the cameras and with colours that depend on where one stands. So each training image
 gets a gain and a bias per channel of its own, between the rendering and the loss. They begin at what the sparse points
-say, are learned with the Gaussians, and are left behind at the end: the scene has the mean exposure of its pictures.
+say, are learned with the Gaussians, and are left behind at the end: the scene has the mean exposure of its images.
 
-Values are on the sRGB scale of the pictures, where a gain of the light by g is a gain of about g^(1/2.2).
+Values are on the sRGB scale of the images, where a gain of the light by g is a gain of about g^(1/2.2).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor
 
 from runner.scene.views import TrainingScene
 
-PAYS_FROM = 0.04  # contradiction of the log gains; below, compensation gained nothing or cost up to 4 dB
-NEAREST = 3  # pictures from about the same place, that a picture's exposure is compared with
+CONTRADICTION_MIN = 0.04  # contradiction of the log gains; below, compensation gained nothing or cost up to 4 dB
+NEAREST = 3  # images from about the same place, that an image's exposure is compared with
 MIN_PAIRS_PER_VIEW = 30  # median over the views; fewer do not tell exposure from noise
 DARK, BRIGHT = 12.0, 243.0  # of 255: beyond, the sensor's or the curve's ends hide the gain
 PATCH = 2  # pixels around a point that are averaged: poses are good to a pixel
@@ -30,24 +30,24 @@ ROUNDS = 8  # of reweighted least squares
 OUTLIER = 0.05  # log units; residuals far above it (occluders, highlights) lose their weight
 PRIOR_PAIRS = 1.0  # weight of "no drift", as if one point had said so
 
-RATE = 2e-3  # Adam, per visit of a picture; falls to RATE_FINAL of it over the plan
+RATE = 2e-3  # Adam, per visit of an image; falls to RATE_FINAL of it over the plan
 RATE_FINAL = 0.1
-PULL = 0.01  # weight of the squared distance to what was measured; pictures alone leave the overall gain open
+ANCHOR_WEIGHT = 0.01  # weight of the squared distance to what was measured; images alone leave the overall gain open
 BETA1, BETA2, EPS = 0.9, 0.99, 1e-8
 
 
 @dataclass(frozen=True)
-class Drift:
-    """What the sparse points say about the exposures of the training pictures."""
+class ExposureDrift:
+    """What the sparse points say about the exposures of the training images."""
 
     log_gains: NDArray[np.float32]  # [V, 3] natural log, mean 0 over the training views; 0 for test views
     spread: float  # standard deviation over the training views of the mean over the channels
     pairs_per_view: float  # median number of measurements of a view
-    contradiction: float = 0.0  # standard deviation of the gains from what the pictures from the nearest places have
+    contradiction: float = 0.0  # standard deviation of the gains from those of the images from the nearest places
 
 
-def measured(scene: TrainingScene) -> Drift:
-    """Gains that explain best why points look brighter in one training picture than in another.
+def measure_drift(scene: TrainingScene) -> ExposureDrift:
+    """Gains that explain best why points look brighter in one training image than in another.
 
     log value(view, point) = log gain(view) + log colour(point), per channel, by reweighted least squares. Test views
     are not looked at.
@@ -56,31 +56,31 @@ def measured(scene: TrainingScene) -> Drift:
     train = np.array(scene.subset("train"), int)
     gains = np.zeros((len(scene.views), 3), np.float32)
     if not len(views):
-        return Drift(gains, 0.0, 0.0)
+        return ExposureDrift(gains, 0.0, 0.0)
     for channel in range(3):
         gains[:, channel] = _gains(views, points, logs[:, channel], len(scene.views), len(scene.points))
     gains[train] -= gains[train].mean(axis=0)
     counts = np.bincount(views, minlength=len(scene.views))[train]
     mean = gains[train].mean(axis=1)
-    return Drift(gains, float(mean.std()), float(np.median(counts)), _contradiction(scene, train, mean))
+    return ExposureDrift(gains, float(mean.std()), float(np.median(counts)), _contradiction(scene, train, mean))
 
 
-def compensates(mode: str, drift: Drift) -> bool:
+def should_compensate(mode: str, drift: ExposureDrift) -> bool:
     """Whether to learn exposures. mode: "auto" | "on" | "off".
 
     Exposure that depends on where the camera stands is learned as view-dependent colour, and compensation would take it
-    from pictures that have it right: on one orbit with a spread of 0.11 it cost 4.1 dB, 0.6 dB of them after exposure
+    from images that have it right: on one orbit with a spread of 0.11 it cost 4.1 dB, 0.6 dB of them after exposure
     correction. What Gaussians cannot follow is two exposures from one place.
     """
     if mode == "auto":
-        return drift.contradiction >= PAYS_FROM and drift.pairs_per_view >= MIN_PAIRS_PER_VIEW
+        return drift.contradiction >= CONTRADICTION_MIN and drift.pairs_per_view >= MIN_PAIRS_PER_VIEW
     return mode == "on"
 
 
 class Exposures:
     """Log gain and bias per view and channel, learned one view at a time, without reading anything back."""
 
-    def __init__(self, drift: Drift, device: torch.device) -> None:
+    def __init__(self, drift: ExposureDrift, device: torch.device) -> None:
         measured = np.stack([drift.log_gains, np.zeros_like(drift.log_gains)], axis=1)  # [V, 2, 3]
         self._measured = torch.tensor(measured, dtype=torch.float32, device=device)
         self.values = self._measured.clone()  # [V, 2, 3] log gain, bias
@@ -89,8 +89,8 @@ class Exposures:
         self._leaf: Tensor | None = None
         self._view = -1
 
-    def applied(self, image: Tensor, view: int) -> Tensor:
-        """The rendering [H, W, 3] as picture `view` was exposed; remembers what `step` needs."""
+    def apply(self, image: Tensor, view: int) -> Tensor:
+        """The rendering [H, W, 3] as image `view` was exposed; remembers what `step` needs."""
         self._leaf, self._view = self.values[view].clone().requires_grad_(), view
         return image * torch.exp(self._leaf[0]) + self._leaf[1]
 
@@ -98,9 +98,9 @@ class Exposures:
     def step(self, share: float, factor: float = 1.0) -> None:
         """One Adam step of the view that was applied last. share: of the plan; factor: of the rate."""
         if self._leaf is None or self._leaf.grad is None:
-            raise ValueError("there is no gradient: call applied(), then backward()")
+            raise ValueError("there is no gradient: call apply(), then backward()")
         view, self._leaf, grad = self._view, None, self._leaf.grad
-        grad = grad + 2 * PULL * (self.values[view] - self._measured[view])
+        grad = grad + 2 * ANCHOR_WEIGHT * (self.values[view] - self._measured[view])
         self._visits[view] += 1
         first = self._first[view].lerp_(grad, 1 - BETA1) / (1 - BETA1 ** self._visits[view])
         second = self._second[view].lerp_(grad * grad, 1 - BETA2) / (1 - BETA2 ** self._visits[view])
@@ -120,23 +120,23 @@ def _contradiction(scene: TrainingScene, train: NDArray[np.intp], gains: NDArray
         return 0.0
     poses = np.array([scene.views[view].world_to_camera for view in train])
     rotations, offsets = poses[:, :3, :3], poses[:, :3, 3]
-    places = -np.einsum("nji,nj->ni", rotations, offsets)
+    centres = -np.einsum("nji,nj->ni", rotations, offsets)
     ahead = rotations[:, 2]
     depths = np.einsum("ni,pi->np", ahead, scene.points.astype(np.float64)) + offsets[:, 2:]
     depth = float(np.median(depths[depths > 0])) if (depths > 0).any() else 1.0
     angles = np.arccos(np.clip(ahead @ ahead.T, -1.0, 1.0))
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2) / max(depth, 1e-9) + angles
+    apart = np.linalg.norm(centres[:, None] - centres[None], axis=2) / max(depth, 1e-9) + angles
     np.fill_diagonal(apart, np.inf)
     nearest = np.argsort(apart, axis=1, kind="stable")[:, :NEAREST]
     return float(np.sqrt(np.mean((gains - gains[nearest].mean(axis=1)) ** 2)))
 
 
 def _samples(scene: TrainingScene) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Views [M], points [M] and log values [M, 3] at the points the sparse model saw in the training pictures."""
+    """Views [M], points [M] and log values [M, 3] at the points the sparse model saw in the training images."""
     views, points, logs = [], [], []
     for view in scene.subset("train"):
         seen = scene.sightings[scene.sightings[:, 0] == view, 1]
-        camera, picture = scene.views[view], scene.pixels[view]
+        camera, pixels = scene.views[view], scene.pixels[view]
         in_camera = scene.points[seen] @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
         ahead = in_camera[:, 2] > 1e-6
         seen, in_camera = seen[ahead], in_camera[ahead]
@@ -144,7 +144,7 @@ def _samples(scene: TrainingScene) -> tuple[NDArray[np.intp], NDArray[np.intp], 
         inside = (u >= PATCH) & (u < camera.width - PATCH) & (v >= PATCH) & (v < camera.height - PATCH)
         column, row = u[inside].astype(int), v[inside].astype(int)
         around = range(-PATCH, PATCH + 1)
-        values = np.mean([picture[row + dy, column + dx] for dy in around for dx in around], axis=0, dtype=np.float64)
+        values = np.mean([pixels[row + dy, column + dx] for dy in around for dx in around], axis=0, dtype=np.float64)
         usable = ((values > DARK) & (values < BRIGHT)).all(axis=1) if len(values) else np.zeros(0, bool)
         views.append(np.full(int(usable.sum()), view))
         points.append(seen[inside][usable])

@@ -2,7 +2,7 @@
 
 Structure-from-motion finds corners, crowded where there are many and none in soft places. Where dense points are known
 they take the place of the sparse ones: as many, or a share of the Gaussians that there may be, drawn at random from all
-pixels, so that what fills more of the pictures begins with more of them. Sparse points where nothing dense is stay.
+pixels, so that what fills more of the images begins with more of them. Sparse points where nothing dense is stay.
 Dense ones that contradict the sparse ones (a camera that walks straight ahead sees little depth) are worse than none.
 """
 
@@ -20,7 +20,7 @@ from scenejobs.errors import Code, InputError
 
 MAX_ERROR_PX = 2.0  # points the sparse model itself places badly would begin as floaters
 MIN_POINTS = 4  # three neighbours are needed for a scale
-MAX_SCALE_TO_DISTANCE = 0.1  # a lone far point must not begin as a blob that covers the picture
+MAX_SCALE_TO_DISTANCE = 0.1  # a lone far point must not begin as a blob that covers the image
 NEIGHBOURS = 3
 CONFIRMED_MIN = 0.8  # share of sparse points that dense ones confirm, below which dense ones are not used
 ALONE = 0.02  # distance to the nearest dense point / to the nearest camera, above which a sparse point stays

@@ -1,7 +1,8 @@
-"""What training minimises, (1 - w) L1 + w (1 - SSIM) as in 3DGS (Kerbl et al. 2023), and how results are scored.
+"""What training minimises: (1 - w) L1 + w (1 - SSIM), as in 3DGS (Kerbl et al. 2023).
 
-Two borders, on purpose. The loss counts pixels outside the picture as zero, so every pixel gets a gradient. The metric
-`ssim` uses only windows inside the picture, as Wang et al. (2004) and scikit-image do, so numbers compare with papers.
+Not the border of the metric in quality/metrics.py, on purpose. The loss counts pixels outside the image as zero, so
+every pixel gets a gradient. The metric uses only windows inside the image, as Wang et al. (2004) and scikit-image do,
+so numbers compare with papers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _COMPILED = importlib.util.find_spec("numba") is not None
 
 
 class Target:
-    """A picture to be matched. What the loss needs of it alone is computed once, at the first use."""
+    """An image to be matched. What the loss needs of it alone is computed once, at the first use."""
 
     def __init__(self, image: Tensor | NDArray[np.uint8] | NDArray[np.float32]) -> None:
         """image: [H, W, 3], uint8 0..255 or float 0..1, on the device of the training."""

@@ -1,4 +1,7 @@
-"""Densification by relocation (MCMC, Kheradmand et al. 2024)."""
+"""Strategy "mcmc": densification by relocation under a hard cap (3DGS as MCMC, Kheradmand et al. 2024).
+
+gsplat's MCMCStrategy on CUDA; elsewhere its two CUDA operations are replaced by torch functions.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from runner.raster.parameters import Parameters
 from runner.scene.geometry import rotation_matrices
 from runner.training.optimiser import Optimizers, replace_parameters
 from runner.training.schedule import Plan, Recipe, refine_interval
-from runner.training.strategy import _Windowed
+from runner.training.strategy import Windowed
 
 GROWTH = 1.05  # MCMC: count after one refinement / count before
 
 
-class _Mcmc(_Windowed):
+class McmcDensifier(Windowed):
+    """The Densifier of strategy "mcmc"."""
+
     def __init__(self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int) -> None:
         self._params, self._optimizers, self._recipe = params, optimizers, recipe
         cuda = params["means"].is_cuda

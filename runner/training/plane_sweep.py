@@ -1,11 +1,11 @@
-"""Dense points from training pictures whose cameras are known: plane-sweep stereo (Collins 1996).
+"""Dense points from training images whose cameras are known: plane-sweep stereo (Collins 1996).
 
-Structure-from-motion knows corners only. Here every training picture is compared, at a small size, with those that see
+Structure-from-motion knows corners only. Here every training image is compared, at a small size, with those that see
 the same from a little aside, on planes at many depths, by normalised cross-correlation; the best plane of a pixel is
-its depth. A depth counts when the depths of two other pictures agree with it. Gaussians that begin there begin on the
+its depth. A depth counts when the depths of two other images agree with it. Gaussians that begin there begin on the
 surfaces (what that is worth: benchmarks/results/training.md).
 
-Held-out pictures are not looked at.
+Held-out images are not looked at.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from runner.scene.views import TrainingScene, View, evenly
 
 AVAILABLE = importlib.util.find_spec("numba") is not None
 STAGE = "training"
-SIDE_PX = 240  # long side of the pictures that are compared
+SIDE_PX = 240  # long side of the images that are compared
 PLANES = 64
-OTHERS = 3  # pictures that each is compared with
-MAX_PICTURES = 100  # whose depths are measured, evenly chosen
+OTHERS = 3  # images that each is compared with
+MAX_IMAGES = 100  # whose depths are measured, evenly chosen
 STEPS_MIN = 1000  # shorter trainings are over in the time that dense points take ...
 BUDGET_SHARE = 0.2  # ... and more than this of the time budget is not spent on them
-PICTURE_S = 0.25  # of processor time for each: two cores of 2021
-COMMON_MIN = 10  # sparse points that two pictures must share to be compared
-BEST_ANGLE_DEG = 8.0  # between the lines of sight: less tells little about depth, more makes pictures unlike
+IMAGE_S = 0.25  # of processor time for each: two cores of 2021
+COMMON_MIN = 10  # sparse points that two images must share to be compared
+BEST_ANGLE_DEG = 8.0  # between the lines of sight: less tells little about depth, more makes images unlike
 ANGLE_SPREAD_DEG = (3.0, 10.0)  # how quickly smaller and larger angles are worth less
 MARGINS = (0.8, 1.6)  # nearest and farthest plane, as multiples of the depths of the sparse points
 SCORE_MIN = 0.6  # correlation of a depth that counts
 DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no texture to compare
 AGREEMENT = 0.02  # relative difference of two depths that agree
 CONFIRMED = 0.01  # relative difference to the depth of a sparse point that is the same
-TRUSTED_PX, TRUSTED_TRACK = 1.0, 4  # error below, pictures at least, of the sparse points that depths are compared with
-AGREEING = 2  # pictures whose depths must agree with one that counts; one where only one can be compared
+TRUSTED_PX, TRUSTED_TRACK = 1.0, 4  # error below, images at least, of the sparse points that depths are compared with
+AGREEING = 2  # images whose depths must agree with one that counts; one where only one can be compared
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class DensePoints:
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A training picture at the size that is compared."""
+class _SmallView:
+    """A training view at the size that is compared."""
 
     grey: NDArray[np.float32]  # [H, W] 0..1
     K: NDArray[np.float64]  # [3, 3] for that size
@@ -66,57 +66,53 @@ class _Picture:
         return -self.rotation.T @ self.translation
 
 
-def pays(scene: TrainingScene, iterations: int, budget_s: float) -> bool:
+def is_worthwhile(scene: TrainingScene, iterations: int, budget_s: float) -> bool:
     """Whether a training of so many steps, within so many seconds, is long enough for `dense_points` to be found first.
 
     False, too, where the kernels cannot be compiled.
     """
-    expected_s = PICTURE_S * len(_chosen(scene))
+    expected_s = IMAGE_S * min(MAX_IMAGES, len(scene.subset("train")))
     return AVAILABLE and iterations >= STEPS_MIN and expected_s <= BUDGET_SHARE * budget_s
 
 
-def dense_points(scene: TrainingScene, progress: Progress) -> DensePoints:
+def dense_points(scene: TrainingScene, progress: Progress, max_images: int = MAX_IMAGES) -> DensePoints:
     """Points on the surfaces that the training views show. Deterministic. Raises Interrupted.
 
-    Empty where no two views can be compared.
+    max_images: whose depths are measured, evenly chosen. Empty where no two views can be compared.
     """
-    views = _chosen(scene)
+    views = evenly(scene.subset("train"), max_images)
     seen = [np.unique(scene.sightings[scene.sightings[:, 0] == view, 1]) for view in views]
-    pictures = [
-        _picture(scene.views[view], scene.pixels[view], points) for view, points in zip(views, seen, strict=True)
+    images = [
+        _small_view(scene.views[view], scene.pixels[view], points) for view, points in zip(views, seen, strict=True)
     ]
-    others = [_others(place, pictures, scene.points) for place in range(len(pictures))]
+    others = [_source_views(index, images, scene.points) for index in range(len(images))]
     if not any(others):
         return DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), 0.0)
     depths = []
-    for place, picture in enumerate(pictures):
+    for index, image in enumerate(images):
         progress.check(STAGE)
-        progress.report(STAGE, 0.0, f"depths of {place} of {len(pictures)} pictures")
-        depths.append(_depths(picture, [pictures[other] for other in others[place]], scene.points))
+        progress.report(STAGE, 0.0, f"depths of {index} of {len(images)} images")
+        depths.append(_depth_map(image, [images[other] for other in others[index]], scene.points))
     trusted = (scene.point_errors < TRUSTED_PX) & (scene.track_lengths >= TRUSTED_TRACK)
     found = [
-        _agreed(picture, depth, [(pictures[other], depths[other]) for other in near], scene.pixels[view])
-        for picture, depth, near, view in zip(pictures, depths, others, views, strict=True)
+        _consistent_points(image, depth, [(images[other], depths[other]) for other in near], scene.pixels[view])
+        for image, depth, near, view in zip(images, depths, others, views, strict=True)
     ]
     points, colors = zip(*found, strict=True)
     right = [
-        _confirmed(picture, depth, scene.points[picture.seen[trusted[picture.seen]]])
-        for picture, depth in zip(pictures, depths, strict=True)
+        _confirmed(image, depth, scene.points[image.seen[trusted[image.seen]]])
+        for image, depth in zip(images, depths, strict=True)
     ]
     checked = np.concatenate(right)
     return DensePoints(np.concatenate(points), np.concatenate(colors), float(checked.mean()) if len(checked) else 0.0)
 
 
-def _chosen(scene: TrainingScene) -> list[int]:
-    return evenly(scene.subset("train"), MAX_PICTURES)
-
-
-def _picture(view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32]) -> _Picture:
+def _small_view(view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32]) -> _SmallView:
     shrink = min(1.0, SIDE_PX / max(view.width, view.height))
     width, height = max(1, round(view.width * shrink)), max(1, round(view.height * shrink))
     grey = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
     size = np.array([[width / view.width], [height / view.height], [1.0]])
-    return _Picture(
+    return _SmallView(
         np.asarray(grey, np.float32) / np.float32(255),
         view.K * size,
         view.world_to_camera[:3, :3],
@@ -125,13 +121,13 @@ def _picture(view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32]) -> 
     )
 
 
-def _others(place: int, pictures: Sequence[_Picture], points: NDArray[np.float32]) -> list[int]:
-    """Whom a picture is compared with: those with most common points at a good angle (as MVSNet chooses, Yao 2018)."""
-    mine = pictures[place]
+def _source_views(index: int, images: Sequence[_SmallView], points: NDArray[np.float32]) -> list[int]:
+    """The source views of a reference view: those with most common points at good angles (MVSNet, Yao 2018)."""
+    mine = images[index]
     scores = []
-    for number, other in enumerate(pictures):
+    for number, other in enumerate(images):
         common = np.intersect1d(mine.seen, other.seen, assume_unique=True)
-        if number == place or len(common) < COMMON_MIN:
+        if number == index or len(common) < COMMON_MIN:
             continue
         to_me, to_other = points[common] - mine.centre, points[common] - other.centre
         lengths = np.linalg.norm(to_me, axis=1) * np.linalg.norm(to_other, axis=1)
@@ -142,24 +138,24 @@ def _others(place: int, pictures: Sequence[_Picture], points: NDArray[np.float32
     return [-number for _, number in sorted(scores, reverse=True)[:OTHERS]]
 
 
-def _depths(picture: _Picture, others: Sequence[_Picture], points: NDArray[np.float32]) -> NDArray[np.float32]:
+def _depth_map(image: _SmallView, others: Sequence[_SmallView], points: NDArray[np.float32]) -> NDArray[np.float32]:
     """[H, W] depth along the optical axis, world units; 0 where it is not known."""
     from runner.training.kernels.plane_sweep import best_planes, sweep, window_moments
 
-    ahead = points[picture.seen] @ picture.rotation[2] + picture.translation[2]
+    ahead = points[image.seen] @ image.rotation[2] + image.translation[2]
     ahead = ahead[np.isfinite(ahead) & (ahead > 0)]
     if not others or len(ahead) < COMMON_MIN:
-        return np.zeros(picture.grey.shape, np.float32)
+        return np.zeros(image.grey.shape, np.float32)
     nearest, farthest = np.percentile(ahead, 1) * MARGINS[0], np.percentile(ahead, 99) * MARGINS[1]
     inverse_depths = np.linspace(1 / farthest, 1 / nearest, PLANES)
-    mean, variance = window_moments(picture.grey)
-    scores = np.empty((len(others), PLANES, *picture.grey.shape), np.float32)
-    back = np.linalg.inv(picture.K)
+    mean, variance = window_moments(image.grey)
+    scores = np.empty((len(others), PLANES, *image.grey.shape), np.float32)
+    back = np.linalg.inv(image.K)
     for other, score in zip(others, scores, strict=True):
-        turn = other.rotation @ picture.rotation.T
-        shift = other.translation - turn @ picture.translation
+        rotation = other.rotation @ image.rotation.T
+        shift = other.translation - rotation @ image.translation
         sweep(
-            picture.grey, mean, variance, other.grey, other.K @ turn @ back, other.K @ shift, inverse_depths,
+            image.grey, mean, variance, other.grey, other.K @ rotation @ back, other.K @ shift, inverse_depths,
             np.float32(DEVIATION_MIN**2 / 4), score,
         )  # fmt: skip
     inverse, best = np.empty_like(mean), np.empty_like(mean)
@@ -168,20 +164,20 @@ def _depths(picture: _Picture, others: Sequence[_Picture], points: NDArray[np.fl
     return np.where(known, 1 / np.where(known, inverse, 1), 0).astype(np.float32)
 
 
-def _agreed(
-    picture: _Picture,
+def _consistent_points(
+    image: _SmallView,
     depth: NDArray[np.float32],
-    others: Sequence[tuple[_Picture, NDArray[np.float32]]],
+    others: Sequence[tuple[_SmallView, NDArray[np.float32]]],
     pixels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """World positions and colours of the pixels whose depth those of other pictures agree with."""
+    """World positions and colours of the pixels whose depth those of other images agree with."""
     y, x = np.nonzero(depth)
-    rays = np.linalg.inv(picture.K) @ np.stack([x + 0.5, y + 0.5, np.ones(len(x))])
-    world = picture.rotation.T @ (rays * depth[y, x] - picture.translation[:, None])  # [3, M]
+    rays = np.linalg.inv(image.K) @ np.stack([x + 0.5, y + 0.5, np.ones(len(x))])
+    world = image.rotation.T @ (rays * depth[y, x] - image.translation[:, None])  # [3, M]
     agreeing = np.zeros(len(x), int)
     for other, its_depth in others:
-        measured, own = _measured(other, its_depth, world)
-        agreeing += (measured > 0) & (np.abs(measured - own) < AGREEMENT * own)
+        found, own = _sampled(other, its_depth, world)
+        agreeing += (found > 0) & (np.abs(found - own) < AGREEMENT * own)
     agree = agreeing >= max(1, min(AGREEING, len(others)))
     height, width = depth.shape
     x, y = x[agree], y[agree]
@@ -189,22 +185,22 @@ def _agreed(
     return world.T[agree].astype(np.float32), pixels[at]
 
 
-def _confirmed(picture: _Picture, depth: NDArray[np.float32], sparse: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _confirmed(image: _SmallView, depth: NDArray[np.float32], sparse: NDArray[np.float32]) -> NDArray[np.bool_]:
     """For each sparse point [N, 3] at whose pixel a depth is known: is it the point's own?"""
-    measured, own = _measured(picture, depth, sparse.T)
-    known = measured > 0
-    right: NDArray[np.bool_] = (np.abs(measured - own) < CONFIRMED * own)[known]
+    found, own = _sampled(image, depth, sparse.T)
+    known = found > 0
+    right: NDArray[np.bool_] = (np.abs(found - own) < CONFIRMED * own)[known]
     return right
 
 
-def _measured(
-    picture: _Picture, depth: NDArray[np.float32], world: NDArray[np.floating]
+def _sampled(
+    image: _SmallView, depth: NDArray[np.float32], world: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
-    """What a depth map [H, W] says where points [3, M] show, 0 for nothing or beside the picture; their own depths."""
-    place = picture.rotation @ world + picture.translation[:, None]
-    ahead = place[2] > 0
-    u, v, w = picture.K @ np.where(ahead, place, 1.0)
+    """What a depth map [H, W] says where points [3, M] show, 0 for nothing or beside the image; their own depths."""
+    in_camera = image.rotation @ world + image.translation[:, None]
+    ahead = in_camera[2] > 0
+    u, v, w = image.K @ np.where(ahead, in_camera, 1.0)
     height, width = depth.shape
     inside = ahead & (u >= 0) & (v >= 0) & (u < width * w) & (v < height * w)
     column, row = (np.where(inside, value / w, 0).astype(int) for value in (u, v))
-    return np.where(inside, depth[row, column], np.float32(0)), place[2]
+    return np.where(inside, depth[row, column], np.float32(0)), in_camera[2]

@@ -1,4 +1,4 @@
-"""Whether a training still learns."""
+"""Early stopping: whether the training loss has reached a plateau."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Plateau:
     """Compares the mean loss of neighbouring windows of the plan. Windows are long enough to see every view often.
 
-    Only fed while neither the picture size nor the number of Gaussians changes: both change the loss by themselves.
+    Only fed while neither the image size nor the number of Gaussians changes: both change the loss by themselves.
     """
 
     window_share: float = 0.15  # of the plan
@@ -21,7 +21,7 @@ class Plateau:
     last_mean: float = math.inf  # of the window before
 
     def add(self, share: float, loss: float) -> bool:
-        """Takes one step's loss; True when a window ended that was no better than the one before."""
+        """Adds the loss of one step; True when a window ended that was no better than the one before."""
         if self.begin < 0:
             self.begin = share
         self.total += loss

@@ -1,13 +1,22 @@
-"""What changes over a training run, as pure functions of how far the plan has come.
+"""What changes over a training, as pure functions of how far the plan has come; and a plan that keeps to its budget.
 
 Everything is a share of the plan, never a step number, so a plan of 500 steps and one of 30,000 go through the same
-stages: coarse pictures to full ones, plain colour to view-dependent colour, growing to refining.
+stages: coarse images to full ones, plain colour to view-dependent colour, growing to refining.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
+
+from runner.training.settings import TrainSettings
+
+BUDGET_MARGIN = 0.97  # the part of the time budget that the plan may fill
+SPEED_SAMPLES, SPEED_SAMPLES_MIN = 20, 5  # checks that the speed is measured over
+PACE_CHANGE = 0.03  # smaller corrections of the plan are not worth one
 REFINE_STEPS_MIN = 20  # fewer steps than this between two refinements see too few views to judge a Gaussian by
 
 
@@ -15,7 +24,7 @@ REFINE_STEPS_MIN = 20  # fewer steps than this between two refinements see too f
 class Recipe:
     """The numbers of the training, tuned in benchmarks/training.py. Shares are of the plan, 0..1."""
 
-    quarter_until: float = 0.15  # train on pictures of a quarter of the size until here ...
+    quarter_until: float = 0.15  # train on images of a quarter of the size until here ...
     half_until: float = 0.40  # ... and of half the size until here; full size after
     sh_from: tuple[float, ...] = (0.125, 0.25, 0.375)  # share at which SH degree 1, 2, 3 begin
 
@@ -30,7 +39,7 @@ class Recipe:
     refine_from: float = 0.03  # densification window
     refine_until: float = 0.60
     refine_share: float = 1 / 30  # one refinement per this share of the plan
-    grow_gradient: float = 6e-4  # in units of half the picture; "default" strategy
+    grow_gradient: float = 6e-4  # in units of half the image; "default" strategy
     absgrad: bool = True  # AbsGS: sum of |gradient| over the pixels
     prune_opacity: float = 0.005
     initial_opacity: float = 0.1
@@ -86,7 +95,7 @@ class Plan:
         return Plan(pace, step, self.share(step))
 
 
-# What a step costs by divisor of the picture size, in units of a full-size step; measured on the CPU kernels, 480 px.
+# What a step costs by divisor of the image size, in units of a full-size step; measured on the CPU kernels, 480 px.
 STEP_COST = {1: 1.0, 2: 0.55, 4: 0.4}
 
 
@@ -97,7 +106,7 @@ def cost_left(share: float, recipe: Recipe) -> float:
 
 
 def downscale(share: float, recipe: Recipe) -> int:
-    """Divisor of the picture size: 4, 2 or 1."""
+    """Divisor of the image size: 4, 2 or 1."""
     if share < recipe.quarter_until:
         return 4
     return 2 if share < recipe.half_until else 1
@@ -128,3 +137,33 @@ def recipe_for(strategy: str) -> Recipe:
 def refine_interval(pace: float, recipe: Recipe) -> int:
     """Steps between two refinements."""
     return max(REFINE_STEPS_MIN, round(pace * recipe.refine_share))
+
+
+def view_of(step: int, views: Sequence[int], seed: int) -> int:
+    """The view that a step is for. Every epoch goes once through all views, in an order of its own."""
+    epoch, place = divmod(step, len(views))
+    return views[_order(len(views), seed, epoch)[place]]
+
+
+@lru_cache(maxsize=1)
+def _order(count: int, seed: int, epoch: int) -> list[int]:
+    order: list[int] = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+    return order
+
+
+def within_budget(
+    plan: Plan, step: int, seconds: float, full_step_s: Sequence[float], *, settings: TrainSettings, recipe: Recipe
+) -> Plan:
+    """The plan at another pace where the measured speed says that the rest does not fit into the time budget.
+
+    seconds: of training so far. full_step_s: seconds per full-size step, recent ones. The median counts: compiling the
+    kernels, and other work on the machine, make single steps slow.
+    """
+    if len(full_step_s) < SPEED_SAMPLES_MIN:
+        return plan
+    left = cost_left(plan.share(step), recipe)
+    left_s = settings.budget_s * BUDGET_MARGIN - seconds
+    if left <= 0 or left_s <= 0:
+        return plan
+    pace = max(1.0, min(float(settings.iterations), left_s / (float(np.median(full_step_s)) * left)))
+    return plan.with_pace(pace, step) if abs(pace - plan.pace) > PACE_CHANGE * plan.pace else plan

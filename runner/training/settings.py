@@ -16,7 +16,7 @@ class TrainSettings:
     sh_degree: int = 3
     budget_s: float = 600.0  # wall clock for training; the plan is shortened to fit into it
     ssim_weight: float = 0.2  # loss = (1 - w) L1 + w (1 - SSIM)
-    exposure: str = "auto"  # a gain and a bias per training picture: "auto" (when exposure drifts) | "on" | "off"
+    exposure: str = "auto"  # a gain and a bias per training image: "auto" (when exposure drifts) | "on" | "off"
     evaluations: int = 4  # how often the held-out views are measured during training
     seed: int = 0
     threads: int = 0  # 0: all cores

@@ -1,15 +1,13 @@
-"""Everything a training run carries from step to step, and how it is saved, restored and rolled back to."""
+"""Everything a training carries from step to step: as a state dict, restored from one, and rolled back to one."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from runner.files.array_file import StateFile, flat, read_state, tree_of, write_state
 from runner.raster.parameters import Parameters
 from runner.training import optimiser
 from runner.training.exposure import Exposures
@@ -17,10 +15,13 @@ from runner.training.optimiser import Optimizers
 from runner.training.plateau import Plateau
 from runner.training.schedule import Plan
 from runner.training.strategy import Densifier
+from scenejobs.errors import Code, RunnerError
 
-FILE = "state.npz"  # inside the folder of the training state
 FORMAT = 3  # raised when an older file can no longer be continued from
 TENSORS = ("params", "moments", "densifier", "exposures", "rng")  # branches of a state dict; all else is plain values
+SNAPSHOT_SHARE = 0.05  # of the plan, or of its time, between two states to roll back to
+MAX_ROLLBACKS = 2
+ROLLBACK_RATE = 0.3  # learning rates after a rollback / before
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ class TrainingState:
     plateau: Plateau = field(default_factory=Plateau)
     plateaued: bool = False
     resumed_at: list[int] = field(default_factory=list)  # the steps at which earlier attempts were continued
-    exposures: Exposures | None = None  # of the training pictures, where they are compensated
-    losses: list[tuple[float, Tensor]] = field(default_factory=list)  # share and loss of the steps not looked at yet
+    exposures: Exposures | None = None  # of the training images, where they are compensated
+    losses: list[tuple[float, Tensor]] = field(
+        default_factory=list
+    )  # share and loss of the steps whose loss is not read yet
 
     @property
     def count(self) -> int:
@@ -85,7 +88,7 @@ def state_dict(state: TrainingState) -> dict[str, Any]:
 
 
 def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
-    """Bring `state` to where `saved` was taken. The number of Gaussians may differ between the two."""
+    """Restore `state` to what `saved` holds, on the devices of `state`. The numbers of Gaussians may differ."""
     for name, value in saved["params"].items():
         device = state.params[name].device
         parameter = torch.nn.Parameter(value.to(device, copy=True))
@@ -120,70 +123,30 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
             torch.cuda.set_rng_state_all(generators)
 
 
-def save(saved: dict[str, Any], folder: Path, fingerprint: str) -> None:
-    """Write the state so that a reader sees the old file or the whole new one. Raises ResourceError (disk full)."""
-    arrays = {name: value.contiguous().numpy() for name, value in flat({name: saved[name] for name in TENSORS}).items()}
-    values = {name: value for name, value in saved.items() if name not in TENSORS}
-    write_state(folder / FILE, StateFile(values, arrays), fingerprint)
+def is_snapshot_due(state: TrainingState, good: dict[str, Any], budget_s: float) -> bool:
+    """Whether a share of the plan, or of the time, has passed since the last state to roll back to."""
+    share = state.plan.share(state.step) - state.plan.share(good["step"])
+    return bool(max(share, (state.seconds - good["seconds"]) / budget_s) >= SNAPSHOT_SHARE)
 
 
-def resume(state: TrainingState, folder: Path, fingerprint: str) -> bool:
-    """Bring `state` to what the folder holds of the same training (same scene, settings and recipe).
+def roll_back(state: TrainingState, good: dict[str, Any]) -> dict[str, Any]:
+    """Back to the last good state, with smaller learning rates. Returns that state, to roll back to again.
 
-    False, and nothing is changed, when it holds nothing, or what is there is damaged, foreign or does not fit together.
+    Raises RunnerError(TRAINING_DIVERGED) after MAX_ROLLBACKS.
     """
-    found = read_state(folder / FILE, fingerprint)
-    if found is None or found.values.get("format") != FORMAT:
-        return False
-    before = state_dict(state)
-    try:
-        tensors = tree_of({name: torch.from_numpy(array) for name, array in found.arrays.items()})
-        saved = {**found.values, **{branch: tensors.pop(branch, {}) for branch in TENSORS}}
-        if tensors or not (_tensors_fit(saved, before) and _alike(found.values, before)):
-            return False
-        load_state_dict(state, saved)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):  # e.g. a branch that is a leaf
-        load_state_dict(state, before)
-        return False
-    state.resumed_at.append(state.step)
-    return True
-
-
-def _tensors_fit(saved: dict[str, Any], fresh: dict[str, Any]) -> bool:
-    """Whether the tensors are those of one training like the fresh one: names, kinds, and one row per Gaussian."""
-    params, like = saved["params"], fresh["params"]
-    if params.keys() != like.keys():
-        return False
-    count = len(params["means"])
-    for name, value in params.items():
-        if value.dtype != torch.float32 or value.shape != (count, *like[name].shape[1:]):
-            return False
-        moments = saved["moments"].get(name)  # none before the first step
-        shapes = {"step": torch.Size(), "exp_avg": value.shape, "exp_avg_sq": value.shape}
-        if moments and {key: moment.shape for key, moment in moments.items()} != shapes:
-            return False
-    found, expected = (
-        {key: (value.dtype, value.shape) for key, value in each["exposures"].items()} for each in (saved, fresh)
-    )
-    if found != expected:
-        return False
-    known = saved["moments"].keys() <= params.keys()
-    return known and count > 0 and all(len(value) == count for value in saved["densifier"].values())
-
-
-def _alike(values: dict[str, Any], fresh: dict[str, Any]) -> bool:
-    """Whether the plain values are of the same kinds as those of a training that has not begun."""
-    whole = [*(values.get(name) for name in ("step", "rollbacks")), *values.get("resumed_at", [None])]
-    numbers = [*whole, *(values.get(name) for name in ("seconds", "loss", "rate_factor"))]
-    numbers += [value for name in ("plan", "plateau") for value in values[name].values()]
-    return (
-        values.keys() == fresh.keys() - set(TENSORS)
-        and all(values[name].keys() == fresh[name].keys() for name in ("plan", "plateau"))
-        and all(isinstance(value, (int, float)) for value in numbers)
-        and all(isinstance(value, int) and value >= 0 for value in whole)
-        and isinstance(values["plateaued"], bool)
-        and all(set(line) == set(Measurement.__annotations__) for line in values["history"])
-    )
+    rollbacks = state.rollbacks + 1
+    if rollbacks > MAX_ROLLBACKS:
+        raise RunnerError(
+            f"training values became NaN or infinite near step {state.step} of {state.plan.steps}, {rollbacks} times, "
+            f"at the end with learning rates of {state.rate_factor:.2g} times the usual",
+            code=Code.TRAINING_DIVERGED,
+            stage="training",
+            advice="try another seed or fewer Gaussians; if it happens again, the camera poses are suspect",
+        )
+    good = {**good, "rollbacks": rollbacks, "rate_factor": state.rate_factor * ROLLBACK_RATE}
+    load_state_dict(state, good)
+    state.losses.clear()
+    return good
 
 
 def is_finite(state: TrainingState) -> bool:

@@ -1,4 +1,4 @@
-"""The port of a densification strategy."""
+"""The port of a densification strategy, and the window of the plan in which a strategy refines."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ class Densifier(Protocol):
         """Move the window of refinement with a shortened plan."""
         ...
 
-    def refines_at(self, step: int) -> bool: ...
-
-    def before_backward(self, step: int, info: dict[str, Any]) -> None: ...
-
-    def after_step(self, step: int, info: dict[str, Any], lr_means: float) -> None:
-        """After the optimisers' step of `step` (counted from 1)."""
+    def refines_at(self, step: int) -> bool:
+        """Whether Gaussians are added or removed after `step`."""
         ...
 
-    def state_dict(self) -> dict[str, Tensor]: ...
+    def before_backward(self, step: int, info: dict[str, Any]) -> None:
+        """Before the backward pass of `step`. info: Rendering.info."""
+        ...
+
+    def after_step(self, step: int, info: dict[str, Any], lr_means: float) -> None:
+        """After the optimisers' step of `step` (counted from 1). lr_means: learning rate of the means, world units."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What is carried from step to step: [N] each."""
+        ...
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
 
 
-class _Windowed:
+class Windowed:
     """The window of the plan in which a gsplat strategy refines; the same for all of them."""
 
     _strategy: Any

@@ -1,4 +1,4 @@
-"""The training pictures: kept as bytes, handed out as what the loss wants, at full, half or a quarter of the size."""
+"""The training images: kept as bytes, handed out as what the loss wants, at full, half or a quarter of the size."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 from runner.scene.views import TrainingScene
 from runner.training.loss import Target
 
-CACHE_BYTES = 600 * 2**20  # of prepared targets (float pictures and their blurred maps)
-DEVICE_BYTES = 4 * 2**30  # of pictures as bytes on a GPU; more stay on the host and are copied at every step
-TARGET_BYTES_PER_VALUE = 4 * 3  # the picture, its mean and its mean square, float32
+CACHE_BYTES = 600 * 2**20  # of prepared targets (float images and their blurred maps)
+DEVICE_BYTES = 4 * 2**30  # of images as bytes on a GPU; more stay on the host and are copied at every step
+TARGET_BYTES_PER_VALUE = 4 * 3  # the image, its mean and its mean square, float32
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One training picture at one size, with the camera that fits it."""
+class TrainingImage:
+    """One training image at one size, with the camera that fits it."""
 
     world_to_camera: Tensor  # [4, 4]
     K: Tensor  # [3, 3] pixels of this size
@@ -28,22 +28,22 @@ class Picture:
     target: Target
 
 
-class Pictures:
-    """Pictures of a scene at one scale at a time. As many as fit are kept ready; the others are prepared on demand.
+class TrainingImages:
+    """The images of a scene at one scale at a time. As many as fit are kept ready; the others are prepared on demand.
 
-    On a GPU the bytes and the cameras of all pictures lie on it from the beginning, so preparing one copies nothing.
+    On a GPU the bytes and the cameras of all images lie on it from the beginning, so preparing one copies nothing.
     """
 
     def __init__(self, scene: TrainingScene, device: torch.device) -> None:
         self._scene, self._device = scene, device
-        self._ready: dict[int, Picture] = {}
+        self._ready: dict[int, TrainingImage] = {}
         self._divisor = 0
         self._room_bytes = 0
         self._bytes = on_device(scene.pixels, device) if device.type != "cpu" else []
         cameras = np.stack([view.world_to_camera for view in scene.views]), np.stack([view.K for view in scene.views])
         self._poses, self._Ks = (torch.tensor(each, dtype=torch.float32, device=device) for each in cameras)
 
-    def get(self, index: int, divisor: int) -> Picture:
+    def get(self, index: int, divisor: int) -> TrainingImage:
         """View `index` of the scene, its sides divided by `divisor`."""
         if divisor != self._divisor:
             self._ready, self._divisor, self._room_bytes = {}, divisor, CACHE_BYTES
@@ -55,22 +55,22 @@ class Pictures:
             pixels = torch.from_numpy(reduced(self._scene.pixels[index], divisor))
         K = self._Ks[index].clone()
         K[:2] /= divisor
-        picture = Picture(
+        image = TrainingImage(
             self._poses[index], K, width=pixels.shape[1], height=pixels.shape[0], target=Target(pixels)
         )  # fmt: skip
         size = pixels.numel() * TARGET_BYTES_PER_VALUE
         if size <= self._room_bytes:  # first come, first kept: evicting would miss every time in a shuffled epoch
-            self._ready[index] = picture
+            self._ready[index] = image
             self._room_bytes -= size
-        return picture
+        return image
 
 
 def on_device(pixels: tuple[NDArray[np.uint8], ...], device: torch.device) -> list[Tensor]:
-    """The pictures as tensors of bytes: on the device as far as DEVICE_BYTES go, in pinned host memory beyond."""
+    """The images [H, W, 3] as bytes: on the device as far as DEVICE_BYTES go, in pinned host memory beyond."""
     room, tensors = DEVICE_BYTES, []
-    for picture in pixels:
-        tensor = torch.from_numpy(picture)
-        room -= picture.nbytes
+    for image in pixels:
+        tensor = torch.from_numpy(image)
+        room -= image.nbytes
         tensors.append(tensor.to(device) if room >= 0 else tensor.pin_memory())
     return tensors
 

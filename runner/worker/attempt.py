@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from runner.cache.provenance import program_digest
 from runner.cache.store import CacheSettings

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import sqlite3
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from runner.paths import ROOT
+import msgspec
+
+from runner.process import environment
+from runner.process.exit_reason import Exit, ExitReason, reason_in_words
+from runner.process.supervise import Child, supervise
 from runner.scene.progress import Progress
 from scenejobs.errors import Code, ResourceError, RunnerError
 
 STAGE = "colmap_reconstruction"
-POLL_S = 0.2
-TAIL_BYTES = 2000  # of the child's stderr, kept in the error
-KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # no credential reaches native code
 ADVICE = "the job is tried again; if it fails the same way, report the scene"
 
 
@@ -32,57 +30,39 @@ def run(
     *,
     limit_s: float,
     watch: Callable[[int], None] = lambda _placed: None,
-    command: tuple[str, ...] = (sys.executable, "-m", "runner.poses.colmap.process"),
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "runner.poses.colmap.process"),
 ) -> dict[str, Any]:
     """The child's result. It may write below the parent of `folder` only.
 
     `watch` is called several times a second with the number of images placed so far.
 
     Raises RunnerError JOB_CRASHED, JOB_TIMED_OUT or BUG, ResourceError OUT_OF_MEMORY or DISK_FULL, Interrupted when a
-    stop was asked for. The child never outlives the call.
+    stop was requested. The child never outlives the call.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result, request_path, log = folder / "result.json", folder / "request.json", folder / "stderr.log"
-    result.unlink(missing_ok=True)
+    for earlier in (result, log):
+        earlier.unlink(missing_ok=True)
     request = {**request, "result": str(result), "workspace": str(folder.parent)}
     request_path.write_text(json.dumps(request), encoding="utf-8")
-    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
-    environment |= {"OPENBLAS_NUM_THREADS": "1"}  # a thread from before the process is closed in would stay outside
-    deadline = time.monotonic() + limit_s
-    with log.open("wb") as stderr:
-        child = subprocess.Popen(
-            [*command, str(request_path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment, start_new_session=True,
-        )  # fmt: skip
     placed = _Placed()
-    reader = threading.Thread(target=placed.read, args=(child.stdout,), daemon=True)
-    reader.start()
-    try:
-        while True:
-            try:
-                child.wait(POLL_S)
-                break
-            except subprocess.TimeoutExpired:
-                watch(placed.count)
-                progress.check(STAGE)
-            if time.monotonic() > deadline:
-                raise RunnerError(
-                    f"{request['action']} took more than {limit_s:.0f} s", code=Code.JOB_TIMED_OUT, stage=STAGE,
-                    advice="use a preset with fewer frames, or a larger machine",
-                )  # fmt: skip
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        reader.join()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
-    if child.returncode == 0 and result.is_file():
+
+    def check() -> None:
+        watch(placed.count)
+        progress.check(STAGE)
+
+    child = Child(
+        [*command, str(request_path)],
+        environment.for_child(os.environ, environment.COLMAP),
+        wall_s=limit_s,
+        lines_on_stdout=True,
+        output=log,
+    )
+    end = supervise(child, None, placed.take_line, check)
+    if end.reason is ExitReason.OK and result.is_file():
         value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return value
-    raise death(request["action"], child.returncode, _tail(log))
+    raise death(request["action"], end, limit_s)
 
 
 def rows_seen(database: Path, table: str) -> int:
@@ -101,36 +81,39 @@ def rows_seen(database: Path, table: str) -> int:
         return 0
 
 
-def death(action: str, code: int, log: str) -> RunnerError | ResourceError:
-    """The error for a child that ended without a result. code: as subprocess gives it, negative for a signal."""
-    if code == -signal.SIGKILL or "bad_alloc" in log or "MemoryError" in log:
+def death(action: str, end: Exit, limit_s: float) -> RunnerError | ResourceError:
+    """The error for a child that ended without a result, or was ended."""
+    if end.reason is ExitReason.TIMED_OUT:
+        cause = f"{action} took more than {limit_s:.0f} s"
+        advice = "use a preset with fewer frames, or a larger machine"
+        return RunnerError(cause, code=Code.JOB_TIMED_OUT, stage=STAGE, advice=advice)
+    in_words = reason_in_words(end.last_words)
+    if ExitReason.KILLED_FOR_MEMORY in (end.reason, in_words):
         return ResourceError(
             f"{action} ran out of memory", code=Code.OUT_OF_MEMORY, stage=STAGE,
             advice="use a preset with fewer frames, or a machine with more memory",
         )  # fmt: skip
-    if "No space left on device" in log or "disk is full" in log:  # the system's words, and SQLite's
+    if in_words is ExitReason.DISK_FULL:
         cause = f"no space left in the workspace during {action}"
         return ResourceError(cause, code=Code.DISK_FULL, stage=STAGE, advice="give the workspace a larger disk")
-    last = f"; its last words: {log[-400:]}" if log else ""
-    if code < 0:
-        cause = f"{action} died of {signal.Signals(-code).name}{last}"
-        return RunnerError(cause, code=Code.JOB_CRASHED, stage=STAGE, advice=ADVICE)
-    return RunnerError(f"{action} ended with code {code}{last}", code=Code.BUG, stage=STAGE, advice=ADVICE)
+    last = f"; its last words: {end.last_words[-400:]}" if end.last_words else ""
+    code = Code.JOB_CRASHED if end.reason is ExitReason.CRASHED else Code.BUG
+    return RunnerError(f"{action} {end.explained()}{last}", code=code, stage=STAGE, advice=ADVICE)
+
+
+class _Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the child; COLMAP prints others."""
+
+    placed: Annotated[int, msgspec.Meta(ge=0)]  # images more
 
 
 class _Placed:
-    """Counts the images placed, from the child's stdout."""
+    """Counts the images placed, from the child's lines."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def read(self, lines: Any) -> None:
-        for line in lines:
-            if line.startswith(b'{"placed":'):
-                self.count += int(json.loads(line)["placed"])
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
-        return file.read().decode("utf-8", "replace").strip()
+    def take_line(self, line: bytes) -> bool:
+        with contextlib.suppress(ValueError, RecursionError):  # ValueError: of msgspec as well
+            self.count += msgspec.json.decode(line, type=_Progress).placed
+        return True

@@ -14,6 +14,7 @@ from runner.scene.geometry import rotation_between
 from runner.scene.rotate import rotate_scene
 from runner.scene.views import TrainingScene, View
 from tests.synthetic import looking_at, walk
+from tests.tiny_scene import random_rotation
 
 Z_UP, Y_DOWN = np.array([0.0, 0, 1]), np.array([0.0, -1, 0])
 
@@ -51,12 +52,6 @@ def courtyard(seed: int, shots: tuple[Shot, ...] = SHOTS) -> TrainingScene:
     return scene([camera.world_to_camera for camera in cameras], courtyard_points(rng))
 
 
-def some_rotation(seed: int) -> NDArray[np.float64]:
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    q = q @ np.diag(np.sign(np.diag(r)))
-    return q if np.linalg.det(q) > 0 else -q
-
-
 def error_deg(found: Orientation, up: NDArray[np.float64]) -> float:
     assert found.up is not None, found.reason
     return float(np.degrees(np.arccos(np.clip(np.dot(found.up, up), -1, 1))))
@@ -64,7 +59,7 @@ def error_deg(found: Orientation, up: NDArray[np.float64]) -> float:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_walk_around_a_table_is_upright_within_a_degree_however_its_world_was_turned(seed: int) -> None:
-    turn = some_rotation(seed)
+    turn = random_rotation(seed)
     found = find_up(rotate_scene(courtyard(seed), turn))
     assert found.confidence == "high"
     assert error_deg(found, turn @ Z_UP) < 1.0
@@ -198,7 +193,7 @@ def test_a_weak_witness_helps_out_and_never_makes_sure() -> None:
 
 def test_the_rotation_is_the_smallest_one_also_for_what_stands_on_its_head() -> None:
     for seed in range(5):
-        one, other = some_rotation(seed)[:2]
+        one, other = random_rotation(seed)[:2]
         turn = rotation_between(one, other)
         np.testing.assert_allclose(turn @ one, other, atol=1e-12)
         np.testing.assert_allclose(turn @ np.cross(one, other), np.cross(one, other), atol=1e-12)

@@ -16,7 +16,7 @@ import torch
 
 from runner import cli
 from runner.files import json_file
-from runner.job.request import Job
+from runner.job.request import Job, decode, encode
 from runner.pipeline import settings as pipeline_settings
 from runner.quality.evaluate import Evaluation, evaluate, render_view
 from runner.quality.lpips import LEAST_SIDE, Lpips, load_lpips
@@ -30,7 +30,7 @@ from scenejobs.settings.groups import PipelineSettings
 from tests.pages import Reader
 from tests.perceptual import random_tensors, random_weights, reference, write_weights
 from tests.results import FRAMES, POSES, RUN, TRAINING
-from tests.unit.runner.training.test_loop import ground_truth, looking_at_origin
+from tests.tiny_scene import ground_truth, looking_at_origin
 
 CPU = torch.device("cpu")
 
@@ -198,7 +198,7 @@ def test_a_relative_folder_is_the_one_the_user_meant(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for given, meant in (("weights", str(tmp_path / "weights")), ("/opt/weights", "/opt/weights"), ("", "")):
         job = Job((), tmp_path, tmp_path, "lobby", "run-1", PipelineSettings(lpips_weights=given))
-        assert Job.from_json(job.to_json()).settings.lpips_weights == meant
+        assert decode(encode(job)).settings.lpips_weights == meant
 
 
 def test_without_the_setting_nothing_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def attack(name: str, folder: Path | None = None, mode: str = "auto", **arguments: Any) -> Any:
-    given = {key: arguments.pop(key) for key in ("tell", "on_layers") if key in arguments}
+    given = {key: arguments.pop(key) for key in ("on_progress", "on_layers") if key in arguments}
     bounds = Bounds(
         Ceilings(arguments.pop("memory", GIB), arguments.pop("cpu_s", 20), 1 << 20),
         wall_s=arguments.pop("wall_s", 30), silence_s=arguments.pop("silence_s", 30),
@@ -271,7 +271,7 @@ def test_a_decoder_that_hangs_is_ended() -> None:
 def test_reports_do_not_prolong_the_time_and_cannot_forge_lines() -> None:
     details: set[str] = set()
     with pytest.raises(InputError, match=r"takes more than 1 s") as caught:
-        attack("chatter", wall_s=1, silence_s=30, tell=lambda _share, detail: details.add(detail))
+        attack("chatter", wall_s=1, silence_s=30, on_progress=lambda _share, detail: details.add(detail))
     assert caught.value.code == Code.TOO_LARGE
     assert "\\x1b[2J\\nforged line" in details
 
@@ -338,7 +338,7 @@ def test_a_kill_from_outside_is_the_machines_fault_and_is_tried_again() -> None:
             os.kill(int(child), signal.SIGKILL)
 
     with pytest.raises(ResourceError) as caught:
-        attack("sleep", tell=kill)
+        attack("sleep", on_progress=kill)
     assert caught.value.code == Code.OUT_OF_MEMORY
 
 
@@ -361,7 +361,7 @@ def test_a_stop_ends_it_and_leaves_no_process() -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     before = children.read_text()  # an emulator of other tests
     with pytest.raises(Interrupted):
-        attack("sleep", tell=stop)
+        attack("sleep", on_progress=stop)
     assert children.read_text() == before
 
 

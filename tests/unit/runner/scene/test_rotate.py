@@ -15,7 +15,7 @@ from runner.scene.rotate import rotate_gaussians, rotate_views, sh_rotations
 from runner.scene.spherical_harmonics import sh_basis
 from runner.scene.views import View
 from tests.splats import ring_of_views
-from tests.unit.runner.postprocess.test_upright import some_rotation
+from tests.tiny_scene import random_rotation
 
 
 def colourful(count: int, degree: int, seed: int = 0) -> Gaussians:
@@ -43,7 +43,7 @@ def test_a_turned_scene_seen_by_turned_cameras_is_the_same_picture(degree: int) 
         View(v.image, v.video, 0.0, 96, 72, np.diag([0.15, 0.15, 1]) @ v.K, v.world_to_camera, "test") for v in views
     ]
     for seed in range(3):
-        turn = some_rotation(seed)
+        turn = random_rotation(seed)
         turned = rotate_gaussians(gaussians, turn)
         np.testing.assert_array_equal(turned.log_scales, gaussians.log_scales)
         np.testing.assert_array_equal(turned.sh0, gaussians.sh0)
@@ -59,7 +59,7 @@ def test_colours_turn_with_the_directions_they_are_seen_from() -> None:
     directions = rng.normal(size=(50, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     coefficients = rng.normal(size=15)
-    turn = some_rotation(7)
+    turn = random_rotation(7)
     turned = np.concatenate(
         [band @ coefficients[l * l - 1 : (l + 1) ** 2 - 1] for l, band in enumerate(sh_rotations(turn, 3), start=1)]
     )
@@ -70,6 +70,6 @@ def test_colours_turn_with_the_directions_they_are_seen_from() -> None:
 
 def test_the_quaternion_of_a_rotation_gives_it_back_also_for_half_turns() -> None:
     half_turns = [np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1])]
-    for turn in [*(some_rotation(seed) for seed in range(20)), *half_turns, np.eye(3)]:
+    for turn in [*(random_rotation(seed) for seed in range(20)), *half_turns, np.eye(3)]:
         back = rotation_matrices(torch.from_numpy(quaternion(turn))[None])[0].numpy()
         np.testing.assert_allclose(back, turn, atol=1e-12)

@@ -13,12 +13,19 @@ import torch
 from runner.quality.evaluate import evaluate, exposure_corrected
 from runner.quality.metrics import psnr
 from runner.raster import rasterizer
-from runner.scene.progress import SILENT, Progress
 from runner.scene.views import TrainingScene
-from runner.training.exposure import MIN_PAIRS_PER_VIEW, PAYS_FROM, Drift, Exposures, compensates, measured
-from runner.training.loop import Trained, train
+from runner.training.exposure import (
+    CONTRADICTION_MIN,
+    MIN_PAIRS_PER_VIEW,
+    ExposureDrift,
+    Exposures,
+    measure_drift,
+    should_compensate,
+)
+from runner.training.loop import Trained
 from runner.training.settings import TrainSettings
 from scenejobs.errors import Interrupted
+from tests.trainings import fields_equal, run_training, stopping_after
 from tests.true_scene import DRIFT, drifting, true_scene
 
 SETTINGS = TrainSettings(iterations=400, cap=4000, sh_degree=1, budget_s=1e6, evaluations=1)
@@ -33,7 +40,7 @@ def still() -> TrainingScene:
 
 @cache
 def trained(scene: Identity, mode: str) -> Trained:
-    return train(scene.value, replace(SETTINGS, exposure=mode), rasterizer("cpu"), SILENT)
+    return run_training(scene.value, replace(SETTINGS, exposure=mode), rasterizer("cpu"))
 
 
 class Identity:
@@ -57,7 +64,7 @@ def psnr_on(filmed: Identity, scene: Identity, mode: str) -> float:
 
 def test_the_sparse_points_tell_each_pictures_gain_to_two_hundredths(still: TrainingScene) -> None:
     """On the scale of the pictures a gain of the light by g is g^(1/2.2)."""
-    drift = measured(drifting(still))
+    drift = measure_drift(drifting(still))
     train_views = still.subset("train")
     clips = sorted(DRIFT)
     true = []
@@ -70,7 +77,7 @@ def test_the_sparse_points_tell_each_pictures_gain_to_two_hundredths(still: Trai
 
 
 def test_one_exposure_measures_as_none(still: TrainingScene) -> None:
-    assert measured(still).spread < PAYS_FROM / 2
+    assert measure_drift(still).spread < CONTRADICTION_MIN / 2
 
 
 def test_held_out_pictures_are_not_looked_at(still: TrainingScene) -> None:
@@ -79,21 +86,21 @@ def test_held_out_pictures_are_not_looked_at(still: TrainingScene) -> None:
         np.zeros_like(picture) if view.split == "test" else picture
         for view, picture in zip(still.views, still.pixels, strict=True)
     )
-    drift = measured(replace(still, pixels=blinded))
-    assert np.array_equal(drift.log_gains, measured(still).log_gains)
+    drift = measure_drift(replace(still, pixels=blinded))
+    assert np.array_equal(drift.log_gains, measure_drift(still).log_gains)
     assert not drift.log_gains[still.subset("test")].any()
 
 
 def test_a_scene_without_sightings_has_no_drift(still: TrainingScene) -> None:
-    drift = measured(replace(still, sightings=np.zeros((0, 2), np.int32)))
+    drift = measure_drift(replace(still, sightings=np.zeros((0, 2), np.int32)))
     assert (drift.spread, drift.pairs_per_view) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("mode", "contradiction", "pairs", "expected"),
     [
-        ("auto", PAYS_FROM, MIN_PAIRS_PER_VIEW, True),
-        ("auto", PAYS_FROM * 0.99, MIN_PAIRS_PER_VIEW, False),
+        ("auto", CONTRADICTION_MIN, MIN_PAIRS_PER_VIEW, True),
+        ("auto", CONTRADICTION_MIN * 0.99, MIN_PAIRS_PER_VIEW, False),
         ("auto", 10.0, MIN_PAIRS_PER_VIEW - 1, False),  # noise
         ("on", 0.0, 0, True),
         ("off", 10.0, 1000, False),
@@ -102,7 +109,7 @@ def test_a_scene_without_sightings_has_no_drift(still: TrainingScene) -> None:
 def test_exposures_that_contradict_each_other_decide(
     mode: str, contradiction: float, pairs: float, expected: bool
 ) -> None:
-    assert compensates(mode, Drift(np.zeros((1, 3), np.float32), 0.2, pairs, contradiction)) is expected
+    assert should_compensate(mode, ExposureDrift(np.zeros((1, 3), np.float32), 0.2, pairs, contradiction)) is expected
 
 
 def test_an_exposure_that_follows_the_place_is_left_to_view_dependent_colour(still: TrainingScene) -> None:
@@ -112,10 +119,10 @@ def test_an_exposure_that_follows_the_place_is_left_to_view_dependent_colour(sti
     along = offsets @ np.linalg.svd(offsets)[2][0]
     gains = np.exp(0.1 * along / along.std())
     pixels = (np.clip(picture * gain * 0.8, 0, 255) for picture, gain in zip(still.pixels, gains, strict=True))
-    follows = measured(replace(still, pixels=tuple(picture.astype(np.uint8) for picture in pixels)))
-    assert follows.spread > 1.5 * PAYS_FROM
-    assert not compensates("auto", follows)
-    assert compensates("auto", measured(drifting(still, STRONG)))
+    follows = measure_drift(replace(still, pixels=tuple(picture.astype(np.uint8) for picture in pixels)))
+    assert follows.spread > 1.5 * CONTRADICTION_MIN
+    assert not should_compensate("auto", follows)
+    assert should_compensate("auto", measure_drift(drifting(still, STRONG)))
 
 
 def test_drift_costs_a_decibel_and_compensation_brings_most_of_it_back(scenes: dict[str, Identity]) -> None:
@@ -124,7 +131,7 @@ def test_drift_costs_a_decibel_and_compensation_brings_most_of_it_back(scenes: d
     best = psnr_on(still, still, "off")
     lost, left = best - psnr_on(still, drift, "off"), best - psnr_on(still, drift, "auto")
     assert trained(drift, "auto").exposure_compensated
-    assert trained(drift, "auto").exposure_contradiction >= PAYS_FROM
+    assert trained(drift, "auto").exposure_contradiction >= CONTRADICTION_MIN
     assert lost > 0.8
     assert left < 0.4 * lost
 
@@ -133,20 +140,18 @@ def test_nothing_changes_where_nothing_drifts(scenes: dict[str, Identity]) -> No
     """Not by a byte: compensation is off."""
     auto, off = (trained(scenes["still"], mode) for mode in ("auto", "off"))
     assert not auto.exposure_compensated
-    assert auto.exposure_contradiction < PAYS_FROM
-    assert all(np.array_equal(array, vars(off.gaussians)[name]) for name, array in vars(auto.gaussians).items())
+    assert auto.exposure_contradiction < CONTRADICTION_MIN
+    assert fields_equal(off.gaussians, auto.gaussians)
 
 
 def test_learned_exposures_survive_a_stop(scenes: dict[str, Identity], tmp_path: Path) -> None:
     scene, settings = scenes["drift"].value, replace(SETTINGS, iterations=80, exposure="on")
-    whole = train(scene, settings, rasterizer("cpu"), SILENT)
-    looks = iter(range(100))
-    stopping = Progress(lambda _: None, lambda: next(looks) >= 3)
+    whole = run_training(scene, settings, rasterizer("cpu"))
     with pytest.raises(Interrupted):
-        train(scene, settings, rasterizer("cpu"), stopping, tmp_path)
-    rest = train(scene, settings, rasterizer("cpu"), SILENT, tmp_path)
+        run_training(scene, settings, rasterizer("cpu"), stopping_after(3), tmp_path)
+    rest = run_training(scene, settings, rasterizer("cpu"), folder=tmp_path)
     assert rest.resumed_at == (40,)
-    assert all(np.array_equal(array, vars(whole.gaussians)[name]) for name, array in vars(rest.gaussians).items())
+    assert fields_equal(whole.gaussians, rest.gaussians)
 
 
 def test_exposures_learn_a_gain_and_a_bias() -> None:
@@ -154,12 +159,12 @@ def test_exposures_learn_a_gain_and_a_bias() -> None:
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(8, 8, 3, generator=generator)
     target = image * 1.1 + 0.02
-    exposures = Exposures(Drift(np.zeros((2, 3), np.float32), 0.0, 0.0), torch.device("cpu"))
+    exposures = Exposures(ExposureDrift(np.zeros((2, 3), np.float32), 0.0, 0.0), torch.device("cpu"))
     for _ in range(150):
-        (exposures.applied(image, 1) - target).abs().mean().backward()
+        (exposures.apply(image, 1) - target).abs().mean().backward()
         exposures.step(0.0)
-    assert (exposures.applied(image, 1) - target).abs().mean() < 0.01
-    assert torch.equal(exposures.applied(image, 0), image)
+    assert (exposures.apply(image, 1) - target).abs().mean() < 0.01
+    assert torch.equal(exposures.apply(image, 0), image)
     with pytest.raises(ValueError, match="no gradient"):
         exposures.step(0.0)
 

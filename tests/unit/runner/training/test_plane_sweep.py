@@ -15,13 +15,12 @@ from runner.raster import rasterizer
 from runner.raster.compiled import use_threads
 from runner.scene.progress import SILENT, Progress, Report
 from runner.scene.views import TrainingScene, View
-from runner.training import plane_sweep
 from runner.training.initialise import initial_gaussians
 from runner.training.kernels.plane_sweep import OUTSIDE, sweep, window_moments
-from runner.training.loop import train
-from runner.training.plane_sweep import DensePoints, dense_points
+from runner.training.plane_sweep import STEPS_MIN, DensePoints, dense_points
 from runner.training.settings import TrainSettings
 from scenejobs.errors import Interrupted
+from tests.trainings import fields_equal, run_training, stopping_after
 
 WIDTH, HEIGHT, FOCAL = 120, 90, 110.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1.0]])
@@ -156,11 +155,8 @@ def test_views_that_share_no_sparse_points_are_not_compared(slanted: TrainingSce
     assert len(dense_points(replace(slanted, sightings=np.zeros((0, 2), np.int32)), SILENT).points) == 0
 
 
-def test_of_many_pictures_an_even_choice_is_measured(
-    slanted: TrainingScene, found: DensePoints, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plane_sweep, "MAX_PICTURES", 3)
-    fewer = len(dense_points(slanted, SILENT).points)
+def test_of_many_images_an_even_choice_is_measured(slanted: TrainingScene, found: DensePoints) -> None:
+    fewer = len(dense_points(slanted, SILENT, max_images=3).points)
     assert 0.3 * len(found.points) < fewer < 0.75 * len(found.points)
 
 
@@ -230,37 +226,29 @@ def test_sparse_points_say_whether_the_depths_are_right(slanted: TrainingScene, 
     assert dense_points(replace(slanted, track_lengths=np.full(len(slanted.points), 3)), SILENT).confirmed == 0.0
 
 
-SETTINGS = TrainSettings(iterations=60, cap=800, sh_degree=1, budget_s=600, evaluations=1)
+SETTINGS = TrainSettings(iterations=STEPS_MIN, cap=400, sh_degree=0, budget_s=600, evaluations=1)
 
 
 def test_training_begins_on_dense_points_once_and_goes_on_from_its_saved_state(
-    slanted: TrainingScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    slanted: TrainingScene, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(plane_sweep, "STEPS_MIN", 60)
     backend = rasterizer("cpu")
-    whole = train(slanted, SETTINGS, backend, SILENT)
+    whole = run_training(slanted, SETTINGS, backend)
     said: list[Report] = []
-    checks = iter(range(1000))
-    stopping = Progress(
-        said.append, stop_requested=lambda: next(checks) >= 5 + 3
-    )  # five pictures, three looks without a stop
-    with pytest.raises(Interrupted):
-        train(slanted, SETTINGS, backend, stopping, resume_dir=tmp_path)
+    with pytest.raises(Interrupted):  # five images, and three looks without a stop
+        run_training(slanted, SETTINGS, backend, stopping_after(5 + 3, said.append), tmp_path)
     assert sum("depths of" in report.detail for report in said) == 5
     said.clear()
-    resumed = train(slanted, SETTINGS, backend, Progress(said.append), resume_dir=tmp_path)
+    resumed = run_training(slanted, SETTINGS, backend, Progress(said.append), tmp_path)
     assert not any("depths of" in report.detail for report in said)
     assert resumed.resumed_at == (40,)
-    assert all(np.array_equal(a, b) for a, b in zip(vars(whole.gaussians).values(), vars(resumed.gaussians).values(),
-                                                    strict=True))  # fmt: skip
+    assert fields_equal(whole.gaussians, resumed.gaussians)
 
 
-@pytest.mark.parametrize("change", [{"iterations": 59}, {"budget_s": 5.0}])
-def test_a_short_plan_or_budget_is_not_spent_on_dense_points(
-    slanted: TrainingScene, monkeypatch: pytest.MonkeyPatch, change: dict[str, float]
-) -> None:
-    """Five pictures at a quarter of a second are more than a fifth of five seconds."""
-    monkeypatch.setattr(plane_sweep, "STEPS_MIN", 60)
+@pytest.mark.parametrize("change", [{"iterations": STEPS_MIN - 1}, {"budget_s": 5.0}])
+def test_a_short_plan_or_budget_is_not_spent_on_dense_points(slanted: TrainingScene, change: dict[str, float]) -> None:
+    """Five images at a quarter of a second are more than a fifth of five seconds."""
     said: list[Report] = []
-    train(slanted, replace(SETTINGS, **change), rasterizer("cpu"), Progress(said.append))
+    with pytest.raises(Interrupted):
+        run_training(slanted, replace(SETTINGS, **change), rasterizer("cpu"), stopping_after(0, said.append))
     assert not any("depths of" in report.detail for report in said)

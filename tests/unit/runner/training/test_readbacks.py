@@ -13,9 +13,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.raster import rasterizer
-from runner.scene.progress import SILENT
-from runner.training.loop import train
 from runner.training.settings import TrainSettings
+from tests.trainings import run_training
 from tests.true_scene import true_scene
 
 READS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select")
@@ -44,7 +43,7 @@ def test_a_step_reads_nothing_back(strategy: str, exposure: str) -> None:
     for iterations in (40, 80):
         with Reads() as reads:
             settings = replace(SETTINGS, strategy=strategy, exposure=exposure, iterations=iterations)
-            train(scene, settings, rasterizer("cpu"), SILENT)
+            run_training(scene, settings, rasterizer("cpu"))
         counts.append(reads.count - COUNTERS_OF_ADAM * iterations)
     assert counts[0] > 0
     assert counts[1] - counts[0] < 40, counts

@@ -1,4 +1,4 @@
-"""Training pictures: what a GPU prepares is what the CPU prepares, and cameras follow the size."""
+"""Training images: what a GPU prepares is what the CPU prepares, and cameras follow the size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from runner.scene.views import TrainingScene, View
-from runner.training.targets import Pictures, reduced, reduced_on_device
+from runner.training.targets import TrainingImages, reduced, reduced_on_device
 
 
 @pytest.mark.parametrize("divisor", [1, 2, 4])
@@ -30,10 +30,10 @@ def test_the_camera_fits_the_reduced_picture() -> None:
         point_errors=np.zeros(0, np.float32),
         track_lengths=np.zeros(0, np.int32),
     )
-    pictures = Pictures(scene, torch.device("cpu"))
+    images = TrainingImages(scene, torch.device("cpu"))
     for divisor in (4, 2, 1):
-        picture = pictures.get(0, divisor)
-        assert (picture.width, picture.height) == (48 // divisor, 36 // divisor)
-        assert picture.K.tolist() == [[50 / divisor, 0, 24 / divisor], [0, 52 / divisor, 18 / divisor], [0, 0, 1]]
-        assert torch.equal(picture.world_to_camera, torch.tensor(pose, dtype=torch.float32))
-        assert torch.allclose(picture.target.image, torch.tensor(0.2))
+        image = images.get(0, divisor)
+        assert (image.width, image.height) == (48 // divisor, 36 // divisor)
+        assert image.K.tolist() == [[50 / divisor, 0, 24 / divisor], [0, 52 / divisor, 18 / divisor], [0, 0, 1]]
+        assert torch.equal(image.world_to_camera, torch.tensor(pose, dtype=torch.float32))
+        assert torch.allclose(image.target.image, torch.tensor(0.2))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner.cache.store import StageCache
-from runner.job.request import Job
+from runner.job.request import Job, decode, encode
 from runner.job.supervise import Supervision
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
@@ -43,7 +43,7 @@ class Finding:
 
     def __call__(self, job: Job, supervision: Supervision) -> dict[str, Any]:
         assert job.cache is not None
-        assert Job.from_json(job.to_json()) == job
+        assert decode(encode(job)) == job
         self.saw = os.listdir(job.cache.folder)
         cache = StageCache(job.cache)
         self.found = [name for name in sorted(cache.names("")) if cache.get(name, ["a"], job.workspace / "x")]

@@ -1,0 +1,151 @@
+"""What a training starts from: the inputs that stay the same during it, and its first or its resumed state."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from runner.context import StageContext
+from runner.raster import parameters
+from runner.raster.port import Rasterizer
+from runner.scene.views import TrainingScene
+from runner.training import exposure, optimiser, plane_sweep, resume
+from runner.training.densify import DefaultDensifier
+from runner.training.exposure import ExposureDrift, Exposures
+from runner.training.initialise import initial_gaussians, scene_extent
+from runner.training.mcmc import McmcDensifier
+from runner.training.optimiser import Optimizers
+from runner.training.plane_sweep import DensePoints
+from runner.training.schedule import Plan, Recipe
+from runner.training.settings import TrainSettings
+from runner.training.state import TrainingState
+from runner.training.strategy import Densifier
+from runner.training.targets import TrainingImages
+from scenejobs.errors import Code, InputError
+
+STAGE = "training"
+MIN_TRAIN_VIEWS = 2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What stays the same during a training."""
+
+    scene: TrainingScene
+    context: StageContext
+    settings: TrainSettings
+    recipe: Recipe
+    rasterizer: Rasterizer
+    images: TrainingImages
+    train_views: list[int]  # indices of the views of split "train"
+    extent: float  # radius of the training cameras' positions, world units
+    drift: ExposureDrift
+    save_s: float | None  # between two saves; None: nothing is saved or resumed
+    clock: Callable[[], float]  # seconds
+
+    @property
+    def folder(self) -> Path:
+        """Where the state is saved."""
+        return self.context.workspace / "training"
+
+    @cached_property
+    def background(self) -> Tensor:
+        """[3] black, on the device of the training."""
+        return torch.zeros(3, device=self.rasterizer.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that must be the same for a saved state to be resumed from; not of the time budget."""
+        digest = hashlib.sha256(repr((replace(self.settings, budget_s=0.0, threads=0), self.recipe)).encode())
+        for view in self.scene.views:
+            digest.update(f"{view.image} {view.width}x{view.height} {view.split}".encode())
+            digest.update(view.K.tobytes() + view.world_to_camera.tobytes())
+        digest.update(self.scene.points.tobytes() + self.scene.sightings.tobytes())
+        return digest.hexdigest()
+
+
+def prepare(
+    scene: TrainingScene,
+    context: StageContext,
+    settings: TrainSettings,
+    rasterizer: Rasterizer,
+    recipe: Recipe,
+    save_s: float | None,
+    clock: Callable[[], float],
+) -> Run:
+    """Checks the scene and puts its images on the device. Raises InputError(TOO_FEW_REGISTERED)."""
+    train_views = scene.subset("train")
+    if len(train_views) < MIN_TRAIN_VIEWS:
+        raise InputError(
+            f"{len(train_views)} of {len(scene.views)} views are for training; {MIN_TRAIN_VIEWS} are needed",
+            code=Code.TOO_FEW_REGISTERED,
+            stage=STAGE,
+            advice="film longer, with more overlap between neighbouring pictures",
+        )
+    return Run(
+        scene=scene,
+        context=context,
+        settings=settings,
+        recipe=recipe,
+        rasterizer=rasterizer,
+        images=TrainingImages(scene, rasterizer.device),
+        train_views=train_views,
+        extent=scene_extent([scene.views[i] for i in train_views]),
+        drift=exposure.measure_drift(scene),
+        save_s=save_s,
+        clock=clock,
+    )
+
+
+def begin(run: Run) -> TrainingState:
+    """The state before the first step, or the saved one of an earlier attempt. Raises InputError, Interrupted."""
+    state = _fresh(run, None)
+    log.info(
+        "exposure drifts by %.1f %% (%s)", 100 * run.drift.spread, "compensated" if state.exposures else "left alone"
+    )
+    if run.save_s is not None and resume.resume(state, run.folder, run.fingerprint):
+        log.info("resumed at step %d of %d, after %.0f s of training", state.step, state.plan.steps, state.seconds)
+        return state
+    settings = run.settings
+    if run.recipe.dense_share and plane_sweep.is_worthwhile(run.scene, settings.iterations, settings.budget_s):
+        begin_s = run.clock()
+        dense = plane_sweep.dense_points(run.scene, run.context.progress)
+        state = _fresh(run, dense)
+        state.seconds = run.clock() - begin_s
+        log.info("%d dense points confirm %.0f %% of the sparse ones", len(dense.points), 100 * dense.confirmed)
+    return state
+
+
+def _fresh(run: Run, dense: DensePoints | None) -> TrainingState:
+    settings, recipe = run.settings, run.recipe
+    gaussians = initial_gaussians(
+        run.scene,
+        cap=settings.cap,
+        sh_degree=settings.sh_degree,
+        opacity=recipe.initial_opacity,
+        scale=recipe.initial_scale,
+        seed=settings.seed,
+        dense=dense,
+        dense_share=recipe.dense_share,
+    )
+    params = parameters.parameters(gaussians, run.rasterizer.device)
+    optimizers = optimiser.optimizers(params)
+    plan = Plan(settings.iterations)
+    compensated = exposure.should_compensate(settings.exposure, run.drift)
+    exposures = Exposures(run.drift, run.rasterizer.device) if compensated else None
+    return TrainingState(params, optimizers, _densifier(run, params, optimizers, plan), plan, exposures=exposures)
+
+
+def _densifier(run: Run, params: parameters.Parameters, optimizers: Optimizers, plan: Plan) -> Densifier:
+    if run.settings.strategy == "mcmc":
+        return McmcDensifier(params, optimizers, plan, run.recipe, run.settings.cap)
+    return DefaultDensifier(params, optimizers, plan, run.recipe, run.settings.cap, run.extent)
