@@ -8,7 +8,7 @@ AZURITE := .local/azurite/installed
 REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check setup chaos hard simulate image-check image-kernels clean
+.PHONY: demo test check docs setup chaos hard simulate image-check image-kernels clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -20,6 +20,9 @@ check: $(VENV)/installed-tests  ## linters and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)  ## write what the documents repeat of the code: settings, presets, codes, answers to --help
+	$(BIN)/python -m scripts.generate_docs
 
 chaos: setup  ## kill, freeze and deafen real processes at every request, at full size: about an hour, mostly waiting
 	$(BIN)/python -m tests.chaos $(if $(POINTS),--points $(POINTS))

@@ -75,6 +75,64 @@ class Code(StrEnum):
     LOOP = "LOOP"  # a message that came back again and again without coming to an end
 
 
+REMEDIES: dict[Code, str] = {
+    Code.NO_VIDEO: (
+        "upload at least one video (mp4, mov, avi, mkv, webm) or a set of photos (jpg, heic, png, tif) under "
+        "the scene's folder"
+    ),
+    Code.NO_SCENE: "use a plain folder name: no dot segments, backslashes or control characters",
+    Code.EMPTY_FILE: "the upload broke off: upload the file again",
+    Code.NOT_A_VIDEO: "check the file plays; export it as mp4 (H.264 or HEVC)",
+    Code.NO_VIDEO_STREAM: "upload the recording with pictures, not its sound",
+    Code.CORRUPT_VIDEO: "copy the file from the camera again; a broken upload is the usual cause",
+    Code.NOT_A_PHOTO: "export it as JPEG; a raw file of a camera is developed first",
+    Code.CORRUPT_PHOTO: "upload it again; the other photos are used without it",
+    Code.UNSAFE_VIDEO: "export the video again with another program; `run.log` says how the decoder ended",
+    Code.TOO_LARGE: "cut the clip, or record at a lower resolution",
+    Code.TOO_SMALL: "record at 640x480 or more",
+    Code.TOO_SHORT: "film for some seconds",
+    Code.TOO_FEW_FRAMES: "film longer, or add clips of the same place",
+    Code.NO_DETAIL: "film in good light, slowly, and things with texture; the message names clip and time",
+    Code.STATIC_CAMERA: "walk around the scene: turning on the spot gives no depth",
+    Code.NO_OVERLAP: "let the clips show common parts of the place",
+    Code.TOO_FEW_REGISTERED: "move slowly, keep the subject textured and sharp, overlap by two thirds",
+    Code.POSES_UNRELIABLE: "walk sideways around the subject, avoid pure forward motion and blank walls",
+    Code.BAD_POSES: (
+        "the message names file, place and field: export the poses again, or leave the file out ([poses](poses.md))"
+    ),
+    Code.POSES_NOT_USED: (
+        "nothing has to be done: the poses were found from the pictures; the warning says what was wrong with"
+        " the file ([poses](poses.md))"
+    ),
+    Code.BAD_SCENE_FILE: "the file is damaged or not one of ours: export it again",
+    Code.INPUT_GONE: "nothing, if you removed it; else upload it again",
+    Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
+    Code.INVALID_SETTING: "correct the named variable or option",
+    Code.WRONG_ENDPOINT: "check the account name and the endpoint, and that the network lets you reach it",
+    Code.ACCESS_DENIED: "assign the role named in the message, renew the SAS, or log in",
+    Code.NO_GPU: "use `BACKEND=cpu`, or a machine with an NVIDIA GPU and driver",
+    Code.NO_SANDBOX: (
+        "use a kernel with seccomp and Landlock (Linux 5.13 or newer) and a container that allows them, or "
+        "`SANDBOX=auto`"
+    ),
+    Code.DISK_FULL: "give the workspace more space than the message names",
+    Code.OUT_OF_MEMORY: "use a smaller preset or a machine with more memory",
+    Code.JOB_CRASHED: "see `run.log` beside the inputs; the work is retried by itself",
+    Code.JOB_TIMED_OUT: "raise `DEADLINE_FACTOR` and `JOB_TIMEOUT_SECS`, or use a smaller preset",
+    Code.BUG: "report it with `run.log`",
+    Code.TRAINING_DIVERGED: "report it with `run.log`; another preset may do",
+    Code.START_FAILED: "see the message; the sweep tries again by itself",
+    Code.STORAGE_FAILED: "nothing: it is retried by itself",
+    Code.TOO_MANY_ATTEMPTS: "see the attempts in `error.json`; remove the cause, then upload again",
+    Code.LEASE_LOST: "nothing: another runner goes on",
+    Code.INTERRUPTED: "nothing: another runner goes on",
+    Code.UNREADABLE_MESSAGE: "look at the poison queue: something else writes to the work queue",
+    Code.LOOP: (
+        "look at the runner's log for its scene; the sweep queues the scene again when its uploads are still there"
+    ),
+}
+"""What the person who meets a code can do, where its message says nothing better. `docs/errors.md` prints them."""
+
 MAX_CAUSE_BYTES = 1536  # with the advice 2 KiB: a record keeps the failures of all attempts
 MAX_ADVICE_BYTES = 512
 

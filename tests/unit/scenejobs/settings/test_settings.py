@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 
 import pytest
 
@@ -13,6 +13,7 @@ from scenejobs.settings.groups import (
     DispatchSettings,
     LogSettings,
     PipelineSettings,
+    Row,
     RunnerSettings,
     StorageSettings,
     table,
@@ -120,3 +121,10 @@ def test_a_variable_that_two_groups_share_means_the_same() -> None:
     seen: dict[str, tuple[object, str]] = {}
     for row in table():
         assert seen.setdefault(row.variable, (row.default, row.kind)) == (row.default, row.kind)
+
+
+def test_a_variable_used_by_two_groups_means_the_same_in_both() -> None:
+    seen: dict[str, Row] = {}
+    for row in table():
+        other = seen.setdefault(row.variable, row)
+        assert (other.default, other.kind) == (row.default, row.kind) or row.default is MISSING, row.variable

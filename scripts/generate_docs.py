@@ -1,0 +1,156 @@
+"""Writes what the documents repeat of the code: settings, presets, error and exit codes, answers to `--help`.
+
+    python -m scripts.generate_docs [--check]
+
+A block begins with `<!-- generated: KIND ARGUMENT... -->` and ends with `<!-- end -->`. --check writes nothing, names
+the documents that differ, and ends with 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import MISSING
+from pathlib import Path
+
+from runner.pipeline.presets import PRESETS
+from scenejobs import errors
+from scenejobs.settings import groups
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+EXITS: Mapping[type[errors.SceneJobError], str] = {
+    errors.InputError: "never retried; inputs go to `error` with the reason",
+    errors.ConfigurationError: "the program stops, nothing is touched",
+    errors.InfrastructureError: "retried with backoff, then dead-lettered",
+    errors.LeaseLost: "nothing is settled; whoever owns the scene goes on",
+    errors.Interrupted: "the attempt is given back",
+}
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table of Markdown."""
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in lines)
+
+
+def settings(group: str) -> str:
+    """Variables of one group with default, kind and meaning."""
+    rows = [
+        (f"`{row.variable}`", shown(row.default), row.kind.replace("|", "\\|"), row.doc)
+        for row in groups.table()
+        if row.group == group
+    ]
+    if not rows:
+        raise ValueError(f"there is no group of settings called {group}")
+    return table(("variable", "default", "kind", "meaning"), rows)
+
+
+def shown(default: object) -> str:
+    """A default as a person types it."""
+    if default is MISSING:
+        return "required"
+    if default == "":
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def meanings() -> dict[str, str]:
+    """What is written beside each code. Raises ValueError where a code has no meaning or no remedy."""
+    found = dict(re.findall(r"^    ([A-Z_]+) = \"\1\"  # (.*)$", inspect.getsource(errors.Code), re.MULTILINE))
+    lacking = {code.value for code in errors.Code} - (found.keys() & {code.value for code in errors.REMEDIES})
+    if lacking:
+        raise ValueError(f"without meaning or remedy: {', '.join(sorted(lacking))}")
+    return found
+
+
+def error_codes() -> str:
+    """All codes with meaning and remedy."""
+    rows = [(f"`{code}`", meaning, errors.REMEDIES[errors.Code(code)]) for code, meaning in meanings().items()]
+    return table(("code", "meaning", "what to do"), rows)
+
+
+def exit_codes() -> str:
+    """Exit codes of the error tree."""
+    rows = [(kind.exit_code, f"`{kind.__name__}`", what) for kind, what in EXITS.items()]
+    return table(("code", "raised as", "what happens next"), rows)
+
+
+def presets() -> str:
+    """Numbers of each preset."""
+    heads = (
+        "preset", "for", "frames", "features", "long side px", "steps", "strategy", "most Gaussians", "SH degree",
+        "training budget s",
+    )  # fmt: skip
+    rows = [
+        (
+            f"`{name}`", chosen.description, chosen.frames.budget, chosen.poses.features, chosen.train.long_side,
+            f"{chosen.train.iterations:,}", chosen.train.strategy, f"{chosen.train.cap:,}", chosen.train.sh_degree,
+            f"{chosen.train.budget_s:.0f}",
+        )
+        for name, chosen in PRESETS.items()
+    ]  # fmt: skip
+    return table(heads, rows)
+
+
+def command_help(module: str, *arguments: str) -> str:
+    """What a program prints for --help, 100 columns wide."""
+    command = [sys.executable, "-m", module, *arguments, "--help"]
+    env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    return f"```\n{done.stdout.strip()}\n```\n"
+
+
+KINDS: Mapping[str, Callable[..., str]] = {
+    "settings": settings,
+    "error codes": error_codes,
+    "exit codes": exit_codes,
+    "presets": presets,
+    "help": command_help,
+}
+
+
+def made(block: str) -> str:
+    """The text of a block. Raises ValueError for a kind that is not known."""
+    for kind, make in KINDS.items():
+        if block == kind or block.startswith(f"{kind} "):
+            return make(*block[len(kind) :].split())
+    raise ValueError(f"nothing generates {block!r}")
+
+
+def generated(text: str) -> str:
+    """A document with its blocks as the code has them now."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        texts = iter(list(pool.map(made, [block for _, block, _, _ in BLOCK.findall(text)])))
+    return BLOCK.sub(lambda found: found[1] + next(texts) + found[4], text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write what the documents repeat of the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 where a document differs")
+    check = parser.parse_args().check
+    differing = []
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        new = generated(text)
+        if new == text:
+            continue
+        differing.append(path.relative_to(ROOT).as_posix())
+        if not check:
+            path.write_text(new, encoding="utf-8")
+    for name in differing:
+        print(f"{name} {'differs: run make docs' if check else 'written'}")
+    return int(check and bool(differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
