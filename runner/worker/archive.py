@@ -12,6 +12,7 @@ from collections.abc import Callable
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.copies import find, is_copy
 from scenejobs.state.layout import archive_names
 from scenejobs.state.record import SceneRecord
 
@@ -28,29 +29,29 @@ def archive(
     `check` is called before every change and raises when the scene is no longer ours.
     Raises StorageError when a copy is not whole or an input cannot be deleted.
     """
-    places = {}
+    locations = {}
     # Listed once: thousands of inputs would be asked for one by one. Who copies meanwhile is met by `if_absent`.
-    there = {info.name: info for info in destination.list(f"{record.scene}/")}
+    existing = {info.name: info for info in destination.list(f"{record.scene}/")}
     for blob in record.manifest:
         check()
-        name = _stored(record, blob, source, destination, there)
+        name = _stored(record, blob, source, destination, existing)
         if name is None:
             log.info("%s was replaced or deleted before it could be archived", blob.name)
-            places[blob.name] = SUPERSEDED
+            locations[blob.name] = SUPERSEDED
             continue
         check()
         _delete(source, blob)
-        places[blob.name] = f"{kind}/{name}"
-    return places
+        locations[blob.name] = f"{kind}/{name}"
+    return locations
 
 
 def _stored(
-    record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore, there: dict[str, BlobInfo]
+    record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore, existing: dict[str, BlobInfo]
 ) -> str | None:
     """The name of a verified copy of this version, made now or by an earlier runner; None when the version is gone."""
     names = archive_names(record.scene, blob.name, record.generation, record.run)
     for name in names:
-        if name in there and _is_copy(there[name], blob):
+        if is_copy(existing.get(name), blob.etag, blob.size_bytes):
             return name
     for name in names:
         try:
@@ -58,11 +59,11 @@ def _stored(
         except NotFound:
             return None
         except Conflict:  # the source is another version now, or the name is taken: by another blob, or by a folder
-            found = _head(source, blob.name)
+            found = find(source, blob.name)
             if found is None or found.etag != blob.etag:
                 return None
             continue
-        if not _is_copy(copy, blob):
+        if not is_copy(copy, blob.etag, blob.size_bytes):
             raise StorageError(
                 f"the copy {name} of {blob.name} has {copy.size_bytes} bytes, the upload has {blob.size_bytes}",
                 advice="the upload stays where it is; look at the storage account",
@@ -71,25 +72,13 @@ def _stored(
     raise StorageError(f"every name for {blob.name} in the archive is taken: {', '.join(names)}")
 
 
-def _is_copy(found: BlobInfo, blob: InputBlob) -> bool:
-    """One that is under way is none: it needs its source until it is whole. Asking for it again waits for that."""
-    return found.whole and found.size_bytes == blob.size_bytes and found.metadata.get("source_etag") == blob.etag
-
-
 def _delete(source: BlobStore, blob: InputBlob) -> None:
     try:
         source.delete(blob.name, if_match=blob.etag)
     except NotFound:
         return  # done by an earlier runner, or by the user
     except Conflict:
-        left = _head(source, blob.name)
+        left = find(source, blob.name)
         if left is not None and left.etag == blob.etag:  # this very version: somebody holds a lease on it
             raise
         log.info("%s was uploaded again meanwhile; the new version stays for the next job", blob.name)
-
-
-def _head(store: BlobStore, name: str) -> BlobInfo | None:
-    try:
-        return store.head(name)
-    except NotFound:
-        return None

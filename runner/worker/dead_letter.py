@@ -8,6 +8,7 @@ from typing import Any
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.logs.setup import readable_json
 from scenejobs.ports import BlobStore
+from scenejobs.state import codec
 from scenejobs.state.layout import ERROR_DOCUMENT, RUN_LOG, published_name
 from scenejobs.state.record import SceneRecord
 
@@ -24,7 +25,7 @@ def error_document(record: SceneRecord) -> dict[str, Any]:
         "generation": record.generation,
         "at": last.at.isoformat(),
         "attempts": [failure.to_json() for failure in record.failures],
-        "inputs": [blob.to_json() for blob in record.manifest],
+        "inputs": [codec.to_json(blob) for blob in record.manifest],
         "log": RUN_LOG,
     }
 

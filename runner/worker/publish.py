@@ -17,6 +17,7 @@ from runner.files.describe import describe_file
 from scenejobs.errors import Code, Conflict, NotFound, RunnerError, StorageError
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.blobs import OutputFile
+from scenejobs.state.copies import SOURCE_ETAG, find, is_copy
 from scenejobs.state.layout import MANIFEST, PUBLISHING, published_name, run_folder
 from scenejobs.state.record import SceneRecord
 
@@ -44,8 +45,8 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
     folder = run_folder(record.scene, record.run)
     committed = {file.name: _committed(output, folder, file) for file in record.outputs}
     manifest, name = committed[MANIFEST], published_name(record.scene, MANIFEST)
-    found = _head(output, name)
-    if _is_copy(found, manifest):
+    found = find(output, name)
+    if is_copy(found, manifest.etag):
         return  # it comes last, so all is there
     check()
     etag = output.write(
@@ -55,7 +56,7 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
         _replace(output, committed[file], published_name(record.scene, file), check)
     data, _ = output.read(manifest.name)
     check()
-    output.write(name, data, if_match=etag, metadata={"source_etag": manifest.etag})
+    output.write(name, data, if_match=etag, metadata={SOURCE_ETAG: manifest.etag})
 
 
 def _promises_nothing(run: str) -> bytes:
@@ -63,7 +64,7 @@ def _promises_nothing(run: str) -> bytes:
 
 
 def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
-    found = _head(output, folder + file.name)
+    found = find(output, folder + file.name)
     if found is None or not found.whole or found.size_bytes != file.size_bytes:
         raise StorageError(
             f"{folder}{file.name} of a committed run is missing or has another size",
@@ -73,10 +74,10 @@ def _committed(output: BlobStore, folder: str, file: OutputFile) -> BlobInfo:
 
 
 def _replace(output: BlobStore, source: BlobInfo, name: str, check: Callable[[], None]) -> None:
-    found = _head(output, name)
-    if _is_copy(found, source):
+    found = find(output, name)
+    if is_copy(found, source.etag):
         return
-    if found is not None and not found.whole and found.metadata.get("source_etag") == source.etag:
+    if found is not None and not found.whole and found.metadata.get(SOURCE_ETAG) == source.etag:
         check()  # begun by an earlier runner: asking again waits for it
     else:
         _remove(output, name, check)
@@ -88,7 +89,7 @@ def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
 
     Looked up before the check: who is paused after the check holds the ETag of a version that is gone by then.
     """
-    old = _head(output, name)
+    old = find(output, name)
     check()
     if old is None:
         return
@@ -97,16 +98,5 @@ def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
     except NotFound:
         return
     except Conflict:
-        if _head(output, name) is not None:  # the repeated delete of a lost answer reads like a conflict
+        if find(output, name) is not None:  # the repeated delete of a lost answer reads like a conflict
             raise
-
-
-def _is_copy(found: BlobInfo | None, source: BlobInfo) -> bool:
-    return found is not None and found.whole and found.metadata.get("source_etag") == source.etag
-
-
-def _head(store: BlobStore, name: str) -> BlobInfo | None:
-    try:
-        return store.head(name)
-    except NotFound:
-        return None

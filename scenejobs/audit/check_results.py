@@ -9,6 +9,7 @@ from scenejobs.audit import check_uploads
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.errors import NotFound
 from scenejobs.ports import BlobStore
+from scenejobs.state.copies import SOURCE_ETAG
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, archive_names, published_name, run_folder
 from scenejobs.state.record import Outcome
@@ -71,7 +72,7 @@ def _published(evidence: Evidence, found: Generation) -> Iterator[Finding]:
         if there is None:
             what = f"generation {found.number} is done, and its result is not published whole"
             yield Finding("I3", True, f"output/{name}", what, f"copy it from {run_folder(found.scene, found.run)}")
-        elif committed is not None and there.metadata.get("source_etag") != committed.etag:
+        elif committed is not None and there.metadata.get(SOURCE_ETAG) != committed.etag:
             what = f"it is not of generation {found.number}, the newest: files of different runs lie together"
             yield Finding("I6", True, f"output/{name}", what, f"copy it from {run_folder(found.scene, found.run)}")
 
@@ -108,7 +109,7 @@ def _known(evidence: Evidence, kind: str) -> set[str]:
                 n for b in ongoing.manifest for n in archive_names(scene.scene, b.name, ongoing.number, ongoing.run)
             }
             names |= {
-                name for name in possible if "source_etag" in getattr(evidence.blobs[kind].get(name), "metadata", {})
+                name for name in possible if SOURCE_ETAG in getattr(evidence.blobs[kind].get(name), "metadata", {})
             }
         if kind == "error":
             names |= {f"{scene.scene}/{ERROR_DOCUMENT}", f"{scene.scene}/{RUN_LOG}"}

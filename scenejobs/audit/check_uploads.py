@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.ports import BlobInfo
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.copies import SOURCE_ETAG, is_copy
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import archive_names, generation_name, record_name
 from scenejobs.state.record import Outcome
@@ -40,7 +41,7 @@ def copies(evidence: Evidence, found: Generation, blob: InputBlob) -> list[tuple
         (kind, evidence.blobs[kind][name])
         for kind in ("processed", "error")
         for name in names
-        if (info := evidence.blobs[kind].get(name)) and info.whole and info.metadata.get("source_etag") == blob.etag
+        if (info := evidence.blobs[kind].get(name)) and is_copy(info, blob.etag)
     ]
 
 
@@ -83,8 +84,8 @@ def _archived(
         return
     yield from _one_place(evidence, found, blob, place)
     kind, _, name = place.partition("/")
-    returned = next((item for item in redrive.inputs if item.place == name), None) if redrive else None
-    if returned is not None and kind == "error" and not returned.left:
+    returned = next((item for item in redrive.inputs if item.archived_as == name), None) if redrive else None
+    if returned is not None and kind == "error" and not returned.superseded:
         yield from _brought_back(evidence, scene, blob, returned)
         return
     there = evidence.blobs.get(kind, {}).get(name)
@@ -93,7 +94,7 @@ def _archived(
     if there is None:
         what = f"the upload {blob.name} of generation {found.number} is in none of the containers"
         yield Finding("I1", True, where, what, RESTORE)
-    elif there.metadata.get("source_etag") != blob.etag:
+    elif there.metadata.get(SOURCE_ETAG) != blob.etag:
         what = f"another version lies where {blob.name} of generation {found.number} was put"
         yield Finding("I6", True, where, what, f"it was overwritten: {RESTORE}")
     elif there.size_bytes != blob.size_bytes:
@@ -115,14 +116,16 @@ def _one_place(evidence: Evidence, found: Generation, blob: InputBlob, place: st
 
 def _brought_back(evidence: Evidence, scene: SceneEvidence, blob: InputBlob, returned: Returned) -> Iterator[Finding]:
     """A dead letter that was, or is being, brought back into the input container, as a new version."""
-    original = evidence.blobs["error"].get(returned.place)
+    original = evidence.blobs["error"].get(returned.archived_as)
     if original is not None and original.etag == returned.etag:
         return  # not yet deleted
     copy = evidence.blobs["input"].get(returned.name)
     decided = [*scene.generations.values(), *([scene.ongoing] if scene.ongoing else [])]
     used = any((item.name, item.etag) == (returned.name, returned.copied_etag) for g in decided for item in g.manifest)
     if copy is None and not used:
-        what = f"{blob.name} was brought back from error/{returned.place}, and is neither waiting nor part of a run"
+        what = (
+            f"{blob.name} was brought back from error/{returned.archived_as}, and is neither waiting nor part of a run"
+        )
         yield Finding("I1", False, f"input/{returned.name}", what, "its user deleted it, or it has to be restored")
 
 

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, containers: Containers, queues: Queues) -> 
             print(printable(described(plan)))
             if options.apply:
                 done = redrive.carry_out(containers, queues, plan)
-                left = sum(item.left for item in done.inputs)
+                left = sum(item.superseded for item in done.inputs)
                 print(printable(f"{scene}: brought back" + (f", {left} left in error" if left else "")))
         except InputError as exc:
             print(printable(f"{scene}: not brought back: {exc}"), file=sys.stderr)

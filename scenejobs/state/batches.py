@@ -19,6 +19,7 @@ from typing import Any
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, digest
 from scenejobs.state.layout import BATCHES, batch_name
 from scenejobs.state.uploads import snapshot
@@ -46,28 +47,12 @@ class Batch:
         return replace(self, queued_at=now, sends=self.sends + 1)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "scene": self.scene,
-            "digest": self.digest,
-            "blobs": [blob.to_json() for blob in self.blobs],
-            "sealed_at": self.sealed_at.isoformat(),
-            "why": self.why,
-            "queued_at": self.queued_at.isoformat() if self.queued_at else None,
-            "sends": self.sends,
-            "traceparent": self.traceparent,
-        }
+        return {"scene": self.scene, "digest": self.digest, **codec.to_json(self)}
 
     @staticmethod
-    def from_json(value: dict[str, Any]) -> Batch:
-        return Batch(
-            scene=str(value["scene"]),
-            blobs=tuple(InputBlob.from_json(blob) for blob in value["blobs"]),
-            sealed_at=datetime.fromisoformat(value["sealed_at"]),
-            why=str(value["why"]),
-            queued_at=datetime.fromisoformat(value["queued_at"]) if value["queued_at"] else None,
-            sends=int(value["sends"]),
-            traceparent=str(value["traceparent"]),
-        )
+    def from_json(value: Any) -> Batch:
+        """Raises ValueError."""
+        return codec.from_json(value, Batch)
 
 
 @dataclass(frozen=True)
@@ -171,7 +156,7 @@ def _read(state: BlobStore, name: str, remove_damaged: bool) -> StoredBatch | No
         return None
     try:
         return StoredBatch(Batch.from_json(json.loads(data)), etag)
-    except (ValueError, KeyError, TypeError) as exc:
+    except ValueError as exc:
         if remove_damaged:
             log.error("the batch %s cannot be read and is removed, so that its uploads are sealed anew: %s", name, exc)
             with suppress(NotFound, Conflict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,13 +14,6 @@ class InputBlob:
     name: str  # in the input container
     etag: str  # without quotes
     size_bytes: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "etag": self.etag, "size_bytes": self.size_bytes}
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> InputBlob:
-        return InputBlob(str(value["name"]), str(value["etag"]), int(value["size_bytes"]))
 
 
 def digest(blobs: Iterable[InputBlob]) -> str:
@@ -37,10 +29,3 @@ class OutputFile:
     name: str
     size_bytes: int
     sha256: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "size_bytes": self.size_bytes, "sha256": self.sha256}
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> OutputFile:
-        return OutputFile(str(value["name"]), int(value["size_bytes"]), str(value["sha256"]))

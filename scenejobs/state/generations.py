@@ -1,7 +1,7 @@
 """What a generation consisted of, once it has ended: `state/generations/<key>/<n>.json`, created once, kept for good.
 
 A record only knows its last ending. These tell about every version that ever left the input container which run used it
-and where it went, so that the state of the containers can be proven from the blobs alone (scenejobs/audit.py).
+and where it went, so that the state of the containers can be proven from the blobs alone (scenejobs/audit).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from scenejobs.errors import Conflict, Failure, StorageError
 from scenejobs.ports import BlobStore
+from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, OutputFile
 from scenejobs.state.layout import generation_name
 from scenejobs.state.record import Outcome, Phase, SceneRecord
@@ -25,7 +26,7 @@ class Generation:
     """One generation that has come, or is coming, to its end."""
 
     scene: str
-    number: int
+    number: int  # "generation" in the blob
     outcome: Outcome
     run: str
     attempts: int
@@ -35,38 +36,16 @@ class Generation:
     failure: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "schema_version": VERSION,
-            "scene": self.scene,
-            "generation": self.number,
-            "outcome": str(self.outcome),
-            "run": self.run,
-            "attempts": self.attempts,
-            "manifest": [blob.to_json() for blob in self.manifest],
-            "outputs": [file.to_json() for file in self.outputs],
-            "archived": self.archived,
-            "failure": self.failure.to_json() if self.failure else None,
-        }
+        body = codec.to_json(self)
+        return {"schema_version": VERSION, "scene": self.scene, "generation": body.pop("number"), **body}
 
     @staticmethod
     def from_json(value: Any) -> Generation:
         """Raises ValueError."""
-        try:
-            if value["schema_version"] != VERSION:
-                raise ValueError(f"generation version {value['schema_version']!r}; this program knows {VERSION}")
-            return Generation(
-                scene=str(value["scene"]),
-                number=int(value["generation"]),
-                outcome=Outcome(value["outcome"]),
-                run=str(value["run"]),
-                attempts=int(value["attempts"]),
-                manifest=tuple(InputBlob.from_json(item) for item in value["manifest"]),
-                outputs=tuple(OutputFile.from_json(item) for item in value["outputs"]),
-                archived={str(name): str(place) for name, place in value["archived"].items()},
-                failure=Failure.from_json(value["failure"]) if value["failure"] else None,
-            )
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise ValueError(f"it is incomplete: {exc!r}") from exc
+        version = value.get("schema_version") if isinstance(value, dict) else None
+        if version != VERSION:
+            raise ValueError(f"generation version {version!r}; this program knows {VERSION}")
+        return codec.from_json({**value, "number": value.get("generation")}, Generation)
 
 
 def of(record: SceneRecord, archived: dict[str, str]) -> Generation:

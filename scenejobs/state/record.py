@@ -1,23 +1,22 @@
-"""The data of a job: inputs, messages, and the record that is the truth about a scene.
+"""The record of a scene, `state/scenes/<key>.json`: its phase, the moves between phases, and how generations end.
 
-A queue message only points at a scene. What is known about it is in its record, `state/scenes/<key>.json`, which
-changes by compare-and-swap under a lease. Every value is frozen; a change is a copy.
+A queue message only points at a scene; the record is the truth about it. It changes by compare-and-swap under a lease
+(`records.py`). Every value is frozen; a change is a copy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from scenejobs.errors import Failure
+from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, OutputFile, digest
 
 RECORD_VERSION = 1
-
-
-# ---- the record ---------------------------------------------------------------------------------
+ADDED = ("not_before", "day", "runs_today", "held")  # fields that the first program did not write
 
 
 class Phase(StrEnum):
@@ -54,11 +53,8 @@ class AttemptFailure:
     failure: Failure
 
     def to_json(self) -> dict[str, Any]:
+        """One object: the failure's fields lie beside run and time."""
         return {"run": self.run, "at": self.at.isoformat(), **self.failure.to_json()}
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> AttemptFailure:
-        return AttemptFailure(str(value["run"]), datetime.fromisoformat(value["at"]), Failure.from_json(value))
 
 
 @dataclass(frozen=True)
@@ -69,24 +65,8 @@ class Ending:
     outcome: Outcome
     run: str
     at: datetime
-    archived: dict[str, str] = field(default_factory=dict)  # input name -> "<container kind>/<name>" where it lies now
-    failure: Failure | None = None  # why it was dead-lettered
-
-    def to_json(self) -> dict[str, Any]:
-        body = {"generation": self.generation, "outcome": str(self.outcome), "run": self.run}
-        failure = self.failure.to_json() if self.failure else None
-        return {**body, "at": self.at.isoformat(), "archived": self.archived, "failure": failure}
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> Ending:
-        return Ending(
-            int(value["generation"]),
-            Outcome(value["outcome"]),
-            str(value["run"]),
-            datetime.fromisoformat(value["at"]),
-            dict(value["archived"]),
-            Failure.from_json(value["failure"]) if value["failure"] else None,
-        )
+    archived: dict[str, str]  # input name -> "<container kind>/<name>" where it lies now
+    failure: Failure | None  # why it was dead-lettered
 
 
 @dataclass(frozen=True)
@@ -184,49 +164,18 @@ class SceneRecord:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "schema_version": RECORD_VERSION,
-            "scene": self.scene,
-            "phase": str(self.phase),
-            "generation": self.generation,
-            "attempts": self.attempts,
-            "preemptions": self.preemptions,
-            "run": self.run,
-            "manifest": [blob.to_json() for blob in self.manifest],
-            "outputs": [file.to_json() for file in self.outputs],
-            "failures": [failure.to_json() for failure in self.failures],
-            "started_at": self.started_at.isoformat() if self.started_at else None,
-            "not_before": self.not_before.isoformat() if self.not_before else None,
-            "day": self.day,
-            "runs_today": self.runs_today,
-            "held": self.held,
-            "ending": self.ending.to_json() if self.ending else None,
-        }
+        failures = [failure.to_json() for failure in self.failures]
+        return {"schema_version": RECORD_VERSION, **codec.to_json(self), "failures": failures}
 
     @staticmethod
-    def from_json(value: dict[str, Any]) -> SceneRecord:
+    def from_json(value: Any) -> SceneRecord:
         """Raises ValueError for a record of a version this program does not know, or one that is torn."""
         if not isinstance(value, dict):
             raise ValueError("the record of a scene is not an object")
         if value.get("schema_version") != RECORD_VERSION:
             raise ValueError(f"record version {value.get('schema_version')!r}; this program knows {RECORD_VERSION}")
         try:
-            return SceneRecord(
-                scene=str(value["scene"]),
-                phase=Phase(value["phase"]),
-                generation=int(value["generation"]),
-                attempts=int(value["attempts"]),
-                preemptions=int(value["preemptions"]),
-                run=str(value["run"]),
-                manifest=tuple(InputBlob.from_json(item) for item in value["manifest"]),
-                outputs=tuple(OutputFile.from_json(item) for item in value["outputs"]),
-                failures=tuple(AttemptFailure.from_json(item) for item in value["failures"]),
-                started_at=datetime.fromisoformat(value["started_at"]) if value["started_at"] else None,
-                not_before=datetime.fromisoformat(value["not_before"]) if value.get("not_before") else None,
-                day=str(value.get("day", "")),
-                runs_today=int(value.get("runs_today", 0)),
-                held=str(value.get("held", "")),
-                ending=Ending.from_json(value["ending"]) if value["ending"] else None,
-            )
-        except (KeyError, TypeError) as exc:
+            failures = [{**item, "failure": item} for item in value["failures"]]
+            return codec.from_json({**value, "failures": failures}, SceneRecord, ADDED)
+        except (KeyError, TypeError, ValueError) as exc:
             raise ValueError(f"the record of a scene is incomplete: {exc}") from exc

@@ -19,10 +19,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
 from scenejobs.names import refusal, scene_key
-from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
-from scenejobs.state import generations, records
+from scenejobs.ports import BlobStore, Containers, Queues
+from scenejobs.state import codec, generations, records
+from scenejobs.state.copies import SOURCE_ETAG, find, is_copy
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import (
     ERROR_DOCUMENT,
@@ -45,19 +48,18 @@ LEASE_PAUSE_S = 2.0
 DOCUMENTS = (ERROR_DOCUMENT, RUN_LOG)
 
 
-@dataclass(frozen=True)
-class Returned:
+JSON_NAMES = {"archived_as": "place", "superseded": "left"}
+
+
+class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=JSON_NAMES):
     """One input on its way back."""
 
-    place: str  # in the error container
+    archived_as: str  # its name in the error container
     etag: str  # of the blob there
     size_bytes: int
     name: str  # in the input container
     copied_etag: str = ""  # of the verified copy there
-    left: bool = False  # the user replaced or deleted the copy meanwhile: the original stays where it is
-
-    def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+    superseded: bool = False  # the user replaced or deleted the copy meanwhile: the original stays where it is
 
 
 @dataclass(frozen=True)
@@ -71,30 +73,15 @@ class Redrive:
     done_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "schema_version": VERSION,
-            "scene": self.scene,
-            "generation": self.generation,
-            "reason": self.reason,
-            "inputs": [item.to_json() for item in self.inputs],
-            "done_at": self.done_at.isoformat() if self.done_at else None,
-        }
+        return {"schema_version": VERSION, **codec.to_json(self)}
 
     @staticmethod
     def from_json(value: Any) -> Redrive:
         """Raises ValueError."""
-        try:
-            if value["schema_version"] != VERSION:
-                raise ValueError(f"redrive version {value['schema_version']!r}; this program knows {VERSION}")
-            return Redrive(
-                str(value["scene"]),
-                int(value["generation"]),
-                str(value["reason"]),
-                tuple(Returned(**item) for item in value["inputs"]),
-                datetime.fromisoformat(value["done_at"]) if value["done_at"] else None,
-            )
-        except (KeyError, TypeError) as exc:
-            raise ValueError(f"it is incomplete: {exc!r}") from exc
+        version = value.get("schema_version") if isinstance(value, dict) else None
+        if version != VERSION:
+            raise ValueError(f"redrive version {version!r}; this program knows {VERSION}")
+        return codec.from_json(value, Redrive)
 
 
 @dataclass(frozen=True)
@@ -218,8 +205,8 @@ def _new(error: BlobStore, found: Generation) -> Redrive:
     entries = []
     for blob in found.manifest:
         kind, _, place = found.archived.get(blob.name, "").partition("/")
-        info = _head(error, place) if kind == "error" else None
-        if info is not None and info.metadata.get("source_etag") == blob.etag and info.size_bytes == blob.size_bytes:
+        info = find(error, place) if kind == "error" else None
+        if info is not None and info.metadata.get(SOURCE_ETAG) == blob.etag and info.size_bytes == blob.size_bytes:
             entries.append(Returned(place, info.etag, info.size_bytes, blob.name))
     if not entries:
         raise InputError(
@@ -240,17 +227,13 @@ def _choices(containers: Containers, scene: str) -> str:
 
 
 def _is_taken(store: BlobStore, item: Returned) -> bool:
-    found = _head(store, item.name)
-    return found is not None and not _is_copy(found, item)
-
-
-def _is_copy(found: BlobInfo, item: Returned) -> bool:
-    return found.whole and found.metadata.get("source_etag") == item.etag and found.size_bytes == item.size_bytes
+    found = find(store, item.name)
+    return found is not None and not is_copy(found, item.etag, item.size_bytes)
 
 
 def _is_there(containers: Containers, archived: dict[str, str]) -> bool:
     places = [place.removeprefix("error/") for place in archived.values() if place.startswith("error/")]
-    return any(_head(containers.error, place) is not None for place in places)
+    return any(find(containers.error, place) is not None for place in places)
 
 
 def _hold(state: BlobStore, scene: str, why: str, pause: Callable[[float], None]) -> None:
@@ -276,25 +259,25 @@ def _hold(state: BlobStore, scene: str, why: str, pause: Callable[[float], None]
 def _copied(containers: Containers, item: Returned, replacing: bool) -> Returned:
     if item.copied_etag:
         return item
-    found = _head(containers.input, item.name)
-    if found is None or not _is_copy(found, item):
+    found = find(containers.input, item.name)
+    if found is None or not is_copy(found, item.etag, item.size_bytes):
         found = containers.input.copy_from(
-            containers.error, item.place, item.name, source_etag=item.etag, if_absent=not replacing
+            containers.error, item.archived_as, item.name, source_etag=item.etag, if_absent=not replacing
         )
-    if not _is_copy(found, item):
-        raise StorageError(f"the copy of {item.place} is not whole", advice="nothing was deleted; try again")
-    return replace(item, copied_etag=found.etag)
+    if not is_copy(found, item.etag, item.size_bytes):
+        raise StorageError(f"the copy of {item.archived_as} is not whole", advice="nothing was deleted; try again")
+    return msgspec.structs.replace(item, copied_etag=found.etag)
 
 
 def _removed(containers: Containers, item: Returned) -> Returned:
     """The original is deleted, when its copy is what was written down."""
-    original = _head(containers.error, item.place)
+    original = find(containers.error, item.archived_as)
     if original is None or original.etag != item.etag:
         return item  # done before
-    copy = _head(containers.input, item.name)
+    copy = find(containers.input, item.name)
     if copy is None or copy.etag != item.copied_etag:
-        return replace(item, left=True)
-    containers.error.delete(item.place, if_match=item.etag)
+        return msgspec.structs.replace(item, superseded=True)
+    containers.error.delete(item.archived_as, if_match=item.etag)
     return item
 
 
@@ -304,20 +287,13 @@ def _keep_documents(containers: Containers, redrive: Redrive) -> None:
     documents = {published_name(scene, file): file for file in DOCUMENTS}
     inputs_left = any(info.name not in documents for info in error.list(f"{scene}/"))
     for name, file in documents.items():
-        info = _head(error, name)
+        info = find(error, name)
         if info is None:
             continue
         kept = redrive_history_name(scene, redrive.generation, file)
         containers.state.copy_from(error, name, kept, source_etag=info.etag, if_absent=True)
         if not inputs_left:
             error.delete(name, if_match=info.etag)
-
-
-def _head(store: BlobStore, name: str) -> BlobInfo | None:
-    try:
-        return store.head(name)
-    except NotFound:
-        return None
 
 
 def _encode(redrive: Redrive) -> bytes:

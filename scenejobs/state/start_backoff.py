@@ -1,8 +1,8 @@
-"""What is known about the starting of executions, `state/dispatcher.json`, and what follows from it.
+"""The backoff of starting executions: what is known about earlier starts, `state/dispatcher.json`, and what follows.
 
 A start that was accepted proves nothing: executions with a GPU end before they begin, for minutes or for a day. What
-proves that a start was good is a runner that tells the ledger it began (usage.py). As long as accepted starts end
- without one, there is no GPU: then one probe is started at a time, after waits that double up to 15 minutes.
+proves that a start was good is a runner that reports its first usage (usage.py). As long as accepted starts end without
+one, there is no GPU: then one probe is started at a time, after waits that double up to 15 minutes.
 
 A start whose answer was lost proves nothing either: what was started is in the listing of executions a minute later, so
 the next look comes then, and counts.
@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from scenejobs.errors import ComputeError, NotFound
 from scenejobs.ports import BlobStore
+from scenejobs.state import codec
 from scenejobs.state.layout import DISPATCHER_RECORD
 
 log = logging.getLogger(__name__)
@@ -133,31 +134,12 @@ class StarterState:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "last_start": _text(self.last_start),
-            "failures_in_row": self.failures_in_row,
-            "unsure": self.unsure,
-            "not_before": _text(self.not_before),
-            "last_error": self.last_error,
-            "unanswered": list(self.unanswered),
-            "unanswered_since": _text(self.unanswered_since),
-            "ghosts_in_row": self.ghosts_in_row,
-            "budget_until": _text(self.budget_until),
-        }
+        return codec.to_json(self)
 
     @staticmethod
-    def from_json(value: dict[str, Any]) -> StarterState:
-        return StarterState(
-            last_start=_time(value.get("last_start")),
-            failures_in_row=int(value.get("failures_in_row", 0)),
-            unsure=bool(value.get("unsure", False)),
-            not_before=_time(value.get("not_before")),
-            last_error=str(value.get("last_error", "")),
-            unanswered=tuple(map(str, value.get("unanswered", ()))),
-            unanswered_since=_time(value.get("unanswered_since")),
-            ghosts_in_row=int(value.get("ghosts_in_row", 0)),
-            budget_until=_time(value.get("budget_until")),
-        )
+    def from_json(value: Any) -> StarterState:
+        """Raises ValueError."""
+        return codec.from_json(value, StarterState, [each.name for each in fields(StarterState)])
 
 
 def load(state: BlobStore) -> StarterState:
@@ -166,17 +148,9 @@ def load(state: BlobStore) -> StarterState:
         return StarterState.from_json(json.loads(data))
     except NotFound:
         return StarterState()
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         log.warning("%s cannot be read; starting from a clean one", DISPATCHER_RECORD)  # it only slows starts down
         return StarterState()
-
-
-def _text(time: datetime | None) -> str | None:
-    return time.isoformat() if time else None
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _minute(time: datetime) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from scenejobs.errors import UnreadableMessage
 from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
+from scenejobs.state import codec
 from scenejobs.state.blobs import OutputFile
 from scenejobs.state.layout import (
     ERROR_DOCUMENT,
@@ -200,7 +201,7 @@ class Checker:
             self.fail("I2", f"the run of {scene} took uploads of another scene")
         if any(commit.scene == scene and commit.generation == generation for commit in self.commits):
             self.fail("I2", f"generation {generation} of {scene} was committed twice")
-        outputs = tuple(OutputFile.from_json(item) for item in record["outputs"])
+        outputs = tuple(codec.from_json(item, OutputFile) for item in record["outputs"])
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs))
         self._run_is_whole(self.commits[-1])
         used = [item for item in record["manifest"] if is_video(item["name"])]

@@ -1,7 +1,7 @@
 """Folders instead of containers: the same ports on a disk or a network mount, for watch mode, compose and volumes.
 
     DATA/input/lobby/a.mp4                a blob; a file that somebody simply copies there is one too
-    DATA/input/.scenejobs/                what a file cannot say about itself (`versions.py`, `leases.py`), locks, files
+    DATA/input/.scenejobs/                what a file cannot say about itself (`etags.py`, `leases.py`), locks, files
                                           half written; never listed, and no blob can be called like that
     DATA/state/.scenejobs/queues/jobs/    messages, one file each (`queues.py`)
 

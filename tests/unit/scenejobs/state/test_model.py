@@ -224,7 +224,7 @@ def test_a_dead_lettered_generation_ends_as_one() -> None:
 def test_a_record_reads_what_was_written(phase: Phase) -> None:
     endings = (
         None,
-        Ending(1, Outcome.SUCCEEDED, "r", NOW, {"a": "b"}),
+        Ending(1, Outcome.SUCCEEDED, "r", NOW, {"a": "b"}, None),
         Ending(1, Outcome.DEAD_LETTERED, "r", NOW, {}, FAILURE),
     )
     for record in (replace(at(phase), ending=ending) for ending in endings):

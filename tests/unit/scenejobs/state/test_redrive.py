@@ -182,7 +182,7 @@ def test_an_upload_that_replaces_the_copy_meanwhile_wins_and_the_original_stays(
         lambda: cloud.stores["input"].write("lobby/view1.mp4", b"newer"), "delete", "error/lobby/cam2/view2.mov"
     )
     done = bring_back(cloud, faults=cloud.plan(meanwhile=[upload]))
-    assert [item.name for item in done.inputs if item.left] == ["lobby/view1.mp4"]
+    assert [item.name for item in done.inputs if item.superseded] == ["lobby/view1.mp4"]
     assert cloud.names("error") == ["lobby/error.json", "lobby/run.log", "lobby/view1.mp4"]
     assert violations(cloud) == []
 
