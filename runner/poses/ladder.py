@@ -1,6 +1,6 @@
 """Which way to reconstruct next, and which result to keep. Pure: nothing here looks at a clock or starts anything.
 
-The order of the rungs is that of ../docs/architecture.md ("The pose ladder"); what each is good for was measured.
+The order of the rungs is that of docs/stages.md ("The pose ladder"); what each is good for was measured.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from scenejobs.ports import BlobStore, Containers, JobQueue, Queues
 KINDS = ("input", "output", "processed", "error", "state")
 QUEUES = ("debounce", "jobs", "jobs-poison")
 
-# What is different for a reason, and who has it. docs/architecture.md holds the same table; a test compares them.
+# What is different for a reason, and who has it. docs/protocol.md holds the same table; a test compares them.
 DIFFERENCES: dict[str, tuple[str, ...]] = {
     "a file and a folder of one name cannot both be there": ("folder",),
     "a segment of a name has at most 255 bytes": ("folder",),

@@ -11,11 +11,11 @@ from scenejobs.errors import Busy
 from scenejobs.ports import Queues
 from tests.contract.conftest import DIFFERENCES
 
-ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
+PROTOCOL = Path(__file__).parents[2] / "docs/protocol.md"
 
 
 def test_the_documented_table_is_the_suites() -> None:
-    rows = re.findall(r"^\| (.+?) \| (yes)? ?\| (yes)? ?\| (yes)? ?\|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| (yes)? ?\| (yes)? ?\| (yes)? ?\|$", PROTOCOL.read_text(), re.MULTILINE)
     kinds = ("azurite", "folder", "memory")
     documented = {row[0]: tuple(kind for kind, yes in zip(kinds, row[1:], strict=True) if yes) for row in rows}
     assert documented == DIFFERENCES

@@ -257,7 +257,7 @@ END = """\
 ## What is then true
 
 An upload to the input container raises an event, the event calls the function app, and the rest follows without a
-person ([architecture](architecture.md)). `scripts/azure-test.sh --deployed` uploads a scene and waits."""
+person ([protocol](protocol.md)). `scripts/azure-test.sh --deployed` uploads a scene and waits."""
 
 
 def page() -> str:
