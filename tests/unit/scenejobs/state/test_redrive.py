@@ -231,7 +231,7 @@ def test_a_failure_before_the_last_success_is_brought_back_when_named(cloud: Clo
 def run(cloud: Cloud, *arguments: str) -> int:
     parser = argparse.ArgumentParser()
     commands_redrive.add_to(parser.add_subparsers())
-    return commands_redrive.run(parser.parse_args(["redrive", *arguments]), *stores(cloud))
+    return commands_redrive.redrive_scenes(parser.parse_args(["redrive", *arguments]), *stores(cloud))
 
 
 def test_all_scenes_with_a_code_are_brought_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
