@@ -19,6 +19,7 @@ from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
+from scenejobs.errors import InputError, ResourceError
 from scenejobs.names import scene_of
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import PipelineSettings, RunnerSettings
@@ -52,6 +53,14 @@ def echo_job(job: Job, supervision: Supervision) -> dict[str, Any]:
     videos = [clip.name for clip in job.clips]
     (job.out / "manifest.json").write_text(json.dumps({"job_id": job.job_id, "videos": videos, "outputs": outputs}))
     return {}
+
+
+def bad_video(job: Job, supervision: Supervision) -> dict[str, Any]:
+    raise InputError("view1.mp4 is no video", advice="upload a video", stage="frame_extraction")
+
+
+def broken_disk(job: Job, supervision: Supervision) -> dict[str, Any]:
+    raise ResourceError("no space left", advice="a larger disk", stage="training")
 
 
 @dataclass

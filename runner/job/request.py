@@ -16,7 +16,8 @@ import msgspec
 
 from runner.cache.store import CacheSettings
 from runner.scene.frames import Clip
-from runner.scene.progress import STAGES, Report
+from runner.scene.progress import Report
+from runner.scene.stages import SHARES
 from scenejobs.errors import Code, RunnerError
 from scenejobs.settings.groups import PipelineSettings
 
@@ -86,7 +87,7 @@ def decode_report(line: bytes) -> Report | None:
         said = msgspec.json.decode(line, type=ReportLine)
     except (ValueError, RecursionError):  # ValueError: of msgspec as well
         return None
-    return Report(said.stage, said.fraction, said.detail[:DETAIL_CHARS], said.eta_s) if said.stage in STAGES else None
+    return Report(said.stage, said.fraction, said.detail[:DETAIL_CHARS], said.eta_s) if said.stage in SHARES else None
 
 
 def encode_result(summary: dict[str, Any]) -> bytes:

@@ -28,8 +28,8 @@ from runner.scene.gaussians import Gaussians
 from runner.scene.pose_files import split
 from runner.scene.pose_report import Health, PoseReport
 from runner.scene.progress import Progress
+from runner.scene.stages import RESUME_FILES
 from runner.scene.views import TrainingScene, View
-from runner.worker.resume_store import STAGES as SAVED
 from scenejobs.errors import Code, ConfigurationError, InputError
 
 COUNT = 8  # Gaussians
@@ -77,7 +77,7 @@ def reconstruct_mock(
 
 def _leave(workspace: Path, stage: str, stages: Stages) -> None:
     """The files of a finished stage, the marker last."""
-    marker, *others = (workspace / file for file in SAVED[stage])
+    marker, *others = (workspace / file for file in RESUME_FILES[stage])
     with stages.noticing(marker):
         if not marker.is_file():
             for path in (*others, marker):
@@ -87,7 +87,7 @@ def _leave(workspace: Path, stage: str, stages: Stages) -> None:
 
 def _wait(seconds: float, workspace: Path, clips: list[Clip], save_s: float, progress: Progress) -> tuple[int, ...]:
     """A "training" of one step per POLL_S. Returns the steps at which earlier attempts were continued."""
-    file = workspace / SAVED["training"][0]
+    file = workspace / RESUME_FILES["training"][0]
     made_from = fingerprint([[clip.name, file_fingerprint(clip.path)] for clip in clips])
     step, steps, resumed_at = 0, round(seconds / POLL_S), []
     if (found := read_state(file, made_from)) is not None:

@@ -79,7 +79,7 @@ class Stages:
         self.seconds[name] = round(time.monotonic() - begun, 3)
         log.info("%s took %.1f s: %s", name, self.seconds[name], left)
         results = {**left, "seconds": self.seconds[name]}
-        self.checkpoint = self.checkpoint.left(name, json_file.plain(results), datetime.now(UTC))
+        self.checkpoint = self.checkpoint.finished_stage(name, json_file.plain(results), datetime.now(UTC))
         self._write_checkpoint()
         self.progress.report(name, 1.0)
 

@@ -1,4 +1,4 @@
-"""How a stage tells the outside how far it is, and how the outside tells a stage to stop."""
+"""How a stage reports its progress, and how it learns that it has to stop."""
 
 from __future__ import annotations
 
@@ -6,28 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runner.scene.stages import SHARES
 from scenejobs.errors import Interrupted
-
-# Stages in order, named as in .checkpoint.json, with the share of a typical run each takes (for the total percentage).
-STAGES: dict[str, float] = {
-    "validation": 0.01,
-    "frame_extraction": 0.06,
-    "metadata_extraction": 0.01,
-    "manifest_generation": 0.01,
-    "colmap_reconstruction": 0.30,
-    "training": 0.54,
-    "clean_up": 0.02,
-    "ply_export": 0.01,
-    "splat_export": 0.02,
-    "small_exports": 0.02,
-}
 
 
 @dataclass(frozen=True)
 class Report:
     """One step of progress."""
 
-    stage: str  # a key of STAGES
+    stage: str  # a value of Stage
     fraction: float  # of this stage, 0..1
     detail: str = ""  # "step 1200/5000, 23.4 dB, 18,211 Gaussians"
     eta_s: float | None = None  # until this stage ends, when known
@@ -36,7 +23,7 @@ class Report:
     def total_fraction(self) -> float:
         """Of the whole run, 0..1."""
         before = 0.0
-        for stage, share in STAGES.items():
+        for stage, share in SHARES.items():
             if stage == self.stage:
                 return min(1.0, before + share * min(1.0, max(0.0, self.fraction)))
             before += share
@@ -48,7 +35,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Progress:
-    """Given to every stage. `report` is cheap and may be called often; `check` raises when a stop was asked for."""
+    """Handed to every stage. `report` is cheap and may be called often; `check` raises when a stop was requested."""
 
     emit: Callable[[Report], None]
     stop_requested: Callable[[], bool] = lambda: False
@@ -57,7 +44,7 @@ class Progress:
         self.emit(Report(stage, fraction, detail, eta_s))
 
     def check(self, stage: str) -> None:
-        """Raises Interrupted when a stop was asked for. Call it at every point where stopping is cheap."""
+        """Raises Interrupted when a stop was requested. Call it at every point where stopping is cheap."""
         if self.stop_requested():
             raise Interrupted(f"stopped during {stage}", stage=stage)
 

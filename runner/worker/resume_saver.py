@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
+from runner.scene.stages import RESUME_FILES
 from runner.worker.periodic import Repeat, Repeating, Thread
-from runner.worker.resume_store import CHUNK, MAX_PART_BYTES, STAGES, Part, Restored, ResumeLocation, plain_name, run_of
+from runner.worker.resume_store import CHUNK, MAX_PART_BYTES, Part, Restored, ResumeLocation, plain_name, run_of
 from runner.worker.shutdown import SAVED_S
 from scenejobs.errors import Conflict, InfrastructureError, Interrupted, LeaseLost, NotFound, SceneJobError
 
@@ -133,7 +134,7 @@ class ResumeSaver:
     def _changed(self) -> list[str]:
         """Stages that are finished, all before them too, and are not saved as they are now."""
         changed = []
-        for stage in STAGES:
+        for stage in RESUME_FILES:
             stamp = _stamp(self._workspace, stage)
             if stamp is None:
                 break
@@ -150,14 +151,14 @@ class ResumeSaver:
                     f"{size_bytes / 1e6:.0f} MB of {stage} are not saved: only {self._left_s():.0f} s left"
                 )
             try:
-                parts = [self._copy(file) for file in STAGES[stage]]
+                parts = [self._copy(file) for file in RESUME_FILES[stage]]
                 if stamp is None or _stamp(self._workspace, stage) != stamp:
                     return  # it changed meanwhile: next time
                 for part in parts:
                     if part not in self._saved.parts:
                         self._upload(part)
             finally:
-                for file in STAGES[stage]:  # the disk is the job's
+                for file in RESUME_FILES[stage]:  # the disk is the job's
                     (self._scratch / plain_name(file)).unlink(missing_ok=True)
             self._point_at(parts)
             self._stamps[stage] = stamp
@@ -224,7 +225,7 @@ class ResumeSaver:
 
 
 def _paths(workspace: Path, stage: str) -> list[Path]:
-    return [workspace / file for file in STAGES[stage]]
+    return [workspace / file for file in RESUME_FILES[stage]]
 
 
 def _stamp(workspace: Path, stage: str) -> Stamp | None:

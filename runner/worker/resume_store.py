@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.files.disk import free_bytes
+from runner.scene.stages import RESUME_FILES
 from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobStore
@@ -33,16 +34,7 @@ from scenejobs.state.layout import resume_folder
 
 POINTER = "saved.json"
 FORMAT = 1
-# The files of each stage in its order, the marker first: it is written last, so that its presence means "finished".
-STAGES: dict[str, tuple[str, ...]] = {
-    "frame_extraction": ("frames.json",),
-    "colmap_reconstruction": (
-        "sparse.json", "sparse/cameras.bin", "sparse/frames.bin", "sparse/images.bin", "sparse/points3D.bin",
-        "sparse/rigs.bin",
-    ),
-    "training": ("training/state.npz",),
-}  # fmt: skip
-FILES = frozenset(file for files in STAGES.values() for file in files)
+FILES = frozenset(file for files in RESUME_FILES.values() for file in files)
 MAX_POINTER_BYTES = 64 << 10  # ours has some kB
 MAX_PART_BYTES = 8 << 30  # the state of 2 million Gaussians has 1.4 GB
 CHUNK = 1 << 20
@@ -79,7 +71,7 @@ class ResumePoint:
     def stages(self) -> list[str]:
         """Those whose files are all there, in their order, up to the first that is not."""
         complete = []
-        for stage, files in STAGES.items():
+        for stage, files in RESUME_FILES.items():
             if any(self.part(file) is None for file in files):
                 break
             complete.append(stage)
@@ -193,7 +185,7 @@ def restore(location: ResumeLocation, workspace: Path, scratch: Path, check: Cal
     if stages:
         log.info("scene %s goes on from what run %s saved at %s: %s",
                  location.scene, saved.run, saved.saved_at, ", ".join(stages))  # fmt: skip
-    usable = {file for stage in stages for file in STAGES[stage]}
+    usable = {file for stage in stages for file in RESUME_FILES[stage]}
     kept = replace(saved, parts=tuple(part for part in saved.parts if part.file in usable))
     return Restored(kept, etag)
 
@@ -222,14 +214,14 @@ def _fetch_stage(
     location: ResumeLocation, saved: ResumePoint, stage: str, workspace: Path, scratch: Path, check: Callable[[], None]
 ) -> None:
     """Downloads the files of one stage beside the workspace, and moves them in when all are right; the marker last."""
-    parts = [part for part in saved.parts if part.file in STAGES[stage]]
+    parts = [part for part in saved.parts if part.file in RESUME_FILES[stage]]
     needed = sum(part.size_bytes for part in parts)
     if needed > free_bytes(scratch) // 2:
         raise ValueError(f"{needed / 1e6:.0f} MB do not fit on the disk")
     for part in parts:
         check()
         _fetch(location, part, scratch / plain_name(part.file))
-    for part in sorted(parts, key=lambda part: part.file == STAGES[stage][0]):
+    for part in sorted(parts, key=lambda part: part.file == RESUME_FILES[stage][0]):
         target = workspace / part.file
         target.parent.mkdir(parents=True, exist_ok=True)
         (scratch / plain_name(part.file)).rename(target)

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from scenejobs.errors import ConfigurationError
 from scenejobs.settings.groups import MountSettings, RunnerSettings, StorageSettings
@@ -16,7 +15,7 @@ from scenejobs.settings.reader import read_all
 CONTAINERS = ("input", "output", "processed", "error")  # state is nobody's to look into by hand
 
 
-def add_to(commands: Any) -> None:
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("blobfuse", help="a container as a folder: configure blobfuse2, and mount")
     command.add_argument("container", choices=CONTAINERS, help="which one; its name comes from the settings")
     command.add_argument("--mount", type=Path, help="folder: mount there now, until it is unmounted")
@@ -26,6 +25,7 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--allow-other", action="store_true", help="for all users (user_allow_other in /etc/fuse.conf)"
     )
+    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:

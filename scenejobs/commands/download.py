@@ -1,15 +1,32 @@
-"""`scenejobs download`: a published result to a folder."""
+"""`python -m scenejobs download SCENE FOLDER`: a published result to a local folder."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from scenejobs.commands.storage import open_from
 from scenejobs.errors import Code, InputError, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
 from scenejobs.state import layout
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("download", help="fetch the result of a scene")
+    command.add_argument("scene")
+    command.add_argument("folder", type=Path)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Prints the path of each file. Raises InputError, ConfigurationError, and the errors of storage."""
+    for path in download(open_from(env)[0].containers, options.scene, options.folder):
+        print(path)
+    return 0
 
 
 def download(containers: Containers, scene: str, folder: Path) -> list[Path]:

@@ -1,18 +1,19 @@
-"""`python -m scenejobs redrive SCENE [--apply]`: what bringing dead-lettered inputs back would do, and does."""
+"""`python -m scenejobs redrive SCENE [--apply]`: shows what a redrive of dead-lettered inputs would do, or does it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Mapping
 
+from scenejobs.commands.storage import open_from
 from scenejobs.errors import ConfigurationError, InputError
 from scenejobs.logs.setup import printable
 from scenejobs.ports import Containers, Queues
 from scenejobs.state import redrive
 
 
-def add_to(commands: Any) -> None:
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("redrive", help="bring the inputs of a failed scene back; only tells without --apply")
     command.add_argument("scene", nargs="?")
     command.add_argument("--apply", action="store_true", help="do it")
@@ -20,10 +21,17 @@ def add_to(commands: Any) -> None:
     command.add_argument("--code", default="", help="with --all: only those that ended with this code, as DISK_FULL")
     command.add_argument("--generation", type=int, default=0, help="another one than the last that ended")
     command.add_argument("--replace", action="store_true", help="overwrite newer uploads of the same names")
+    command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, containers: Containers, queues: Queues) -> int:
-    """0: all was, or could be, brought back. 1: something was in the way; the rest was done."""
+def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Raises ConfigurationError, and the errors of storage."""
+    storage = open_from(env)[0]
+    return redrive_scenes(options, storage.containers, storage.queues)
+
+
+def redrive_scenes(options: argparse.Namespace, containers: Containers, queues: Queues) -> int:
+    """0: every scene was redriven, or could be. 1: some were refused; the others were redriven."""
     if bool(options.scene) == options.all or (options.code and not options.all):
         raise ConfigurationError(
             "name one scene, or --all", advice="python -m scenejobs redrive SCENE, or --all [--code CODE]"

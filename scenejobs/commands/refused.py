@@ -1,4 +1,4 @@
-"""Uploads whose names are refused: they are in nobody's way, everybody sees them, and an operator can remove them.
+"""`python -m scenejobs refused [--remove NAME [--apply]]`: lists uploads whose names are refused, and removes one.
 
     python -m scenejobs refused                    what there is, and why
     python -m scenejobs refused --remove NAME      what would be removed; with --apply it is
@@ -9,8 +9,9 @@ NAME is written as the listing shows it: control characters and what a terminal 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
-from scenejobs.ports import Containers
+from scenejobs.commands.storage import open_from
 from scenejobs.state.refused import refused_uploads, remove
 
 
@@ -18,9 +19,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command = commands.add_parser("refused", help="uploads with names that cannot be used")
     command.add_argument("--remove", metavar="NAME", help="say what would be removed")
     command.add_argument("--apply", action="store_true", help="really remove it")
+    command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, containers: Containers, depth: int) -> int:
+def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Raises InputError when no upload of that name is refused, ConfigurationError, and the errors of storage."""
+    storage, dispatch = open_from(env)
+    containers, depth = storage.containers, dispatch.prefix_depth
     if options.remove is None:
         for item in refused_uploads(containers, depth):
             print(item.line())

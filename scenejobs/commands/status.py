@@ -1,16 +1,47 @@
-"""`scenejobs status`: the state of scenes, once or until they end."""
+"""`python -m scenejobs status [SCENE] [--wait]`: the state of scenes, once or until one ends."""
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from scenejobs.commands.storage import open_from
+from scenejobs.errors import ConfigurationError
+from scenejobs.logs.setup import printable
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import layout
+from scenejobs.state.refused import refused_uploads
 from scenejobs.state.status import SceneStatus, State, scene_status
 from scenejobs.state.uploads import sort_uploads
 
 ENDED = (State.DONE, State.FAILED)
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("status", help="where the scenes stand")
+    command.add_argument("scene", nargs="?")
+    command.add_argument("--wait", action="store_true", help="until the scene is done or failed")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """0; 1 when a scene that is shown failed or is unknown. Raises ConfigurationError, and the errors of storage."""
+    storage, dispatch = open_from(env)
+    containers, depth = storage.containers, dispatch.prefix_depth
+    if options.wait and not options.scene:
+        raise ConfigurationError("--wait needs a scene", advice="python -m scenejobs status SCENE --wait")
+    if options.wait:
+        ended = watch(containers, options.scene, depth, show=lambda status: print(printable(status.line()), flush=True))
+        return 0 if ended.state is State.DONE else 1
+    scenes = [options.scene] if options.scene else known_scenes(containers, depth)
+    statuses = [scene_status(containers, scene, depth) for scene in scenes]
+    for status in statuses:
+        print(printable(status.line()))
+    if not options.scene:
+        for item in refused_uploads(containers, depth):
+            print(item.line())
+    return 1 if any(status.state in (State.FAILED, State.UNKNOWN) for status in statuses) else 0
 
 
 def known_scenes(containers: Containers, depth: int) -> list[str]:
@@ -35,7 +66,7 @@ def watch(
     poll_s: float = 1.0,
     pause: Callable[[float], None] = time.sleep,
 ) -> SceneStatus:
-    """Calls `show` whenever something changed, until the scene ended; returns how."""
+    """Calls `show` whenever the status changes, until the scene is done or failed; returns the last status."""
     last: SceneStatus | None = None
     while True:
         status = scene_status(containers, scene, depth)

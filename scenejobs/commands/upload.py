@@ -1,20 +1,38 @@
-"""`scenejobs upload`: files to the input container."""
+"""`python -m scenejobs upload SCENE VIDEO...`: local files to the input container."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scenejobs.commands.storage import open_from
 from scenejobs.errors import Code, InputError
+from scenejobs.logs.setup import printable
 from scenejobs.names import is_media, is_pose_file, refusal, upload_refusal
 from scenejobs.ports import Containers
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("upload", help="upload videos and photos, and poses for them, as one scene")
+    command.add_argument("scene")
+    command.add_argument("videos", nargs="+", type=Path)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Prints the name of each blob. Raises InputError, ConfigurationError, and the errors of storage."""
+    containers = open_from(env)[0].containers
+    for name in upload(containers, options.scene, options.videos):
+        print(printable(f"uploaded {containers.input.name}/{name}"))
+    return 0
 
 
 def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[str]:
     """Uploads local videos and photos under `input/<scene>/`, one after the other, and returns the blob names.
 
-    Files of camera poses go first: a scene is never sealed between its pictures and their poses.
-    Raises InputError for a file that is missing, neither by its name, or twice in the list.
+    Files of camera poses go first: a scene is never sealed between its images and their poses.
+    Raises InputError for a file that is missing, neither media nor poses by its name, or whose name comes twice.
     """
     reason = refusal(scene)
     if reason:

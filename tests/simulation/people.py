@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.scene.progress import Report
+from runner.scene.stages import RESUME_FILES
 from runner.worker.context import RunJob
-from runner.worker.resume_store import STAGES
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
 from scenejobs.state.messages import JobMessage
 from tests.runner_world import echo_job
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 NAMES = ("lobby", "lobby2", "attic")  # the first is a prefix of the second
-FIRST_SAVED = STAGES["frame_extraction"][0]  # one file is enough to be saved and found
+FIRST_SAVED = RESUME_FILES["frame_extraction"][0]  # one file is enough to be saved and found
 GAPS_S = (0.0, 1.0, 5.0, 15.0, 45.0, 90.0)
 HOSTILE_NAMES = ("../lobby/a.mp4", "lobby/../attic/a.mp4", "lobby//a.mp4", "lobby/a\\..\\b.mp4", "lobby/a\n.mp4")
 HOSTILE_TEXTS = (

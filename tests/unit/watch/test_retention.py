@@ -7,22 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from runner.job.request import Job
-from runner.job.supervise import Supervision
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
-from scenejobs.errors import InputError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import records
-from tests.runner_world import KINDS, Cloud
+from tests.runner_world import KINDS, Cloud, bad_video
 from watch.retention import prune
 
 DAY_S = 86_400.0
-
-
-def bad_video(job: Job, supervision: Supervision) -> dict[str, object]:
-    raise InputError("a.mp4 is no video", advice="upload a video", stage="frame_extraction")
 
 
 @pytest.fixture

@@ -8,23 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from runner.job.request import Job
-from runner.job.supervise import Supervision
 from runner.worker.commit import FORWARD, Decided, Step, roll_forward
-from scenejobs.errors import InputError
 from scenejobs.ports import Containers
 from scenejobs.state import records
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Outcome, Phase
 from tests.doubles.faults import Fault, FaultPlan, Killed, Rule, killed_at
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, echo_job
 
 FinalState = dict[str, object]
-
-
-def bad_video(job: Job, supervision: Supervision) -> dict[str, object]:
-    raise InputError("view1.mp4 is no video", advice="upload a video", stage="frame_extraction")
 
 
 ENDS = pytest.mark.parametrize("job", [echo_job, bad_video], ids=["committed", "failing"])

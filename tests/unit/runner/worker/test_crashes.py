@@ -8,17 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.job.request import Job
-from runner.job.supervise import Supervision
-from scenejobs.errors import Busy, InputError, LeaseLost
+from scenejobs.errors import Busy, LeaseLost
 from scenejobs.state.record import Outcome
 from tests.doubles.faults import Fault, Killed, killed_at, nth_call
 from tests.invariants import assert_at_rest
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
-
-
-def bad_video(job: Job, supervision: Supervision) -> dict[str, object]:
-    raise InputError("view1.mp4 is no video", advice="upload a video", stage="frame_extraction")
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, echo_job
 
 
 def scene(folder: Path) -> Cloud:

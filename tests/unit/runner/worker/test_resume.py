@@ -11,7 +11,7 @@ import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from runner.worker.resume_store import STAGES
+from runner.scene.stages import RESUME_FILES
 from scenejobs.errors import Code, InputError, Interrupted, ResourceError, RunnerError, SceneJobError
 from scenejobs.state.record import Outcome
 from tests.doubles.faults import Killed
@@ -43,7 +43,7 @@ class Training:
         step = int(state.read_text()) if state.is_file() else 0
         self.found.append(step)
         self.jobs.append(job)
-        for file in (file for files in STAGES.values() for file in files):
+        for file in (file for files in RESUME_FILES.values() for file in files):
             (job.workspace / file).parent.mkdir(parents=True, exist_ok=True)
             (job.workspace / file).write_text(str(step + 100))
         self.during()

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from runner.scene.stages import RESUME_FILES
 from runner.worker import resume_store
 from runner.worker.resume_saver import ResumeSaver, SaverContext, fits
 from runner.worker.resume_store import (
     FILES,
     MAX_POINTER_BYTES,
-    STAGES,
     Restored,
     ResumePoint,
     forget,
@@ -75,8 +75,8 @@ class Machine:
 
     def leave(self, text: str, *stages: str) -> None:
         """The files of finished stages."""
-        for stage in stages or STAGES:
-            for file in STAGES[stage]:
+        for stage in stages or RESUME_FILES:
+            for file in RESUME_FILES[stage]:
                 (self.workspace / file).parent.mkdir(exist_ok=True)
                 (self.workspace / f"{file}.new").write_text(f"{text} {file}")
                 (self.workspace / f"{file}.new").replace(self.workspace / file)
@@ -101,7 +101,7 @@ def store() -> MemoryBlobStore:
 
 
 def what(text: str, *stages: str) -> dict[str, str]:
-    return {file: f"{text} {file}" for stage in stages or STAGES for file in STAGES[stage]}
+    return {file: f"{text} {file}" for stage in stages or RESUME_FILES for file in RESUME_FILES[stage]}
 
 
 def pointer(store: MemoryBlobStore) -> str:
@@ -122,7 +122,7 @@ def test_another_machine_finds_what_one_saved(tmp_path: Path, store: MemoryBlobS
     found = other.restore()
     assert other.holds() == what("one")
     assert found.saved.run == "run-1"
-    assert found.saved.stages() == list(STAGES)
+    assert found.saved.stages() == list(RESUME_FILES)
     assert list(other.scratch.iterdir()) == []
 
 
@@ -166,18 +166,18 @@ def test_a_stage_is_saved_when_it_is_finished_and_not_before(tmp_path: Path, sto
 
 
 @pytest.mark.parametrize("tenths", range(10))
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", RESUME_FILES)
 def test_a_part_torn_at_any_tenth_is_ignored_with_what_came_after_it(
     tmp_path: Path, store: MemoryBlobStore, stage: str, tenths: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = Machine(tmp_path / "a", store)
     machine.save()
-    (part,) = (part for part in machine.restore().saved.parts if part.file == STAGES[stage][-1])
+    (part,) = (part for part in machine.restore().saved.parts if part.file == RESUME_FILES[stage][-1])
     data = store.blobs[machine.place.blob(part)].data
     store.write(machine.place.blob(part), data[: len(data) * tenths // 10])
     other = Machine(tmp_path / "b", store)
     found = other.restore()
-    before = list(STAGES)[: list(STAGES).index(stage)]
+    before = list(RESUME_FILES)[: list(RESUME_FILES).index(stage)]
     assert other.holds() == (what("one", *before) if before else {})
     assert found.saved.stages() == before
     assert f"is not used from {stage} on: {part.file} has " in caplog.text
@@ -364,7 +364,7 @@ def test_a_kill_at_any_call_leaves_one_whole_state_or_the_other(tmp_path: Path, 
             saved_twice(tmp_path / f"{at}{after}", failing(store, killed_at(at, after=after)))
         other = Machine(tmp_path / f"{at}{after}-other", store)
         other.restore()
-        stages = [stage for stage in STAGES if set(STAGES[stage]) <= other.holds().keys()]
+        stages = [stage for stage in RESUME_FILES if set(RESUME_FILES[stage]) <= other.holds().keys()]
         text = other.holds().get("training/state.npz", "one").split()[0]
         expected = what("one", *stages) if stages else {}
         assert other.holds() == {**expected, **(what(text, "training") if "training" in stages else {})}, call
@@ -597,7 +597,7 @@ def test_links_and_pipes_in_the_workspace_are_not_followed(tmp_path: Path, store
         with machine.saver():
             machine.threads.acts["resume saver"]()
         assert b"token" not in [blob.data for blob in store.blobs.values()]
-        assert len(store.blobs) == 1 + sum(len(STAGES[stage]) for stage in list(STAGES)[:2])
+        assert len(store.blobs) == 1 + sum(len(RESUME_FILES[stage]) for stage in list(RESUME_FILES)[:2])
 
 
 def test_a_file_that_changes_while_it_is_copied_waits_for_the_next_look(tmp_path: Path, store: MemoryBlobStore) -> None:

@@ -15,7 +15,7 @@ from function_app.wiring import assemble
 from runner.cache.store import StageCache
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from runner.worker.resume_store import STAGES
+from runner.scene.stages import RESUME_FILES
 from scenejobs.adapters.azure import clients
 from scenejobs.adapters.memory import MemoryCompute, MemoryLease
 from scenejobs.errors import Busy, Code, InputError, Interrupted, RunnerError
@@ -89,7 +89,7 @@ def saving(error: Exception) -> Any:
     """A job that leaves what the next attempt can go on from, and ends with the error."""
 
     def job(job: Job, supervision: Supervision) -> dict[str, Any]:
-        for file in (file for files in STAGES.values() for file in files):
+        for file in (file for files in RESUME_FILES.values() for file in files):
             (job.workspace / file).parent.mkdir(parents=True, exist_ok=True)
             (job.workspace / file).write_text("saved")
         raise error

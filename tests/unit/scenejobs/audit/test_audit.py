@@ -15,19 +15,14 @@ from runner.job.request import Job
 from runner.job.supervise import Supervision
 from scenejobs.audit.report import Report, audit
 from scenejobs.audit.snapshot import Finding, collect
-from scenejobs.errors import InputError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import layout, records
 from scenejobs.state.record import Phase
 from tests.doubles.faults import Fault, Killed, Rule, killed_at
-from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
+from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, echo_job
 
 DAY_S = 86_400.0
-
-
-def bad_video(job: Job, supervision: Supervision) -> dict[str, object]:
-    raise InputError("view1.mp4 is no video", advice="upload a video", stage="frame_extraction")
 
 
 def audited(cloud: Cloud, *, deep: bool = False) -> Report:
