@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from runner.commands.parser import Parser
 from runner.commands.work import run_mode
 from runner.process.signals import stop_on_signals
-from runner.worker.shutdown import last_resort
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.redact import redact
 from scenejobs.logs.setup import printable
@@ -29,11 +28,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
                 return preflight.main(arguments[1:], env)
             if arguments:
                 _usage().parse_args(arguments)
-            resort = last_resort(stop)
-            try:
-                return run_mode(env, stop)
-            finally:
-                resort.end()
+            return run_mode(env, stop)
         except SceneJobError as exc:
             print(f"error: {one_line(exc)}", file=sys.stderr)
             return exc.exit_code

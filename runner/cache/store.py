@@ -1,10 +1,10 @@
 """What stages achieved, kept by the content it was made from: another preset or one more clip does not do it again.
 
-    <folder>/<kind>-<key>[-<content>]    one entry: a few files in one, and the SHA-256 of its name and of them
+    <folder>/<kind>-<key>[-<content>]    one entry: a few files in a zip file, with its name and the SHA-256 of each
 
 A key stands for everything the stage reads: the bytes of its inputs, the settings that it depends on, and the program
 (our code and the versions of the libraries). So an entry never gets old, it is only no longer asked for. What is torn,
-renamed or written by somebody else does not have the right hash: it is removed and the work is done.
+renamed or written by somebody else does not have the right hash or form: it is removed and the work is done.
 With one exception the cache changes how long a result takes, never which one it is: poses that a run with another
 preset found serve where they are as good (`runner/poses/reuse/known_poses.py`), and the report says so.
 """
@@ -19,8 +19,9 @@ import os
 import re
 import stat
 import time
+import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,13 +29,16 @@ from typing import Any, BinaryIO
 from runner.cache.provenance import program_digest
 from runner.files.atomic import replacing
 from runner.files.disk import free_bytes
+from runner.files.plain_zip import READ_ERRORS, require_plain
 from scenejobs.errors import ResourceError
 
 KINDS = ("survey", "chosen", "features", "poses")
 NAME = re.compile(rf"(?:{'|'.join(KINDS)})-[0-9a-f]{{32}}(?:-[0-9a-f]{{32}})?")
 CHUNK = 1 << 20
-MAX_HEADER_BYTES = 1 << 16
-HEX_BYTES = 64  # of a SHA-256 in hexadecimal
+META = ".entry"  # member with what the entry says of itself
+MAX_META_BYTES = 1 << 16
+FORMAT = 1
+DIRECTORY_END = b"PK\x05\x06"  # begins the last 22 bytes of a zip file
 SPARE_BYTES = 1 << 30  # of the disk; an entry that would leave less is not written
 
 log = logging.getLogger(__name__)
@@ -95,7 +99,7 @@ class StageCache:
                 (target / file).parent.mkdir(parents=True, exist_ok=True)
                 part.replace(target / file)
             os.utime(entry)
-        except (OSError, ValueError, RecursionError) as exc:
+        except READ_ERRORS as exc:
             log.warning("the cached %s is not used: %s", name, exc)
             self.remove(name)
             return False
@@ -106,7 +110,7 @@ class StageCache:
 
     def put(self, name: str, files: Mapping[str, Path | bytes]) -> None:
         """Keeps the files under the name, and removes what is too old or too much."""
-        size_bytes = sum(len(each) if isinstance(each, bytes) else each.stat().st_size for each in files.values())
+        size_bytes = sum(map(_size_bytes, files.values()))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             free = free_bytes(self._folder)
@@ -155,14 +159,22 @@ def entries(folder: Path) -> list[tuple[str, int, float]]:
 
 
 def _pack(out: BinaryIO, name: str, files: Mapping[str, Path | bytes]) -> None:
-    """One line about what follows, the bytes of the files, the SHA-256 of all before it."""
-    sizes = [[file, len(each) if isinstance(each, bytes) else each.stat().st_size] for file, each in files.items()]
-    digest = hashlib.sha256()
-    header = json.dumps({"format": 1, "name": name, "files": sizes}).encode() + b"\n"
-    for block in (block for blocks in ([header], *map(_blocks, files.values())) for block in blocks):
-        digest.update(block)
-        out.write(block)
-    out.write(digest.hexdigest().encode())
+    """The files as members of a zip file, uncompressed, and last of all the name and the SHA-256 of each."""
+    digests = []
+    with zipfile.ZipFile(out, "w") as archive:
+        for file, each in files.items():
+            member, digest = zipfile.ZipInfo(file), hashlib.sha256()
+            member.file_size = _size_bytes(each)  # decides whether it needs the format for large files
+            with archive.open(member, "w") as target:
+                for block in _blocks(each):
+                    digest.update(block)
+                    target.write(block)
+            digests.append(digest.hexdigest())
+        archive.writestr(zipfile.ZipInfo(META), json.dumps({"format": FORMAT, "name": name, "sha256": digests}))
+
+
+def _size_bytes(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
 def _blocks(source: Path | bytes) -> Iterator[bytes]:
@@ -174,27 +186,36 @@ def _blocks(source: Path | bytes) -> Iterator[bytes]:
             yield block
 
 
-def _unpack(source: BinaryIO, name: str, files: Iterable[str], parts: Iterable[Path]) -> None:
-    """Raises ValueError, OSError when it is not whole or not what the name says."""
-    header = source.readline(MAX_HEADER_BYTES)
-    digest = hashlib.sha256(header)
-    match json.loads(header):
-        case {"format": 1, "name": str(found), "files": list(sizes)} if found == name:
-            pass
-        case _:
-            raise ValueError("it is of another kind")
-    if [entry[0] for entry in sizes if isinstance(entry, list) and len(entry) == 2] != list(files):
-        raise ValueError("it holds other files")
-    for (file, size_bytes), part in zip(sizes, parts, strict=True):
-        if type(size_bytes) is not int or size_bytes < 0:
-            raise ValueError(f"the size of {file} is none")
-        with part.open("wb") as target:
-            left = size_bytes
-            while left and (block := source.read(min(CHUNK, left))):
-                digest.update(block)
-                target.write(block)
-                left -= len(block)
-        if left:
-            raise ValueError(f"{file} is not whole")
-    if source.read(HEX_BYTES + 1) != digest.hexdigest().encode():
-        raise ValueError("its hash is another one")
+def _unpack(source: BinaryIO, name: str, files: Sequence[str], parts: Sequence[Path]) -> None:
+    """Writes each file to its part. Raises one of READ_ERRORS when it is not whole or not what the name says."""
+    file_bytes = os.fstat(source.fileno()).st_size
+    with zipfile.ZipFile(source) as archive:
+        require_plain(archive, file_bytes)
+        members = archive.infolist()
+        if [member.filename for member in members] != [*files, META] or members[-1].file_size > MAX_META_BYTES:
+            raise ValueError("it holds other files")
+        if members[0].header_offset != 0 or not _ends_with_directory(source):
+            raise ValueError("there is something before or after it")
+        match json.loads(archive.read(META)):
+            case {"format": int(version), "name": str(found), "sha256": list(digests)} if (
+                version,
+                found,
+                len(digests),
+            ) == (FORMAT, name, len(files)):
+                pass
+            case _:
+                raise ValueError("it is of another kind")
+        for member, part, expected in zip(members, parts, digests, strict=False):
+            digest = hashlib.sha256()
+            with archive.open(member) as content, part.open("wb") as target:
+                while block := content.read(CHUNK):
+                    digest.update(block)
+                    target.write(block)
+            if digest.hexdigest() != expected:
+                raise ValueError(f"the hash of {member.filename} is another one")
+
+
+def _ends_with_directory(source: BinaryIO) -> bool:
+    """Whether nothing follows the end of the directory, which is all that zip files without a comment end with."""
+    source.seek(-len(DIRECTORY_END) - 18, os.SEEK_END)
+    return source.read(len(DIRECTORY_END)) == DIRECTORY_END

@@ -19,6 +19,7 @@ from runner.worker import deadline
 from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
+from runner.worker.shutdown import last_resort
 from runner.worker.usage import INTERVAL_S
 from scenejobs.adapters.open import open_storage
 from scenejobs.errors import Code, ConfigurationError
@@ -33,7 +34,15 @@ log = logging.getLogger(__name__)
 
 
 def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
-    """Queue, batch or watch mode, as the environment says."""
+    """Queue, batch or watch mode, as the environment says. A stop by signal comes to its end, whatever hangs."""
+    resort = last_resort(stop)
+    try:
+        return _run_mode(env, stop)
+    finally:
+        resort.end()
+
+
+def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)
     runner, account, folders, pipeline, log_settings = read_all(groups, env)
     if runner.mode == "watch":

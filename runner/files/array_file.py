@@ -13,17 +13,17 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from runner.files.atomic import replacing
+from runner.files.plain_zip import READ_ERRORS, require_plain
+
+if TYPE_CHECKING:  # numpy is loaded by whoever reads or writes: the parent of a job imports this module and does not
+    from numpy.typing import NDArray
 
 META = "meta"
 MAX_META_BYTES = 16 << 20  # the history of a long training has some kB
 KINDS = "biuf"  # dtypes of a state: booleans, integers, floats; never objects
-READ_ERRORS = (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class StateFile:
 
 def write_state(path: Path, state: StateFile, fingerprint: str) -> None:
     """All or nothing. Raises ResourceError when the disk is full, ValueError for an array of objects."""
+    import numpy as np
+
     text = json.dumps({"fingerprint": fingerprint, "values": state.values})
     meta = np.frombuffer(text.encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,7 @@ def read_state(path: Path, fingerprint: str) -> StateFile | None:
     """What `write_state` wrote with the same fingerprint, else None."""
     try:
         with zipfile.ZipFile(path) as archive:
-            _require_plain(archive, path.stat().st_size)
+            require_plain(archive, path.stat().st_size)
             meta = json.loads(_array(archive, f"{META}.npy", MAX_META_BYTES).tobytes())
             if meta["fingerprint"] != fingerprint or not isinstance(meta["values"], dict):
                 return None
@@ -69,7 +71,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def tree_of(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """The way back from `flat`. Raises ValueError when a name is a leaf and a branch."""
+    """The inverse of `flat`. Raises ValueError when a name is a leaf and a branch."""
     tree: dict[str, Any] = {}
     for path, value in leaves.items():
         *branches, name = path.split("/")
@@ -84,19 +86,10 @@ def tree_of(leaves: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _require_plain(archive: zipfile.ZipFile, file_bytes: int) -> None:
-    """Raises ValueError for what `write_state` never writes; a small file must not unpack to a large one."""
-    members = archive.infolist()
-    if any(member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in members):
-        raise ValueError("compressed or encrypted")
-    if sum(member.file_size for member in members) > file_bytes:
-        raise ValueError("the members overlap")
-    if len({member.filename for member in members}) != len(members):
-        raise ValueError("a name is there twice")
-
-
 def _array(archive: zipfile.ZipFile, name: str, limit_bytes: int | None = None) -> NDArray[Any]:
     """One array. Memory is taken for the data that is there, whatever the header claims. Raises one of READ_ERRORS."""
+    import numpy as np
+
     info = archive.getinfo(name)
     if limit_bytes is not None and info.file_size > limit_bytes:
         raise ValueError(f"{name} is too large")

@@ -18,7 +18,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """What went to disk, computed from the bytes on their way."""
+    """Size and hash of a file on disk."""
 
     size_bytes: int
     sha256: str  # hexadecimal

@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from scenejobs.state.blobs import OutputFile
-
-CHUNK = 1 << 20  # bytes
+from runner.files.atomic import WrittenFile
 
 
-def describe_file(path: Path, name: str) -> OutputFile:
-    """Size and hash of a local file."""
-    digest = hashlib.sha256()
+def describe_file(path: Path) -> WrittenFile:
+    """Size and hash of a local file, read once. Raises OSError when it cannot be."""
     with path.open("rb") as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
-    return OutputFile(name, path.stat().st_size, digest.hexdigest())
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return WrittenFile(path.stat().st_size, sha256)

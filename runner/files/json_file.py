@@ -9,8 +9,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from runner.files.atomic import WrittenFile, write_atomically
 from scenejobs.logs.setup import readable_json
 
@@ -31,7 +29,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, (np.ndarray, np.generic)):
+    if type(value).__module__.partition(".")[0] == "numpy":  # not loaded for it
         return plain(value.tolist())
     if isinstance(value, datetime):
         return utc(value)

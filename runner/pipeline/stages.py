@@ -147,5 +147,5 @@ class Stages:
 def described(folder: Path) -> tuple[documents.OutputFile, ...]:
     """Every finished file of the folder but the manifest, with size and hash."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.endswith(".part"))
-    described = [describe_file(folder / name, name) for name in names if name not in NOT_OUTPUTS]
-    return tuple(documents.OutputFile(file.name, file.size_bytes, file.sha256) for file in described)
+    files = {name: describe_file(folder / name) for name in names if name not in NOT_OUTPUTS}
+    return tuple(documents.OutputFile(name, file.size_bytes, file.sha256) for name, file in files.items())

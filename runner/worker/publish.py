@@ -30,7 +30,7 @@ def upload_outputs(
     Raises RunnerError when the manifest is missing: then the job did not finish its results.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = tuple(describe_file(path, path.relative_to(folder).as_posix()) for path in paths)
+    files = tuple(_described(path, path.relative_to(folder).as_posix()) for path in paths)
     if MANIFEST not in (file.name for file in files):
         raise RunnerError(f"the job ended without writing {MANIFEST}", code=Code.BUG, stage="upload")
     for path, file in zip(paths, files, strict=True):
@@ -38,6 +38,11 @@ def upload_outputs(
         content_type, _ = mimetypes.guess_type(path.name)
         output.upload(path, run_folder(scene, run) + file.name, content_type=content_type)
     return files
+
+
+def _described(path: Path, name: str) -> OutputFile:
+    written = describe_file(path)
+    return OutputFile(name, written.size_bytes, written.sha256)
 
 
 def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -> None:

@@ -84,10 +84,7 @@ ONLY = {
     ("runner.dataset", "runner.poses"): {"runner.poses.colmap.client", "runner.poses.colmap.requests"},
 }
 NOT_YET = {
-    "runner.cli": "worker.shutdown belongs to the process",
-    "runner.files": "describe returns a value of scenejobs.state",
     "runner.report": "the report reads the gates",
-    "light": "files and cache load numpy",
 }
 """What does not hold yet: strict expected failures, each with the arrow that has to go."""
 
@@ -255,7 +252,6 @@ def light_modules() -> list[str]:
     return sorted({*modules, "runner.cli", "runner.commands.work", "runner.commands.parser", "watch.loop"})
 
 
-@pytest.mark.xfail(reason=NOT_YET.get("light", ""), strict=True)
 def test_the_parent_of_a_job_loads_nothing_heavy() -> None:
     """Each module in a fresh interpreter of its own would take a minute; together they prove the same."""
     program = (
