@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scenejobs.names import is_photo, is_video
+from scenejobs.settings.groups import MediaLimits
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,13 @@ def kinds(limits: Limits) -> tuple[Kind, Kind]:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a video or photo may be. Checked on what decodes, not on what headers claim."""
+class Limits(MediaLimits):
+    """What a video or photo may be. Checked on what decodes, not on what headers claim.
 
-    max_file_bytes: int = 8 * 1024**3  # MAX_VIDEO_BYTES
-    max_pixels: int = 7680 * 4320  # per frame: MAX_VIDEO_PIXELS
-    max_duration_s: float = 3600.0  # MAX_VIDEO_DURATION
-    max_decoded_frames: int = 20_000  # per clip: MAX_DECODED_FRAMES
-    min_long_side: int = 640  # orientation-free: MIN_VIDEO_WIDTH
-    min_short_side: int = 480  # MIN_VIDEO_HEIGHT
-    min_frames: int = 10  # per clip: MIN_VIDEO_FRAMES
-    min_duration_s: float = 1.0  # MIN_VIDEO_DURATION
-    max_clips: int = 50  # MAX_VIDEOS_PER_SCENE
+    Sides are those of the frame whichever way it is turned; pixels are per frame, frames and seconds per clip.
+    """
+
     min_scene_frames: int = 12  # chosen frames over all clips; fewer cannot give a scene
-    max_photo_bytes: int = 512 * 1024**2  # MAX_PHOTO_BYTES
-    max_photo_pixels: int = 120_000_000  # MAX_PHOTO_PIXELS; the largest of phones by default have 108 million
-    max_photos: int = 1000  # MAX_PHOTOS_PER_SCENE
     min_scene_photos: int = 8  # of a scene without videos: each photo was meant, and few of them do
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from runner.cache.store import CacheSettings
@@ -10,7 +10,7 @@ from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline.presets import PRESETS, Preset, preset, with_less_memory, with_threads
 from runner.quality.lpips_weights import Weights
 from scenejobs.errors import Code, ConfigurationError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.groups import MediaLimits, PipelineSettings
 
 BACKENDS = ("auto", "gsplat", "cpu", "mock")
 
@@ -99,20 +99,7 @@ def resolve(
 
 def limits(settings: PipelineSettings) -> Limits:
     """What a video or photo may be."""
-    return Limits(
-        max_file_bytes=settings.max_bytes,
-        max_pixels=settings.max_pixels,
-        max_duration_s=settings.max_duration_s,
-        max_decoded_frames=settings.max_frames,
-        max_clips=settings.max_videos,
-        min_long_side=settings.min_width,
-        min_short_side=settings.min_height,
-        min_frames=settings.min_frames,
-        min_duration_s=settings.min_duration_s,
-        max_photo_bytes=settings.max_photo_bytes,
-        max_photo_pixels=settings.max_photo_pixels,
-        max_photos=settings.max_photos,
-    )
+    return Limits(**{item.name: getattr(settings, item.name) for item in fields(MediaLimits)})
 
 
 def lpips_weights(settings: PipelineSettings) -> Weights | None:

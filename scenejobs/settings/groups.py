@@ -16,7 +16,7 @@ from scenejobs.settings.reader import read, read_all
 from scenejobs.settings.reader import setting as _setting
 
 __all__ = [
-    "GROUPS", "ComputeSettings", "DispatchSettings", "FolderSettings", "LogSettings", "MountSettings",
+    "GROUPS", "ComputeSettings", "DispatchSettings", "FolderSettings", "LogSettings", "MediaLimits", "MountSettings",
     "PipelineSettings", "Row", "RunnerSettings", "StorageSettings", "WatchSettings", "read", "read_all", "table",
 ]  # fmt: skip
 
@@ -216,7 +216,7 @@ class WatchSettings:
     """Watch mode: dispatcher and runner over folders, on one machine."""
 
     watcher: Literal["auto", "poll"] = _setting(
-        "WATCHER_MODE", "both look at the folders again and again, which works on every mount", "auto"
+        "WATCHER_MODE", "both values mean polling, which works on every mount", "auto"
     )
     poll_s: float = _setting("POLL_INTERVAL_SECS", "seconds between two looks at the folders", 10.0, minimum=0.05)
     stable_s: float = _setting(
@@ -249,7 +249,32 @@ class WatchSettings:
 
 
 @dataclass(frozen=True)
-class PipelineSettings:
+class MediaLimits:
+    """What a video or photo may be, and how many a scene may hold. Part of PipelineSettings."""
+
+    min_long_side: int = _setting("MIN_VIDEO_WIDTH", "shortest allowed long side of a picture, pixels", 640, minimum=1)
+    min_short_side: int = _setting(
+        "MIN_VIDEO_HEIGHT", "shortest allowed short side of a picture, pixels", 480, minimum=1
+    )
+    min_frames: int = _setting("MIN_VIDEO_FRAMES", "fewest frames of a video", 10, minimum=1)
+    min_duration_s: float = _setting("MIN_VIDEO_DURATION", "shortest video, seconds", 1.0, minimum=0)
+    max_file_bytes: int = _setting(
+        "MAX_VIDEO_BYTES", "largest video, bytes; looked at before it is downloaded", 8 * 1024**3, minimum=1
+    )
+    max_pixels: int = _setting("MAX_VIDEO_PIXELS", "largest picture of a video, width x height", 7680 * 4320, minimum=1)
+    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 3600.0, minimum=1)
+    max_decoded_frames: int = _setting("MAX_DECODED_FRAMES", "most frames of a video", 20_000, minimum=1)
+    max_clips: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
+    max_photo_bytes: int = _setting(
+        "MAX_PHOTO_BYTES", "largest photo, bytes; looked at before it is downloaded", 512 * 1024**2, minimum=1
+    )
+    # the largest that phones take by default have 108 million
+    max_photo_pixels: int = _setting("MAX_PHOTO_PIXELS", "largest photo, width x height", 120_000_000, minimum=1)
+    max_photos: int = _setting("MAX_PHOTOS_PER_SCENE", "most photos of a scene", 1000, minimum=1)
+
+
+@dataclass(frozen=True)
+class PipelineSettings(MediaLimits):
     """What overrides the preset."""
 
     preset: str = _setting(
@@ -271,22 +296,6 @@ class PipelineSettings:
     min_points: int = _setting(
         "MIN_RECONSTRUCTION_POINTS", "fewest 3D points of a usable reconstruction", 1000, minimum=0
     )
-    min_width: int = _setting("MIN_VIDEO_WIDTH", "shortest allowed long side of a picture, pixels", 640, minimum=1)
-    min_height: int = _setting("MIN_VIDEO_HEIGHT", "shortest allowed short side of a picture, pixels", 480, minimum=1)
-    min_frames: int = _setting("MIN_VIDEO_FRAMES", "fewest frames of a video", 10, minimum=1)
-    min_duration_s: float = _setting("MIN_VIDEO_DURATION", "shortest video, seconds", 1.0, minimum=0)
-    max_bytes: int = _setting(
-        "MAX_VIDEO_BYTES", "largest video, bytes; looked at before it is downloaded", 8 * 1024**3, minimum=1
-    )
-    max_pixels: int = _setting("MAX_VIDEO_PIXELS", "largest picture of a video, width x height", 7680 * 4320, minimum=1)
-    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 3600.0, minimum=1)
-    max_frames: int = _setting("MAX_DECODED_FRAMES", "most frames of a video", 20_000, minimum=1)
-    max_videos: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
-    max_photo_bytes: int = _setting(
-        "MAX_PHOTO_BYTES", "largest photo, bytes; looked at before it is downloaded", 512 * 1024**2, minimum=1
-    )
-    max_photo_pixels: int = _setting("MAX_PHOTO_PIXELS", "largest photo, width x height", 120_000_000, minimum=1)
-    max_photos: int = _setting("MAX_PHOTOS_PER_SCENE", "most photos of a scene", 1000, minimum=1)
     sandbox: Literal["auto", "require", "off"] = _setting(
         "SANDBOX",
         "auto closes the decoder of videos in as far as the system can; require refuses to work where that is not "
@@ -358,7 +367,7 @@ def table() -> Iterator[Row]:
     """Every setting of every group, for the documentation and its test."""
     for group in GROUPS:
         hints = get_type_hints(group)
-        for item in fields(group):
+        for item in sorted(fields(group), key=lambda item: item.name not in group.__annotations__):  # its own first
             kind = hints[item.name]
             text = " | ".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__
             yield Row(group.__name__, item.metadata["variable"], item.default, item.metadata["doc"], text)

@@ -90,7 +90,7 @@ THROUGH_THE_JOB = (
 def test_the_answer_arrives_through_the_whole_job(upload: Path, canary: socket.socket, tmp_path: Path) -> None:
     """As the user meets it: runner, job process, decoder."""
     case: Case = CASES[upload.name]
-    pipeline = PipelineSettings(backend="cpu", preset="smoke", min_width=64, min_height=48)
+    pipeline = PipelineSettings(backend="cpu", preset="smoke", min_long_side=64, min_short_side=48)
     clips = (Clip(upload.name, upload),)
     job = Job(clips, tmp_path / "workspace", tmp_path / "out", "lobby", "run-1", pipeline)
     log = tmp_path / "run.log"

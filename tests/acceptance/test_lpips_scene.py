@@ -37,7 +37,13 @@ def test_with_weights_at_hand_a_scene_tells_its_lpips(tmp_path: Path) -> None:
     document = transforms([name.removesuffix(".jpg") for name in names], poses, (WIDTH, HEIGHT), FOCAL)
     clips.append(Clip("transforms.json", write_json(tmp_path / "transforms.json", document)))
     settings = PipelineSettings(
-        preset="smoke", backend="cpu", threads=2, min_width=WIDTH, min_height=HEIGHT, features=600, min_points=200
+        preset="smoke",
+        backend="cpu",
+        threads=2,
+        min_long_side=WIDTH,
+        min_short_side=HEIGHT,
+        features=600,
+        min_points=200,
     )
     weights = random_weights(tmp_path / "weights")
     chosen = pipeline_settings.resolve(settings, "run-1")

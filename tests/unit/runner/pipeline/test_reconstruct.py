@@ -127,8 +127,8 @@ def test_without_overrides_a_preset_is_what_the_table_says() -> None:
 
 def test_overrides_reach_their_stage() -> None:
     settings = PipelineSettings(
-        preset="draft", backend="cpu", frame_count=33, frame_rate=2.5, features=999, min_points=77, min_width=320,
-        min_height=240, min_frames=5, min_duration_s=0.5, threads=3, seed=9,
+        preset="draft", backend="cpu", frame_count=33, frame_rate=2.5, features=999, min_points=77, min_long_side=320,
+        min_short_side=240, min_frames=5, min_duration_s=0.5, threads=3, seed=9,
     )  # fmt: skip
     preset = pipeline_settings.resolve(settings, "").preset
     assert (preset.frames.budget, preset.frames.rate_fps) == (33, 2.5)

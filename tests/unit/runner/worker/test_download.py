@@ -65,7 +65,7 @@ def test_a_video_beyond_the_limit_of_bytes_is_refused_before_it_is_downloaded(tm
     plan = cloud.plan()
     cloud.upload("lobby/a.mp4", b"x" * 101)
     cloud.queue("lobby")
-    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_bytes=100)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_file_bytes=100)).drain()
     assert (cloud.json("error", "lobby/error.json")["code"], cloud.jobs_run) == (Code.TOO_LARGE, 0)
     assert not any(call.startswith("download input/") for call in plan.calls)
 
@@ -76,7 +76,7 @@ def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(
     for number in range(3):
         cloud.upload(f"lobby/{number}.mp4", b"x")
     cloud.queue("lobby")
-    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_videos=2)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_clips=2)).drain()
     reason = cloud.json("error", "lobby/error.json")
     assert reason["code"] == Code.TOO_LARGE
     assert "3 videos; 2 are allowed" in reason["cause"]
@@ -117,7 +117,7 @@ def test_photos_have_limits_of_their_own_that_hold_before_any_is_downloaded(
         cloud.upload(f"lobby/{number}.jpg", b"x" * 11)
     cloud.upload("lobby/a.mp4", b"x" * 11)
     cloud.queue("lobby")
-    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_videos=1, **limits)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_clips=1, **limits)).drain()
     reason = cloud.json("error", "lobby/error.json")
     assert reason["code"] == Code.TOO_LARGE
     assert words in reason["cause"]
