@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from local.footage import textures as paint
 from local.footage.ray_caster import CYLINDER, QUAD, SPHERE, Patch, World, lit_world
 
+Vector = tuple[float, float, float] | NDArray[np.float64]  # [3]
+
 HALF_YARD, WALL_HEIGHT = 4.0, 4.4  # metres
 UP = np.array([0.0, 0.0, 1.0])
 OAK, PINE, WALNUT = (0.66, 0.5, 0.33), (0.8, 0.65, 0.45), (0.46, 0.31, 0.21)
@@ -153,23 +155,30 @@ def _plant(studio: Studio, x: float, y: float, z: float, radius: float, height: 
     return patches
 
 
-def _quad(centre, u, v, across: float, up: float, color, alpha=None) -> Patch:
+def _quad(
+    centre: Vector, u: Vector, v: Vector, across: float, up: float, color: paint.Texture,
+    alpha: paint.Texture | None = None,
+) -> Patch:  # fmt: skip
     """A rectangle with half sizes `across` along u and `up` along v."""
     axes = np.array([u, v, np.cross(u, v)], np.float64)
     return Patch(QUAD, np.asarray(centre, np.float64), axes, (across, up), color, alpha)
 
 
-def _on_wall(wall: int, along: float, height: float, across: float, up: float, color, lift: float) -> Patch:
+def _on_wall(
+    wall: int, along: float, height: float, across: float, up: float, color: paint.Texture, lift: float
+) -> Patch:
     """A rectangle on one of the four walls, `lift` metres in front of it, facing the yard."""
     turn = _turned(90.0 * wall)
     return _quad(turn @ np.array([along, HALF_YARD - lift, height]), turn[:, 0], UP, across, up, color)
 
 
-def _round(kind: int, centre, half: tuple[float, float], color) -> Patch:
+def _round(kind: int, centre: Vector, half: tuple[float, float], color: paint.Texture) -> Patch:
     return Patch(kind, np.asarray(centre, np.float64), np.eye(3), half, color)
 
 
-def _can(foot, radius: float, height: float, side, lid) -> list[Patch]:
+def _can(
+    foot: tuple[float, float, float], radius: float, height: float, side: paint.Texture, lid: paint.Texture
+) -> list[Patch]:
     """A standing cylinder with its upper end."""
     x, y, z = foot
     place = np.linspace(-1, 1, lid.shape[0])
@@ -180,7 +189,7 @@ def _can(foot, radius: float, height: float, side, lid) -> list[Patch]:
     ]
 
 
-def _box(centre, half: tuple[float, float, float], turn_deg: float, faces) -> list[Patch]:
+def _box(centre: Vector, half: tuple[float, float, float], turn_deg: float, faces: list[paint.Texture]) -> list[Patch]:
     """Six rectangles: top, bottom, then the sides; turned around the vertical."""
     turn = _turned(turn_deg)
     x, y, z = turn.T

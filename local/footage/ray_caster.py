@@ -7,12 +7,20 @@ by 3 x 3 rays in the pixels whose corners see different surfaces.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 from PIL import Image
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+Color = tuple[float, float, float]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 QUAD, CYLINDER, SPHERE = 0, 1, 2
 TILE = 16  # pixels: side of the squares that share one list of candidates
@@ -47,16 +55,25 @@ class World:
     densities: NDArray[np.float64]  # [N] texels per metre at level 0
 
 
+def _compiled(function: Function) -> Function:
+    return cast(Function, njit(cache=True, error_model="numpy")(function))
+
+
+def _parallel(function: Function) -> Function:
+    return cast(Function, njit(cache=True, parallel=True, error_model="numpy")(function))
+
+
 def lit_world(patches: list[Patch], detail: float = 1.0) -> World:
     """The scene with sun, sky and one indirect bounce baked into its textures. Deterministic.
 
     `detail`: factor of the light maps' density.
     """
     world = _pack(patches)
-    shapes = [
-        tuple(int(np.clip(size * LIGHT_DENSITY * detail, 4, 180)) for size in reversed(_extent(patch)))
-        for patch in patches
-    ]
+
+    def texels(metres: float) -> int:
+        return int(np.clip(metres * LIGHT_DENSITY * detail, 4, 180))
+
+    shapes = [(texels(up), texels(across)) for across, up in map(_extent, patches)]
     points, normals = map(np.concatenate, zip(*map(_surface, patches, shapes), strict=True))
     sides = np.cross(normals, np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]]))
     sides /= np.linalg.norm(sides, axis=1, keepdims=True)
@@ -139,8 +156,11 @@ def _pack(patches: list[Patch]) -> World:
     )
 
 
-@njit(cache=True, error_model="numpy")
-def _trace(ox, oy, oz, dx, dy, dz, candidates, shapes, levels, texels):
+@_compiled
+def _trace(
+    ox: float, oy: float, oz: float, dx: float, dy: float, dz: float, candidates: I64, shapes: F64, levels: I64,
+    texels: U8,
+) -> tuple[int, float, float, float, float]:  # fmt: skip
     """(patch, distance, s, t, cosine) of the first hit, s and t in 0..1 on its texture; patch -1 when there is none.
 
     One long function on purpose: handing a dozen arrays to a helper costs more than the intersection itself.
@@ -188,8 +208,8 @@ def _trace(ox, oy, oz, dx, dy, dz, candidates, shapes, levels, texels):
     return found, nearest, found_s, found_t, found_cosine
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _gather(points, normals, sides, sun, shapes, levels, texels):
+@_parallel
+def _gather(points: F64, normals: F64, sides: F64, sun: F64, shapes: F64, levels: I64, texels: U8) -> F64:
     """[N, 3] light at points: share of the soft sun times its cosine, of the sky, of other surfaces."""
     out = np.zeros((len(points), 3))
     everything = np.arange(len(shapes))
@@ -224,8 +244,8 @@ def _gather(points, normals, sides, sun, shapes, levels, texels):
     return out
 
 
-@njit(cache=True, error_model="numpy")
-def _bin(shapes, K, pose, columns, rows):
+@_compiled
+def _bin(shapes: F64, K: F64, pose: F64, columns: int, rows: int) -> tuple[I64, I64]:
     """Which patches each tile can see: by their projected corners, or everywhere when they reach behind the camera."""
     seen = np.zeros((rows * columns, len(shapes)), np.bool_)
     for i in range(len(shapes)):
@@ -262,8 +282,8 @@ def _bin(shapes, K, pose, columns, rows):
     return starts, candidates
 
 
-@njit(cache=True, error_model="numpy")
-def _sample(i, s, t, level, levels, texels):
+@_compiled
+def _sample(i: int, s: float, t: float, level: int, levels: I64, texels: U8) -> Color:
     """Bilinear colour at one mip level."""
     offset, height, width = levels[i, level, 0], levels[i, level, 1], levels[i, level, 2]
     x = min(max(s * width - 0.5, 0.0), width - 1.0)
@@ -280,8 +300,8 @@ def _sample(i, s, t, level, levels, texels):
     )
 
 
-@njit(cache=True, error_model="numpy")
-def _shade(i, s, t, footprint, levels, texels):
+@_compiled
+def _shade(i: int, s: float, t: float, footprint: float, levels: I64, texels: U8) -> Color:
     """Trilinear colour, 0..255; `footprint`: texels of level 0 under the sample."""
     level = min(max(np.log2(max(footprint, 1e-6)), 0.0), levels.shape[1] - 1.001)
     low = int(level)
@@ -290,8 +310,11 @@ def _shade(i, s, t, footprint, levels, texels):
     return a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2])
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _render(shapes, levels, texels, densities, K, pose, width, height, starts, lists):
+@_parallel
+def _render(
+    shapes: F64, levels: I64, texels: U8, densities: F64, K: F64, pose: F64, width: int, height: int, starts: I64,
+    lists: I64,
+) -> tuple[U8, NDArray[np.float32]]:  # fmt: skip
     picture, depth = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32)
     columns = -(-width // TILE)
     eye = -(pose[:3, :3].T.copy() @ pose[:3, 3].copy())

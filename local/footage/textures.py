@@ -12,29 +12,30 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.spatial import cKDTree
 
-Picture = NDArray[np.float32]
+Texture = NDArray[np.float32]
 Color = tuple[float, float, float]
 
 WORDS = ("COURTYARD", "MERCATO", "SPLAT", "TEA & SPICE", "ORANGES", "CINEMA", "AUTUMN FAIR", "No. 47", "FRAGILE",
          "THIS WAY UP", "PHOTO CLUB", "JAZZ AT NINE", "OLIVES", "ATLAS", "GARDENS", "HARBOUR")  # fmt: skip
 
 
-def noise(rng: np.random.Generator, height: int, width: int, cell: tuple[float, float], octaves: int = 4) -> Picture:
+def noise(rng: np.random.Generator, height: int, width: int, cell: tuple[float, float], octaves: int = 4) -> Texture:
     """[height, width] value noise, mean 0, standard deviation 1; `cell`: the coarsest cell in pixels (y, x)."""
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         rows, columns = (max(2, round(size * 2**octave / c) + 2) for size, c in zip((height, width), cell, strict=True))
         grid = rng.normal(0, 1, (min(rows, height), min(columns, width))).astype(np.float32)
         total += np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)) * 0.6**octave
-    return (total - total.mean()) / (total.std() + 1e-6)
+    scaled: Texture = (total - total.mean()) / (total.std() + 1e-6)
+    return scaled
 
 
-def tinted(value: NDArray[np.floating], color: Color) -> Picture:
+def tinted(value: NDArray[np.floating], color: Color) -> Texture:
     """A grey picture in one colour; value 1 is the colour itself."""
     return (value[..., None] * np.asarray(color, np.float32)).astype(np.float32)
 
 
-def grained(rng: np.random.Generator, picture: Picture, strength: float = 0.06) -> Picture:
+def grained(rng: np.random.Generator, picture: Texture, strength: float = 0.06) -> Texture:
     """With stains (wide), grain (fine) and specks (single pixels)."""
     height, width = picture.shape[:2]
     stains = noise(rng, height, width, (height / 3, width / 3), 3)
@@ -44,13 +45,13 @@ def grained(rng: np.random.Generator, picture: Picture, strength: float = 0.06) 
     return np.clip(picture * factor[..., None].astype(np.float32), 0, 1)
 
 
-def stones(rng: np.random.Generator, height: int, width: int, stone: float, colors: list[Color]) -> Picture:
+def stones(rng: np.random.Generator, height: int, width: int, stone: float, colors: list[Color]) -> Texture:
     """Irregular flagstones of about `stone` pixels: cells of a jittered grid, grout where two are equally near."""
     rows, columns = int(height / stone) + 3, int(width / stone) + 3
-    sites = np.stack(np.mgrid[-1 : rows - 1, -1 : columns - 1], axis=-1).reshape(-1, 2) + 0.5
+    sites = np.stack(list(np.mgrid[-1 : rows - 1, -1 : columns - 1]), axis=-1).reshape(-1, 2) + 0.5
     sites = (sites + rng.uniform(-0.36, 0.36, sites.shape)) * stone
     bend = [noise(rng, height, width, (stone, stone), 3) * stone * 0.03 for _ in range(2)]
-    places = np.stack(np.mgrid[:height, :width].astype(np.float32) + np.stack(bend), axis=-1)
+    places = np.stack(list(np.mgrid[:height, :width].astype(np.float32) + np.stack(bend)), axis=-1)
     distance, index = cKDTree(sites).query(places.reshape(-1, 2), k=2)
     gap = (distance[:, 1] - distance[:, 0]).reshape(height, width)
     tint = np.asarray(colors, np.float32)[rng.integers(0, len(colors), len(sites))]
@@ -60,7 +61,7 @@ def stones(rng: np.random.Generator, height: int, width: int, stone: float, colo
     return grained(rng, picture * body + 0.22 * (1 - body), 0.09)
 
 
-def bricks(rng: np.random.Generator, height: int, width: int, course: float, colors: list[Color]) -> Picture:
+def bricks(rng: np.random.Generator, height: int, width: int, course: float, colors: list[Color]) -> Texture:
     """A running bond with courses of `course` pixels."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     y += noise(rng, height, width, (course, course), 2) * course * 0.03
@@ -72,11 +73,11 @@ def bricks(rng: np.random.Generator, height: int, width: int, course: float, col
     tint = tint * rng.uniform(0.65, 1.2, (*tint.shape[:2], 1)).astype(np.float32)
     edge = np.minimum.reduce([y % course, course - y % course, (along % 1) * course * 3, (1 - along % 1) * course * 3])
     body = np.clip((edge - 0.05 * course) / (0.06 * course), 0, 1)[..., None].astype(np.float32)
-    mortar = np.float32([0.62, 0.59, 0.54])
+    mortar = np.asarray([0.62, 0.59, 0.54], np.float32)
     return grained(rng, tint[row, column] * body + mortar * (1 - body), 0.09)
 
 
-def plaster(rng: np.random.Generator, height: int, width: int, color: Color, under: Picture) -> Picture:
+def plaster(rng: np.random.Generator, height: int, width: int, color: Color, under: Texture) -> Texture:
     """Old plaster that has fallen off in places and shows what is `under` it."""
     cover = noise(rng, height, width, (height / 2.5, width / 6), 5)
     solid = np.clip((cover + 0.55) * 14, 0, 1)[..., None]
@@ -86,7 +87,7 @@ def plaster(rng: np.random.Generator, height: int, width: int, color: Color, und
     return grained(rng, (wall * solid + under * (1 - solid)).astype(np.float32), 0.05)
 
 
-def planks(rng: np.random.Generator, height: int, width: int, count: int, color: Color) -> Picture:
+def planks(rng: np.random.Generator, height: int, width: int, count: int, color: Color) -> Texture:
     """Vertical boards, each with its own shade and grain."""
     board = np.minimum((np.arange(width) * count) // width, count - 1)
     within = (np.arange(width) * count / width) % 1
@@ -96,10 +97,10 @@ def planks(rng: np.random.Generator, height: int, width: int, count: int, color:
     return grained(rng, np.clip(tinted(shade[None] * (1 + 0.13 * grain + 0.06 * fine), color), 0, 1), 0.05)
 
 
-def crate(rng: np.random.Generator, size: int, color: Color) -> Picture:
+def crate(rng: np.random.Generator, size: int, color: Color) -> Texture:
     """One face of a wooden crate: boards, a frame of laths with nails, and a stencilled word."""
     face = planks(rng, size, size, 5, color)
-    frame = planks(rng, size, size, 1, tuple(1.12 * c for c in color)).transpose(1, 0, 2)
+    frame = planks(rng, size, size, 1, (1.12 * color[0], 1.12 * color[1], 1.12 * color[2])).transpose(1, 0, 2)
     y, x = np.mgrid[:size, :size] / size
     lath = np.minimum.reduce([x, 1 - x, y, 1 - y]) < 0.11
     lath |= np.abs(x - y) < 0.07 if rng.random() < 0.5 else np.abs(x - 1 + y) < 0.07
@@ -110,17 +111,18 @@ def crate(rng: np.random.Generator, size: int, color: Color) -> Picture:
     return grained(rng, face * (1 - 0.75 * ink[..., None]), 0.04)
 
 
-def words(rng: np.random.Generator, height: int, width: int, text: str, size: float, middle: float) -> Picture:
+def words(rng: np.random.Generator, height: int, width: int, text: str, size: float, middle: float) -> Texture:
     """[height, width] ink 0..1: one centred line of text, worn off in places."""
     page = Image.new("L", (width, height), 0)
     points = min(size * height, 1.5 * width / max(3, len(text)))
     font = ImageFont.load_default(points)
     ImageDraw.Draw(page).text((width / 2, middle * height), text, fill=255, font=font, anchor="mm")
     worn = np.clip(1.6 + noise(rng, height, width, (14, 14), 3), 0, 1)
-    return (np.asarray(page, np.float32) / 255 * worn).astype(np.float32)
+    ink: Texture = np.asarray(page, np.float32) / 255 * worn
+    return ink.astype(np.float32)
 
 
-def poster(rng: np.random.Generator, height: int, width: int) -> Picture:
+def poster(rng: np.random.Generator, height: int, width: int) -> Texture:
     """A printed sheet: coloured shapes, a title and small lines."""
     ground, *inks = (tuple(int(v) for v in rng.uniform(40, 245, 3)) for _ in range(6))
     page = Image.new("RGB", (width, height), ground)
@@ -138,12 +140,12 @@ def poster(rng: np.random.Generator, height: int, width: int) -> Picture:
     sheet = np.asarray(page, np.float32) / 255
     dark = sheet.mean() > 0.45
     for middle, size in ((0.1, 0.1), (0.86, 0.06), (0.93, 0.045)):
-        ink = words(rng, height, width, str(rng.choice(WORDS)), size, middle)[..., None]
-        sheet = sheet * (1 - ink) + ink * np.float32(0.06 if dark else 0.96)
+        text = words(rng, height, width, str(rng.choice(WORDS)), size, middle)[..., None]
+        sheet = sheet * (1 - text) + text * np.float32(0.06 if dark else 0.96)
     return grained(rng, sheet.astype(np.float32), 0.05)
 
 
-def staves(rng: np.random.Generator, height: int, width: int, color: Color) -> Picture:
+def staves(rng: np.random.Generator, height: int, width: int, color: Color) -> Texture:
     """The side of a barrel: boards under four iron hoops."""
     side = planks(rng, height, width, 15, color)
     y = np.arange(height) / height
@@ -152,26 +154,26 @@ def staves(rng: np.random.Generator, height: int, width: int, color: Color) -> P
     return side
 
 
-def marble(rng: np.random.Generator, height: int, width: int, a: Color, b: Color) -> Picture:
+def marble(rng: np.random.Generator, height: int, width: int, a: Color, b: Color) -> Texture:
     """Two colours in each other's veins."""
     share = np.clip(0.5 + 0.45 * noise(rng, height, width, (height / 3, width / 5), 5), 0, 1)
     return grained(rng, tinted(share, a) + tinted(1 - share, b), 0.05)
 
 
-def glazed(rng: np.random.Generator, height: int, width: int, a: Color, b: Color) -> Picture:
+def glazed(rng: np.random.Generator, height: int, width: int, a: Color, b: Color) -> Texture:
     """Painted pottery or a printed label: bands, a zigzag and a word."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     waves = int(rng.integers(7, 12))
     band = (np.abs(y - 0.2 - 0.07 * np.abs((x * waves) % 1 - 0.5) * 4) < 0.035) | (np.abs(y - 0.88) < 0.04)
-    picture = np.where(band[..., None], np.float32(b), np.float32(a))
+    picture = np.where(band[..., None], np.asarray(b, np.float32), np.asarray(a, np.float32))
     for middle in (0.17, 0.5, 0.83):
         part = slice(int((middle - 0.16) * width), int((middle + 0.16) * width))
         ink = words(rng, height, part.stop - part.start, str(rng.choice(WORDS)), 0.2, 0.6)[..., None]
-        picture[:, part] = picture[:, part] * (1 - ink) + np.float32(b) * ink
+        picture[:, part] = picture[:, part] * (1 - ink) + np.asarray(b, np.float32) * ink
     return grained(rng, picture.astype(np.float32), 0.07)
 
 
-def leaf(rng: np.random.Generator, height: int, width: int, color: Color) -> tuple[Picture, Picture]:
+def leaf(rng: np.random.Generator, height: int, width: int, color: Color) -> tuple[Texture, Texture]:
     """A leaf with veins, stem down, and its cut-out [height, width] (1 inside)."""
     y, x = np.mgrid[1 : -1 : height * 1j, -1 : 1 : width * 1j]
     along = (y + 1) / 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from runner.raster.port import Rasterizer, Rendering
 from scenejobs.errors import Code, ConfigurationError
 
@@ -56,7 +58,7 @@ def why_no_gpu() -> str:
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
     try:
-        from gsplat import csrc  # noqa: F401
+        importlib.import_module("gsplat.csrc")
     except ImportError as exc:
         return f"gsplat's CUDA extension is not installed ({exc})"
     return ""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.raster.compiled import use_threads
+from runner.raster.compiled import F32, F64, use_threads
 from runner.raster.constants import EXTENT_X, EXTENT_Y
 from runner.raster.kernels.blend import blend
 from runner.raster.kernels.blend_backward import blend_backward, sum_by_gaussian
@@ -19,6 +18,9 @@ from runner.raster.kernels.projection_backward import project_backward
 from runner.raster.kernels.tiles import bin_tiles, front_to_back
 from runner.raster.port import Rendering, check_inputs
 
+Arrays = tuple[F32, F32, F32, F32, F32, F32]  # the parameters in the order of KEYS
+Camera = tuple[F64, F64, F64, int, int, int, bool]
+"""World to camera [4, 4], centre in the world [3], fx fy cx cy in pixels [4], width, height, SH degree, antialiased."""
 KEYS = ("means", "quats", "scales", "opacities", "sh0", "shN")  # order of the arguments of the kernels
 
 
@@ -38,11 +40,11 @@ class _Draw(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, sh0: Tensor, shN: Tensor,
-        camera: tuple[Any, ...], background: NDArray[np.float32], info: dict[str, Any],
+        camera: Camera, background: F32, info: dict[str, Any],
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        arrays = tuple(t.detach().contiguous().numpy() for t in (means, quats, scales, opacities, sh0, shN))
+        arrays = _array(means), _array(quats), _array(scales), _array(opacities), _array(sh0), _array(shN)
         width, height = info["width"], info["height"]
-        splats, depths = project(*arrays, *camera)
+        splats, depths = project(*(*arrays, *camera))
         starts, ids, rows = bin_tiles(front_to_back(splats, depths), splats, width, height)
         image, transmittance, ends = blend(starts, ids, rows, splats, background, width, height)
         info["radii"] = torch.from_numpy(np.ceil(splats[None, :, EXTENT_X : EXTENT_Y + 1]).astype(np.int32))
@@ -52,6 +54,8 @@ class _Draw(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        arrays: Arrays
+        camera: Camera
         arrays, camera, splats, starts, ends, ids, rows, image, transmittance, info = ctx.kept
         grad_image, grad_alpha = (
             np.zeros(like.shape, np.float32) if grad is None else grad.contiguous().numpy()
@@ -61,10 +65,18 @@ class _Draw(torch.autograd.Function):
             starts, ends, ids, rows, splats, image, transmittance, grad_image, grad_alpha, info["width"], info["height"]
         )
         sums = sum_by_gaussian(starts, ends, ids, pairs, len(splats))
-        *parameters, xy, abs_xy = project_backward(*arrays, *camera, splats, sums)
+        *parameters, xy, abs_xy = project_backward(*(*arrays, *camera, splats, sums))
         info["means2d"].grad = torch.from_numpy(xy[None])
         info["means2d"].absgrad = torch.from_numpy(abs_xy[None])
         return (*(torch.from_numpy(grad) for grad in parameters), None, None, None)
+
+
+_draw: Callable[..., tuple[Tensor, Tensor]] = _Draw.apply
+
+
+def _array(tensor: Tensor) -> F32:
+    array: F32 = tensor.detach().contiguous().numpy()
+    return array
 
 
 class CpuRasterizer:
@@ -102,10 +114,10 @@ class CpuRasterizer:
         k = K.detach().numpy()
         centre = -view[:3, :3].T @ view[:3, 3]
         intrinsics = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]], np.float64)
-        camera = (view, centre, intrinsics, int(width), int(height), int(sh_degree), bool(antialiased))
+        camera: Camera = (view, centre, intrinsics, int(width), int(height), int(sh_degree), bool(antialiased))
         info: dict[str, Any] = {
             "means2d": ScreenMeans(), "width": int(width), "height": int(height), "n_cameras": 1, "gaussian_ids": None,
         }  # fmt: skip
         colour = np.ascontiguousarray(background.detach().numpy(), np.float32)
-        image, alpha = _Draw.apply(*(params[key] for key in KEYS), camera, colour, info)
+        image, alpha = _draw(*(params[key] for key in KEYS), camera, colour, info)
         return Rendering(image, alpha, info)

@@ -71,7 +71,7 @@ def project(
     basis = sh_basis(degree, F.normalize(params["means"] - centre, dim=-1))
     color = (torch.einsum("nk,nkc->nc", basis, coefficients) + 0.5).clamp_min(0.0)
     with torch.no_grad():
-        seen = seen & (opacity > c.ALPHA_MIN)
+        seen = seen & (opacity > float(c.ALPHA_MIN))
         sigmas = torch.sqrt(2 * torch.log((255 * opacity).clamp_min(1.0))).clamp_max(c.MAX_SIGMAS)
         extent = sigmas[:, None] * torch.stack([xx, yy], -1).sqrt()
         size = torch.tensor([width, height], dtype=extent.dtype, device=extent.device)

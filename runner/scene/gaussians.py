@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,4 +28,4 @@ class Gaussians:
 
     @property
     def sh_degree(self) -> int:
-        return round((self.sh_rest.shape[1] + 1) ** 0.5) - 1
+        return round(math.sqrt(self.sh_rest.shape[1] + 1)) - 1

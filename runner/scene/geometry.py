@@ -19,7 +19,7 @@ def camera_positions(views: tuple[View, ...] | list[View]) -> NDArray[np.float64
 
 
 def centred(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    return points - points.mean(axis=0)
+    return np.asarray(points - points.mean(axis=0))
 
 
 def rotation_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

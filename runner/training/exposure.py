@@ -97,9 +97,10 @@ class Exposures:
     @torch.no_grad()
     def step(self, share: float, factor: float = 1.0) -> None:
         """One Adam step of the view that was applied last. share: of the plan; factor: of the rate."""
-        if self._leaf is None or self._leaf.grad is None:
+        leaf, view = self._leaf, self._view
+        if leaf is None or leaf.grad is None:
             raise ValueError("there is no gradient: call apply(), then backward()")
-        view, self._leaf, grad = self._view, None, self._leaf.grad
+        self._leaf, grad = None, leaf.grad
         grad = grad + 2 * ANCHOR_WEIGHT * (self.values[view] - self._measured[view])
         self._visits[view] += 1
         first = self._first[view].lerp_(grad, 1 - BETA1) / (1 - BETA1 ** self._visits[view])
@@ -144,7 +145,8 @@ def _samples(scene: TrainingScene) -> tuple[NDArray[np.intp], NDArray[np.intp], 
         inside = (u >= PATCH) & (u < camera.width - PATCH) & (v >= PATCH) & (v < camera.height - PATCH)
         column, row = u[inside].astype(int), v[inside].astype(int)
         around = range(-PATCH, PATCH + 1)
-        values = np.mean([pixels[row + dy, column + dx] for dy in around for dx in around], axis=0, dtype=np.float64)
+        patches = np.array([pixels[row + dy, column + dx] for dy in around for dx in around])  # [PATCH^2, M, 3]
+        values = np.asarray(np.mean(patches, axis=0, dtype=np.float64))
         usable = ((values > DARK) & (values < BRIGHT)).all(axis=1) if len(values) else np.zeros(0, bool)
         views.append(np.full(int(usable.sum()), view))
         points.append(seen[inside][usable])

@@ -92,4 +92,4 @@ def _spacing(points: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np
     distances, _ = cKDTree(points).query(points, k=NEIGHBOURS + 1)
     spacing = np.sqrt((distances[:, 1:] ** 2).mean(axis=1))
     to_camera, _ = cKDTree(camera_positions(views)).query(points)
-    return np.clip(spacing, 1e-6 + 1e-5 * to_camera, MAX_SCALE_TO_DISTANCE * np.maximum(to_camera, 1e-5))
+    return np.asarray(np.clip(spacing, 1e-6 + 1e-5 * to_camera, MAX_SCALE_TO_DISTANCE * np.maximum(to_camera, 1e-5)))

@@ -8,6 +8,7 @@ so numbers compare with papers.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -61,7 +62,7 @@ def photometric_loss(image: Tensor, target: Target, ssim_weight: float) -> Tenso
     if image.shape != target.image.shape:
         raise ValueError(f"image {tuple(image.shape)} and target {tuple(target.image.shape)} differ in size")
     compiled = _COMPILED and image.device.type == "cpu" and image.dtype == target.image.dtype == torch.float32
-    return _CompiledLoss.apply(image, target, ssim_weight) if compiled else torch_loss(image, target, ssim_weight)
+    return _compiled_loss(image, target, ssim_weight) if compiled else torch_loss(image, target, ssim_weight)
 
 
 class _CompiledLoss(torch.autograd.Function):
@@ -80,6 +81,9 @@ class _CompiledLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         return ctx.grad * grads[0], None, None
+
+
+_compiled_loss: Callable[[Tensor, Target, float], Tensor] = _CompiledLoss.apply
 
 
 def torch_loss(image: Tensor, target: Target, ssim_weight: float) -> Tensor:

@@ -144,4 +144,4 @@ def add_position_noise(params: Parameters, scale: float) -> None:
     axes = (
         rotation_matrices(params["quats"]) * torch.exp(params["scales"])[:, None, :]
     )  # R S; covariance = (R S)(R S)^T
-    params["means"] += (axes @ (axes.transpose(1, 2) @ noise[:, :, None]))[:, :, 0]
+    params["means"].add_((axes @ (axes.transpose(1, 2) @ noise[:, :, None]))[:, :, 0])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.raster.parameters import Parameters
@@ -41,7 +42,10 @@ class CompiledAdam(torch.optim.Adam):
                 state["step"] += 1
                 steps = float(state["step"])
                 adam_step(
-                    *(_flat(x) for x in (value, value.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"])),
+                    _flat(value),
+                    _flat(value.grad.contiguous()),
+                    _flat(state["exp_avg"]),
+                    _flat(state["exp_avg_sq"]),
                     np.float32(beta1),
                     np.float32(beta2),
                     np.float32(group["lr"] / (1 - beta1**steps)),
@@ -50,7 +54,7 @@ class CompiledAdam(torch.optim.Adam):
                 )
 
 
-def _flat(tensor: Tensor) -> np.ndarray:
+def _flat(tensor: Tensor) -> NDArray[np.float32]:
     """A one-dimensional view of a contiguous tensor."""
     return tensor.detach().view(-1).numpy()
 

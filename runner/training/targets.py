@@ -84,7 +84,8 @@ def reduced(pixels: NDArray[np.uint8], divisor: int) -> NDArray[np.float32]:
     blocks = pixels[: height * divisor, : width * divisor].reshape(height, divisor, width, divisor, 3)
     if divisor == 1:
         return (pixels / np.float32(255)).astype(np.float32)
-    return (blocks.mean(axis=(1, 3), dtype=np.float32) / np.float32(255)).astype(np.float32)
+    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return (means / np.float32(255)).astype(np.float32)
 
 
 def reduced_on_device(pixels: Tensor, divisor: int) -> Tensor:

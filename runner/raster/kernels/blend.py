@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from runner.raster.compiled import OPTIONS, PARALLEL
+from runner.raster.compiled import F32, I32, I64, U8, inlined_kernel, kernel, parallel_kernel
 from runner.raster.constants import (
     ALPHA_MAX,
     ALPHA_MIN,
@@ -41,8 +41,8 @@ _FIT = np.polynomial.Chebyshev.interpolate(np.exp, 5, domain=[-0.7, 0.0]).conver
 E0, E1, E2, E3, E4, E5 = (np.float32(c) for c in _FIT)
 
 
-@numba.njit(inline="always", **OPTIONS)
-def exp_minus(sigma):
+@inlined_kernel
+def exp_minus(sigma: np.float32) -> np.float32:
     """e^-sigma for 0 <= sigma <= SIGMA_MAX, constant beyond."""
     y = min(sigma, SIGMA_MAX) * EIGHTH
     p = E0 + y * (E1 + y * (E2 + y * (E3 + y * (E4 + y * E5))))
@@ -51,8 +51,8 @@ def exp_minus(sigma):
     return p * p
 
 
-@numba.njit(**OPTIONS)
-def dealt(slot, rows):
+@kernel
+def dealt(slot: int | np.int64, rows: int) -> int | np.int64:
     """Which row of tiles comes at `slot` of a parallel loop, when rows are dealt like cards.
 
     numba gives every thread one contiguous share of a loop. In picture order one thread could get the sky and another
@@ -67,8 +67,10 @@ def dealt(slot, rows):
     return larger + slot // size + slot % size * HANDS
 
 
-@numba.njit(**PARALLEL)
-def blend(starts, ids, rows, splats, background, width, height):
+@parallel_kernel
+def blend(
+    starts: I64, ids: I32, rows: U8, splats: F32, background: F32, width: int, height: int
+) -> tuple[F32, F32, I64]:
     """Draw. starts, ids, rows: of `bin_tiles`; background [3] float32.
 
     Returns image [H, W, 3], transmittance [H, W] (light that passes everything), and ends [tiles] int64: where each

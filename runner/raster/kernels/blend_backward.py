@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from runner.raster.compiled import OPTIONS, PARALLEL
+from runner.raster.compiled import F32, I32, I64, U8, kernel, parallel_kernel
 from runner.raster.constants import (
     ALPHA_MAX,
     ALPHA_MIN,
@@ -36,8 +36,11 @@ from runner.raster.constants import (
 from runner.raster.kernels.blend import HALF, ONE, ZERO, dealt, exp_minus
 
 
-@numba.njit(**PARALLEL)
-def blend_backward(starts, ends, ids, rows, splats, image, transmittance, grad_image, grad_alpha, width, height):
+@parallel_kernel
+def blend_backward(
+    starts: I64, ends: I64, ids: I32, rows: U8, splats: F32, image: F32, transmittance: F32, grad_image: F32,
+    grad_alpha: F32, width: int, height: int,
+) -> F32:  # fmt: skip
     """Sums over pixels for every (tile, Gaussian) pair.
 
     grad_image [H, W, 3] = dL/dimage, grad_alpha [H, W] = dL/dalpha, the rest as given to or returned by `blend`.
@@ -138,8 +141,8 @@ def blend_backward(starts, ends, ids, rows, splats, image, transmittance, grad_i
     return sums
 
 
-@numba.njit(**OPTIONS)
-def sum_by_gaussian(starts, ends, ids, sums, count):
+@kernel
+def sum_by_gaussian(starts: I64, ends: I64, ids: I32, sums: F32, count: int) -> F32:
     """Add up the (tile, Gaussian) rows of each Gaussian: [count, 12]. One thread, in tile order: deterministic."""
     total = np.zeros((count, SUM_COLUMNS), np.float32)
     for tile in range(ends.shape[0]):

@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-from runner.raster.compiled import OPTIONS, PARALLEL
+from runner.raster.compiled import F32, F64, kernel, parallel_kernel
 from runner.raster.constants import (
     ALPHA_MIN,
     BLUR_VARIANCE,
@@ -35,8 +35,8 @@ from runner.raster.kernels.sh import sh_basis
 BLOCK = 512  # Gaussians per parallel task
 
 
-@numba.njit(**OPTIONS)
-def frustum_limits(intrinsics, width, height):
+@kernel
+def frustum_limits(intrinsics: F64, width: int, height: int) -> tuple[float, float, float, float]:
     """Bounds of x/z and y/z within which the Jacobian is evaluated: the image and a margin around it."""
     fx, fy, cx, cy = intrinsics
     margin_x = FRUSTUM_MARGIN * width / fx
@@ -44,8 +44,8 @@ def frustum_limits(intrinsics, width, height):
     return -cx / fx - margin_x, (width - cx) / fx + margin_x, -cy / fy - margin_y, (height - cy) / fy + margin_y
 
 
-@numba.njit(**OPTIONS)
-def rotation_matrix(quat, rotation):
+@kernel
+def rotation_matrix(quat: F32, rotation: F64) -> tuple[float, float, float, float, float]:
     """Fill rotation [3, 3] from quat [4] (wxyz, any length). Returns the normalised quaternion and the length."""
     q0, q1, q2, q3 = float(quat[0]), float(quat[1]), float(quat[2]), float(quat[3])
     length = math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3) + 1e-12
@@ -62,8 +62,8 @@ def rotation_matrix(quat, rotation):
     return w, x, y, z, length
 
 
-@numba.njit(**OPTIONS)
-def axis_matrices(view, rotation, log_scale, scale, world_axes, camera_axes):
+@kernel
+def axis_matrices(view: F64, rotation: F64, log_scale: F32, scale: F64, world_axes: F64, camera_axes: F64) -> None:
     """Square roots of the covariance: world_axes = R S, camera_axes = V R S. Columns: the ellipsoid's half axes."""
     for j in range(3):
         scale[j] = math.exp(float(log_scale[j]))
@@ -76,8 +76,8 @@ def axis_matrices(view, rotation, log_scale, scale, world_axes, camera_axes):
             )
 
 
-@numba.njit(**OPTIONS)
-def covariance_2d(camera_axes, jx, jy, u, v):
+@kernel
+def covariance_2d(camera_axes: F64, jx: float, jy: float, u: float, v: float) -> tuple[float, float, float, float]:
     """2D covariance J Sigma J^T without the blur, and its determinant.
 
     With J = [[jx, 0, -jx u], [0, jy, -jy v]] the rows of J V R S are r0 and r1, and the determinant is |r0 x r1|^2
@@ -98,12 +98,14 @@ def covariance_2d(camera_axes, jx, jy, u, v):
     return xx, xy, yy, n0 * n0 + n1 * n1 + n2 * n2
 
 
-@numba.njit(**PARALLEL)
+@parallel_kernel
 def project(
-    means, quats, log_scales, opacity_logits, sh0, shN, view, camera, intrinsics, width, height, degree, antialiased
-):
+    means: F32, quats: F32, log_scales: F32, opacity_logits: F32, sh0: F32, shN: F32, view: F64, camera: F64,
+    intrinsics: F64, width: int, height: int, degree: int, antialiased: bool,
+) -> tuple[F32, F32]:  # fmt: skip
     """Every Gaussian as this camera sees it.
 
+    The six parameter arrays are shaped as in raster/port.py.
     view [4, 4] world to camera, camera [3] its centre in the world, intrinsics [4] fx fy cx cy: float64.
     Returns splats [N, 12] (columns in constants.py) and depths [N] (along the optical axis, world units), float32.
     """

@@ -7,7 +7,7 @@ import math
 import numba
 import numpy as np
 
-from runner.raster.compiled import OPTIONS, PARALLEL
+from runner.raster.compiled import F32, F64, kernel, parallel_kernel
 from runner.raster.constants import (
     BLUR_VARIANCE,
     EXTENT_X,
@@ -26,8 +26,8 @@ from runner.raster.kernels.projection import BLOCK, axis_matrices, covariance_2d
 from runner.raster.kernels.sh import sh_basis, sh_direction_gradient
 
 
-@numba.njit(**OPTIONS)
-def _quat_gradient(w, x, y, z, length, g, grad_quat):
+@kernel
+def _quat_gradient(w: float, x: float, y: float, z: float, length: float, g: F64, grad_quat: F32) -> None:
     """Chain rule from g = dL/drotation [3, 3] to the quaternion that was normalised from `length`."""
     dw = 2.0 * (x * (g[2, 1] - g[1, 2]) + y * (g[0, 2] - g[2, 0]) + z * (g[1, 0] - g[0, 1]))
     dx = 2.0 * (
@@ -46,11 +46,11 @@ def _quat_gradient(w, x, y, z, length, g, grad_quat):
     grad_quat[3] = (dz - z * along) / length
 
 
-@numba.njit(**PARALLEL)
+@parallel_kernel
 def project_backward(
-    means, quats, log_scales, opacity_logits, sh0, shN, view, camera, intrinsics, width, height, degree, antialiased,
-    splats, sums,
-):  # fmt: skip
+    means: F32, quats: F32, log_scales: F32, opacity_logits: F32, sh0: F32, shN: F32, view: F64, camera: F64,
+    intrinsics: F64, width: int, height: int, degree: int, antialiased: bool, splats: F32, sums: F32,
+) -> tuple[F32, F32, F32, F32, F32, F32, F32, F32]:  # fmt: skip
     """Gradients of the six tensors and of the pixel positions.
 
     Arguments as in `project`, then its splats and the per-Gaussian sums [N, 12] of the tiles (columns in constants.py).

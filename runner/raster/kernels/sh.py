@@ -6,9 +6,7 @@ polynomials in the components of a unit direction.
 
 from __future__ import annotations
 
-import numba
-
-from runner.raster.compiled import OPTIONS
+from runner.raster.compiled import F64, kernel
 
 C0 = 0.28209479177387814
 C1 = 0.4886025119029199
@@ -17,8 +15,8 @@ C3_XXX, C3_XYZ, C3_XZZ = 0.5900435899266435, 2.890611442640554, 0.45704579946446
 C3_ZZZ, C3_ZXX = 0.3731763325901154, 1.445305721320277
 
 
-@numba.njit(**OPTIONS)
-def sh_basis(degree, x, y, z, basis):
+@kernel
+def sh_basis(degree: int, x: float, y: float, z: float, basis: F64) -> None:
     """Fill basis[0 : (degree + 1)^2] with the basis functions at the unit direction (x, y, z). basis: [16]."""
     basis[0] = C0
     if degree < 1:
@@ -45,8 +43,8 @@ def sh_basis(degree, x, y, z, basis):
     basis[15] = -C3_XXX * x * (xx - 3.0 * yy)
 
 
-@numba.njit(**OPTIONS)
-def sh_direction_gradient(degree, x, y, z, w):
+@kernel
+def sh_direction_gradient(degree: int, x: float, y: float, z: float, w: F64) -> tuple[float, float, float]:
     """Gradient of sum_k w[k] basis_k(x, y, z) with respect to (x, y, z), those taken as independent. w: [16].
 
     The caller projects it onto the sphere's tangent plane, where it does not matter how the basis continues off the

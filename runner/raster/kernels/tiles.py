@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.raster.compiled import OPTIONS
+from runner.raster.compiled import F32, I32, I64, U8, kernel
 from runner.raster.constants import CONIC_XX, CONIC_XY, CONIC_YY, CUTOFF, EXTENT_X, EXTENT_Y, TILE, X, Y
 
 SLACK_PX = 1e-3  # spans are widened by this, so that rounding never drops a pixel the tile kernels would draw
@@ -27,8 +26,8 @@ def front_to_back(splats: NDArray[np.float32], depths: NDArray[np.float32]) -> N
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-@numba.njit(**OPTIONS)
-def _span(splat, left, right):
+@kernel
+def _span(splat: F32, left: float, right: float) -> tuple[float, float]:
     """Lowest and highest y, relative to the centre, of the ellipse sigma <= CUTOFF between two x (relative to it too).
 
     That part is convex, and its upper edge is concave in x: the highest point is the ellipse's top, or where the top
@@ -48,8 +47,8 @@ def _span(splat, left, right):
     return low, high
 
 
-@numba.njit(**OPTIONS)
-def bin_tiles(order, splats, width, height):
+@kernel
+def bin_tiles(order: I64, splats: F32, width: int, height: int) -> tuple[I64, I32, U8]:
     """Lists of Gaussians per tile by a counting sort: `order` is front to back, so every list is.
 
     A Gaussian is listed only in tiles its ellipse touches, with the rows it touches there (the idea of Speedy-Splat's

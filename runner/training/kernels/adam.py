@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
-from numpy.typing import NDArray
+from numba import prange
 
-from runner.raster.compiled import PARALLEL
+from runner.raster.compiled import F32, parallel_kernel
 
 BLOCK = 16_384  # values per work item: five arrays of it fit a core's cache
 
 
-@njit(**PARALLEL)
+@parallel_kernel
 def adam_step(
-    values: NDArray[np.float32],
-    grads: NDArray[np.float32],
-    means: NDArray[np.float32],
-    squares: NDArray[np.float32],
+    values: F32,
+    grads: F32,
+    means: F32,
+    squares: F32,
     beta1: np.float32,
     beta2: np.float32,
     step_size: np.float32,

@@ -1,4 +1,4 @@
-"""Kernels of plane-sweep stereo (training/plane_sweep.py): how alike two pictures are for a plane at some depth.
+"""Kernels of plane-sweep stereo (training/plane_sweep.py): how alike two images are for a plane at some depth.
 
 Every plane, and every row, is one parallel task with sums in a fixed order: the thread count changes no bit.
 """
@@ -10,17 +10,17 @@ import math
 import numba
 import numpy as np
 
-from runner.raster.compiled import OPTIONS, PARALLEL
+from runner.raster.compiled import F32, F64, kernel, parallel_kernel
 
 REACH = 2  # pixels of the window to each side: 5 x 5
 PIXELS = np.float32(1.0 / (2 * REACH + 1) ** 2)
-OUTSIDE = np.float32(-1.0)  # score of what the other picture does not show
+OUTSIDE = np.float32(-1.0)  # score of what the other image does not show
 NEAR = 1e-6
 ZERO, HALF = np.float32(0.0), np.float32(0.5)
 
 
-@numba.njit(**OPTIONS)
-def _sum_rows(values, out):
+@kernel
+def _sum_rows(values: F32, out: F32) -> None:
     """Horizontal sums of the window: [H, W] -> [H, W]; the first and last REACH columns are not written."""
     height, width = values.shape
     for y in range(height):
@@ -29,14 +29,14 @@ def _sum_rows(values, out):
             to[x] = row[x - 2] + row[x - 1] + row[x] + row[x + 1] + row[x + 2]
 
 
-@numba.njit(**OPTIONS)
-def window_moments(picture):
-    """Mean and variance [H, W] of the window about each pixel of a picture [H, W]; 0 where it crosses the border."""
-    height, width = picture.shape
+@kernel
+def window_moments(image: F32) -> tuple[F32, F32]:
+    """Mean and variance [H, W] of the window about each pixel of an image [H, W]; 0 where it crosses the border."""
+    height, width = image.shape
     sums, squares = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     mean, variance = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
-    _sum_rows(picture, sums)
-    _sum_rows(picture * picture, squares)
+    _sum_rows(image, sums)
+    _sum_rows(image * image, squares)
     for y in range(REACH, height - REACH):
         for x in range(REACH, width - REACH):
             first, second = ZERO, ZERO
@@ -48,9 +48,9 @@ def window_moments(picture):
     return mean, variance
 
 
-@numba.njit(**OPTIONS)
-def _warp(other, rays, shift, inverse_depth, out, score):
-    """The other picture as this camera would see it on a plane; `score`: 0 where it shows the place, else OUTSIDE.
+@kernel
+def _warp(other: F32, rays: F64, shift: F64, inverse_depth: float, out: F32, score: F32) -> None:
+    """The other image as this camera would see it on a plane; `score`: 0 where it shows the place, else OUTSIDE.
 
     A pixel (x, y) of this camera, at an inverse depth w, is at the homogeneous pixel rays @ (x, y, 1) + w shift there.
     """
@@ -80,14 +80,17 @@ def _warp(other, rays, shift, inverse_depth, out, score):
                 score[y, x] = ZERO
 
 
-@numba.njit(**PARALLEL)
-def sweep(picture, mean, variance, other, rays, shift, inverse_depths, least_variance, scores):
-    """Normalised cross-correlation of a picture with another one, pixel by pixel and plane by plane.
+@parallel_kernel
+def sweep(
+    image: F32, mean: F32, variance: F32, other: F32, rays: F64, shift: F64, inverse_depths: F64,
+    least_variance: np.float32, scores: F32,
+) -> None:  # fmt: skip
+    """Normalised cross-correlation of an image with another one, pixel by pixel and plane by plane.
 
-    picture [H, W], its window_moments, other [H2, W2]: float32, 0..1. rays [3, 3], shift [3]: float64, see _warp.
+    image [H, W], its window_moments, other [H2, W2]: float32, 0..1. rays [3, 3], shift [3]: float64, see _warp.
     inverse_depths [D]. scores [D, H, W] float32: written, -1..1, OUTSIDE where nothing can be said.
     """
-    height, width = picture.shape
+    height, width = image.shape
     for plane in numba.prange(len(inverse_depths)):
         warped = np.empty((height, width), np.float32)
         score = scores[plane]
@@ -96,7 +99,7 @@ def sweep(picture, mean, variance, other, rays, shift, inverse_depths, least_var
         products = np.zeros((height, width), np.float32)
         _sum_rows(warped, sums)
         _sum_rows(warped * warped, squares)
-        _sum_rows(warped * picture, products)
+        _sum_rows(warped * image, products)
         for y in range(height):
             if y < REACH or y >= height - REACH:
                 score[y] = OUTSIDE
@@ -116,9 +119,9 @@ def sweep(picture, mean, variance, other, rays, shift, inverse_depths, least_var
                 score[y, x] = likeness if score[y, x] == ZERO else OUTSIDE
 
 
-@numba.njit(**PARALLEL)
-def best_planes(scores, inverse_depths, inverse_depth, best):
-    """Per pixel the plane on which the two most alike of the other pictures agree best, between planes by a parabola.
+@parallel_kernel
+def best_planes(scores: F32, inverse_depths: F64, inverse_depth: F32, best: F32) -> None:
+    """Per pixel the plane on which the two most alike of the other images agree best, between planes by a parabola.
 
     scores [C, D, H, W]. Written: inverse_depth [H, W], 0 where the best plane is the first or last one; best [H, W],
     its score.
