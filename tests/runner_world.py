@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
@@ -80,6 +80,14 @@ class ByHand:
         self.acts["resume saver"]()
 
 
+class Wrapping(Protocol):
+    """Stands between a runner and its stores: a fault plan, or a recorder of what is done."""
+
+    def store(self, store: MemoryBlobStore) -> Any: ...
+
+    def queue(self, queue: MemoryQueue) -> Any: ...
+
+
 @dataclass
 class Cloud:
     """The stores, what was uploaded to them, and runners to let loose on them."""
@@ -134,7 +142,7 @@ class Cloud:
     def worker(
         self,
         job: Callable[..., Any] = echo_job,
-        plan: FaultPlan | None = None,
+        plan: Wrapping | None = None,
         pipeline: PipelineSettings | None = None,
         **settings: Any,
     ) -> Worker:

@@ -16,12 +16,14 @@ import contextlib
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
+from msgspec.structs import replace
 
 from runner.files.disk import free_bytes
 from runner.scene.stages import RESUME_FILES
@@ -29,6 +31,7 @@ from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobStore
 from scenejobs.settings.groups import PipelineSettings
+from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, digest
 from scenejobs.state.layout import resume_folder
 
@@ -42,23 +45,21 @@ CHUNK = 1 << 20
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One file of the workspace."""
 
     file: str  # a member of FILES
-    size_bytes: int
-    sha256: str  # hexadecimal; also the name of its blob
+    size_bytes: Annotated[int, msgspec.Meta(ge=0, le=MAX_PART_BYTES)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]  # also the name of its blob
 
 
-@dataclass(frozen=True)
-class ResumePoint:
+class ResumePoint(msgspec.Struct, frozen=True):
     """The pointer: the files an attempt can be resumed from. A change is a copy."""
 
     digest: str  # of uploads, settings and program
     run: str  # the attempt that saved it
     saved_at: str  # ISO 8601, UTC
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...]
 
     def part(self, file: str) -> Part | None:
         return next((part for part in self.parts if part.file == file), None)
@@ -78,24 +79,20 @@ class ResumePoint:
         return complete
 
     def to_json(self) -> bytes:
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode()
+        return json.dumps({"format": FORMAT, **codec.to_json(self)}, indent=1).encode()
 
     @staticmethod
     def from_json(data: bytes, expected_digest: str) -> ResumePoint:
         """Raises ValueError for what is torn, foreign or hostile."""
         value = json.loads(data)
-        match value:
-            case {
-                "format": 1,
-                "digest": str(found),
-                "run": str(run),
-                "saved_at": str(saved_at),
-                "parts": list(parts),
-            } if found == expected_digest:
-                saved = ResumePoint(found, run, saved_at, tuple(map(_part, parts)))
-            case _:
-                raise ValueError("it is of another kind or belongs to other work")
-        if len({part.file for part in saved.parts}) != len(saved.parts):
+        if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("digest") != expected_digest:
+            raise ValueError("it is of another kind or belongs to other work")
+        saved = msgspec.convert(value, ResumePoint)
+        files = [part.file for part in saved.parts]
+        for file in files:
+            if file not in FILES:
+                raise ValueError(f"it names a file that is none of ours: {file[:80]!r}")
+        if len(set(files)) != len(files):
             raise ValueError("it names a file twice")
         return saved
 
@@ -106,19 +103,6 @@ def run_of(pointer: bytes) -> str:
         return str(json.loads(pointer)["run"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-
-
-def _part(value: Any) -> Part:
-    match value:
-        case {"file": str(file), "size_bytes": int(size_bytes), "sha256": str(sha256)}:
-            if file not in FILES:
-                raise ValueError(f"it names a file that is none of ours: {file[:80]!r}")
-            if not 0 <= size_bytes <= MAX_PART_BYTES or isinstance(size_bytes, bool):
-                raise ValueError(f"{file} would have {size_bytes} bytes")
-            if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-                raise ValueError(f"the hash of {file} is none")
-            return Part(file, size_bytes, sha256)
-    raise ValueError("a part is not described")
 
 
 @dataclass(frozen=True)
@@ -157,7 +141,7 @@ def restore(location: ResumeLocation, workspace: Path, scratch: Path, check: Cal
 
     `scratch`: a folder on the same disk that the job does not see. `check` raises when the work is to end.
     """
-    nothing = ResumePoint(location.digest, "", "")
+    nothing = ResumePoint(location.digest, "", "", ())
     try:
         names = [blob.name for blob in location.store.list(resume_folder(location.scene))]
         if location.pointer not in names:

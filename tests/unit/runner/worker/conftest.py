@@ -1,4 +1,4 @@
-"""A cloud in memory with one scene that waits for a runner."""
+"""A cloud in memory with one scene that waits for a runner; a state container alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from tests.runner_world import Cloud
 
 
@@ -17,3 +18,8 @@ def cloud(tmp_path: Path) -> Cloud:
     cloud.upload("lobby/cam2/view2.mov", b"second")
     cloud.queue("lobby")
     return cloud
+
+
+@pytest.fixture
+def store() -> MemoryBlobStore:
+    return MemoryBlobStore("state", ManualClock())

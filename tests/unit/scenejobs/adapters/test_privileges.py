@@ -17,7 +17,7 @@ from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.scene.stages import RESUME_FILES
 from scenejobs.adapters.azure import clients
-from scenejobs.adapters.memory import MemoryCompute, MemoryLease
+from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, Code, InputError, Interrupted, RunnerError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
@@ -56,8 +56,11 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: dict[str, set[str]] = defaultdict(set)
 
-    def wrap(self, target: Any) -> Any:
-        return _Recorded(target, self)
+    def store(self, store: MemoryBlobStore) -> Any:
+        return _Recorded(store, self)
+
+    def queue(self, queue: MemoryQueue) -> Any:
+        return _Recorded(queue, self)
 
 
 class _Recorded:
@@ -167,8 +170,8 @@ def observed_runner(folder: Path) -> dict[str, set[str]]:
 
 def observed_dispatcher(folder: Path) -> dict[str, set[str]]:
     recorder, cloud = Recorder(), Cloud(folder)
-    stores = {kind: recorder.wrap(store) for kind, store in cloud.stores.items()}
-    queues = {name: recorder.wrap(queue) for name, queue in cloud.queues.items()}
+    stores = {kind: recorder.store(store) for kind, store in cloud.stores.items()}
+    queues = {name: recorder.queue(queue) for name, queue in cloud.queues.items()}
     compute = MemoryCompute(cloud.clock)
     settings = DispatchSettings(quiet_s=60, requeue_after_s=600)
     app = assemble(Containers(**stores), Queues(**queues), compute, settings)
