@@ -1,1 +1,1 @@
-"""Watch mode: folders in the place of the cloud, with the same dispatcher and the same runner, on one machine."""
+"""Watch mode: the dispatcher and the runner of the cloud on the folders of one machine. Entry: `cli.main`."""

@@ -1,4 +1,4 @@
-"""From the environment to a running watch, and to its exit code."""
+"""Arguments and settings of `python -m watch`, and its exit code."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from scenejobs.settings.reader import read_all
 from watch import health_check, http_server
 from watch.local_workers import LocalCompute, worker_environment
 from watch.loop import Watch
-from watch.stable_folder import ObservedFolder
-from watch.status import Facts
+from watch.stable_folder import StableFolder
+from watch.status import WatchStatus
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m watch", description="Turns what is copied to a folder into scenes."
     )
-    parser.add_argument("command", nargs="?", choices=["health"], help="ask the one that runs here how it is")
-    parser.add_argument("--if-watching", action="store_true", help="health: 0 where RUN_MODE is another one")
+    parser.add_argument("command", nargs="?", choices=["health"], help="ask the watch that runs here for its health")
+    parser.add_argument("--if-watching", action="store_true", help="health: exit code 0 where RUN_MODE is another one")
     options = parser.parse_args(arguments)
     try:
         if options.command == "health":
@@ -59,20 +59,20 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
     groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
     watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env)
-    pipeline_settings.check(pipeline)  # what would stop every worker stops this program at its start
+    pipeline_settings.check(pipeline)  # a setting that would stop every worker stops this program at its start
     deadline.check(runner)
     configure(logging_)
-    logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every look would hide the others
+    logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where = places(folders)
     storage = open_folders(where)
-    observed = ObservedFolder(where.input, "input")
-    containers = replace(storage.containers, input=observed)
-    facts = Facts(workspace=_workspace(runner.workspace), places=where, min_free_gb=runner.min_free_gb)
+    stable = StableFolder(where.input, "input")
+    containers = replace(storage.containers, input=stable)
+    status = WatchStatus(workspace=_workspace(runner.workspace), places=where, min_free_gb=runner.min_free_gb)
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch))
-    service = Watch(containers, storage.queues, app, compute, facts, watch, dispatch.prefix_depth, where)
+    service = Watch(containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where)
     with ExitStack() as open_:
-        for port, routes in _ports(watch, facts).items():
+        for port, routes in _ports(watch, status).items():
             open_.enter_context(http_server.Server(watch.listen, port, routes))
         log.info("watching %s every %g s; a scene is complete after %g s without a change",
                  where.input, watch.poll_s, stable_s(dispatch, watch))  # fmt: skip
@@ -81,7 +81,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
 
 
 def _workspace(base: str) -> Path:
-    """Where workers work, made where it is missing. Raises ConfigurationError."""
+    """The folder of all workspaces, made where it is missing. Raises ConfigurationError."""
     folder = Path(base or tempfile.gettempdir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,19 +94,20 @@ def _workspace(base: str) -> Path:
 
 
 def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
+    """Seconds without a change after which a scene is complete."""
     return watch.stable_s or watch.stable_s_old or dispatch.quiet_s
 
 
 def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> DispatchSettings:
-    """One worker, and no longest wait: a file that is copied for an hour is no upload yet, as a blob would be none."""
+    """One worker, and no longest wait: a file that is copied for an hour is not an upload yet."""
     return replace(dispatch, quiet_s=stable_s(dispatch, watch), max_wait_s=float("inf"), max_parallel_jobs=1)
 
 
-def _ports(watch: WatchSettings, facts: Facts) -> dict[int, http_server.Routes]:
-    """Which port answers what. One port may do both."""
+def _ports(watch: WatchSettings, status: WatchStatus) -> dict[int, http_server.Routes]:
+    """The routes of each port. One port may serve both."""
     ports: dict[int, http_server.Routes] = {}
     if watch.health:
-        ports[watch.health_port] = http_server.health_routes(facts, watch.poll_s)
+        ports[watch.health_port] = http_server.health_routes(status, watch.poll_s)
     if watch.metrics_port:
-        ports.setdefault(watch.metrics_port, {}).update(http_server.metrics_routes(facts))
+        ports.setdefault(watch.metrics_port, {}).update(http_server.metrics_routes(status))
     return ports

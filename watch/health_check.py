@@ -1,4 +1,4 @@
-"""`python -m watch health`: asks the watch that runs here how it is. Health checks run it every half minute."""
+"""`python -m watch health`: the client of /health, which the images' HEALTHCHECK runs every 30 s."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TIMEOUT_S = 5.0
 
 
 def health(env: Mapping[str, str], *, if_watching: bool = False) -> int:
-    """Prints the answer of /health; 0 when all is well, 1 when not, or when nobody answers.
+    """Prints the response of /health. Returns 0 when it is 200, 1 when it is not or there is none.
 
-    if_watching: 0 where nobody would answer. An image's health check serves every mode, and a job has no server: its
-    own parent watches its progress (JOB_STALL_SECS). Raises ConfigurationError.
+    if_watching: 0 in the modes without a server. An image's health check runs in every mode, and a job has no server:
+    its own parent watches its progress (JOB_STALL_SECS). Raises ConfigurationError.
     """
     runner, settings = read_all((RunnerSettings, WatchSettings), env)
     if if_watching and (runner.mode != "watch" or not settings.health):
@@ -28,9 +28,9 @@ def health(env: Mapping[str, str], *, if_watching: bool = False) -> int:
     connection = HTTPConnection(host, settings.health_port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/health")
-        answer = connection.getresponse()
-        print(answer.read().decode())
-        return 0 if answer.status == 200 else 1
+        response = connection.getresponse()
+        print(response.read().decode())
+        return 0 if response.status == 200 else 1
     except (OSError, HTTPException) as exc:
         print(f"error: nobody answers at {host}:{settings.health_port}: {exc}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""What watch mode answers over HTTP: how it is, for orchestrators, and its numbers, for Prometheus. GET only."""
+"""The HTTP server of watch mode: health for orchestrators, metrics for Prometheus. GET only."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from typing import Any
 
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.redact import redact
-from scenejobs.state.status import State
+from scenejobs.state.status import SceneStatus, State
 from watch import metrics
-from watch.status import Facts
+from watch.status import WatchStatus
 
-REQUEST_TIMEOUT_S = 5.0  # a client that connects and says nothing holds a thread no longer
+REQUEST_TIMEOUT_S = 5.0  # a client that connects and sends nothing holds a thread no longer
 ACTIVE = (State.RUNNING, State.ARCHIVING)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Of one path."""
+class Response:
+    """The response of one path."""
 
     status: int
     body: str
     content_type: str = "application/json"
 
 
-Routes = dict[str, Callable[[], Answer]]
+Routes = dict[str, Callable[[], Response]]
 
 
-def health_routes(facts: Facts, poll_s: float) -> Routes:
+def health_routes(status: WatchStatus, poll_s: float) -> Routes:
     return {
-        "/health": lambda: health(facts, poll_s),
-        "/health/live": lambda: _state("alive" if facts.is_alive(poll_s) else "hung", facts.is_alive(poll_s)),
-        "/health/ready": lambda: _ready(facts, poll_s),
+        "/health": lambda: health(status, poll_s),
+        "/health/live": lambda: _state("alive" if status.is_alive(poll_s) else "hung", status.is_alive(poll_s)),
+        "/health/ready": lambda: _ready(status, poll_s),
     }
 
 
-def metrics_routes(facts: Facts) -> Routes:
-    return {"/metrics": lambda: Answer(200, metrics.text(facts), metrics.CONTENT_TYPE)}
+def metrics_routes(status: WatchStatus) -> Routes:
+    return {"/metrics": lambda: Response(200, metrics.text(status), metrics.CONTENT_TYPE)}
 
 
-def health(facts: Facts, poll_s: float) -> Answer:
-    """503 when something is wrong, with what."""
-    wrong = facts.what_is_wrong(poll_s)
+def health(status: WatchStatus, poll_s: float) -> Response:
+    """200, or 503 with the reason."""
+    problem = status.problem(poll_s)
     body: dict[str, Any] = {
-        "status": "unhealthy" if wrong else "healthy",
-        "uptime_secs": round(facts.uptime_s),
-        "jobs_processed": facts.succeeded + facts.failed,
-        "jobs_succeeded": facts.succeeded,
-        "jobs_failed": facts.failed,
-        "jobs_waiting": sum(scene.state not in ACTIVE for scene in facts.scenes),
-        "disk_free_gb": _free_gb(facts),
-        "current_job": next((_job(scene) for scene in facts.scenes if scene.state in ACTIVE), None),
+        "status": "unhealthy" if problem else "healthy",
+        "uptime_secs": round(status.uptime_s),
+        "jobs_processed": status.succeeded + status.failed,
+        "jobs_succeeded": status.succeeded,
+        "jobs_failed": status.failed,
+        "jobs_waiting": sum(scene.state not in ACTIVE for scene in status.scenes),
+        "disk_free_gb": _free_gb(status),
+        "current_job": next((_job(scene) for scene in status.scenes if scene.state in ACTIVE), None),
     }
-    if wrong:
-        body["reason"] = redact(wrong)
-    return Answer(503 if wrong else 200, json.dumps(body))
+    if problem:
+        body["reason"] = redact(problem)
+    return Response(503 if problem else 200, json.dumps(body))
 
 
-def _job(scene: Any) -> dict[str, Any]:
+def _job(scene: SceneStatus) -> dict[str, Any]:
     return {
         "scene": scene.scene,
         "run": scene.run,
@@ -73,26 +73,26 @@ def _job(scene: Any) -> dict[str, Any]:
     }
 
 
-def _free_gb(facts: Facts) -> float | None:
+def _free_gb(status: WatchStatus) -> float | None:
     try:
-        return round(facts.free_gb(), 1)
-    except OSError:  # a mount is gone; `what_is_wrong` tells
+        return round(status.free_gb(), 1)
+    except OSError:  # a mount is gone; `problem` says so
         return None
 
 
-def _ready(facts: Facts, poll_s: float) -> Answer:
-    wrong = facts.what_is_wrong(poll_s)
-    return _state(redact(wrong) or "ready", not wrong)
+def _ready(status: WatchStatus, poll_s: float) -> Response:
+    problem = status.problem(poll_s)
+    return _state(redact(problem) or "ready", not problem)
 
 
-def _state(word: str, well: bool) -> Answer:
-    return Answer(200 if well else 503, json.dumps({"status": word}))
+def _state(word: str, ok: bool) -> Response:
+    return Response(200 if ok else 503, json.dumps({"status": word}))
 
 
 class Server:
-    """Answers while it is entered. Raises ConfigurationError when it cannot listen."""
+    """Serves while its context is entered. Raises ConfigurationError when it cannot listen."""
 
-    def __init__(self, address: str, port: int, routes: Mapping[str, Callable[[], Answer]]) -> None:
+    def __init__(self, address: str, port: int, routes: Mapping[str, Callable[[], Response]]) -> None:
         handler = type("Handler", (_Handler,), {"routes": dict(routes)})
         try:
             self._server = ThreadingHTTPServer((address, port), handler)
@@ -115,19 +115,19 @@ class Server:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    routes: Mapping[str, Callable[[], Answer]]
+    routes: Mapping[str, Callable[[], Response]]
     timeout = REQUEST_TIMEOUT_S
     server_version, sys_version = "watch", ""
 
     def do_GET(self) -> None:
         route = self.routes.get(self.path.partition("?")[0])
-        answer = route() if route else Answer(404, json.dumps({"paths": sorted(self.routes)}))
-        data = answer.body.encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
+        response = route() if route else Response(404, json.dumps({"paths": sorted(self.routes)}))
+        data = response.body.encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Probes come every few seconds: no news."""
+        """Nothing: probes come every few seconds."""

@@ -1,4 +1,4 @@
-"""Executions as processes of this machine: the Compute port of watch mode. The starter asks for one at a time."""
+"""Workers as processes of this machine: the Compute port of watch mode. The starter asks for one at a time."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from scenejobs.errors import Code, ComputeError, ConfigurationError
 from scenejobs.ports import Execution
 
 ROOT = Path(__file__).parents[1]
-ENDS_WELL = (0, 75, 143)  # done, the scene is somebody else's, told to stop
-# A worker needs no account: what it gets told could be read by whatever it opens.
-KEPT_BACK = ("AZURE_", "IDENTITY_", "MSI_")
+EXPECTED_EXITS = (0, 75, 143)  # done, another worker has the scene, stopped by a signal
+# A worker needs no account, and the files that it opens could read its environment.
+WITHHELD = ("AZURE_", "IDENTITY_", "MSI_")
 
 log = logging.getLogger(__name__)
 
 
 def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]:
-    """The runner's settings as they are, over the folders, ending when the queue is empty."""
-    kept = {name: value for name, value in env.items() if not name.startswith(KEPT_BACK)}
+    """The settings of this process, for a runner in queue mode on the folders that ends when the queue is empty."""
+    kept = {name: value for name, value in env.items() if not name.startswith(WITHHELD)}
     folders = {f"{item.name.upper()}_PATH": str(getattr(places, item.name)) for item in fields(places)}
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
     queue = {"RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0"}
@@ -42,7 +42,7 @@ class _Running:
 
 
 class LocalCompute:
-    """See scenejobs.ports.Compute. Used from one thread: a worker is told when the thread dies that started it."""
+    """See scenejobs.ports.Compute. Used from one thread, because the kernel stops a worker when that thread ends."""
 
     def __init__(
         self, env: Mapping[str, str], command: Sequence[str] = (sys.executable, "-m", "watch.worker_process")
@@ -50,7 +50,7 @@ class LocalCompute:
         self._env = dict(env)
         self._command = [*command, str(os.getpid())]
         self._running: list[_Running] = []
-        self._refused = ""  # why the last worker stopped at its settings, told once
+        self._refused = ""  # why the last worker stopped at its settings; raised once
 
     def start(self) -> str:
         self.live()
@@ -63,7 +63,7 @@ class LocalCompute:
                 self._command,
                 env={**self._env, "CONTAINER_APP_JOB_EXECUTION_NAME": name},
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for this process, which stops the worker in order
+                start_new_session=True,  # Ctrl-C is for this process, which shuts the worker down
             )
         except OSError as exc:
             raise ComputeError(
@@ -78,7 +78,7 @@ class LocalCompute:
             if code is None:
                 continue
             self._running.remove(item)
-            if code not in ENDS_WELL:
+            if code not in EXPECTED_EXITS:
                 log.warning("worker %s ended with exit code %d", item.execution.name, code)
             if code == ConfigurationError.exit_code:
                 self._refused = f"worker {item.execution.name} stopped at its settings (exit code {code})"
@@ -90,7 +90,7 @@ class LocalCompute:
                 item.process.send_signal(signal.SIGTERM)
 
     def end(self, grace_s: float) -> None:
-        """Asks all to give their scene back, waits, and kills what is left."""
+        """Sends SIGTERM to all, so that they requeue their scene, waits, and kills the rest."""
         for execution in self.live():
             self.stop(execution.name)
         for item in self._running:

@@ -1,7 +1,7 @@
-"""The loop of watch mode: look at the folders, let the dispatcher decide, keep one worker running, tell how it goes.
+"""The loop of watch mode: poll the folders, let the dispatcher decide, keep one worker running, update the status.
 
-Nothing that matters is kept in memory: batches, messages and records lie in the state folder, as in the cloud. Killed
-at any line, the next start goes on.
+Nothing that matters is kept in memory: batches, messages and records lie in the state folder, as in the cloud. After a
+kill at any line, the next start resumes.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from scenejobs.state.status import SceneStatus, scene_status
 from scenejobs.state.uploads import sort_uploads
 from watch.local_workers import LocalCompute
 from watch.retention import prune
-from watch.status import Ended, Facts
+from watch.status import FinishedScene, WatchStatus
 
-MAX_SHOWN = 200  # scenes whose state is looked up at every look
+MAX_SHOWN = 200  # scenes whose state is read at every poll
 HINT_VISIBILITY_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Watch:
         queues: Queues,
         app: App,
         compute: LocalCompute,
-        facts: Facts,
+        status: WatchStatus,
         settings: WatchSettings,
         depth: int,
         places: Places,
@@ -55,53 +55,53 @@ class Watch:
         self._queues = queues
         self._app = app
         self._compute = compute
-        self._facts = facts
+        self._status = status
         self._settings = settings
         self._depth = depth
         self._places = places
-        self._known: set[str] | None = None  # generations that ended before this process, or that it has told of
+        self._known: set[str] | None = None  # generations that ended before this process, or that it has counted
         self._tidied_at: float | None = None
 
     def run(self, stop: StopFlag) -> None:
-        """Until a stop is asked for; then the scene in work is given back."""
+        """Polls until a stop is requested; then the worker requeues its scene."""
         try:
             while not stop.is_set():
-                self.look()
+                self.poll()
                 stop.wait(self._settings.poll_s)
         finally:
-            self._facts.stopping = True
+            self._status.stopping = True
             log.info("told to stop: %d workers run", len(self._compute.live()))
             self._compute.end(self._settings.stop_s)
 
-    def look(self) -> None:
-        """One look. What fails is told and tried again at the next: a mount may come back."""
-        facts = self._facts
-        facts.begins_look()
+    def poll(self) -> None:
+        """One poll. A failure is reported and tried again at the next: a mount may come back."""
+        status = self._status
+        status.poll_started()
         try:
-            self._forget_hints()
+            self._drop_hints()
             report = self._app.sweeper.sweep()
-            self._tell(report)
-            self._note_endings()
+            self._log_sweep(report)
+            self._count_finished()
             self._tidy_if_due()
-            facts.scenes = self._scenes()
-            facts.queued = self._queues.jobs.total()
-            facts.poisoned = self._queues.poison.total()
+            status.scenes = self._scenes()
+            status.queued = self._queues.jobs.total()
+            status.poisoned = self._queues.poison.total()
         except SceneJobError as exc:
-            if str(exc) != facts.trouble:
-                log.error("the look at the folders failed: %s", exc)
-            facts.trouble = str(exc)
+            if str(exc) != status.last_error:
+                log.error("the folders could not be polled: %s", exc)
+            status.last_error = str(exc)
         else:
-            if facts.trouble:
-                log.info("the folders are looked at")
-            facts.trouble = ""
-        facts.workers = len(self._compute.live())
+            if status.last_error:
+                log.info("the folders can be polled again")
+            status.last_error = ""
+        status.workers = len(self._compute.live())
 
-    def _forget_hints(self) -> None:
-        """Runners ask for a look at what was left in a scene. Every look is at all scenes."""
+    def _drop_hints(self) -> None:
+        """Runners ask for a check of what was left in a scene. Every poll checks all scenes."""
         while (message := self._queues.debounce.receive(HINT_VISIBILITY_S)) is not None:
             self._queues.debounce.complete(message)
 
-    def _tell(self, report: SweepReport) -> None:
+    def _log_sweep(self, report: SweepReport) -> None:
         if report.sealed or report.resent or report.requeued or report.refused or report.started:
             log.info("%d scenes complete, %d sent again, %d uploads refused, %d workers started",
                      report.sealed, report.resent + report.requeued, report.refused, report.started)  # fmt: skip
@@ -110,41 +110,41 @@ class Watch:
         found = sort_uploads(self._containers.input.list(), self._depth).scenes
         return tuple(scene_status(self._containers, scene, self._depth) for scene in sorted(found)[:MAX_SHOWN])
 
-    # ---- what has ended ---------------------------------------------------------------------------------------------
+    # ---- finished scenes --------------------------------------------------------------------------------------------
 
-    def _note_endings(self) -> None:
+    def _count_finished(self) -> None:
         state = self._containers.state
         names = {info.name for info in state.list(GENERATIONS)}
         for name in sorted(names - (names if self._known is None else self._known)):
             try:
-                end = self._ended(generations.read(state, name))
+                finished = self._finished(generations.read(state, name))
             except StorageError as exc:  # one damaged note must not hold up the rest
-                log.error("%s cannot be told of: %s", name, exc)
+                log.error("%s cannot be counted: %s", name, exc)
                 continue
-            self._facts.ended(end)
+            self._status.scene_finished(finished)
             log.info(
-                "scene %s: %s", end.scene, end.outcome,
-                extra={"job_id": end.run, "scene": end.scene, "outcome": str(end.outcome),
-                       "duration_secs": round(end.seconds, 1), "frames_extracted": end.frames,
-                       "gaussian_count": end.gaussians},
+                "scene %s: %s", finished.scene, finished.outcome,
+                extra={"job_id": finished.run, "scene": finished.scene, "outcome": str(finished.outcome),
+                       "duration_secs": round(finished.seconds, 1), "frames_extracted": finished.frames,
+                       "gaussian_count": finished.gaussians},
             )  # fmt: skip
         self._known = names
 
-    def _ended(self, generation: Generation) -> Ended:
-        ended = Ended(generation.scene, generation.run, generation.outcome)
+    def _finished(self, generation: Generation) -> FinishedScene:
+        finished = FinishedScene(generation.scene, generation.run, generation.outcome)
         if generation.outcome is not Outcome.SUCCEEDED:
-            return ended
+            return finished
         folder = run_folder(generation.scene, generation.run)
         try:
             manifest = json.loads(self._containers.output.read(folder + MANIFEST)[0])
-        except (NotFound, ValueError):  # somebody took the result away at once: its numbers are not known
-            return ended
-        return measured(ended, manifest)
+        except (NotFound, ValueError):  # somebody moved the result away at once: its numbers are not known
+            return finished
+        return measured(finished, manifest)
 
-    # ---- what is old ------------------------------------------------------------------------------------------------
+    # ---- old files ---------------------------------------------------------------------------------------------------
 
     def _tidy_if_due(self) -> None:
-        now = self._facts.clock()
+        now = self._status.clock()
         if self._tidied_at is not None and now - self._tidied_at < self._settings.tidy_s:
             return
         self._tidied_at = now
@@ -153,20 +153,20 @@ class Watch:
         if self._settings.retention_days:
             before = self._containers.state.now() - timedelta(days=self._settings.retention_days)
             pruned = prune(self._containers, self._depth, before)
-        self._facts.pruned += pruned
+        self._status.pruned += pruned
         if removed or pruned:
             log.info("%d files left behind and %d old ones removed", removed, pruned)
 
 
-def measured(ended: Ended, manifest: Any) -> Ended:
-    """With the numbers of a manifest. Hands may have changed it: what is no number counts nothing."""
+def measured(finished: FinishedScene, manifest: Any) -> FinishedScene:
+    """With the numbers of a manifest. Somebody may have edited it: what is not a number counts as missing."""
     document = _object(manifest)
     training = _object(document.get("training"))
     stages = {name: _number(value) or 0.0 for name, value in _object(document.get("stage_seconds")).items()}
     videos = document.get("videos")
     frames = [_object(video).get("frames") for video in videos] if isinstance(videos, list) else []
     return replace(
-        ended,
+        finished,
         seconds=sum(stages.values()),
         frames=sum(len(each) for each in frames if isinstance(each, list)),
         frames_seconds=stages.get("frame_extraction", 0.0),

@@ -1,87 +1,119 @@
-"""The numbers of a running watch in Prometheus' text format."""
+"""The numbers of a running watch, collected at each scrape and written by prometheus_client."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.registry import Collector
+
 from scenejobs.state.status import State
-from watch.status import Facts
+from watch.status import WatchStatus
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "WatchCollector", "text"]
+
 PREFIX = "video_splat_"
-
-Sample = tuple[dict[str, str], float]
-
-
-def text(facts: Facts) -> str:
-    """One exposition. What is not known is left out, never 0."""
-    return "".join(_lines(facts))
+SHOWN_STATES = (State.SETTLING, State.QUEUED, State.RUNNING, State.ARCHIVING)
 
 
-def _lines(facts: Facts) -> Iterator[str]:
-    for name, kind, help_, samples in _families(facts):
-        known = [(labels, value) for labels, value in samples if math.isfinite(value)]
-        if not known:
-            continue
-        yield f"# HELP {PREFIX}{name} {help_}\n# TYPE {PREFIX}{name} {kind}\n"
-        for labels, value in known:
-            inner = ",".join(f'{label}="{_escaped(text_)}"' for label, text_ in labels.items())
-            yield f"{PREFIX}{name}{'{' + inner + '}' if inner else ''} {value:.10g}\n"
+def text(status: WatchStatus) -> str:
+    """One exposition in Prometheus' text format 0.0.4. What is not known is left out, never 0."""
+    registry = CollectorRegistry()  # of our own: without the numbers of the Python process
+    registry.register(WatchCollector(status))
+    return generate_latest(registry).decode()
 
 
-def _families(facts: Facts) -> Iterator[tuple[str, str, str, list[Sample]]]:
-    totals, last = facts.totals, facts.last
-    ended = [({"outcome": "succeeded"}, facts.succeeded), ({"outcome": "failed"}, facts.failed)]
-    yield "scenes_total", "counter", "Scenes that ended since the start.", [(a, float(b)) for a, b in ended]
-    yield (
-        "processing_seconds_total",
-        "counter",
-        "Time of all stages of scenes that succeeded.",
-        [({}, totals["seconds"])],
-    )
-    yield "frames_total", "counter", "Frames extracted for scenes that succeeded.", [({}, totals["frames"])]
-    yield "frame_extraction_seconds_total", "counter", "Time it took to extract them.", [({}, totals["frames_seconds"])]
-    yield "pruned_files_total", "counter", "Files removed because they were old.", [({}, float(facts.pruned))]
-    states = [(str(state), sum(scene.state is state for scene in facts.scenes)) for state in _SHOWN]
-    yield "scenes", "gauge", "Scenes in the input folder.", [({"state": name}, float(count)) for name, count in states]
-    yield "progress_ratio", "gauge", "Of the scene in work.", [
-        ({"stage": scene.stage}, scene.fraction) for scene in facts.scenes if scene.state is State.RUNNING
-    ]  # fmt: skip
-    yield "queued_messages", "gauge", "Messages that wait for a worker.", [({}, float(facts.queued))]
-    yield "poison_messages", "gauge", "Messages that nobody can act on.", [({}, float(facts.poisoned))]
-    yield "workers", "gauge", "Workers that run.", [({}, float(facts.workers))]
-    yield "up_to_date", "gauge", "1 when the last look at the folders went well.", [({}, float(not facts.trouble))]
-    yield "uptime_seconds", "gauge", "Since the start.", [({}, facts.uptime_s)]
-    yield "disk_free_bytes", "gauge", "Free space of each folder's disk.", list(_disks(facts))
-    yield "resident_memory_bytes", "gauge", "Memory of the watch and all processes below it.", [({}, _memory())]
-    if last is not None:
-        yield "last_processing_seconds", "gauge", "Time of all stages of the last scene.", [({}, last.seconds)]
-        yield "last_gaussians", "gauge", "Gaussians of the last scene.", [({}, float(last.gaussians))]
-        yield "last_heldout_psnr_db", "gauge", "PSNR of its held-out views.", [({}, _or_nan(last.psnr))]
-        yield "last_training_loss", "gauge", "Smoothed loss at the end of its training.", [({}, _or_nan(last.loss))]
+class WatchCollector(Collector):
+    """Reads the status when it is scraped, so no number is kept twice. Families without a sample are not sent."""
+
+    def __init__(self, status: WatchStatus) -> None:
+        self._status = status
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: a family may be missing from one scrape and there in the next."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        for family in (*_counters(self._status), *_gauges(self._status)):
+            family.samples = [sample for sample in family.samples if math.isfinite(sample.value)]
+            if family.samples:
+                yield family
 
 
-_SHOWN = (State.SETTLING, State.QUEUED, State.RUNNING, State.ARCHIVING)
+def _counters(status: WatchStatus) -> Iterator[Metric]:
+    totals = status.totals
+    ended = {"succeeded": status.succeeded, "failed": status.failed}
+    yield _counter("scenes", "Scenes that ended since the start.", "outcome", ended)
+    yield _counter("processing_seconds", "Time of all stages of scenes that succeeded.", value=totals["seconds"])
+    yield _counter("frames", "Frames extracted for scenes that succeeded.", value=totals["frames"])
+    yield _counter("frame_extraction_seconds", "Time it took to extract them.", value=totals["frames_seconds"])
+    yield _counter("pruned_files", "Files removed because they were old.", value=status.pruned)
+
+
+def _gauges(status: WatchStatus) -> Iterator[Metric]:
+    states = {str(state): sum(scene.state is state for scene in status.scenes) for state in SHOWN_STATES}
+    running = {scene.stage: scene.fraction for scene in status.scenes if scene.state is State.RUNNING}
+    yield _gauge("scenes", "Scenes in the input folder.", "state", states)
+    yield _gauge("progress_ratio", "Of the scene in work.", "stage", running)
+    yield _gauge("queued_messages", "Messages that wait for a worker.", value=status.queued)
+    yield _gauge("poison_messages", "Messages that nobody can act on.", value=status.poisoned)
+    yield _gauge("workers", "Workers that run.", value=status.workers)
+    yield _gauge("up_to_date", "1 when the last look at the folders went well.", value=not status.last_error)
+    yield _gauge("uptime_seconds", "Since the start.", value=status.uptime_s)
+    yield _gauge("disk_free_bytes", "Free space of each folder's disk.", "folder", _free_bytes(status))
+    yield _gauge("resident_memory_bytes", "Memory of the watch and all processes below it.", value=_resident_bytes())
+    if (last := status.last) is not None:
+        yield _gauge("last_processing_seconds", "Time of all stages of the last scene.", value=last.seconds)
+        yield _gauge("last_gaussians", "Gaussians of the last scene.", value=last.gaussians)
+        yield _gauge("last_heldout_psnr_db", "PSNR of its held-out views.", value=_or_nan(last.psnr))
+        yield _gauge("last_training_loss", "Smoothed loss at the end of its training.", value=_or_nan(last.loss))
+
+
+def _counter(
+    name: str, help_: str, label: str = "", samples: Mapping[str, float] | None = None, *, value: float | None = None
+) -> Metric:
+    """`_total` is put behind the name. Either samples by the value of one label, or one value."""
+    return _filled(CounterMetricFamily(PREFIX + name, help_, value, [label] if label else None), samples)
+
+
+def _gauge(
+    name: str, help_: str, label: str = "", samples: Mapping[str, float] | None = None, *, value: float | None = None
+) -> Metric:
+    return _filled(GaugeMetricFamily(PREFIX + name, help_, value, [label] if label else None), samples)
+
+
+def _filled(
+    family: CounterMetricFamily | GaugeMetricFamily, samples: Mapping[str, float] | None
+) -> CounterMetricFamily | GaugeMetricFamily:
+    for label, value in (samples or {}).items():
+        family.add_metric([label], value)
+    return family
 
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _disks(facts: Facts) -> Iterator[Sample]:
-    folders = {name: getattr(facts.places, name) for name in ("input", "output", "processed", "error", "state")}
-    for name, folder in {**folders, "workspace": facts.workspace}.items():
+def _free_bytes(status: WatchStatus) -> dict[str, float]:
+    """By folder. One whose mount is gone is not known."""
+    names = ("input", "output", "processed", "error", "state")
+    folders = {**{name: getattr(status.places, name) for name in names}, "workspace": status.workspace}
+    free: dict[str, float] = {}
+    for name, folder in folders.items():
         try:
             found = os.statvfs(folder)
-        except OSError:  # a mount is gone: not known
+        except OSError:
             continue
-        yield {"folder": name}, float(found.f_bavail * found.f_frsize)
+        free[name] = float(found.f_bavail * found.f_frsize)
+    return free
 
 
-def _memory() -> float:
+def _resident_bytes() -> float:
     """Of this process and all below it; not known where there is no /proc."""
     children: dict[int, list[int]] = {}
     resident: dict[int, int] = {}
@@ -98,7 +130,3 @@ def _memory() -> float:
         pages += resident.get(pid, 0)
         waiting += children.get(pid, [])
     return float(pages * os.sysconf("SC_PAGE_SIZE")) if pages else math.nan
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,6 +1,6 @@
-"""What is older than RETENTION_DAYS goes: archived inputs, dead letters with their reasons, the state of what is gone.
+"""Removes what is older than RETENTION_DAYS: archived inputs, dead letters with their reasons, state without a scene.
 
-Input and output are never touched, nor anything of a scene that is being worked on, waits, or is held. In Azure the
+Input and output are never touched, nor anything of a scene that is in work, waits, or is held. In Azure the
 lifecycle rules of the storage account do this.
 """
 
@@ -21,7 +21,7 @@ DOCUMENTS = (layout.ERROR_DOCUMENT, layout.RUN_LOG)
 
 
 def prune(containers: Containers, depth: int, before: datetime) -> int:
-    """Removes what was last changed before that time. Returns how many files. May be repeated, and interrupted."""
+    """Removes what was last changed before that time; returns how many files. Safe to repeat and to interrupt."""
     records = {info.name: info for info in containers.state.list(layout.RECORDS)}
     busy = {name for name, info in records.items() if not _is_idle(info)}
     waiting = {layout.record_name(scene_of(info.name, depth)) for info in _usable(containers.input.list())}
@@ -45,7 +45,7 @@ def _usable(infos: Iterable[BlobInfo]) -> Iterable[BlobInfo]:
 
 
 def _prune_archive(store: BlobStore, depth: int, before: datetime, busy: Collection[str]) -> int:
-    """Reasons go after the inputs they are about."""
+    """Reasons are removed after the inputs they are about."""
     scenes: dict[str, list[BlobInfo]] = {}
     for info in _usable(store.list()):
         scenes.setdefault(scene_of(info.name, depth), []).append(info)
@@ -63,7 +63,7 @@ def _prune_archive(store: BlobStore, depth: int, before: datetime, busy: Collect
 
 
 def _prune_state(state: BlobStore, unused: Iterable[BlobInfo], before: datetime) -> int:
-    """The notes of scenes that left nothing anywhere, the record last: killed in between, the next time finds it."""
+    """State of scenes that left no file anywhere, the record last: after a kill in between, the next time finds it."""
     removed = 0
     old = {info.name: info for info in unused if info.modified < before}
     for place in (layout.GENERATIONS, layout.REDRIVES, layout.PROGRESS):
@@ -79,7 +79,7 @@ def _prune_state(state: BlobStore, unused: Iterable[BlobInfo], before: datetime)
 def _delete(store: BlobStore, infos: Iterable[BlobInfo]) -> int:
     removed = 0
     for info in infos:
-        with suppress(NotFound, Conflict):  # somebody was faster, or changed it: not old any more
+        with suppress(NotFound, Conflict):  # somebody removed it first, or changed it: it is not old any more
             store.delete(info.name, if_match=info.etag)
             removed += 1
     return removed

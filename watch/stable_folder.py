@@ -1,9 +1,9 @@
-"""The input folder as it was seen to change, so that a file that is still being copied is never taken for an upload.
+"""An input folder whose files are as old as their last observed change, so that a file still being copied is no upload.
 
-A blob is there when its upload is over; a file is there from its first byte. Its own times do not tell: copying tools
-set old ones, and network mounts bring them late. So each file counts as young as the last change of its size, time or
-inode that this process saw itself, and the dispatcher's quiet time is measured from there. After a restart everything
-is seen for the first time again.
+A blob exists when its upload is complete; a file exists from its first byte. Its own times cannot be relied on: copying
+tools set old ones, and network mounts update them late. So the age of each file counts from the last change of its
+size, time or inode that this process observed, and the dispatcher's quiet time is measured from there. After a restart
+everything is seen for the first time again.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from scenejobs.adapters.folder import FolderBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
 
-# Names that tools give to what they have not finished: browsers, WinSCP, curl, Syncthing, rsync --partial-dir.
+# Suffixes that tools give to unfinished files: browsers, WinSCP, curl, Syncthing, rsync --partial-dir.
 UNFINISHED = frozenset({".part", ".partial", ".crdownload", ".filepart", ".download", ".tmp"})
-ABANDONED = timedelta(hours=1)  # after so long without a change it is a file like any other
-UNCONFIRMED = timedelta(seconds=1)  # how much younger than any end marker a file counts that was seen only once
+ABANDONED = timedelta(hours=1)  # after so long without a change such a file is one like any other
+UNCONFIRMED = timedelta(seconds=1)  # a file that was seen only once counts as younger than any end marker by this
 
 
 @dataclass
 class _Seen:
-    """What is known about one file."""
+    """What was observed of one file."""
 
     etag: str
-    since: datetime  # by the folder's clock: when this version was seen first
-    confirmed: bool = False  # a later look has found the same version
+    since: datetime  # by the folder's clock: when this version was first seen
+    confirmed: bool = False  # a later poll has found the same version
 
 
-class ObservedFolder(FolderBlobStore):
-    """An input folder whose listings tell for how long each file has not been seen to change."""
+class StableFolder(FolderBlobStore):
+    """A listing gives as `modified` of each file the last change that this process observed."""
 
     def __init__(self, folder: Path, name: str = "", *, clock: Callable[[], datetime] | None = None) -> None:
         super().__init__(folder, name, clock=clock, keep_empty_folders=True)
@@ -57,5 +57,5 @@ class ObservedFolder(FolderBlobStore):
         if PurePosixPath(info.name).suffix.lower() in UNFINISHED and now - seen.since < ABANDONED:
             return now + UNCONFIRMED
         changed_at = max(info.modified, seen.since)
-        # An end marker speaks for what was there before it. Copied in one go, it may overtake a file that still grows.
+        # An end marker vouches for the files before it. Copied in one go, it may overtake a file that still grows.
         return changed_at if seen.confirmed or is_ready_marker(info.name) else changed_at + UNCONFIRMED

@@ -1,4 +1,4 @@
-"""What is known about a running watch, for those who ask: written by its loop, read by the threads that answer."""
+"""The state of a running watch: written by its loop, read by the threads that serve health and metrics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scenejobs.adapters.folder import Places
 from scenejobs.state.record import Outcome
 from scenejobs.state.status import SceneStatus
 
-FEWEST_LOOKS_MISSED = 12  # the loop is taken for hung after so many intervals without a look, and never before ...
+HUNG_AFTER_POLLS = 12  # the loop counts as hung when it has missed so many polls, and never before ...
 HUNG_AFTER_S = 300.0  # ... this long: a listing of a network mount may take minutes
 
 
 @dataclass(frozen=True)
-class Ended:
-    """One scene that came to its end while this process watched."""
+class FinishedScene:
+    """One scene that was finished while this process watched."""
 
     scene: str
     run: str
@@ -33,7 +33,7 @@ class Ended:
 
 
 @dataclass
-class Facts:
+class WatchStatus:
     """Running state. Each field is replaced as a whole, so a reader needs no lock."""
 
     workspace: Path
@@ -41,8 +41,8 @@ class Facts:
     min_free_gb: float
     clock: Callable[[], float] = time.monotonic
     started_at: float = 0.0
-    looking_since: float = 0.0  # begin of the look that runs, or ran last
-    trouble: str = "the folders were not looked at yet"  # why the last look failed; "" when it did not
+    last_poll_at: float = 0.0  # when the poll began that runs, or ran last
+    last_error: str = "the folders were not looked at yet"  # why the last poll failed; "" when it did not
     stopping: bool = False
     scenes: tuple[SceneStatus, ...] = ()  # in the input folder
     queued: int = 0  # messages for the worker
@@ -50,28 +50,28 @@ class Facts:
     workers: int = 0
     succeeded: int = 0  # scenes since the start
     failed: int = 0
-    last: Ended | None = None
+    last: FinishedScene | None = None
     totals: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("seconds", "frames", "frames_seconds"), 0.0)
     )
     pruned: int = 0  # files removed because they were old
 
     def __post_init__(self) -> None:
-        self.started_at = self.looking_since = self.clock()
+        self.started_at = self.last_poll_at = self.clock()
 
-    # ---- the loop tells ---------------------------------------------------------------------------------------------
+    # ---- written by the loop ----------------------------------------------------------------------------------------
 
-    def begins_look(self) -> None:
-        self.looking_since = self.clock()
+    def poll_started(self) -> None:
+        self.last_poll_at = self.clock()
 
-    def ended(self, end: Ended) -> None:
-        self.succeeded += end.outcome is Outcome.SUCCEEDED
-        self.failed += end.outcome is not Outcome.SUCCEEDED
-        added = {"seconds": end.seconds, "frames": end.frames, "frames_seconds": end.frames_seconds}
+    def scene_finished(self, finished: FinishedScene) -> None:
+        self.succeeded += finished.outcome is Outcome.SUCCEEDED
+        self.failed += finished.outcome is not Outcome.SUCCEEDED
+        added = {"seconds": finished.seconds, "frames": finished.frames, "frames_seconds": finished.frames_seconds}
         self.totals = {name: total + added[name] for name, total in self.totals.items()}
-        self.last = end
+        self.last = finished
 
-    # ---- whoever asks -----------------------------------------------------------------------------------------------
+    # ---- read by the HTTP server ------------------------------------------------------------------------------------
 
     @property
     def uptime_s(self) -> float:
@@ -82,17 +82,17 @@ class Facts:
         return min(shutil.disk_usage(folder).free for folder in {*self.places.all(), self.workspace}) / GB
 
     def is_alive(self, poll_s: float) -> bool:
-        """Whether the loop turns. A hung mount holds it up; then starting anew may help."""
-        return self.clock() - self.looking_since < max(HUNG_AFTER_S, FEWEST_LOOKS_MISSED * poll_s)
+        """Whether the loop runs. A hung mount blocks it; then a restart may help."""
+        return self.clock() - self.last_poll_at < max(HUNG_AFTER_S, HUNG_AFTER_POLLS * poll_s)
 
-    def what_is_wrong(self, poll_s: float) -> str:
-        """Why no scene would be taken now; "" when one would."""
+    def problem(self, poll_s: float) -> str:
+        """Why no scene would be processed now; "" when one would."""
         if self.stopping:
             return "told to stop"
         if not self.is_alive(poll_s):
             return "the folders do not answer"
-        if self.trouble:
-            return self.trouble
+        if self.last_error:
+            return self.last_error
         try:
             free_gb = self.free_gb()
         except OSError as exc:

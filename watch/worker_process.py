@@ -1,6 +1,6 @@
-"""The worker of watch mode, `python -m watch.worker_process PARENT`: the runner in queue mode, ended when PARENT dies.
+"""The worker of watch mode, `python -m watch.worker_process PARENT`: a runner that stops when PARENT ends.
 
-Without that a killed watch would leave a worker behind, and its successor would start a second one beside it.
+Otherwise a killed watch would leave a worker behind, and its successor would start a second one beside it.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ def test_it_tells_how_it_is_and_its_numbers(watching: Watching) -> None:
     assert watching.ask("/elsewhere")[0] == watching.ask("/metrics")[0] == 404
     status, text = watching.ask("/metrics", watching.metrics_port)
     assert status == 200
-    assert 'video_splat_scenes_total{outcome="failed"} 1\n' in text
-    assert f'video_splat_scenes_total{{outcome="succeeded"}} {body["jobs_succeeded"]}\n' in text
+    assert 'video_splat_scenes_total{outcome="failed"} 1.0\n' in text
+    assert f'video_splat_scenes_total{{outcome="succeeded"}} {body["jobs_succeeded"]}.0\n' in text
 
 
 def test_no_secret_of_the_environment_reaches_log_or_files(watching: Watching) -> None:

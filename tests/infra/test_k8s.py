@@ -78,9 +78,9 @@ def test_a_pod_has_no_rights_a_gpu_and_a_place_for_all_it_writes(folder: str) ->
 def test_probes_ask_what_the_watch_answers(tmp_path: Any) -> None:
     from scenejobs.adapters.folder import Places
     from watch import http_server
-    from watch.status import Facts
+    from watch.status import WatchStatus
 
-    routes = http_server.health_routes(Facts(tmp_path, Places.below(tmp_path), 0), 10)
+    routes = http_server.health_routes(WatchStatus(tmp_path, Places.below(tmp_path), 0), 10)
     template = pod_of("k8s")
     (container,) = template["spec"]["containers"]
     values, ports = settings_of("k8s"), {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -92,7 +92,9 @@ def test_probes_ask_what_the_watch_answers(tmp_path: Any) -> None:
     assert probes["liveness"]["path"] == "/health/live", "a full disk must not kill the pod in mid-training"
     annotations = template["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == values["METRICS_PORT"]
-    assert annotations["prometheus.io/path"] in http_server.metrics_routes(Facts(tmp_path, Places.below(tmp_path), 0))
+    assert annotations["prometheus.io/path"] in http_server.metrics_routes(
+        WatchStatus(tmp_path, Places.below(tmp_path), 0)
+    )
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

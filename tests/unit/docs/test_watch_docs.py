@@ -9,7 +9,7 @@ from scenejobs.settings import groups
 from scenejobs.state.record import Outcome
 from watch import http_server, metrics
 from watch.stable_folder import UNFINISHED
-from watch.status import Ended, Facts
+from watch.status import FinishedScene, WatchStatus
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/watch.md").read_text()
@@ -32,13 +32,13 @@ def test_every_variable_it_names_is_read() -> None:
 def test_the_addresses_and_names_are_those_that_answer(tmp_path: Path) -> None:
     from scenejobs.adapters.folder import Places
 
-    facts = Facts(tmp_path, Places.below(tmp_path), 0)
-    routes = {**http_server.health_routes(facts, 10), **http_server.metrics_routes(facts)}
+    status = WatchStatus(tmp_path, Places.below(tmp_path), 0)
+    routes = {**http_server.health_routes(status, 10), **http_server.metrics_routes(status)}
     assert {path for _, path in re.findall(r"`:(\d+)(/[a-z/]+)`", TEXT)} == routes.keys()
-    facts.ended(Ended("a", "r1", Outcome.SUCCEEDED, psnr=20.0, loss=0.1))
-    families = set(re.findall(r"^# TYPE (\S+)", metrics.text(facts), re.MULTILINE))
+    status.scene_finished(FinishedScene("a", "r1", Outcome.SUCCEEDED, psnr=20.0, loss=0.1))
+    families = set(re.findall(r"^# TYPE (\S+)", metrics.text(status), re.MULTILINE))
     assert set(re.findall(r"video_splat_[a-z_]+", TEXT)) <= families
-    body = http_server.health(facts, 10).body
+    body = http_server.health(status, 10).body
     row = next(line for line in TEXT.splitlines() if "`:8080/health` " in line)
     assert [key for key in re.findall(r"`([a-z_]+)`", row) if f'"{key}"' not in body] == []
 

@@ -14,7 +14,7 @@ from scenejobs.adapters.memory import ManualClock
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.state.messages import DebounceCheck
 from watch.cli import dispatcher_settings, stable_s
-from watch.stable_folder import ABANDONED, ObservedFolder
+from watch.stable_folder import ABANDONED, StableFolder
 
 SETTINGS = dispatcher_settings(DispatchSettings(), WatchSettings(stable_s=60))
 
@@ -25,7 +25,7 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = ManualClock(datetime.now(UTC) + timedelta(days=3))
-        self.store = ObservedFolder(folder, "input", clock=self.clock)
+        self.store = StableFolder(folder, "input", clock=self.clock)
 
     def put(self, name: str, data: bytes) -> None:
         path = self.folder / name
