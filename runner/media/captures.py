@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runner.cache.store import StageCache
-from runner.media.decoder import Decoder, Tell
-from runner.media.measures import Seen, Surveyed, file_name
-from runner.media.photo.grouping import SeenPhoto, make_sets
+from runner.media.decoder import Decoder
+from runner.media.measures import ClipSurvey, FrameMeasures, file_name
+from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.media.settings import Limits, kinds
 from runner.media.signatures import HEAD, looks_like_video
-from runner.scene.frames import Clip, Frame, FrameSet, RefusedClip
+from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
 from scenejobs.names import is_photo
 
@@ -39,11 +40,19 @@ class Media:
 
 @dataclass(frozen=True)
 class Capture:
-    """What was seen of one camera's pictures, and where they are."""
+    """The survey of one camera's pictures, and where they are."""
 
-    one: Surveyed
-    clips: tuple[Clip, ...]  # the video, or the photo of each entry of one.seen
+    survey: ClipSurvey
+    clips: tuple[Clip, ...]  # the video, or the photo of each entry of survey.measures
     facts: tuple[tuple[str | None, tuple[float, float] | None, int], ...] = ()  # of each photo: time, place, turn
+
+    @property
+    def info(self) -> ClipInfo:
+        return self.survey.info
+
+    @property
+    def measures(self) -> tuple[FrameMeasures, ...]:
+        return self.survey.measures
 
     @property
     def is_photos(self) -> bool:
@@ -51,17 +60,17 @@ class Capture:
 
     def only(self, indices: Sequence[int]) -> Capture:
         """The same with these pictures and no others."""
-        one = replace(self.one, seen=tuple(self.one.seen[i] for i in indices))
+        survey = replace(self.survey, measures=tuple(self.measures[i] for i in indices))
         if not self.is_photos:
-            return replace(self, one=one)
-        return Capture(one, tuple(self.clips[i] for i in indices), tuple(self.facts[i] for i in indices))
+            return replace(self, survey=survey)
+        return Capture(survey, tuple(self.clips[i] for i in indices), tuple(self.facts[i] for i in indices))
 
     def frames(self) -> list[Frame]:
         """Its pictures, as the later stages know them."""
-        info = self.one.info
+        info = self.info
         found = [
-            Frame(f"{info.folder}/{file_name(seen.index)}", info.name, seen.index, seen.timestamp_s, seen.sharpness)
-            for seen in self.one.seen
+            Frame(f"{info.folder}/{file_name(frame.index)}", info.name, frame.index, frame.timestamp_s, frame.sharpness)
+            for frame in self.measures
         ]
         if not self.is_photos:
             return found
@@ -88,7 +97,7 @@ def check_counts(media: Media, limits: Limits) -> None:
             raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {kind.setting}")
 
 
-def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Capture], list[RefusedClip]]:
+def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple[list[Capture], list[RefusedClip]]:
     """First pass over everything. Raises InputError when nothing is usable."""
     captures: list[Capture] = []
     errors: list[tuple[Clip, InputError]] = []
@@ -96,7 +105,7 @@ def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Capture
     names = [clip.name for clip in media.videos]
     for number, (clip, folder) in enumerate(zip(media.videos, folder_names(names), strict=True)):
         try:
-            parts = decoder.survey(clip, lambda done, detail, at=number: tell((at + done) / total, detail))
+            parts = decoder.survey(clip, lambda done, detail, at=number: on_progress((at + done) / total, detail))
         except InputError as exc:
             errors.append((clip, exc))
             continue
@@ -106,17 +115,17 @@ def survey_all(decoder: Decoder, media: Media, tell: Tell) -> tuple[list[Capture
             names.append(name)
             capture = _named(Capture(part, (clip,)), name, folder_names(names)[-1])
             captures.append(
-                replace(capture, one=replace(capture.one, info=replace(capture.one.info, source=clip.name)))
+                replace(capture, survey=replace(capture.survey, info=replace(capture.info, source=clip.name)))
             )
     if media.photos:
         first, share = len(media.videos) / total, len(media.photos) / total
-        found = decoder.survey_photos(media.photos, lambda done, detail: tell(first + share * done, detail))
+        found = decoder.survey_photos(media.photos, lambda done, detail: on_progress(first + share * done, detail))
         errors += [(clip, one) for clip, one in zip(media.photos, found, strict=True) if isinstance(one, InputError)]
-        for photos in make_sets([one for one in found if isinstance(one, SeenPhoto)]):
-            name = _free(photos.one.info.name, names)
+        for photos in make_sets([one for one in found if isinstance(one, PhotoSurvey)]):
+            name = _free(photos.survey.info.name, names)
             names.append(name)
             facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
-            capture = Capture(photos.one, tuple(photo.clip for photo in photos.photos), facts)
+            capture = Capture(photos.survey, tuple(photo.clip for photo in photos.photos), facts)
             captures.append(_named(capture, name, folder_names(names)[-1]))
     for _, error in errors:
         log.warning("a file is refused: %s", error)
@@ -136,7 +145,7 @@ def captures_again(chosen: FrameSet, media: Media) -> list[Capture] | None:
         if folders.get(info.name) != info.folder:  # it comes from storage and becomes a path
             return None
         frames = [frame for frame in chosen.frames if frame.video == info.name]
-        seen = tuple(Seen(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0) for frame in frames)
+        measures = tuple(FrameMeasures(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0) for frame in frames)
         if info.codec in CODEC_OF_PHOTOS:
             clips = [photos.get(frame.photo or "") for frame in frames]
             facts = tuple((frame.recorded_at, frame.gps, frame.turned_deg) for frame in frames)
@@ -144,13 +153,13 @@ def captures_again(chosen: FrameSet, media: Media) -> list[Capture] | None:
             clips, facts = [videos.get(info.source or info.name)], ()
         if None in clips:
             return None
-        captures.append(Capture(Surveyed(info, seen), tuple(clip for clip in clips if clip), facts))
+        captures.append(Capture(ClipSurvey(info, measures), tuple(clip for clip in clips if clip), facts))
     return captures
 
 
 def frame_set(captures: Sequence[Capture], sources: Sources) -> FrameSet:
     """Of all frames of the captures."""
-    infos = tuple(capture.one.info for capture in captures)
+    infos = tuple(capture.info for capture in captures)
     return FrameSet(infos, tuple(frame for capture in captures for frame in capture.frames()), sources=sources)
 
 
@@ -178,7 +187,7 @@ def folder_names(names: Sequence[str]) -> list[str]:
 
 
 def _named(capture: Capture, name: str, folder: str) -> Capture:
-    return replace(capture, one=replace(capture.one, info=replace(capture.one.info, name=name, folder=folder)))
+    return replace(capture, survey=replace(capture.survey, info=replace(capture.info, name=name, folder=folder)))
 
 
 def _free(name: str, names: Sequence[str]) -> str:

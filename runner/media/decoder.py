@@ -13,19 +13,20 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from runner.media import png_check
-from runner.media.decoder_answers import cleaned, failures, impossible, seen_photo, surveyed
-from runner.media.measures import Seen, Surveyed, file_name
-from runner.media.photo.grouping import SeenPhoto
+from runner.media.decoder_answers import cleaned, clip_surveys, failures, impossible, photo_survey
+from runner.media.measures import ClipSurvey, FrameMeasures, file_name
+from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import FrameSettings
 from runner.sandbox import lockdown
 from runner.sandbox import run as sandbox_run
 from runner.scene.frames import Clip, ClipInfo
+from runner.scene.progress import OnProgress
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 
@@ -38,8 +39,6 @@ FRAME_OVERHEAD = 1.02  # deflate adds at most 5 bytes per 16 KiB to what cannot 
 FRAME_EXTRA_BYTES = 1 << 16
 
 log = logging.getLogger(__name__)
-
-Tell = Callable[[float, str], None]  # share of the work that is done, what is being done; may raise Interrupted
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,18 @@ class WantedPhoto:
 class Decoder(Protocol):
     """The two passes over a clip or photos. Raises InputError when the clip cannot be used."""
 
-    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
+    def survey(self, clip: Clip, on_progress: OnProgress) -> list[ClipSurvey]:
         """Its pictures of each size, most of them first; the folders are still to be named."""
 
-    def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
+    def write(
+        self, clip: Clip, info: ClipInfo, wanted: Sequence[FrameMeasures], folder: Path, on_progress: OnProgress
+    ) -> None:
         """The wanted frames as folder/<index>.png; the folder is made here."""
 
-    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
-        """For each photo what was seen, or why it cannot be used."""
+    def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
+        """For each photo its survey, or why it cannot be used."""
 
-    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None: ...
+    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None: ...
 
 
 class Sandboxed:
@@ -75,48 +76,52 @@ class Sandboxed:
         self._command = command
         self._layers: list[str] | None = None
 
-    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
-        answer = self._ask([clip], {"action": "survey"}, None, self._bounds(0, 0), tell)
-        return surveyed(answer, clip, self._settings.limits)
+    def survey(self, clip: Clip, on_progress: OnProgress) -> list[ClipSurvey]:
+        answer = self._ask([clip], {"action": "survey"}, None, self._bounds(0, 0), on_progress)
+        return clip_surveys(answer, clip, self._settings.limits)
 
-    def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
+    def write(
+        self, clip: Clip, info: ClipInfo, wanted: Sequence[FrameMeasures], folder: Path, on_progress: OnProgress
+    ) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
-        files = {file_name(seen.index): folder / file_name(seen.index) for seen in wanted}
+        files = {file_name(frame.index): folder / file_name(frame.index) for frame in wanted}
         sizes = [(info.width, info.height)] * len(wanted)
-        self._write([clip], {"action": "write", "wanted": [seen.index for seen in wanted]}, files, sizes, tell)
+        self._write([clip], {"action": "write", "wanted": [frame.index for frame in wanted]}, files, sizes, on_progress)
 
-    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
-        found: list[SeenPhoto | InputError] = []
-        for part, some in _batches(photos, tell):
+    def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
+        found: list[PhotoSurvey | InputError] = []
+        for part, some in _batches(photos, on_progress):
             found += self._survey_some(some, part)
         return found
 
-    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None:
-        for part, some in _batches(wanted, tell):
+    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None:
+        for part, some in _batches(wanted, on_progress):
             files = {file_name(number): one.path for number, one in enumerate(some)}
             request = {"action": "write_photos", "files": list(files)}
             sizes = [(one.width, one.height) for one in some]
             self._write([one.clip for one in some], request, files, sizes, part)
 
-    def _survey_some(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
+    def _survey_some(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         """One process for all of them; where it died, one for each, so that only the culprit is lost."""
         request = {"action": "survey_photos", "long_side": self._settings.long_side}
         bounds = replace(self._bounds(0, 0), answer_bytes=PHOTO_ANSWER_BYTES * len(photos))
         try:
-            answers = self._ask(photos, request, None, bounds, tell)
+            answers = self._ask(photos, request, None, bounds, on_progress)
             if not isinstance(answers, list) or len(answers) != len(photos):
                 raise impossible(photos[0], "the answer is not understood")
         except InputError as exc:
             if len(photos) == 1:
                 return [exc]
             log.warning("photos are looked at one by one: %s", exc)
-            return [one for photo in photos for one in self._survey_some([photo], tell)]
-        return [seen_photo(answer, photo, self._settings.limits) for answer, photo in zip(answers, photos, strict=True)]
+            return [one for photo in photos for one in self._survey_some([photo], on_progress)]
+        return [
+            photo_survey(answer, photo, self._settings.limits) for answer, photo in zip(answers, photos, strict=True)
+        ]
 
     def _write(
         self, clips: Sequence[Clip], request: dict[str, Any], files: dict[str, Path],
-        sizes: Sequence[tuple[int, int]], tell: Tell,
+        sizes: Sequence[tuple[int, int]], on_progress: OnProgress,
     ) -> None:  # fmt: skip
         """Pictures that the process writes under the names in `files` go to their paths, if they are what they must be.
 
@@ -128,7 +133,7 @@ class Sandboxed:
         temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=parent))
         try:
             request = {**request, "long_side": self._settings.long_side}
-            answer = self._ask(clips, request, temporary, self._bounds(len(files), most), tell)
+            answer = self._ask(clips, request, temporary, self._bounds(len(files), most), on_progress)
             for error in failures(answer, clips):
                 raise error
             for (name, path), (width, height) in zip(files.items(), shrunk, strict=True):
@@ -144,7 +149,7 @@ class Sandboxed:
         request: dict[str, Any],
         folder: Path | None,
         bounds: sandbox_run.Bounds,
-        tell: Tell,
+        on_progress: OnProgress,
     ) -> Any:
         about = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} further photos"
         with contextlib.ExitStack() as opened:
@@ -157,7 +162,7 @@ class Sandboxed:
             try:
                 return sandbox_run.run(
                     request, about=about, bounds=bounds, mode=self._settings.sandbox.mode, command=self._command,
-                    descriptors=descriptors, folder=folder, on_progress=tell, on_layers=self._note,
+                    descriptors=descriptors, folder=folder, on_progress=on_progress, on_layers=self._note,
                 )  # fmt: skip
             except SceneJobError as exc:
                 raise cleaned(exc) from exc
@@ -201,12 +206,12 @@ def _open(clip: Clip, opened: contextlib.ExitStack) -> int:
 Item = TypeVar("Item")
 
 
-def _batches(items: Sequence[Item], tell: Tell) -> Iterator[tuple[Tell, Sequence[Item]]]:
+def _batches(items: Sequence[Item], on_progress: OnProgress) -> Iterator[tuple[OnProgress, Sequence[Item]]]:
     """As many as one process gets, each with the part of the progress that is its own."""
     for start in range(0, len(items), PHOTOS_AT_ONCE):
         some = items[start : start + PHOTOS_AT_ONCE]
 
         def part(done: float, detail: str, start: int = start, count: int = len(some)) -> None:
-            tell((start + done * count) / len(items), detail)
+            on_progress((start + done * count) / len(items), detail)
 
         yield part, some

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from runner.media.measures import MAX_PARTS, MOTION_SIDE, Seen, Surveyed
-from runner.media.photo.grouping import SeenPhoto
+from runner.media.measures import MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
+from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import Limits
 from runner.process.error_json import load_error
 from runner.sandbox import run as sandbox_run
@@ -32,7 +32,7 @@ Error = TypeVar("Error", bound=SceneJobError)
 Value = TypeVar("Value")
 
 
-def surveyed(answer: Any, clip: Clip, limits: Limits) -> list[Surveyed]:
+def clip_surveys(answer: Any, clip: Clip, limits: Limits) -> list[ClipSurvey]:
     """The answer as values. Raises InputError when it cannot be one."""
     try:
         parts = [_part(part, clip, limits) for part in answer["parts"][:MAX_PARTS]]
@@ -43,9 +43,9 @@ def surveyed(answer: Any, clip: Clip, limits: Limits) -> list[Surveyed]:
     return parts
 
 
-def _part(part: Any, clip: Clip, limits: Limits) -> Surveyed:
+def _part(part: Any, clip: Clip, limits: Limits) -> ClipSurvey:
     given = part["info"]
-    rows = [Seen(_whole(row[0], 0), *(_finite(value, 0) for value in row[1:])) for row in part["seen"]]
+    rows = [FrameMeasures(_whole(row[0], 0), *(_finite(value, 0) for value in row[1:])) for row in part["seen"]]
     info = ClipInfo(
         name=clip.name,
         folder="",
@@ -71,10 +71,10 @@ def _part(part: Any, clip: Clip, limits: Limits) -> Surveyed:
     # A pixel aspect ratio between 0.1 and 10 enlarges one side of the picture.
     if info.width * info.height > 10 * limits.max_pixels or rows[-1].timestamp_s > limits.max_duration_s:
         raise impossible(clip, "it passes the limits")
-    return Surveyed(info, tuple(rows))
+    return ClipSurvey(info, tuple(rows))
 
 
-def seen_photo(answer: Any, clip: Clip, limits: Limits) -> SeenPhoto | InputError:
+def photo_survey(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
     """The answer about one photo as a value, or why the photo cannot be used."""
     try:
         if "failure" in answer:
@@ -85,7 +85,7 @@ def seen_photo(answer: Any, clip: Clip, limits: Limits) -> SeenPhoto | InputErro
         small = np.array(rows, np.uint8)
         if small.ndim != 2 or not 1 <= max(small.shape) <= 2 * MOTION_SIDE:
             raise ValueError("its small picture has another shape")
-        photo = SeenPhoto(
+        photo = PhotoSurvey(
             clip,
             width=_whole(answer["width"], 1),
             height=_whole(answer["height"], 1),

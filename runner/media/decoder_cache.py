@@ -14,12 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runner.cache.store import StageCache, key
-from runner.media.decoder import Decoder, Tell, WantedPhoto
-from runner.media.decoder_answers import surveyed
-from runner.media.measures import Seen, Surveyed
-from runner.media.photo.grouping import SeenPhoto
+from runner.media.decoder import Decoder, WantedPhoto
+from runner.media.decoder_answers import clip_surveys
+from runner.media.measures import ClipSurvey, FrameMeasures
+from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import Limits
 from runner.scene.frames import Clip, ClipInfo
+from runner.scene.progress import OnProgress
 from scenejobs.errors import InputError
 
 SURVEY = "survey.json"
@@ -27,41 +28,43 @@ SURVEY = "survey.json"
 log = logging.getLogger(__name__)
 
 
-class Remembering:
+class CachedDecoder:
     """Decoder. Asks the other one what is not known."""
 
     def __init__(self, decoder: Decoder, cache: StageCache, limits: Limits) -> None:
         self._decoder, self._cache, self._limits = decoder, cache, limits
 
-    def survey(self, clip: Clip, tell: Tell) -> list[Surveyed]:
+    def survey(self, clip: Clip, on_progress: OnProgress) -> list[ClipSurvey]:
         try:
             name = f"survey-{key(self._cache.content(clip.path), asdict(self._limits))}"
         except OSError:  # it is gone, or cannot be read: the other one says so in the right words
-            return self._decoder.survey(clip, tell)
+            return self._decoder.survey(clip, on_progress)
         if (known := self._known(name, clip)) is not None:
             self._cache.used["surveys of videos"] += 1
-            tell(1.0, f"{clip.name} is known")
+            on_progress(1.0, f"{clip.name} is known")
             return known
-        found = self._decoder.survey(clip, tell)
-        parts = [{"info": asdict(part.info), "seen": [list(vars(one).values()) for one in part.seen]} for part in found]
+        found = self._decoder.survey(clip, on_progress)
+        parts = [{"info": asdict(part.info), "seen": [list(vars(one).values()) for one in part.measures]} for part in found]
         self._cache.put(name, {SURVEY: json.dumps({"parts": parts}).encode()})
         return found
 
-    def write(self, clip: Clip, info: ClipInfo, wanted: Sequence[Seen], folder: Path, tell: Tell) -> None:
-        self._decoder.write(clip, info, wanted, folder, tell)
+    def write(
+        self, clip: Clip, info: ClipInfo, wanted: Sequence[FrameMeasures], folder: Path, on_progress: OnProgress
+    ) -> None:
+        self._decoder.write(clip, info, wanted, folder, on_progress)
 
-    def survey_photos(self, photos: Sequence[Clip], tell: Tell) -> list[SeenPhoto | InputError]:
-        return self._decoder.survey_photos(photos, tell)
+    def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
+        return self._decoder.survey_photos(photos, on_progress)
 
-    def write_photos(self, wanted: Sequence[WantedPhoto], tell: Tell) -> None:
-        self._decoder.write_photos(wanted, tell)
+    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None:
+        self._decoder.write_photos(wanted, on_progress)
 
-    def _known(self, name: str, clip: Clip) -> list[Surveyed] | None:
+    def _known(self, name: str, clip: Clip) -> list[ClipSurvey] | None:
         with tempfile.TemporaryDirectory() as folder:
             if not self._cache.get(name, [SURVEY], Path(folder)):
                 return None
             try:
-                return surveyed(json.loads((Path(folder) / SURVEY).read_bytes()), clip, self._limits)
+                return clip_surveys(json.loads((Path(folder) / SURVEY).read_bytes()), clip, self._limits)
             except (InputError, ValueError, RecursionError) as exc:
                 log.warning("what is cached of %s is not used: %s", clip.name, exc)
                 self._cache.remove(name)

@@ -62,25 +62,26 @@ def _load() -> dict[str, Any]:
     from runner.media.photo import survey as photo_survey
     from runner.media.video import survey as video_survey
     from runner.scene import frames
+    from runner.scene.progress import OnProgress
 
     Image.preinit()
 
     def survey(request: dict[str, Any], pipe: int) -> dict[str, Any]:
-        found = video_survey.survey(clip(request), limits(request), teller(pipe))
-        return {"parts": [{"info": vars(part.info), "seen": [list(vars(one).values()) for one in part.seen]}
+        found = video_survey.survey(clip(request), limits(request), reporter(pipe))
+        return {"parts": [{"info": vars(part.info), "seen": [list(vars(one).values()) for one in part.measures]}
                           for part in found]}  # fmt: skip
 
     def write(request: dict[str, Any], pipe: int) -> dict[str, Any]:
         side = request["long_side"]
-        video_survey.write_frames(clip(request), request["wanted"], Path(), side, limits(request), teller(pipe))
+        video_survey.write_frames(clip(request), request["wanted"], Path(), side, limits(request), reporter(pipe))
         return {}
 
     def survey_photos(request: dict[str, Any], pipe: int) -> list[dict[str, Any]]:
-        return photo_survey.survey(clips(request), request["long_side"], limits(request), teller(pipe))
+        return photo_survey.survey(clips(request), request["long_side"], limits(request), reporter(pipe))
 
     def write_photos(request: dict[str, Any], pipe: int) -> list[dict[str, Any]]:
         side, files = request["long_side"], request["files"]
-        return photo_survey.write(clips(request), files, Path(), side, limits(request), teller(pipe))
+        return photo_survey.write(clips(request), files, Path(), side, limits(request), reporter(pipe))
 
     def clips(request: dict[str, Any]) -> list[frames.Clip]:
         return [frames.Clip(name, Path(), descriptor) for name, descriptor in request["photos"]]
@@ -91,7 +92,7 @@ def _load() -> dict[str, Any]:
     def limits(request: dict[str, Any]) -> media_settings.Limits:
         return media_settings.Limits(**request["limits"])
 
-    def teller(pipe: int) -> video_survey.Tell:
+    def reporter(pipe: int) -> OnProgress:
         return lambda share, detail: _say(pipe, {"progress": [share, detail]})
 
     def nothing(_request: dict[str, Any], _pipe: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runner.media.measures import Seen
+from runner.media.measures import FrameMeasures
 from runner.scene.shots import spans
 from scenejobs.errors import Code, InputError
 
@@ -17,29 +17,29 @@ ONLY_NOISE = 60.0  # variance of the Laplacian in such pictures: the noise of a 
 SMEARED = 0.06  # isotropy: whole pictures had 0.54 to 0.94, moved by 12 % of their size 0.02 to 0.10
 
 
-def require_detail(frames: Sequence[tuple[str, Seen]], least: int) -> tuple[str, ...]:
+def require_detail(frames: Sequence[tuple[str, FrameMeasures]], least: int) -> tuple[str, ...]:
     """frames: clip and frame. Returns warnings: which of them show nothing, by clip and time.
 
     Raises InputError NO_DETAIL when less than half of them, or fewer than `least`, show something.
     """
-    empty = [(video, seen) for video, seen in frames if shows_nothing(seen)]
+    empty = [(video, frame) for video, frame in frames if shows_nothing(frame)]
     if not empty:
         return ()
-    why, advice = reason([seen for _, seen in empty])
-    where = spans((video, seen.timestamp_s) for video, seen in empty)
+    why, advice = reason([frame for _, frame in empty])
+    where = spans((video, frame.timestamp_s) for video, frame in empty)
     text = f"{len(empty)} of {len(frames)} frames show no detail ({why}): {where}"
     if len(frames) - len(empty) < least or 2 * len(empty) > len(frames):
         raise InputError(text, code=Code.NO_DETAIL, advice=advice)
     return (text,)
 
 
-def shows_nothing(seen: Seen) -> bool:
+def shows_nothing(frame: FrameMeasures) -> bool:
     """Would no feature be found in it?"""
-    extreme = not DARK <= seen.luma <= BRIGHT
-    return seen.sharpness < (ONLY_NOISE if extreme else MIN_DETAIL) or seen.isotropy < SMEARED
+    extreme = not DARK <= frame.luma <= BRIGHT
+    return frame.sharpness < (ONLY_NOISE if extreme else MIN_DETAIL) or frame.isotropy < SMEARED
 
 
-def reason(empty: Sequence[Seen]) -> tuple[str, str]:
+def reason(empty: Sequence[FrameMeasures]) -> tuple[str, str]:
     """Why pictures show nothing, and what to do."""
     luma, across = (
         float(np.median(values)) for values in zip(*((one.luma, one.isotropy) for one in empty), strict=True)

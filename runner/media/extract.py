@@ -27,15 +27,15 @@ from runner.media.captures import (
     sort_media,
     survey_all,
 )
-from runner.media.decoder import Decoder, Sandboxed, Tell, WantedPhoto
-from runner.media.decoder_cache import Remembering
+from runner.media.decoder import Decoder, Sandboxed, WantedPhoto
+from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
 from runner.media.frame_preference import NONE, FramePreference
 from runner.media.measures import file_name, is_static
 from runner.media.selection import choose_frames
 from runner.media.settings import FrameSettings
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
-from runner.scene.progress import Progress
+from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError
 
 log = logging.getLogger(__name__)
@@ -76,23 +76,23 @@ def extract_with(
     media = sort_media(clips)
     check_counts(media, settings.limits)
     if context.cache is not None:
-        decoder = Remembering(decoder, context.cache, settings.limits)
+        decoder = CachedDecoder(decoder, context.cache, settings.limits)
     if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
-    captures, refused = survey_all(decoder, media, _teller(progress, 0.0, FIRST_PASS))
+    captures, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
     only_photos = all(capture.is_photos for capture in captures)
     least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
     _check_motion(captures, least)
     sources = hashed_sources(clips, context.cache)
     choice = choose_frames(captures, settings, preference.rank(captures), least)
-    chosen = [(capture.one.info.name, seen) for capture in choice.kept for seen in capture.one.seen]
+    chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
     _check_enough(len(chosen), least, only_photos)
     warnings = require_detail(chosen, least)
-    frames = _write(decoder, choice.kept, workspace / "frames", _teller(progress, FIRST_PASS, 1 - FIRST_PASS))
-    infos = tuple(capture.one.info for capture in choice.captures)
+    frames = _write(decoder, choice.kept, workspace / "frames", _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
+    infos = tuple(capture.info for capture in choice.captures)
     result = FrameSet(infos, tuple(frames), tuple(refused), warnings, sources)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(infos)} clips")
@@ -102,9 +102,9 @@ def extract_with(
 def _check_motion(captures: Sequence[Capture], least: int) -> None:
     """Raises InputError STATIC_CAMERA when the camera stands still in all captures; NO_DETAIL when they show nothing,
     which then only seems to stand still."""
-    if all(is_static(capture.one.seen) for capture in captures):
-        require_detail([(capture.one.info.name, seen) for capture in captures for seen in capture.one.seen], least)
-        names = ", ".join(capture.one.info.name for capture in captures)
+    if all(is_static(capture.measures) for capture in captures):
+        require_detail([(capture.info.name, frame) for capture in captures for frame in capture.measures], least)
+        names = ", ".join(capture.info.name for capture in captures)
         raise InputError(
             f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
             advice="walk around the scene while filming: depth is seen only from different places",
@@ -120,25 +120,29 @@ def _check_enough(total: int, least: int, only_photos: bool) -> None:
         raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
 
 
-def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, tell: Tell) -> list[Frame]:
+def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, on_progress: OnProgress) -> list[Frame]:
     """Second pass: the pictures of what is left of each capture, in its folder."""
-    total = sum(len(capture.one.seen) for capture in captures)
+    total = sum(len(capture.measures) for capture in captures)
     wanted: list[WantedPhoto] = []
     done = 0
     for capture in captures:
-        info, seen = capture.one.info, capture.one.seen
-        if capture.is_photos and seen:
+        info, measures = capture.info, capture.measures
+        if capture.is_photos and measures:
             (root / info.folder).mkdir(parents=True)
-            paths = (root / info.folder / file_name(one.index) for one in seen)
+            paths = (root / info.folder / file_name(one.index) for one in measures)
             size = info.width, info.height
             wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(capture.clips, paths, strict=True)]
-        elif seen:
+        elif measures:
             decoder.write(
-                capture.clips[0], info, seen, root / info.folder, _part(tell, done / total, len(seen) / total)
+                capture.clips[0],
+                info,
+                measures,
+                root / info.folder,
+                _part(on_progress, done / total, len(measures) / total),
             )
-            done += len(seen)
+            done += len(measures)
     if wanted:
-        decoder.write_photos(wanted, _part(tell, done / total, len(wanted) / total))
+        decoder.write_photos(wanted, _part(on_progress, done / total, len(wanted) / total))
     return [frame for capture in captures for frame in capture.frames()]
 
 
@@ -149,7 +153,7 @@ def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: P
     if captures is None:
         return False
     try:
-        written = _write(decoder, captures, workspace / "frames", _teller(progress, 0.0, 1.0))
+        written = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))
     except InputError as exc:
         log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
         return False
@@ -176,15 +180,15 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
     )
 
 
-def _part(tell: Tell, start: float, share: float) -> Tell:
-    return lambda done, detail: tell(start + share * done, detail)
+def _part(on_progress: OnProgress, start: float, share: float) -> OnProgress:
+    return lambda done, detail: on_progress(start + share * done, detail)
 
 
-def _teller(progress: Progress, start: float, share: float) -> Tell:
+def _reporter(progress: Progress, start: float, share: float) -> OnProgress:
     """Reports a clip's part of the stage, and obeys a stop."""
 
-    def tell(done: float, detail: str) -> None:
+    def on_progress(done: float, detail: str) -> None:
         progress.check(STAGE)
         progress.report(STAGE, start + share * done, detail)
 
-    return tell
+    return on_progress

@@ -15,7 +15,7 @@ class Preferred:
 
     first: Sequence[Sequence[int]] = ()  # indices into the capture's frames, increasing: all of them are chosen
     others: bool = True  # whether others may be added as far as the budget goes
-    favoured: Sequence[Container[int]] = ()  # numbers of the frames that win in their window, where the choice is free
+    in_window: Sequence[Container[int]] = ()  # numbers of the frames that win in their window, where the choice is free
 
 
 class FramePreference(Protocol):

@@ -23,7 +23,7 @@ PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame m
 
 
 @dataclass(frozen=True)
-class Seen:
+class FrameMeasures:
     """What the first pass keeps of one frame."""
 
     index: int
@@ -37,11 +37,11 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class ClipSurvey:
     """One clip after the first pass."""
 
     info: ClipInfo
-    seen: tuple[Seen, ...]
+    measures: tuple[FrameMeasures, ...]
 
 
 def file_name(index: int) -> str:
@@ -116,19 +116,19 @@ def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     return float(np.median(np.hypot(syy * bx - sxy * by, sxx * by - sxy * bx) / determinant))
 
 
-def is_static(seen: Sequence[Seen]) -> bool:
+def is_static(frames: Sequence[FrameMeasures]) -> bool:
     """Did the camera stand still for the whole clip?"""
-    return seen[-1].travel < STATIC_TRAVEL
+    return frames[-1].travel < STATIC_TRAVEL
 
 
-def is_slide_show(seen: Sequence[Seen]) -> bool:
+def is_slide_show(frames: Sequence[FrameMeasures]) -> bool:
     """May each frame of a clip be another photo?"""
-    frames, fps = PHOTO_CLIP
-    return len(seen) <= frames and len(seen) - 1 <= fps * 1.01 * duration_s(seen)
+    most, fps = PHOTO_CLIP
+    return len(frames) <= most and len(frames) - 1 <= fps * 1.01 * duration_s(frames)
 
 
-def duration_s(seen: Sequence[Seen]) -> float:
-    return seen[-1].timestamp_s - seen[0].timestamp_s
+def duration_s(frames: Sequence[FrameMeasures]) -> float:
+    return frames[-1].timestamp_s - frames[0].timestamp_s
 
 
 def block_mean(luma: NDArray[np.uint8], factor: int) -> NDArray[np.float32]:

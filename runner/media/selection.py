@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from runner.media.captures import Capture
 from runner.media.frame_preference import Preferred
 from runner.media.frame_selection import choose
-from runner.media.measures import Seen
+from runner.media.measures import FrameMeasures
 from runner.media.settings import FrameSettings
-from runner.media.shot_detection import Cuts, find_cuts, shots
+from runner.media.shot_detection import ShotBoundaries, find_shot_boundaries, shots
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ def choose_frames(captures: Sequence[Capture], settings: FrameSettings, preferre
     elif first and sum(map(len, first)) >= least:
         picked = first
     else:
-        picked = best_frames(captures, settings, preferred.favoured)
-    noted = [_with_cuts(capture, _cuts(capture)) for capture in captures]
+        picked = best_frames(captures, settings, preferred.in_window)
+    noted = [_with_boundaries(capture, _boundaries(capture)) for capture in captures]
     return Choice(noted, [capture.only(indices) for capture, indices in zip(noted, picked, strict=True)])
 
 
 def best_frames(
-    captures: Sequence[Capture], settings: FrameSettings, favoured: Sequence[Container[int]] = (),
+    captures: Sequence[Capture], settings: FrameSettings, preferred: Sequence[Container[int]] = (),
     among: Sequence[Container[int]] | None = None,
 ) -> list[list[int]]:  # fmt: skip
     """Indices of the best frames of each capture, at most settings.budget over all of them.
 
-    favoured: of each capture, numbers of the frames that win in their window. among: of each capture, indices of the
+    preferred: of each capture, numbers of the frames that win in their window. among: of each capture, indices of the
     frames to choose from; None: all of them.
     """
     found: list[list[int]] = [[] for _ in captures]
@@ -57,9 +57,9 @@ def best_frames(
     if not pieces or settings.budget < 1:
         return found
     picked = choose(
-        [_from_its_start([captures[number].one.seen[i] for i in piece]) for number, piece in pieces],
+        [_from_its_start([captures[number].survey.measures[i] for i in piece]) for number, piece in pieces],
         settings.budget, settings.rate_fps, [captures[number].is_photos for number, _ in pieces],
-        [favoured[number] for number, _ in pieces] if favoured else (),
+        [preferred[number] for number, _ in pieces] if preferred else (),
     )  # fmt: skip
     for (number, piece), indices in zip(pieces, picked, strict=True):
         found[number] += [piece[i] for i in indices]
@@ -77,7 +77,7 @@ def _with_others(
     """These frames, and others as far as there is room. A video that gives some of these gives no others; a set of
     photos does."""
     others = [
-        frozenset(range(len(capture.one.seen))).difference(preferred)
+        frozenset(range(len(capture.measures))).difference(preferred)
         if capture.is_photos or not preferred
         else frozenset[int]()
         for capture, preferred in zip(captures, first, strict=True)
@@ -87,28 +87,28 @@ def _with_others(
     return [sorted([*preferred, *added]) for preferred, added in zip(first, more, strict=True)]
 
 
-def _cuts(capture: Capture) -> Cuts:
-    return Cuts() if capture.is_photos else find_cuts(capture.one.seen)
+def _boundaries(capture: Capture) -> ShotBoundaries:
+    return ShotBoundaries() if capture.is_photos else find_shot_boundaries(capture.measures)
 
 
 def _shots(capture: Capture) -> list[list[int]]:
     """Indices into its frames, one list for each shot."""
-    return shots(len(capture.one.seen), _cuts(capture))
+    return shots(len(capture.measures), _boundaries(capture))
 
 
-def _from_its_start(seen: Sequence[Seen]) -> list[Seen]:
+def _from_its_start(frames: Sequence[FrameMeasures]) -> list[FrameMeasures]:
     """A shot's travel begins with the shot: what its clip travelled before says nothing about it."""
-    return [replace(one, travel=one.travel - seen[0].travel) for one in seen]
+    return [replace(one, travel=one.travel - frames[0].travel) for one in frames]
 
 
-def _with_cuts(capture: Capture, cuts: Cuts) -> Capture:
+def _with_boundaries(capture: Capture, boundaries: ShotBoundaries) -> Capture:
     """The capture whose facts say where it is cut."""
-    seen, info = capture.one.seen, capture.one.info
-    times = tuple(seen[start].timestamp_s for start in cuts.starts)
+    frames, info = capture.measures, capture.info
+    times = tuple(frames[start].timestamp_s for start in boundaries.starts)
     warnings = info.warnings
     if times:
         warnings += (f"the recording is cut at {', '.join(f'{time:.1f}' for time in times)} s",)
-    if cuts.strays:
-        at = ", ".join(f"{seen[index].timestamp_s:.1f}" for index in cuts.strays)
+    if boundaries.strays:
+        at = ", ".join(f"{frames[index].timestamp_s:.1f}" for index in boundaries.strays)
         warnings += (f"single frames of something else are left out at {at} s",)
-    return replace(capture, one=replace(capture.one, info=replace(info, cuts_s=times, warnings=warnings)))
+    return replace(capture, survey=replace(capture.survey, info=replace(info, cuts_s=times, warnings=warnings)))

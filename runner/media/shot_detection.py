@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.media.measures import Seen, block_mean, is_slide_show
+from runner.media.measures import FrameMeasures, block_mean, is_slide_show
 
 LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the picture per frame) changes it little
 FLAT = 1.0  # grey levels: a picture with less contrast has no layout; it resembles nothing
@@ -19,11 +19,11 @@ CUT = 0.2  # 1 - correlation of two layouts; in footage of hands and cars consec
 ABRUPT = 5.0  # times the median change around it: where everything changes fast, nothing is a cut
 RESEMBLES = 0.5  # of the change to a stray: its neighbours differ less than that from each other
 AROUND = 8  # frames on either side
-MAX_CUTS = 20  # of one clip; more is a slide show, whose pieces the reconstruction has to sort out
+MAX_BOUNDARIES = 20  # of one clip; more is a slide show, whose pieces the reconstruction has to sort out
 
 
 @dataclass(frozen=True)
-class Cuts:
+class ShotBoundaries:
     """What an editor left in a clip."""
 
     starts: tuple[int, ...] = ()  # indices into the clip's frames where another shot begins
@@ -46,28 +46,28 @@ class Layouts:
         return min(max(one, 0.0), 2.0), min(max(two, 0.0), 2.0)
 
 
-def find_cuts(seen: Sequence[Seen]) -> Cuts:
+def find_shot_boundaries(frames: Sequence[FrameMeasures]) -> ShotBoundaries:
     """Pure. A slow clip of few frames may be a set of photos: there every frame is another view, and none is a cut."""
-    if len(seen) < 3 or is_slide_show(seen):
-        return Cuts()
-    change = np.array([frame.change for frame in seen])
-    over = np.array([frame.change_over for frame in seen])
+    if len(frames) < 3 or is_slide_show(frames):
+        return ShotBoundaries()
+    change = np.array([frame.change for frame in frames])
+    over = np.array([frame.change_over for frame in frames])
     strays, starts = [], []
     index = 1
-    while index < len(seen):
+    while index < len(frames):
         if change[index] > CUT and _abrupt(change, index):
-            back = change[index + 1] if index + 1 < len(seen) else 0.0
+            back = change[index + 1] if index + 1 < len(frames) else 0.0
             if back > CUT and over[index + 1] < RESEMBLES * min(change[index], back):
                 strays.append(index)
                 index += 2  # the way back is no cut either
                 continue
             starts.append(index)
         index += 1
-    strongest = sorted(starts, key=lambda start: change[start], reverse=True)[:MAX_CUTS]
-    return Cuts(tuple(sorted(strongest)), tuple(strays))
+    strongest = sorted(starts, key=lambda start: change[start], reverse=True)[:MAX_BOUNDARIES]
+    return ShotBoundaries(tuple(sorted(strongest)), tuple(strays))
 
 
-def shots(count: int, cuts: Cuts) -> list[list[int]]:
+def shots(count: int, cuts: ShotBoundaries) -> list[list[int]]:
     """Indices of a clip's frames between its cuts, without the strays. No shot is empty."""
     left_out = set(cuts.strays)
     bounds = itertools.pairwise([0, *cuts.starts, count])

@@ -51,25 +51,25 @@ class FramesWithPoses:
         if self.cache is None:
             return Preferred()
         sources = hashed_sources(self.clips, self.cache)
-        favoured = self._with_features(self.cache, captures, sources)
-        wanted = best_frames(captures, self.settings, favoured)
+        preferred = self._with_features(self.cache, captures, sources)
+        wanted = best_frames(captures, self.settings, preferred)
         kept = [capture.only(indices) for capture, indices in zip(captures, wanted, strict=True)]
         keys = frame_keys(frame_set(kept, sources))
         best = self._most_useful(self.cache, keys, sources) if keys is not None else None
         if keys is None or best is None:
-            return Preferred(favoured=favoured)
+            return Preferred(in_window=preferred)
         first = _with_keys(captures, best.images.keys(), sources)
         if sum(map(len, first)) > len(keys):
             # How many per second there may be is in the number of the wanted ones.
-            first = best_frames(captures, replace(self.settings, budget=len(keys), rate_fps=None), favoured, first)
-        return Preferred(first, others=False, favoured=favoured)
+            first = best_frames(captures, replace(self.settings, budget=len(keys), rate_fps=None), preferred, first)
+        return Preferred(first, others=False, in_window=preferred)
 
     def _with_features(self, cache: StageCache, captures: Sequence[Capture], sources: Sources) -> list[frozenset[int]]:
         """Numbers of each video's frames that have features, found as `poses` asks in images of the same size."""
         content = dict(sources)
 
         def of(capture: Capture, folder: Path) -> frozenset[int]:
-            info = capture.one.info
+            info = capture.info
             if capture.is_photos or capture.clips[0].name not in content:
                 return frozenset()
             size = shrink(info.width, info.height, self.settings.long_side)

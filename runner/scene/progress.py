@@ -9,6 +9,9 @@ from typing import Any
 from runner.scene.stages import SHARES
 from scenejobs.errors import Interrupted
 
+OnProgress = Callable[[float, str], None]
+"""Called with the share of a piece of work that is done, 0..1, and what is being done; may raise Interrupted."""
+
 
 @dataclass(frozen=True)
 class Report:

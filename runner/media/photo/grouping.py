@@ -1,4 +1,4 @@
-"""Photos into sets, each with one camera: the same device, lens and picture size. Pure, on what was seen of them.
+"""Photos into sets, each with one camera: the same device, lens and picture size. Pure, on their surveys.
 
 A set is surveyed like a clip of one picture per second, so that budget, poses and reports treat both alike.
 """
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.media.measures import NEW_VIEW, Seen, Surveyed, displacement_px
+from runner.media.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
 from runner.scene.frames import Clip, ClipInfo
 
 SAME_CORRELATION = 0.98  # of two small pictures: below, they show different things, whatever their motion seems to be
@@ -21,7 +21,7 @@ NAMED = 5  # photos in one warning
 
 
 @dataclass(frozen=True)
-class SeenPhoto:
+class PhotoSurvey:
     """What one look at a photo keeps."""
 
     clip: Clip
@@ -43,11 +43,11 @@ class SeenPhoto:
 class PhotoSet:
     """The photos of one camera."""
 
-    one: Surveyed  # its folder is given later
-    photos: tuple[SeenPhoto, ...]  # one for each entry of one.seen
+    survey: ClipSurvey  # its folder is given later
+    photos: tuple[PhotoSurvey, ...]  # one for each entry of survey.measures
 
 
-def make_sets(photos: Sequence[SeenPhoto]) -> list[PhotoSet]:
+def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     """Sets in the order of their first photo; within a set, photos in the order they were taken.
 
     By their time where all have one, else by name, numbers by value. A photo that shows the same as another, as a burst
@@ -55,7 +55,7 @@ def make_sets(photos: Sequence[SeenPhoto]) -> list[PhotoSet]:
     """
     kept, left_out = _different(photos)
     order = sorted(kept, key=_taken if all(photo.recorded_at for photo in kept) else _by_name)
-    cameras: dict[tuple[object, ...], list[tuple[int, SeenPhoto]]] = {}
+    cameras: dict[tuple[object, ...], list[tuple[int, PhotoSurvey]]] = {}
     for place, photo in enumerate(order):
         camera = (photo.camera_model, photo.lens, photo.width, photo.height)
         cameras.setdefault(camera, []).append((place, photo))
@@ -66,7 +66,7 @@ def make_sets(photos: Sequence[SeenPhoto]) -> list[PhotoSet]:
     return sets
 
 
-def _set(number: int, members: Sequence[tuple[int, SeenPhoto]]) -> PhotoSet:
+def _set(number: int, members: Sequence[tuple[int, PhotoSurvey]]) -> PhotoSet:
     photos = tuple(photo for _, photo in members)
     first = photos[0]
     codecs = {photo.codec for photo in photos}
@@ -87,20 +87,20 @@ def _set(number: int, members: Sequence[tuple[int, SeenPhoto]]) -> PhotoSet:
         focal_px=next((photo.focal_px for photo in photos if photo.focal_px), None),
     )
     # Each photo is a view of its own, so the picture travels by a whole length from one to the next.
-    seen = (Seen(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))
-    return PhotoSet(Surveyed(info, tuple(seen)), photos)
+    measures = (FrameMeasures(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))
+    return PhotoSet(ClipSurvey(info, tuple(measures)), photos)
 
 
 def _warned(photos: PhotoSet, warning: str) -> PhotoSet:
-    info = photos.one.info
-    return replace(photos, one=replace(photos.one, info=replace(info, warnings=(*info.warnings, warning))))
+    info = photos.survey.info
+    return replace(photos, survey=replace(photos.survey, info=replace(info, warnings=(*info.warnings, warning))))
 
 
-def _different(photos: Sequence[SeenPhoto]) -> tuple[list[SeenPhoto], list[SeenPhoto]]:
+def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], list[PhotoSurvey]]:
     """Those to keep and those that repeat one of them."""
-    kept: list[SeenPhoto] = []
-    left_out: list[SeenPhoto] = []
-    of_shape: dict[tuple[int, ...], list[tuple[SeenPhoto, NDArray[np.float32]]]] = {}
+    kept: list[PhotoSurvey] = []
+    left_out: list[PhotoSurvey] = []
+    of_shape: dict[tuple[int, ...], list[tuple[PhotoSurvey, NDArray[np.float32]]]] = {}
     for photo in sorted(photos, key=lambda photo: (-photo.width * photo.height, -photo.sharpness, photo.clip.name)):
         unit = _normalised(photo.small)
         others = of_shape.setdefault(photo.small.shape, [])
@@ -126,12 +126,12 @@ def _normalised(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     return vector / length if length > len(vector) ** 0.5 else np.zeros_like(vector)
 
 
-def _taken(photo: SeenPhoto) -> tuple[object, ...]:
+def _taken(photo: PhotoSurvey) -> tuple[object, ...]:
     time = datetime.fromisoformat(photo.recorded_at or "")
     return (time if time.tzinfo else time.replace(tzinfo=UTC), *_by_name(photo))
 
 
-def _by_name(photo: SeenPhoto) -> tuple[object, ...]:
+def _by_name(photo: PhotoSurvey) -> tuple[object, ...]:
     """IMG_9 before IMG_10."""
     parts = re.split(r"(\d+)", photo.clip.name)
     return ([int(part) if i % 2 else part for i, part in enumerate(parts)], photo.clip.name)

@@ -20,18 +20,19 @@ from PIL import Image
 from runner.media.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
 from runner.media.photo import reader as photo_reader
 from runner.media.settings import Limits
-from runner.media.video.survey import Tell, write_png
+from runner.media.video.survey import write_png
 from runner.process.error_json import dump_error
 from runner.scene.frames import Clip
+from runner.scene.progress import OnProgress
 from runner.scene.sizes import shrink
 from scenejobs.errors import InputError
 
 
-def survey(photos: Sequence[Clip], long_side: int, limits: Limits, tell: Tell) -> list[dict[str, Any]]:
+def survey(photos: Sequence[Clip], long_side: int, limits: Limits, on_progress: OnProgress) -> list[dict[str, Any]]:
     """What is known of each photo, or {"failure": why not}."""
     answers = []
     for number, clip in enumerate(photos):
-        tell(number / len(photos), f"looking at {clip.name}")
+        on_progress(number / len(photos), f"looking at {clip.name}")
         with _failing_alone(answers):
             found = photo_reader.read(clip, limits, long_side)
             luma = _luma(found.pixels)
@@ -45,12 +46,12 @@ def survey(photos: Sequence[Clip], long_side: int, limits: Limits, tell: Tell) -
 
 
 def write(
-    photos: Sequence[Clip], files: Sequence[str], folder: Path, long_side: int, limits: Limits, tell: Tell
+    photos: Sequence[Clip], files: Sequence[str], folder: Path, long_side: int, limits: Limits, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     """Each photo as folder/<file>. {} for what is written, or {"failure": why not}."""
     answers: list[dict[str, Any]] = []
     for number, (clip, file) in enumerate(zip(photos, files, strict=True)):
-        tell(number / len(photos), f"writing {clip.name}")
+        on_progress(number / len(photos), f"writing {clip.name}")
         with _failing_alone(answers):
             write_png(folder / file, photo_reader.read(clip, limits, long_side).pixels)
             answers.append({})

@@ -7,7 +7,7 @@ and PNG files, which the caller checks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from runner.files.atomic import naming_a_full_disk
 from runner.media.measures import (
     MAX_PARTS,
     SHARPNESS_SIDE,
+    ClipSurvey,
+    FrameMeasures,
     Odometer,
-    Seen,
-    Surveyed,
     file_name,
     is_static,
     isotropy,
@@ -31,58 +31,61 @@ from runner.media.settings import Limits
 from runner.media.shot_detection import Layouts
 from runner.media.video.reader import open_video
 from runner.scene.frames import Clip, ClipInfo
+from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
 
 RUN_LENGTH = 3  # zlib's Z_RLE: on camera pictures as small as the default and a third faster
-TELL_S = 0.5  # between two words to the outside
-
-Tell = Callable[[float, str], None]  # share of the work that is done, what is being done; may raise Interrupted
+REPORT_S = 0.5  # between two words to the outside
 
 
-def survey(clip: Clip, limits: Limits, tell: Tell) -> list[Surveyed]:
+def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurvey]:
     """First pass over one clip. Its pictures by size, most of them first: each size needs a camera of its own.
 
     Raises InputError when it cannot be used.
     """
-    tell = _now_and_then(tell)
-    sizes: dict[tuple[int, int], tuple[Odometer, Layouts, list[Seen]]] = {}
+    on_progress = _now_and_then(on_progress)
+    sizes: dict[tuple[int, int], tuple[Odometer, Layouts, list[FrameMeasures]]] = {}
     with open_video(clip, limits) as video:
         header = video.header
         expected = header.frame_count or header.duration_s * header.fps or 1
         for picture in video.pictures():
-            tell(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
+            on_progress(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
             luma = picture.luma(SHARPNESS_SIDE)
-            odometer, layouts, seen = sizes.setdefault((picture.width, picture.height), (Odometer(), Layouts(), []))
+            odometer, layouts, measures = sizes.setdefault((picture.width, picture.height), (Odometer(), Layouts(), []))
             measured = sharpness(luma), odometer.read(luma), float(luma.mean()), *layouts.read(luma), isotropy(luma)
-            seen.append(Seen(picture.index, picture.timestamp_s, *measured))
+            measures.append(FrameMeasures(picture.index, picture.timestamp_s, *measured))
         warnings, rotation_deg = tuple(video.warnings), video.rotation_deg
     by_count = sorted(sizes.items(), key=lambda item: -len(item[1][2]))
-    parts: list[Surveyed] = []
-    for size, (_, _, seen) in by_count:
+    parts: list[ClipSurvey] = []
+    for size, (_, _, measures) in by_count:
         # The last frame is shown as long as the others are, which its own timestamp does not say.
-        between_s = (seen[-1].timestamp_s - seen[0].timestamp_s) / (len(seen) - 1) if len(seen) > 1 else 1 / header.fps
-        duration_s = seen[-1].timestamp_s - seen[0].timestamp_s + between_s
+        between_s = (
+            (measures[-1].timestamp_s - measures[0].timestamp_s) / (len(measures) - 1)
+            if len(measures) > 1
+            else 1 / header.fps
+        )
+        duration_s = measures[-1].timestamp_s - measures[0].timestamp_s + between_s
         too_small = max(size) < limits.min_long_side or min(size) < limits.min_short_side
-        if len(seen) < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
+        if len(measures) < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
             if not parts:
-                raise _too_short(clip, len(seen), duration_s, limits)
+                raise _too_short(clip, len(measures), duration_s, limits)
             continue
         focal_px = header.recording.focal_px(*size)
         info = ClipInfo(
-            clip.name, "", len(seen), *size, 1 / between_s, duration_s, header.codec, rotation_deg,
+            clip.name, "", len(measures), *size, 1 / between_s, duration_s, header.codec, rotation_deg,
             header.recording.recorded_at, header.recording.camera_model, header.recording.gps, focal_px=focal_px,
         )  # fmt: skip
-        parts.append(Surveyed(info, tuple(seen)))
+        parts.append(ClipSurvey(info, tuple(measures)))
         if len(parts) == MAX_PARTS:
             break
-    left_out = sum(len(seen) for _, (_, _, seen) in by_count) - sum(part.info.frame_count for part in parts)
+    left_out = sum(len(measures) for _, (_, _, measures) in by_count) - sum(part.info.frame_count for part in parts)
     if left_out:
         warnings += (f"the picture size changes: {left_out} frames of other sizes are left out",)
     return [_warned(part, warnings if part is parts[0] else ()) for part in parts]
 
 
-def _warned(part: Surveyed, warnings: tuple[str, ...]) -> Surveyed:
-    if is_static(part.seen):
+def _warned(part: ClipSurvey, warnings: tuple[str, ...]) -> ClipSurvey:
+    if is_static(part.measures):
         warnings += ("the camera does not move in this clip",)
     return replace(part, info=replace(part.info, warnings=warnings))
 
@@ -95,13 +98,15 @@ def _too_short(clip: Clip, frames: int, duration_s: float, limits: Limits) -> In
     )  # fmt: skip
 
 
-def write_frames(clip: Clip, wanted: Sequence[int], folder: Path, long_side: int, limits: Limits, tell: Tell) -> None:
+def write_frames(
+    clip: Clip, wanted: Sequence[int], folder: Path, long_side: int, limits: Limits, on_progress: OnProgress
+) -> None:
     """Second pass over one clip: the frames with these indices as folder/<index>.png. The folder exists."""
-    tell = _now_and_then(tell)
+    on_progress = _now_and_then(on_progress)
     left = set(wanted)
     with open_video(clip, limits) as video:
         for picture in video.pictures():
-            tell(1 - len(left) / len(wanted), f"writing frames of {clip.name}")
+            on_progress(1 - len(left) / len(wanted), f"writing frames of {clip.name}")
             if picture.index not in left:
                 continue
             write_png(folder / file_name(picture.index), picture.rgb(long_side))
@@ -110,15 +115,15 @@ def write_frames(clip: Clip, wanted: Sequence[int], folder: Path, long_side: int
                 break
 
 
-def _now_and_then(tell: Tell) -> Tell:
-    told_at = -TELL_S
+def _now_and_then(on_progress: OnProgress) -> OnProgress:
+    told_at = -REPORT_S
 
     def rarely(share: float, detail: str) -> None:
         nonlocal told_at
         now = time.monotonic()
-        if now - told_at >= TELL_S:
+        if now - told_at >= REPORT_S:
             told_at = now
-            tell(share, detail)
+            on_progress(share, detail)
 
     return rarely
 

@@ -17,9 +17,9 @@ from PIL import Image, PngImagePlugin
 from runner.context import StageContext
 from runner.media import png_check
 from runner.media.decoder import Sandboxed
-from runner.media.decoder_answers import surveyed
+from runner.media.decoder_answers import clip_surveys
 from runner.media.extract import extract_frames, extract_with
-from runner.media.measures import Seen
+from runner.media.measures import FrameMeasures
 from runner.media.settings import FrameSettings, Limits, SandboxSettings
 from runner.pipeline import settings as pipeline_settings
 from runner.scene.frames import Clip, ClipInfo
@@ -50,10 +50,10 @@ def answer(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_true_answer_is_taken_under_our_names() -> None:
-    (found,) = surveyed(answer(), CLIP, LIMITS)
+    (found,) = clip_surveys(answer(), CLIP, LIMITS)
     assert (found.info.name, found.info.folder, found.info.frame_count) == ("cam1/view1.mp4", "", 12)
     assert found.info.warnings == ("a\\nb",)
-    assert found.seen[3] == Seen(3, 0.3, 5.0, 0.03)
+    assert found.measures[3] == FrameMeasures(3, 0.3, 5.0, 0.03)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_true_answer_is_taken_under_our_names() -> None:
 )  # fmt: skip
 def test_what_cannot_be_true_refuses_the_clip(lie: Any) -> None:
     with pytest.raises(InputError, match=r"cam1/view1\.mp4 gave what cannot be") as caught:
-        surveyed(lie, CLIP, LIMITS)
+        clip_surveys(lie, CLIP, LIMITS)
     assert caught.value.code == Code.UNSAFE_VIDEO
 
 
@@ -171,7 +171,9 @@ def test_a_liar_puts_nothing_among_the_frames(tmp_path: Path, attack: str) -> No
     settings = FrameSettings(limits=LIMITS, sandbox=SandboxSettings(mode="off"))
     decoder = Sandboxed(settings, (sys.executable, "-c", LIAR.replace("{attack}", attack)))
     with pytest.raises(InputError) as caught:
-        decoder.write(clip, TRUE_INFO, [Seen(3, 0.3, 1.0, 0.0)], tmp_path / "frames" / "a", lambda _a, _b: None)
+        decoder.write(
+            clip, TRUE_INFO, [FrameMeasures(3, 0.3, 1.0, 0.0)], tmp_path / "frames" / "a", lambda _a, _b: None
+        )
     assert caught.value.code == Code.UNSAFE_VIDEO
     assert list((tmp_path / "frames").rglob("*.png")) == []
     assert not list((tmp_path / "frames").glob(".decoder*")), "its folder was left behind"
@@ -237,7 +239,7 @@ def test_a_portrait_video_at_the_limit_of_pixels_decodes(tmp_path: Path) -> None
     """FFmpeg rounds the width of its buffers up to 64: 96x160 takes as many as 128x160."""
     path = write_video(tmp_path / "a.mp4", pan(12, 8, 96, 160), fps=8)
     limits = replace(LIMITS, max_pixels=96 * 160)
-    assert len(Sandboxed(FrameSettings(limits=limits)).survey(Clip("a", path), lambda _a, _b: None)[0].seen) == 12
+    assert len(Sandboxed(FrameSettings(limits=limits)).survey(Clip("a", path), lambda _a, _b: None)[0].measures) == 12
 
 
 # ---- one bad clip, and a sandbox that is not closed -----------------------------------------------------------------
@@ -280,6 +282,6 @@ def test_a_decoder_that_is_not_closed_in_is_used_only_where_that_was_allowed(
 def test_off_is_a_process_with_limits_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pan(12, 8, 160, 96), fps=8))
     settings = FrameSettings(limits=LIMITS, sandbox=SandboxSettings(mode="off"))
-    assert len(Sandboxed(settings).survey(clip, lambda _a, _b: None)[0].seen) == 12
+    assert len(Sandboxed(settings).survey(clip, lambda _a, _b: None)[0].measures) == 12
     assert "videos are decoded behind: limits" in caplog.text
     assert "seccomp" not in caplog.text

@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 
 from runner.media.detail_check import require_detail, shows_nothing
-from runner.media.measures import Seen, isotropy, sharpness
+from runner.media.measures import FrameMeasures, isotropy, sharpness
 from scenejobs.errors import Code, InputError
 from tests.videos import wall
 
-GOOD = Seen(0, 0.0, 300.0, 0.0)
+GOOD = FrameMeasures(0, 0.0, 300.0, 0.0)
 
 
-def scene(good: int, *bad: Seen) -> list[tuple[str, Seen]]:
+def scene(good: int, *bad: FrameMeasures) -> list[tuple[str, FrameMeasures]]:
     return [("a.mp4", GOOD)] * good + [("b.mp4", one) for one in bad]
 
 
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (Seen(0, 2.0, 1.0, 0.0, luma=120), "blurred or blank"),
-        (Seen(0, 2.0, 20.0, 0.0, luma=6), "too dark"),  # what is left is the noise of the sensor
-        (Seen(0, 2.0, 20.0, 0.0, luma=250), "over-exposed"),
-        (Seen(0, 2.0, 300.0, 0.0, isotropy=0.03), "smeared by motion"),
+        (FrameMeasures(0, 2.0, 1.0, 0.0, luma=120), "blurred or blank"),
+        (FrameMeasures(0, 2.0, 20.0, 0.0, luma=6), "too dark"),  # what is left is the noise of the sensor
+        (FrameMeasures(0, 2.0, 20.0, 0.0, luma=250), "over-exposed"),
+        (FrameMeasures(0, 2.0, 300.0, 0.0, isotropy=0.03), "smeared by motion"),
     ],
 )
 def test_a_scene_of_which_most_shows_nothing_is_refused_with_reason_clip_and_time(bad, why):
@@ -36,11 +36,11 @@ def test_a_scene_of_which_most_shows_nothing_is_refused_with_reason_clip_and_tim
 
 def test_a_scene_needs_so_many_frames_that_show_something():
     with pytest.raises(InputError):
-        require_detail(scene(11, Seen(0, 2.0, 1.0, 0.0)), 12)
+        require_detail(scene(11, FrameMeasures(0, 2.0, 1.0, 0.0)), 12)
 
 
 def test_a_night_with_lamps_is_no_darkness():
-    assert not shows_nothing(Seen(0, 0.0, 300.0, 0.0, luma=8))
+    assert not shows_nothing(FrameMeasures(0, 0.0, 300.0, 0.0, luma=8))
     assert require_detail(scene(20), 12) == ()
 
 

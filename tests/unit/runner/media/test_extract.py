@@ -14,7 +14,7 @@ from runner.context import StageContext
 from runner.media.captures import folder_names
 from runner.media.extract import extract_frames
 from runner.media.frame_selection import allocate, choose
-from runner.media.measures import Odometer, Seen, displacement_px, sharpness
+from runner.media.measures import FrameMeasures, Odometer, displacement_px, sharpness
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT, Progress
@@ -300,10 +300,10 @@ def surveyed_clips(draw):
     clips = []
     for _ in range(draw(st.integers(1, 4))):
         steps = draw(st.lists(st.tuples(st.floats(0.01, 2), st.sampled_from([0, 0.002, 0.01, 0.3])), min_size=1))
-        time, travel, seen = 0.0, 0.0, [Seen(0, 0.0, 1.0, 0.0)]
+        time, travel, seen = 0.0, 0.0, [FrameMeasures(0, 0.0, 1.0, 0.0)]
         for index, (step_s, moved) in enumerate(steps):
             time, travel = time + step_s, travel + moved
-            seen.append(Seen(index + 1, time, draw(st.floats(0, 100)), travel))
+            seen.append(FrameMeasures(index + 1, time, draw(st.floats(0, 100)), travel))
         clips.append(seen)
     return clips
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageCms
 
 from runner.context import StageContext
 from runner.media.decoder import Sandboxed
-from runner.media.decoder_answers import seen_photo
+from runner.media.decoder_answers import photo_survey
 from runner.media.extract import extract_frames, extract_with
-from runner.media.photo.grouping import SeenPhoto, make_sets
+from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.media.photo.metadata import Tags, read_photo
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip, FrameSet
@@ -54,7 +54,7 @@ def pixels_of(tmp_path: Path, image: str) -> np.ndarray:
         return np.asarray(opened)
 
 
-def one_look(path: Path, limits: Limits = LIMITS) -> SeenPhoto | InputError:
+def one_look(path: Path, limits: Limits = LIMITS) -> PhotoSurvey | InputError:
     (found,) = Sandboxed(FrameSettings(long_side=120, limits=limits)).survey_photos(
         [Clip(path.name, path)], SILENT_TELL
     )
@@ -264,7 +264,7 @@ def test_bytes_and_number_of_photos_are_limited(tmp_path):
     refused = one_look(clips[0].path, replace(LIMITS, max_photo_bytes=size - 1))
     assert isinstance(refused, InputError)
     assert refused.code == Code.TOO_LARGE
-    assert isinstance(one_look(clips[0].path, replace(LIMITS, max_photo_bytes=size)), SeenPhoto)
+    assert isinstance(one_look(clips[0].path, replace(LIMITS, max_photo_bytes=size)), PhotoSurvey)
     with pytest.raises(InputError, match="9 photos; 8 are allowed"):
         make(clips, tmp_path, replace(SETTINGS, limits=replace(LIMITS, max_photos=8)))
 
@@ -306,9 +306,9 @@ TRUE = {
     ],
 )  # fmt: skip
 def test_what_a_decoder_cannot_have_seen_refuses_the_photo(lie):
-    refused = seen_photo(lie, Clip("a.jpg", Path("a.jpg")), LIMITS)
+    refused = photo_survey(lie, Clip("a.jpg", Path("a.jpg")), LIMITS)
     assert isinstance(refused, InputError)
-    assert isinstance(seen_photo(TRUE, Clip("a.jpg", Path("a.jpg")), LIMITS), SeenPhoto)
+    assert isinstance(photo_survey(TRUE, Clip("a.jpg", Path("a.jpg")), LIMITS), PhotoSurvey)
 
 
 # ---- colours --------------------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_a_profile_in_the_file_is_applied_and_a_broken_one_is_only_a_warning(tmp
     linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()  # of no use for RGB
     path = write_photo(tmp_path / "a.jpg", patch(SRGB_COLOUR), icc_profile=linear)
     seen = one_look(path)
-    assert isinstance(seen, SeenPhoto)
+    assert isinstance(seen, PhotoSurvey)
     assert seen.warnings == ("its colour profile cannot be used",)
     assert np.abs(colour_in_the_middle(tmp_path, path) - SRGB_COLOUR).max() <= 4
 
@@ -372,11 +372,11 @@ def test_every_way_to_store_a_colour_is_read(tmp_path):
 # ---- sets and metadata ----------------------------------------------------------------------------------------------
 
 
-def seen(name: str, picture: np.ndarray, **changes) -> SeenPhoto:
+def seen(name: str, picture: np.ndarray, **changes) -> PhotoSurvey:
     small = np.asarray(Image.fromarray(picture).convert("L").resize((96, 58)))
     values = {"width": 160, "height": 96, "codec": "jpeg", "recorded_at": None, "camera_model": None, "lens": None,
               "focal_px": None, "gps": None, "sharpness": 1.0, "small": small}  # fmt: skip
-    return SeenPhoto(Clip(name, Path(name)), **{**values, **changes})
+    return PhotoSurvey(Clip(name, Path(name)), **{**values, **changes})
 
 
 def test_the_same_picture_twice_is_taken_once_in_its_better_form():
@@ -385,7 +385,7 @@ def test_the_same_picture_twice_is_taken_once_in_its_better_form():
     noisy = np.clip(one.astype(int) + np.random.default_rng(0).normal(0, 3, one.shape), 0, 255).astype(np.uint8)
     (found,) = make_sets([seen("a.jpg", one), seen("b.jpg", two), seen("burst.jpg", noisy, sharpness=0.5)])
     assert [photo.clip.name for photo in found.photos] == ["a.jpg", "b.jpg"]
-    assert found.one.info.warnings == ("1 photos show the same as others and are left out: burst.jpg",)
+    assert found.survey.info.warnings == ("1 photos show the same as others and are left out: burst.jpg",)
     (found,) = make_sets([seen("a.jpg", one), seen("a.heic", one, width=320, height=192)])
     assert [photo.clip.name for photo in found.photos] == ["a.heic"]
 

@@ -8,9 +8,9 @@ import pytest
 from runner.context import StageContext
 from runner.files.marker import read_marker
 from runner.media.extract import extract_frames, frame_set_from_json
-from runner.media.measures import Seen
+from runner.media.measures import FrameMeasures
 from runner.media.settings import FrameSettings, Limits
-from runner.media.shot_detection import Cuts, Layouts, find_cuts, shots
+from runner.media.shot_detection import Layouts, ShotBoundaries, find_shot_boundaries, shots
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
 from runner.scene.shots import shots_of
@@ -20,21 +20,25 @@ SETTINGS = FrameSettings(budget=24, long_side=160, limits=Limits(min_long_side=6
 SIZE = (160, 96)
 
 
-def looked_at(pictures, fps: float = 15.0) -> list[Seen]:
+def looked_at(pictures, fps: float = 15.0) -> list[FrameMeasures]:
     layouts = Layouts()
     return [
-        Seen(index, index / fps, 100.0, 0.01 * index, 128.0, *layouts.read(picture.mean(axis=2).astype(np.uint8)))
+        FrameMeasures(
+            index, index / fps, 100.0, 0.01 * index, 128.0, *layouts.read(picture.mean(axis=2).astype(np.uint8))
+        )
         for index, picture in enumerate(pictures)
     ]
 
 
 def test_a_cut_is_found_where_the_other_shot_begins():
-    assert find_cuts(looked_at(pan(20, 3, *SIZE) + pan(15, 3, *SIZE, seed=1))) == Cuts(starts=(20,))
+    assert find_shot_boundaries(looked_at(pan(20, 3, *SIZE) + pan(15, 3, *SIZE, seed=1))) == ShotBoundaries(
+        starts=(20,)
+    )
 
 
 def test_every_cut_of_an_edited_clip_is_found():
     pictures = [picture for seed in range(4) for picture in pan(12, 3, *SIZE, seed=seed)]
-    assert find_cuts(looked_at(pictures)).starts == (12, 24, 36)
+    assert find_shot_boundaries(looked_at(pictures)).starts == (12, 24, 36)
 
 
 @pytest.mark.parametrize("other", [wall(*SIZE, seed=9), np.zeros((96, 160, 3), np.uint8)])
@@ -42,29 +46,29 @@ def test_a_single_foreign_frame_is_a_stray_and_no_cut(other):
     """Of another shot, or black."""
     pictures = pan(30, 3, *SIZE)
     pictures[11] = other
-    assert find_cuts(looked_at(pictures)) == Cuts(strays=(11,))
+    assert find_shot_boundaries(looked_at(pictures)) == ShotBoundaries(strays=(11,))
 
 
 @pytest.mark.parametrize("step_px", [1, 4, 8])
 def test_a_pan_is_no_cut(step_px):
     """8 px of 160 at 15 frames per second: the picture is replaced in a second and a half."""
-    assert find_cuts(looked_at(pan(40, step_px, *SIZE))) == Cuts()
+    assert find_shot_boundaries(looked_at(pan(40, step_px, *SIZE))) == ShotBoundaries()
 
 
 def test_a_change_of_exposure_is_no_cut():
     pictures = [
         (picture * (0.5 if i // 10 % 2 else 1.0)).astype(np.uint8) for i, picture in enumerate(pan(40, 3, *SIZE))
     ]
-    assert find_cuts(looked_at(pictures)) == Cuts()
+    assert find_shot_boundaries(looked_at(pictures)) == ShotBoundaries()
 
 
 def test_a_set_of_photos_has_no_cuts():
     """At 5 per second each frame may be another photo."""
-    assert find_cuts(looked_at([wall(*SIZE, seed=seed) for seed in range(20)], fps=5)) == Cuts()
+    assert find_shot_boundaries(looked_at([wall(*SIZE, seed=seed) for seed in range(20)], fps=5)) == ShotBoundaries()
 
 
 def test_shots_hold_every_frame_but_the_strays_once():
-    parts = shots(12, Cuts(starts=(4, 9), strays=(2, 9)))
+    parts = shots(12, ShotBoundaries(starts=(4, 9), strays=(2, 9)))
     assert parts == [[0, 1, 3], [4, 5, 6, 7, 8], [10, 11]]
 
 
