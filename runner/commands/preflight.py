@@ -24,11 +24,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from runner.cache import provenance
 from runner.commands.parser import Parser
 from runner.files import disk
 from runner.job import workspace
 from runner.media import decoder
+from runner.media.decoder_requests import CloseIn
 from runner.pipeline import settings as pipeline_settings
 from runner.quality.lpips_weights import Weights
 from runner.sandbox import lockdown
@@ -202,7 +205,7 @@ def lpips(settings: Settings) -> str:
 def sandboxed(settings: Settings) -> str:
     mode = settings.pipeline.sandbox
     layers: list[str] = []
-    request = {"action": "nothing", "writes": False}
+    request = {**msgspec.to_builtins(CloseIn()), "writes": False}
     try:
         sandbox_run.run(
             request, about="nothing", bounds=PROBE, mode=mode, command=decoder.COMMAND, on_layers=layers.extend

@@ -13,13 +13,23 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from runner.media import png_check
-from runner.media.decoder_answers import cleaned, clip_surveys, failures, impossible, photo_survey
+from runner.media.decoder_answers import (
+    check_frames_written,
+    check_photos_written,
+    cleaned,
+    clip_surveys,
+    impossible,
+    photo_surveys,
+)
+from runner.media.decoder_requests import File, Request, SurveyPhotos, SurveyVideo, WriteFrames, WritePhotos
 from runner.media.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import FrameSettings
@@ -51,6 +61,30 @@ class WantedPhoto:
     path: Path  # its folder exists
 
 
+MakeRequest = Callable[[tuple[File, ...]], Request]  # from the files as the process has them
+CheckAnswer = Callable[[Any, Sequence[Clip]], None]  # raises InputError for an answer that is none, or a refusal
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one process is started for."""
+
+    clips: Sequence[Clip]
+    request: MakeRequest
+    bounds: sandbox_run.Bounds
+    folder: Path | None = None  # the only one it may write to
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A picture that is asked for."""
+
+    name: str  # as the process writes it
+    width: int  # pixels, before it is shrunk
+    height: int
+    path: Path  # where it goes
+
+
 class Decoder(Protocol):
     """The two passes over a clip or photos. Raises InputError when the clip cannot be used."""
 
@@ -77,17 +111,19 @@ class Sandboxed:
         self._layers: list[str] | None = None
 
     def survey(self, clip: Clip, on_progress: OnProgress) -> list[ClipSurvey]:
-        answer = self._ask([clip], {"action": "survey"}, None, self._bounds(0, 0), on_progress)
-        return clip_surveys(answer, clip, self._settings.limits)
+        limits = self._settings.limits
+        work = _Work([clip], lambda files: SurveyVideo(files[0], limits), self._bounds(0, 0))
+        return clip_surveys(self._ask(work, on_progress), clip, limits)
 
     def write(
         self, clip: Clip, info: ClipInfo, wanted: Sequence[FrameMeasures], folder: Path, on_progress: OnProgress
     ) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
-        files = {file_name(frame.index): folder / file_name(frame.index) for frame in wanted}
-        sizes = [(info.width, info.height)] * len(wanted)
-        self._write([clip], {"action": "write", "wanted": [frame.index for frame in wanted]}, files, sizes, on_progress)
+        limits, side, indices = self._settings.limits, self._settings.long_side, tuple(frame.index for frame in wanted)
+        images = [_Image(file_name(index), info.width, info.height, folder / file_name(index)) for index in indices]
+        work = _Work([clip], lambda files: WriteFrames(files[0], limits, side, indices), self._bounds(0, 0))
+        self._write(work, images, check_frames_written, on_progress)
 
     def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         found: list[PhotoSurvey | InputError] = []
@@ -96,73 +132,56 @@ class Sandboxed:
         return found
 
     def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None:
+        limits, side = self._settings.limits, self._settings.long_side
         for part, some in _batches(wanted, on_progress):
-            files = {file_name(number): one.path for number, one in enumerate(some)}
-            request = {"action": "write_photos", "files": list(files)}
-            sizes = [(one.width, one.height) for one in some]
-            self._write([one.clip for one in some], request, files, sizes, part)
+            images = [_Image(file_name(n), one.width, one.height, one.path) for n, one in enumerate(some)]
+            names = tuple(image.name for image in images)
+
+            def asked(files: tuple[File, ...], names: tuple[str, ...] = names) -> WritePhotos:
+                return WritePhotos(files, limits, side, names)
+
+            work = _Work([one.clip for one in some], asked, self._bounds(0, 0))
+            self._write(work, images, check_photos_written, part)
 
     def _survey_some(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         """One process for all of them; where it died, one for each, so that only the culprit is lost."""
-        request = {"action": "survey_photos", "long_side": self._settings.long_side}
+        limits, side = self._settings.limits, self._settings.long_side
         bounds = replace(self._bounds(0, 0), answer_bytes=PHOTO_ANSWER_BYTES * len(photos))
+        work = _Work(photos, lambda files: SurveyPhotos(files, limits, side), bounds)
         try:
-            answers = self._ask(photos, request, None, bounds, on_progress)
-            if not isinstance(answers, list) or len(answers) != len(photos):
-                raise impossible(photos[0], "the answer is not understood")
+            return photo_surveys(self._ask(work, on_progress), photos, limits)
         except InputError as exc:
             if len(photos) == 1:
                 return [exc]
             log.warning("photos are looked at one by one: %s", exc)
             return [one for photo in photos for one in self._survey_some([photo], on_progress)]
-        return [
-            photo_survey(answer, photo, self._settings.limits) for answer, photo in zip(answers, photos, strict=True)
-        ]
 
-    def _write(
-        self, clips: Sequence[Clip], request: dict[str, Any], files: dict[str, Path],
-        sizes: Sequence[tuple[int, int]], on_progress: OnProgress,
-    ) -> None:  # fmt: skip
-        """Pictures that the process writes under the names in `files` go to their paths, if they are what they must be.
-
-        sizes: of each picture before it is shrunk.
-        """
-        shrunk = [shrink(*size, self._settings.long_side) for size in sizes]
+    def _write(self, work: _Work, images: Sequence[_Image], check: CheckAnswer, on_progress: OnProgress) -> None:
+        """The images that the process writes go to their paths, if they are what they must be."""
+        shrunk = [shrink(image.width, image.height, self._settings.long_side) for image in images]
         most = max(int(width * height * 3 * FRAME_OVERHEAD) + FRAME_EXTRA_BYTES for width, height in shrunk)
-        parent = next(iter(files.values())).parent.parent
-        temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=parent))
+        temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=images[0].path.parent.parent))
         try:
-            request = {**request, "long_side": self._settings.long_side}
-            answer = self._ask(clips, request, temporary, self._bounds(len(files), most), on_progress)
-            for error in failures(answer, clips):
-                raise error
-            for (name, path), (width, height) in zip(files.items(), shrunk, strict=True):
-                if wrong := png_check.problem(temporary / name, width, height, most):
-                    raise impossible(clips[0], f"picture {name} {wrong}")
-                (temporary / name).rename(path)
+            work = replace(work, bounds=self._bounds(len(images), most), folder=temporary)
+            check(self._ask(work, on_progress), work.clips)
+            for image, (width, height) in zip(images, shrunk, strict=True):
+                if wrong := png_check.problem(temporary / image.name, width, height, most):
+                    raise impossible(work.clips[0], f"picture {image.name} {wrong}")
+                (temporary / image.name).rename(image.path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _ask(
-        self,
-        clips: Sequence[Clip],
-        request: dict[str, Any],
-        folder: Path | None,
-        bounds: sandbox_run.Bounds,
-        on_progress: OnProgress,
-    ) -> Any:
+    def _ask(self, work: _Work, on_progress: OnProgress) -> Any:
+        clips = work.clips
         about = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} further photos"
         with contextlib.ExitStack() as opened:
-            descriptors = [_open(clip, opened) for clip in clips]
-            request |= {"limits": asdict(self._settings.limits), "writes": folder is not None}
-            if "photos" in request["action"]:
-                request |= {"photos": [[clip.name, number] for clip, number in zip(clips, descriptors, strict=True)]}
-            else:
-                request |= {"name": clips[0].name, "descriptor": descriptors[0]}
+            files = tuple(File(clip.name, _open(clip, opened)) for clip in clips)
             try:
                 return sandbox_run.run(
-                    request, about=about, bounds=bounds, mode=self._settings.sandbox.mode, command=self._command,
-                    descriptors=descriptors, folder=folder, on_progress=on_progress, on_layers=self._note,
+                    {**msgspec.to_builtins(work.request(files)), "writes": work.folder is not None},
+                    about=about, bounds=work.bounds, mode=self._settings.sandbox.mode, command=self._command,
+                    descriptors=[file.descriptor for file in files], folder=work.folder, on_progress=on_progress,
+                    on_layers=self._note,
                 )  # fmt: skip
             except SceneJobError as exc:
                 raise cleaned(exc) from exc

@@ -1,21 +1,27 @@
-"""What a decoder answers, as values: every number and text is checked, because its process may be taken over.
+"""What a decoder answers, as values of this process; an answer that cannot be true refuses the file.
 
-A lie gains nothing: sizes, names and paths are ours, and a number that cannot be true refuses the file.
+A lie gains nothing: sizes, names and paths are ours, and every number and text is checked (`decoder_requests.py`).
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
-from runner.media.measures import MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
+from runner.media.decoder_requests import (
+    MAX_TEXT,
+    Done,
+    PhotoSeen,
+    Refused,
+    VideoPart,
+    VideoSurvey,
+)
+from runner.media.measures import ClipSurvey, FrameMeasures
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import Limits
 from runner.process.error_json import load_error
@@ -24,98 +30,88 @@ from runner.scene.frames import Clip, ClipInfo
 from scenejobs.errors import Code, InputError, SceneJobError
 from scenejobs.logs.setup import printable
 
-CODEC = r"[a-z0-9_]{1,30}"
-MAX_TEXT = 300  # characters of a warning or a camera's name
-MAX_WARNINGS = 20
-
 Error = TypeVar("Error", bound=SceneJobError)
-Value = TypeVar("Value")
 
 
 def clip_surveys(answer: Any, clip: Clip, limits: Limits) -> list[ClipSurvey]:
-    """The answer as values. Raises InputError when it cannot be one."""
+    """The answer as values. Raises InputError UNSAFE_VIDEO when it cannot be one."""
     try:
-        parts = [_part(part, clip, limits) for part in answer["parts"][:MAX_PARTS]]
-    except (KeyError, TypeError, ValueError, IndexError) as exc:
+        surveys = [_survey(part, clip, limits) for part in msgspec.convert(answer, VideoSurvey).parts]
+    except ValueError as exc:
         raise impossible(clip, "the answer is not understood") from exc
-    if not parts or len({(part.info.width, part.info.height) for part in parts}) < len(parts):
+    if len({(one.info.width, one.info.height) for one in surveys}) < len(surveys):
         raise impossible(clip, "its parts are not of different sizes")
-    return parts
+    return surveys
 
 
-def _part(part: Any, clip: Clip, limits: Limits) -> ClipSurvey:
-    given = part["info"]
-    rows = [FrameMeasures(_whole(row[0], 0), *(_finite(value, 0) for value in row[1:])) for row in part["seen"]]
-    info = ClipInfo(
-        name=clip.name,
-        folder="",
-        frame_count=len(rows),
-        width=_whole(given["width"], 1),
-        height=_whole(given["height"], 1),
-        fps=_finite(given["fps"], 0),
-        duration_s=_finite(given["duration_s"], 0),
-        codec=_matching(CODEC, given["codec"]),
-        rotation_deg=_whole(given["rotation_deg"], 0) % 360,
-        recorded_at=_or_none(given["recorded_at"], _time),
-        camera_model=_or_none(given["camera_model"], _text),
-        gps=_or_none(given["gps"], _place),
-        warnings=tuple(_text(warning) for warning in given["warnings"][:MAX_WARNINGS]),
-        focal_px=_or_none(given["focal_px"], _focal),
-    )
+def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
+    """Raises ValueError for a time that is none, InputError for frames that cannot be."""
+    frames = tuple(FrameMeasures(*msgspec.structs.astuple(frame)) for frame in part.frames)
     forward = all(
         a.index < b.index and a.timestamp_s < b.timestamp_s and a.travel <= b.travel
-        for a, b in itertools.pairwise(rows)
+        for a, b in itertools.pairwise(frames)
     )
-    if not (forward and limits.min_frames <= len(rows) and rows[-1].index < limits.max_decoded_frames):
+    if not (forward and limits.min_frames <= len(frames) and frames[-1].index < limits.max_decoded_frames):
         raise impossible(clip, "its frames are not in order")
     # A pixel aspect ratio between 0.1 and 10 enlarges one side of the picture.
-    if info.width * info.height > 10 * limits.max_pixels or rows[-1].timestamp_s > limits.max_duration_s:
+    if part.width * part.height > 10 * limits.max_pixels or frames[-1].timestamp_s > limits.max_duration_s:
         raise impossible(clip, "it passes the limits")
-    return ClipSurvey(info, tuple(rows))
+    info = ClipInfo(
+        clip.name, "", len(frames), part.width, part.height, part.fps, part.duration_s, part.codec, part.rotation_deg,
+        _time(part.recorded_at), _text(part.camera_model), part.gps, tuple(map(shortened, part.warnings)),
+        focal_px=part.focal_px,
+    )  # fmt: skip
+    return ClipSurvey(info, frames)
 
 
-def photo_survey(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
-    """The answer about one photo as a value, or why the photo cannot be used."""
+def photo_surveys(answer: Any, photos: Sequence[Clip], limits: Limits) -> list[PhotoSurvey | InputError]:
+    """For each photo its survey, or why it cannot be used. Raises InputError when the answer is none for them all."""
+    if not isinstance(answer, list) or len(answer) != len(photos):
+        raise impossible(photos[0], "the answer is not understood")
+    return [_photo(one, clip, limits) for one, clip in zip(answer, photos, strict=True)]
+
+
+def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
     try:
-        if "failure" in answer:
-            return _failure(answer, clip)
-        rows = answer["small"]
-        if any(type(value) is not int or not 0 <= value <= 255 for row in rows for value in row):
-            raise ValueError("its small picture has other numbers than grey levels")
-        small = np.array(rows, np.uint8)
-        if small.ndim != 2 or not 1 <= max(small.shape) <= 2 * MOTION_SIDE:
-            raise ValueError("its small picture has another shape")
+        seen: PhotoSeen | Refused = msgspec.convert(answer, PhotoSeen | Refused)
+        if isinstance(seen, Refused):
+            return _failure(seen, clip)
         photo = PhotoSurvey(
-            clip,
-            width=_whole(answer["width"], 1),
-            height=_whole(answer["height"], 1),
-            codec=_matching(CODEC, answer["codec"]),
-            recorded_at=_or_none(answer["recorded_at"], _time),
-            camera_model=_or_none(answer["camera_model"], _text),
-            lens=_or_none(answer["lens"], _text),
-            focal_px=_or_none(answer["focal_px"], _focal),
-            gps=_or_none(answer["gps"], _place),
-            sharpness=_finite(answer["sharpness"], 0),
-            small=small,
-            warnings=tuple(_text(warning) for warning in answer["warnings"][:MAX_WARNINGS]),
-            turned_deg=_quarter_turns(answer["turned_deg"]),
-        )
-    except (KeyError, TypeError, ValueError, IndexError):
+            clip, seen.width, seen.height, seen.codec, _time(seen.recorded_at), _text(seen.camera_model),
+            _text(seen.lens), seen.focal_px, seen.gps, seen.sharpness,
+            np.array(seen.small, np.uint8),  # raises ValueError where its rows are not of one length
+            tuple(map(shortened, seen.warnings)), seen.turned_deg,
+        )  # fmt: skip
+    except ValueError:
         return impossible(clip, "the answer is not understood")
     if photo.width * photo.height > limits.max_photo_pixels:
         return impossible(clip, "it passes the limits")
     return photo
 
 
-def failures(answer: Any, photos: Sequence[Clip]) -> Iterator[InputError]:
-    """What the process says about photos that it did not write."""
-    for clip, said in zip(photos, answer if isinstance(answer, list) else [], strict=False):
-        if isinstance(said, dict) and "failure" in said:
-            yield _failure(said, clip)
+def check_frames_written(answer: Any, clips: Sequence[Clip]) -> None:
+    """clips: the video. Raises InputError when the answer is none; the images have to be looked at all the same."""
+    try:
+        msgspec.convert(answer, Done)
+    except ValueError as exc:
+        raise impossible(clips[0], "the answer is not understood") from exc
 
 
-def _failure(said: dict[str, Any], clip: Clip) -> InputError:
-    error = load_error(json.dumps(said["failure"]))
+def check_photos_written(answer: Any, photos: Sequence[Clip]) -> None:
+    """Raises InputError about the first photo that was not written, or when the answer is none."""
+    try:
+        answers = msgspec.convert(answer, list[Done | Refused])
+    except ValueError as exc:
+        raise impossible(photos[0], "the answer is not understood") from exc
+    if len(answers) != len(photos):
+        raise impossible(photos[0], "the answer is not understood")
+    for clip, one in zip(photos, answers, strict=True):
+        if isinstance(one, Refused):
+            raise _failure(one, clip)
+
+
+def _failure(refused: Refused, clip: Clip) -> InputError:
+    error = load_error(refused.error)
     return cleaned(error) if isinstance(error, InputError) else impossible(clip, "the answer is not understood")
 
 
@@ -133,49 +129,16 @@ def impossible(clip: Clip, what: str) -> InputError:
     )
 
 
-def _whole(value: Any, least: int) -> int:
-    if type(value) is not int or not least <= value < 1 << 31:
-        raise ValueError(f"{value!r} is no number of the kind that was expected")
-    return value
+def shortened(text: str) -> str:
+    return printable(text)[:MAX_TEXT]
 
 
-def _quarter_turns(value: Any) -> int:
-    if _whole(value, 0) not in (0, 90, 180, 270):
-        raise ValueError(f"{value!r} is no number of quarter turns")
-    return int(value)
+def _text(text: str | None) -> str | None:
+    return None if text is None else shortened(text)
 
 
-def _finite(value: Any, least: float) -> float:
-    if type(value) not in (int, float) or not (least <= value < math.inf):
-        raise ValueError(f"{value!r} is no number of the kind that was expected")
-    return float(value)
-
-
-def _or_none(value: Any, read: Callable[[Any], Value]) -> Value | None:
-    return None if value is None else read(value)
-
-
-def _time(value: Any) -> str:
-    text = _matching(r"[0-9T:.+-]{1,40}", value)
-    datetime.fromisoformat(text)
+def _time(text: str | None) -> str | None:
+    """Raises ValueError."""
+    if text is not None:
+        datetime.fromisoformat(text)
     return text
-
-
-def _place(value: Any) -> tuple[float, float]:
-    return _finite(value[0], -90), _finite(value[1], -180)
-
-
-def _focal(value: Any) -> float:
-    return _finite(value, 1)
-
-
-def _matching(pattern: str, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise ValueError("text of another kind was expected")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("text was expected")
-    return printable(value)[:MAX_TEXT]

@@ -6,16 +6,18 @@ than a clip does, and pictures are written anew: they are larger than the clips 
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
+
 from runner.cache.store import StageCache, key
 from runner.media.decoder import Decoder, WantedPhoto
 from runner.media.decoder_answers import clip_surveys
+from runner.media.decoder_requests import survey_message
 from runner.media.measures import ClipSurvey, FrameMeasures
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import Limits
@@ -44,8 +46,7 @@ class CachedDecoder:
             on_progress(1.0, f"{clip.name} is known")
             return known
         found = self._decoder.survey(clip, on_progress)
-        parts = [{"info": asdict(part.info), "seen": [list(vars(one).values()) for one in part.measures]} for part in found]
-        self._cache.put(name, {SURVEY: json.dumps({"parts": parts}).encode()})
+        self._cache.put(name, {SURVEY: msgspec.json.encode(survey_message(found))})
         return found
 
     def write(
@@ -64,7 +65,7 @@ class CachedDecoder:
             if not self._cache.get(name, [SURVEY], Path(folder)):
                 return None
             try:
-                return clip_surveys(json.loads((Path(folder) / SURVEY).read_bytes()), clip, self._limits)
+                return clip_surveys(msgspec.json.decode((Path(folder) / SURVEY).read_bytes()), clip, self._limits)
             except (InputError, ValueError, RecursionError) as exc:
                 log.warning("what is cached of %s is not used: %s", clip.name, exc)
                 self._cache.remove(name)

@@ -6,17 +6,15 @@ a process, because starting one takes longer than decoding one.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from runner.media.decoder_requests import Done, PhotoSeen, Refused
 from runner.media.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
 from runner.media.photo import reader as photo_reader
 from runner.media.settings import Limits
@@ -27,44 +25,54 @@ from runner.scene.progress import OnProgress
 from runner.scene.sizes import shrink
 from scenejobs.errors import InputError
 
+Answer = TypeVar("Answer")
 
-def survey(photos: Sequence[Clip], long_side: int, limits: Limits, on_progress: OnProgress) -> list[dict[str, Any]]:
-    """What is known of each photo, or {"failure": why not}."""
-    answers = []
+
+def survey(
+    photos: Sequence[Clip], long_side: int, limits: Limits, on_progress: OnProgress
+) -> list[PhotoSeen | Refused]:
+    """What one look at each photo shows, or why it cannot be used."""
+
+    def look(clip: Clip) -> PhotoSeen:
+        found = photo_reader.read(clip, limits, long_side)
+        luma = _luma(found.pixels)
+        small = np.round(block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))).astype(np.uint8)
+        recording = found.recording
+        return PhotoSeen(
+            found.width, found.height, found.codec, recording.recorded_at, recording.camera_model, recording.lens,
+            recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())), found.warnings,
+            found.turned_deg,
+        )  # fmt: skip
+
+    answers: list[PhotoSeen | Refused] = []
     for number, clip in enumerate(photos):
         on_progress(number / len(photos), f"looking at {clip.name}")
-        with _failing_alone(answers):
-            found = photo_reader.read(clip, limits, long_side)
-            luma = _luma(found.pixels)
-            small = block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))
-            answers.append({
-                "width": found.width, "height": found.height, "codec": found.codec, **asdict(found.recording),
-                "sharpness": sharpness(luma), "small": np.round(small).astype(np.uint8).tolist(),
-                "warnings": found.warnings, "turned_deg": found.turned_deg,
-            })  # fmt: skip
+        answers.append(_or_refused(look, clip))
     return answers
 
 
 def write(
     photos: Sequence[Clip], files: Sequence[str], folder: Path, long_side: int, limits: Limits, on_progress: OnProgress
-) -> list[dict[str, Any]]:
-    """Each photo as folder/<file>. {} for what is written, or {"failure": why not}."""
-    answers: list[dict[str, Any]] = []
+) -> list[Done | Refused]:
+    """Each photo as folder/<file>. Done for what is written, or why not."""
+    answers: list[Done | Refused] = []
     for number, (clip, file) in enumerate(zip(photos, files, strict=True)):
         on_progress(number / len(photos), f"writing {clip.name}")
-        with _failing_alone(answers):
-            write_png(folder / file, photo_reader.read(clip, limits, long_side).pixels)
-            answers.append({})
+
+        def written(clip: Clip, path: Path = folder / file) -> Done:
+            write_png(path, photo_reader.read(clip, limits, long_side).pixels)
+            return Done()
+
+        answers.append(_or_refused(written, clip))
     return answers
 
 
-@contextmanager
-def _failing_alone(answers: list[dict[str, Any]]) -> Iterator[None]:
+def _or_refused(work: Callable[[Clip], Answer], clip: Clip) -> Answer | Refused:
     """A photo that cannot be used costs itself, not its neighbours."""
     try:
-        yield
+        return work(clip)
     except InputError as exc:
-        answers.append({"failure": json.loads(dump_error(exc))})
+        return Refused(dump_error(exc))
 
 
 def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

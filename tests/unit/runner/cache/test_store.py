@@ -211,7 +211,7 @@ def test_a_video_that_was_looked_at_is_not_looked_at_again(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", b"nonsense", b'{"parts": [{"info": {}, "seen": [[0, 1e999]]}]}', b"[" * 9999]
+    "content", [b"[]", b"nonsense", b'{"parts": [{"frames": [[0, 1e999]]}]}', b'{"parts": []}', b"[" * 9999]
 )
 def test_a_survey_that_cannot_be_one_is_made_anew(tmp_path: Path, content: bytes) -> None:
     """Whole by its hash, so written by somebody who may write: it passes the same checks as what a decoder says."""

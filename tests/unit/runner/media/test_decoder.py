@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -18,6 +19,7 @@ from runner.context import StageContext
 from runner.media import png_check
 from runner.media.decoder import Sandboxed
 from runner.media.decoder_answers import clip_surveys
+from runner.media.decoder_requests import survey_message
 from runner.media.extract import extract_frames, extract_with
 from runner.media.measures import FrameMeasures
 from runner.media.settings import FrameSettings, Limits, SandboxSettings
@@ -33,27 +35,34 @@ from tests.videos import pan, write_video
 LIMITS = Limits(min_long_side=64, min_short_side=48)
 CLIP = Clip("cam1/view1.mp4", Path("view1.mp4"))
 
-INFO = {
-    "name": "../../etc", "folder": "../../etc", "frame_count": 99, "width": 160, "height": 96, "fps": 10.0,
-    "duration_s": 1.2, "codec": "h264", "rotation_deg": 90, "recorded_at": "2024-05-01T10:00:00+00:00",
-    "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5], "warnings": ["a\nb"], "focal_px": 900.0,
+PART = {
+    "width": 160, "height": 96, "fps": 10.0, "duration_s": 1.2, "codec": "h264", "rotation_deg": 90,
+    "recorded_at": "2024-05-01T10:00:00+00:00", "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5],
+    "focal_px": 900.0, "warnings": ["a\nb"],
 }  # fmt: skip
-SEEN = [[i, i / 10, 5.0, i / 100] for i in range(12)]
+REST = [120.0, 0.0, 0.0, 1.0]  # brightness, changes, isotropy
+FRAMES = [[i, i / 10, 5.0, i / 100, *REST] for i in range(12)]
 
 
 def part(**changes: Any) -> dict[str, Any]:
-    return {"info": {**INFO, **changes.pop("info", {})}, "seen": changes.pop("seen", SEEN)}
+    return {**PART, "frames": FRAMES, **changes}
 
 
 def answer(**changes: Any) -> dict[str, Any]:
-    return {"parts": [part(**changes)]}
+    return {"type": "VideoSurvey", "parts": [part(**changes)]}
 
 
 def test_a_true_answer_is_taken_under_our_names() -> None:
     (found,) = clip_surveys(answer(), CLIP, LIMITS)
     assert (found.info.name, found.info.folder, found.info.frame_count) == ("cam1/view1.mp4", "", 12)
     assert found.info.warnings == ("a\\nb",)
-    assert found.measures[3] == FrameMeasures(3, 0.3, 5.0, 0.03)
+    assert found.measures[3] == FrameMeasures(3, 0.3, 5.0, 0.03, *REST)
+
+
+def test_a_survey_comes_through_the_pipe_as_it_was() -> None:
+    (found,) = clip_surveys(answer(warnings=[]), CLIP, LIMITS)
+    line = msgspec.json.encode(survey_message([found]))
+    assert clip_surveys(msgspec.json.decode(line), CLIP, LIMITS) == [found]
 
 
 @pytest.mark.parametrize(
@@ -63,35 +72,59 @@ def test_a_true_answer_is_taken_under_our_names() -> None:
         [],
         "text",
         {},
-        {"parts": [{"info": INFO}]},
+        {"parts": [PART]},
+        {**answer(), "type": "Done"},
+        {**answer(), "more": 1},
         {"parts": []},
         {"parts": [part(), part()]},
-        answer(seen=[]),
-        answer(seen=SEEN[:9]),
-        answer(seen=SEEN[::-1]),
-        answer(seen=[[0, 0.0, 1.0, 0.0]] * 12),
-        answer(seen=[[i, i / 10, 5.0, -i] for i in range(12)]),
-        answer(seen=[[i, float("nan"), 5.0, 0.0] for i in range(12)]),
-        answer(seen=[[i, i / 10, float("inf"), 0.0] for i in range(12)]),
-        answer(seen=[[i, i / 10] for i in range(12)]),
-        answer(seen=[[str(i), i / 10, 5.0, 0.0] for i in range(12)]),
-        answer(seen=[[i, i * 1000.0, 5.0, 0.0] for i in range(12)]),
-        answer(seen=[[i, i / 1e6, 5.0, 0.0] for i in range(20_001)]),
-        answer(info={"width": 0}),
-        answer(info={"width": -5}),
-        answer(info={"width": 1 << 40}),
-        answer(info={"width": 1_000_000, "height": 1_000_000}),
-        answer(info={"width": True}),
-        answer(info={"width": "160"}),
-        answer(info={"fps": None}),
-        answer(info={"codec": "../h264"}),
-        answer(info={"recorded_at": "<script>"}),
-        answer(info={"gps": [1]}),
-        answer(info={"recorded_at": "2024-99"}),
-        answer(info={"focal_px": 0}),
-        answer(info={"gps": [float("nan"), 0.0]}),
-        answer(info={"warnings": [{}]}),
-        answer(info={"warnings": 7}),
+        {"parts": [part(width=160 + i) for i in range(5)]},
+        answer(frames=[]),
+        answer(frames=FRAMES[:9]),
+        answer(frames=FRAMES[::-1]),
+        answer(frames=[[0, 0.0, 1.0, 0.0, *REST]] * 12),
+        answer(frames=[[i, i / 10, 5.0, -i, *REST] for i in range(12)]),
+        answer(frames=[[i, float("nan"), 5.0, 0.0, *REST] for i in range(12)]),
+        answer(frames=[[i, i / 10, float("inf"), 0.0, *REST] for i in range(12)]),
+        answer(frames=[[i, i / 10] for i in range(12)]),
+        answer(frames=[row[:7] for row in FRAMES]),
+        answer(frames=[[*row, 0.0] for row in FRAMES]),
+        answer(frames=[[*row[:4], 256.0, 0.0, 0.0, 1.0] for row in FRAMES]),
+        answer(frames=[[*row[:4], 120.0, 2.5, 0.0, 1.0] for row in FRAMES]),
+        answer(frames=[[*row[:4], 120.0, 0.0, -0.1, 1.0] for row in FRAMES]),
+        answer(frames=[[*row[:4], 120.0, 0.0, 0.0, 1.5] for row in FRAMES]),
+        answer(frames=[[True, *row[1:]] for row in FRAMES]),
+        answer(frames=[[str(i), i / 10, 5.0, 0.0, *REST] for i in range(12)]),
+        answer(frames=[[i, i * 1000.0, 5.0, 0.0, *REST] for i in range(12)]),
+        answer(frames=[[i, i / 1e6, 5.0, 0.0, *REST] for i in range(20_001)]),
+        answer(width=0),
+        answer(width=-5),
+        answer(width=1 << 40),
+        answer(width=1_000_000, height=1_000_000),
+        answer(width=True),
+        answer(width="160"),
+        answer(fps=None),
+        answer(codec="../h264"),
+        answer(recorded_at="<script>"),
+        answer(gps=[1]),
+        answer(recorded_at="2024-99"),
+        answer(focal_px=0),
+        answer(gps=[float("nan"), 0.0]),
+        answer(warnings=[{}]),
+        answer(warnings=7),
+        answer(warnings=["x" * 301]),
+        answer(warnings=["x"] * 21),
+        answer(codec="h264\n"),
+        answer(codec="x" * 31),
+        answer(recorded_at="2024-05-01\n"),
+        answer(rotation_deg=45),
+        answer(rotation_deg=360),
+        answer(gps=[91.0, 0.0]),
+        answer(gps=[0.0, 181.0]),
+        answer(gps=[1.0, 2.0, 3.0]),
+        answer(camera_model="x" * 301),
+        answer(fps=float("inf")),
+        answer(name="../../etc"),
+        answer(folder="../../etc"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_true_refuses_the_clip(lie: Any) -> None:

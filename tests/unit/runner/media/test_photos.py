@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from runner.context import StageContext
 from runner.media.decoder import Sandboxed
-from runner.media.decoder_answers import photo_survey
+from runner.media.decoder_answers import photo_surveys
 from runner.media.extract import extract_frames, extract_with
 from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.media.photo.metadata import Tags, read_photo
@@ -288,6 +288,7 @@ def test_a_video_named_like_a_photo_is_read_as_a_video(tmp_path):
 
 
 TRUE = {
+    "type": "PhotoSeen",
     "width": 160, "height": 96, "codec": "jpeg", "recorded_at": "2026-11-24T10:00:00", "camera_model": "A",
     "lens": None, "focal_px": 100.0, "gps": [48.0, 11.0], "sharpness": 5.0, "small": [[1, 2], [3, 4]], "warnings": [],
     "turned_deg": 90,
@@ -297,18 +298,32 @@ TRUE = {
 @pytest.mark.parametrize(
     "lie",
     [
-        None, [], "text", {}, {"failure": None}, {"failure": {"kind": "BrokenPipeError"}},
+        None, [], "text", {}, {"type": "Done"}, {"type": "Refused"}, {"type": "Refused", "error": None},
+        {"type": "Refused", "error": '{"kind": "BrokenPipeError"}'},
+        {key: value for key, value in TRUE.items() if key != "type"},
         *({**TRUE, **change} for change in (
             {"width": 0}, {"width": 1 << 20, "height": 1 << 20}, {"codec": "../x"}, {"recorded_at": "yesterday"},
-            {"focal_px": float("nan")}, {"gps": [1]}, {"sharpness": -1}, {"small": [[256]]}, {"small": [[1], [1, 2]]},
-            {"small": []}, {"small": [[1] * 1000]}, {"small": "x"}, {"warnings": [{}]}, {"lens": 7}, {"turned_deg": 45},
+            {"focal_px": float("nan")}, {"focal_px": 0}, {"gps": [1]}, {"gps": [91, 0]}, {"sharpness": -1},
+            {"small": [[256]]}, {"small": [[1], [1, 2]]}, {"small": []}, {"small": [[]]}, {"small": [[True]]},
+            {"small": [[1.5]]}, {"small": [[1] * 1000]}, {"small": [[1]] * 1000}, {"small": "x"},
+            {"warnings": [{}]}, {"warnings": ["x"] * 21}, {"lens": 7}, {"lens": "x" * 301}, {"codec": "jpeg\n"},
+            {"turned_deg": 45}, {"turned_deg": 360}, {"more": 1},
         )),
     ],
 )  # fmt: skip
 def test_what_a_decoder_cannot_have_seen_refuses_the_photo(lie):
-    refused = photo_survey(lie, Clip("a.jpg", Path("a.jpg")), LIMITS)
+    clips = [Clip("a.jpg", Path("a.jpg")), Clip("b.jpg", Path("b.jpg"))]
+    refused, good = photo_surveys([lie, TRUE], clips, LIMITS)
     assert isinstance(refused, InputError)
-    assert isinstance(photo_survey(TRUE, Clip("a.jpg", Path("a.jpg")), LIMITS), PhotoSurvey)
+    assert refused.code == Code.UNSAFE_VIDEO
+    assert isinstance(good, PhotoSurvey)
+
+
+@pytest.mark.parametrize("lie", [None, {}, [], [TRUE], [TRUE] * 3])
+def test_an_answer_for_another_number_of_photos_refuses_them_all(lie):
+    with pytest.raises(InputError) as caught:
+        photo_surveys(lie, [Clip("a.jpg", Path("a.jpg")), Clip("b.jpg", Path("b.jpg"))], LIMITS)
+    assert caught.value.code == Code.UNSAFE_VIDEO
 
 
 # ---- colours --------------------------------------------------------------------------------------------------------
