@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,10 +178,11 @@ def test_the_pointer_is_what_programs_wrote_so_far(tmp_path: Path, store: Memory
     """To the byte: work that was saved by a runner of yesterday is resumed by one of today."""
     machine = Machine(tmp_path, store)
     part = Part("frames.json", 3, "a" * 64)
+    digest, sha256 = machine.location.digest, "a" * 64
     text = (
-        '{\n "format": 1,\n "digest": "%s",\n "run": "run-1",\n "saved_at": "2026-01-01T00:00:00+00:00",\n "parts": [\n'
-        '  {\n   "file": "frames.json",\n   "size_bytes": 3,\n   "sha256": "%s"\n  }\n ]\n}'
-    ) % (machine.location.digest, "a" * 64)
+        f'{{\n "format": 1,\n "digest": "{digest}",\n "run": "run-1",\n "saved_at": "2026-01-01T00:00:00+00:00",\n'
+        f' "parts": [\n  {{\n   "file": "frames.json",\n   "size_bytes": 3,\n   "sha256": "{sha256}"\n  }}\n ]\n}}'
+    )
     point = ResumePoint(machine.location.digest, "run-1", "2026-01-01T00:00:00+00:00", (part,))
     assert point.to_json() == text.encode()
     assert ResumePoint.from_json(text.encode(), machine.location.digest) == point
