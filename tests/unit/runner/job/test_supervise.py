@@ -14,15 +14,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from runner.job.child import unexpected
 from runner.job.request import Job
 from runner.job.supervise import JobLimits, Supervision, child_environment, run_job
-from runner.process.error_json import dump_error, load_error
 from runner.scene.frames import Clip
 from runner.scene.progress import Report
 from scenejobs.errors import (
-    AccessDenied,
-    Busy,
     Code,
     InputError,
     Interrupted,
@@ -32,6 +28,7 @@ from scenejobs.errors import (
     SceneJobError,
 )
 from scenejobs.settings.groups import PipelineSettings
+from tests.children import dies
 
 LIMITS = JobLimits(deadline_s=30, stall_s=30, grace_s=5, poll_s=0.02)
 
@@ -163,7 +160,7 @@ def test_a_child_that_does_not_stop_is_killed_with_its_children(job: Job) -> Non
     assert time.monotonic() - began < 20
     pids = list(map(int, (job.workspace / "pids").read_text().split()))
     assert len(pids) == 2
-    assert all(_dies(pid) for pid in pids)
+    assert all(dies(pid) for pid in pids)
 
 
 STUBBORN = """
@@ -312,77 +309,4 @@ def test_the_child_dies_with_its_parent(job: Job, tmp_path: Path) -> None:
         (pid,) = map(int, children.read_text().split())
         parent.kill()
         parent.wait()
-    assert _dies(pid)
-
-
-def _dies(pid: int) -> bool:
-    """Whether the process is gone within seconds: a kill takes effect when the system gets round to it."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end and _alive(pid):
-        time.sleep(0.02)
-    return not _alive(pid)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-# ---- errors on their way ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        InputError("c", advice="a", code=Code.TOO_SHORT, stage="frame_extraction"),
-        AccessDenied("c", advice="a"),
-        ResourceError("c", code=Code.OUT_OF_MEMORY),
-        Interrupted("c", stage="training"),
-        RunnerError("ünïcode \n \x00", advice="a"),
-    ],
-)
-def test_an_error_is_the_same_on_the_other_side(error: SceneJobError) -> None:
-    loaded = load_error(dump_error(error))
-    assert type(loaded) is type(error)
-    assert loaded.failure() == error.failure()
-
-
-def test_an_error_of_a_class_the_other_side_does_not_rebuild_becomes_the_nearest() -> None:
-    assert load_error(dump_error(Busy("throttled"))).exit_code == 3
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"kind": "KeyboardInterrupt"}', '{"kind": "InputError"}'])
-def test_a_failure_file_that_cannot_be_read_is_a_crash(text: str) -> None:
-    error = load_error(text)
-    assert type(error) is RunnerError
-    assert error.code == Code.JOB_CRASHED
-
-
-def raised(error: BaseException) -> BaseException:
-    try:
-        raise error
-    except type(error) as exc:
-        return exc
-
-
-def test_a_full_disk_in_the_job_is_named_with_what_is_free(tmp_path: Path) -> None:
-    error = raised(OSError(28, "No space left on device"))
-    found = unexpected(error, error.__traceback__, tmp_path, "training")
-    assert (type(found), found.code) == (ResourceError, Code.DISK_FULL)
-    assert "MB are free" in found.cause
-
-
-def test_a_failed_allocation_is_out_of_memory_and_not_a_bug(tmp_path: Path) -> None:
-    cuda = type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory. Tried to allocate 2 GiB\nmore")
-    for error in (raised(cuda), raised(MemoryError())):
-        found = unexpected(error, error.__traceback__, tmp_path, "training")
-        assert (type(found), found.code) == (ResourceError, Code.OUT_OF_MEMORY)
-
-
-def test_any_other_exception_is_a_bug_with_its_place(tmp_path: Path) -> None:
-    error = raised(KeyError("means"))
-    found = unexpected(error, error.__traceback__, tmp_path, "training")
-    assert (type(found), found.code, found.stage) == (RunnerError, Code.BUG, "training")
-    assert "KeyError at test_supervise.py:" in found.cause
+    assert dies(pid)
