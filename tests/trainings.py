@@ -42,23 +42,26 @@ def stopping_after(checks: int, emit: Callable[[Report], None] = lambda _: None)
 
 
 class Spoiled:
-    """A rasteriser that draws NaN, or raises, at some of its calls."""
+    """A rasteriser that draws NaN, or fails, at some of its calls."""
 
     name = "cpu"
 
     def __init__(
-        self, inner: Rasterizer, spoils: Callable[[int], bool] = lambda _: False, error: Exception | None = None
+        self,
+        inner: Rasterizer,
+        spoils: Callable[[int], bool] = lambda _: False,
+        instead: Callable[[], object] | None = None,
     ) -> None:
-        """spoils: whether to, by the number of the call, from 1. error: raised in the place of NaN."""
-        self._inner, self._spoils, self._error, self.device, self.calls = inner, spoils, error, inner.device, 0
+        """spoils: whether to, by the number of the call, from 1. instead: what is called in the place of NaN."""
+        self._inner, self._spoils, self._instead, self.device, self.calls = inner, spoils, instead, inner.device, 0
 
     def render(self, params: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> Rendering:
         rendering = self._inner.render(params, *args, **kwargs)
         self.calls += 1
         if not self._spoils(self.calls):
             return rendering
-        if self._error:
-            raise self._error
+        if self._instead:
+            self._instead()
         return Rendering(rendering.image * float("nan"), rendering.alpha, rendering.info)
 
 
