@@ -1,16 +1,19 @@
-"""The dispatcher over in-memory twins, with a clock that tests move, and a runner that only moves inputs."""
+"""The dispatcher and the starter over in-memory twins, with a clock that tests move; its runner only moves inputs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from function_app.starter import Starter
 from function_app.wiring import App, assemble
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
-from scenejobs.ports import BlobStore, Containers, JobQueue, Queues
+from scenejobs.errors import Failure
+from scenejobs.ports import BlobStore, Containers, JobQueue, Lease, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import usage
+from scenejobs.state import layout, records, usage
 from scenejobs.state.messages import DebounceCheck, JobMessage
-from scenejobs.state.uploads import list_scene
+from scenejobs.state.uploads import list_scene, snapshot
+from tests.doubles.faults import FaultPlan, FaultyCompute
 
 SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=1800, max_parallel_jobs=3, requeue_after_s=600)
 
@@ -34,7 +37,8 @@ class World:
 
     def assembled(self, state: BlobStore, debounce: JobQueue, jobs: JobQueue) -> App:
         """The app with other stores in the place of some: ones that fail."""
-        containers = Containers(self.input, *[MemoryBlobStore(clock=self.clock)] * 3, state)  # type: ignore[arg-type]
+        other = MemoryBlobStore(clock=self.clock)
+        containers = Containers(self.input, other, other, other, state)
         return assemble(containers, Queues(debounce, jobs, self.poison), self.compute, self.settings)
 
     def upload(self, name: str, *, event: bool = True, data: bytes = b"video") -> None:
@@ -80,3 +84,56 @@ class World:
     def sent(self) -> list[JobMessage]:
         """The work messages in the queue."""
         return [JobMessage.from_json(message.text) for message in self.jobs.messages]
+
+
+def sealed_world() -> World:
+    """One scene, sealed, sent and started."""
+    world = World()
+    world.upload("lobby/a.mp4")
+    world.advance(70)
+    assert len(world.sent) == 1
+    return world
+
+
+def put_record(world: World, *, phase: str = "running", lease_s: int = 0) -> Lease | None:
+    """A record as the runner leaves it in that phase; leased for so long."""
+    records.ensure(world.state, "lobby")
+    lease = world.state.lease(layout.record_name("lobby"), 60)
+    manifest = snapshot(list_scene(world.input, "lobby", 1))
+    stored = records.load(world.state, "lobby")
+    assert stored is not None
+    record = stored.record.attempted("run-1", manifest, world.clock())
+    if phase == "committed":
+        record = record.committed(())
+    if phase == "failing":
+        record = record.given_up(Failure("training", "BUG", "it broke", ""), manifest, "run-1", world.clock())
+    if phase == "idle":
+        record = record.failed_for_now(Failure("training", "BUG", "it broke", ""), world.clock())
+    records.save(world.state, stored, record, lease)
+    lease.release()
+    return world.state.lease(layout.record_name("lobby"), lease_s) if lease_s else None
+
+
+class Desk:
+    """A starter with its twins. `plan`: faults of the compute service; `compute`: what really runs there."""
+
+    def __init__(self, waiting: int = 1, max_gpu_minutes: float = 0) -> None:
+        self.clock = ManualClock()
+        self.state = MemoryBlobStore("state", self.clock)
+        self.jobs = MemoryQueue("jobs", self.clock)
+        self.compute = MemoryCompute(self.clock)
+        self.plan = FaultPlan(self.clock)
+        self.service = FaultyCompute(self.compute, self.plan)
+        self.pauses: list[float] = []
+        self.starter = Starter(
+            self.state, self.jobs, self.service, 3, self.pauses.append, max_gpu_minutes=max_gpu_minutes
+        )
+        for number in range(waiting):
+            self.jobs.send(str(number))
+
+    def runner_begins(self, name: str = "runner", seconds: float = 0.0) -> None:
+        usage.write(self.state, name, self.clock(), self.clock().date(), seconds)
+
+    def executions_end(self) -> None:
+        for execution in self.compute.live():
+            self.compute.finish(execution.name)

@@ -20,9 +20,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scenejobs.adapters.memory import Clock, MemoryBlobStore, MemoryLease, MemoryQueue
-from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound
-from scenejobs.ports import BlobInfo, BlobStore, Lease, QueueMessage
+from scenejobs.adapters.memory import Clock, MemoryBlobStore, MemoryCompute, MemoryLease, MemoryQueue
+from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown
+from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
 
 T = TypeVar("T")
 
@@ -153,6 +153,10 @@ class FaultPlan:
 
     def queue(self, queue: MemoryQueue) -> FaultyQueue:
         return FaultyQueue(queue, self)
+
+    def count(self, verb: str = "") -> int:
+        """The calls of this verb so far; of every verb without one."""
+        return sum(call.startswith(f"{verb} ") for call in self.calls) if verb else len(self.calls)
 
 
 def nth_call(number: int, fault: Fault) -> Rule:
@@ -330,3 +334,50 @@ class FaultyQueue:
 
     def total(self) -> int:
         return self._plan.call("total", self.name, self.queue.total)
+
+
+class FaultyCompute:
+    """See scenejobs.ports.Compute. A start is never repeated by its adapter: when its answer is lost, it may have
+    happened (StartUnknown). What is refused because the service is busy has not (ComputeError).
+
+    listed_after_s: an execution is in the listing this long after its start. names_starts: whether the answer to a
+    start names the execution.
+    """
+
+    JOB = "job"  # the name of every call: "start job", "live job", "stop job"
+
+    def __init__(
+        self, compute: MemoryCompute, plan: FaultPlan, *, listed_after_s: float = 0.0, names_starts: bool = True
+    ) -> None:
+        self.compute = compute
+        self.listed_after_s, self.names_starts = listed_after_s, names_starts
+        self._plan = plan
+
+    def start(self) -> str:
+        started: list[str] = []
+
+        def effect() -> str:
+            started.append(self.compute.start())
+            return started[-1] if self.names_starts else ""
+
+        def again(_: str) -> str:
+            raise StartUnknown(f"start {self.JOB}: the answer was lost")
+
+        try:
+            return self._plan.call("start", self.JOB, effect, again)
+        except Busy as exc:
+            raise (StartUnknown if started else ComputeError)(str(exc)) from exc
+
+    def live(self) -> tuple[Execution, ...]:
+        try:
+            found = self._plan.call("live", self.JOB, self.compute.live)
+        except Busy as exc:
+            raise ComputeError(str(exc)) from exc
+        since = self._plan.clock() - timedelta(seconds=self.listed_after_s)
+        return tuple(item for item in found if item.started_at is None or item.started_at <= since)
+
+    def stop(self, name: str) -> None:
+        try:
+            self._plan.call("stop", self.JOB, lambda: self.compute.stop(name))
+        except Busy as exc:
+            raise ComputeError(str(exc)) from exc

@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
-from scenejobs.errors import Busy, Conflict, NotFound, StorageError
-from tests.doubles.faults import Fault, FaultPlan, FaultyBlobStore, FaultyQueue, Killed, Meanwhile, Rule, skewed
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
+from scenejobs.errors import Busy, ComputeError, Conflict, NotFound, StartUnknown, StorageError
+from tests.doubles.faults import (
+    Fault,
+    FaultPlan,
+    FaultyBlobStore,
+    FaultyCompute,
+    FaultyQueue,
+    Killed,
+    Meanwhile,
+    Rule,
+    skewed,
+)
 
 
 @pytest.fixture
@@ -207,3 +217,38 @@ def test_clocks_that_disagree(clock: ManualClock) -> None:
     lease.renew()
     with pytest.raises(Conflict):
         store.write("a", b"1")
+
+
+# ---- the compute service ----
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "starts"),
+    [(Fault.BUSY, ComputeError, 0), (Fault.LOST_ANSWER, StartUnknown, 1), (Fault.UNANSWERED, StartUnknown, 1)],
+)
+def test_a_start_is_refused_or_not_known_and_never_made_twice(
+    clock: ManualClock, plan: FaultPlan, fault: Fault, error: type[Exception], starts: int
+) -> None:
+    """The real adapter is held to the same by `tests/contract/test_compute.py`."""
+    compute = MemoryCompute(clock)
+    service = FaultyCompute(compute, plan)
+    plan.rules = [Rule(fault, "start")]
+    with pytest.raises(error) as caught:
+        service.start()
+    assert type(caught.value) is error
+    assert compute.starts == starts
+    assert service.start() == f"execution-{starts + 1}"
+
+
+def test_an_execution_is_listed_as_late_as_the_service_lists_it(clock: ManualClock, plan: FaultPlan) -> None:
+    service = FaultyCompute(MemoryCompute(clock), plan, listed_after_s=60, names_starts=False)
+    assert service.start() == ""
+    clock.advance(59)
+    assert service.live() == ()
+    clock.advance(1)
+    assert [execution.name for execution in service.live()] == ["execution-1"]
+    plan.rules = [Rule(Fault.BUSY, "live")]
+    with pytest.raises(ComputeError):
+        service.live()
+    service.stop("execution-1")
+    assert service.live() == ()

@@ -190,19 +190,19 @@ def test_uploads_closer_than_the_quiet_time_are_one_job_whatever_the_events_do(
 ) -> None:
     """Events may come late, in any order and more than once; a name may be uploaded again."""
     world = World()
-    time, steps = 0.0, []
+    time, steps = 0.0, list[tuple[float, int, str, bool]]()
     for number, (gap, name, delay, copies) in enumerate(uploads):
         time += gap
         steps.append((time, number, f"lobby/{name}.mp4", True))
         steps += [(time + delay * copy / copies, number, f"lobby/{name}.mp4", False) for copy in range(1, copies + 1)]
     now = 0.0
-    for at, _, name, is_upload in sorted(steps):
+    for at, _, blob, is_upload in sorted(steps):
         world.advance(at - now, step=2.0)
         now = at
         if is_upload:
-            world.upload(name, event=False)
+            world.upload(blob, event=False)
         else:
-            world.app.dispatcher.on_upload(name, world.clock())
+            world.app.dispatcher.on_upload(blob, world.clock())
     world.advance(400, step=2.0)
     assert len(world.sent) == 1
     world.work()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from scenejobs.state.layout import refused_name
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.uploads import list_scene, snapshot
 from tests.dispatch import SETTINGS, World
-from tests.faulty import Crash, Fault
+from tests.doubles.faults import Fault, FaultPlan, Killed, Meanwhile, Rule, killed_at
 
 
 def seal(world: World, scene: str = "lobby") -> Sealing:
@@ -113,18 +112,15 @@ def test_an_upload_that_comes_while_its_scene_is_sealed_is_not_lost(at: str) -> 
     world = World()
     world.upload("lobby/a.mp4", event=False)
     world.clock.advance(60)
-    write = world.state.write
-    number = 0
-
-    def write_and_upload(name: str, *args: Any, **kwargs: Any) -> str:
-        nonlocal number
-        number += name.startswith("batches/")
-        if number == (1 if at == "before the batch" else 2) and "lobby/b.mp4" not in world.input.blobs:
-            world.upload("lobby/b.mp4", event=False)
-        return write(name, *args, **kwargs)
-
-    world.state.write = write_and_upload  # type: ignore[method-assign]
-    world.app.dispatcher.on_quiet(DebounceCheck("lobby", "lobby/a.mp4", world.clock()))
+    between = Meanwhile(
+        lambda: world.upload("lobby/b.mp4", event=False),
+        "write",
+        "state/batches/",
+        skip=0 if at == "before the batch" else 1,
+    )
+    state = FaultPlan(world.clock, meanwhile=[between]).store(world.state)
+    check = DebounceCheck("lobby", "lobby/a.mp4", world.clock())
+    world.assembled(state, world.debounce, world.jobs).dispatcher.on_quiet(check)
     assert "lobby/b.mp4" in world.input.blobs
     world.clock.advance(60)
     assert [blob.name for blob in world.app.dispatcher.waiting("lobby", list_scene(world.input, "lobby", 1))] == [
@@ -164,13 +160,11 @@ def test_a_failed_start_leaves_batch_and_message_and_is_not_charged_to_the_scene
 CHANGES = ("write", "delete", "send", "lease")
 
 
-def broken_off(at: int, after: bool) -> tuple[World, Fault, bool]:
-    """Two uploads are sealed while the process dies at change number `at`."""
+def broken_off(number: int, after: bool) -> tuple[World, FaultPlan, bool]:
+    """Two uploads are sealed while the process is killed before or after this call, counted from 1."""
     world = World()
-    fault = Fault(at, after)
-    app = world.assembled(
-        fault.guard(world.state, *CHANGES), fault.guard(world.debounce, *CHANGES), fault.guard(world.jobs, *CHANGES)
-    )
+    plan = FaultPlan(world.clock, [killed_at(number, after=after)])
+    app = world.assembled(plan.store(world.state), plan.queue(world.debounce), plan.queue(world.jobs))
     world.upload("lobby/a.mp4", event=False)
     world.upload("lobby/b.mp4", event=False)
     world.clock.advance(100)
@@ -178,46 +172,48 @@ def broken_off(at: int, after: bool) -> tuple[World, Fault, bool]:
     try:
         app.dispatcher.on_quiet(check)
         app.sweeper.sweep_if_due()
-    except Crash:
-        return world, fault, True
-    return world, fault, False
+    except Killed:
+        return world, plan, True
+    return world, plan, False
 
 
 def test_killed_at_any_step_the_sweep_brings_every_upload_into_exactly_one_run() -> None:
-    for at, after in itertools.product(range(100), (False, True)):
-        world, fault, crashed = broken_off(at, after)
-        if not crashed:
+    for number, after in itertools.product(range(1, 200), (False, True)):
+        world, plan, killed = broken_off(number, after)
+        if not killed:
             break
         for _ in range(5):  # the check itself is lost as well: only the sweep is left
             world.clock.advance(300)
             world.app.sweeper.sweep()
             world.work()
-        assert world.runs == [("lobby", ("lobby/a.mp4", "lobby/b.mp4"))], (at, after, fault.calls)
+        assert world.runs == [("lobby", ("lobby/a.mp4", "lobby/b.mp4"))], (number, after, plan.calls)
         assert list(world.input.list()) == []
         assert world.jobs.messages == []
     # batch, message, stamp; the starter's record, lease and note; the sweep's claim, look and note: all were tried
-    assert fault.calls[:3] == ["write", "send", "write"]
-    assert len(fault.calls) >= 7
+    changes = [verb for verb, _, _ in (call.partition(" ") for call in plan.calls) if verb in CHANGES]
+    assert changes[:3] == ["write", "send", "write"]
+    assert len(changes) >= 7
+    assert number == len(plan.calls) + 1
 
 
 def test_killed_at_any_step_the_next_delivery_of_the_check_finishes_the_work() -> None:
-    for at, after in itertools.product(range(100), (False, True)):
-        world, _, crashed = broken_off(at, after)
-        if not crashed:
+    for number, after in itertools.product(range(1, 200), (False, True)):
+        world, _, killed = broken_off(number, after)
+        if not killed:
             break
         world.debounce.send(DebounceCheck("lobby", "lobby/b.mp4", world.clock()).to_json())
         for _ in range(4):
             world.clock.advance(60)
             world.deliver()
-        assert world.sent, (at, after)
+        assert world.sent, (number, after)
         world.work()
         assert len(world.runs) == 1
 
 
 def test_a_storage_that_is_busy_raises_so_that_the_host_gives_the_check_out_again() -> None:
     world = World()
-    fault = Fault(0, after=False, error=lambda: Busy("throttled"))
-    app = world.assembled(fault.guard(world.state, "write"), world.debounce, world.jobs)
+    plan = FaultPlan(world.clock, [Rule(Fault.BUSY, "write")])
+    app = world.assembled(plan.store(world.state), world.debounce, world.jobs)
     world.upload("lobby/a.mp4", event=False)
     world.clock.advance(60)
     with pytest.raises(Busy):

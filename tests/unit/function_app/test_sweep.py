@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from function_app import __main__ as command
 from function_app import wiring
 from function_app.sweep import SweepReport
-from scenejobs.errors import Busy, ComputeError, ConfigurationError, Failure, StartUnknown
-from scenejobs.ports import BlobStore, Containers, Lease
+from scenejobs.errors import Busy, ComputeError, ConfigurationError, StartUnknown
+from scenejobs.ports import BlobStore
 from scenejobs.state import layout, records, usage
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.uploads import list_scene, snapshot
-from tests.dispatch import SETTINGS, World
-
-
-def sealed_world() -> World:
-    """One scene, sealed, sent and started."""
-    world = World()
-    world.upload("lobby/a.mp4")
-    world.advance(70)
-    assert len(world.sent) == 1
-    return world
-
-
-def put_record(world: World, *, phase: str = "running", lease_s: int = 0) -> Lease | None:
-    """A record as the runner leaves it in that phase; leased for so long."""
-    records.ensure(world.state, "lobby")
-    lease = world.state.lease(layout.record_name("lobby"), 60)
-    manifest = snapshot(list_scene(world.input, "lobby", 1))
-    stored = records.load(world.state, "lobby")
-    assert stored is not None
-    record = stored.record.attempted("run-1", manifest, world.clock())
-    if phase == "committed":
-        record = record.committed(())
-    if phase == "failing":
-        record = record.given_up(Failure("training", "BUG", "it broke", ""), manifest, "run-1", world.clock())
-    if phase == "idle":
-        record = record.failed_for_now(Failure("training", "BUG", "it broke", ""), world.clock())
-    records.save(world.state, stored, record, lease)
-    lease.release()
-    return world.state.lease(layout.record_name("lobby"), lease_s) if lease_s else None
+from tests.dispatch import SETTINGS, World, put_record, sealed_world
+from tests.doubles.faults import Fault, FaultPlan, Rule
 
 
 def test_a_sweep_of_nothing_does_nothing() -> None:
@@ -172,20 +142,10 @@ def test_one_damaged_record_does_not_keep_the_others_from_healing(caplog: pytest
     assert "scenes/attic.json" in caplog.text
 
 
-class Unwritable:
-    """A store that takes nothing below a prefix."""
-
-    def __init__(self, store: BlobStore, prefix: str) -> None:
-        self._store = store
-        self._prefix = prefix
-
-    def write(self, name: str, data: bytes, **conditions: Any) -> str:
-        if name.startswith(self._prefix):
-            raise Busy(f"writing {name}: no answer")
-        return self._store.write(name, data, **conditions)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+def unwritable(world: World, folder: str) -> BlobStore:
+    """The state container, busy whenever something is written below a folder."""
+    rule = Rule(Fault.BUSY, "write", f"{world.state.name}/{folder}", times=1_000_000)
+    return FaultPlan(world.clock, [rule]).store(world.state)
 
 
 def test_one_scene_that_cannot_be_sealed_keeps_no_other_from_healing_and_starting() -> None:
@@ -194,7 +154,7 @@ def test_one_scene_that_cannot_be_sealed_keeps_no_other_from_healing_and_startin
     for name in ("attic/a.mp4", "lobby/a.mp4"):
         world.upload(name, event=False)
     world.clock.advance(60)
-    state: Any = Unwritable(world.state, "batches/attic/")
+    state = unwritable(world, "batches/attic/")
     with pytest.raises(Busy, match="attic"):
         world.assembled(state, world.debounce, world.jobs).sweeper.sweep()
     assert [message.scene for message in world.sent] == ["lobby"]
@@ -207,7 +167,7 @@ def test_waiting_messages_get_their_execution_even_if_nothing_can_be_healed() ->
     world.upload("lobby/a.mp4")
     world.clock.advance(70)
     world.jobs.send(JobMessage("lobby", "", world.clock()).to_json())
-    state: Any = Unwritable(world.state, "batches/")
+    state = unwritable(world, "batches/")
     with pytest.raises(Busy):
         world.assembled(state, world.debounce, world.jobs).sweeper.sweep()
     assert world.compute.starts == 1
@@ -248,17 +208,6 @@ def test_a_start_without_an_answer_does_not_fail_the_sweep_which_tells_of_it() -
     assert world.app.sweeper.sweep().started == 1
 
 
-def test_batches_of_scenes_that_are_done_are_tidied_away() -> None:
-    world = sealed_world()
-    world.work()
-    world.upload("attic/a.mp4", event=False)
-    world.clock.advance(60)
-    world.app.sweeper.sweep()  # attic stays: nobody works on it
-    world.clock.advance(86_400)
-    assert world.app.sweeper.sweep().tidied == 1
-    assert [blob.name.split("/")[1] for blob in world.state.list("batches/")] == ["attic"]
-
-
 def test_checks_sweep_only_when_the_timer_seems_frozen() -> None:
     world = World()
     assert world.app.sweeper.sweep_if_due() is not None  # the first of all
@@ -296,170 +245,6 @@ def test_a_scene_record_without_phase_in_its_metadata_is_read() -> None:
     world.state.write(layout.record_name("lobby"), json.dumps(record.to_json()).encode())
     world.clock.advance(700)
     assert world.app.sweeper.sweep().requeued == 1
-
-
-# ---- saved work ------------------------------------------------------------------------------------------------------
-
-
-def put_saved_work(world: World) -> list[str]:
-    folder = layout.resume_folder("lobby", "0123")
-    for name in ("saved.json", "aa", "bb"):
-        world.state.write(folder + name, b"{}")
-    return saved_work(world)
-
-
-def saved_work(world: World) -> list[str]:
-    return [blob.name for blob in world.state.list("work/")]
-
-
-@pytest.mark.parametrize("phase", ["running", "idle"])
-def test_saved_work_of_a_generation_that_goes_on_is_left_alone(phase: str) -> None:
-    world = sealed_world()
-    put_record(world, phase=phase)
-    saved = put_saved_work(world)
-    world.clock.advance(30 * 86400)
-    world.app.sweeper.sweep()
-    assert saved_work(world) == saved
-
-
-@pytest.mark.parametrize("phase", ["committed", "failing"])
-def test_saved_work_of_a_generation_that_is_decided_is_removed(phase: str) -> None:
-    world = sealed_world()
-    put_record(world, phase=phase)
-    put_saved_work(world)
-    assert world.app.sweeper.sweep().tidied == 3
-    assert saved_work(world) == []
-
-
-def test_saved_work_without_a_record_or_of_a_closed_generation_is_removed() -> None:
-    world = World()
-    put_saved_work(world)
-    assert world.app.sweeper.sweep().tidied == 3
-    put_saved_work(world)
-    records.ensure(world.state, "lobby")
-    assert world.app.sweeper.sweep().tidied == 3
-    assert saved_work(world) == []
-
-
-def test_saved_work_of_uploads_that_the_user_deleted_is_removed_after_a_week() -> None:
-    world = sealed_world()
-    put_record(world, phase="idle")
-    saved = put_saved_work(world)
-    world.input.delete("lobby/a.mp4")
-    world.clock.advance(6 * 86400)
-    world.app.sweeper.sweep()
-    assert saved_work(world) == saved
-    world.clock.advance(2 * 86400)
-    world.app.sweeper.sweep()
-    assert saved_work(world) == []
-
-
-def test_a_record_that_cannot_be_read_keeps_its_saved_work() -> None:
-    world = World()
-    saved = put_saved_work(world)
-    world.state.write(layout.record_name("lobby"), b"{}")
-    world.app.sweeper.sweep()
-    assert saved_work(world) == saved
-
-
-# ---- many scenes ----------------------------------------------------------------------------------------------------
-
-
-class Counted:
-    """A store that counts the calls made to it."""
-
-    def __init__(self, target: Any) -> None:
-        self.target = target
-        self.calls: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.target, name)
-        if not callable(found):
-            return found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.calls[name] += 1
-            return found(*args, **kwargs)
-
-        return call
-
-
-def counted_sweep(world: World) -> tuple[SweepReport, Counter[str], Counter[str]]:
-    """One sweep with the calls that it made to the input and to the state container."""
-    input_, state = Counted(world.input), Counted(world.state)
-    containers = Containers(input_, world.containers.output, world.processed, world.containers.error, state)
-    app = wiring.assemble(containers, world.queues, world.compute, world.settings)
-    return app.sweeper.sweep(), input_.calls, state.calls
-
-
-def world_of(scenes: int) -> World:
-    """So many scenes, sealed and queued; none is begun."""
-    world = World()
-    for number in range(scenes):
-        world.input.write(f"scene{number}/a.mp4", b"1")
-    world.clock.advance(100)
-    assert world.app.sweeper.sweep().sealed == scenes
-    return world
-
-
-def test_a_scene_that_is_sealed_costs_a_batch_a_message_and_a_stamp() -> None:
-    world = World()
-    for number in range(100):
-        world.input.write(f"scene{number}/a.mp4", b"1")
-    world.clock.advance(100)
-    report, _, state_calls = counted_sweep(world)
-    assert report.sealed == 100
-    assert state_calls["write"] <= 2 * 100 + 3
-    assert sum(state_calls.values()) <= 2 * 100 + 20
-
-
-@pytest.mark.parametrize("scenes", [1, 300])
-def test_a_sweep_lists_each_place_once_however_many_scenes_wait(scenes: int) -> None:
-    world = world_of(scenes)
-    report, input_calls, state_calls = counted_sweep(world)
-    assert (report.scenes, report.sealed, report.requeued) == (scenes, 0, 0)
-    assert input_calls["list"] == 1
-    assert state_calls["list"] <= 6  # batches, records, parts, ledger; the ledger again for the starter
-    assert sum(input_calls.values()) + sum(state_calls.values()) <= 20
-
-
-def test_a_sweep_reads_no_batch_and_probes_no_lease_while_scenes_are_worked_on() -> None:
-    world = world_of(300)
-    for number in range(300):
-        assert world.jobs.receive(7200) is not None
-        records.ensure(world.state, f"scene{number}")
-    world.clock.advance(3600)
-    for number in range(300):
-        world.state.lease(layout.record_name(f"scene{number}"), 60)
-    report, _, calls = counted_sweep(world)
-    assert (report.requeued, calls["lease"]) == (0, 0)
-    assert calls["read"] <= 5
-
-
-def test_only_the_scenes_whose_message_was_lost_are_looked_at_closely() -> None:
-    world = world_of(300)
-    world.jobs.messages = world.jobs.messages[:0]
-    world.clock.advance(700)
-    for number in range(3):
-        records.ensure(world.state, f"scene{number}")
-        world.state.lease(layout.record_name(f"scene{number}"), 60)
-    report, _, _ = counted_sweep(world)
-    assert report.requeued == 297
-
-
-def test_old_parts_and_last_months_ledger_are_tidied_away() -> None:
-    world = World()
-    world.state.write(layout.part_name("lobby", "a" * 64), b"[]")
-    world.state.write(layout.part_name("lobby", "b" * 64), b"[]")
-    world.state.write(layout.record_name("lobby"), b"{}", metadata={"phase": "idle", "parts": "a" * 64})
-    usage.write(world.state, "x", world.clock(), world.clock().date(), 5)
-    assert world.app.sweeper.sweep().tidied == 0
-    world.clock.advance(86_401)
-    assert world.app.sweeper.sweep().tidied == 1
-    assert [info.name for info in world.state.list("parts/")] == [layout.part_name("lobby", "a" * 64)]
-    world.clock.advance(36 * 86_400)
-    assert world.app.sweeper.sweep().tidied == 1
-    assert list(world.state.list("spend/")) == []
 
 
 def test_the_report_says_what_holds_the_waiting_work_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -237,8 +238,5 @@ def test_opening_asks_nothing_and_names_the_containers() -> None:
     settings = StorageSettings(account="nobody0here", sas_token=SAS, input="uploads", jobs_queue="work")
     containers, queues = open_containers(settings), open_queues(settings)
     assert (containers.input.name, containers.state.name) == ("uploads", "state")
-    assert [queue.name for queue in (queues.debounce, queues.jobs, queues.poison)] == [
-        "debounce",
-        "work",
-        "work-poison",
-    ]  # type: ignore[attr-defined]
+    opened: list[Any] = [queues.debounce, queues.jobs, queues.poison]
+    assert [queue.name for queue in opened] == ["debounce", "work", "work-poison"]

@@ -103,17 +103,18 @@ def test_a_file_that_is_still_being_copied_is_no_version_anybody_gets(
         copying.flush()
         half = store.head("a")
         with pytest.raises(Conflict, match="changed while it was read"):
-            _read_while(store, lambda: copying.write(b"second half") and copying.flush())
+            _read_while(store, lambda: copying.writelines([b"second half"]), copying.flush)
     with pytest.raises(Conflict):
         store.download("a", tmp_path / "a", if_match=half.etag)
     assert not (tmp_path / "a").exists()
     assert store.head("a").size_bytes == 21
 
 
-def _read_while(store: FolderBlobStore, change: Callable[[], object]) -> None:
+def _read_while(store: FolderBlobStore, *changes: Callable[[], None]) -> None:
     with store.reading("a") as (_, file):
         file.read(1)
-        change()
+        for change in changes:
+            change()
 
 
 def test_writing_never_touches_a_file_that_has_another_name_too(store: FolderBlobStore, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_the_first_to_become_visible_comes_first(tmp_path: Path) -> None:
 
 def test_who_is_overtaken_between_looking_and_renaming_is_told(tmp_path: Path) -> None:
     """The clock is asked in between: a rival renews at that moment, and the late one gets no receipt."""
-    rival, at_that_moment = FolderQueue(tmp_path / "jobs"), []
+    rival, at_that_moment = FolderQueue(tmp_path / "jobs"), list[Callable[[], object]]()
 
     def clock() -> datetime:
         if at_that_moment:

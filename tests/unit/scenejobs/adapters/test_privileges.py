@@ -157,7 +157,7 @@ def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
 def observed_runner(folder: Path) -> dict[str, set[str]]:
     seen: dict[str, set[str]] = defaultdict(set)
     for cloud, job, settings in runner_lives(folder):
-        recorder = Recorder()
+        recorder: Any = Recorder()  # wraps stores as a plan of faults does
         try:
             cloud.worker(job, recorder, **settings).drain()
         except Interrupted:
