@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from runner.files import json_file
+from runner.files.atomic import WrittenFile
 from runner.report import documents
-from runner.report.documents import OutputFile, RunInfo, TrainingSummary
+from runner.report.documents import Results, RunInfo, TrainingSummary
 from runner.scene.cameras import CameraIntrinsics
 from runner.scene.frames import ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.pose_report import Health, PoseReport
@@ -46,7 +48,8 @@ INTRINSICS = (
     CameraIntrinsics.from_colmap("b.mov", "SIMPLE_RADIAL", 1280, 720, [1000.0, 640.0, 360.0, 0.02]),
     CameraIntrinsics.from_colmap("a.mp4", "OPENCV", 720, 1280, [990.0, 991.0, 360.0, 640.0, 0.1, 0.2, 0.3, 0.4]),
 )
-OUTPUTS = (OutputFile("lobby.ply", 248_000, "0" * 64), OutputFile("lobby.splat", 32_000, "f" * 64))
+OUTPUTS = {"lobby.ply": WrittenFile(248_000, "0" * 64), "lobby.splat": WrittenFile(32_000, "f" * 64)}
+RESULTS = Results("lobby", FRAMES, POSES, (), TRAINING, {}, INTRINSICS)
 
 
 def view(image: str, split: str) -> View:
@@ -55,7 +58,7 @@ def view(image: str, split: str) -> View:
 
 
 def manifest(frames: FrameSet = FRAMES) -> dict[str, Any]:
-    return documents.manifest(RUN, frames, POSES, INTRINSICS, TRAINING, OUTPUTS)
+    return documents.manifest(RUN, replace(RESULTS, frames=frames), OUTPUTS)
 
 
 def written(document: Any, folder: Path) -> Any:

@@ -84,7 +84,8 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     parser.add_argument("--json", action="store_true", help="one object, for a monitor")
     options = parser.parse_args(arguments)
     groups = (RunnerSettings, PipelineSettings, StorageSettings, FolderSettings)
-    results = run(Settings(*read_all(groups, env), look_at_storage=not options.no_storage))
+    runner, pipeline, account, folders = read_all(groups, env)
+    results = run(Settings(runner, pipeline, account, folders, look_at_storage=not options.no_storage))
     if options.json:
         print(json.dumps({"passed": exit_code(results) == 0, "checks": [asdict(result) for result in results]}))
     else:

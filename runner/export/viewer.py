@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.files.atomic import write_atomically
 from runner.scene.viewpoint import focus_point, most_central
@@ -24,7 +25,13 @@ MAX_EMBEDDED = 1_000_000  # splats; .splat is sorted by importance, so the first
 
 
 def write_viewer(
-    splat: Path, views: Sequence[View], path: Path, *, title: str, note: str, up: Sequence[float] | None = None
+    splat: Path,
+    views: Sequence[View],
+    path: Path,
+    *,
+    title: str,
+    note: str,
+    up: Sequence[float] | NDArray[np.float64] | None = None,
 ) -> int:
     """Writes the page from an existing .splat file; returns how many splats are in it.
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.pipeline.settings import JobSettings
 from runner.scene.frames import Clip
 from runner.scene.progress import Progress
 
-if TYPE_CHECKING:
-    pass
-from runner.pipeline.reconstruct import reconstruct
-
 Reconstruct = Callable[[list[Clip], Path, Path, str, JobSettings, Progress], dict[str, Any]]
 
 
 def choose(settings: JobSettings) -> Reconstruct:
-    """The mock, when it was asked for by name, else the real thing."""
+    """The mock, when it was asked for by name, else the real thing. Only that is imported: the mock loads no COLMAP."""
     if settings.backend == "mock":
         from runner.pipeline.mock import reconstruct_mock
 
         return reconstruct_mock
+    from runner.pipeline.reconstruct import reconstruct
+
     return reconstruct

@@ -1,37 +1,56 @@
-"""The stages of a job: their order, their log lines and their markers in the workspace."""
+"""What all stages of a job share: their context, times, log lines and checkpoint, and the documents at the end."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from runner.cache.provenance import versions
+from runner.context import StageContext
 from runner.files import json_file
+from runner.files.atomic import WrittenFile
 from runner.files.describe import describe_file
 from runner.pipeline import checkpoint
 from runner.pipeline.settings import JobSettings
 from runner.report import documents
-from runner.scene import cameras
-from runner.scene.frames import Clip, FrameSet
-from runner.scene.pose_report import PoseReport
+from runner.report.html import write_report
+from runner.scene.frames import Clip
 from runner.scene.progress import Progress, Report
-from runner.scene.views import TrainingScene
+from runner.scene.stages import Stage
 from scenejobs.errors import Code, InputError, SceneJobError
-
-if TYPE_CHECKING:
-    pass
-
 
 log = logging.getLogger(__name__)
 
 NOT_OUTPUTS = frozenset({"manifest.json", "error.json", "run.log"})
 CHECKPOINT_S = 5.0  # between two writes of .checkpoint.json within a stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobContext(StageContext):
+    """The context of all stages, and what only the recipe of a job knows."""
+
+    out: Path  # folder of the results
+    name: str  # stem of the result files
+    settings: JobSettings
+    mock: bool = False  # True: no real reconstruction; every document says so
+
+
+class StageResult(Protocol):
+    """What a stage returns."""
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """For the log and the checkpoint: counts, sizes, names."""
+
+
+Result = TypeVar("Result", bound=StageResult)
+Inputs = ParamSpec("Inputs")
 
 
 def require_clips(clips: list[Clip]) -> None:
@@ -44,108 +63,103 @@ def require_clips(clips: list[Clip]) -> None:
             raise InputError(f"{clip.name} is missing", code=Code.INPUT_GONE, advice="upload it again")
 
 
-@dataclass
 class Stages:
-    """What all stages share: their times, the checkpoint file, and the documents at the end."""
+    """Runs the stages of one job."""
 
-    out: Path
-    settings: JobSettings
-    outer: Progress
-    mock: bool = False
-    seconds: dict[str, float] = field(default_factory=dict)  # by stage, wall clock
-    written_at: float = 0.0  # monotonic, of the checkpoint file
-    found: list[str] = field(default_factory=list)  # what earlier attempts had finished: "frames", "sparse"
-    resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
-    reused: dict[str, int] = field(default_factory=dict)  # what was taken from the cache: "poses", "matches of pairs"
+    def __init__(self, context: JobContext) -> None:
+        self.context = replace(context, progress=Progress(self._emit, context.progress.stop_requested))
+        self.seconds: dict[str, float] = {}  # by stage, wall clock
+        self.found: list[str] = []  # what earlier attempts had finished: "frames", "sparse"
+        self._outer = context.progress
+        self._written_at = 0.0  # monotonic, of the checkpoint file
+        context.out.mkdir(parents=True, exist_ok=True)
+        (context.out / "manifest.json").unlink(missing_ok=True)  # of an earlier run: what it names is about to change
+        self._checkpoint = checkpoint.begin(context.settings.job_id, datetime.now(UTC))
 
-    def __post_init__(self) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
-        (self.out / "manifest.json").unlink(missing_ok=True)  # of an earlier run: what it names is about to change
-        self.checkpoint = checkpoint.begin(self.settings.job_id, datetime.now(UTC))
-        self.progress = Progress(self._emit, self.outer.stop_requested)
+    def run(
+        self,
+        stage: Stage,
+        step: Callable[Concatenate[JobContext, Inputs], Result],
+        *inputs: Inputs.args,
+        **options: Inputs.kwargs,
+    ) -> Result:
+        """The result of `step(context, *inputs)`, measured, logged and recorded as this stage."""
+        with self.stage(stage) as summary:
+            result = step(self.context, *inputs, **options)
+            summary.update(result.summary)
+        return result
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Measures the stage, names it in its errors, and records in the checkpoint what it puts into the dict."""
+        """Measures the stage, names it in its errors, and records in the checkpoint what is put into the dict."""
         begun = time.monotonic()
-        left: dict[str, Any] = {}
-        self.progress.check(name)
-        self.progress.report(name, 0.0)
+        summary: dict[str, Any] = {}
+        progress = self.context.progress
+        progress.check(name)
+        progress.report(name, 0.0)
         try:
-            yield left
+            yield summary
         except SceneJobError as exc:
             exc.stage = exc.stage or name
             raise
         self.seconds[name] = round(time.monotonic() - begun, 3)
-        log.info("%s took %.1f s: %s", name, self.seconds[name], left)
-        results = {**left, "seconds": self.seconds[name]}
-        self.checkpoint = self.checkpoint.finished_stage(name, json_file.plain(results), datetime.now(UTC))
+        log.info("%s took %.1f s: %s", name, self.seconds[name], summary)
+        recorded = json_file.plain({**summary, "seconds": self.seconds[name]})
+        self._checkpoint = self._checkpoint.finished_stage(name, recorded, datetime.now(UTC))
         self._write_checkpoint()
-        self.progress.report(name, 1.0)
+        progress.report(name, 1.0)
 
     @contextmanager
-    def noticing(self, marker: Path) -> Iterator[None]:
+    def noting(self, marker: str) -> Iterator[None]:
         """Around a stage that skips what is done: it was found, not made, when its marker stays the same file."""
-        before = marker.stat() if marker.is_file() else None
+        path = self.context.workspace / marker
+        before = path.stat() if path.is_file() else None
         yield
-        after = marker.stat() if marker.is_file() else None
+        after = path.stat() if path.is_file() else None
         if before and after and (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
-            self.found.append(marker.stem)
+            self.found.append(path.stem)
 
-    def write_documents(
-        self,
-        name: str,
-        frames: FrameSet,
-        poses: PoseReport,
-        scene: TrainingScene,
-        training: documents.TrainingSummary,
-        exports: Mapping[str, Mapping[str, Any]],
-        intrinsics: tuple[cameras.CameraIntrinsics, ...],
-        lenses: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> dict[str, Any]:
-        """metrics.json, cameras.json, report.html, the last checkpoint, then manifest.json with every file's hash."""
-        from runner.report.html import write_report
+    def write_documents(self, results: documents.Results) -> dict[str, Any]:
+        """metrics.json, cameras.json, report.html, the last checkpoint, then manifest.json with every file's hash.
 
-        now = datetime.now(UTC)
-        run = documents.RunInfo(
-            job_id=self.settings.job_id,
-            processed_at=now,
-            preset=self.settings.preset.name,
-            seeds={
-                "colmap_reconstruction": self.settings.preset.poses.seed,
-                "training": self.settings.preset.train.seed,
-            },
-            versions=versions(),
-            stage_seconds=self.seconds,
-            mock=self.mock,
-            found=tuple(self.found),
-            resumed_at=self.resumed_at,
-            reused=self.reused,
-        )
-        metrics: dict[str, Any] = json_file.plain(documents.metrics(run, poses, training, exports))
-        json_file.write_json(self.out / "metrics.json", metrics)
-        json_file.write_json(self.out / "cameras.json", documents.cameras(scene.views, frames.frames, lenses))
-        write_report(self.out, name, metrics, frames, poses, json_file.utc(now))
-        self.checkpoint = self.checkpoint.completed(now)
+        Returns the metrics.
+        """
+        out, now = self.context.out, datetime.now(UTC)
+        run = self._run_info(now)
+        metrics: dict[str, Any] = json_file.plain(documents.metrics(run, results))
+        json_file.write_json(out / "metrics.json", metrics)
+        json_file.write_json(out / "cameras.json", documents.cameras(results))
+        write_report(out, results, metrics, json_file.utc(now))
+        self._checkpoint = self._checkpoint.completed(now)
         self._write_checkpoint()
-        outputs = described(self.out)
-        manifest = documents.manifest(run, frames, poses, intrinsics, training, outputs)
-        json_file.write_json(self.out / "manifest.json", manifest)
+        json_file.write_json(out / "manifest.json", documents.manifest(run, results, outputs_in(out)))
         return metrics
 
+    def _run_info(self, now: datetime) -> documents.RunInfo:
+        settings = self.context.settings
+        return documents.RunInfo(
+            job_id=settings.job_id,
+            processed_at=now,
+            preset=settings.preset.name,
+            seeds={"colmap_reconstruction": settings.preset.poses.seed, "training": settings.preset.train.seed},
+            versions=versions(),
+            stage_seconds=self.seconds,
+            mock=self.context.mock,
+            found=tuple(self.found),
+        )
+
     def _emit(self, report: Report) -> None:
-        self.outer.emit(report)
-        if time.monotonic() - self.written_at > CHECKPOINT_S:
-            self.checkpoint = self.checkpoint.reported(report, datetime.now(UTC))
+        self._outer.emit(report)
+        if time.monotonic() - self._written_at > CHECKPOINT_S:
+            self._checkpoint = self._checkpoint.reported(report, datetime.now(UTC))
             self._write_checkpoint()
 
     def _write_checkpoint(self) -> None:
-        checkpoint.write_checkpoint(self.checkpoint, self.out)
-        self.written_at = time.monotonic()
+        checkpoint.write_checkpoint(self._checkpoint, self.context.out)
+        self._written_at = time.monotonic()
 
 
-def described(folder: Path) -> tuple[documents.OutputFile, ...]:
-    """Every finished file of the folder but the manifest, with size and hash."""
+def outputs_in(folder: Path) -> dict[str, WrittenFile]:
+    """Size and hash of every finished file of the folder but the manifest, by name."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.endswith(".part"))
-    files = {name: describe_file(folder / name) for name in names if name not in NOT_OUTPUTS}
-    return tuple(documents.OutputFile(name, file.size_bytes, file.sha256) for name, file in files.items())
+    return {name: describe_file(folder / name) for name in names if name not in NOT_OUTPUTS}

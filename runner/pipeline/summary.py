@@ -1,47 +1,40 @@
-"""What the log and the report say of a finished training."""
+"""What the documents of a finished job are made of, put together from what its stages returned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Any
 
 from runner.pipeline.settings import JobSettings
-from runner.report import documents
+from runner.pipeline.splats import FinishedSplats
+from runner.pipeline.stages import JobContext
+from runner.poses.colmap.intrinsics import intrinsics
+from runner.report.documents import Results, TrainingSummary
 from runner.scene.frames import FrameSet
-from runner.scene.pose_report import PoseReport
-
-if TYPE_CHECKING:
-    from runner.postprocess.floaters import CleanReport
-    from runner.postprocess.upright import Orientation
-    from runner.quality.evaluate import Evaluation
-    from runner.training.loop import Trained
 
 
-def smaller(settings: JobSettings) -> tuple[str, ...]:
-    return (f"made with {settings.smaller}: an earlier attempt ran out of memory",) if settings.smaller else ()
-
-
-def clip_warnings(frames: FrameSet) -> tuple[str, ...]:
-    """What the user should know about single clips: a result may hide that one of them is not in it."""
-    left_out = [f"{clip.name} is not used: {clip.failure.cause}" for clip in frames.refused]
-    return (
-        *left_out,
-        *frames.warnings,
-        *(f"{clip.name}: {warning}" for clip in frames.clips for warning in clip.warnings),
+def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, Mapping[str, Any]]) -> Results:
+    """exports: by format, its ExportReport and what was measured on the file read back."""
+    frames = splats.posed.frames
+    by_clip, lenses = intrinsics(context.workspace, frames)
+    return Results(
+        name=context.name,
+        frames=frames,
+        poses=splats.posed.poses,
+        views=splats.scene.views,
+        training=_training(context.settings, splats),
+        exports=exports,
+        intrinsics=by_clip,
+        lenses=lenses,
+        resumed_at=splats.trained.resumed_at,
+        reused=splats.posed.reused,
     )
 
 
-def training_summary(
-    settings: JobSettings,
-    trained: Trained,
-    scores: Evaluation,
-    pictures: Mapping[str, str],
-    warnings: tuple[str, ...],
-    cleaning: CleanReport,
-    orientation: Orientation,
-) -> documents.TrainingSummary:
-    return documents.TrainingSummary(
+def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
+    trained, scores = splats.trained, splats.scores
+    return TrainingSummary(
         backend=settings.backend,
         n_gaussians=trained.gaussians.count,
         steps=trained.steps,
@@ -67,14 +60,21 @@ def training_summary(
                 "correction": "a gain and a bias per channel, fitted to each scored picture itself",
             },
             "settings": asdict(settings.preset.train),
-            "worst_views": [{**asdict(view), "picture": pictures[view.image]} for view in scores.test.worst()],
+            "worst_views": [{**asdict(view), "picture": splats.pictures[view.image]} for view in scores.test.worst()],
         },
-        warnings=warnings,
-        cleaning=cleaning.to_json(),
-        orientation=orientation.to_json(),
+        warnings=_warnings(settings, splats.posed.frames),
+        cleaning=splats.cleaning.to_json(),
+        orientation=splats.orientation.to_json(),
     )
 
 
-def note(poses: PoseReport, trained: Trained, scores: Evaluation) -> str:
-    quality = f", {scores.test.psnr:.1f} dB on held-out frames" if scores.test.psnr is not None else ""
-    return f"{trained.gaussians.count:,} Gaussians from {poses.images_registered} frames{quality}"
+def _warnings(settings: JobSettings, frames: FrameSet) -> tuple[str, ...]:
+    """What the user should know, single clips included: a result may hide that one of them is not in it."""
+    smaller = f"made with {settings.smaller}: an earlier attempt ran out of memory"
+    return (
+        *([smaller] if settings.smaller else []),
+        *settings.warnings,
+        *(f"{clip.name} is not used: {clip.failure.cause}" for clip in frames.refused),
+        *frames.warnings,
+        *(f"{clip.name}: {warning}" for clip in frames.clips for warning in clip.warnings),
+    )

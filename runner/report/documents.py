@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from runner.files.atomic import WrittenFile
 from runner.files.json_file import utc
 from runner.scene.cameras import CameraIntrinsics
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
@@ -58,23 +59,27 @@ class RunInfo:
     stage_seconds: Mapping[str, float]  # by stage, wall clock
     mock: bool = False  # True: no real reconstruction; every document says so
     found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a job found and made; each document tells a part of it."""
+
+    name: str  # of the scene: stem of the result files
+    frames: FrameSet
+    poses: PoseReport
+    views: Sequence[View]  # cameras of the undistorted images, in the world of the exported scene
+    training: TrainingSummary
+    exports: Mapping[str, Mapping[str, Any]]  # by format: its ExportReport, and what was measured on the file
+    intrinsics: Sequence[CameraIntrinsics] = ()  # one per clip with registered frames
+    lenses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by image: its camera before undistortion
     resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
     reused: Mapping[str, int] = field(default_factory=dict)  # what earlier runs had found: how many of what
 
 
-@dataclass(frozen=True)
-class OutputFile:
-    """One file of the result."""
-
-    name: str
-    size_bytes: int
-    sha256: str
-
-
-def metrics(
-    run: RunInfo, poses: PoseReport, training: TrainingSummary, exports: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """`exports`: per format its report (count, dropped, size_bytes, sha256, and what else was measured)."""
+def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
+    """metrics.json: the numbers of the run."""
+    poses, training = results.poses, results.training
     return {
         "job_id": run.job_id,
         "mock": run.mock,
@@ -90,8 +95,8 @@ def metrics(
         "training": training.details,
         "cleaning": training.cleaning,
         "orientation": training.orientation,
-        "resumed": _resumed(run),
-        "reused": dict(run.reused) or None,
+        "resumed": _resumed(run, results),
+        "reused": dict(results.reused) or None,
         **_pose_numbers(poses),
         "health": asdict(poses.health),
         "supplied": poses.supplied,
@@ -104,22 +109,20 @@ def metrics(
         "unregistered": poses.unregistered,
         "warnings": [*poses.warnings, *training.warnings],
         "stage_seconds": run.stage_seconds,
-        "exports": exports,
+        "exports": results.exports,
         "seeds": run.seeds,
         "versions": run.versions,
         "history": training.history,
     }
 
 
-def cameras(
-    views: Sequence[View], frames: Sequence[Frame] = (), lenses: Mapping[str, Mapping[str, Any]] | None = None
-) -> list[dict[str, Any]]:
-    """OpenCV axes; K in pixels of the undistorted picture; `world_to_camera` maps the world of the exported scene.
+def cameras(results: Results) -> list[dict[str, Any]]:
+    """cameras.json. OpenCV axes; K in pixels of the undistorted image; `world_to_camera` from the exported world.
 
-    lenses: by image, COLMAP's model of the picture before it was undistorted. With it, and the name of the photo, the
-    file can be supplied to a later run (runner/poses/supplied/read.py).
+    With COLMAP's model of the image before it was undistorted, and the name of the photo, the file can be supplied to a
+    later run (runner/poses/supplied/read.py).
     """
-    photos = {frame.image: frame.photo for frame in frames}
+    photos = {frame.image: frame.photo for frame in results.frames.frames}
     return [
         {
             "image": view.image,
@@ -130,22 +133,19 @@ def cameras(
             "height": view.height,
             "K": view.K,
             "world_to_camera": view.world_to_camera,
-            "lens": (lenses or {}).get(view.image),
+            "lens": results.lenses.get(view.image),
             "photo": photos.get(view.image),
         }
-        for view in views
+        for view in results.views
     ]
 
 
-def manifest(
-    run: RunInfo,
-    frames: FrameSet,
-    poses: PoseReport,
-    intrinsics: Sequence[CameraIntrinsics],
-    training: TrainingSummary,
-    outputs: Sequence[OutputFile],
-) -> dict[str, Any]:
-    """The camera with the most chosen frames stands for the scene in `camera_intrinsics`; all are listed below it."""
+def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile]) -> dict[str, Any]:
+    """manifest.json, after manifest.schema.json. outputs: the files of the result, by name.
+
+    The camera with the most chosen frames stands for the scene in `camera_intrinsics`; all are listed below it.
+    """
+    frames, poses, training, intrinsics = results.frames, results.poses, results.training, results.intrinsics
     chosen = [frame.video for frame in frames.frames]
     main = max(intrinsics, key=lambda camera: chosen.count(camera.video), default=None)
     shared = ("model", "fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2")
@@ -166,8 +166,8 @@ def manifest(
             "rung": poses.rung,
             "supplied": poses.supplied,
         },
-        "resumed": _resumed(run),
-        "reused": dict(run.reused) or None,
+        "resumed": _resumed(run, results),
+        "reused": dict(results.reused) or None,
         "training": {
             **training.details,
             "steps": training.steps,
@@ -180,7 +180,7 @@ def manifest(
         "stage_seconds": run.stage_seconds,
         "seeds": run.seeds,
         "versions": run.versions,
-        "outputs": [asdict(output) for output in outputs],
+        "outputs": [{"name": name, **asdict(output)} for name, output in outputs.items()],
     }
 
 
@@ -208,11 +208,11 @@ def intrinsics_of(views: Sequence[View], clips: Sequence[Clip | ClipInfo]) -> tu
     )
 
 
-def _resumed(run: RunInfo) -> dict[str, Any] | None:
+def _resumed(run: RunInfo, results: Results) -> dict[str, Any] | None:
     """What this run took over from earlier attempts; None when it did everything itself."""
-    if not (run.found or run.resumed_at):
+    if not (run.found or results.resumed_at):
         return None
-    return {"found": run.found, "times": len(run.resumed_at), "at_steps": run.resumed_at}
+    return {"found": run.found, "times": len(results.resumed_at), "at_steps": results.resumed_at}
 
 
 def _pose_numbers(poses: PoseReport) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from runner.files.atomic import WrittenFile, write_atomically
 from runner.poses.gates import Thresholds
+from runner.report.documents import Results
 from runner.report.markup import Content, Markup, curve, join, listing, name, put, section, table, tag, text
 from runner.scene.frames import FrameSet
 from runner.scene.pose_report import PoseReport
@@ -39,30 +40,27 @@ VIEW_SCORES = {"psnr": 2, "ssim": 3, "lpips": 3}  # digits that are shown
 PICTURE_QUALITY, PICTURE_SIDE = 82, 1280  # JPEG quality and longest side in the page
 
 
-def write_report(
-    folder: Path, scene: str, metrics: Mapping[str, Any], frames: FrameSet, poses: PoseReport, processed_at: str
-) -> WrittenFile:
+def write_report(folder: Path, results: Results, metrics: Mapping[str, Any], processed_at: str) -> WrittenFile:
     """Writes report.html beside the other files of the result and embeds their pictures.
 
     metrics: what metrics.json holds, in the types of JSON. processed_at: as the manifest tells it.
     """
     found = [file for file in ("poster.jpg", *PICTURES) if (folder / file).is_file()]
     pictures = {file: _embedded(folder / file) for file in found}
-    page = report_page(scene, metrics, frames, poses, processed_at, pictures, viewer=(folder / "viewer.html").is_file())
+    page = report_page(results, metrics, processed_at, pictures, viewer=(folder / "viewer.html").is_file())
     return write_atomically(folder / "report.html", [page.encode("utf-8", "replace")])
 
 
 def report_page(
-    scene: str,
+    results: Results,
     metrics: Mapping[str, Any],
-    frames: FrameSet,
-    poses: PoseReport,
     processed_at: str,
     pictures: Mapping[str, str],
     *,
     viewer: bool = False,
 ) -> str:
     """Pure: the page. pictures: data URLs by file name."""
+    scene, frames, poses = results.name, results.frames, results.poses
     style = resources.files("runner.report").joinpath("report.css").read_text(encoding="utf-8")
     parts = [
         tag("h1", name(scene)),

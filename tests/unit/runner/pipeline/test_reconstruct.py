@@ -16,7 +16,7 @@ from runner.pipeline import settings as pipeline_settings
 from runner.pipeline.mock import reconstruct_mock
 from runner.pipeline.presets import PRESETS
 from runner.pipeline.settings import JobSettings
-from runner.pipeline.stages import Stages
+from runner.pipeline.stages import JobContext, Stages
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT, Progress
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, RunnerError
@@ -35,12 +35,16 @@ def clip(tmp_path: Path) -> Clip:
     return Clip("cam1/view1.mp4", path)
 
 
+def stages_of(out: Path, settings: JobSettings, progress: Progress = SILENT) -> Stages:
+    return Stages(JobContext(out / "workspace", progress, out=out, name="lobby", settings=settings))
+
+
 def checkpoint(out: Path) -> Any:
     return json.loads((out / ".checkpoint.json").read_text())
 
 
 def test_an_error_without_a_stage_gets_the_one_it_was_raised_in(mock: JobSettings, tmp_path: Path) -> None:
-    stages = Stages(tmp_path, mock, SILENT)
+    stages = stages_of(tmp_path, mock)
     with pytest.raises(InputError) as caught, stages.stage("frame_extraction"):
         raise InputError("no video")
     assert caught.value.stage == "frame_extraction"
@@ -52,7 +56,7 @@ def test_an_error_without_a_stage_gets_the_one_it_was_raised_in(mock: JobSetting
 def test_the_checkpoint_says_what_each_finished_stage_left_and_how_long_it_took(
     mock: JobSettings, tmp_path: Path
 ) -> None:
-    stages = Stages(tmp_path, mock, SILENT)
+    stages = stages_of(tmp_path, mock)
     with stages.stage("frame_extraction") as left:
         time.sleep(0.02)
         left.update(frames=12)
@@ -63,7 +67,7 @@ def test_the_checkpoint_says_what_each_finished_stage_left_and_how_long_it_took(
 
 
 def test_a_stage_that_failed_is_not_called_finished(mock: JobSettings, tmp_path: Path) -> None:
-    stages = Stages(tmp_path, mock, SILENT)
+    stages = stages_of(tmp_path, mock)
     with stages.stage("validation"):
         pass
     with pytest.raises(RunnerError), stages.stage("training"):
@@ -72,14 +76,14 @@ def test_a_stage_that_failed_is_not_called_finished(mock: JobSettings, tmp_path:
 
 
 def test_no_stage_begins_after_a_stop_was_asked_for(mock: JobSettings, tmp_path: Path) -> None:
-    stages = Stages(tmp_path, mock, Progress(lambda _: None, lambda: True))
+    stages = stages_of(tmp_path, mock, Progress(lambda _: None, lambda: True))
     with pytest.raises(Interrupted), stages.stage("training"):
         raise AssertionError("the stage began")
 
 
 def test_an_old_manifest_is_gone_as_soon_as_a_run_begins(mock: JobSettings, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    Stages(tmp_path, mock, SILENT)
+    stages_of(tmp_path, mock)
     assert not (tmp_path / "manifest.json").exists()
 
 

@@ -24,6 +24,7 @@ from runner.scene.frames import Clip, FrameSet
 from runner.scene.pose_report import PoseReport
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code
+from tests.results import RESULTS
 from tests.supplied import Pose, colmap_model, transforms, write_json, write_model
 from tests.synthetic import FOCAL, HEIGHT, WIDTH, pose_errors, render, walk, write_frames
 
@@ -222,7 +223,10 @@ def test_cameras_json_of_a_run_gives_the_same_cameras_to_the_next(room, tmp_path
     found = find_poses(frames, first, SETTINGS, SILENT, room.cache)
     scene = build_views(frames, first, 160, SILENT)
     _, lenses = intrinsics(first, frames)
-    write_json(uploads(second) / "cameras.json", plain(cameras(scene.views, frames.frames, lenses)))
+    write_json(
+        uploads(second) / "cameras.json",
+        plain(cameras(replace(RESULTS, views=scene.views, frames=frames, lenses=lenses))),
+    )
     report = room.placed(second, frames, "cameras.json")
     assert report.rung == "supplied: cameras.json"
     assert report.images_registered == found.images_registered

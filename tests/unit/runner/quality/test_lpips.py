@@ -29,7 +29,7 @@ from scenejobs.errors import Code, ConfigurationError
 from scenejobs.settings.groups import PipelineSettings
 from tests.pages import Reader
 from tests.perceptual import random_tensors, random_weights, reference, write_weights
-from tests.results import FRAMES, POSES, RUN, TRAINING
+from tests.results import RESULTS, RUN, TRAINING
 from tests.tiny_scene import ground_truth, looking_at_origin
 
 CPU = torch.device("cpu")
@@ -238,9 +238,10 @@ def told(scores: Evaluation) -> tuple[Any, Any, str]:
     """metrics.json, the manifest's section on training, and the report's text."""
     details = {"lpips_train": scores.train.lpips, "worst_views": [vars(view) for view in scores.test.worst()]}
     training = replace(TRAINING, details=details, lpips_heldout=scores.test.lpips)
-    metrics = json_file.plain(documents.metrics(RUN, POSES, training, {}))
-    manifest = json_file.plain(documents.manifest(RUN, FRAMES, POSES, (), training, ()))
-    page = report_page("lobby", metrics, FRAMES, POSES, "2026-11-23T12:00:00.000Z", {})
+    results = replace(RESULTS, training=training)
+    metrics = json_file.plain(documents.metrics(RUN, results))
+    manifest = json_file.plain(documents.manifest(RUN, results, {}))
+    page = report_page(results, metrics, "2026-11-23T12:00:00.000Z", {})
     return metrics, manifest["training"], Reader(page).text
 
 

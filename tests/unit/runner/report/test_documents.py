@@ -16,7 +16,7 @@ from runner.report import documents
 from runner.scene.cameras import CameraIntrinsics
 from runner.scene.frames import Clip, Frame, FrameSet
 from scenejobs.errors import ConfigurationError, Failure
-from tests.results import FRAMES, INTRINSICS, NOON, POSES, RUN, TRAINING, manifest, view, written
+from tests.results import FRAMES, INTRINSICS, NOON, RESULTS, RUN, manifest, view, written
 
 
 def test_the_manifest_follows_its_schema(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_camera_these_numbers_cannot_hold_is_an_error(model: str, params: list
 
 def test_metrics_hold_what_the_contract_names(tmp_path: Path) -> None:
     exports = {"ply": {"count": 20_000, "dropped": 0, "psnr_loss_db": 0.0}}
-    document = written(documents.metrics(RUN, POSES, TRAINING, exports), tmp_path)
+    document = written(documents.metrics(RUN, replace(RESULTS, exports=exports)), tmp_path)
     expected = {
         "psnr_heldout": 27.5, "ssim_heldout": 0.9, "psnr_train": 29.0, "n_gaussians": 20_000, "images_total": 3,
         "images_registered": 2, "mean_reprojection_error_px": 0.61, "stage_seconds": {"training": 61.5},
@@ -115,7 +115,8 @@ def test_metrics_hold_what_the_contract_names(tmp_path: Path) -> None:
 
 
 def test_cameras_are_matrices_by_image(tmp_path: Path) -> None:
-    document = written(documents.cameras([view("a/000000.png", "train"), view("a/000030.png", "test")]), tmp_path)
+    views = (view("a/000000.png", "train"), view("a/000030.png", "test"))
+    document = written(documents.cameras(replace(RESULTS, views=views)), tmp_path)
     assert [entry["split"] for entry in document] == ["train", "test"]
     assert document[0]["K"] == [[500.0, 0.0, 320.0], [0.0, 501.0, 240.0], [0.0, 0.0, 1.0]]
     assert document[0]["world_to_camera"] == np.eye(4).tolist()

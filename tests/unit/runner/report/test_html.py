@@ -21,7 +21,7 @@ from runner.scene.frames import RefusedClip
 from scenejobs.errors import Failure
 from tests.hostile_names import NAMES
 from tests.pages import Reader
-from tests.results import FRAMES, POSES, RUN, TRAINING
+from tests.results import FRAMES, POSES, RESULTS, RUN, TRAINING
 
 CLEANING = CleanReport(
     20_500, 20_000, "held-out", 27.49, 27.5,
@@ -52,14 +52,19 @@ def metrics(**changes: Any) -> dict[str, Any]:
     training = replace(
         TRAINING, history=HISTORY, details=DETAILS, cleaning=asdict(CLEANING), orientation=UPRIGHT.to_json(), **changes
     )
-    plain: dict[str, Any] = json_file.plain(documents.metrics(RUN, POSES, training, EXPORTS))
+    plain: dict[str, Any] = json_file.plain(
+        documents.metrics(RUN, replace(RESULTS, training=training, exports=EXPORTS))
+    )
     return plain
 
 
-def page(**changes: Any) -> str:
-    arguments = {"scene": "lobby", "metrics": metrics(), "frames": FRAMES, "poses": POSES,
-                 "processed_at": "2026-11-23T12:00:00.000Z", "pictures": {}, **changes}  # fmt: skip
-    return report_page(**arguments)
+def page(
+    numbers: dict[str, Any] | None = None, pictures: dict[str, str] | None = None, *, viewer: bool = False,
+    **changes: Any,
+) -> str:  # fmt: skip
+    """changes: fields of Results. numbers: metrics.json, else of the usual result."""
+    results = replace(RESULTS, **changes)
+    return report_page(results, numbers or metrics(), "2026-11-23T12:00:00.000Z", pictures or {}, viewer=viewer)
 
 
 def test_the_page_tells_what_the_documents_hold() -> None:
@@ -110,7 +115,7 @@ def test_without_measurements_the_page_says_so_and_draws_no_curve() -> None:
     empty |= {"mean_track_length": None, "mean_reprojection_error_px": None}
     nan = float("nan")
     unmeasured = replace(POSES, health=type(POSES.health)(nan, nan, nan, nan, nan, nan))
-    source = page(metrics=empty, poses=unmeasured)
+    source = page(empty, poses=unmeasured)
     told = Reader(source).text
     assert "This is a mock" in told
     assert "not measured" in told
@@ -120,7 +125,7 @@ def test_without_measurements_the_page_says_so_and_draws_no_curve() -> None:
 
 def test_unknown_up_is_told_with_its_reason() -> None:
     unknown = Orientation("unknown", "", None, (), "the witnesses disagree by 31 degrees or more")
-    told = Reader(page(metrics={**metrics(), "orientation": json_file.plain(unknown.to_json())})).text
+    told = Reader(page({**metrics(), "orientation": json_file.plain(unknown.to_json())})).text
     assert "Upright: unknown, so nothing was turned (the witnesses disagree by 31 degrees or more)." in told
 
 
@@ -152,13 +157,13 @@ def test_no_name_adds_an_element_or_an_attribute() -> None:
         numbers["training"]["worst_views"][0]["image"] = hostile
         poses = replace(POSES, attempts=(hostile,), rung=hostile)
         seen = replace(FRAMES, clips=clips, frames=frames, refused=refused)
-        read = Reader(page(scene=hostile, metrics=numbers, frames=seen, poses=poses))
+        read = Reader(page(numbers, name=hostile, frames=seen, poses=poses))
         assert (read.elements, [name for name, _ in read.attributes]) == shape, hostile
         assert read.open == [], hostile
 
 
 def test_no_character_of_a_name_hides_or_turns_the_line_around() -> None:
-    source = page(scene="evil\u202egpj.4pm\x1b[2J\u200b")
+    source = page(name="evil\u202egpj.4pm\x1b[2J\u200b")
     assert not [char for char in source if not char.isprintable() and char != "\n"]
     assert "evil\\u202egpj.4pm\\x1b[2J\\u200b" in Reader(source).text
 
@@ -167,7 +172,7 @@ def test_the_pictures_of_the_result_are_in_the_page(tmp_path: Path) -> None:
     Image.new("RGB", (2000, 500), (200, 30, 30)).save(tmp_path / "comparison_worst.png")
     Image.new("RGB", (40, 20), (30, 200, 30)).save(tmp_path / "poster.jpg")
     (tmp_path / "viewer.html").write_text("")
-    written = write_report(tmp_path, "lobby", metrics(), FRAMES, POSES, "2026-11-23T12:00:00.000Z")
+    written = write_report(tmp_path, RESULTS, metrics(), "2026-11-23T12:00:00.000Z")
     source = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert written.size_bytes == (tmp_path / "report.html").stat().st_size
     embedded = [
@@ -183,14 +188,14 @@ def test_the_pictures_of_the_result_are_in_the_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [{}, {"validation": 0.0}])
 def test_a_run_without_times_has_a_page(seconds: dict[str, float]) -> None:
-    assert "Time" in Reader(page(metrics={**metrics(), "stage_seconds": seconds})).text
+    assert "Time" in Reader(page({**metrics(), "stage_seconds": seconds})).text
 
 
 def test_scores_with_the_exposure_aside_stand_beside_the_raw_ones() -> None:
     details = {**DETAILS, "psnr_train_exposure_corrected": 31.75}
     training = replace(TRAINING, details=details, psnr_heldout_corrected=29.25)
-    told = json_file.plain(documents.metrics(RUN, POSES, training, EXPORTS))
-    words = " ".join(Reader(page(metrics=told)).words)
+    told = json_file.plain(documents.metrics(RUN, replace(RESULTS, training=training, exports=EXPORTS)))
+    words = " ".join(Reader(page(told)).words)
     assert "29.25" in words
     assert "31.75" in words
 

@@ -1,0 +1,129 @@
+"""The last stages: from views with cameras to Gaussians and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from runner.export.formats import EXPORTERS
+from runner.export.loss import loss_of
+from runner.export.view_colours import flatten
+from runner.export.viewer import write_viewer
+from runner.pipeline.cameras import Posed
+from runner.pipeline.stages import JobContext
+from runner.postprocess.finish import finish
+from runner.postprocess.floaters import CleanReport
+from runner.postprocess.upright import Orientation
+from runner.quality.evaluate import Evaluation, evaluate
+from runner.quality.lpips import load_lpips
+from runner.raster import rasterizer as make_rasterizer
+from runner.raster.port import Rasterizer
+from runner.report.pictures import write_comparisons, write_poster
+from runner.scene.stages import Stage
+from runner.scene.views import TrainingScene
+from runner.training.loop import Trained, train
+
+EXPORTS = {Stage.PLY: ("ply",), Stage.SPLAT: ("splat",), Stage.SMALL: ("spz", "compressed.ply")}
+"""The suffixes of each stage of exports, in order. See runner/export/formats.py."""
+
+
+@dataclass(frozen=True)
+class TrainedSplats:
+    """Gaussians as training left them, and what draws them."""
+
+    trained: Trained
+    rasterizer: Rasterizer
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return {"gaussians": self.trained.gaussians.count, "steps": self.trained.steps}
+
+
+@dataclass(frozen=True)
+class FinishedSplats:
+    """The Gaussians that are exported, and how good they are."""
+
+    posed: Posed
+    trained: Trained  # with the finished Gaussians
+    scene: TrainingScene  # with cameras in their world
+    rasterizer: Rasterizer
+    cleaning: CleanReport
+    orientation: Orientation
+    scores: Evaluation
+    pictures: Mapping[str, str]  # of the report: file names by image
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        removed = self.cleaning.before - self.cleaning.after
+        return {
+            "removed": removed,
+            "upright": self.orientation.confidence,
+            "psnr_heldout": self.scores.test.psnr,
+        }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What one stage of exports wrote: per format its ExportReport, and what was measured on the file read back."""
+
+    reports: dict[str, dict[str, Any]]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        if len(self.reports) == 1:
+            (report,) = self.reports.values()
+            return report
+        return {key: report["size_bytes"] for key, report in self.reports.items()}
+
+
+def train_splats(context: JobContext, posed: Posed) -> TrainedSplats:
+    """Raises the errors of `train`."""
+    settings = context.settings
+    rasterizer = make_rasterizer(settings.backend, settings.threads)
+    trained = train(posed.scene, context, settings.preset.train, rasterizer, save_s=settings.save_s)
+    return TrainedSplats(trained, rasterizer)
+
+
+def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> FinishedSplats:
+    """Removes floaters, turns the scene upright where its coordinates are not the user's, scores it, draws pictures."""
+    out, rasterizer = context.out, splats.rasterizer
+    users_coordinates = bool(posed.poses.supplied and posed.poses.supplied["used"])
+    finished = finish(splats.trained.gaussians, posed.scene, context, rasterizer, out, rotate=not users_coordinates)
+    gaussians, scene = finished.gaussians, finished.scene
+    weights = context.settings.lpips
+    scores = evaluate(gaussians, scene, rasterizer, load_lpips(weights, rasterizer.device) if weights else None)
+    pictures = write_comparisons(gaussians, scene, rasterizer, scores.test, out)
+    write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
+    trained = replace(splats.trained, gaussians=gaussians)
+    return FinishedSplats(posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures)
+
+
+def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...]) -> Exported:
+    """Writes <name>.<suffix> for each, reads it back and measures it; beside the .splat the viewer page that embeds it.
+
+    Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
+    """
+    gaussians, scene = splats.trained.gaussians, splats.scene
+    reports = {}
+    for suffix in suffixes:
+        exporter, path = EXPORTERS[suffix], context.out / f"{context.name}.{suffix}"
+        written = gaussians
+        if not exporter.view_dependent:
+            written = flatten(gaussians, [scene.views[index] for index in scene.subset("train")])
+        report = exporter.write(written, path)
+        loss = loss_of(exporter.read(path), scene, splats.rasterizer, splats.scores.test.psnr)
+        reports[suffix.replace(".", "_")] = {**asdict(report), **loss}
+        if suffix == "splat":
+            write_viewer(
+                path, scene.views, context.out / "viewer.html", title=context.name,
+                note=_note(splats), up=splats.orientation.up_in_output,
+            )  # fmt: skip
+    return Exported(reports)
+
+
+def _note(splats: FinishedSplats) -> str:
+    """One line about the scene for the viewer page."""
+    psnr = splats.scores.test.psnr
+    quality = f", {psnr:.1f} dB on held-out frames" if psnr is not None else ""
+    return f"{splats.trained.gaussians.count:,} Gaussians from {splats.posed.poses.images_registered} frames{quality}"
