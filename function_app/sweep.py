@@ -211,14 +211,14 @@ class Sweeper:
     def _old(self, view: _View, now: datetime) -> list[BlobInfo]:
         """What nobody can need any more, so that a sweep stays as cheap as what lies in the input container.
 
-        Batches of scenes without uploads, parts that no record names, last month's ledger, and saved work.
+        Batches of scenes without uploads, parts that no record names, last month's usage, and resume points.
         """
         keys = {scene_key(scene) for scene in view.scenes}
         named = {part for info in view.records.values() for part in records.parts_in(info.metadata)}
         unused = [item.info for key, found in view.batches.items() if key not in keys for item in found]
         unused += [info for info in self._state.list(PARTS) if part_in(info.name) not in named]
-        ledger = [info for info in self._state.list(USAGE) if usage.is_old(info, now)]
-        return [info for info in unused if info.modified < now - KEEP_UNUSED] + ledger + self._old_work(view, now)
+        old_usage = [info for info in self._state.list(USAGE) if usage.is_old(info, now)]
+        return [info for info in unused if info.modified < now - KEEP_UNUSED] + old_usage + self._old_work(view, now)
 
     def _old_work(self, view: _View, now: datetime) -> list[BlobInfo]:
         """What runners saved of their work where no further attempt will look for it.

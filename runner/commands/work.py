@@ -73,7 +73,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         execution=_execution(env),
     )
     worker = Worker(context, timing)
-    reporting = context.repeat("ledger", worker.usage.report, INTERVAL_S)
+    reporting = context.repeat("usage", worker.usage.report, INTERVAL_S)
     try:
         return worker.batch() if runner.mode == "batch" else worker.drain()
     finally:

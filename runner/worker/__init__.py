@@ -1,1 +1,1 @@
-"""From a queue message to a settled scene: lease, download, job, commit, publish, archive. Entry: `loop.Worker`."""
+"""From a queue message to a finished scene: lease, download, job, commit, publish, archive. Entry: `loop.Worker`."""

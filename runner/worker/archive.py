@@ -1,4 +1,4 @@
-"""Moving the inputs of a decided generation out of the input container: copy, verify, delete, each safe to repeat.
+"""Moves the inputs of a decided generation out of the input container: copy, verify, delete, each safe to repeat.
 
 Driven by the frozen manifest, never by a second listing; every copy and delete names the version it means. Nothing in
 the archive is ever overwritten: a name that is taken by another version sends the input to the generation's folder.
@@ -26,11 +26,11 @@ def archive(
 ) -> dict[str, str]:
     """Moves every input of the record's manifest; returns where each lies now ("<kind>/<name>", or "superseded").
 
-    `check` is called before every change and raises when the scene is no longer ours.
+    `check` is called before every change and raises when another runner may hold the scene.
     Raises StorageError when a copy is not whole or an input cannot be deleted.
     """
     locations = {}
-    # Listed once: thousands of inputs would be asked for one by one. Who copies meanwhile is met by `if_absent`.
+    # Listed once instead of a request for each of thousands of inputs. `if_absent` meets whoever copies meanwhile.
     existing = {info.name: info for info in destination.list(f"{record.scene}/")}
     for blob in record.manifest:
         check()
@@ -48,7 +48,7 @@ def archive(
 def _stored(
     record: SceneRecord, blob: InputBlob, source: BlobStore, destination: BlobStore, existing: dict[str, BlobInfo]
 ) -> str | None:
-    """The name of a verified copy of this version, made now or by an earlier runner; None when the version is gone."""
+    """The name of a verified copy of this version, made now or by an earlier runner; None when it no longer exists."""
     names = archive_names(record.scene, blob.name, record.generation, record.run)
     for name in names:
         if is_copy(existing.get(name), blob.etag, blob.size_bytes):
@@ -78,7 +78,7 @@ def _delete(source: BlobStore, blob: InputBlob) -> None:
     except NotFound:
         return  # done by an earlier runner, or by the user
     except Conflict:
-        left = find(source, blob.name)
-        if left is not None and left.etag == blob.etag:  # this very version: somebody holds a lease on it
+        current = find(source, blob.name)
+        if current is not None and current.etag == blob.etag:  # this very version: somebody holds a lease on it
             raise
         log.info("%s was uploaded again meanwhile; the new version stays for the next job", blob.name)

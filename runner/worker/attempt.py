@@ -193,7 +193,7 @@ class SceneWork:
             warnings=misplaced(within_scene(blob.name, self._scene) for blob in record.manifest),
         )
         if settings.checkpoint_s:
-            return replace(job, save_s=settings.checkpoint_s / 2)  # the other half is for bringing it to storage
+            return replace(job, save_s=settings.checkpoint_s / 2)  # the other half is for the upload
         return job
 
     def _progress(self, record: SceneRecord) -> ProgressBlob:
@@ -202,7 +202,7 @@ class SceneWork:
         return ProgressBlob(context.containers.state, self._scene, details, context.now, context.repeat)
 
     def _cache(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
-        """What earlier runs of the scene found, for the job; and what it finds, kept for later ones."""
+        """The cache of stages, filled from earlier runs of the scene; what the job adds is kept for later ones."""
         context, settings = self._context, self._context.settings
         if not settings.cache_mb or context.pipeline.backend == "mock":  # which finds nothing
             return contextlib.nullcontext()
@@ -284,7 +284,7 @@ class SceneWork:
         return list_scene(self._context.containers.input, self._scene, self._depth)
 
     def _hint(self) -> None:
-        """Makes the dispatcher look at what is left in the input container."""
+        """Makes the dispatcher list what is still in the input container."""
         self._context.queues.debounce.send(DebounceCheck(self._scene, "", self._context.now()).to_json())
 
     def _save(self, stored: Stored, record: SceneRecord) -> Stored:

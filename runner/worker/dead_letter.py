@@ -1,4 +1,4 @@
-"""What lies in `error/<scene>/` beside the inputs: `error.json`, the reason, and the log. Written before they move."""
+"""Writes `error.json`, the reason of a dead letter, and `run.log` to `error/<scene>/`, before the inputs move there."""
 
 from __future__ import annotations
 

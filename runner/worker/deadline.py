@@ -1,7 +1,7 @@
 """How long a job may take, and when an execution takes no further one. Pure decisions; nothing here looks at a clock.
 
-A job's plan says what it should take: its frames, their pairs, its training budget, the bytes to decode. The deadline
-is a multiple of that, so that a smoke run that hangs costs minutes and not what the longest preset may take.
+The estimate of a job counts its frames, their pairs, its training budget and the bytes to decode. The deadline is a
+multiple of it, so that a smoke run that hangs costs minutes and not what the longest preset may take.
 
 The platform ends an execution at a fixed time without asking. So the runner stops by itself some time before: the
 attempt is given back, what was reached is kept, and the next execution begins with all of its time.

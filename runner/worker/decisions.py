@@ -17,7 +17,7 @@ from scenejobs.state.blobs import InputBlob
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.usage import next_day
 
-HELD_S = 900.0  # an operator who brings inputs back needs seconds; one who was interrupted, a while
+HELD_S = 900.0  # bringing inputs back takes seconds, after an interruption longer
 VANISHED = Failure(
     stage="",
     code=str(Code.JOB_CRASHED),
@@ -39,7 +39,7 @@ class NothingToDo:
 
 @dataclass(frozen=True)
 class RollForward:
-    """The outcome is decided already: finish publishing and archiving."""
+    """The outcome is decided: finish publishing and archiving."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ def after_failure(
     retry_max_s: float,
     now: datetime,
 ) -> GiveBack | Retry | GiveUp:
-    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is settled at all).
+    """For a RUNNING record whose attempt raised `error` (not LeaseLost: then nothing is written).
 
-    What is no fault of the scene costs no attempt. But not without end: a scene that was given back so often counts
-    like any other from then on, or it would cost for ever and its user would never hear why.
+    A failure that the scene did not cause costs no attempt, `max_preemptions` times. From then on it counts like any
+    other: otherwise the scene would cost without end, and its user would never learn why.
     """
     not_its_fault = isinstance(error, (Interrupted, ConfigurationError, UploadsChanged))
     if not_its_fault and record.preemptions < max_preemptions:
@@ -143,7 +143,7 @@ def after_failure(
 
 
 def may_resume(record: SceneRecord) -> bool:
-    """Whether the next attempt may build on what the earlier ones saved. Not on what may be the cause of a failure."""
+    """Whether the next attempt may resume: not from a state that may be the cause of a failure."""
     codes = [earlier.failure.code for earlier in record.failures if earlier.failure != VANISHED]
     spoiled = any(code in (Code.BUG, Code.TRAINING_DIVERGED) for code in codes)
     return not spoiled and codes.count(Code.JOB_CRASHED) < CRASHES_TO_DOUBT

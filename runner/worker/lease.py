@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Timing:
-    """All from the length of the lease: a renewal may fail twice before a third decides."""
+    """Every interval follows from the length of the lease: two renewals may fail before the third decides."""
 
     lease_s: int = 60  # what the service allows: 15 to 60
 
@@ -81,7 +81,7 @@ class RecordLease:
 
     def __enter__(self) -> RecordLease:
         every_s = min(1.0, self._timing.renew_lease_s / 10)
-        # Two beside each other: a queue that hangs must not keep the lease from being renewed.
+        # Two threads: a queue that hangs must not keep the lease from being renewed.
         self._heartbeats = [
             self._repeat("lease", self.renew_lease_if_due, every_s),
             self._repeat("message", self.renew_message_if_due, every_s),
@@ -100,7 +100,7 @@ class RecordLease:
         if not self._lost and silent_s > self._timing.patience_s:
             self._lost = f"the lease could not be renewed for {silent_s:.0f} s"
         if self._lost:
-            raise LeaseLost(self._lost, advice="nothing is settled; whoever owns the scene now goes on")
+            raise LeaseLost(self._lost, advice="nothing is written; whoever holds the scene now goes on")
 
     def renew_lease_if_due(self) -> None:
         """Renews the lease when that is due. After a failure it is due three times as soon."""

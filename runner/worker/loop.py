@@ -86,7 +86,7 @@ class Worker:
             log_alert(log, Alert.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
             return False
         if not takes_another(taken, context.stop.left_s(), planned_s(context.pipeline)):
-            log.info("what is left of this execution's time cannot hold another scene")
+            log.info("the rest of this execution's time cannot hold another scene")
             return False
         return True
 

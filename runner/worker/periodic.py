@@ -1,6 +1,6 @@
-"""What goes on beside the work: heartbeats and the progress writer, each a thread that does one small thing repeatedly.
+"""Periodic threads: heartbeats and the progress writer, each repeats one small thing beside the work.
 
-Handed in as a value (`WorkerContext.repeat`), so that a simulation can let the same heartbeats run on its own clock.
+Passed as a value (`WorkerContext.repeat`), so that a simulation runs the same heartbeats on its own clock.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-JOIN_S = 5.0  # a round that is under way when the work ends is not waited for longer
+JOIN_S = 5.0  # how long the end of the work waits for a round that is under way
 
 
 class Repeating(Protocol):

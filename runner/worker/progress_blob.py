@@ -1,4 +1,4 @@
-"""How far an attempt is, in `state/progress/<key>.json`, for people who watch. Nobody relies on it."""
+"""Writes how far an attempt is to `state/progress/<key>.json`, for people who watch. Best effort."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The outputs of a run: uploaded into a folder of their own, and after the commit copied to where the user looks.
+"""Uploads the outputs of a run into a folder of its own, and after the commit copies them to where the user looks.
 
-Readers trust `manifest.json`: it names nothing while files are replaced, and comes last, so files that belong to
-different runs never pass as one result. Every change names the version it replaces: a runner that was paused and lost
-the scene changes nothing. That is why the manifest is never removed, but replaced by one that promises nothing: where
-there is no version to name, a paused runner could bring back an old one.
+Readers trust `manifest.json`: it names no file while files are replaced, and comes last, so files of different runs
+never pass as one result. Every change names the version it replaces, so a runner that was paused and lost the scene
+changes nothing. For the same reason the manifest is never removed but replaced by one that names no file: where no
+version can be named, a paused runner could bring back an old one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
         return  # it comes last, so all is there
     check()
     etag = output.write(
-        name, _promises_nothing(record.run), if_match=found.etag if found else None, if_absent=found is None
+        name, _names_no_file(record.run), if_match=found.etag if found else None, if_absent=found is None
     )
     for file in sorted(committed.keys() - {MANIFEST}):
         _replace(output, committed[file], published_name(record.scene, file), check)
@@ -64,7 +64,7 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
     output.write(name, data, if_match=etag, metadata={SOURCE_ETAG: manifest.etag})
 
 
-def _promises_nothing(run: str) -> bytes:
+def _names_no_file(run: str) -> bytes:
     return json.dumps({PUBLISHING: run, "outputs": []}).encode()
 
 
@@ -92,7 +92,7 @@ def _replace(output: BlobStore, source: BlobInfo, name: str, check: Callable[[],
 def _remove(output: BlobStore, name: str, check: Callable[[], None]) -> None:
     """Removes the version that is there now, if any.
 
-    Looked up before the check: who is paused after the check holds the ETag of a version that is gone by then.
+    Looked up before the check: a runner paused after it holds the ETag of a version that no longer exists.
     """
     old = find(output, name)
     check()

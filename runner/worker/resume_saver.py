@@ -1,8 +1,8 @@
 """Saves what a running job has achieved to the resume store, as stages finish and training writes checkpoints.
 
-The job has no credentials, so its parent does this, in a thread of its own beside the heartbeats. It looks at the files
-of the workspace that stages leave whole (written aside and renamed), copies those that changed, uploads the copies and
-then the pointer. Whatever fails is logged and tried again: the job never waits for it and never fails by it.
+The job has no credentials, so its parent does this, in a thread of its own beside the heartbeats. It looks at files
+that stages write atomically, copies those that changed, uploads the copies and then the pointer. Whatever fails is
+logged and tried again: the job never waits for it and never fails by it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SaverContext:
 
 
 def fits(size_bytes: int, left_s: float, bytes_per_s: float) -> bool:
-    """Whether that much can be copied, uploaded and pointed at in the time left, with something in reserve."""
+    """Whether that much can be copied and uploaded in `left_s` seconds, with a reserve for the pointer."""
     return 0.5 + 1.3 * size_bytes / bytes_per_s <= left_s
 
 
@@ -101,7 +101,7 @@ class ResumeSaver:
         except LeaseLost:
             self._closed = True
         except Conflict as exc:
-            log.warning("somebody else saves work of scene %s, so this runner no longer does: %s",
+            log.warning("another runner saves the work of scene %s, so this one no longer does: %s",
                         self._location.scene, exc)  # fmt: skip
             self._closed = True
         except Interrupted as exc:
@@ -207,7 +207,7 @@ class ResumeSaver:
                  ", ".join(f"{part.file} {part.size_bytes / 1e6:.1f} MB" for part in parts))  # fmt: skip
 
     def _write_pointer(self, data: bytes) -> str:
-        """Raises Conflict when another runner wrote it meanwhile; an own write whose answer was lost is none."""
+        """Raises Conflict when another runner wrote it meanwhile; a write of this one whose answer was lost is none."""
         store, name = self._location.store, self._location.pointer
         try:
             return store.write(name, data, if_match=self._etag, if_absent=self._etag is None)

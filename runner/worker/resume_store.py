@@ -3,11 +3,11 @@
     work/<scene>/<digest>/<sha256>      a part: one file of the workspace, named by its content
     work/<scene>/<digest>/saved.json    the pointer: which part is which file; written last, by compare-and-swap
 
-<digest> stands for the uploads, the settings and the program: what is foreign is never even looked at. A part is
-used only when size and hash are right, a file name only when it is one of ours. All of it is best effort: whatever
-is wrong with it, the work begins without it. Each stage then checks its own fingerprint before it uses a file.
+<digest> stands for the uploads, the settings and the program: what is foreign is never even read. A part is used
+only when size and hash are right, a file name only when it is one of ours. All of it is best effort: whatever is wrong
+with it, the attempt starts without it. Each stage then checks its own fingerprint before it uses a file.
 
-Not saved: pictures (the same videos give the same ones, faster than a gigabyte travels) and COLMAP's database.
+Not saved: frames (the same videos give the same ones, faster than a gigabyte travels) and COLMAP's database.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class ResumePoint(msgspec.Struct, frozen=True):
 
 
 def run_of(pointer: bytes) -> str:
-    """The attempt that wrote this pointer; "" when that cannot be told."""
+    """The attempt that wrote this pointer; "" when that is unknown."""
     try:
         return str(json.loads(pointer)["run"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -175,7 +175,7 @@ def restore(location: ResumeLocation, workspace: Path, scratch: Path, check: Cal
 
 
 def forget(store: BlobStore, scene: str, check: Callable[[], None]) -> None:
-    """Removes all that is saved for the scene. The sweep takes what is left when this fails."""
+    """Removes all that is saved for the scene. The sweep removes the rest when this fails."""
     try:
         _remove(store, [blob.name for blob in store.list(resume_folder(scene))], check)
     except StorageError as exc:
@@ -229,7 +229,7 @@ def _fetch(location: ResumeLocation, part: Part, path: Path) -> None:
 
 
 def _remove(store: BlobStore, names: Iterable[str], check: Callable[[], None]) -> None:
-    """The pointer first, so that none ever points at what is gone."""
+    """The pointer first, so that no pointer names a part that is missing."""
     for name in sorted(names, key=lambda name: not name.endswith(f"/{POINTER}")):
         check()
         if refusal(name) is None:  # else nobody can delete it, and nothing of ours is called so

@@ -1,13 +1,13 @@
-"""From being told to stop to being gone: one budget of seconds, counted from the first signal.
+"""Shutdown: one budget of seconds from the first signal to the end of the process.
 
     0                8             12                  19        20                     30
     | the job stops  | its newest  | attempt, lease    | the     | promised             | the platform kills
     | by itself      | state is    | and message are   | process |                      |
     | or is killed   | saved       | given back        | ends    |                      |
 
-Each of them looks at what is left of the budget, not at how long it has itself been busy: whoever comes late has less.
-What hangs (a store that does not answer, a machine that stands still) is left behind at the end: then nothing is given
-back, and the next runner takes over when the lease has ended, as after a crash.
+Each step has the rest of the budget, however long it takes itself: a late one has less. What hangs (a store that does
+not answer, a machine that stands still) is abandoned at the end: then nothing is given back, and the next runner takes
+over when the lease has ended, as after a crash.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which uploads of a scene are looked at, by name, number and size: everything that is known before a download."""
+"""Chooses and refuses uploads of a scene by name, number and size: by everything that is known before a download."""
 
 from __future__ import annotations
 

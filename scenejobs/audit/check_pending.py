@@ -30,7 +30,7 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
             what = f"generation {number} was tried {attempts} times, and {evidence.max_attempts} are allowed"
             yield Finding("I5", True, where, what, "see MAX_RETRIES of the runner (--max-attempts), and its logs")
     if scene.info.leased and not _any_runner(evidence):
-        what = f"its lease is held, and no runner has told the ledger of itself for {SILENT_S:.0f} s"
+        what = f"its lease is held, and no runner has reported usage for {SILENT_S:.0f} s"
         yield Finding("I7", True, where, what, "break the lease with period 0, and see who held it")
     if record.held and evidence.now - scene.info.modified > evidence.patience:
         yield Finding("I7", True, where, f"nobody finished what holds it: {record.held}", "run the command it names")
@@ -49,7 +49,7 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
         scene = evidence.scenes.get(name)
         record = scene.record if scene else None
         if scene_key(name) in evidence.damaged_keys or (record and record.phase is not Phase.IDLE):
-            continue  # told of already
+            continue  # reported already
         changes = [blob.modified for blob in blobs] + ([scene.info.modified] if scene else [])
         queued = [item.queued_at for item in _batches(evidence, name) if item.queued_at]
         rest = evidence.now - max([*changes, *queued])
@@ -109,8 +109,8 @@ def _batches(evidence: Evidence, scene: str) -> list[ListedBatch]:
 
 
 def _any_runner(evidence: Evidence) -> bool:
-    told = evidence.below("state", layout.USAGE.rstrip("/"))
-    return any((evidence.now - info.modified).total_seconds() < SILENT_S for info in told)
+    reports = evidence.below("state", layout.USAGE.rstrip("/"))
+    return any((evidence.now - info.modified).total_seconds() < SILENT_S for info in reports)
 
 
 def _key(name: str, folder: str) -> str:

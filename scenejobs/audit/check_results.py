@@ -32,10 +32,10 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
 
 def unexplained(evidence: Evidence) -> Iterator[Finding]:
     """I3, I4: every blob of these containers belongs to something."""
-    known = {kind: _known(evidence, kind) for kind in ("processed", "error")}
-    for name in sorted(evidence.blobs["processed"].keys() - known["processed"]):
+    explained = {kind: _explained(evidence, kind) for kind in ("processed", "error")}
+    for name in sorted(evidence.blobs["processed"].keys() - explained["processed"]):
         yield Finding("I3", True, f"processed/{name}", "no committed run used it", "find out who put it there")
-    for name in sorted(evidence.blobs["error"].keys() - known["error"]):
+    for name in sorted(evidence.blobs["error"].keys() - explained["error"]):
         yield Finding("I4", True, f"error/{name}", "no dead letter of a scene explains it", "find out who put it there")
     yield from _foreign_outputs(evidence)
 
@@ -49,7 +49,7 @@ def deep(evidence: Evidence, output: BlobStore) -> Iterator[Finding]:
                 try:
                     data, _ = output.read(name)
                 except NotFound:
-                    continue  # `check` tells
+                    continue  # reported by `check`
                 if hashlib.sha256(data).hexdigest() != file.sha256:
                     yield Finding("I3", True, f"output/{name}", "its bytes are not those that were committed", RESTORE)
 
@@ -89,14 +89,14 @@ def _reason(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
         yield Finding("I4", True, where, what, RESTORE)
 
 
-def _known(evidence: Evidence, kind: str) -> set[str]:
+def _explained(evidence: Evidence, kind: str) -> set[str]:
     """Names that closed generations or those on their way put into a container."""
     names: set[str] = set()
     for scene in evidence.scenes.values():
         for found in scene.closed:
             names |= {place.partition("/")[2] for place in found.archived.values() if place.startswith(f"{kind}/")}
         for found in [*scene.closed, *([scene.ongoing] if scene.ongoing else [])]:
-            # a second copy of a version is told of as such (versions.py)
+            # a second copy of a version is reported as such (check_uploads.py)
             names |= {
                 copy.name
                 for blob in found.manifest

@@ -1,6 +1,6 @@
 """Where every uploaded version is: never in none, at rest in exactly one place, under its own bytes, used once.
 
-A version is one upload: a name and its ETag. What can be told from the blobs alone is the fate of every version that
+A version is one upload: a name and its ETag. The blobs alone show the fate of every version that
 was ever part of a decided generation. One that its user replaced or deleted before that left no trace, and needs none.
 """
 

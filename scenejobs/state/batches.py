@@ -3,7 +3,7 @@
 The batch is written before its message is sent, and stamped after. So a batch without a stamp means "maybe sent", and
 sending again is harmless: the runner works on what a listing shows, not on what a message says.
 
-The stamp is in the metadata too, so that one listing tells about all scenes and hardly any batch has to be read.
+The stamp is in the metadata too, so that one listing covers all scenes and hardly any batch has to be read.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class StoredBatch:
 
 @dataclass(frozen=True)
 class ListedBatch:
-    """What a listing tells of a batch."""
+    """A batch as a listing shows it."""
 
     info: BlobInfo
-    queued_at: datetime | None  # None: not sent, or written by a program that did not tell
+    queued_at: datetime | None  # None: not sent, or written by a program that did not stamp the metadata
 
     @staticmethod
     def of(info: BlobInfo) -> ListedBatch:

@@ -1,6 +1,6 @@
 """What a generation consisted of, once it has ended: `state/generations/<key>/<n>.json`, created once, kept for good.
 
-A record only knows its last ending. These tell about every version that ever left the input container which run used it
+A record only has its last ending. These blobs say of every version that ever left the input container which run used it
 and where it went, so that the state of the containers can be proven from the blobs alone (scenejobs/audit).
 """
 

@@ -1,9 +1,9 @@
-"""Where things lie in the containers. The only place that builds these names.
+"""Names of all blobs of the system. No other module builds them.
 
 state      scenes/<key>.json             the record of a scene: phase, attempts, manifest, ending; leased by its runner
            batches/<key>/<digest>.json   a sealed set of uploads, created once
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
-           work/<key>/<digest>/saved.json   which parts an interrupted attempt left for the next one; written last
+           work/<key>/<digest>/saved.json   from which parts the next attempt resumes; written last
            work/<key>/<digest>/<sha256>     one part each; <digest> stands for uploads, settings and program
            cache/<key>/<entry>           what stages of a run found, for the next runs of the scene; named by what it
                                          was made from, checked by its own hash, needed by nobody
@@ -88,7 +88,7 @@ def progress_name(scene: str) -> str:
 
 
 def resume_folder(scene: str, digest: str = "") -> str:
-    """Of the saved work of one attempt's kind; without `digest` of all that is saved for the scene."""
+    """Of one resume point; without `digest` of all resume points of the scene."""
     return f"{RESUME_FOLDER}{scene_key(scene)}/" + (f"{digest}/" if digest else "")
 
 

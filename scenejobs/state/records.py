@@ -71,8 +71,8 @@ def ensure(state: BlobStore, scene: str) -> None:
 def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) -> Stored:
     """Replaces the version that was read. Raises LeaseLost when somebody else wrote, or holds the lease now.
 
-    The service's retry can turn a success into a 412 (the first answer was lost on the way). So a refusal is settled by
-    reading back: a record with our write id is ours.
+    The service's retry can turn a success into a 412 (the first answer was lost on the way). So a refusal is resolved
+    by reading back: a record with our write id is ours.
     """
     write_id = uuid.uuid4().hex
     name = record_name(record.scene)

@@ -1,4 +1,4 @@
-"""Bringing the inputs of a dead-lettered generation back: `error` -> `input`, so that the scene is tried again.
+"""Brings the inputs of a dead-lettered generation back: `error` -> `input`, so that the scene is tried again.
 
 A move as safe as the one that brought them there: copy, verify, delete, each naming the version it means, each safe to
 repeat. While it is under way the record is *held*: no attempt begins on half of the videos, and after a crash the same
@@ -48,7 +48,7 @@ LEASE_PAUSE_S = 2.0
 DOCUMENTS = (ERROR_DOCUMENT, RUN_LOG)
 
 
-JSON_NAMES = {"archived_as": "place", "superseded": "left"}
+JSON_NAMES = {"archived_as": "place", "superseded": "left"}  # as the first program called them
 
 
 class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=JSON_NAMES):
@@ -182,7 +182,7 @@ def dead_lettered(containers: Containers, code: str = "") -> list[str]:
         if stored is None or ending is None or ending.outcome is not Outcome.DEAD_LETTERED:
             continue
         failure = ending.failure.code if ending.failure else ""
-        waits = any(place.startswith("error/") for place in ending.archived.values())
+        waits = any(location.startswith("error/") for location in ending.archived.values())
         if (not code or failure == code) and waits and (stored.record.held or _is_there(containers, ending.archived)):
             found.append(stored.record.scene)
     return sorted(found)
@@ -204,10 +204,10 @@ def _worked_on(scene: str) -> InputError:
 def _new(error: BlobStore, found: Generation) -> Redrive:
     entries = []
     for blob in found.manifest:
-        kind, _, place = found.archived.get(blob.name, "").partition("/")
-        info = find(error, place) if kind == "error" else None
+        kind, _, name = found.archived.get(blob.name, "").partition("/")
+        info = find(error, name) if kind == "error" else None
         if info is not None and info.metadata.get(SOURCE_ETAG) == blob.etag and info.size_bytes == blob.size_bytes:
-            entries.append(Returned(place, info.etag, info.size_bytes, blob.name))
+            entries.append(Returned(name, info.etag, info.size_bytes, blob.name))
     if not entries:
         raise InputError(
             f"no input of generation {found.number} of scene {found.scene} is in the error container",
@@ -232,8 +232,8 @@ def _is_taken(store: BlobStore, item: Returned) -> bool:
 
 
 def _is_there(containers: Containers, archived: dict[str, str]) -> bool:
-    places = [place.removeprefix("error/") for place in archived.values() if place.startswith("error/")]
-    return any(find(containers.error, place) is not None for place in places)
+    names = [location.removeprefix("error/") for location in archived.values() if location.startswith("error/")]
+    return any(find(containers.error, name) is not None for name in names)
 
 
 def _hold(state: BlobStore, scene: str, why: str, pause: Callable[[float], None]) -> None:

@@ -30,7 +30,7 @@ def shown(name: str) -> str:
 
 
 def refused_uploads(containers: Containers, depth: int) -> list[RefusedUpload]:
-    """In the order of names. The listing is the truth; records in `state/refused/` may be of what is long gone."""
+    """In the order of names. The listing is the truth; blobs in `state/refused/` may outlive their uploads."""
     blobs = {blob.name: blob for blob in containers.input.list()}
     found: tuple[Refused, ...] = sort_uploads(blobs.values(), depth).refused
     return [RefusedUpload(blobs[item.name], item.reason) for item in found]

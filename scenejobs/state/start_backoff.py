@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 BACK_OFF_BASE_S = 30.0
 BACK_OFF_MAX_S = 15 * 60.0
 LISTED_AFTER_S = 60.0  # a start may be missing in the listing of executions for so long
-SLOW_S = 120.0  # a start that no runner has answered for so long is told to the user
+SLOW_S = 120.0  # a start that no runner has answered for so long is shown to the user
 
 
 def back_off_s(failures_in_row: int, retry_after_s: float | None = None) -> float:
@@ -98,12 +98,12 @@ class StarterState:
         since = self.unanswered_since
         if since is None or (now - since).total_seconds() < LISTED_AFTER_S:
             return self
-        left = tuple(name for name in self.unanswered if (name in live if name else live))
-        if len(left) == len(self.unanswered):
+        unanswered = tuple(name for name in self.unanswered if (name in live if name else live))
+        if len(unanswered) == len(self.unanswered):
             return self
         ghosts = self.ghosts_in_row + 1
         wait = timedelta(seconds=back_off_s(ghosts))
-        return replace(self, unanswered=left, ghosts_in_row=ghosts, not_before=now + wait)
+        return replace(self, unanswered=unanswered, ghosts_in_row=ghosts, not_before=now + wait)
 
     def may_start(self, needed: int) -> int:
         """While no GPU comes, one probe at a time."""
@@ -121,7 +121,7 @@ class StarterState:
         return self.not_before is not None and now < self.not_before
 
     def held_back(self, now: datetime) -> str:
-        """Why queued work does not begin, for people; "" when nothing is known to be wrong."""
+        """Why queued work does not begin, for people; "" when nothing is wrong."""
         if self.budget_until and now < self.budget_until:
             return f"held back by the daily budget until {_minute(self.budget_until)}"
         if self.unsure:

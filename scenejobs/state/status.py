@@ -153,7 +153,7 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
             since=record.started_at,
         )
     except (NotFound, ValueError, KeyError):
-        return status  # progress is a courtesy; the record is the truth
+        return status  # progress is best effort; the record is the truth
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""For how long executions ran: `state/spend/<day>/<execution>.json`, one blob per execution and day.
+"""Usage: how long executions ran, `state/spend/<day>/<execution>.json`, one blob per execution and day.
 
 Each execution writes blobs of its own, so nobody waits for anybody; a listing with its metadata is the sum. Days are
 those of the storage service's clock (UTC). What a runner has written also proves that it began: an execution that was
