@@ -1,1 +1,1 @@
-"""The cloud on a desk: storage emulator, function host and jobs API. Nothing of it is deployed."""
+"""The cloud on a development machine: storage emulator, function host and jobs API. Nothing of it is deployed."""

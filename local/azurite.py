@@ -1,4 +1,4 @@
-"""Azurite, the storage emulator, as a child process of this one: started on free ports, gone with its parent.
+"""Azurite, the storage emulator, as a child process: started on free ports, stopped when its parent ends.
 
     python -m local.azurite install      npm ci into .local/azurite, once per package-lock.json
     python -m local.azurite run [DIR]    start it, print the connection string, end with Ctrl-C
@@ -54,7 +54,7 @@ def node() -> Path:
 
 
 def install() -> bool:
-    """Brings the locked packages. False when they were there already. Raises InfrastructureError."""
+    """Installs the locked packages. False when they were installed already. Raises InfrastructureError."""
     npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     INSTALLED.mkdir(parents=True, exist_ok=True)
     with (INSTALLED / "lock").open("w") as lock:
@@ -92,7 +92,7 @@ class Azurite:
     """A running emulator. As a context manager it is stopped at the end, with its data written to `folder`.
 
     folder: where the data is kept; None keeps it in memory.
-    ports:  blob, queue and table; 0 takes a free one. Azurite itself says which it got, so it cannot be another's.
+    ports:  blob, queue and table; 0 takes a free one. Azurite reports which it got, so it cannot be another's.
     """
 
     def __init__(self, folder: Path | None = None, ports: tuple[int, int, int] = (0, 0, 0)) -> None:
@@ -139,7 +139,7 @@ class Azurite:
             self.folder.mkdir(parents=True, exist_ok=True)
             command += ["--location", str(self.folder.resolve())]
         with tempfile.TemporaryFile() as output:
-            # A session of its own: Ctrl-C is for the parent, which still needs storage to stop in order.
+            # A session of its own: Ctrl-C is for the parent, which still needs storage while it shuts down.
             self._process = subprocess.Popen(
                 dying_with_parent(command),
                 cwd=self.folder or tempfile.gettempdir(),
@@ -174,7 +174,7 @@ class Azurite:
         return self._process
 
     def stop(self) -> None:
-        """Ends it in order; quiet when it has ended."""
+        """Stops it with SIGTERM, so that it writes its data; nothing when it has ended."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
@@ -197,7 +197,7 @@ class Azurite:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.azurite", description="The storage emulator.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install", help="bring the locked packages")
+    commands.add_parser("install", help="install the locked packages")
     run = commands.add_parser("run", help="run it until Ctrl-C")
     run.add_argument("folder", nargs="?", type=Path, help="where data is kept; default: in memory")
     options = parser.parse_args(arguments)

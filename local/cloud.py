@@ -1,4 +1,4 @@
-"""The whole cloud of a desk in one context manager: storage emulator, host of the function app, jobs API.
+"""The whole local cloud in one context manager: storage emulator, host of the function app, jobs API.
 
 Every part is a process of its own with the settings it would have in Azure; only the endpoints differ.
 
@@ -32,7 +32,7 @@ STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform
 
 
 class LocalCloud:
-    """Started on entry, gone on exit, with every process it made.
+    """Started on entry, stopped on exit with every process it started.
 
     folder:  keeps storage (`azurite/`), logs (`*.log`, `executions/`)
     env:     settings on top of this process's environment, for all parts
@@ -90,7 +90,7 @@ class LocalCloud:
         self._processes.close()
 
     def check(self) -> None:
-        """Raises InfrastructureError when a part has died, with the end of its log."""
+        """Raises InfrastructureError when a part has ended, with the end of its log."""
         for name, process in self._parts.items():
             if process.poll() is not None:
                 tail = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
@@ -119,7 +119,7 @@ class LocalCloud:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for this process, which stops the others in order
+                start_new_session=True,  # Ctrl-C is for this process, which shuts the others down
             )
         self._parts[name] = process
         self._processes.callback(self._stop, name)
@@ -135,7 +135,7 @@ class LocalCloud:
                 process.wait()
 
 
-LOOK_S = 1.0  # between two looks whether all parts live
+CHECK_INTERVAL_S = 1.0  # between two checks that all parts are running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with LocalCloud(options.folder, {}, storage=os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")) as cloud:
             print(f"running; connection string: {cloud.env['AZURE_STORAGE_CONNECTION_STRING']}", flush=True)
-            while not stop.wait(LOOK_S):
+            while not stop.wait(CHECK_INTERVAL_S):
                 cloud.check()
     except SceneJobError as exc:
         print(exc, file=sys.stderr)

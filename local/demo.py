@@ -2,8 +2,8 @@
 
     python -m local.demo [VIDEO ...] [--preset laptop] [--scene demo] [--out out]
 
-Without videos it makes its own footage: a rendered walk with known cameras (local/footage/film.py). Nothing but the
-uploads is handed over; the rest is the event-driven system itself.
+Without videos it makes its own footage: a rendered walk with known cameras (local/footage/film.py). Only the
+uploads are made here; the rest is the event-driven system itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scenejobs.state import layout
 from scenejobs.state.status import SceneStatus, State, scene_status
 
 REPOSITORY = Path(__file__).parents[1]
-QUIET_S = 6  # a desk needs no minute of quiet
+QUIET_S = 6  # a demo need not wait for a minute
 LOG_EVERY_S = 20.0
 
 
@@ -120,7 +120,7 @@ def _wait(cloud: LocalCloud, scene: str) -> SceneStatus:
 
 
 def _explain(cloud: LocalCloud, scene: str, folder: Path) -> int:
-    """A failed scene: what the user would find in the error container."""
+    """Prints what the user would find in the error container."""
     try:
         error = json.loads(cloud.containers.error.read(f"{scene}/{layout.ERROR_DOCUMENT}")[0])
     except NotFound:

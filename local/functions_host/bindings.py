@@ -24,7 +24,7 @@ _SETTING = re.compile(r"%([^%]+)%")
 
 @dataclass(frozen=True)
 class HostOptions:
-    """The numbers of host.json that this host keeps to."""
+    """The settings of host.json that this host applies."""
 
     batch_size: int = 16
     new_batch_threshold: int = 8

@@ -1,4 +1,4 @@
-"""A polling blob trigger as the Functions host keeps it: scan, notify through an internal queue, remember by receipts.
+"""A polling blob trigger with the rules of the Functions host: scan, notify through an internal queue, keep receipts.
 
 As in the host the notification is sent before the receipt is written: a crash between them delivers twice, never not at
 all. One function gets each version (ETag) of a blob once; a notification of a version that is gone is dropped.
@@ -78,7 +78,7 @@ def deliver(
 ) -> None:
     """Calls a function for a notification, unless that version of the blob is gone.
 
-    A hostile name is delivered as it is: the SDK would resolve its dots and look at another blob.
+    A hostile name is delivered unchanged: the SDK would resolve its dots and read another blob.
     """
     body = json.loads(note.content)
     container, name = body["ContainerName"], body["BlobName"]

@@ -2,9 +2,9 @@
 
     python -m local.functions_host
 
-Settings come from the environment, as app settings do in Azure; host.json gives the numbers. It indexes the app through
-its decorators and delivers blob, queue and timer events as the real one does (queue_trigger.py, blob_trigger.py).
-LOCAL_SWEEP_SECONDS replaces the timers' schedule by an interval. SIGTERM and Ctrl-C end it within two seconds.
+Settings come from the environment, as app settings do in Azure, limits from host.json. It indexes the app through its
+decorators and delivers blob, queue and timer events as the real host does (queue_trigger.py, blob_trigger.py).
+LOCAL_SWEEP_SECONDS replaces the timers' schedule by an interval. SIGTERM and Ctrl-C stop it within two seconds.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ log = logging.getLogger("local.functions_host")
 ROOT = Path(__file__).resolve().parents[2]
 HOST_STORAGE = "AzureWebJobsStorage"
 STOP_WAIT_S = 1.5
-NO_PROXY: Any = {"use_env_settings": False}  # a proxy of the environment does not know the way to an emulator
+NO_PROXY: Any = {"use_env_settings": False}  # a proxy of the environment cannot reach an emulator
 
 
 class TimerListener:
-    """Calls a function when its time has come; one call at a time."""
+    """Calls a function at the times of its schedule, one call at a time."""
 
     def __init__(self, name: str, next_after: Callable[[datetime], datetime], call: Callable[[], None]) -> None:
         self.name = name
@@ -193,7 +193,7 @@ class Host:
 
 
 def app_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment, with what a deployment would set and a desk need not."""
+    """The environment over the defaults of the settings that a deployment would set."""
     groups = (StorageSettings, DispatchSettings)
     defaults = {
         item.metadata["variable"]: str(item.default)
@@ -225,4 +225,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(exc, file=sys.stderr)
         return exc.exit_code
     sys.stdout.flush()
-    os._exit(0)  # a function that still runs must not keep the process: its message was given back
+    os._exit(0)  # a function that still runs must not keep the process: its message was released

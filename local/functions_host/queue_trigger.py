@@ -1,4 +1,4 @@
-"""A queue trigger as the Functions host keeps it: batches, dequeue counts, retries, the poison queue.
+"""A queue trigger with the rules of the Functions host: batches, dequeue counts, retries, the poison queue.
 
 The rules are those of the host's queue listener. A message is hidden for 10 minutes, renewed at half of that, while its
 function runs. After a failure it is visible again after `visibilityTimeout`. When its last try failed it is copied to
@@ -28,18 +28,18 @@ POISON = "-poison"
 
 @dataclass
 class _Held:
-    """A message whose function runs."""
+    """A message whose function is running."""
 
     message: Any
     renewed_at: float = field(default_factory=time.monotonic)
-    lock: threading.Lock = field(default_factory=threading.Lock)  # settling uses the newest receipt
-    settled: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)  # delete and release use the newest receipt
+    finished: bool = False
 
 
 class QueueListener:
     """Delivers the messages of one queue to one handler.
 
-    handle: gets a message of the storage SDK; what it raises counts as a failed try. tries: after so many, poison.
+    handle: gets a message of the storage SDK; an exception is a failed try. tries: after so many, poison.
     parallel: how many run at once. at_once: how many are fetched when at most `parallel - at_once` run.
     """
 
@@ -73,14 +73,14 @@ class QueueListener:
         self._thread.start()
 
     def stop(self, wait_s: float) -> None:
-        """Takes no more, lets running functions end for a while, and gives the messages of the others back."""
+        """Receives no more, waits for running functions, and releases the messages of those that do not end in time."""
         self._stop.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + wait_s
         while self._held and time.monotonic() < deadline:
             time.sleep(0.02)
         for held in list(self._held.values()):
-            self._settle(held, self._release, 0)
+            self._finish(held, self._release, 0)
 
     def _listen(self) -> None:
         while not self._stop.is_set():
@@ -104,7 +104,7 @@ class QueueListener:
         messages = list(next(pages, ()))
         for message in messages:
             held = self._held[message.id] = _Held(message)
-            with suppress(RuntimeError):  # the pool was shut down since: `stop` gives the message back
+            with suppress(RuntimeError):  # the pool was shut down since: `stop` releases the message
                 self._pool.submit(self._run, held)
         return len(messages)
 
@@ -112,35 +112,35 @@ class QueueListener:
         message = held.message
         try:
             if message.dequeue_count > self._tries:
-                self._settle(held, self._to_poison)
+                self._finish(held, self._to_poison)
                 return
             try:
                 self._handle(message)
-            except Exception:  # whatever a function raises is a failed try, here as in the real host
+            except Exception:  # any exception is a failed try, as in the real host
                 log.exception("%s failed, try %d of %d", self.name, message.dequeue_count, self._tries)
                 if message.dequeue_count >= self._tries and self._poison is not None:
-                    self._settle(held, self._to_poison)
+                    self._finish(held, self._to_poison)
                 else:
-                    self._settle(held, self._release, self._retry_s)
+                    self._finish(held, self._release, self._retry_s)
                 return
-            self._settle(held, self._delete)
+            self._finish(held, self._delete)
         finally:
             self._held.pop(message.id, None)
 
-    def _settle(self, held: _Held, how: Callable[..., None], *arguments: Any) -> None:
+    def _finish(self, held: _Held, how: Callable[..., None], *arguments: Any) -> None:
         with held.lock:
-            if held.settled:
+            if held.finished:
                 return
-            held.settled = True
+            held.finished = True
             try:
                 how(held.message, *arguments)
             except AzureError as exc:  # it becomes visible again by itself, and is delivered once more
-                log.warning("%s: message %s could not be settled: %s", self.name, held.message.id, exc)
+                log.warning("%s: message %s could not be finished: %s", self.name, held.message.id, exc)
 
     def _renew(self) -> None:
         for held in list(self._held.values()):
             with held.lock:
-                if held.settled or time.monotonic() - held.renewed_at < RENEW_S:
+                if held.finished or time.monotonic() - held.renewed_at < RENEW_S:
                     continue
                 held.message = self._queue.update_message(held.message, visibility_timeout=LOCK_S)
                 held.renewed_at = time.monotonic()
@@ -162,5 +162,8 @@ class QueueListener:
         try:
             self._queue.delete_message(message)
         except HttpResponseError as exc:
-            if exc.status_code not in (400, 404):  # somebody else has it by now, or it is gone: as the host sees it
+            if exc.status_code not in (
+                400,
+                404,
+            ):  # another receiver has it, or it is gone: the host ignores both
                 raise

@@ -1,7 +1,7 @@
-"""Executions of a job as processes of this machine, with the life that Container Apps gives them.
+"""Executions of a job as processes of this machine, with the life cycle that Container Apps gives them.
 
 Each has a session of its own and a log. Stopping is SIGTERM to every process of it, and SIGKILL 30 s later. When the
-main process ends, whatever it left behind in its session is killed, as with a container.
+main process ends, what it left behind in its session is killed, as with a container.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+import psutil
+
 from local.azurite import dying_with_parent
 
 GRACE_S = 30.0  # fixed by the platform
@@ -30,7 +32,7 @@ class Status(StrEnum):
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"  # exit code 0
     FAILED = "Failed"
-    STOPPED = "Stopped"  # somebody asked for it
+    STOPPED = "Stopped"  # on request
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class TooManyExecutions(Exception):
 
 
 class Executions:
-    """Starts, remembers and ends executions.
+    """Starts, lists and stops executions.
 
-    command: what one runs. env: its environment, to which the names Container Apps gives are added.
+    command: what one runs. env: its environment, to which the variables of Container Apps are added.
     logs: folder of `<execution>.log`. limit: executions at the same time; None for no limit.
     """
 
@@ -75,7 +77,7 @@ class Executions:
         self._history: dict[str, Execution] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping: set[str] = set()
-        # The kernel's "die with your parent" means the thread that forked. So one thread forks, and lives on.
+        # The kernel signals a child when the *thread* ends that forked it. So one thread forks all, and keeps running.
         self._forker = ThreadPoolExecutor(1, "forker")
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -93,7 +95,7 @@ class Executions:
             return self._history.get(name)
 
     def stop(self, name: str) -> bool:
-        """Asks it to end, and makes it end after the grace. False when there is none of that name."""
+        """Sends SIGTERM, and SIGKILL after the grace. False when there is none of that name."""
         with self._lock:
             if name not in self._history:
                 return False
@@ -107,7 +109,7 @@ class Executions:
         return True
 
     def kill(self, name: str) -> bool:
-        """As when its machine is lost: SIGKILL to every process of it, without a word before. False when it ended."""
+        """As when its machine is lost: SIGKILL to every process of it, without a warning. False when it has ended."""
         with self._lock:
             process = self._processes.get(name)
             if process is not None:
@@ -115,11 +117,11 @@ class Executions:
         return process is not None
 
     def close(self) -> None:
-        """Ends everything; returns when all are gone."""
+        """Stops all; returns when all have ended."""
         for execution in self.all():
             self.stop(execution.name)
         for process in list(self._processes.values()):
-            process.wait()  # at most the grace: the killer comes then
+            process.wait()  # at most the grace, until SIGKILL
         self._forker.shutdown()
 
     def _start(self) -> Execution:
@@ -130,7 +132,7 @@ class Executions:
             with (self._logs / f"{name}.log").open("wb") as log:
                 process = subprocess.Popen(
                     dying_with_parent(self._command),
-                    env={**self._env, **self._given(name)},
+                    env={**self._env, **self._platform_variables(name)},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -142,7 +144,7 @@ class Executions:
         threading.Thread(target=self._watch, args=[name, process], daemon=True).start()
         return execution
 
-    def _given(self, name: str) -> dict[str, str]:
+    def _platform_variables(self, name: str) -> dict[str, str]:
         return {
             "CONTAINER_APP_JOB_NAME": self.job,
             "CONTAINER_APP_JOB_EXECUTION_NAME": name,
@@ -167,7 +169,7 @@ class Executions:
 
 
 def signal_all(leader: int, number: signal.Signals) -> None:
-    """Once to every process of a container: the leader's descendants too, whatever session they made for themselves."""
+    """Once to every process of a container: also to descendants of the leader that made a session of their own."""
     for pid in descendants(leader):
         with suppress(ProcessLookupError):
             if os.getpgid(pid) != leader:
@@ -177,15 +179,8 @@ def signal_all(leader: int, number: signal.Signals) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """Found in /proc; empty where there is none (the process group is signalled anyhow)."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):  # it ended while we looked
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    found, waiting = [], [root]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
+    """Process ids of all processes below one; none when it has ended."""
+    try:
+        return [process.pid for process in psutil.Process(root).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,6 +1,6 @@
-"""The part of the Container Apps management API that starts and watches jobs, on this machine's loopback.
+"""The part of the Container Apps management API that starts and lists executions of a job, on loopback.
 
-    python -m local.jobs_api.server --port 0 --port-file FILE -- COMMAND...
+    python -m local.jobs_api --port 0 --port-file FILE -- COMMAND...
 
 The product talks to it with the client it uses in Azure; only ARM_ENDPOINT differs. An execution is a process that runs
 COMMAND (default: `python -m runner`) with this process's environment. Ctrl-C or SIGTERM ends the executions, then this.
@@ -31,7 +31,7 @@ _JOB = re.compile(
 
 
 class JobsApi:
-    """The server. As a context manager it listens, and at the end its executions are ended."""
+    """The server. As a context manager it listens, and on exit it stops its executions."""
 
     def __init__(self, executions: Executions, port: int = 0) -> None:
         self.executions = executions
@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("GET")
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))  # a template is not looked at
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))  # a template is ignored
         self._answer("POST")
 
     def _answer(self, method: str) -> None:
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
-        if self.command == "POST":  # looks are too many to be news
+        if self.command == "POST":  # listings are too many to be logged
             print(f"{self.log_date_time_string()} {format % args}", flush=True)
 
 
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.port_file:
             part = options.port_file.with_suffix(".part")
             part.write_text(str(api.port))
-            part.replace(options.port_file)  # whoever waits for the file never sees half of it
+            part.replace(options.port_file)  # a reader never sees half of it
         print(f"jobs API of {options.job} at {api.endpoint}, logs in {logs}", flush=True)
         stop.wait()
     return 0

@@ -19,6 +19,7 @@ from local.jobs_api.server import JobsApi
 from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 from scenejobs.errors import ComputeError
 from scenejobs.settings.groups import ComputeSettings
+from tests.processes import is_running
 
 ROOT = Path(__file__).parents[2]
 # Says its execution's name, and ends as it is told to: at once, at a signal, or not at all.
@@ -103,24 +104,22 @@ def test_an_execution_that_ignores_the_signal_is_killed_after_the_grace(tmp_path
         assert (ended.status, ended.exit_code) == (Status.STOPPED, -signal.SIGKILL)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="descendants are found in /proc")
 def test_a_stop_reaches_every_process_of_an_execution(tmp_path: Path) -> None:
     with desk(tmp_path, FAMILY) as (compute, _):
         name = compute.start()
         child = int(str(wait_for(lambda: log(tmp_path, name))))
         compute.stop(name)
         wait_for(lambda: not compute.live())
-        wait_for(lambda: not alive(child))
+        wait_for(lambda: not is_running(child))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="descendants are found in /proc")
 def test_an_execution_whose_machine_is_lost_is_gone_without_a_word(tmp_path: Path) -> None:
     with desk(tmp_path, FAMILY) as (compute, executions):
         name = compute.start()
         child = int(str(wait_for(lambda: log(tmp_path, name))))
         assert executions.kill(name)
         wait_for(lambda: not compute.live())
-        wait_for(lambda: not alive(child))
+        wait_for(lambda: not is_running(child))
         ended = executions.get(name)
         assert ended is not None
         assert (ended.status, ended.exit_code) == (Status.FAILED, -signal.SIGKILL)
@@ -154,20 +153,10 @@ def test_when_the_server_ends_however_it_ends_no_execution_is_left(tmp_path: Pat
         endpoint = f"http://127.0.0.1:{port_file.read_text()}"
         name = ContainerAppsCompute(ComputeSettings("sub", "group", "runner", arm_endpoint=endpoint)).start()
         pid = int(str(wait_for(lambda: log(tmp_path, name))))
-        assert alive(pid)
+        assert is_running(pid)
         server.send_signal(number)
         assert server.wait(20) == (0 if number is signal.SIGTERM else -number)
-        wait_for(lambda: not alive(pid))
+        wait_for(lambda: not is_running(pid))
     finally:
         server.kill()
         server.communicate()
-
-
-def alive(pid: int) -> bool:
-    """Whether it runs: a zombie that nobody has waited for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

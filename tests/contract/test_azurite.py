@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from scenejobs.adapters.azure.clients import create_all, open_containers
 from scenejobs.errors import InfrastructureError
 from scenejobs.settings.groups import StorageSettings
 from tests.azurite import available
+from tests.processes import is_running
 
 pytestmark = pytest.mark.azurite
 ROOT = Path(__file__).parents[2]
@@ -26,20 +26,11 @@ def installed() -> None:
     available()
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 def wait_until_gone(pid: int, seconds: float = 20) -> bool:
     deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
+    while is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return not alive(pid)
+    return not is_running(pid)
 
 
 def test_data_outlives_the_process(tmp_path: Path) -> None:
@@ -50,7 +41,7 @@ def test_data_outlives_the_process(tmp_path: Path) -> None:
         for number in range(50):
             open_containers(settings).input.write(f"lobby/{number}.mp4", b"video")
         pid = azurite.pid
-    assert not alive(pid)
+    assert not is_running(pid)
     with Azurite(tmp_path / "data") as azurite:
         settings = StorageSettings(connection_string=azurite.connection_string)
         assert len(list(open_containers(settings).input.list())) == 50
@@ -69,7 +60,7 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_no_process() -> None:
         with pytest.raises(InfrastructureError, match=str(port)):
             second.start()
         second.stop()
-        assert alive(first.pid)
+        assert is_running(first.pid)
 
 
 def test_stopping_twice_is_quiet() -> None:
@@ -94,7 +85,7 @@ def test_it_dies_with_its_parent(how: signal.Signals) -> None:
     assert parent.stdout is not None
     with parent.stdout as output:
         pid = int(output.readline())
-        assert alive(pid)
+        assert is_running(pid)
         parent.send_signal(how)
         parent.wait(20)
     assert wait_until_gone(pid)
