@@ -106,13 +106,13 @@ class Cloud:
                         stop.set()
 
             def check() -> None:
-                supervision.check_ownership()
+                supervision.check_lease()
                 work = (blob for name, blob in list(self.stores["state"].blobs.items()) if name.startswith("work/"))
                 self.saved_bytes = max(self.saved_bytes, sum(len(blob.data) for blob in work))
                 if blow and blow.kind == "kill" and self.step >= blow.share * self.steps:
                     raise MachineLost
 
-            watching = replace(supervision, on_progress=progress, check_ownership=check)
+            watching = replace(supervision, on_progress=progress, check_lease=check)
             return run_job(job, watching, JobLimits(), env=os.environ)
 
         with tempfile.TemporaryDirectory() as disk:

@@ -43,7 +43,7 @@ def _usage() -> Parser:
         prog="python -m runner",
         description="Without arguments: processes scenes from the queue, one prefix (RUN_MODE=batch), or what is "
         "copied to a folder (RUN_MODE=watch). "
-        "`python -m runner scene --help` tells how to process local videos.",
+        "`python -m runner scene --help` explains how to process local videos.",
     )
     parser.add_argument(
         "mode", nargs="?", choices=["scene", "preflight"], help="process local videos; look whether all is there"

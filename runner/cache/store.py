@@ -1,10 +1,10 @@
-"""What stages achieved, kept by the content it was made from: another preset or one more clip does not do it again.
+"""Results of stages, cached by the content of their inputs: another preset or one more clip does not repeat the work.
 
     <folder>/<kind>-<key>[-<content>]    one entry: a few files in a zip file, with its name and the SHA-256 of each
 
 A key stands for everything the stage reads: the bytes of its inputs, the settings that it depends on, and the program
-(our code and the versions of the libraries). So an entry never gets old, it is only no longer asked for. What is torn,
-renamed or written by somebody else does not have the right hash or form: it is removed and the work is done.
+(our code and the versions of the libraries). So an entry never becomes wrong, it is only no longer asked for. What is
+torn, renamed or written by somebody else does not have the right hash or form: it is removed and the work is done.
 With one exception the cache changes how long a result takes, never which one it is: poses that a run with another
 preset found serve where they are as good (`runner/poses/reuse/known_poses.py`), and the report says so.
 """
@@ -135,7 +135,7 @@ class StageCache:
             (self._folder / name).unlink()
 
     def prune(self) -> None:
-        """Removes entries that nobody used for too long, and of the others those beyond the size, oldest first."""
+        """Evicts entries that were not used for too long, then the least recently used ones beyond the size."""
         left_bytes, oldest_s = self._settings.max_bytes, time.time() - self._settings.max_age_s
         for name, size_bytes, modified_s in sorted(self._entries(), key=lambda entry: entry[2], reverse=True):
             left_bytes -= size_bytes

@@ -1,4 +1,4 @@
-"""Disk space, and the folder a job works in."""
+"""Free disk space, and the check that a job fits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the parent and the child process of one job exchange: the job, reports of progress, the result.
 
-Both are of one version, so an unknown field is an error. The child works on files of strangers and may be taken over:
+Both are of one version, so an unknown field is an error. The child works on untrusted files and may be taken over:
 what it says is believed only as far as its form is right.
 """
 

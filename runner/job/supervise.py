@@ -52,7 +52,7 @@ class Supervision:
     """What the parent looks at and reports while the job runs. Called often, from the thread that called `run_job`."""
 
     stop_requested: Callable[[], bool] = lambda: False
-    check_ownership: Callable[[], None] = lambda: None  # raises LeaseLost: the job is killed, nothing is reported
+    check_lease: Callable[[], None] = lambda: None  # raises LeaseLost: the job is killed, nothing is reported
     on_progress: Callable[[Report], None] = lambda _: None
     log_file: Path | None = None  # the child's output is appended here; None: thrown away
     deadline_s: float | None = None  # of this job, from its plan; None: that of the limits
@@ -70,7 +70,7 @@ def run_job(
     """Runs `reconstruct` on the job in a child process; returns its summary.
 
     Raises what the job raised (InputError, ConfigurationError, ...); RunnerError when it crashed, hung or ran too long;
-    ResourceError when disk or memory ran out; Interrupted when a stop was requested; LeaseLost from `check_ownership`.
+    ResourceError when disk or memory ran out; Interrupted when a stop was requested; LeaseLost from `check_lease`.
     """
     limits = limits or JobLimits()
     if supervision.deadline_s is not None:
@@ -95,7 +95,7 @@ def run_job(
         STOP_LINE, limits.grace_s, supervision.stop_requested, supervision.grace_left_s,
         on_ask=running.is_asked_to_stop, on_kill=running.is_killed,
     )  # fmt: skip
-    end = supervise(child, None, running.take_line, supervision.check_ownership, grace)
+    end = supervise(child, None, running.take_line, supervision.check_lease, grace)
     return _verdict(end, running, job.workspace)
 
 

@@ -1,6 +1,6 @@
 """The environment of child processes: what every child gets, and what each kind of child needs beside that.
 
-Children read files of strangers or run native code on them: no credential, no endpoint of an identity and nothing that
+Children read untrusted files or run native code on them: no credential, no endpoint of an identity and nothing that
 changes how Python or the loader starts reaches them. What is not named here is not passed on.
 """
 

@@ -31,8 +31,8 @@ def supported() -> bool:
 
 def syscall(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:
     """The call's result. Raises OSError as the kernel says. Pointers: buffers of ctypes, or None."""
-    given = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    result: int = _libc.syscall(ctypes.c_long(number), *given)
+    passed = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *passed)
     return _checked(result)
 
 

@@ -1,4 +1,4 @@
-"""Memory of this container or machine, for telling an out-of-memory kill from another one."""
+"""Memory of this container or machine, to tell an out-of-memory kill from another one."""
 
 from __future__ import annotations
 

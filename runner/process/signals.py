@@ -1,4 +1,4 @@
-"""Being told to stop. The handler sets a flag and nothing else; whoever works looks at it in short polls."""
+"""The stop flag, and the signal handlers that set it and do nothing else; whoever works polls it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLL_S = 0.1
 
 
 class StopFlag:
-    """Whether a stop was asked for.
+    """Whether a stop was requested.
 
     A plain value, no threading.Event: its lock may be held by the very thread the signal handler interrupts, which then
     waits for itself for ever.
@@ -26,50 +26,52 @@ class StopFlag:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told_at: float | None = None
+        self._signalled_at: float | None = None
         self._end_at: float | None = None
 
     def set(self) -> None:
-        if self._told_at is None:  # the first counts: from it on the platform counts as well
-            self._told_at = self._clock()
+        if self._signalled_at is None:  # the first counts: from it on the platform counts as well
+            self._signalled_at = self._clock()
 
     def end_in(self, seconds: float) -> None:
-        """From then on it is as if a stop had been asked for: the platform would end everything a little later."""
+        """After this many seconds a stop counts as requested: the platform would end everything a little later."""
         self._end_at = self._clock() + seconds
 
     def left_s(self) -> float | None:
-        """Until that time; None where there is none."""
+        """Seconds until then; None: there is no such end."""
         return None if self._end_at is None else max(0.0, self._end_at - self._clock())
 
-    def told_s(self) -> float | None:
-        """Since the first time it was set; None: it was not."""
-        return None if self._told_at is None else self._clock() - self._told_at
+    def signalled_s(self) -> float | None:
+        """Seconds since the first signal; None: there was none."""
+        return None if self._signalled_at is None else self._clock() - self._signalled_at
 
     def stopped_s(self) -> float | None:
-        """Since a stop was asked for, or since it is as if one had been; None: neither."""
+        """Seconds since a stop was requested, or since the end that `end_in` set; None: neither."""
         if not self.is_set():
             return None
         over_s = self._clock() - self._end_at if self.left_s() == 0.0 and self._end_at is not None else 0.0
-        return max(self.told_s() or 0.0, over_s)
+        return max(self.signalled_s() or 0.0, over_s)
 
     def is_set(self) -> bool:
-        return self._told_at is not None or self.left_s() == 0.0
+        return self._signalled_at is not None or self.left_s() == 0.0
 
     def wait(self, seconds: float) -> bool:
-        """Sleeps until the time is over or a stop is asked for; True for a stop."""
+        """Sleeps until the time is over or a stop is requested; True for a stop."""
         end = time.monotonic() + seconds
         while not self.is_set() and (left_s := end - time.monotonic()) > 0:
             time.sleep(min(POLL_S, left_s))
         return self.is_set()
 
     def check(self, doing: str) -> None:
-        """Raises Interrupted when a stop was asked for."""
+        """Raises Interrupted when a stop was requested."""
         if self.is_set():
             raise Interrupted(f"{self.why()} while {doing}")
 
     def why(self) -> str:
         return (
-            "told to stop" if self._told_at is not None else "out of time: the platform is about to end the execution"
+            "told to stop"
+            if self._signalled_at is not None
+            else "out of time: the platform is about to end the execution"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a process gives up before it touches a stranger's file, layer by layer. Each layer where the system has it.
+"""The layers that close a process in before it opens an untrusted file. Each layer where the system has it.
 
     limits             memory, processor time, size of a file, open files, processes; no core file
     network namespace  no network device at all

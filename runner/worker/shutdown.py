@@ -46,9 +46,9 @@ def last_resort(
     """Watches from a thread of its own that a stop by signal comes to its end. Ended by the caller."""
 
     def look() -> None:
-        told_s = stop.told_s()
-        if told_s is not None and told_s >= after_s:
-            log.error("told to stop %.0f s ago and not done: what is not given back is left to its lease", told_s)
+        signalled_s = stop.signalled_s()
+        if signalled_s is not None and signalled_s >= after_s:
+            log.error("told to stop %.0f s ago and not done: what is not given back is left to its lease", signalled_s)
             leave(Interrupted.exit_code)
 
     return repeat("last resort", look, LOOK_S)

@@ -129,7 +129,7 @@ def hold(settings: StorageSettings, folder: Path, seconds: int) -> Held:
         with RecordLease(lease, queues.jobs, message, timing=timing) as held:
             told = run_job(
                 job,
-                Supervision(check_ownership=held.check),
+                Supervision(check_lease=held.check),
                 JobLimits(),
                 command=(sys.executable, "-I", "-S", "-c", JOB, str(seconds)),
             )

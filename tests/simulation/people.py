@@ -151,7 +151,7 @@ def job_of(sim: Simulation, process: Process) -> RunJob:
             state.with_suffix(".new").write_text(json.dumps({"made_of": made_of, "left_s": left_s, "by": job.job_id}))
             state.with_suffix(".new").replace(state)
             hub.call("work", lambda: None)
-            supervision.check_ownership()
+            supervision.check_lease()
             sim.checker.works(process, scene.name)
             if supervision.stop_requested():
                 raise Interrupted("told to stop", stage="training")

@@ -205,7 +205,7 @@ def test_a_lost_lease_kills_the_job_at_once(job: Job) -> None:
             raise LeaseLost("somebody else's")
 
     with pytest.raises(LeaseLost):
-        run(job, "report('training'); time.sleep(60)", Supervision(check_ownership=check))
+        run(job, "report('training'); time.sleep(60)", Supervision(check_lease=check))
     assert time.monotonic() - began < 20
 
 

@@ -28,11 +28,11 @@ def test_what_follows_on_each_other_fits_into_the_promised_20_s() -> None:
 def test_the_budget_counts_from_the_first_signal() -> None:
     now = [100.0]
     stop = StopFlag(lambda: now[0])
-    assert (stop.told_s(), stop.stopped_s(), shutdown.job_left_s(stop)) == (None, None, float("inf"))
+    assert (stop.signalled_s(), stop.stopped_s(), shutdown.job_left_s(stop)) == (None, None, float("inf"))
     stop.set()
     now[0] += 3
     stop.set()
-    assert (stop.told_s(), stop.stopped_s(), shutdown.job_left_s(stop)) == (3, 3, 5)
+    assert (stop.signalled_s(), stop.stopped_s(), shutdown.job_left_s(stop)) == (3, 3, 5)
     now[0] += 30
     assert shutdown.job_left_s(stop) == 0
 
@@ -46,13 +46,13 @@ def test_the_end_of_an_execution_counts_like_a_signal_but_has_no_last_resort() -
     now[0] = 99.0
     assert stop.stopped_s() is None
     now[0] = 102.0
-    assert (stop.stopped_s(), stop.told_s(), shutdown.job_left_s(stop)) == (2, None, 6)
+    assert (stop.stopped_s(), stop.signalled_s(), shutdown.job_left_s(stop)) == (2, None, 6)
     now[0] = 140.0
     look()
     assert codes == []
     stop.set()
     now[0] += 1
-    assert (stop.stopped_s(), stop.told_s()) == (41, 1)
+    assert (stop.stopped_s(), stop.signalled_s()) == (41, 1)
 
 
 def watching(stop: StopFlag, codes: list[int]) -> Callable[[], None]:

@@ -137,7 +137,7 @@ def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
     def uploads_meanwhile(job: Job, supervision: Supervision) -> dict[str, Any]:
         late.upload("lobby/a.mp4", b"newer")
         late.upload("lobby/b.mp4", b"late")
-        supervision.check_ownership()
+        supervision.check_lease()
         late.clock.advance(20)
         return echo_job(job, supervision)
 
