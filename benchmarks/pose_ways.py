@@ -65,7 +65,7 @@ def ours(files: Sequence[Path], work: Path, preset_name: str, _count: int, _held
     chosen, begun = preset(preset_name), time.monotonic()
     frames = extract_frames([Clip(path.name, path) for path in files], StageContext(work, SILENT), chosen.frames)
     chosen_at = time.monotonic()
-    report = find_poses(frames, work, chosen.poses, SILENT)
+    report = find_poses(frames, StageContext(work, SILENT), chosen.poses)
     return Found(frames, True, report.rung, chosen_at - begun, time.monotonic() - chosen_at)
 
 

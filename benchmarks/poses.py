@@ -164,6 +164,7 @@ def trained(scene: TrainingScene, preset_name: str, steps: int) -> dict[str, Any
 
 def one(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: pycolmap may end it."""
+    from runner.context import StageContext
     from runner.dataset.build import build_views
     from runner.pipeline.presets import preset
     from runner.scene.progress import SILENT
@@ -179,7 +180,7 @@ def one(name: str, args: argparse.Namespace) -> dict[str, Any]:
         result = measure(found, work, truth_of(name, files))
         if args.train and found.placed:
             (work / "sparse.json").touch()  # of ours it is there; views are made anew when it changes
-            scene = build_views(found.frames, work, preset(args.preset).train.long_side, SILENT)
+            scene = build_views(found.frames, StageContext(work, SILENT), preset(args.preset).train.long_side)
             held = held_out(scene, found.frames) if args.one == "ours" else held
             scene = split(scene, found.frames, held)
             result |= {"held": [asdict(block) for block in held], **trained(scene, args.preset, args.train)}

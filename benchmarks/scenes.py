@@ -68,8 +68,8 @@ def from_clips(files: list[Path], workspace: Path, preset_name: str, sides: tupl
 
     chosen = preset(preset_name)
     frames = extract_frames([Clip(path.name, path) for path in files], StageContext(workspace, SILENT), chosen.frames)
-    find_poses(frames, workspace, chosen.poses, SILENT)
-    return [build_views(frames, workspace, side, SILENT) for side in sides]
+    find_poses(frames, StageContext(workspace, SILENT), chosen.poses)
+    return [build_views(frames, StageContext(workspace, SILENT), side) for side in sides]
 
 
 def save_scene(scene: TrainingScene, path: Path) -> None:

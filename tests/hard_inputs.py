@@ -100,7 +100,7 @@ def run(case: Case, folder: Path) -> Outcome:
     begun = time.monotonic()
     try:
         frames = extract_frames(clips, StageContext(folder, SILENT), FRAMES)
-        report = find_poses(frames, folder, POSES, SILENT)
+        report = find_poses(frames, StageContext(folder, SILENT), POSES)
     except InputError as exc:
         return Outcome(exc.code, exc.cause, time.monotonic() - begun)
     seconds = time.monotonic() - begun

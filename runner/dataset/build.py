@@ -1,6 +1,6 @@
-"""Frames + sparse model -> what training reads: undistorted pictures at training resolution, cameras, points.
+"""Frames + sparse model -> what training reads: undistorted images at training resolution, cameras, points.
 
-The pictures are undistorted at full size and shrunk afterwards with a filter as wide as the reduction. The other order,
+The images are undistorted at full size and shrunk afterwards with a filter as wide as the reduction. The other order,
 or a plain bilinear step from 720x1280 to 270x480, aliases, and training would learn the aliasing.
 """
 
@@ -11,16 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 from PIL import Image
 
+from runner.context import StageContext
 from runner.dataset.holdout import assign_split
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.poses.colmap import client as colmap_client
+from runner.poses.colmap.requests import Undistort
 from runner.scene.frames import FrameSet
-from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene, View
 from scenejobs.errors import Code, RunnerError
 
@@ -28,18 +30,19 @@ STAGE = "colmap_reconstruction"
 UNDISTORT_LIMIT_S = 1800.0
 
 
-def build_views(frames: FrameSet, workspace: Path, long_side: int, progress: Progress) -> TrainingScene:
+def build_views(frames: FrameSet, context: StageContext, long_side: int) -> TrainingScene:
     """Writes workspace/images/<clip>/<index>.png and, last, workspace/views.json, from workspace/sparse.
 
-    The pictures on disk are lossless and exactly what training and the metrics see. Skips when all is there already.
+    The images on disk are lossless and exactly what training and the metrics see. Skips when all is there already.
     Raises RunnerError and ResourceError when undistortion fails, Interrupted.
     """
+    workspace = context.workspace
     marker = workspace / "views.json"
     made_from = fingerprint(asdict(frames), file_fingerprint(workspace / "sparse.json"), long_side)
     stored = read_marker(marker, made_from)
     if stored is None or not all((workspace / "images" / view["image"]).is_file() for view in stored["views"]):
         marker.unlink(missing_ok=True)
-        stored = _write_views(frames, workspace, long_side, progress)
+        stored = _write_views(frames, context, long_side)
         write_marker(marker, made_from, stored)
     return _load(workspace, stored)
 
@@ -52,23 +55,25 @@ def load_views(workspace: Path) -> TrainingScene:
     return _load(workspace, stored)
 
 
-def _write_views(frames: FrameSet, workspace: Path, long_side: int, progress: Progress) -> dict[str, Any]:
+def _write_views(frames: FrameSet, context: StageContext, long_side: int) -> dict[str, Any]:
+    """The undistorted images; what is to be known of them, for views.json."""
+    workspace, progress = context.workspace, context.progress
     shutil.rmtree(workspace / "images", ignore_errors=True)
-    names = [frame.image for frame in frames.frames]
-    request = {
-        "action": "undistort", "images": str(workspace / "frames"), "model": str(workspace / "sparse"),
-        "output": str(workspace / "images"), "names": names, "long_side": long_side,
-    }  # fmt: skip
+    names = tuple(frame.image for frame in frames.frames)
+    request = Undistort(
+        seed=0, images=str(workspace / "frames"), model=str(workspace / "sparse"), output=str(workspace / "images"),
+        names=names, long_side=long_side,
+    )  # fmt: skip
     made = colmap_client.run(
         request, workspace / "sfm", progress, limit_s=UNDISTORT_LIMIT_S,
         watch=lambda done: progress.report(STAGE, 1.0, f"{done} of {len(names)} frames undistorted"),
-    )["views"]  # fmt: skip
+    ).views  # fmt: skip
     shutil.rmtree(workspace / "sfm")
     frame_of = {frame.image: frame for frame in frames.frames}
-    timeline = [(frame_of[view["image"]].video, frame_of[view["image"]].timestamp_s) for view in made]
+    timeline = [(frame_of[view.image].video, frame_of[view.image].timestamp_s) for view in made]
     return {
         "views": [
-            {**view, "video": video, "timestamp_s": timestamp_s, "split": split}
+            {**msgspec.structs.asdict(view), "video": video, "timestamp_s": timestamp_s, "split": split}
             for view, (video, timestamp_s), split in zip(made, timeline, assign_split(timeline), strict=True)
         ]
     }

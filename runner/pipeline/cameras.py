@@ -76,6 +76,6 @@ def find_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> Posed
     """Finds the camera poses and undistorts the frames. Raises the errors of `find_poses` and `build_views`."""
     preset = context.settings.preset
     supplied = match(inputs.supplied, frames) if inputs.supplied else None
-    poses = find_poses(frames, context.workspace, preset.poses, context.progress, context.cache, supplied)
-    scene = build_views(frames, context.workspace, preset.train.long_side, context.progress)
+    poses = find_poses(frames, context, preset.poses, supplied)
+    scene = build_views(frames, context, preset.train.long_side)
     return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {})

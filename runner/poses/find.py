@@ -13,22 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.cache.store import StageCache
+from runner.context import StageContext
 from runner.files.marker import fingerprint, read_marker, write_marker
 from runner.poses.attempts import PoseAttempts
+from runner.poses.colmap.session import Session, StageProgress
+from runner.poses.coverage import Coverage
+from runner.poses.databases import Databases
 from runner.poses.gates import gate_results
-from runner.poses.ladder import (
-    Model,
-    best,
-    next_rung,
-)
+from runner.poses.ladder import Attempt, best, next_rung
 from runner.poses.reuse.cache import PoseCache
 from runner.poses.settings import STAGE, PoseSettings
-from runner.poses.supplied.attempt import SuppliedWay
-from runner.poses.supplied.match import Given
+from runner.poses.supplied.attempt import supplied_rungs
+from runner.poses.supplied.match import SuppliedPoses
 from runner.scene.frames import FrameSet
 from runner.scene.pose_report import PoseReport
-from runner.scene.progress import Progress
 from runner.scene.sizes import sizes_of
 from scenejobs.errors import InputError
 
@@ -36,64 +34,91 @@ log = logging.getLogger(__name__)
 
 
 def find_poses(
-    frames: FrameSet, workspace: Path, settings: PoseSettings, progress: Progress, cache: StageCache | None = None,
-    given: Given | None = None,
-) -> PoseReport:  # fmt: skip
+    frames: FrameSet, context: StageContext, settings: PoseSettings, supplied: SuppliedPoses | None = None
+) -> PoseReport:
     """Writes workspace/sparse and, last, workspace/sparse.json. Skips when they are there already.
 
-    cache: poses of these frames are taken from it, found with other settings as well (the frame stage chose frames that
-    have such poses where they are as good as others), else features and matches as far as they are known.
-    given: poses that the user supplies; they are tried first, and the report says what became of them.
+    Poses of these frames are taken from the cache, found with other settings as well (the frame stage chose frames that
+    have such poses where they are as good as others), else features and matches as far as they are known. Poses that
+    the user supplies are tried before any method, and the report says what became of them.
 
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
-    POSES_UNRELIABLE), RunnerError or ResourceError when the child process fails, Interrupted.
+    POSES_UNRELIABLE), RunnerError or ResourceError when the COLMAP process fails, Interrupted.
     """
-    marker, root, work = workspace / "sparse.json", workspace / "frames", workspace / "sfm"
-    sizes = [(root / frame.image).stat().st_size for frame in frames.frames]
-    lenses = [(clip.folder, clip.focal_px, clip.cuts_s) for clip in frames.clips]
-    told = [given.digest] if given else []
-    made_from = fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *told)
-    if (stored := read_marker(marker, made_from)) and (workspace / "sparse").is_dir():
-        return _read(stored)
-    marker.unlink(missing_ok=True)
-    picture_sizes = sizes_of(root, frames)
-    known = None if cache is None else PoseCache(cache, frames, root, picture_sizes, settings, *told)
-    if known is not None and (found := known.report(workspace / "sparse")) is not None:
-        report = _read(found)
-        write_marker(marker, made_from, report.to_json())
-        progress.report(STAGE, 1.0, f"{report.images_registered} of {len(frames.frames)} frames placed before")
+    result = _Result(context, _made_from(frames, context.workspace / "frames", settings, supplied))
+    if (report := result.stored()) is not None:
         return report
-    if read_marker(work / "started.json", made_from) is None:  # else features and matches found so far are kept
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        write_marker(work / "started.json", made_from, {"started": True})
-
-    way = SuppliedWay(given) if given else None
-    job, largest = (
-        PoseAttempts(frames, root, work, settings, progress, known, way),
-        max(map(max, picture_sizes.values())),
-    )
-    if known is not None and (taken := job.of_another_run()) is not None:
-        model, report = taken
-        return _finish(workspace, model, report, made_from, progress)
-    attempts = [job.attempt(rung, 0, None) for rung in (way.rungs(len(frames.frames), settings) if way else ())]
-    own = len(attempts)  # the ladder begins here
-    while (rung := next_rung(attempts, len(frames.frames), settings, largest)) is not None:
-        spent_s = sum(attempt.seconds for attempt in attempts)
-        attempts.append(job.attempt(rung, len(attempts), settings.budget_s - spent_s if attempts[own:] else None))
-    if known is not None:  # of a scene that fails as well: one more clip may be what it needs
-        known.keep_databases({attempt.rung.database for attempt in attempts}, work)
-    chosen = best(attempts)
+    sizes = sizes_of(context.workspace / "frames", frames)  # width, height in px, by clip
+    cache = _cache(frames, context, settings, supplied, sizes)
+    if cache is not None and (found := cache.report(result.model)) is not None:
+        return result.reused(_read(found), len(frames.frames))
+    result.begin()
+    attempts = _attempts(frames, context, settings, supplied, cache, result.work)
+    if (reused := attempts.from_cache()) is not None:
+        model, report = reused
+        return result.finish(Path(model.folder), report)
+    largest = max(map(max, sizes.values()))
+    tried = _climb(attempts, len(frames.frames), settings, largest)
+    if cache is not None:  # of a scene that fails as well: one more clip may be what it needs
+        cache.keep_databases({attempt.rung.database for attempt in tried}, result.work)
+    chosen = best(tried)
     if chosen.model is None or not chosen.verdict.passed:
         verdict = chosen.verdict
         raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
-    report = job.report(attempts, chosen)
-    report = way.report(report, attempts, chosen) if way else report
-    if known is not None:
-        timeless = replace(settings, budget_s=math.inf)
-        at_once = len(attempts) == 1 and next_rung(attempts, len(frames.frames), timeless, largest) is None
-        known.keep_poses(report, chosen.model.folder, at_once, chosen.rung, chosen.model.zoom)
-    return _finish(workspace, chosen.model, report, made_from, progress)
+    report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
+    if cache is not None:
+        at_once = len(tried) == 1 and next_rung(tried, len(frames.frames), _patient(settings), largest) is None
+        cache.keep_poses(report, folder, at_once, chosen.rung, chosen.model.zoom)
+    return result.finish(folder, report)
+
+
+def _climb(attempts: PoseAttempts, frame_count: int, settings: PoseSettings, largest: int) -> list[Attempt]:
+    """One attempt after another: the user's poses, then the ladder as far as its budget allows.
+
+    largest: long side of the largest frame, px.
+    """
+    tried: list[Attempt] = []
+    for given in supplied_rungs(attempts.supplied, frame_count, settings):
+        tried.append(attempts.attempt(given, tried, None))
+    ladder_begins = len(tried)
+    while (rung := next_rung(tried, frame_count, settings, largest)) is not None:
+        spent_s = sum(attempt.seconds for attempt in tried)
+        left_s = settings.budget_s - spent_s if tried[ladder_begins:] else None  # the first rung is always tried
+        tried.append(attempts.attempt(rung, tried, left_s))
+    return tried
+
+
+def _attempts(
+    frames: FrameSet, context: StageContext, settings: PoseSettings, supplied: SuppliedPoses | None,
+    cache: PoseCache | None, work: Path,
+) -> PoseAttempts:  # fmt: skip
+    coverage = Coverage(frames)
+    session = Session(work, StageProgress(context.progress), settings.threads or -1, settings.seed)
+    databases = Databases(coverage, context.workspace / "frames", settings, session, cache)
+    return PoseAttempts(coverage, databases, session, settings, cache, supplied)
+
+
+def _cache(
+    frames: FrameSet, context: StageContext, settings: PoseSettings, supplied: SuppliedPoses | None,
+    sizes: dict[str, tuple[int, int]],
+) -> PoseCache | None:  # fmt: skip
+    if context.cache is None:
+        return None
+    digest = supplied.digest if supplied else ""
+    return PoseCache(context.cache, frames, context.workspace / "frames", sizes, settings, digest)
+
+
+def _made_from(frames: FrameSet, root: Path, settings: PoseSettings, supplied: SuppliedPoses | None) -> str:
+    """Changes when the result would."""
+    sizes = [(root / frame.image).stat().st_size for frame in frames.frames]
+    lenses = [(clip.folder, clip.focal_px, clip.cuts_s) for clip in frames.clips]
+    digests = [supplied.digest] if supplied else []
+    return fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *digests)
+
+
+def _patient(settings: PoseSettings) -> PoseSettings:
+    """The same without a limit of time."""
+    return replace(settings, budget_s=math.inf)
 
 
 def _read(value: dict[str, Any]) -> PoseReport:
@@ -102,13 +127,43 @@ def _read(value: dict[str, Any]) -> PoseReport:
     return replace(report, gates=gate_results(report.health))
 
 
-def _finish(workspace: Path, model: Model, report: PoseReport, made_from: str, progress: Progress) -> PoseReport:
-    part, target = workspace / ".sparse.part", workspace / "sparse"
-    for folder in (part, target):
-        shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(model.folder, part)
-    part.rename(target)  # in one step
-    write_marker(workspace / "sparse.json", made_from, report.to_json())
-    shutil.rmtree(workspace / "sfm")
-    progress.report(STAGE, 1.0, f"{report.images_registered} of {report.images_total} frames placed")
-    return report
+class _Result:
+    """What the stage leaves in the workspace."""
+
+    def __init__(self, context: StageContext, made_from: str) -> None:
+        self._workspace, self._progress, self._made_from = context.workspace, context.progress, made_from
+        self._marker = self._workspace / "sparse.json"
+        self.model, self.work = self._workspace / "sparse", self._workspace / "sfm"
+
+    def stored(self) -> PoseReport | None:
+        """The report of an earlier call that finished; None: it is to be made."""
+        if (stored := read_marker(self._marker, self._made_from)) and self.model.is_dir():
+            return _read(stored)
+        self._marker.unlink(missing_ok=True)
+        return None
+
+    def begin(self) -> None:
+        """Features and matches of an earlier call that was stopped are kept, those of other frames are not."""
+        started = self.work / "started.json"
+        if read_marker(started, self._made_from) is None:
+            shutil.rmtree(self.work, ignore_errors=True)
+            self.work.mkdir(parents=True)
+            write_marker(started, self._made_from, {"started": True})
+
+    def reused(self, report: PoseReport, frame_count: int) -> PoseReport:
+        """Of a model from the cache that is in its place already."""
+        write_marker(self._marker, self._made_from, report.to_json())
+        self._progress.report(STAGE, 1.0, f"{report.images_registered} of {frame_count} frames placed before")
+        return report
+
+    def finish(self, model: Path, report: PoseReport) -> PoseReport:
+        """The model in its place in one step, the marker last."""
+        part = self._workspace / ".sparse.part"
+        for folder in (part, self.model):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(model, part)
+        part.rename(self.model)
+        write_marker(self._marker, self._made_from, report.to_json())
+        shutil.rmtree(self.work)
+        self._progress.report(STAGE, 1.0, f"{report.images_registered} of {report.images_total} frames placed")
+        return report

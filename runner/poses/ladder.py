@@ -1,37 +1,36 @@
-"""Which way to reconstruct next, and which result to keep. Pure: nothing here looks at a clock or starts anything.
+"""Which method to try next, and which result to keep. Pure: nothing here looks at a clock or starts anything.
 
 The order of the rungs is that of docs/stages.md ("The pose ladder"); what each is good for was measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from runner.poses.colmap.requests import Model, SuppliedFit
 from runner.poses.gates import Thresholds, Verdict, lens_is_impossible
 from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S, PoseSettings
-from runner.scene.pose_report import Health
 from scenejobs.errors import Code
 
 STRONG_IMAGE_SIZE = 1600  # px, of the try with more features
 MOST_FEATURES = 8192
-CAPPED = 0.9  # of the features asked for: with fewer the pictures have no more, and a higher limit finds none
+CAPPED = 0.9  # of the features asked for: with fewer the frames have no more, and a higher limit finds none
 OVERLAP, NEIGHBOURS = 10, 40  # pairs per frame: in time; by likeness
 RIVAL = 0.8  # of the seconds of the longest part: whoever films two places films them about equally
 MAPPING_GROWS = 1.5  # a further mapping has more matches to work on
-LOW_SHARE = Thresholds().low_share  # of the frames placed; below, what passed may still lack half of what was filmed
+LOW_SHARE = Thresholds().low_share  # of the frames registered; below, half of what was filmed may still be missing
 
 Rivals = tuple[frozenset[str], frozenset[str]]  # the shots of two places of the same weight
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One way to reconstruct."""
+    """One method: how to match, and how to map."""
 
-    matching: str  # "exhaustive" | "retrieval": by likeness and in time | "sequential": in time, loops, thinned pairs
-    mapper: str  # "incremental" | "global"
+    matching: Literal["exhaustive", "retrieval", "sequential"]  # all pairs; by likeness and in time; in time, loops
+    mapper: Literal["incremental", "global", "supplied"]
     features: int  # per image
     max_image_size: int  # px
     guided: bool = False  # match a second time along the epipolar lines found
@@ -54,37 +53,14 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Model:
-    """One reconstruction as the child process describes it."""
-
-    folder: Path
-    names: tuple[str, ...]  # registered images
-    points: int
-    mean_track_length: float
-    mean_reprojection_error_px: float
-    health: Health
-    smaller_side: tuple[str, ...]  # images on the smaller side of the weakest joint
-    zoom: float = 1.0  # the longest focal length / the shortest, where the lens zooms while filming
-
-    @staticmethod
-    def of(entry: Mapping[str, Any]) -> Model:
-        """From the child process's answer."""
-        return Model(
-            Path(entry["folder"]), tuple(entry["names"]), entry["points"], entry["mean_track_length"],
-            entry["mean_reprojection_error_px"], Health(**entry["health"]), tuple(entry["smaller_side"]),
-            entry.get("zoom", 1.0),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Part:
-    """One model of an attempt, after a weak joint was cut."""
+    """One model of an attempt, after a weak covisibility link was cut."""
 
     model: Model
     verdict: Verdict
     shots: tuple[str, ...]  # clips, or shots of edited clips, that it joins
     seconds: float  # of footage
-    cut: bool = False  # what lies beyond a weak joint was left out
+    cut: bool = False  # what lies beyond a weak link was left out
 
 
 @dataclass(frozen=True)
@@ -95,15 +71,16 @@ class Attempt:
     model: Model | None
     verdict: Verdict
     others: tuple[Model, ...] = ()  # further, smaller models: parts that did not connect
-    partial: bool = False  # a whole shot, or what lies beyond a weak joint, is not in the model
-    linked: bool = True  # some pictures outside the model do match pictures in it
+    partial: bool = False  # a whole shot, or what lies beyond a weak link, is not in the model
+    linked: bool = True  # some frames outside the model do match frames in it
     shots: int = 1  # in the model
-    share: float = 1.0  # of the frames of those shots that were placed
-    rivals: bool = False  # it found two places of the same weight
+    share: float = 1.0  # of the frames of those shots that are registered
+    rivals: tuple[Rivals, ...] = ()  # two places of the same weight that it found
     disputed: bool = False  # a second run from another start did not confirm it
     features: float = 0.0  # median per frame
     pairs: int = 0  # compared so far with these features
-    taken_over: bool = False  # some of these pairs were compared in an earlier run: their time says nothing
+    reused: bool = False  # some of these pairs were compared in an earlier run: their time says nothing
+    fit: SuppliedFit | None = None  # of the cameras that the user supplies, where the rung is theirs
     extract_s: float = 0.0
     match_s: float = 0.0
     map_s: float = 0.0
@@ -120,22 +97,22 @@ class Attempt:
         return f"{self.rung}: {len(self.model.names)} frames, {self.model.points:,} points{parts}: {outcome}"
 
 
-def rivals_of(kept: Part, rest: Sequence[Part]) -> list[Rivals]:
+def rivals_of(kept: Part, rest: Sequence[Part]) -> tuple[Rivals, ...]:
     """The chosen part beside each other healthy part of other shots that joins as many and is about as long."""
-    return [
+    return tuple(
         (frozenset(kept.shots), frozenset(other.shots))
         for other in rest
         if kept.verdict.passed and other.verdict.passed
         and len(other.shots) >= len(kept.shots) and not set(other.shots) & set(kept.shots)
         and other.seconds >= RIVAL * kept.seconds
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
     """The verdict on the part that joins most shots, then most seconds of them.
 
     A rival is the scene as much as this part is: which of them was meant cannot be told, and neither is made. That
-    holds for later ways too: one that finds only one of two places has not told which was meant.
+    holds for later rungs too: one that finds only one of two places has not told which was meant.
     """
     inside = set(kept.shots)
     for one, other in rivals:
@@ -166,7 +143,7 @@ def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings
 
 
 def best(tried: Sequence[Attempt]) -> Attempt:
-    """What passed, then what joins most shots, then what places most frames."""
+    """What passed, then what joins most shots, then what registers most frames."""
     return max(tried, key=lambda attempt: (attempt.verdict.passed, attempt.shots * (attempt.model is not None),
                                            len(attempt.model.names) if attempt.model else 0))  # fmt: skip
 
@@ -186,7 +163,7 @@ def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
 def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float:
     """Seconds, from what earlier rungs took on this machine, else from runs on two cores."""
     # The slowest: a rung that found its pairs compared before took no time for them.
-    measured = [(a.match_s / a.pairs, a.rung.features) for a in tried if a.pairs and a.match_s and not a.taken_over]
+    measured = [(a.match_s / a.pairs, a.rung.features) for a in tried if a.pairs and a.match_s and not a.reused]
     pair_s, of_features = max(measured, default=(PAIR_S, PAIR_FEATURES))
     pairs = pair_count(rung.matching, frame_count, settings)
     same = [attempt for attempt in tried if attempt.rung.database == rung.database]
@@ -199,7 +176,7 @@ def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings:
 
 
 def pair_count(matching: str, frame_count: int, settings: PoseSettings) -> int:
-    """How many pairs of pictures are compared, at most."""
+    """How many pairs of frames are compared, at most."""
     everything = frame_count * (frame_count - 1) // 2
     if matching == "exhaustive":
         return everything
@@ -213,6 +190,7 @@ def thinned_to(frame_count: int, settings: PoseSettings) -> int:
 
 
 def first_rung(frame_count: int, settings: PoseSettings) -> Rung:
+    """All pairs, or where these are too many, neighbours in time with loops; incremental mapping."""
     everything = frame_count <= settings.exhaustive_up_to
     return Rung("exhaustive" if everything else "sequential", "incremental", settings.features, settings.max_image_size)
 
@@ -223,7 +201,7 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
     lens_bad = last.model is not None and lens_is_impossible(last.model.health)
     if last.verdict.code == Code.STATIC_CAMERA and not lens_bad:
         return []  # no method finds depth where there is no parallax
-    # Weak joints hold with more pairs where neighbours in time fail: measured on one scene at four qualities.
+    # Weak links hold with more pairs where neighbours in time fail: measured on one scene at four qualities.
     everything = replace(first, matching="exhaustive")
     fits = expected_s(everything, tried, frame_count, settings) <= settings.budget_s / 2
     wide = everything if fits else replace(first, matching="retrieval")
@@ -239,7 +217,7 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
         # Guided matching believes a geometry that few pairs gave by chance: it joined a clip and its mirror image.
         return [wide, _stronger(wide, tried, max_side)]
     if not last.linked and last.rung == wide:
-        return []  # not a single pair of pictures connects the parts: finer features will not either
+        return []  # not a single pair of frames connects the parts: finer features will not either
     stronger = _stronger(wide, tried, max_side)
     return [wide, stronger, replace(stronger, guided=True), replace(wide, mapper="global")]
 

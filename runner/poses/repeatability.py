@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from runner.poses.gates import Verdict
-from runner.scene.geometry import centred
+from runner.scene.geometry import residuals, similarity
 from runner.scene.pose_report import Health
 from scenejobs.errors import Code
 
@@ -38,12 +38,8 @@ def disagreement(one: Centers, other: Centers) -> float | None:
     names = sorted(one.keys() & other.keys())
     if len(names) < LEAST_COMMON:
         return None
-    a, b = (centred(np.array([run[name] for name in names], np.float64)) for run in (other, one))
-    u, s, vt = np.linalg.svd(b.T @ a)
-    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    aligned = (s @ flip) / max(float((a**2).sum()), 1e-12) * a @ (u @ np.diag(flip) @ vt).T
-    size = max(float(np.linalg.norm(b, axis=1).mean()), 1e-12)
-    return float(np.median(np.linalg.norm(aligned - b, axis=1)) / size)
+    a, b = (np.array([run[name] for name in names], np.float64) for run in (other, one))
+    return float(np.median(residuals(a, b, similarity(a, b))))
 
 
 def judged(verdict: Verdict, differs: float | None) -> Verdict:

@@ -23,6 +23,7 @@ from runner.quality.metrics import psnr
 from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.gaussians import SH_C0, Gaussians
+from runner.scene.geometry import camera_positions
 from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene, View, evenly
 
@@ -170,7 +171,7 @@ def measure_features(
 ) -> Features:
     """Neighbours and cameras by search trees, coverage by drawing every training view once."""
     views = [scene.views[index] for index in scene.subset("train")]
-    centers = np.array([-view.world_to_camera[:3, :3].T @ view.world_to_camera[:3, 3] for view in views]).reshape(-1, 3)
+    centers = camera_positions(views)
     means = gaussians.means.astype(np.float64)
     distance = cKDTree(centers).query(means, workers=-1)[0] if len(centers) else np.full(len(means), np.inf)
     distance = np.maximum(distance, 1e-9)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.scene.geometry import rotation_between
-from runner.scene.views import TrainingScene, View
+from runner.scene.geometry import camera_centre, rotation_between
+from runner.scene.views import TrainingScene
 
 UP = np.array([0.0, -1.0, 0.0])  # of the turned world: y points down, as 3DGS viewers expect of PLY and .splat
 
@@ -93,7 +93,7 @@ class Orientation:
 def find_up(scene: TrainingScene) -> Orientation:
     """Asks all witnesses. Deterministic; below a second."""
     rotations = np.array([view.world_to_camera[:3, :3] for view in scene.views]).reshape(-1, 3, 3)
-    centers = np.array([_center(view) for view in scene.views]).reshape(-1, 3)
+    centers = np.array([camera_centre(view.world_to_camera) for view in scene.views]).reshape(-1, 3)
     if len(centers) < MIN_CAMERAS:
         return _unknown((), f"{len(centers)} cameras are too few")
     mean = -rotations[:, 1].mean(axis=0)
@@ -234,10 +234,6 @@ def _count_on(
 
 def _unknown(witnesses: tuple[Witness, ...], reason: str) -> Orientation:
     return Orientation("unknown", "", None, witnesses, reason)
-
-
-def _center(view: View) -> NDArray[np.float64]:
-    return np.asarray(-view.world_to_camera[:3, :3].T @ view.world_to_camera[:3, 3])
 
 
 def _towards(axis: NDArray[np.float64], rough: NDArray[np.float64]) -> NDArray[np.float64]:

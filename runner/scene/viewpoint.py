@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from runner.scene.geometry import camera_centre
 from runner.scene.views import View
 
 
@@ -16,7 +17,7 @@ def focus_point(views: Sequence[View]) -> list[float]:
     centres = []
     for view in views:
         rotation = view.world_to_camera[:3, :3]
-        centre = -rotation.T @ view.world_to_camera[:3, 3]
+        centre = camera_centre(view.world_to_camera)
         across = np.eye(3) - np.outer(rotation[2], rotation[2])  # projects onto the plane across the ray
         normal += across
         moment += across @ centre

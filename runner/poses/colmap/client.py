@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
 
-import msgspec
-
+from runner.poses.colmap.requests import AnswerT, Request, decode_answer, encode, steps_of
 from runner.process import environment
 from runner.process.exit_reason import Exit, ExitReason, reason_in_words
 from runner.process.supervise import Child, supervise
@@ -24,17 +20,17 @@ ADVICE = "the job is tried again; if it fails the same way, report the scene"
 
 
 def run(
-    request: dict[str, Any],
+    request: Request[AnswerT],
     folder: Path,
     progress: Progress,
     *,
     limit_s: float,
-    watch: Callable[[int], None] = lambda _placed: None,
+    watch: Callable[[int], None] = lambda _steps: None,
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "runner.poses.colmap.process"),
-) -> dict[str, Any]:
-    """The child's result. It may write below the parent of `folder` only.
+) -> AnswerT:
+    """The child's answer. It may write below the parent of `folder` only.
 
-    `watch` is called several times a second with the number of images placed so far.
+    `watch` is called several times a second with the number of images that are done so far.
 
     Raises RunnerError JOB_CRASHED, JOB_TIMED_OUT or BUG, ResourceError OUT_OF_MEMORY or DISK_FULL, Interrupted when a
     stop was requested. The child never outlives the call.
@@ -43,12 +39,11 @@ def run(
     result, request_path, log = folder / "result.json", folder / "request.json", folder / "stderr.log"
     for earlier in (result, log):
         earlier.unlink(missing_ok=True)
-    request = {**request, "result": str(result), "workspace": str(folder.parent)}
-    request_path.write_text(json.dumps(request), encoding="utf-8")
-    placed = _Placed()
+    request_path.write_bytes(encode(request, result=str(result), workspace=str(folder.parent)))
+    steps = _Steps()
 
     def check() -> None:
-        watch(placed.count)
+        watch(steps.count)
         progress.check(STAGE)
 
     child = Child(
@@ -58,11 +53,14 @@ def run(
         lines_on_stdout=True,
         output=log,
     )
-    end = supervise(child, None, placed.take_line, check)
+    end = supervise(child, None, steps.take_line, check)
     if end.reason is ExitReason.OK and result.is_file():
-        value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        return value
-    raise death(request["action"], end, limit_s)
+        try:
+            return decode_answer(request, result.read_bytes())
+        except (ValueError, RecursionError) as exc:  # ValueError: of msgspec as well
+            cause = f"the answer to {request.action} cannot be used: {exc}"
+            raise RunnerError(cause, code=Code.BUG, stage=STAGE, advice=ADVICE) from exc
+    raise death(request.action, end, limit_s)
 
 
 def rows_seen(database: Path, table: str) -> int:
@@ -101,19 +99,12 @@ def death(action: str, end: Exit, limit_s: float) -> RunnerError | ResourceError
     return RunnerError(f"{action} {end.explained()}{last}", code=code, stage=STAGE, advice=ADVICE)
 
 
-class _Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of the child; COLMAP prints others."""
-
-    placed: Annotated[int, msgspec.Meta(ge=0)]  # images more
-
-
-class _Placed:
-    """Counts the images placed, from the child's lines."""
+class _Steps:
+    """Counts the images that are done, from the child's lines."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def take_line(self, line: bytes) -> bool:
-        with contextlib.suppress(ValueError, RecursionError):  # ValueError: of msgspec as well
-            self.count += msgspec.json.decode(line, type=_Progress).placed
+        self.count += steps_of(line)
         return True

@@ -1,4 +1,4 @@
-"""Features and matches in COLMAP's database: what the child process does before it reconstructs."""
+"""Features and matches in COLMAP's database, before anything is reconstructed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ import pycolmap
 from PIL import Image
 
 from runner.poses.colmap.parallax import Pairs, turning_share
+from runner.poses.colmap.requests import (
+    Done,
+    Extract,
+    Features,
+    FixLenses,
+    ForgetMatches,
+    Group,
+    Match,
+    Matches,
+    Source,
+)
 
 VOCABULARY_DESCRIPTORS = 100_000  # of the scene's own, to learn the vocabulary from: 9 s, 1.3 MB
 VOCABULARY_WORDS = 4096
-WEAK = 0.5  # of SIFT's usual contrast threshold, for pictures without much
+WEAK = 0.5  # of SIFT's usual contrast threshold, for images without much
 USUAL_LENS = 0.78  # focal length / long side: the main lens of a phone while filming
 WHOLE = frozenset({
     pycolmap.TwoViewGeometryConfiguration.PLANAR,
@@ -23,66 +34,67 @@ WHOLE = frozenset({
 })  # fmt: skip
 
 
-def extract(request: dict[str, Any]) -> dict[str, Any]:
+def extract(request: Extract) -> Features:
     """SIFT features into the database, one camera per group: a shot keeps its lens, another may have another.
 
-    Pictures that are in the database already are skipped, and their group goes on with the camera they have.
+    Images that are in the database already are skipped, and their group goes on with the camera they have.
     """
+    source = request.source
     options = pycolmap.FeatureExtractionOptions(
-        max_image_size=request["max_image_size"], num_threads=request["threads"], use_gpu=False
+        max_image_size=request.max_image_size, num_threads=request.threads, use_gpu=False
     )
-    options.sift.max_num_features = request["features"]
-    if request["sensitive"]:
+    options.sift.max_num_features = request.features
+    if request.sensitive:
         options.sift.peak_threshold *= WEAK
-    for group in request["groups"]:
+    for group in request.groups:
         pycolmap.extract_features(
-            request["database"], request["images"], image_names=group["names"],
-            camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader_of(request, group),
+            source.database, source.images, image_names=list(group.names),
+            camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader_of(source, group),
             extraction_options=options,
         )  # fmt: skip
-    wanted = {name for group in request["groups"] for name in group["names"]}
-    with pycolmap.Database.open(request["database"]) as database:
+    wanted = {name for group in request.groups for name in group.names}
+    with pycolmap.Database.open(source.database) as database:
         found = {image.name: database.num_keypoints_for_image(image.image_id) for image in database.read_all_images()}
-    return {"features": {name: count for name, count in found.items() if name in wanted}}
+    return Features(features={name: count for name, count in found.items() if name in wanted})
 
 
-def reader_of(request: dict[str, Any], group: dict[str, Any]) -> pycolmap.ImageReaderOptions:
-    """How the pictures of a group come into the database: with the camera they have there, or a new one."""
-    reader = pycolmap.ImageReaderOptions(camera_model=request["camera_model"])
-    known = _camera_of(request["database"], group["names"])
+def reader_of(source: Source, group: Group) -> pycolmap.ImageReaderOptions:
+    """How the images of a group come into the database: with the camera they have there, or a new one."""
+    reader = pycolmap.ImageReaderOptions(camera_model=source.camera_model)
+    known = _camera_of(source.database, group.names)
     if known is not None:
         reader.existing_camera_id = known
-    elif group["focal_ratio"] is not None:
-        reader.camera_params = _prior(request, group)
+    elif group.focal_ratio is not None:
+        reader.camera_params = _prior(source, group.names[0], group.focal_ratio)
     return reader
 
 
-def match(request: dict[str, Any]) -> dict[str, Any]:
+def match(request: Match) -> Matches:
     """Matches and verifies pairs: all of them; or neighbours in time with loops or look-alikes and a thinned set."""
-    database, names = request["database"], request["names"]
+    database = request.database
     matching = pycolmap.FeatureMatchingOptions(
-        guided_matching=request["guided"], num_threads=request["threads"], use_gpu=False
+        guided_matching=request.guided, num_threads=request.threads, use_gpu=False
     )
     verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = request["seed"]
-    common = {"matching_options": matching, "verification_options": verification}
-    if request["matching"] == "exhaustive":
+    verification.ransac.random_seed = request.seed
+    common: dict[str, Any] = {"matching_options": matching, "verification_options": verification}
+    if request.matching == "exhaustive":
         pycolmap.match_exhaustive(database, **common)
     else:
-        vocabulary = str(_vocabulary(database, request["threads"]))
+        vocabulary = str(_vocabulary(database, request.threads))
         # quadratic_overlap would add only pairs 1, 2, 4, 8, 16, 32 frames apart, and drop the window between them.
         in_time = pycolmap.SequentialPairingOptions(
-            overlap=request["overlap"], quadratic_overlap=False, loop_detection=request["matching"] == "sequential",
-            num_threads=request["threads"], vocab_tree_path=vocabulary,
+            overlap=request.overlap, quadratic_overlap=False, loop_detection=request.matching == "sequential",
+            num_threads=request.threads, vocab_tree_path=vocabulary,
         )  # fmt: skip
         pycolmap.match_sequential(database, pairing_options=in_time, **common)
-        if request["matching"] == "retrieval":
+        if request.matching == "retrieval":
             alike = pycolmap.VocabTreePairingOptions(
-                num_images=request["neighbours"], num_threads=request["threads"], vocab_tree_path=vocabulary
+                num_images=request.neighbours, num_threads=request.threads, vocab_tree_path=vocabulary
             )
             pycolmap.match_vocabtree(database, pairing_options=alike, **common)
         pairs = Path(database).with_name("pairs.txt")
-        thinned = names[:: -(-len(names) // request["thinned_to"])]
+        thinned = request.names[:: -(-len(request.names) // request.thinned_to)]
         pairs.write_text("".join(f"{a} {b}\n" for i, a in enumerate(thinned) for b in thinned[i + 1 :]))
         pycolmap.match_image_pairs(
             database, pairing_options=pycolmap.ImportedPairingOptions(match_list_path=str(pairs)), **common
@@ -90,17 +102,17 @@ def match(request: dict[str, Any]) -> dict[str, Any]:
     return _pairs(database, verification.min_num_inliers)
 
 
-def forget_matches(request: dict[str, Any]) -> dict[str, Any]:
+def forget_matches(request: ForgetMatches) -> Done:
     """Empties the match tables of a copied database, so that its pairs are matched again."""
-    with pycolmap.Database.open(request["database"]) as database:
+    with pycolmap.Database.open(request.database) as database:
         database.clear_matches()
         database.clear_two_view_geometries()
-    return {}
+    return Done()
 
 
-def fix_lenses(request: dict[str, Any]) -> dict[str, Any]:
+def fix_lenses(request: FixLenses) -> Done:
     """Sets every camera of a copied database that has no focal length from metadata to that of a usual phone."""
-    with pycolmap.Database.open(request["database"]) as database:
+    with pycolmap.Database.open(request.database) as database:
         for camera in database.read_all_cameras():
             if not camera.has_prior_focal_length:
                 focal = USUAL_LENS * max(camera.width, camera.height)
@@ -109,11 +121,11 @@ def fix_lenses(request: dict[str, Any]) -> dict[str, Any]:
                 )
                 usual.has_prior_focal_length = True
                 database.update_camera(usual)
-    return {}
+    return Done()
 
 
 def _camera_of(path: str, names: Sequence[str]) -> int | None:
-    """The camera that pictures of a group were given before."""
+    """The camera that images of a group were given before."""
     if not Path(path).is_file():
         return None
     with pycolmap.Database.open(path) as database:
@@ -123,17 +135,16 @@ def _camera_of(path: str, names: Sequence[str]) -> int | None:
     return None
 
 
-def _prior(request: dict[str, Any], group: dict[str, Any]) -> str:
-    """Parameters of a camera with the focal length of the metadata; COLMAP refines it."""
-    with Image.open(Path(request["images"]) / group["names"][0]) as picture:
-        width, height = picture.size
-    model = getattr(pycolmap.CameraModelId, request["camera_model"])
-    focal = group["focal_ratio"] * max(width, height)
-    camera = pycolmap.Camera.create_from_model_id(1, model, focal, width, height)
+def _prior(source: Source, name: str, focal_ratio: float) -> str:
+    """Parameters of the camera of an image with the focal length of the metadata; COLMAP refines it."""
+    with Image.open(Path(source.images) / name) as image:
+        width, height = image.size
+    model = getattr(pycolmap.CameraModelId, source.camera_model)
+    camera = pycolmap.Camera.create_from_model_id(1, model, focal_ratio * max(width, height), width, height)
     return ",".join(map(repr, map(float, camera.params)))
 
 
-def _pairs(path: str, least_inliers: int) -> dict[str, Any]:
+def _pairs(path: str, least_inliers: int) -> Matches:
     """How many pairs were compared, which of them fit together, and whether the camera only turned."""
     with pycolmap.Database.open(path) as database:
         image_of = {image.image_id: image for image in database.read_all_images()}
@@ -145,7 +156,7 @@ def _pairs(path: str, least_inliers: int) -> dict[str, Any]:
         if len(geometry.inlier_matches) < least_inliers:
             continue
         one, two = (image_of[number] for number in pycolmap.pair_id_to_image_pair(pair_id))
-        links.append([one.name, two.name])
+        links.append((one.name, two.name))
         if one.camera_id == two.camera_id:
             inside.append((geometry, cameras[one.camera_id]))
     pairs = Pairs(
@@ -153,7 +164,7 @@ def _pairs(path: str, least_inliers: int) -> dict[str, Any]:
         np.array([geometry.config in WHOLE for geometry, _ in inside], bool),
         np.array([(camera.width, camera.height) for _, camera in inside], np.float64).reshape(-1, 2),
     )
-    return {"pairs": compared, "links": links, "turning": turning_share(pairs)}
+    return Matches(pairs=compared, links=tuple(links), turning=turning_share(pairs))
 
 
 def _vocabulary(database: str, threads: int) -> Path:

@@ -1,60 +1,86 @@
-"""The child process that runs pycolmap: `python -m runner.poses.colmap.process REQUEST.json`.
+"""The child process that runs pycolmap: `python -m runner.poses.colmap.process ORDER.json`.
 
 pycolmap can end a whole process (SIGABRT from a failed check, a crash, memory), so nothing else lives in this one. It
-reads a request, writes `result` beside it, prints one JSON line per step of progress, and ends when its parent does.
+reads an order (`requests.py`), writes the answer, prints one JSON line per step of progress, and ends when its parent
+does.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import zlib  # noqa: F401 - must be loaded before pycolmap, else Pillow's PNG writer frees its memory in another zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import assert_never
 
+import msgspec
 import pycolmap
 
 from runner.files.atomic import write_atomically
-from runner.poses.colmap.mapping import centers, cut, fit, place, reconstruct
+from runner.poses.colmap.mapping import cut, find_centres, reconstruct, rescale
 from runner.poses.colmap.matching import extract, fix_lenses, forget_matches, match
+from runner.poses.colmap.requests import (
+    AnyRequest,
+    Cut,
+    Extract,
+    FindCentres,
+    FixLenses,
+    ForgetMatches,
+    Match,
+    Message,
+    Order,
+    Reconstruct,
+    Register,
+    Rescale,
+    TakeOver,
+    Undistort,
+)
 from runner.poses.colmap.reuse import take_over
+from runner.poses.colmap.supplied_cameras import register
 from runner.poses.colmap.undistort import undistort
 from runner.sandbox import lockdown, seccomp
 
 ORPHANED = 75  # exit code when the parent is gone
 
 
-ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    action.__name__: action
-    for action in (
-        take_over,
-        extract,
-        match,
-        forget_matches,
-        fix_lenses,
-        reconstruct,
-        place,
-        cut,
-        centers,
-        fit,
-        undistort,
-    )
-}
-
-
-def main(request_path: Path) -> None:
+def main(order_path: Path) -> None:
     """Runs one request; an exception ends the process with its traceback on stderr."""
-    request = json.loads(request_path.read_text(encoding="utf-8"))
-    # The pictures were made by a process that had read a stranger's file: no network, no programs, no other folder.
-    lockdown.complete([Path(request["workspace"])], read=None, rules=seccomp.NO_NETWORK)
+    order = msgspec.json.decode(order_path.read_bytes(), type=Order)
+    # The images were made by a process that had read an untrusted file: no network, no programs, no other folder.
+    lockdown.complete([Path(order.workspace)], read=None, rules=seccomp.NO_NETWORK)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pycolmap.logging.minloglevel = 2
-    pycolmap.set_random_seed(request.get("seed", 0))
-    result = ACTIONS[request["action"]](request)
-    write_atomically(Path(request["result"]), [json.dumps(result).encode()])
+    pycolmap.set_random_seed(order.request.seed)
+    write_atomically(Path(order.result), [msgspec.json.encode(answer(order.request))])
+
+
+def answer(request: AnyRequest) -> Message:
+    """An answer of type `request.answer`."""
+    match request:
+        case TakeOver():
+            return take_over(request)
+        case Extract():
+            return extract(request)
+        case Match():
+            return match(request)
+        case ForgetMatches():
+            return forget_matches(request)
+        case FixLenses():
+            return fix_lenses(request)
+        case Reconstruct():
+            return reconstruct(request)
+        case Register():
+            return register(request)
+        case Cut():
+            return cut(request)
+        case FindCentres():
+            return find_centres(request)
+        case Rescale():
+            return rescale(request)
+        case Undistort():
+            return undistort(request)
+    assert_never(request)
 
 
 def _end_with_parent() -> None:

@@ -1,37 +1,39 @@
-"""A sparse model for pictures of another size, or for fewer of them: what the child process does with known poses."""
+"""A sparse model for images of another size, or for fewer of them: how poses that are known are used again."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pycolmap
 
+from runner.poses.colmap.requests import Rename
 
-def fitted(request: dict[str, Any]) -> pycolmap.Reconstruction:
-    """The model with the wanted pictures only, under their new names and at their new sizes.
 
-    request["pictures"]: {name in the model: [new name, width, height]}. Cameras and observations are scaled, poses and
-    points stay; a point that fewer than two of the pictures see goes. Pictures without a pose are none of the model's.
-    Raises ValueError when pictures of one camera have different sizes.
+def rescaled(model: pycolmap.Reconstruction, images: Mapping[str, Rename]) -> pycolmap.Reconstruction:
+    """The model with the wanted images only, under their new names and at their new sizes.
+
+    images: by their names in the model. Cameras and observations are scaled, poses and points stay; a point that fewer
+    than two of the images see goes. Images without a pose are none of the model's.
+    Raises ValueError when images of one camera have different sizes.
     """
-    model, pictures = pycolmap.Reconstruction(request["model"]), request["pictures"]
     new = pycolmap.Reconstruction()
     for number in sorted(model.reg_image_ids()):
         image = model.images[number]
-        if image.name not in pictures:
+        if image.name not in images:
             continue
-        name, width, height = pictures[image.name]
+        wanted = images[image.name]
+        width, height = wanted.width, wanted.height
         before = model.cameras[image.camera_id]
         if not new.exists_camera(image.camera_id):
             new.add_camera_with_trivial_rig(_resized(before, width, height))
         camera = new.cameras[image.camera_id]
         if (camera.width, camera.height) != (width, height):
-            raise ValueError(f"{name} has another size than the other pictures of its camera")
+            raise ValueError(f"{wanted.name} has another size than the other images of its camera")
         scale = np.array([width / before.width, height / before.height])  # pixel centres lie at .5: no offset
         keypoints = np.array([point.xy for point in image.points2D], np.float64).reshape(-1, 2) * scale
-        picture = pycolmap.Image(name=name, keypoints=keypoints, camera_id=image.camera_id, image_id=number)
-        new.add_image_with_trivial_frame(picture, image.cam_from_world())
+        renamed = pycolmap.Image(name=wanted.name, keypoints=keypoints, camera_id=image.camera_id, image_id=number)
+        new.add_image_with_trivial_frame(renamed, image.cam_from_world())
     for _, point in sorted(model.points3D.items()):
         track = pycolmap.Track()
         for element in point.track.elements:

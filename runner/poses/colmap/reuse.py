@@ -1,4 +1,4 @@
-"""Features and matches of an earlier run into a new database: what the child process does before it extracts any."""
+"""Features and matches of an earlier run into a new database, before any are extracted."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from typing import Any
 import pycolmap
 
 from runner.poses.colmap.matching import reader_of
+from runner.poses.colmap.requests import Reused, TakeOver
 
 
-def take_over(request: dict[str, Any]) -> dict[str, Any]:
-    """Features of the pictures that the known database has too, told by their hashes, and the matches between them.
+def take_over(request: TakeOver) -> Reused:
+    """Features of the images that the known database has too, known by their hashes, and the matches between them.
 
     A verified pair is taken as that where both of its cameras are described alike; else its matches, to be verified
-    again. Pictures and cameras get the numbers that they get without a known database.
+    again. Images and cameras get the numbers that they get without a known database.
     """
-    path = request["database"]
+    path = request.source.database
     pycolmap.Database.open(path).close()
-    for groups in request["passes"]:
+    for groups in request.passes:
         for group in groups:
             with pycolmap.Database.open(path) as new:
                 there = {image.name for image in new.read_all_images()}
-            names = [name for name in group["names"] if name not in there]
+            names = [name for name in group.names if name not in there]
             if names:
                 pycolmap.import_images(
-                    path, request["images"], camera_mode=pycolmap.CameraMode.SINGLE, image_names=names,
-                    options=reader_of(request, group),
+                    path, request.source.images, camera_mode=pycolmap.CameraMode.SINGLE, image_names=names,
+                    options=reader_of(request.source, group),
                 )  # fmt: skip
     features = pairs = 0
-    with pycolmap.Database.open(path) as new, pycolmap.Database.open(request["known"]) as known:
-        known_of = {request["known_hashes"].get(image.name): image for image in known.read_all_images()}
+    with pycolmap.Database.open(path) as new, pycolmap.Database.open(request.known) as known:
+        known_of = {request.known_hashes.get(image.name): image for image in known.read_all_images()}
         known_of.pop(None, None)
         cameras = {camera.camera_id: camera for camera in new.read_all_cameras()}
         known_cameras = {camera.camera_id: camera for camera in known.read_all_cameras()}
-        new_of: dict[int, Any] = {}  # by the number of the known picture
+        new_of: dict[int, Any] = {}  # by the number of the known image
         for image in new.read_all_images():
-            old = known_of.get(request["hashes"][image.name])
+            old = known_of.get(request.hashes[image.name])
             if old is None or not known.exists_keypoints(old.image_id):
                 continue
             if not new.exists_keypoints(image.image_id):
@@ -59,7 +60,7 @@ def take_over(request: dict[str, Any]) -> dict[str, Any]:
             if pair_id in verified and alike[one] and alike[two]:
                 new.write_two_view_geometry(*ids, known.read_two_view_geometry(one, two))
             pairs += 1
-    return {"features": features, "pairs": pairs}
+    return Reused(features=features, pairs=pairs)
 
 
 def _alike(one: pycolmap.Camera, two: pycolmap.Camera) -> bool:

@@ -7,7 +7,6 @@ import zlib  # noqa: F401 - must be loaded before pycolmap, else Pillow's PNG wr
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pycolmap
@@ -16,6 +15,7 @@ from PIL import Image
 
 from runner.files.atomic import naming_a_full_disk
 from runner.poses.colmap.mapping import counter
+from runner.poses.colmap.requests import Undistort, UndistortedView, UndistortedViews
 from runner.scene.sizes import shrink
 
 
@@ -45,28 +45,32 @@ def write_shrunk(pixels: NDArray[np.uint8], path: Path, size: tuple[int, int]) -
         picture.save(path, "PNG", compress_level=1)
 
 
-def undistort(request: dict[str, Any]) -> dict[str, Any]:
-    """Pictures of an ideal pinhole camera without black borders, shrunk to the training size, and their cameras."""
-    model = pycolmap.Reconstruction(request["model"])
+def undistort(request: Undistort) -> UndistortedViews:
+    """Images of an ideal pinhole camera without black borders, shrunk to the training size, and their cameras."""
+    model = pycolmap.Reconstruction(request.model)
     options = pycolmap.UndistortCameraOptions(blank_pixels=0.0)
-    placed = {image.name: image for image in model.images.values() if image.has_pose}
+    registered = {image.name: image for image in model.images.values() if image.has_pose}
     count = counter(1)
 
-    def view(name: str) -> dict[str, Any]:
-        image = placed[name]
-        with Image.open(Path(request["images"]) / name) as file:
+    def view(name: str) -> UndistortedView:
+        image = registered[name]
+        with Image.open(Path(request.images) / name) as file:
             distorted = pycolmap.Bitmap.from_array(np.asarray(file.convert("RGB")))
         bitmap, camera = pycolmap.undistort_image(options, distorted, model.cameras[image.camera_id])
         full = (camera.width, camera.height)
-        size = shrink(*full, request["long_side"])
-        write_shrunk(bitmap.to_array(), Path(request["output"]) / name, size)
+        width, height = shrink(*full, request.long_side)
+        write_shrunk(bitmap.to_array(), Path(request.output) / name, (width, height))
         count()
-        pose = image.cam_from_world().matrix()
-        return {
-            "image": name, "width": size[0], "height": size[1],
-            "K": scaled_intrinsics(camera.params, full, size).tolist(),
-            "world_to_camera": [*pose.tolist(), [0.0, 0.0, 0.0, 1.0]],
-        }  # fmt: skip
+        intrinsics = scaled_intrinsics(tuple(camera.params), full, (width, height))
+        pose = [*image.cam_from_world().matrix().tolist(), [0.0, 0.0, 0.0, 1.0]]
+        return UndistortedView(
+            image=name,
+            width=width,
+            height=height,
+            K=intrinsics.tolist(),
+            world_to_camera=pose,  # type: ignore[arg-type]
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return {"views": list(pool.map(view, [name for name in request["names"] if name in placed]))}
+        names = [name for name in request.names if name in registered]
+        return UndistortedViews(views=tuple(pool.map(view, names)))

@@ -1,9 +1,9 @@
 """Poses, and the features and matches they come from, in the cache of stages.
 
     poses-<files>-<content>   see runner/poses/reuse/known_poses.py
-    features-<key>-<frames>   COLMAP's database; <key>: how features are found, <frames>: of which pictures, by pixels
+    features-<key>-<frames>   COLMAP's database; <key>: how features are found, <frames>: of which images, by pixels
 
-A database serves every later one that has some of its pictures: their features are taken over, and for pairs of them
+A database serves every later one that has some of its images: their features are taken over, and for pairs of them
 the matches (`runner/poses/colmap/reuse.py`).
 """
 
@@ -12,13 +12,17 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from runner.cache.store import StageCache, content_hash, key
+from runner.poses.colmap.requests import Group, Model, Rename, Rescale, Source, TakeOver
+from runner.poses.colmap.session import Ask
 from runner.poses.ladder import Rung
 from runner.poses.reuse.known_poses import (
     FACTS,
@@ -37,11 +41,19 @@ from runner.scene.pose_report import PoseReport
 from scenejobs.errors import ResourceError, RunnerError
 
 FRAMES, DATABASE = "frames.json", "database.db"
+Passes = tuple[tuple[Group, ...], ...]
 KEPT = 2  # databases per way to find features: each next one knows what the one before did
 
-Run = Callable[[dict[str, Any]], dict[str, Any]]
-
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """Poses of an earlier run, fitted to the frames of this one."""
+
+    known: KnownPoses
+    rung: Rung  # that won then
+    model: Model
 
 
 class PoseCache:
@@ -49,16 +61,16 @@ class PoseCache:
 
     def __init__(
         self, cache: StageCache, frames: FrameSet, images: Path, sizes: Mapping[str, tuple[int, int]],
-        settings: PoseSettings, given: str = "",
+        settings: PoseSettings, supplied: str = "",
     ) -> None:  # fmt: skip
-        """images: the folder of the pictures. sizes: width, height of those of each clip. given: digest of poses that
-        the user supplies; with it, nothing is taken from runs without, and the other way round."""
+        """images: their folder. sizes: width, height in px of those of each clip. supplied: digest of poses that the
+        user supplies; with it, nothing is taken from runs without, and the other way round."""
         self._cache, self._frames, self._images, self._settings = cache, frames, images, settings
-        self._sizes, self._keys, self._given = sizes, frame_keys(frames), given
+        self._sizes, self._keys, self._supplied = sizes, frame_keys(frames), supplied
         facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._keys]
         made_from = [facts, sorted(sizes.items()), timeless(settings)]
-        self._first_way = f"{prefix(frames, settings, given)}-{key(*made_from)}"
-        self._later_way = f"{prefix(frames, settings, given)}-{key(*made_from, settings.budget_s)}"
+        self._first_way = f"{prefix(frames, settings, supplied)}-{key(*made_from)}"
+        self._later_way = f"{prefix(frames, settings, supplied)}-{key(*made_from, settings.budget_s)}"
 
     def report(self, target: Path) -> dict[str, Any] | None:
         """The report on poses of exactly these frames and settings; the model is put to `target`. None: not known."""
@@ -76,34 +88,30 @@ class PoseCache:
         shutil.rmtree(part, ignore_errors=True)
         return None
 
-    def of_another_run(self, place: Path, run: Run) -> tuple[KnownPoses, Rung, dict[str, Any]] | None:
-        """The best poses of all these frames that other settings gave, the way that won then, and the model, fitted to
-        these pictures, as the process that has pycolmap describes it; all of it is below `place`.
-
-        run: gives a request to that process.
-        """
-        if self._keys is None or self._given:  # what the user supplies is tried first
+    def from_another_run(self, folder: Path, ask: Ask) -> Reusable | None:
+        """The best poses of all these frames that other settings gave; all of it is below `folder`."""
+        if self._keys is None or self._supplied:  # what the user supplies is tried first
             return None
-        keys, target = self._keys, place / "model"
+        keys, target = self._keys, folder / "model"
         found = [
             (len(one.placed.intersection(keys)), one.settings["features"], one.name, one)
             for one in known_poses(self._cache, self._frames, self._settings, target) if one.covers(keys)
         ]  # fmt: skip
         if not found or not self._cache.get((best := max(found)[-1]).name, [FACTS, REPORT, *MODEL], target):
             return None
-        pictures = {
-            best.images[one]: [frame.image, *self._sizes[frame.video]]
-            for frame, one in zip(self._frames.frames, keys, strict=True)
-        }
-        request = {"action": "fit", "model": str(target), "output": str(place / "fitted"), "pictures": pictures}
+        images = {}
+        for frame, one in zip(self._frames.frames, keys, strict=True):
+            width, height = self._sizes[frame.video]
+            images[best.images[one]] = Rename(name=frame.image, width=width, height=height)
+        request = Rescale(seed=self._settings.seed, model=str(target), output=str(folder / "fitted"), images=images)
         try:
-            return best, Rung(**best.rung), run(request)
-        except (RunnerError, ResourceError, TypeError) as exc:  # a courtesy that failed: the work is done without it
+            return Reusable(best, Rung(**best.rung), ask(request))
+        except (RunnerError, ResourceError, TypeError) as exc:  # best effort: without it the work is done as usual
             log.warning("poses that were found before are not used: %s", exc)
             self._cache.remove(best.name)
             return None
 
-    def took(self, known: KnownPoses, frames: int) -> None:
+    def count_used(self, known: KnownPoses, frames: int) -> None:
         """Notes that poses of so many frames were used."""
         self._cache.used[f"poses of frames, preset {known.run}"] += frames
 
@@ -120,37 +128,40 @@ class PoseCache:
         files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(report.to_json()).encode()}
         self._cache.put(name, files | {file: model / file for file in MODEL})
 
-    def begin(self, way: str, database: Path, run: Run) -> bool:
-        """Begins the database with what is known of its pictures. False: nothing is, and there is no database.
+    def begin(self, way: str, source: Source, passes: Passes, ask: Ask) -> bool:
+        """Begins the database of `source` with what is known of its images. False: nothing is, and there is none.
 
-        run: gives a request to the process that has pycolmap.
+        way: to find features, Rung.database. passes: images in the order in which they will be extracted.
         """
+        database = Path(source.database)
         part = database.with_suffix(".part")
         for name in self._cache.names(self._features(way))[:KEPT]:
-            place = database.with_name("known")
+            folder = database.with_name("known")
             try:
-                if not self._cache.get(name, [FRAMES, DATABASE], place):
+                if not self._cache.get(name, [FRAMES, DATABASE], folder):
                     continue
-                hashes: dict[str, str] = json.loads((place / FRAMES).read_bytes())
+                hashes: dict[str, str] = json.loads((folder / FRAMES).read_bytes())
                 if set(hashes.values()).isdisjoint(self._hashes.values()):
                     continue
-                known = {"known": str(place / DATABASE), "known_hashes": hashes, "hashes": self._hashes}
-                counts = run({"action": "take_over", "database": str(part), **known})
-            except RunnerError as exc:  # a courtesy that failed: the work is done without it
+                reused = ask(TakeOver(
+                    seed=self._settings.seed, source=msgspec.structs.replace(source, database=str(part)),
+                    passes=passes, known=str(folder / DATABASE), known_hashes=hashes, hashes=self._hashes,
+                ))  # fmt: skip
+            except RunnerError as exc:  # best effort: without it the work is done as usual
                 log.warning("features that were found before are not used: %s", exc)
                 self._cache.remove(name)
                 part.unlink(missing_ok=True)
                 return False
             finally:
-                shutil.rmtree(place, ignore_errors=True)
-            self._cache.used["features of frames"] += counts["features"]
-            self._cache.used["matches of pairs"] += counts["pairs"]
+                shutil.rmtree(folder, ignore_errors=True)
+            self._cache.used["features of frames"] += reused.features
+            self._cache.used["matches of pairs"] += reused.pairs
         if part.is_file():
             part.rename(database)
         return database.is_file()
 
     def keep_databases(self, ways: Iterable[str], folder: Path) -> None:
-        """folder/<way>/database.db: with everything that was found for these pictures in that way."""
+        """folder/<way>/database.db: with everything that was found for these images in that way."""
         keep_chosen(self._cache, self._frames, self._sizes, self._settings)
         for way in sorted(ways):
             files: dict[str, Path | bytes] = {FRAMES: json.dumps(self._hashes).encode()}

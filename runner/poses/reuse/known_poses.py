@@ -93,10 +93,10 @@ def timeless(settings: PoseSettings) -> dict[str, Any]:
     return asdict(replace(settings, threads=0, budget_s=0.0))
 
 
-def prefix(frames: FrameSet, settings: PoseSettings, given: str = "") -> str:
-    """Of the names of all entries for these files. given: digest of poses that the user supplies with them."""
+def prefix(frames: FrameSet, settings: PoseSettings, supplied: str = "") -> str:
+    """Of the names of all entries for these files. supplied: digest of poses that the user supplies with them."""
     files = sorted(content for _, content in frames.sources)
-    return f"poses-{key(files, settings.camera_model, settings.seed, *([given] if given else []))}"
+    return f"poses-{key(files, settings.camera_model, settings.seed, *([supplied] if supplied else []))}"
 
 
 def known_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, folder: Path) -> Iterator[KnownPoses]:

@@ -78,9 +78,9 @@ def bad(file: str, where: str, what: str, advice: str = "") -> InputError:
 
 def number(value: object, most: float, what: str) -> float:
     """Raises ValueError for what is no finite number of at most that size."""
-    if type(value) not in (int, float) or not abs(value) <= most:  # type: ignore[operator,arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:
         raise ValueError(f"{what} is {shown(repr(value))}, and a number up to {most:g} is needed")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def pose(rotation: NDArray[np.float64], translation: Sequence[float]) -> tuple[float, ...]:
@@ -105,14 +105,11 @@ def pose(rotation: NDArray[np.float64], translation: Sequence[float]) -> tuple[f
 
 def lens(values: Mapping[str, object], width: object, height: object) -> Lens:
     """From fx, fy, cx, cy in pixels and k1, k2, p1, p2. Raises ValueError."""
-    for what, side in (("the width", width), ("the height", height)):
-        number(side, MAX_PIXELS, what)
-        if float(side) != int(side) or int(side) < 1:  # type: ignore[arg-type,call-overload]
-            raise ValueError(f"{what} is {side}, and a whole number of pixels is needed")
+    sides = (_side(width, "the width"), _side(height, "the height"))
     numbers = {
         key: number(value, MAX_DISTORTION if key[0] in "kp" else MAX_PIXELS, key) for key, value in values.items()
     }
-    made = Lens(int(width), int(height), **numbers)  # type: ignore[call-overload]
+    made = Lens(*sides, **numbers)  # type: ignore[arg-type]  # mypy sees floats for `sure`, which is none of the keys
     if min(made.fx, made.fy) <= 0:
         raise ValueError("the focal length is not positive")
     if not (0 <= made.cx <= made.width and 0 <= made.cy <= made.height):
@@ -120,3 +117,11 @@ def lens(values: Mapping[str, object], width: object, height: object) -> Lens:
     if not math.isclose(made.fx, made.fy, rel_tol=0.5):
         raise ValueError(f"fx {made.fx:g} and fy {made.fy:g} cannot be of one lens")
     return made
+
+
+def _side(value: object, what: str) -> int:
+    """Raises ValueError for what is no whole number of pixels."""
+    side = number(value, MAX_PIXELS, what)
+    if side != int(side) or side < 1:
+        raise ValueError(f"{what} is {value}, and a whole number of pixels is needed")
+    return int(side)

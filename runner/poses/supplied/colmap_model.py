@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runner.poses.supplied.cameras import MAX_PICTURES, Lens, Picture, bad, number, pose
 from runner.poses.supplied.json_values import MAX_NAME, colmap_lens
+from runner.scene.geometry import rotation_of
 from runner.scene.pose_files import shown
 from scenejobs.errors import Code, InputError
 
@@ -129,17 +129,7 @@ def _picture(name: str, numbers: list[float], camera: int, lenses: dict[int, Len
     length = float(np.linalg.norm(quaternion))
     if abs(length - 1) > UNIT:
         raise ValueError(f"the quaternion has length {length:.4g}, and 1 is needed")
-    return Picture(name, lenses[camera], pose(_rotation(quaternion / length), numbers[4:]))
-
-
-def _rotation(q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[3, 3] of a unit quaternion wxyz."""
-    w, x, y, z = q
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
+    return Picture(name, lenses[camera], pose(rotation_of(quaternion), numbers[4:]))
 
 
 def _count(source: BinaryIO, file: str) -> int:

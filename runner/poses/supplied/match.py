@@ -22,7 +22,7 @@ SAME_ASPECT = 0.01  # of the picture a lens was made for, and the one that is th
 
 
 @dataclass(frozen=True)
-class Given:
+class SuppliedPoses:
     """The poses of chosen frames, or why there are none."""
 
     source: str
@@ -60,7 +60,7 @@ class Matcher:
         return found if found is not None and found.frame is None else None
 
 
-def match(supplied: Supplied, frames: FrameSet) -> Given:
+def match(supplied: Supplied, frames: FrameSet) -> SuppliedPoses:
     """The poses for the chosen frames."""
     photos = [frame.photo for frame in frames.frames if frame.photo is not None]
     matcher, sizes = Matcher(supplied, photos), {clip.name: (clip.width, clip.height) for clip in frames.clips}
@@ -85,7 +85,7 @@ def match(supplied: Supplied, frames: FrameSet) -> Given:
         warnings += (f"{len(other_shape)} poses are not used, the first because {other_shape[0]}",)
     if problem:
         poses = {}
-    return Given(supplied.source, len(supplied.pictures), poses, problem, advice, warnings)
+    return SuppliedPoses(supplied.source, len(supplied.pictures), poses, problem, advice, warnings)
 
 
 def _problem(supplied: Supplied, frames: FrameSet, found: int, other_shape: Sequence[str]) -> tuple[str, str]:
@@ -147,7 +147,7 @@ def _by_photo(pictures: Sequence[Picture], photos: Sequence[str]) -> dict[str, P
         exact = [photo for photo in by_name.get(segments[-1], ()) if photo[-1] == segments[-1]]
         stem = segments[-1] if not exact and segments[-1] in by_name else _stem(segments[-1])
         scored = [(2 * _common(photo[:-1], segments[:-1]) + bool(exact), photo)
-                  for photo in exact or by_name.get(stem, ())]  # fmt: skip
+                  for photo in exact or by_name.get(stem, [])]  # fmt: skip
         best = max((score for score, _ in scored), default=-1)
         winners = [photo for score, photo in scored if score == best]
         if len(winners) == 1:

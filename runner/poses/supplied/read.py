@@ -45,7 +45,7 @@ def read_supplied(files: Sequence[Clip]) -> Supplied | None:
     there = {file.name: file.path for file in files if is_read(file.name)}
     if not there:
         return None
-    sources = [*_models(there), *(name for name in JSON_FILES if name in there)]
+    sources: list[str | tuple[str, str]] = [*_models(there), *(name for name in JSON_FILES if name in there)]
     source = sources[0]
     if isinstance(source, str):
         title = source

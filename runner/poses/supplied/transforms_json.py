@@ -53,7 +53,7 @@ def _lens(values: dict[str, Any]) -> Lens:
         raise OtherLens(
             f"its lens ({shown(model)}{', with k3 or k4' if model in LENSES else ''}) is none that is known"
         )
-    distortion = {key: values[key] for key in ("k1", "k2", "p1", "p2") if key in values}
+    distortion: dict[str, Any] = {key: values[key] for key in ("k1", "k2", "p1", "p2") if key in values}
     sized = "w" in values and "h" in values
     if "fl_x" not in values and "camera_angle_x" not in values:
         raise ValueError("it has neither fl_x nor camera_angle_x")

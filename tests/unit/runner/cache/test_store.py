@@ -250,7 +250,7 @@ def test_the_same_frames_need_no_poses_a_second_time(tmp_path: Path) -> None:
         if number == 2:
             for name in cache.names("poses-"):
                 cache.remove(name)
-        report = find_poses(frames, workspace, settings, SILENT, cache if with_cache else None)
+        report = find_poses(frames, StageContext(workspace, SILENT, cache if with_cache else None), settings)
         runs[number] = report, sparse(workspace), dict(cache.used)
     assert runs[0][2] == {}
     assert runs[1] == (*runs[0][:2], {"poses": 1})
@@ -264,16 +264,18 @@ def test_one_more_clip_reuses_the_features_and_matches_of_the_first(tmp_path: Pa
     """Also when the clip has another name and another number of frames chosen; a damaged entry costs only time."""
     poses = walk(12)
     first = [render(*pose) for pose in poses[:9]]
-    find_poses(write_frames(tmp_path / "1", {"a": first}), tmp_path / "1", SETTINGS, SILENT, cache_in(tmp_path))
+    find_poses(
+        write_frames(tmp_path / "1", {"a": first}), StageContext(tmp_path / "1", SILENT, cache_in(tmp_path)), SETTINGS
+    )
     more = {"new": [render(*pose) for pose in poses[9:]], "renamed": first[1:]}
     cache = cache_in(tmp_path)
-    report = find_poses(write_frames(tmp_path / "2", more), tmp_path / "2", SETTINGS, SILENT, cache)
+    report = find_poses(write_frames(tmp_path / "2", more), StageContext(tmp_path / "2", SILENT, cache), SETTINGS)
     assert report.images_registered == 11
     assert cache.used == {"features of frames": 8, "matches of pairs": 8 * 7 // 2}
 
     for entry in (tmp_path / "cache").iterdir():
         entry.write_bytes(entry.read_bytes()[:-70])
     cache = cache_in(tmp_path)
-    again = find_poses(write_frames(tmp_path / "3", more), tmp_path / "3", SETTINGS, SILENT, cache)
+    again = find_poses(write_frames(tmp_path / "3", more), StageContext(tmp_path / "3", SILENT, cache), SETTINGS)
     assert cache.used == {}
     assert again.images_registered == 11

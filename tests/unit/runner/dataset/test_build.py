@@ -9,6 +9,7 @@ import pycolmap
 import pytest
 from PIL import Image
 
+from runner.context import StageContext
 from runner.dataset.build import build_views, load_views
 from runner.poses.colmap.undistort import scaled_intrinsics
 from runner.scene.frames import ClipInfo, Frame, FrameSet
@@ -66,7 +67,7 @@ def draw(dots: list[np.ndarray]) -> np.ndarray:
 def test_points_project_onto_their_pictures(scene, tmp_path):
     """At full and at reduced size, each dot's centre of light lies within a fifth of a pixel of its projection."""
     for long_side in (2000, 100):
-        views = build_views(scene, tmp_path, long_side, SILENT)
+        views = build_views(scene, StageContext(tmp_path, SILENT), long_side)
         for view, pixels in zip(views.views, views.pixels, strict=True):
             assert pixels.shape == (view.height, view.width, 3)
             assert max(view.width, view.height) <= long_side
@@ -84,12 +85,12 @@ def test_points_project_onto_their_pictures(scene, tmp_path):
 
 def test_pictures_have_no_black_borders(scene, tmp_path):
     """The background is 60 everywhere; what the lens did not see is cut away, not filled with black."""
-    for pixels in build_views(scene, tmp_path, 2000, SILENT).pixels:
+    for pixels in build_views(scene, StageContext(tmp_path, SILENT), 2000).pixels:
         assert pixels.min() >= 58
 
 
 def test_names_split_and_points_are_those_of_frames_and_model(scene, tmp_path):
-    views = build_views(scene, tmp_path, 200, SILENT)
+    views = build_views(scene, StageContext(tmp_path, SILENT), 200)
     assert [view.image for view in views.views] == [frame.image for frame in scene.frames]
     assert set(views.subset("train")) | set(views.subset("test")) == set(range(12))
     assert len(views.subset("test")) >= 2
@@ -99,13 +100,13 @@ def test_names_split_and_points_are_those_of_frames_and_model(scene, tmp_path):
 
 
 def test_a_finished_stage_is_loaded_and_not_made_again(scene, tmp_path):
-    first = build_views(scene, tmp_path, 100, SILENT)
+    first = build_views(scene, StageContext(tmp_path, SILENT), 100)
     written = (tmp_path / "images" / first.views[0].image).stat().st_mtime_ns
-    for again in (build_views(scene, tmp_path, 100, SILENT), load_views(tmp_path)):
+    for again in (build_views(scene, StageContext(tmp_path, SILENT), 100), load_views(tmp_path)):
         assert all(np.array_equal(a, b) for a, b in zip(first.pixels, again.pixels, strict=True))
         assert np.array_equal(first.views[3].K, again.views[3].K)
     assert (tmp_path / "images" / first.views[0].image).stat().st_mtime_ns == written
-    assert max(build_views(scene, tmp_path, 80, SILENT).pixels[0].shape) == 80
+    assert max(build_views(scene, StageContext(tmp_path, SILENT), 80).pixels[0].shape) == 80
 
 
 def test_views_that_were_never_finished_are_not_loaded(tmp_path: Path):
@@ -125,6 +126,6 @@ def test_sightings_say_which_view_saw_which_point(scene, tmp_path):
     model = pycolmap.Reconstruction(str(tmp_path / "sparse"))
     model.delete_observation(image_id=4, point2D_idx=2)
     model.write(str(tmp_path / "sparse"))
-    views = build_views(scene, tmp_path, 100, SILENT)
+    views = build_views(scene, StageContext(tmp_path, SILENT), 100)
     expected = [[view, point] for view in range(12) for point in range(4) if (view, point) != (3, 2)]
     assert views.sightings.tolist() == expected

@@ -28,7 +28,7 @@ def test_the_fox_scene_is_placed_as_its_authors_placed_it(tmp_path):
     clips = [Clip(f"view{i}.mp4", footage(f"fox/view{i}.mp4")) for i in (1, 2, 3)]
     frames = extract_frames(clips, StageContext(tmp_path, SILENT), FrameSettings(budget=60))
     assert len(frames.frames) == 50  # each frame is another photo
-    report = find_poses(frames, tmp_path, PoseSettings(features=2048, max_image_size=1000), SILENT)
+    report = find_poses(frames, StageContext(tmp_path, SILENT), PoseSettings(features=2048, max_image_size=1000))
     assert report.images_registered >= 48
     assert report.warnings == ()
 
@@ -48,7 +48,7 @@ def test_the_fox_scene_is_placed_as_its_authors_placed_it(tmp_path):
     assert positions.max() <= 0.03
     assert np.median(angles) <= 0.6
 
-    scene = build_views(frames, tmp_path, 480, SILENT)
+    scene = build_views(frames, StageContext(tmp_path, SILENT), 480)
     assert len(scene.views) == report.images_registered
     assert {pixels.shape[0] for pixels in scene.pixels} == {480}
     assert len(scene.points) == report.points

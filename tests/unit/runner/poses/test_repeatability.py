@@ -10,7 +10,7 @@ import pytest
 from runner.poses.gates import Verdict
 from runner.poses.repeatability import AGREEMENT, disagreement, is_odd, judged
 from scenejobs.errors import Code
-from tests.unit.runner.poses.test_ladder import HEALTH
+from tests.pose_models import HEALTH
 
 RING = {f"{i}.png": [np.cos(i / 3), np.sin(i / 3), 0.1 * i] for i in range(12)}
 TURN = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]

@@ -69,7 +69,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     workspace = tmp_path_factory.mktemp("first")
     frames = write_frames(workspace, {"a": [render(*pose) for pose in walk(10)]})
     report = find_poses(
-        frames, workspace, FIRST, SILENT, StageCache(CacheSettings(workspace / "cache", 1 << 30), "first")
+        frames, StageContext(workspace, SILENT, StageCache(CacheSettings(workspace / "cache", 1 << 30), "first")), FIRST
     )
     return FirstRun(workspace, workspace / "cache", frames, report)
 
@@ -106,7 +106,7 @@ def test_another_preset_takes_the_poses_and_scales_the_cameras(first: FirstRun, 
     chosen = [0, 1, 2, 4, 5, 7, 8, 9]
     frames = smaller(first, tmp_path, chosen)
     cache = first.cache_in(tmp_path)
-    report = find_poses(frames, tmp_path, OTHER, SILENT, cache)
+    report = find_poses(frames, StageContext(tmp_path, SILENT, cache), OTHER)
     assert cache.used == {"poses of frames, preset first": 8}
     assert report.why == "poses of an earlier run (preset first, 10 frames) are used: they pass every gate"
     assert report.rung == first.report.rung
@@ -137,7 +137,7 @@ def test_another_preset_takes_the_poses_and_scales_the_cameras(first: FirstRun, 
         0.8 * np.mean(np.concatenate([errors for errors in expected if len(errors) > 1])), rel=1e-6
     )
 
-    scene = build_views(frames, tmp_path, 128, SILENT)
+    scene = build_views(frames, StageContext(tmp_path, SILENT), 128)
     poses = [walk(10)[index] for index in chosen]
     matrices = np.array([view.world_to_camera for view in scene.views])
     centres = -np.einsum("nji,nj->ni", matrices[:, :3, :3], matrices[:, :3, 3])
@@ -177,7 +177,7 @@ def test_poses_of_another_run_pass_the_same_gates(
     least = first.report.points + more
     asked = replace(FIRST, min_points=least, features=150, max_image_size=160, budget_s=1.0)
     with caplog.at_level("INFO"), pytest.raises(InputError):
-        find_poses(frames, tmp_path, asked, SILENT, cache)
+        find_poses(frames, StageContext(tmp_path, SILENT, cache), asked)
     assert re.search(words.format(found=first.report.points, least=least), caplog.text.replace(",", ""))
     assert "poses of frames, preset first" not in cache.used
 
@@ -190,7 +190,7 @@ def test_a_foreign_model_costs_time_only(first: FirstRun, tmp_path: Path) -> Non
     cache = first.cache_in(tmp_path)
     (name,) = cache.names("poses-")
     cache.put(name, {**read(cache, name, tmp_path / "read"), "images.bin": b"\xff" * 1000})
-    report = find_poses(frames, tmp_path, FIRST, SILENT, cache)
+    report = find_poses(frames, StageContext(tmp_path, SILENT, cache), FIRST)
     assert report.images_registered == 10
     assert not [used for used in cache.used if used.startswith("poses")]
     assert name not in cache.names("poses-")

@@ -12,12 +12,13 @@ import pycolmap
 import pytest
 
 from runner.cache.store import CacheSettings, StageCache
+from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.files.json_file import plain
 from runner.poses.colmap.intrinsics import intrinsics
 from runner.poses.find import find_poses
 from runner.poses.settings import PoseSettings
-from runner.poses.supplied.match import Given, match
+from runner.poses.supplied.match import SuppliedPoses, match
 from runner.poses.supplied.read import read_supplied
 from runner.report.documents import cameras
 from runner.scene.frames import Clip, FrameSet
@@ -57,7 +58,9 @@ class Room:
 
     def placed(self, workspace: Path, frames: FrameSet, *files: str) -> PoseReport:
         """With the files of poses that lie beside the frames."""
-        return find_poses(frames, workspace, SETTINGS, SILENT, self.cache, given(uploads(workspace), frames, *files))
+        return find_poses(
+            frames, StageContext(workspace, SILENT, self.cache), SETTINGS, given(uploads(workspace), frames, *files)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def uploads(workspace: Path) -> Path:
     return folder
 
 
-def given(folder: Path, frames: FrameSet, *files: str) -> Given:
+def given(folder: Path, frames: FrameSet, *files: str) -> SuppliedPoses:
     supplied = read_supplied([Clip(name, folder / name) for name in files])
     assert supplied is not None
     return match(supplied, frames)
@@ -220,8 +223,8 @@ def test_cameras_json_of_a_run_gives_the_same_cameras_to_the_next(room, tmp_path
     of the path's size, and its lens, distortion included, to the last digit."""
     first, frames = room.copy(f"{tmp_path.name}-first")
     second, _ = room.copy(f"{tmp_path.name}-second")
-    found = find_poses(frames, first, SETTINGS, SILENT, room.cache)
-    scene = build_views(frames, first, 160, SILENT)
+    found = find_poses(frames, StageContext(first, SILENT, room.cache), SETTINGS)
+    scene = build_views(frames, StageContext(first, SILENT), 160)
     _, lenses = intrinsics(first, frames)
     write_json(
         uploads(second) / "cameras.json",
@@ -244,4 +247,4 @@ def test_cameras_json_of_a_run_gives_the_same_cameras_to_the_next(room, tmp_path
     assert room.placed(third, frames, "cameras.json") == report
     assert room.cache.used["poses"] == used + 1
     # Nor is what lies in the workspace taken for what other poses would give.
-    assert find_poses(frames, third, SETTINGS, SILENT, room.cache) == found
+    assert find_poses(frames, StageContext(third, SILENT, room.cache), SETTINGS) == found

@@ -1,0 +1,71 @@
+"""Which of a scene's frames and shots a model covers, in numbers for the gates and in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from runner.poses.colmap.requests import Group, Model
+from runner.poses.gates import Counts
+from runner.poses.settings import PoseSettings
+from runner.scene.frames import FrameSet
+from runner.scene.shots import Shot, gaps, place, shots_of, spans
+
+LOST_BELOW = 0.1  # share of a shot's frames: with fewer registered the shot counts as lost
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The frames of one scene, to hold models against."""
+
+    frames: FrameSet
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all images, in order."""
+        return tuple(frame.image for frame in self.frames.frames)
+
+    @cached_property
+    def shots(self) -> tuple[Shot, ...]:
+        return tuple(shots_of(self.frames))
+
+    def where(self, names: Iterable[str]) -> str:
+        """Clips and times of some images: "a.mp4 0.0-2.3 s"."""
+        wanted = set(names)
+        return spans(place(frame) for frame in self.frames.frames if frame.image in wanted)
+
+    def groups(self, names: Iterable[str]) -> tuple[Group, ...]:
+        """Of some images, those that share a camera: those of one shot."""
+        wanted, groups = set(names), []
+        for shot in self.shots:
+            inside = tuple(name for name in shot.names if name in wanted)
+            focal = shot.clip.focal_px
+            ratio = None if focal is None else focal / max(shot.clip.width, shot.clip.height)
+            if inside:
+                groups.append(Group(names=inside, focal_ratio=ratio))
+        return tuple(groups)
+
+    def shots_in(self, model: Model) -> list[Shot]:
+        """Shots of which a part is registered: these are the scene."""
+        inside = set(model.names)
+        return [
+            shot for shot in self.shots
+            if sum(name in inside for name in shot.names) >= max(LOST_BELOW * len(shot.frames), 1)
+        ]  # fmt: skip
+
+    def counts(self, model: Model, settings: PoseSettings) -> Counts:
+        """How much of the scene a model is, for the gates."""
+        inside, smaller, own = set(model.names), set(model.smaller_side), self.shots_in(model)
+        lost = [shot for shot in self.shots if shot not in own]
+        return Counts(
+            images_total=sum(len(shot.frames) for shot in own),
+            images_registered=len(inside),
+            points=model.points,
+            min_registered_share=settings.min_registered_share,
+            min_points=settings.min_points,
+            lost_clips=tuple(shot.title for shot in lost),
+            lost_images=sum(len(shot.frames) for shot in lost),
+            cut_sides=(self.where(smaller), self.where(inside - smaller)),
+            missing=gaps(own, inside),
+        )

@@ -1,0 +1,113 @@
+"""Features and matches as the rungs ask for them: one COLMAP database per way to find features, kept between rungs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runner.poses.colmap import client
+from runner.poses.colmap.requests import Extract, Features, FixLenses, ForgetMatches, Match, Matches, Source
+from runner.poses.colmap.session import EXTRACTED, MATCHED, Session, prepare_limit_s
+from runner.poses.coverage import Coverage
+from runner.poses.ladder import NEIGHBOURS, OVERLAP, Rung, pair_count, thinned_to
+from runner.poses.reuse.cache import DATABASE, PoseCache
+from runner.poses.settings import STAGE, PoseSettings
+from scenejobs.errors import Code, InputError, RunnerError
+
+PROBE = 24  # frames looked at first
+MIN_FEATURES = 60  # per frame: the gate on points per image asks for that many that fit
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Of one scene, below `session.work`."""
+
+    coverage: Coverage
+    images: Path  # folder
+    settings: PoseSettings
+    session: Session
+    cache: PoseCache | None  # None: nothing is known from earlier runs
+
+    def extracted(self, rung: Rung, left_s: float | None) -> tuple[dict[str, int], bool]:
+        """Features per image, and whether some were known from an earlier run.
+
+        A few images first: when these have no features, the others are not worth their time.
+        Raises InputError NO_DETAIL.
+        """
+        names, path = self.coverage.names, self._path(rung)
+        probe = tuple(names[i] for i in np.unique(np.linspace(0, len(names) - 1, PROBE).astype(int)))
+        source = Source(database=str(path), images=str(self.images), camera_model=self.settings.camera_model)
+        reused = False
+        if self.cache is not None and not path.is_file():
+            passes = (self.coverage.groups(probe), self.coverage.groups(names))
+            reused = self.cache.begin(rung.database, source, passes, self.session.asking(left_s))
+        found: dict[str, int] = {}
+        for some in (probe, names):
+            found = self._extract(rung, source, some, left_s).features
+            self._require_features(found, some)
+        return found, reused
+
+    def _extract(self, rung: Rung, source: Source, names: tuple[str, ...], left_s: float | None) -> Features:
+        database, total = Path(source.database), len(self.coverage.names)
+        request = Extract(
+            seed=self.session.seed, source=source, groups=self.coverage.groups(names), features=rung.features,
+            max_image_size=rung.max_image_size, sensitive=rung.sensitive, threads=self.session.threads,
+        )  # fmt: skip
+
+        def watch(_steps: int) -> None:
+            done = client.rows_seen(database, "keypoints")
+            self.session.progress.report(0.0, EXTRACTED, done, total, "frames have features")
+
+        return self.session.ask(request, prepare_limit_s(left_s), watch)
+
+    def _require_features(self, found: dict[str, int], names: tuple[str, ...]) -> None:
+        if len(found) != len(names):  # COLMAP leaves out, without a word, images of another size
+            raise RunnerError(
+                f"{len(found)} of {len(names)} frames are in the database", code=Code.BUG, stage=STAGE,
+                advice="report the scene: the frames of one clip have different sizes or are unreadable",
+            )  # fmt: skip
+        bare = [name for name in names if found[name] < MIN_FEATURES]
+        if len(names) - len(bare) < self.settings.min_registered_share * len(names):
+            where = self.coverage.where(bare)
+            raise InputError(
+                f"{len(bare)} of {len(names)} frames have less than {MIN_FEATURES} features: {where}",
+                code=Code.NO_DETAIL, stage=STAGE,
+                advice="film in good light, slowly, and things with texture: not bare walls, glass or sky",
+            )  # fmt: skip
+
+    def matched(self, rung: Rung, left_s: float | None) -> tuple[Path, Matches]:
+        """The database with the rung's matches; work that an earlier rung did is kept."""
+        names, database = self.coverage.names, self._path(rung)
+        expected = pair_count(rung.matching, len(names), self.settings)
+        if rung.guided:
+            database = self._copied(database, "guided", ForgetMatches, left_s)
+        if rung.fixed_lens:
+            database = self._copied(database, "fixed_lens", FixLenses, left_s)
+        request = Match(
+            seed=self.session.seed, database=str(database), names=names, matching=rung.matching, guided=rung.guided,
+            thinned_to=thinned_to(len(names), self.settings), overlap=OVERLAP, neighbours=NEIGHBOURS,
+            threads=self.session.threads,
+        )  # fmt: skip
+
+        def watch(_steps: int) -> None:
+            done = client.rows_seen(database, "two_view_geometries")
+            self.session.progress.report(EXTRACTED, MATCHED, done, expected, "pairs matched")
+
+        return database, self.session.ask(request, prepare_limit_s(left_s), watch)
+
+    def _copied(self, plain: Path, name: str, change: type[ForgetMatches | FixLenses], left_s: float | None) -> Path:
+        """A copy of the database with a change, made once."""
+        database = plain.with_name(f"{name}.db")
+        if not database.is_file():
+            shutil.copyfile(plain, part := database.with_suffix(".part"))
+            self.session.ask(change(seed=self.session.seed, database=str(part)), prepare_limit_s(left_s))
+            part.rename(database)
+        return database
+
+    def _path(self, rung: Rung) -> Path:
+        path = self.session.work / rung.database / DATABASE
+        path.parent.mkdir(exist_ok=True)
+        return path

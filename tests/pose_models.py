@@ -1,0 +1,25 @@
+"""Models, verdicts and health numbers for tests of the pose stage, as a right reconstruction has them."""
+
+from __future__ import annotations
+
+from runner.poses.colmap.requests import Model
+from runner.poses.gates import Verdict
+from runner.scene.pose_report import Health
+from scenejobs.errors import Code
+
+HEALTH = Health(
+    bridge=0.3, baseline_to_depth=0.4, focal_ratio=0.75, distortion_k1=0.0, points_per_image=900.0,
+    triangulation_angle_deg=12.0,
+)  # fmt: skip
+
+
+def model(frames: int = 1, health: Health = HEALTH) -> Model:
+    """With so many registered frames."""
+    return Model(
+        folder="m", names=tuple(f"a/{i}.png" for i in range(frames)), points=1000, mean_track_length=5.0,
+        mean_reprojection_error_px=0.5, health=health, smaller_side=(),
+    )  # fmt: skip
+
+
+def failed(code: Code) -> Verdict:
+    return Verdict(False, code, ("reason",))
