@@ -8,6 +8,7 @@ import torch
 from runner.raster import Rasterizer
 from runner.raster.torch_reference import TorchRasterizer
 from tests import device_checks as checks
+from tests import device_trainings as trainings
 from tests.raster_oracle import KEYS, Shot, cloud, relative_error, weights
 
 CUDA = torch.device("cuda")
@@ -92,19 +93,19 @@ def test_scores() -> None:
 
 
 def test_default_strategy() -> None:
-    checks.check_default_growth(CUDA)
-    checks.check_default_pruning(CUDA)
+    trainings.check_default_growth(CUDA)
+    trainings.check_default_pruning(CUDA)
 
 
 def test_mcmc_strategy() -> None:
-    checks.check_mcmc_refinement(CUDA)
+    trainings.check_mcmc_refinement(CUDA)
 
 
 def test_relocation_kernel() -> None:
     from gsplat.relocation import compute_relocation
 
-    checks.check_relocation(compute_relocation, checks.binomials().float().to(CUDA), CUDA)
+    trainings.check_relocation(compute_relocation, trainings.binomials().float().to(CUDA), CUDA)
 
 
 def test_position_noise() -> None:
-    checks.check_position_noise(CUDA)
+    trainings.check_position_noise(CUDA)

@@ -10,14 +10,14 @@ import torch
 
 from runner.quality.evaluate import evaluate
 from runner.raster import Rasterizer
-from tests import device_checks as checks
+from tests import device_trainings as trainings
 from tests.tiny_scene import tiny_scene
 from tests.trainings import SETTINGS, run_training
 
 
 @pytest.mark.parametrize("strategy", ["default", "mcmc"])
 def test_a_whole_training(gpu: Rasterizer, strategy: str) -> None:
-    checks.check_training(gpu, replace(SETTINGS, strategy=strategy))
+    trainings.check_training(gpu, replace(SETTINGS, strategy=strategy))
 
 
 def test_a_training_is_as_good_as_on_the_cpu(gpu: Rasterizer, cpu: Rasterizer) -> None:
@@ -33,23 +33,23 @@ def test_exposures_are_learned_on_the_gpu(gpu: Rasterizer) -> None:
 
 
 def test_roll_back(gpu: Rasterizer) -> None:
-    checks.check_roll_back(gpu)
+    trainings.check_roll_back(gpu)
 
 
 def test_a_state_of_the_cpu_is_resumed_on_the_gpu(gpu: Rasterizer, cpu: Rasterizer, tmp_path: Path) -> None:
-    checks.check_resumed_elsewhere(cpu, gpu, tmp_path, SETTINGS)
+    trainings.check_resumed_elsewhere(cpu, gpu, tmp_path, SETTINGS)
 
 
 def test_a_state_of_the_gpu_is_resumed_on_the_cpu(gpu: Rasterizer, cpu: Rasterizer, tmp_path: Path) -> None:
-    checks.check_resumed_elsewhere(gpu, cpu, tmp_path, SETTINGS)
+    trainings.check_resumed_elsewhere(gpu, cpu, tmp_path, SETTINGS)
 
 
 def test_a_state_of_the_gpu_is_resumed_on_the_gpu(gpu: Rasterizer, tmp_path: Path) -> None:
-    checks.check_resumed_elsewhere(gpu, gpu, tmp_path, SETTINGS)
+    trainings.check_resumed_elsewhere(gpu, gpu, tmp_path, SETTINGS)
 
 
 def test_out_of_memory(gpu: Rasterizer, tmp_path: Path) -> None:
-    checks.check_out_of_memory(gpu, tmp_path)
+    trainings.check_out_of_memory(gpu, tmp_path)
 
 
 def test_the_generators_of_the_process_are_left_alone(gpu: Rasterizer) -> None:

@@ -10,85 +10,42 @@ import torch
 from gsplat.strategy import DefaultStrategy
 
 from runner.raster import parameters
-from runner.scene.gaussians import Gaussians
-from runner.training import optimiser
 from runner.training.densify import CappedDefaultStrategy
 from runner.training.mcmc import TorchMcmcStrategy, add_position_noise, relocation
+from tests.device_trainings import after_one_step, check_consistent, screen_info, small_gaussians
 
-
-def gaussians(count: int, seed: int = 0) -> Gaussians:
-    rng = np.random.default_rng(seed)
-    return Gaussians(
-        means=rng.standard_normal((count, 3)).astype(np.float32),
-        quats=rng.standard_normal((count, 4)).astype(np.float32),
-        log_scales=np.full((count, 3), -5.0, np.float32),
-        opacity_logits=rng.standard_normal(count).astype(np.float32),
-        sh0=rng.standard_normal((count, 3)).astype(np.float32),
-        sh_rest=np.zeros((count, 3, 3), np.float32),
-    )
-
-
-def trained_once(count: int) -> tuple[parameters.Parameters, optimiser.Optimizers]:
-    """Parameters whose optimisers have moments, as after a step."""
-    params = parameters.parameters(gaussians(count), torch.device("cpu"))
-    optimizers = optimiser.optimizers(params)
-    for value in params.values():
-        value.grad = torch.ones_like(value)
-    optimiser.step(optimizers)
-    return params, optimizers
-
-
-def assert_consistent(params: parameters.Parameters, optimizers: optimiser.Optimizers) -> None:
-    for name, optimizer in optimizers.items():
-        (parameter,) = optimizer.param_groups[0]["params"]
-        assert parameter is params[name]
-        assert optimizer.state[parameter]["exp_avg"].shape == parameter.shape
-
-
-class Screen:
-    """Stands for means2d after backward: Gaussian i has a gradient of i."""
-
-    def __init__(self, count: int) -> None:
-        self.grad = torch.stack([torch.arange(count).float(), torch.zeros(count)], dim=-1)[None]
-        self.absgrad = self.grad
-
-
-def screen_info(count: int) -> dict[str, object]:
-    return {
-        "means2d": Screen(count), "radii": torch.ones(1, count, 2, dtype=torch.int32), "width": 2, "height": 2,
-        "n_cameras": 1, "gaussian_ids": None,
-    }  # fmt: skip
+CPU = torch.device("cpu")
 
 
 def test_default_strategy_grows_the_largest_gradients_up_to_the_cap() -> None:
-    params, optimizers = trained_once(10)
+    params, optimizers = after_one_step(10, CPU)
     strategy = CappedDefaultStrategy(
         refine_start_iter=0, refine_every=5, reset_every=10**9, grow_grad2d=0.5, prune_opa=0.0
     )
     strategy.cap = 13
     state = strategy.initialize_state(scene_scale=1.0)
     before = params["means"].detach().clone()
-    strategy.step_post_backward(params, optimizers, state, 5, screen_info(10))
+    strategy.step_post_backward(params, optimizers, state, 5, screen_info(10, CPU))
     assert len(params["means"]) == 13
     assert torch.equal(params["means"][10:], before[7:])  # small ones are cloned: the three of largest gradient
     assert strategy.grow_grad2d == 0.5
-    assert_consistent(params, optimizers)
-    strategy.step_post_backward(params, optimizers, state, 10, screen_info(13))
+    check_consistent(params, optimizers, len(params["means"]))
+    strategy.step_post_backward(params, optimizers, state, 10, screen_info(13, CPU))
     assert len(params["means"]) == 13
 
 
 def test_default_strategy_below_the_cap_grows_all_above_the_threshold() -> None:
-    params, optimizers = trained_once(10)
+    params, optimizers = after_one_step(10, CPU)
     strategy = CappedDefaultStrategy(refine_start_iter=0, refine_every=5, reset_every=10**9, grow_grad2d=6.5)
     strategy.cap = 1000
     state = strategy.initialize_state(scene_scale=1.0)
-    strategy.step_post_backward(params, optimizers, state, 5, screen_info(10))
+    strategy.step_post_backward(params, optimizers, state, 5, screen_info(10, CPU))
     assert len(params["means"]) == 13  # gradients 7, 8, 9
 
 
 def test_mcmc_moves_the_dead_onto_the_living_and_grows_to_the_cap() -> None:
     torch.manual_seed(0)
-    params, optimizers = trained_once(100)
+    params, optimizers = after_one_step(100, CPU)
     with torch.no_grad():
         params["opacities"][:20] = -20.0
     strategy = TorchMcmcStrategy(cap_max=103, refine_start_iter=0, refine_every=5, noise_lr=0.0)
@@ -99,7 +56,7 @@ def test_mcmc_moves_the_dead_onto_the_living_and_grows_to_the_cap() -> None:
     assert float(torch.sigmoid(params["opacities"].detach()).min()) >= strategy.min_opacity * 0.999
     places = {tuple(mean) for mean in living.tolist()}
     assert {tuple(mean) for mean in params["means"].tolist()} == places  # all sit where living ones were
-    assert_consistent(params, optimizers)
+    check_consistent(params, optimizers, len(params["means"]))
 
 
 @pytest.mark.parametrize("copies", [1, 2, 5, 20])
@@ -119,7 +76,7 @@ def test_relocated_copies_together_cover_as_much_as_the_one_before(copies: int) 
 
 def test_noise_moves_only_the_transparent_and_along_their_shape() -> None:
     torch.manual_seed(0)
-    params = parameters.parameters(gaussians(2000), torch.device("cpu"))
+    params = parameters.parameters(small_gaussians(2000), torch.device("cpu"))
     with torch.no_grad():
         params["means"].zero_()
         params["quats"][:] = torch.tensor([1.0, 0.0, 0.0, 0.0])
@@ -137,10 +94,10 @@ def test_noise_moves_only_the_transparent_and_along_their_shape() -> None:
 def test_the_sums_of_gradients_are_gsplats_own() -> None:
     """Ours never asks the device which Gaussians were seen; the numbers are the same."""
     generator = torch.Generator().manual_seed(0)
-    params, _ = trained_once(50)
+    params, _ = after_one_step(50, CPU)
     states = [strategy(absgrad=True).initialize_state() for strategy in (DefaultStrategy, CappedDefaultStrategy)]
     for _ in range(3):
-        info = screen_info(50)
+        info = screen_info(50, CPU)
         info["means2d"].grad = info["means2d"].absgrad = torch.randn(1, 50, 2, generator=generator)
         info["radii"] = torch.randint(0, 3, (1, 50, 2), generator=generator, dtype=torch.int32)
         for strategy, state in zip((DefaultStrategy, CappedDefaultStrategy), states, strict=True):

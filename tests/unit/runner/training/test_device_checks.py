@@ -11,6 +11,7 @@ import torch
 from runner.raster import Rasterizer, rasterizer
 from runner.training.mcmc import relocation
 from tests import device_checks as checks
+from tests import device_trainings as trainings
 from tests.raster_oracle import Shot
 from tests.trainings import SETTINGS
 
@@ -49,31 +50,31 @@ def test_the_parts_of_a_step(backend: Rasterizer) -> None:
 
 
 def test_adding_and_removing_gaussians() -> None:
-    checks.check_default_growth(CPU)
-    checks.check_default_pruning(CPU)
-    checks.check_mcmc_refinement(CPU)
-    checks.check_position_noise(CPU)
+    trainings.check_default_growth(CPU)
+    trainings.check_default_pruning(CPU)
+    trainings.check_mcmc_refinement(CPU)
+    trainings.check_position_noise(CPU)
 
 
 def test_relocation() -> None:
-    checks.check_relocation(relocation, checks.binomials(), CPU)
+    trainings.check_relocation(relocation, trainings.binomials(), CPU)
 
 
 @pytest.mark.parametrize("strategy", ["default", "mcmc"])
 def test_a_whole_training(backend: Rasterizer, strategy: str) -> None:
-    checks.check_training(backend, replace(SETTINGS, strategy=strategy))
+    trainings.check_training(backend, replace(SETTINGS, strategy=strategy))
 
 
 def test_roll_back(backend: Rasterizer) -> None:
-    checks.check_roll_back(backend)
+    trainings.check_roll_back(backend)
 
 
 @pytest.mark.parametrize("order", [("cpu", "torch"), ("torch", "cpu")], ids=" to ".join)
 def test_a_training_goes_on_on_another_rasteriser(order: tuple[str, str], tmp_path: Path) -> None:
     """In the place of another device: plain torch is another rasteriser with other rounding."""
     first, second = (rasterizer(name) for name in order)
-    checks.check_resumed_elsewhere(first, second, tmp_path, replace(SETTINGS, iterations=80, evaluations=2))
+    trainings.check_resumed_elsewhere(first, second, tmp_path, replace(SETTINGS, iterations=80, evaluations=2))
 
 
 def test_out_of_memory(backend: Rasterizer, tmp_path: Path) -> None:
-    checks.check_out_of_memory(backend, tmp_path)
+    trainings.check_out_of_memory(backend, tmp_path)
