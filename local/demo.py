@@ -101,7 +101,7 @@ def _demo(videos: Sequence[Path], preset: str, scene: str, out: Path) -> int:
         shutil.rmtree(target, ignore_errors=True)
         download(cloud.containers, scene, target)
         archived = [blob.name for blob in cloud.containers.processed.list(f"{scene}/")]
-    _summarise(target, scene, archived)
+    summarise(target, scene, archived)
     return 0
 
 
@@ -131,11 +131,13 @@ def _explain(cloud: LocalCloud, scene: str, folder: Path) -> int:
     return 1
 
 
-def _summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
+def summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
+    """Prints the numbers of a result and its files; scores only where there were held-out views."""
     metrics = json.loads((target / "metrics.json").read_text())
     print(f"\nscene {scene}: {metrics['images_registered']} of {metrics['images_total']} frames registered, ", end="")
     print(f"{metrics['n_gaussians']:,} Gaussians")
-    print(f"held-out PSNR {metrics['psnr_heldout']:.2f} dB, SSIM {metrics['ssim_heldout']:.3f}")
+    if metrics["psnr_heldout"] is not None and metrics["ssim_heldout"] is not None:
+        print(f"held-out PSNR {metrics['psnr_heldout']:.2f} dB, SSIM {metrics['ssim_heldout']:.3f}")
     print("seconds per stage: ", end="")
     print(", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics["stage_seconds"].items() if seconds >= 0.5))
     print(f"inputs archived: {', '.join(f'processed/{name}' for name in archived)}")
@@ -145,7 +147,8 @@ def _summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
     for name in [*first, *rest]:
         if (target / name).is_file():
             print(f"  {(target / name).stat().st_size / 1e6:8.2f} MB  {target / name}")
-    print(f"open {target / 'viewer.html'} in a browser to look around")
+    if (target / "viewer.html").is_file():
+        print(f"open {target / 'viewer.html'} in a browser to look around")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Six-field schedules of timer triggers (NCRONTAB): `0 */5 * * * *` is every five minutes.
 
 Fields: second, minute, hour, day of month, month, day of week (0 is Sunday). Each is `*`, numbers, ranges and steps,
-joined by commas; names of days and months are not understood. All fields have to match.
+joined by commas; names of days and months are not supported. All fields have to match, also day and weekday: cron
+itself and the libraries for it differ there (decision 148).
 """
 
 from __future__ import annotations

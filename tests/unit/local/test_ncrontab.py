@@ -1,4 +1,4 @@
-"""Timers on a desk fire when they would in Azure."""
+"""Timers of the local host fire when they would in Azure."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ NOW = datetime(2026, 2, 27, 23, 58, 30, 500, tzinfo=UTC)  # a Friday
         ("15,45 10-20/5 * * * 1-5", (2026, 3, 2, 0, 10, 15)),  # Monday
         ("0 0 0 29 2 *", (2028, 2, 29, 0, 0, 0)),
         ("0 5/20 0 * * *", (2026, 2, 28, 0, 5, 0)),
+        ("0 0 0 13 * 5", (2026, 3, 13, 0, 0, 0)),  # day and weekday: not every Friday
+        ("0 0 0 * * 0-0", (2026, 3, 1, 0, 0, 0)),
+        ("0,* 0 0 1 3 *", (2026, 3, 1, 0, 0, 0)),
     ],
 )
 def test_the_next_time(text: str, expected: tuple[int, ...]) -> None:

@@ -1,0 +1,28 @@
+"""What `make demo` prints at the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.demo import summarise
+
+
+@pytest.mark.parametrize(("psnr", "ssim"), [(30.314, 0.9388), (None, None)])
+def test_scores_are_printed_where_there_are_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], psnr: float | None, ssim: float | None
+) -> None:
+    """A scene without held-out views, as of the mock pipeline, is summarised all the same."""
+    metrics = {
+        "images_registered": 71, "images_total": 72, "n_gaussians": 39_209, "psnr_heldout": psnr, "ssim_heldout": ssim,
+        "stage_seconds": {"training": 98.2},
+    }  # fmt: skip
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    summarise(tmp_path, "demo", ["demo/a.mp4"])
+    printed = capsys.readouterr().out
+    assert "71 of 72" in printed
+    assert ("30.31" in printed and "0.939" in printed) is (psnr is not None)
+    assert str(tmp_path / "metrics.json") in printed
+    assert "viewer.html" not in printed, "there is none"
