@@ -22,6 +22,14 @@ ROOT = Path(__file__).parents[4]
 HANGS = "time.sleep(60)"
 
 
+class Lines(list[bytes]):
+    """What a child said."""
+
+    def take(self, line: bytes) -> bool:
+        self.append(line)
+        return True
+
+
 class Stop(Exception):
     """What a check raises."""
 
@@ -124,28 +132,23 @@ def test_a_child_that_does_not_end_in_time_is_killed(seconds: float, left_s: flo
 
 
 def test_every_line_arrives_also_the_last_before_its_end() -> None:
-    lines: list[bytes] = []
-
-    def take(line: bytes) -> bool:
-        lines.append(line)
-        return True
-
-    assert run("for i in range(2000): say(b'%d' % i)", on_line=take).reason is ExitReason.OK
+    lines = Lines()
+    assert run("for i in range(2000): say(b'%d' % i)", on_line=lines.take).reason is ExitReason.OK
     assert lines == [b"%d" % number for number in range(2000)]
 
 
 def test_a_line_that_is_too_long_is_thrown_away() -> None:
-    lines: list[bytes] = []
+    lines = Lines()
     code = "say(b'x' * 101); say(b'y' * 100); say(b'z' * 1000000); say(b'end')"
-    run(code, line_bytes=100, on_line=lambda line: not lines.append(line))
+    run(code, line_bytes=100, on_line=lines.take)
     assert lines == [b"y" * 100, b"end"]
 
 
 def test_lines_can_come_on_standard_output(tmp_path: Path) -> None:
-    lines: list[bytes] = []
+    lines = Lines()
     end = run(
         "print('said', len(sys.argv)); print('complained', file=sys.stderr)", lines_on_stdout=True,
-        output=tmp_path / "log", on_line=lambda line: not lines.append(line),
+        output=tmp_path / "log", on_line=lines.take,
     )  # fmt: skip
     assert lines == [b"said 1"], "no descriptor is added to the command"
     assert (tmp_path / "log").read_text() == "complained\n"
@@ -174,10 +177,10 @@ def test_its_output_is_appended_to_a_file(tmp_path: Path) -> None:
 
 
 def test_the_request_arrives_whole_and_its_end_is_seen() -> None:
-    lines: list[bytes] = []
+    lines = Lines()
     request = bytes(range(1, 256)) * 4000
     code = "say(b'%d' % len(sys.stdin.buffer.read()))"
-    run(code, request=request, on_line=lambda line: not lines.append(line))
+    run(code, request=request, on_line=lines.take)
     assert lines == [str(len(request)).encode()]
 
 
@@ -192,7 +195,7 @@ def test_nothing_of_this_process_reaches_it_but_what_is_named(tmp_path: Path, mo
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "canary")
     with (tmp_path / "secret").open("w+") as secret, (tmp_path / "passed").open("w+") as passed:
         os.set_inheritable(secret.fileno(), True)
-        said: list[bytes] = []
+        said = Lines()
         code = """
             def there(number):
                 try:
@@ -206,7 +209,7 @@ def test_nothing_of_this_process_reaches_it_but_what_is_named(tmp_path: Path, mo
             [*program(code), str(secret.fileno()), str(passed.fileno())], {"PATH": "/bin"}, folder=tmp_path,
             descriptors=[passed.fileno()],
         )  # fmt: skip
-        assert supervise(child, None, lambda line: not said.append(line)).reason is ExitReason.OK
+        assert supervise(child, None, said.take).reason is ExitReason.OK
     variables, folder, there = json.loads(said[0])
     assert variables.pop("PATH") == "/bin"
     assert variables.keys() <= {"LC_CTYPE"}, "Python sets this one by itself"
@@ -230,7 +233,7 @@ def test_what_a_check_raises_kills_the_child_and_is_passed_on(raising: str) -> N
 
 def test_a_process_that_it_started_dies_with_it() -> None:
     """Also when the child itself ends well, and with the pipes in the hands of the other."""
-    pids: list[int] = []
+    pids = Lines()
     code = """
         if (other := os.fork()) == 0:
             time.sleep(60)
@@ -238,10 +241,10 @@ def test_a_process_that_it_started_dies_with_it() -> None:
         say(b"%d" % other)
     """
     began = time.monotonic()
-    end = run(code, on_line=lambda line: not pids.append(int(line)))
+    end = run(code, on_line=pids.take)
     assert end.reason is ExitReason.OK
     assert time.monotonic() - began < 30, "it waited for the other process"
-    assert dies(pids[0])
+    assert dies(int(pids[0]))
 
 
 PARENT = f"""
@@ -289,6 +292,6 @@ def test_a_program_that_becomes_another_ends_with_its_parent() -> None:
 
 
 def test_a_program_whose_parent_is_gone_is_not_started() -> None:
-    command = [sys.executable, "-I", "-S", ROOT / "runner/process/linux.py", "1", "/bin/echo", "started"]
+    command = [sys.executable, "-I", "-S", str(ROOT / "runner/process/linux.py"), "1", "/bin/echo", "started"]
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (143, b"")
