@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -42,9 +43,17 @@ def visited(repo: Path, command: Sequence[str], **variables: str) -> list[str]:
             "JOURNEY_ROOT": str(repo),
             **variables,
         }
-        subprocess.run(command, cwd=repo, env=env, stdout=subprocess.DEVNULL, check=True)
-        lines = [line.split(" ", 1) for line in log.read_text().splitlines()]
-    return [path for _, path in lines]
+        os.mkfifo(log)  # no file: the decoder may write small ones only
+        lines: list[str] = []
+        kept_open = os.open(log, os.O_RDWR)  # so that the reader sees no end between two processes
+        reader = threading.Thread(target=lambda: lines.extend(log.read_text().splitlines()))
+        reader.start()
+        try:
+            subprocess.run(command, cwd=repo, env=env, stdout=subprocess.DEVNULL, check=True)
+        finally:
+            os.close(kept_open)
+            reader.join()
+    return [line.split(" ", 1)[1] for line in lines]
 
 
 def package(path: str) -> str:
