@@ -43,7 +43,7 @@ from scenejobs.logs.setup import printable
 from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 
-MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "torch")
+MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "jinja2", "torch")
 SIZE = 48  # pixels of the picture that is drawn
 GAUSSIANS = 64
 AGREE = 1e-3  # colour, 0..1: as much as two rasterisers may differ
