@@ -20,7 +20,7 @@ from runner.scene.cameras import COLMAP_PARAMETERS
 from runner.scene.pose_files import shown
 from scenejobs.errors import Code, InputError
 
-MAX_JSON_BYTES = 16 << 20  # 20,000 pictures of 800 bytes
+MAX_JSON_BYTES = 16 << 20  # 20,000 images of 800 bytes
 MAX_NAME = 1024  # characters
 LENSES = tuple(COLMAP_PARAMETERS)  # a tuple: what is asked about may be of any type
 UNDISTORT = "undistort the pictures and upload these with their poses, or leave the file out"
