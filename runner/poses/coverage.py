@@ -28,6 +28,7 @@ class Coverage:
 
     @cached_property
     def shots(self) -> tuple[Shot, ...]:
+        """Clip after clip."""
         return tuple(shots_of(self.frames))
 
     def where(self, names: Iterable[str]) -> str:

@@ -90,6 +90,7 @@ class Gate:
     high: Callable[[Counts], float] = lambda _: math.inf
 
     def number(self, health: Health, counts: Counts) -> float:
+        """What the gate looks at; of the distortion its size."""
         value: float = counts.points if self.name == "points" else getattr(health, self.name)
         return abs(value) if self.name == "distortion_k1" else value
 

@@ -87,6 +87,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
+        """Of all its parts."""
         return self.extract_s + self.match_s + self.map_s
 
     def __str__(self) -> str:

@@ -58,6 +58,7 @@ def colmap_lens(model: str, width: Any, height: Any, params: list[Any]) -> Lens:
 
 
 def name_of(entry: dict[str, Any], key: str) -> str:
+    """Raises ValueError for what is no name."""
     value = entry.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
         raise ValueError(f"{key} is no name")
@@ -77,6 +78,7 @@ def matrix_of(value: Any, what: str) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def check_count(file: str, count: int) -> None:
+    """Raises InputError BAD_POSES for more images than a scene can have."""
     if count > MAX_PICTURES:
         raise bad(file, "", f"it has {count:,} pictures; {MAX_PICTURES:,} are allowed")
 

@@ -51,6 +51,7 @@ class Matcher:
         self._frames = _once(tails)  # "<clip>/<six digits>.png", as Frame.image is
 
     def find(self, frame: Frame) -> PosedImage | None:
+        """The one that is certainly this frame."""
         if frame.photo is not None and frame.photo in self._photos:
             return self._photos[frame.photo]
         own = self._own.get((frame.video, frame.index))

@@ -34,6 +34,7 @@ class Supplied:
 
     @cached_property
     def digest(self) -> str:
+        """Of all that is read from the file."""
         text = json.dumps([self.source, [asdict(posed) for posed in self.images]])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
