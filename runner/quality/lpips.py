@@ -110,3 +110,9 @@ def _of_shape(found: Mapping[str, object], name: str, shape: tuple[int, ...], de
         has = list(value.shape) if isinstance(value, Tensor) else "missing"
         raise ValueError(f"{name} should be {list(shape)} and is {has}")
     return value.to(device, torch.float32)
+
+
+def self_test(weights: Weights) -> str:
+    """Compares black with white. Raises ConfigurationError for weights that are not the published ones."""
+    distance = load_lpips(weights, torch.device("cpu"))(torch.zeros(48, 48, 3), torch.ones(48, 48, 3))
+    return f"black and white are {distance:.3f} apart by the weights in {weights.folder}"
