@@ -19,8 +19,8 @@ AGREE = 1e-3  # colour, 0..1: as much as two rasterisers may differ
 def self_test(backend: str, threads: int = 0) -> str:
     """What was found, in words. backend: "auto", "cpu" or "gsplat".
 
-    Raises ConfigurationError NO_GPU when a GPU is there or requested and gsplat cannot use it; RunnerError when it draws
-    wrongly.
+    Raises ConfigurationError NO_GPU when a GPU is there or requested and gsplat cannot use it, RunnerError when what it
+    draws is wrong.
     """
     if backend == "cpu":
         draw(rasterizer("cpu", threads))
