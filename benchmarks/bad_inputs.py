@@ -51,7 +51,8 @@ def one(path: Path, workspace: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    from tests.bad_inputs import ANYTHING, CASES, good, write
+    from tests.bad_input_files import good
+    from tests.bad_inputs import ANYTHING, CASES, write
 
     print("# Bad inputs\n")
     print(f"`python -m benchmarks.bad_inputs`, Linux {platform.release()}, Python {platform.python_version()}.")

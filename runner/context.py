@@ -1,4 +1,4 @@
-"""What every stage of a job is handed: where it works, whom it reports to, what earlier jobs left."""
+"""StageContext, which every stage of a job gets: its folder, the progress it reports, the cache of earlier results."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from runner.files import json_file
 from runner.files.atomic import WrittenFile
+from runner.poses.gates import gate_results
 from runner.report import documents
 from runner.report.documents import Results, RunInfo, TrainingSummary
 from runner.scene.cameras import CameraIntrinsics
@@ -37,9 +38,10 @@ FRAMES = FrameSet(
     ),
     refused=(RefusedClip("c.mp4", Failure("validation", "TOO_SHORT", "c.mp4 has 3 frames", "film longer")),),
 )
+HEALTH = Health(0.3, 0.5, 1.0, 0.02, 900.0, 12.0)
 POSES = PoseReport(
-    3, 2, 4000, 5.5, 0.61, Health(0.3, 0.5, 1.0, 0.02, 900.0, 12.0), "exhaustive + incremental",
-    ("exhaustive + incremental: 2 of 3",), ("b/000000.png",), ("one image left out",),
+    3, 2, 4000, 5.5, 0.61, HEALTH, "exhaustive + incremental", ("exhaustive + incremental: 2 of 3",),
+    ("b/000000.png",), ("one image left out",), gates=gate_results(HEALTH),
 )  # fmt: skip
 TRAINING = TrainingSummary(
     "cpu", 20_000, 5000, 27.5, 0.9, 29.0, ({"step": 2500, "psnr": 26.0},), {"loss": 0.02}, ("budget ran out",)

@@ -39,7 +39,7 @@ def read_value(folder: Path, value: Any, name: str = "transforms.json") -> Suppl
 
 def assert_sound(supplied: Supplied) -> None:
     """What no parser may let through, whatever it was given."""
-    for picture in supplied.pictures:
+    for picture in supplied.images:
         rows = np.array(picture.pose).reshape(3, 4)
         assert np.isfinite(rows).all()
         assert np.allclose(rows[:, :3] @ rows[:, :3].T, np.eye(3), atol=1e-9)

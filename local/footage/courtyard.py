@@ -97,14 +97,14 @@ def _yard(studio: Studio) -> list[Patch]:
     ground = paint.stones(rng, px(1600), px(1600), px(85), greys)
     patches = [_quad((0, 0, 0), (1, 0, 0), (0, 1, 0), HALF_YARD, HALF_YARD, ground)]
     height, width = px(704), px(1280)
-    pictures = [
+    textures = [
         paint.bricks(rng, height, width, px(15), reds),
         paint.plaster(rng, height, width, (0.86, 0.78, 0.62), paint.bricks(rng, height, width, px(14), reds)),
         paint.stones(rng, height, width, px(62), yellows),
         paint.plaster(rng, height, width, (0.62, 0.72, 0.74), paint.bricks(rng, height, width, px(16), yellows)),
     ]
-    for wall, picture in enumerate(pictures):
-        patches.append(_on_wall(wall, 0, WALL_HEIGHT / 2, HALF_YARD, WALL_HEIGHT / 2, picture, 0.0))
+    for wall, texture in enumerate(textures):
+        patches.append(_on_wall(wall, 0, WALL_HEIGHT / 2, HALF_YARD, WALL_HEIGHT / 2, texture, 0.0))
     for wall, along, centre, across, tall in POSTERS:
         sheet = paint.poster(rng, px(260 * tall), px(260 * across))
         patches.append(_on_wall(wall, along, centre, across / 2, tall / 2, sheet, 0.012))
@@ -120,9 +120,9 @@ def _table(studio: Studio) -> list[Patch]:
     patches = _box((0, 0, height - 0.03), (0.95, 0.55, 0.03), turn, top)
     for x in (-0.85, 0.85):
         for y in (-0.45, 0.45):
-            place = _turned(turn) @ np.array([x, y, 0.0])
+            offset = _turned(turn) @ np.array([x, y, 0.0])
             legs = [paint.planks(rng, px(192), px(32), 1, WALNUT) for _ in range(6)]
-            patches += _box((place[0], place[1], 0.37), (0.045, 0.045, 0.37), turn, legs)
+            patches += _box((offset[0], offset[1], 0.37), (0.045, 0.045, 0.37), turn, legs)
     level = height
     for k, (across, deep, thick) in enumerate([(0.17, 0.12, 0.028), (0.15, 0.11, 0.02), (0.14, 0.1, 0.03)]):
         covers = [paint.poster(rng, px(180), px(256)), *(paint.poster(rng, px(48), px(256)) for _ in range(5))]

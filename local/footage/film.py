@@ -72,9 +72,9 @@ def make_demo_footage(
     clips, truth = [], []
     for shot in SHOTS:
         cameras = film(shot, rng, size, fps, round(seconds * fps))
-        pictures = (np.rot90(picture) if shot.upright else picture for picture in _pictures(world, cameras))
+        frames = (np.rot90(frame) if shot.upright else frame for frame in _frames(world, cameras))
         path = out_dir / shot.video
-        _encode(path, pictures, size, fps)
+        _encode(path, frames, size, fps)
         if shot.upright:
             _turn_clockwise(path, shown_width=size[1])
         clips.append(path)
@@ -110,7 +110,7 @@ def main() -> None:
         print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def _pictures(world: World, cameras: list[TrueCamera]) -> Iterator[NDArray[np.uint8]]:
+def _frames(world: World, cameras: list[TrueCamera]) -> Iterator[NDArray[np.uint8]]:
     for camera in cameras:
         yield render(world, camera.K, camera.world_to_camera, camera.width, camera.height)[0]
 
@@ -138,11 +138,11 @@ def _looking(eye: NDArray[np.float64], target: NDArray[np.float64], tilt: NDArra
     return pose
 
 
-def _encode(path: Path, pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: int) -> None:
+def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: int) -> None:
     """H.264 as phones write it, always the same bytes.
 
     x264 gives other bytes with another number of threads, hence one; and its macroblock tree gives other bytes from
-    run to run (2 to 3 different files in 60 runs of the same pictures, one file without it), hence none.
+    run to run (2 to 3 different files in 60 runs of the same frames, one file without it), hence none.
     """
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata["creation_time"] = FILMED_AT
@@ -150,8 +150,8 @@ def _encode(path: Path, pictures: Iterable[NDArray[np.uint8]], size: tuple[int, 
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        for index, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

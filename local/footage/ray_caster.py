@@ -33,7 +33,7 @@ SUN_RAYS, SKY_RAYS = 10, 24  # per light map texel
 
 @dataclass(frozen=True)
 class Patch:
-    """One surface. The rows of `axes` are its unit vectors u (right), v (up) and n (out of the picture)."""
+    """One surface. The rows of `axes` are its unit vectors u (right), v (up) and n (out of the image)."""
 
     kind: int  # QUAD | CYLINDER (around n, without ends) | SPHERE
     centre: NDArray[np.float64]  # [3] metres
@@ -79,20 +79,20 @@ def lit_world(patches: list[Patch], detail: float = 1.0) -> World:
     sides /= np.linalg.norm(sides, axis=1, keepdims=True)
     light = _gather(points, normals, sides, SUN, world.shapes, world.levels, world.texels) @ LIGHT_COLORS
     lights = np.split(light, np.cumsum([rows * columns for rows, columns in shapes])[:-1])
-    pictures = []
+    images = []
     for patch, shape, flat in zip(patches, shapes, lights, strict=True):
         light = flat.reshape(*shape, 3)
         height, width = patch.color.shape[:2]
         channels = [Image.fromarray(np.ascontiguousarray(c, np.float32)) for c in np.moveaxis(light, -1, 0)]
         smooth = np.stack([np.asarray(c.resize((width, height), Image.Resampling.BICUBIC)) for c in channels], -1)
         radiance = patch.color**2.2 * np.maximum(smooth, 0.02) * 1.15
-        pictures.append((radiance / (1 + 0.18 * radiance)) ** (1 / 2.2))
-    return _pack([Patch(p.kind, p.centre, p.axes, p.half, c, p.alpha) for p, c in zip(patches, pictures, strict=True)])
+        images.append((radiance / (1 + 0.18 * radiance)) ** (1 / 2.2))
+    return _pack([Patch(p.kind, p.centre, p.axes, p.half, c, p.alpha) for p, c in zip(patches, images, strict=True)])
 
 
 def render(world: World, K: NDArray[np.float64], world_to_camera: NDArray[np.float64], width: int, height: int,
            ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:  # fmt: skip
-    """Picture [height, width, 3] sRGB and depth [height, width] along the camera's z in metres (0: nothing)."""
+    """Image [height, width, 3] sRGB and depth [height, width] along the camera's z in metres (0: nothing)."""
     columns, rows = -(-width // TILE), -(-height // TILE)
     starts, candidates = _bin(world.shapes, K, world_to_camera, columns, rows)
     return _render(
@@ -131,17 +131,17 @@ def _pack(patches: list[Patch]) -> World:
     texels, levels, total = [], [], 0
     for patch in patches:
         alpha = np.ones(patch.color.shape[:2], np.float32) if patch.alpha is None else patch.alpha
-        picture = np.concatenate([patch.color, alpha[..., None]], axis=-1).clip(0, 1).astype(np.float32)
+        image = np.concatenate([patch.color, alpha[..., None]], axis=-1).clip(0, 1).astype(np.float32)
         chain = []
         while True:
-            height, width = picture.shape[:2]
-            texels.append(np.rint(picture * 255).astype(np.uint8).reshape(-1, 4))
+            height, width = image.shape[:2]
+            texels.append(np.rint(image * 255).astype(np.uint8).reshape(-1, 4))
             chain.append((total, height, width))
             total += height * width
             if min(height, width) < 8:
                 break
-            even = picture[: height // 2 * 2, : width // 2 * 2]
-            picture = even.reshape(height // 2, 2, width // 2, 2, 4).mean(axis=(1, 3))
+            even = image[: height // 2 * 2, : width // 2 * 2]
+            image = even.reshape(height // 2, 2, width // 2, 2, 4).mean(axis=(1, 3))
         levels.append(chain)
     deepest = max(len(chain) for chain in levels)
     shapes = np.empty((len(patches), 17))
@@ -315,7 +315,7 @@ def _render(
     shapes: F64, levels: I64, texels: U8, densities: F64, K: F64, pose: F64, width: int, height: int, starts: I64,
     lists: I64,
 ) -> tuple[U8, NDArray[np.float32]]:  # fmt: skip
-    picture, depth = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32)
+    image, depth = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32)
     columns = -(-width // TILE)
     eye = -(pose[:3, :3].T.copy() @ pose[:3, 3].copy())
     for tile in prange(len(starts) - 1):
@@ -359,7 +359,7 @@ def _render(
                 red, green, blue = red + r, green + g, blue + b
             if not is_corner:
                 share = samples * samples
-                picture[top + row, left + column, 0] = min(255, int(red / share + 0.5))
-                picture[top + row, left + column, 1] = min(255, int(green / share + 0.5))
-                picture[top + row, left + column, 2] = min(255, int(blue / share + 0.5))
-    return picture, depth
+                image[top + row, left + column, 0] = min(255, int(red / share + 0.5))
+                image[top + row, left + column, 1] = min(255, int(green / share + 0.5))
+                image[top + row, left + column, 2] = min(255, int(blue / share + 0.5))
+    return image, depth

@@ -1,4 +1,4 @@
-"""Procedural pictures for the surfaces of the demo scene: stone, brick, wood, paper, leaves.
+"""Procedural textures for the surfaces of the demo scene: stone, brick, wood, paper, leaves.
 
 Every function returns sRGB colours as float32 [height, width, 3] in 0..1 and draws each brick, plank and stone anew
 from the generator: nothing repeats, so a feature on one brick matches that brick only. Fine grain is added everywhere,
@@ -31,18 +31,18 @@ def noise(rng: np.random.Generator, height: int, width: int, cell: tuple[float, 
 
 
 def tinted(value: NDArray[np.floating], color: Color) -> Texture:
-    """A grey picture in one colour; value 1 is the colour itself."""
+    """A grey texture in one colour; value 1 is the colour itself."""
     return (value[..., None] * np.asarray(color, np.float32)).astype(np.float32)
 
 
-def grained(rng: np.random.Generator, picture: Texture, strength: float = 0.06) -> Texture:
+def grained(rng: np.random.Generator, texture: Texture, strength: float = 0.06) -> Texture:
     """With stains (wide), grain (fine) and specks (single pixels)."""
-    height, width = picture.shape[:2]
+    height, width = texture.shape[:2]
     stains = noise(rng, height, width, (height / 3, width / 3), 3)
     grain = noise(rng, height, width, (11, 11), 2)
     specks = rng.random((height, width)) < 0.001
     factor = 1 + strength * (0.8 * stains + 0.4 * grain) - 0.35 * specks
-    return np.clip(picture * factor[..., None].astype(np.float32), 0, 1)
+    return np.clip(texture * factor[..., None].astype(np.float32), 0, 1)
 
 
 def stones(rng: np.random.Generator, height: int, width: int, stone: float, colors: list[Color]) -> Texture:
@@ -56,9 +56,9 @@ def stones(rng: np.random.Generator, height: int, width: int, stone: float, colo
     gap = (distance[:, 1] - distance[:, 0]).reshape(height, width)
     tint = np.asarray(colors, np.float32)[rng.integers(0, len(colors), len(sites))]
     tint = tint * rng.uniform(0.7, 1.2, (len(sites), 1)).astype(np.float32)
-    picture = tint[index[:, 0]].reshape(height, width, 3)
+    texture = tint[index[:, 0]].reshape(height, width, 3)
     body = np.clip((gap - 0.05 * stone) / (0.06 * stone), 0, 1)[..., None].astype(np.float32)
-    return grained(rng, picture * body + 0.22 * (1 - body), 0.09)
+    return grained(rng, texture * body + 0.22 * (1 - body), 0.09)
 
 
 def bricks(rng: np.random.Generator, height: int, width: int, course: float, colors: list[Color]) -> Texture:
@@ -165,12 +165,12 @@ def glazed(rng: np.random.Generator, height: int, width: int, a: Color, b: Color
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     waves = int(rng.integers(7, 12))
     band = (np.abs(y - 0.2 - 0.07 * np.abs((x * waves) % 1 - 0.5) * 4) < 0.035) | (np.abs(y - 0.88) < 0.04)
-    picture = np.where(band[..., None], np.asarray(b, np.float32), np.asarray(a, np.float32))
+    texture = np.where(band[..., None], np.asarray(b, np.float32), np.asarray(a, np.float32))
     for middle in (0.17, 0.5, 0.83):
         part = slice(int((middle - 0.16) * width), int((middle + 0.16) * width))
         ink = words(rng, height, part.stop - part.start, str(rng.choice(WORDS)), 0.2, 0.6)[..., None]
-        picture[:, part] = picture[:, part] * (1 - ink) + np.asarray(b, np.float32) * ink
-    return grained(rng, picture.astype(np.float32), 0.07)
+        texture[:, part] = texture[:, part] * (1 - ink) + np.asarray(b, np.float32) * ink
+    return grained(rng, texture.astype(np.float32), 0.07)
 
 
 def leaf(rng: np.random.Generator, height: int, width: int, color: Color) -> tuple[Texture, Texture]:

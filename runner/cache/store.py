@@ -6,7 +6,7 @@ A key stands for everything the stage reads: the bytes of its inputs, the settin
 (our code and the versions of the libraries). So an entry never becomes wrong, it is only no longer asked for. What is
 torn, renamed or written by somebody else does not have the right hash or form: it is removed and the work is done.
 With one exception the cache changes how long a result takes, never which one it is: poses that a run with another
-preset found serve where they are as good (`runner/poses/reuse/known_poses.py`), and the report says so.
+preset found serve where they are as good (`runner/poses/reuse/reusable_poses.py`), and the report says so.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""`python -m runner preflight`: is everything there that a job will need? Looks at once, names what is missing, exits.
+"""`python -m runner preflight`: is everything there that a job will need? Names what is missing, and exits.
 
     python -m runner preflight [--no-storage] [--json]
 
     packages   the libraries load, in these versions
-    device     the backend that would be used, a real small picture and its gradients; on a GPU compared with the CPU
-    lpips      where LPIPS_WEIGHTS is set: the published weights load, and two pictures are compared
+    device     the backend that would be used, a small image and its gradients; on a GPU compared with the CPU
+    lpips      where LPIPS_WEIGHTS is set: the published weights load, and two images are compared
     sandbox    a locked-down decoder process starts; which layers this system has (SANDBOX=require: all of the minimum)
     disk       TEMP_PATH can be written, and MIN_DISK_SPACE_GB are free
     storage    the identity is accepted, every container and queue is there and may be read; folders: can be written
@@ -17,25 +17,18 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from runner.cache import provenance
 from runner.commands.parser import Parser
 from runner.files import disk
 from runner.job import workspace
-from runner.media import decoder
-from runner.media.decoder_requests import CloseIn
+from runner.media import decoder_self_test
 from runner.pipeline import settings as pipeline_settings
 from runner.quality.lpips_weights import Weights
-from runner.sandbox import lockdown
-from runner.sandbox import run as sandbox_run
 from scenejobs.adapters.open import WATCHED, open_storage, places
 from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobError
 from scenejobs.logs.redact import redact
@@ -43,14 +36,7 @@ from scenejobs.logs.setup import printable
 from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 
-MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "torch")
-SIZE = 48  # pixels of the picture that is drawn
-GAUSSIANS = 64
-AGREE = 1e-3  # colour, 0..1: as much as two rasterisers may differ
-PROBE = sandbox_run.Bounds(
-    lockdown.Ceilings(4 * 2**30, cpu_s=60, file_bytes=0), wall_s=60, silence_s=60, answer_bytes=1 << 16,
-    files=0, folder_bytes=0,
-)  # fmt: skip
+MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "jinja2", "torch")
 
 
 @dataclass(frozen=True)
@@ -122,104 +108,27 @@ def packages(_settings: Settings) -> str:
 
 
 def device(settings: Settings) -> str:
-    import torch
-
-    from runner.raster import rasterizer, why_no_gpu
-
     pipeline_settings.check_names(settings.pipeline)
-    wanted = settings.pipeline.backend
+    wanted, force_cpu = settings.pipeline.backend, settings.pipeline.force_cpu
     if wanted == "mock":
         return "mock: nothing is drawn"
-    if wanted == "gsplat" and settings.pipeline.force_cpu:
+    if wanted == "gsplat" and force_cpu:
         raise ConfigurationError(
             "BACKEND=gsplat and FORCE_CPU_BACKEND are both set", code=Code.NO_GPU, advice="unset one of them"
         )
-    if wanted == "cpu" or settings.pipeline.force_cpu:
-        _draw(rasterizer("cpu", settings.pipeline.threads))
-        return f"cpu, {os.cpu_count()} cores: a picture was drawn"
-    reason = why_no_gpu()
-    if torch.cuda.is_available() and reason:  # a GPU is paid for, and training would do without it or fail
-        raise ConfigurationError(
-            f"there is a GPU, but {reason}", code=Code.NO_GPU, advice="use the GPU image (docs/images.md)"
-        )
-    if reason and wanted == "auto":
-        _draw(rasterizer("cpu", settings.pipeline.threads))
-        return f"cpu ({reason}), {os.cpu_count()} cores: a picture was drawn"
-    try:
-        on_gpu = _draw(rasterizer("gsplat"))
-    except RuntimeError as exc:  # torch's for everything CUDA says: no kernel image, driver too old, out of memory
-        raise ConfigurationError(
-            f"gsplat cannot draw on {_gpu()}: {str(exc).splitlines()[0]}", code=Code.NO_GPU,
-            advice="build the kernels for this GPU (TORCH_CUDA_ARCH_LIST, docs/images.md), or update its driver",
-        ) from exc  # fmt: skip
-    apart = float((on_gpu - _draw(rasterizer("cpu", settings.pipeline.threads))).abs().max())
-    if not apart < AGREE:  # NaN is not
-        raise RunnerError(f"{_gpu()} draws another picture than the CPU: {apart:.3g} apart", advice="replace the GPU")
-    return f"gsplat on {_gpu()}: a picture was drawn and agrees with the CPU's"
+    from runner.raster import self_test  # loads torch
 
-
-def _gpu() -> str:
-    import torch
-
-    found = torch.cuda.get_device_properties(0)
-    return f"{found.name} (compute {found.major}.{found.minor}, {found.total_memory / 2**30:.0f} GiB)"
-
-
-def _draw(backend: Any) -> Any:
-    """A small picture [SIZE, SIZE, 3] on the CPU, after its gradients were taken."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(*shape: int) -> Any:
-        return torch.randn(*shape, generator=generator)
-
-    values = {
-        "means": normal(GAUSSIANS, 3) * 0.5 + torch.tensor([0.0, 0.0, 3.0]),
-        "quats": normal(GAUSSIANS, 4),
-        "scales": normal(GAUSSIANS, 3) * 0.3 - 2.0,
-        "opacities": normal(GAUSSIANS),
-        "sh0": normal(GAUSSIANS, 1, 3) * 0.5,
-        "shN": normal(GAUSSIANS, 15, 3) * 0.1,
-    }
-    where = backend.device
-    params = {name: value.to(where).requires_grad_() for name, value in values.items()}
-    K = torch.tensor([[SIZE, 0, SIZE / 2], [0, SIZE, SIZE / 2], [0, 0, 1.0]], device=where)
-    eye, black = torch.eye(4, device=where), torch.zeros(3, device=where)
-    image = backend.render(params, eye, K, SIZE, SIZE, sh_degree=3, background=black).image
-    image.sum().backward()
-    if not all(bool(torch.isfinite(value.grad).all()) for value in params.values()):
-        raise RunnerError(f"backend {backend.name} gives gradients that are no numbers", advice="rebuild the image")
-    return image.detach().cpu()
+    return self_test.self_test("cpu" if force_cpu else wanted, settings.pipeline.threads)
 
 
 def lpips(settings: Settings) -> str:
-    import torch
+    from runner.quality.lpips import self_test  # loads torch
 
-    from runner.quality.lpips import load_lpips
-
-    weights = Weights(Path(settings.pipeline.lpips_weights))
-    apart = load_lpips(weights, torch.device("cpu"))(torch.zeros(SIZE, SIZE, 3), torch.ones(SIZE, SIZE, 3))
-    return f"black and white are {apart:.3f} apart by the weights in {weights.folder}"
+    return self_test(Weights(Path(settings.pipeline.lpips_weights)))
 
 
 def sandboxed(settings: Settings) -> str:
-    mode = settings.pipeline.sandbox
-    layers: list[str] = []
-    request = {**msgspec.to_builtins(CloseIn()), "writes": False}
-    try:
-        sandbox_run.run(
-            request, about="nothing", bounds=PROBE, mode=mode, command=decoder.COMMAND, on_layers=layers.extend
-        )
-    except SceneJobError as exc:
-        if not (lacking := lockdown.missing(layers)) or mode != "require":
-            raise RunnerError(f"the decoder's process cannot work here: {exc}", advice="see docs/images.md") from exc
-        raise ConfigurationError(
-            f"SANDBOX=require, but this system lacks {', '.join(lacking)}", code=Code.NO_SANDBOX,
-            advice="use a kernel with seccomp and Landlock and a container that allows them, or SANDBOX=auto",
-        ) from exc  # fmt: skip
-    lacking = lockdown.missing(layers)
-    return ", ".join(layers) + (f"; NOT {', '.join(lacking)}" if lacking and mode != "off" else "")
+    return decoder_self_test.self_test(settings.pipeline.sandbox)
 
 
 def space(settings: Settings) -> str:

@@ -127,7 +127,7 @@ def _parser() -> Any:
 
 def _overridden(settings: PipelineSettings, options: Namespace) -> PipelineSettings:
     """An option wins over the environment."""
-    given = {
+    overrides = {
         "preset": options.preset,
         "backend": options.backend,
         "threads": options.threads,
@@ -135,9 +135,9 @@ def _overridden(settings: PipelineSettings, options: Namespace) -> PipelineSetti
         "frame_count": options.frames,
     }
     for name in ("threads", "seed", "frame_count"):
-        if given[name] is not None and given[name] < 0:
-            raise ConfigurationError(f"{name} {given[name]} is not allowed", advice="use 0 or more")
-    return replace(settings, **{name: value for name, value in given.items() if value is not None})
+        if overrides[name] is not None and overrides[name] < 0:
+            raise ConfigurationError(f"{name} {overrides[name]} is not allowed", advice="use 0 or more")
+    return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
 
 
 def _prepare(out: Path) -> None:
@@ -155,18 +155,18 @@ def _prepare(out: Path) -> None:
         ) from exc
 
 
-def _poses(given: str | None) -> tuple[Clip, ...]:
+def _poses(supplied: str | None) -> tuple[Clip, ...]:
     """The files of camera poses that a path leads to, named as in a scene. Raises InputError."""
-    if given is None:
+    if supplied is None:
         return ()
-    path = Path(given).absolute()
+    path = Path(supplied).absolute()
     known = ("", *POSE_FOLDERS) if path.is_dir() else ()
     names = [str(PurePosixPath(folder, name)) for folder in dict.fromkeys(known) for name in READ]
     found = [Clip(name, path / name) for name in names if (path / name).is_file()]
     if path.is_file() and is_read(path.name):
         found = [Clip(path.name, path)]
     if not found:
-        cause = f"{given} holds no camera poses" if path.exists() else f"{given} does not exist"
+        cause = f"{supplied} holds no camera poses" if path.exists() else f"{supplied} does not exist"
         advice = f"name {' or '.join(JSON_FILES)}, or a folder with one of them or with a COLMAP model"
         raise InputError(cause, code=Code.BAD_POSES if path.exists() else Code.INPUT_GONE, advice=advice,
                          stage="validation")  # fmt: skip

@@ -35,8 +35,8 @@ def file_of(elements: Elements) -> Iterable[bytes | memoryview]:
 def map_elements(path: Path, *, exact: bool = False) -> Elements:
     """The elements of a file, mapped, not read. exact: no byte may follow them.
 
-    Raises InputError for a damaged file and for text and lists: for those plyfile takes memory for as many rows as the
-    header promises, whatever the file holds.
+    Raises InputError for a damaged file and for text and lists: for those plyfile allocates memory for as many rows as
+    the header promises, whatever the file holds.
     """
     with path.open("rb") as file:
         start = file.read(HEADER_LIMIT)

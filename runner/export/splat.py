@@ -2,7 +2,7 @@
 
 Layout (https://github.com/antimatter15/splat, `convert.py`): position 3 x f32, standard deviations 3 x f32 (linear),
 colour and opacity RGBA 4 x u8, rotation 4 x u8 as q / |q| * 128 + 128 in wxyz. Numbers are cut, not rounded, as there.
-The format has no view-dependent colour: spherical harmonics above degree 0 are left out.
+The format has no view-dependent colour: spherical harmonics above degree 0 are dropped.
 """
 
 from __future__ import annotations

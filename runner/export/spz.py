@@ -39,7 +39,7 @@ READ_CHUNK = 1 << 20
 
 
 def write_spz(gaussians: Gaussians, path: Path) -> ExportReport:
-    """Writes the scene atomically. Gaussians farther than 2,048 units from the origin have no place and are dropped.
+    """Writes the scene atomically. Gaussians farther than 2,048 units from the origin are out of range and dropped.
 
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """

@@ -36,7 +36,7 @@ def write_viewer(
     """Writes the page from an existing .splat file; returns how many splats are in it.
 
     title, note: plain text; both are escaped. views: at least one. up: unit vector of the world, where it is known;
-    else the page takes the mean upper side of the cameras.
+    else the page uses the mean upper side of the cameras.
     """
     data = splat.read_bytes()[: MAX_EMBEDDED * BYTES_PER_SPLAT]
     cameras = [

@@ -1,6 +1,6 @@
-"""The inputs of a scene as captures: a clip (or its part that has one picture size), or the photos of one camera.
+"""The inputs of a scene as captures: a clip (or its part that has one frame size), or the photos of one camera.
 
-Each capture has one camera, one picture size and one folder of frames.
+Each capture has one camera, one frame size and one folder of frames.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Media:
 
 @dataclass(frozen=True)
 class Capture:
-    """The survey of one camera's pictures, and where they are."""
+    """The survey of one camera's frames or photos, and their files."""
 
     survey: ClipSurvey
     clips: tuple[Clip, ...]  # the video, or the photo of each entry of survey.measures
@@ -59,14 +59,14 @@ class Capture:
         return bool(self.facts)
 
     def only(self, indices: Sequence[int]) -> Capture:
-        """The same with these pictures and no others."""
+        """The same with these frames and no others."""
         survey = replace(self.survey, measures=tuple(self.measures[i] for i in indices))
         if not self.is_photos:
             return replace(self, survey=survey)
         return Capture(survey, tuple(self.clips[i] for i in indices), tuple(self.facts[i] for i in indices))
 
     def frames(self) -> list[Frame]:
-        """Its pictures, as the later stages know them."""
+        """Its frames, as the later stages know them."""
         info = self.info
         found = [
             Frame(f"{info.folder}/{file_name(frame.index)}", info.name, frame.index, frame.timestamp_s, frame.sharpness)
@@ -105,7 +105,7 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
     names = [clip.name for clip in media.videos]
     for number, (clip, folder) in enumerate(zip(media.videos, folder_names(names), strict=True)):
         try:
-            parts = decoder.survey(clip, lambda done, detail, at=number: on_progress((at + done) / total, detail))
+            parts = decoder.survey(clip, part_of(on_progress, number / total, 1 / total))
         except InputError as exc:
             errors.append((clip, exc))
             continue
@@ -118,8 +118,8 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
                 replace(capture, survey=replace(capture.survey, info=replace(capture.info, source=clip.name)))
             )
     if media.photos:
-        first, share = len(media.videos) / total, len(media.photos) / total
-        found = decoder.survey_photos(media.photos, lambda done, detail: on_progress(first + share * done, detail))
+        of_photos = part_of(on_progress, len(media.videos) / total, len(media.photos) / total)
+        found = decoder.survey_photos(media.photos, of_photos)
         errors += [(clip, one) for clip, one in zip(media.photos, found, strict=True) if isinstance(one, InputError)]
         for photos in make_sets([one for one in found if isinstance(one, PhotoSurvey)]):
             name = _free(photos.survey.info.name, names)
@@ -134,8 +134,13 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
     return captures, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
 
 
+def part_of(on_progress: OnProgress, start: float, share: float) -> OnProgress:
+    """For a piece of the work that begins at `start` and is `share` of it."""
+    return lambda done, detail: on_progress(start + share * done, detail)
+
+
 def captures_again(chosen: FrameSet, media: Media) -> list[Capture] | None:
-    """The captures of a stored choice, with the chosen pictures only; None where it does not fit the files."""
+    """The captures of a stored choice, with the chosen frames only; None where it does not fit the files."""
     videos = {clip.name: clip for clip in media.videos}
     photos = {clip.name: clip for clip in media.photos}
     names = [*videos, *(info.name for info in chosen.clips if info.name not in videos)]

@@ -6,7 +6,7 @@
     HLG   ARIB STD-B67 (BT.2100 table 5): inverse OETF, then the OOTF of a display of 1000 cd/m2
     curve EETF of ITU-R BT.2390 to a peak of 203 cd/m2, the reference white of ITU-R BT.2408
 
-The curve is the same for every frame of a clip: one that adapted to each picture would give one wall another colour in
+The curve is the same for every frame of a clip: one that adapted to each frame would give one wall another colour in
 every view. Up to about a tenth of the usual peak it changes nothing, so most of a scene keeps its true proportions,
 which a curve without a straight part (Reinhard, Hable) would bend. Scaling all channels by the brightest one's factor
 keeps the hue. What lies outside of BT.709 after that is clipped.
@@ -47,7 +47,7 @@ class Transfer(StrEnum):
 
 @dataclass(frozen=True)
 class Colour:
-    """What the numbers of a picture mean."""
+    """What the numbers of an image mean."""
 
     transfer: Transfer = Transfer.SDR
     primaries: int = BT709  # a key of PRIMARIES

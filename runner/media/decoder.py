@@ -1,7 +1,7 @@
-"""Frames and photos out of files without touching them: asks a sandboxed process, and believes what can be true.
+"""Frames and photos out of untrusted files, decoded in a sandboxed process whose answers are checked.
 
 A decoder that a hostile video took over can answer anything. It gains nothing by it: sizes, names and paths are ours,
-numbers are checked, and a picture is taken only when it is a plain PNG of the size it must have.
+numbers are checked, and an image is accepted only when it is a plain PNG of the size it must have.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from runner.media.decoder_answers import (
 from runner.media.decoder_requests import File, Request, SurveyPhotos, SurveyVideo, WriteFrames, WritePhotos
 from runner.media.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.photo.grouping import PhotoSurvey
-from runner.media.settings import FrameSettings
+from runner.media.settings import MAX_THREADS, FrameSettings
 from runner.sandbox import lockdown
 from runner.sandbox import run as sandbox_run
 from runner.scene.frames import Clip, ClipInfo
@@ -41,9 +41,8 @@ from runner.scene.sizes import shrink
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 
 COMMAND = (sys.executable, "-P", "-m", "runner.media.decoder_process")
-MAX_THREADS = 8  # of the decoder, see runner/media/video/reader.py
 ANSWER_BYTES = (1 << 16, 240)  # of the longest answer: once, and per frame that is allowed
-PHOTO_ANSWER_BYTES = 1 << 17  # of one photo: most is its small picture
+PHOTO_ANSWER_BYTES = 1 << 17  # of one photo: most is its small image
 PHOTOS_AT_ONCE = 32  # in one process: starting it takes longer than a photo, and it may have 64 open files
 FRAME_OVERHEAD = 1.02  # deflate adds at most 5 bytes per 16 KiB to what cannot be compressed, a row of PNG one byte
 FRAME_EXTRA_BYTES = 1 << 16
@@ -77,7 +76,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Image:
-    """A picture that is asked for."""
+    """An image that is asked for."""
 
     name: str  # as the process writes it
     width: int  # pixels, before it is shrunk
@@ -89,7 +88,7 @@ class Decoder(Protocol):
     """The two passes over a clip or photos. Raises InputError when the clip cannot be used."""
 
     def survey(self, clip: Clip, on_progress: OnProgress) -> list[ClipSurvey]:
-        """Its pictures of each size, most of them first; the folders are still to be named."""
+        """Its frames of each size, most of them first; the folders are still to be named."""
 
     def write(
         self, clip: Clip, info: ClipInfo, wanted: Sequence[FrameMeasures], folder: Path, on_progress: OnProgress

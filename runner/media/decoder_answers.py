@@ -53,7 +53,7 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
     )
     if not (forward and limits.min_frames <= len(frames) and frames[-1].index < limits.max_decoded_frames):
         raise impossible(clip, "its frames are not in order")
-    # A pixel aspect ratio between 0.1 and 10 enlarges one side of the picture.
+    # A pixel aspect ratio between 0.1 and 10 enlarges one side of the frame.
     if part.width * part.height > 10 * limits.max_pixels or frames[-1].timestamp_s > limits.max_duration_s:
         raise impossible(clip, "it passes the limits")
     info = ClipInfo(
@@ -73,14 +73,14 @@ def photo_surveys(answer: Any, photos: Sequence[Clip], limits: Limits) -> list[P
 
 def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
     try:
-        seen: PhotoSeen | Refused = msgspec.convert(answer, PhotoSeen | Refused)
-        if isinstance(seen, Refused):
-            return _failure(seen, clip)
+        said: PhotoSeen | Refused = msgspec.convert(answer, PhotoSeen | Refused)
+        if isinstance(said, Refused):
+            return _failure(said, clip)
         photo = PhotoSurvey(
-            clip, seen.width, seen.height, seen.codec, _time(seen.recorded_at), _text(seen.camera_model),
-            _text(seen.lens), seen.focal_px, seen.gps, seen.sharpness,
-            np.array(seen.small, np.uint8),  # raises ValueError where its rows are not of one length
-            tuple(map(shortened, seen.warnings)), seen.turned_deg,
+            clip, said.width, said.height, said.codec, _time(said.recorded_at), _text(said.camera_model),
+            _text(said.lens), said.focal_px, said.gps, said.sharpness,
+            np.array(said.small, np.uint8),  # raises ValueError where its rows are not of one length
+            tuple(map(shortened, said.warnings)), said.turned_deg,
         )  # fmt: skip
     except ValueError:
         return impossible(clip, "the answer is not understood")

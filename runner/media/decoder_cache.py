@@ -1,7 +1,7 @@
-"""A decoder that looks at no video twice: what the first pass saw is cached by the bytes of the file.
+"""A decoder that surveys no video twice: what the first pass found is cached by the bytes of the file.
 
-The answers pass the same checks as those of the process that decodes. Photos are looked at anew, which takes less time
-than a clip does, and pictures are written anew: they are larger than the clips they come from.
+The answers pass the same checks as those of the process that decodes. Photos are surveyed anew, which takes less time
+than a clip does, and images are written anew: they are larger than the clips they come from.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class CachedDecoder:
-    """Decoder. Asks the other one what is not known."""
+    """Decoder. Asks the other one for what is not cached."""
 
     def __init__(self, decoder: Decoder, cache: StageCache, limits: Limits) -> None:
         self._decoder, self._cache, self._limits = decoder, cache, limits

@@ -70,7 +70,7 @@ class WriteFrames(Message, frozen=True):
 
 
 class SurveyPhotos(Message, frozen=True):
-    """Look at photos. Answer: for each a PhotoSeen or Refused."""
+    """Measure photos. Answer: for each a PhotoSeen or Refused."""
 
     files: tuple[File, ...]
     limits: Limits
@@ -109,7 +109,7 @@ class MeasuredFrame(Value, frozen=True, array_like=True):
 
 
 class VideoPart(Value, frozen=True):
-    """The frames of one picture size, see `scene.frames.ClipInfo`."""
+    """The frames of one size, see `scene.frames.ClipInfo`."""
 
     width: Side
     height: Side

@@ -1,4 +1,4 @@
-"""Is there anything to see? Refuses darkness, blur and blank walls before features are sought in them."""
+"""Whether frames show enough detail: darkness, blur and blank walls are refused before features are sought in them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from runner.media.measures import FrameMeasures
 from runner.scene.shots import spans
 from scenejobs.errors import Code, InputError
 
-# Four pictures of four cameras, darkened, blurred, moved and compressed; a pose needs 60 SIFT features in a picture.
+# Four photos of four cameras, darkened, blurred, moved and compressed; a pose needs 60 SIFT features in an image.
 MIN_DETAIL = 2.5  # variance of the Laplacian at 640 px: all with less had 6 features at most; with 3.0 one had 100
-DARK, BRIGHT = 15.0, 240.0  # mean grey level: below 11 the same pictures had 14 features at most, at 17 up to 500
-ONLY_NOISE = 60.0  # variance of the Laplacian in such pictures: the noise of a sensor, not lamps at night
-SMEARED = 0.06  # isotropy: whole pictures had 0.54 to 0.94, moved by 12 % of their size 0.02 to 0.10
+DARK, BRIGHT = 15.0, 240.0  # mean grey level: below 11 the same photos had 14 features at most, at 17 up to 500
+ONLY_NOISE = 60.0  # variance of the Laplacian in such photos: the noise of a sensor, not lamps at night
+SMEARED = 0.06  # isotropy: whole photos had 0.54 to 0.94, moved by 12 % of their size 0.02 to 0.10
 
 
 def require_detail(frames: Sequence[tuple[str, FrameMeasures]], least: int) -> tuple[str, ...]:
@@ -34,13 +34,13 @@ def require_detail(frames: Sequence[tuple[str, FrameMeasures]], least: int) -> t
 
 
 def shows_nothing(frame: FrameMeasures) -> bool:
-    """Would no feature be found in it?"""
+    """Whether no feature would be found in it."""
     extreme = not DARK <= frame.luma <= BRIGHT
     return frame.sharpness < (ONLY_NOISE if extreme else MIN_DETAIL) or frame.isotropy < SMEARED
 
 
 def reason(empty: Sequence[FrameMeasures]) -> tuple[str, str]:
-    """Why pictures show nothing, and what to do."""
+    """Why frames show nothing, and what to do."""
     luma, across = (
         float(np.median(values)) for values in zip(*((one.luma, one.isotropy) for one in empty), strict=True)
     )

@@ -1,6 +1,6 @@
 """Videos and photos -> chosen frames as upright PNG files, one folder per camera, under one budget over all of them.
 
-Two passes, so that memory does not grow with the clips: the first measures every frame on a small grey picture, the
+Two passes, so that memory does not grow with the clips: the first measures every frame on a small grey image, the
 second decodes again and writes the chosen ones. Both run in sandboxed processes (`decoder.py`): this one never parses
 untrusted bytes. PNG because each later stage then starts from the same pixels; level 1 with run-length coding
 costs 60 ms and 1.2 MB at 720x1280, so even 350 frames at 1920 px stay below 1 GB.
@@ -24,6 +24,7 @@ from runner.media.captures import (
     captures_again,
     check_counts,
     hashed_sources,
+    part_of,
     sort_media,
     survey_all,
 )
@@ -48,7 +49,7 @@ def extract_frames(
 ) -> FrameSet:
     """Writes workspace/frames/<clip>/<index>.png and, last, workspace/frames.json. Skips when they are there already.
 
-    When the choice is there and the pictures are not (an attempt on another machine left it), only these are written.
+    When the choice is there and the images are not (an attempt on another machine left it), only these are written.
 
     A clip or photo that cannot be used is recorded in `refused` and the scene goes on with the others. Each is decoded
     in a sandboxed process; with a cache, a video that was surveyed before is not surveyed again.
@@ -121,7 +122,7 @@ def _check_enough(total: int, least: int, only_photos: bool) -> None:
 
 
 def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, on_progress: OnProgress) -> list[Frame]:
-    """Second pass: the pictures of what is left of each capture, in its folder."""
+    """Second pass: the images of what is left of each capture, in its folder."""
     total = sum(len(capture.measures) for capture in captures)
     wanted: list[WantedPhoto] = []
     done = 0
@@ -138,16 +139,16 @@ def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, on_progres
                 info,
                 measures,
                 root / info.folder,
-                _part(on_progress, done / total, len(measures) / total),
+                part_of(on_progress, done / total, len(measures) / total),
             )
             done += len(measures)
     if wanted:
-        decoder.write_photos(wanted, _part(on_progress, done / total, len(wanted) / total))
+        decoder.write_photos(wanted, part_of(on_progress, done / total, len(wanted) / total))
     return [frame for capture in captures for frame in capture.frames()]
 
 
 def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: Path, progress: Progress) -> bool:
-    """Writes the pictures of a choice that was made before. False when the clips do not give all of them any more."""
+    """Writes the images of a choice that was made before. False when the clips do not give all of them any more."""
     shutil.rmtree(workspace / "frames", ignore_errors=True)
     captures = captures_again(chosen, media)
     if captures is None:
@@ -178,10 +179,6 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         tuple(value["warnings"]),
         tuple((name, content) for name, content in value.get("sources", ())),
     )
-
-
-def _part(on_progress: OnProgress, start: float, share: float) -> OnProgress:
-    return lambda done, detail: on_progress(start + share * done, detail)
 
 
 def _reporter(progress: Progress, start: float, share: float) -> OnProgress:

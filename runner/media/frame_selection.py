@@ -1,7 +1,4 @@
-"""Which frames of a scene's clips to keep: measures of sharpness and motion, and the choice under one budget.
-
-Pure functions on small grey pictures and numbers; reading and writing video is in runner/media/extract.py.
-"""
+"""How many frames each clip gets of one budget, and which: the sharpest, spread evenly over time and motion. Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +93,7 @@ def _spread(frames: Sequence[FrameMeasures], count: int, preferred: Container[in
     sharp = np.array([frame.sharpness for frame in frames])
     for window in np.unique(windows):
         members = np.flatnonzero(windows == window)
-        known = [i for i in members if frames[i].index in preferred]
+        known = [i for i in members.tolist() if frames[i].index in preferred]
         if known:  # each was the sharpest of a window before
             members = np.array(known)
         elif inner[members].any():

@@ -1,24 +1,24 @@
-"""Measures of one decoded frame: sharpness, texture, displacement from the frame before."""
+"""Measures of one decoded frame: sharpness, texture, displacement from the frame before; and the survey of a clip."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.scene.frames import ClipInfo
 
-SHARPNESS_SIDE = 640  # px, long side of the picture whose sharpness is measured: blur of 2 px at 1280 still shows
-MOTION_SIDE = 96  # px: one Gauss-Newton step then follows motion up to about 2 % of the picture per frame
+SHARPNESS_SIDE = 640  # px, long side of the image whose sharpness is measured: blur of 2 px at 1280 still shows
+MOTION_SIDE = 96  # px: one Gauss-Newton step then follows motion up to about 2 % of the image per frame
 MOTION_BLOCKS = 6  # per side
-MIN_TEXTURE = (
-    2.0  # (grey levels / px)^2, smaller eigenvalue of a block's structure tensor: below, motion cannot be seen
-)
-NEW_VIEW = 0.002  # of the long side: less motion than that is the same picture again
+# (grey levels / px)^2, smaller eigenvalue of a block's structure tensor: below, motion cannot be seen
+MIN_TEXTURE = 2.0
+NEW_VIEW = 0.002  # of the long side: less motion than that is the same view again
 STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood still
-MAX_PARTS = 4  # picture sizes of one clip that become cameras
+MAX_PARTS = 4  # frame sizes of one clip that become cameras
 PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame may be another photo
 
 
@@ -29,16 +29,16 @@ class FrameMeasures:
     index: int
     timestamp_s: float
     sharpness: float  # variance of the Laplacian
-    travel: float  # motion of the picture up to here, in long sides; equal values are the same view
+    travel: float  # motion of the image up to here, in long sides; equal values are the same view
     luma: float = 128.0  # mean grey level, 0 to 255
-    change: float = 0.0  # of the picture's layout since the frame before, 0 to 2: runner/media/shot_detection.py
+    change: float = 0.0  # of the image's layout since the frame before, 0 to 2: runner/media/shot_detection.py
     change_over: float = 0.0  # and since the one before that
-    isotropy: float = 1.0  # detail along its weakest direction / its strongest, 0 to 1: smeared pictures have little
+    isotropy: float = 1.0  # detail along its weakest direction / its strongest, 0 to 1: smeared frames have little
 
 
 @dataclass(frozen=True)
 class ClipSurvey:
-    """One clip after the first pass."""
+    """What the first pass over one clip found."""
 
     info: ClipInfo
     measures: tuple[FrameMeasures, ...]
@@ -50,7 +50,7 @@ def file_name(index: int) -> str:
 
 
 class Odometer:
-    """Adds up how far the picture moved. Compares with the last view that was new, so slow motion counts as well and
+    """Adds up how far the image moved. Compares with the last view that was new, so slow motion counts as well and
     noise, compression and a person walking by do not."""
 
     def __init__(self) -> None:
@@ -90,9 +90,9 @@ def isotropy(luma: NDArray[np.uint8]) -> float:
 
 
 def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
-    """Median motion over the textured blocks of a picture [height, width], by one step of Lucas and Kanade (1981).
+    """Median motion over the textured blocks of an image [height, width], by one step of Lucas and Kanade (1981).
 
-    The median ignores what moves in front of a still camera. A picture without texture counts as still.
+    The median ignores what moves in front of a still camera. An image without texture counts as still.
     """
     height, width = (size - size % MOTION_BLOCKS for size in before.shape)
     if min(height, width) == 0:  # a strip so thin that it has no blocks
@@ -100,7 +100,8 @@ def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     before, after = before[:height, :width], after[:height, :width]
     gain = (before.std() + 1.0) / (after.std() + 1.0)  # exposure may change while the camera does not move
     after = (after - after.mean()) * gain + before.mean()
-    gy, gx = np.gradient((before + after) / 2)
+    gradients: Any = np.gradient((before + after) / 2)  # typed for one axis only
+    gy, gx = gradients
     gt = after - before
     sxx, sxy, syy = _block_sum(gx * gx), _block_sum(gx * gy), _block_sum(gy * gy)
     count = (height // MOTION_BLOCKS) * (width // MOTION_BLOCKS)
@@ -132,14 +133,17 @@ def duration_s(frames: Sequence[FrameMeasures]) -> float:
 
 
 def block_mean(luma: NDArray[np.uint8], factor: int) -> NDArray[np.float32]:
-    """The picture shrunk by a whole factor; what fills no block is left out, a thinner picture is one block thick."""
+    """The image shrunk by a whole factor; what fills no block is left out, a thinner image is one block thick."""
     down, across = (min(factor, side) for side in luma.shape)
     rows, columns = luma.shape[0] // down, luma.shape[1] // across
     blocks = luma[: rows * down, : columns * across].reshape(rows, down, columns, across)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    mean: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return mean
 
 
-def _block_sum(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width = picture.shape
+def _block_sum(values: NDArray[Any]) -> NDArray[Any]:
+    """[height, width], both multiples of MOTION_BLOCKS -> [MOTION_BLOCKS, MOTION_BLOCKS]."""
+    height, width = values.shape
     n = MOTION_BLOCKS
-    return picture.reshape(n, height // n, n, width // n).sum(axis=(1, 3))
+    sums: NDArray[Any] = values.reshape(n, height // n, n, width // n).sum(axis=(1, 3))
+    return sums

@@ -1,4 +1,4 @@
-"""Whether a file is exactly such a PNG as we write: looked at byte for byte, without decoding a pixel.
+"""Whether a file is exactly such a PNG as we write: checked byte for byte, without decoding a pixel.
 
 A PNG reader of a later stage then meets no text, no colour profile, no palette, no size but the expected one.
 Source: W3C PNG specification, sections 5.3 (chunks) and 11.2.1 (IHDR).
@@ -16,7 +16,7 @@ RGB_8_BIT = bytes([8, 2, 0, 0, 0])  # bit depth, colour type RGB, deflate, adapt
 
 
 def problem(path: Path, width: int, height: int, max_bytes: int) -> str:
-    """What is wrong with it; empty when it is an 8-bit RGB picture of this size and nothing else."""
+    """What is wrong with it; empty when it is an 8-bit RGB image of this size and nothing else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
@@ -34,7 +34,8 @@ def problem(path: Path, width: int, height: int, max_bytes: int) -> str:
 def _structure(data: bytes, width: int, height: int) -> str:
     if not data.startswith(SIGNATURE):
         return "is no PNG"
-    place, order = len(SIGNATURE), []
+    place = len(SIGNATURE)
+    order: list[bytes] = []
     while place < len(data):
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         end = place + 12 + length

@@ -28,6 +28,7 @@ def choose_frames(captures: Sequence[Capture], settings: FrameSettings, preferre
     """At most settings.budget frames: the preferred ones first. They are left aside where no others may be added and
     they are fewer than `least`."""
     first = preferred.first
+    picked: Sequence[Sequence[int]]
     if first and preferred.others:
         picked = _with_others(captures, settings, first)
     elif first and sum(map(len, first)) >= least:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from scenejobs.names import is_photo, is_video
 from scenejobs.settings.groups import MediaLimits
 
+# Of the decoder of one video: each holds frames; 8K HEVC in 10 bit takes 2.0 GB of address space with 8, 3.2 with 16.
+MAX_THREADS = 8
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -46,7 +49,7 @@ class SandboxSettings:
     mode: str = "auto"  # SANDBOX: "auto" | "require" | "off"
     memory_bytes: int = 4 * 1024**3  # DECODE_MEMORY_GB, address space; 8K HEVC in 10 bit takes half of it
     time_s: float = 1800.0  # DECODE_TIMEOUT_SECS, of one pass over one clip
-    silence_s: float = 60.0  # without another picture: it hangs
+    silence_s: float = 60.0  # without another frame: it hangs
 
 
 @dataclass(frozen=True)

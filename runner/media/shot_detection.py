@@ -1,5 +1,5 @@
-"""Hard cuts and single foreign frames inside one clip: an edited video holds several places, and each needs its own
-overlap with the others. Found on the first pass, from how much the coarse layout of the picture changes.
+"""Shot boundaries (hard cuts) and single foreign frames inside one clip: an edited video holds several places, and each
+needs its own overlap with the others. Found on the first pass, from how much the coarse layout of the image changes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from runner.media.measures import FrameMeasures, block_mean, is_slide_show
 
-LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the picture per frame) changes it little
-FLAT = 1.0  # grey levels: a picture with less contrast has no layout; it resembles nothing
+LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the image per frame) changes it little
+FLAT = 1.0  # grey levels: an image with less contrast has no layout; it resembles nothing
 CUT = 0.2  # 1 - correlation of two layouts; in footage of hands and cars consecutive frames had 0.06 at most
 ABRUPT = 5.0  # times the median change around it: where everything changes fast, nothing is a cut
 RESEMBLES = 0.5  # of the change to a stray: its neighbours differ less than that from each other

@@ -14,7 +14,7 @@ Reconstruct = Callable[[list[Clip], Path, Path, str, JobSettings, Progress], dic
 
 
 def choose(settings: JobSettings) -> Reconstruct:
-    """The mock, when it was asked for by name, else the real thing. Only that is imported: the mock loads no COLMAP."""
+    """The mock, when BACKEND names it, else the real pipeline. Only that is imported: the mock loads no COLMAP."""
     if settings.backend == "mock":
         from runner.pipeline.mock import reconstruct_mock
 

@@ -19,7 +19,7 @@ FINISH_S = 120.0  # measuring, writing and reading back the results, uploading
 
 
 def planned_s(settings: PipelineSettings, input_bytes: int = 0) -> float:
-    """What a job of these settings takes when all goes well. Raises ConfigurationError for an unknown preset."""
+    """Seconds that such a job needs when all goes well. Raises ConfigurationError for an unknown preset."""
     names = AUTO if settings.preset == "auto" else (settings.preset,)
     return max(_of_preset(_overridden(preset(name), settings)) for name in names) + DECODE_S_PER_GB * input_bytes / 1e9
 

@@ -12,13 +12,13 @@ from runner.media.captures import Capture, Sources, frame_set, hashed_sources
 from runner.media.frame_preference import Preferred
 from runner.media.selection import best_frames, usable_frames
 from runner.media.settings import FrameSettings
-from runner.poses.reuse.known_poses import (
-    KnownPoses,
+from runner.poses.reuse.reusable_poses import (
+    ReusablePoses,
     chosen_before,
     chosen_name,
     frame_keys,
-    known_poses,
     most_useful,
+    reusable_poses,
 )
 from runner.poses.settings import PoseSettings
 from runner.poses.supplied.frames import with_poses
@@ -78,9 +78,9 @@ class FramesWithPoses:
         with tempfile.TemporaryDirectory() as folder:
             return [of(capture, Path(folder)) for capture in captures]
 
-    def _most_useful(self, cache: StageCache, wanted: Sequence[str], sources: Sources) -> KnownPoses | None:
+    def _most_useful(self, cache: StageCache, wanted: Sequence[str], sources: Sources) -> ReusablePoses | None:
         with tempfile.TemporaryDirectory() as folder:
-            found = list(known_poses(cache, frame_set([], sources), self.poses, Path(folder)))
+            found = list(reusable_poses(cache, frame_set([], sources), self.poses, Path(folder)))
         return most_useful(found, wanted, self.poses)
 
 

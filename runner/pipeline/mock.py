@@ -39,9 +39,9 @@ POLL_S = 0.1
 def reconstruct_mock(
     clips: list[Clip], workspace: Path, out: Path, name: str, settings: JobSettings, progress: Progress
 ) -> dict[str, Any]:
-    """Same contract as `reconstruct`. MOCK_SECONDS (default 0) is the time the "training" takes.
+    """Same contract as `reconstruct`. MOCK_SECONDS (default 0) is the length of its "training".
 
-    It leaves the files of the real stages on its way, with nothing in them, and resumes from those it finds.
+    It writes the files of the real stages, with nothing in them, and resumes from those it finds.
     """
     if settings.backend != "mock":
         raise ConfigurationError("the mock must be asked for by name", advice="set BACKEND=mock", stage="validation")

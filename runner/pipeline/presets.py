@@ -9,7 +9,7 @@ from runner.poses.settings import PoseSettings
 from runner.training.settings import TrainSettings
 from scenejobs.errors import Code, ConfigurationError
 
-LESS_SIDE = 0.7  # of a picture with half the pixels
+LESS_SIDE = 0.7  # of an image with half the pixels
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def with_less_memory(chosen: Preset, stage: str) -> tuple[Preset, str]:
     poses, train = chosen.poses, chosen.train
     if stage == "colmap_reconstruction":
         smaller = replace(poses, features=poses.features // 2)
-        return replace(chosen, poses=smaller), f"{smaller.features} features per picture instead of {poses.features}"
+        return replace(chosen, poses=smaller), f"{smaller.features} features per image instead of {poses.features}"
     less = replace(train, cap=train.cap // 2, long_side=round(train.long_side * LESS_SIDE))
     change = (
-        f"at most {less.cap:,} Gaussians and pictures of {less.long_side} px "
+        f"at most {less.cap:,} Gaussians and images of {less.long_side} px "
         f"instead of {train.cap:,} and {train.long_side} px"
     )
     return replace(chosen, train=less), change

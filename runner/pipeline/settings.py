@@ -32,7 +32,7 @@ class JobSettings:
 
 
 def check(settings: PipelineSettings) -> None:
-    """Raises ConfigurationError for names nobody knows and files that are not there.
+    """Raises ConfigurationError for unknown names and missing files.
 
     Light: the parent asks before any work begins.
     """
@@ -42,7 +42,7 @@ def check(settings: PipelineSettings) -> None:
 
 
 def check_names(settings: PipelineSettings) -> None:
-    """Raises ConfigurationError for a preset or backend nobody knows."""
+    """Raises ConfigurationError for an unknown preset or backend."""
     if settings.preset != "auto" and settings.preset not in PRESETS:
         raise ConfigurationError(
             f"preset {settings.preset!r} is unknown",

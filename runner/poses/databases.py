@@ -1,4 +1,4 @@
-"""Features and matches as the rungs ask for them: one COLMAP database per way to find features, kept between rungs."""
+"""Features and matches as the rungs ask for them: one COLMAP database per kind of features, kept between rungs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Is a reconstruction right? The gates: numbers of its geometry with their limits, and a verdict in words.
 
 A wrong reconstruction can register every image with half a pixel of reprojection error (eight of about forty measured
-runs did). What tells it apart is geometry: how strongly its parts hold together, whether the camera moved, and whether
+runs did). What sets it apart is geometry: how strongly its parts hold together, whether the camera moved, and whether
 the lens it found can exist.
 """
 
@@ -24,7 +24,7 @@ WALK = "walk around the scene while filming: depth is seen only from different p
 class Thresholds:
     """Measured on about 40 runs over 15 scenes, with reference poses for 12. Starting values, not laws."""
 
-    min_bridge: float = 0.10  # right joins 0.14 to 0.79, wrong ones 0.009 to 0.094
+    min_bridge: float = 0.10  # right links 0.14 to 0.79, wrong ones 0.009 to 0.094
     min_baseline_to_depth: float = 0.06  # moving cameras 0.087 to 1.02; a tripod 0.026 and 0.050
     max_baseline_to_depth: float = 3.0  # a stray camera far outside gave 6.5
     min_focal_ratio: float = 0.35  # lenses 0.58 to 2.4; a collapsed drone flight 0.17 to 0.19
@@ -32,7 +32,7 @@ class Thresholds:
     max_abs_k1: float = 0.6  # lenses up to 0.28; wrong ones 1.4 and more
     min_points_per_image: float = 60.0  # blurred but right runs had 100; below, single points decide a pose
     min_triangulation_angle_deg: float = 0.8  # forward walks that are right have 4; a guard against no depth at all
-    min_images: int = 5  # fewer cameras see a picture, not a scene
+    min_images: int = 5  # fewer cameras see no scene
     min_share_of_all: float = 0.2  # of all frames, with those of clips that do not belong: less is not what was filmed
     low_share: float = 0.8  # registered share below which the report carries a warning
 
@@ -90,6 +90,7 @@ class Gate:
     high: Callable[[Counts], float] = lambda _: math.inf
 
     def number(self, health: Health, counts: Counts) -> float:
+        """What the gate looks at; of the distortion its size."""
         value: float = counts.points if self.name == "points" else getattr(health, self.name)
         return abs(value) if self.name == "distortion_k1" else value
 

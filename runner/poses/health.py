@@ -28,7 +28,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class Cut:
-    """The weakest joint of a reconstruction."""
+    """The weakest covisibility link of a reconstruction."""
 
     bridge: float  # points seen from both sides / points of the smaller side
     side: NDArray[np.bool_]  # [C] true for the smaller side
@@ -61,7 +61,7 @@ def weakest_cut(seen: Observations) -> Cut:
         return Cut(1.0 if count < 4 else 0.0, nothing)  # too small to have two sides
     ones = np.ones(len(seen.point_of))
     visible = csr_matrix((ones, (seen.camera_of, seen.point_of)), shape=(count, len(seen.points)))
-    visible.data[:] = 1.0  # a point seen twice in one picture counts once
+    visible.data[:] = 1.0  # a point seen twice in one image counts once
     shared = (visible @ visible.T).toarray()
     np.fill_diagonal(shared, 0.0)
     scale = 1.0 / np.sqrt(np.maximum(shared.sum(axis=1), 1e-9))

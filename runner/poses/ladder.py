@@ -87,6 +87,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
+        """Of all its parts."""
         return self.extract_s + self.match_s + self.map_s
 
     def __str__(self) -> str:
@@ -111,8 +112,8 @@ def rivals_of(kept: Part, rest: Sequence[Part]) -> tuple[Rivals, ...]:
 def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
     """The verdict on the part that joins most shots, then most seconds of them.
 
-    A rival is the scene as much as this part is: which of them was meant cannot be told, and neither is made. That
-    holds for later rungs too: one that finds only one of two places has not told which was meant.
+    A rival is the scene as much as this part is: nothing says which of them was meant, and neither is made. That
+    holds for later rungs too: one that finds only one of two places does not say which was meant.
     """
     inside = set(kept.shots)
     for one, other in rivals:
@@ -161,8 +162,8 @@ def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
 
 
 def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float:
-    """Seconds, from what earlier rungs took on this machine, else from runs on two cores."""
-    # The slowest: a rung that found its pairs compared before took no time for them.
+    """Seconds, from what earlier rungs needed on this machine, else from runs on two cores."""
+    # The slowest: a rung that found its pairs compared before needed no time for them.
     measured = [(a.match_s / a.pairs, a.rung.features) for a in tried if a.pairs and a.match_s and not a.reused]
     pair_s, of_features = max(measured, default=(PAIR_S, PAIR_FEATURES))
     pairs = pair_count(rung.matching, frame_count, settings)

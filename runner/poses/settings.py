@@ -21,7 +21,7 @@ class PoseSettings:
     exhaustive_up_to: int = 150  # frames; above: sequential with loops
     camera_model: str = "SIMPLE_RADIAL"
     max_runtime_s: int = 900  # of one mapping
-    budget_s: float = 1800.0  # POSES_BUDGET_SECS: no further way is tried that would pass it; the first always is
+    budget_s: float = 1800.0  # POSES_BUDGET_SECS: no further rung is tried that would pass it; the first always is
     min_registered_share: float = 0.5  # of the chosen frames
     min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS
     threads: int = 0  # 0: all cores; 1: the same poses to the last bit every time

@@ -1,4 +1,4 @@
-"""Floaters removed in steps, each kept only if the pictures stay as good.
+"""Floaters removed in steps, each kept only if the images stay as good.
 
 What a step would remove follows from numbers that have no unit of length (angles, shares, pixels), so they mean the
 same in every scene. A step begins with its strictest limit and goes to milder ones; the first that costs nothing is
@@ -46,7 +46,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Features:
-    """What tells a floater, per Gaussian; all [N]."""
+    """What a floater is recognised by, per Gaussian; all [N]."""
 
     opacity: NDArray[np.float64]  # 0..1
     size: NDArray[np.float64]  # largest standard deviation / distance of the nearest camera
@@ -57,7 +57,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Quality:
-    """Measured pictures."""
+    """PSNR of the measured views."""
 
     heldout: tuple[float, ...]  # dB per held-out view
     train: tuple[float, ...]  # dB per view of the sample of training views
@@ -114,7 +114,7 @@ def clean(
 
 
 def remove_in_steps(features: Features, measure: Measure) -> tuple[NDArray[np.bool_], CleanReport]:
-    """The loop itself: which Gaussians stay [N]. `measure` draws what a mask keeps and compares with the pictures."""
+    """The loop itself: which Gaussians stay [N]. `measure` draws what a mask keeps and compares with the images."""
     keep = np.ones(len(features.opacity), bool)
     before = last = measure(keep)
     steps = []
@@ -203,8 +203,8 @@ def scene_begins(view: View, points: NDArray[np.float32]) -> float | None:
 def coverage(
     gaussians: Gaussians, views: Sequence[View], rasterizer: Rasterizer, progress: Progress
 ) -> NDArray[np.float64]:
-    """[N] pixels each fills in all views together: the sum of its blending weights, which is what the sum of a picture
-    changes by per unit of its colour. So the gradient of any rasterizer tells it, occlusion included."""
+    """[N] pixels each fills in all views together: the sum of its blending weights, which is what the sum of an image
+    changes by per unit of its colour. So the gradient of any rasteriser holds it, occlusion included."""
     grey = replace(
         gaussians,
         sh0=np.zeros_like(gaussians.sh0),  # half grey: no colour is clamped, so every gradient passes

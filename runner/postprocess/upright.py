@@ -1,4 +1,4 @@
-"""Which way is up, from the cameras' geometry alone, and how sure that is. Unsure is unknown: then nothing is turned.
+"""Which way is up, from the cameras' geometry alone, and how sure that is. Unsure is unknown: then nothing is rotated.
 
 A phone is held level far better than it is held at one pitch: whoever films looks down at a table and up at a tower,
 but keeps the horizon straight. So the first witness is the direction most nearly across all the cameras' right axes
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runner.scene.geometry import camera_centre, rotation_between
 from runner.scene.views import TrainingScene
 
-UP = np.array([0.0, -1.0, 0.0])  # of the turned world: y points down, as 3DGS viewers expect of PLY and .splat
+UP = np.array([0.0, -1.0, 0.0])  # of the rotated world: y points down, as 3DGS viewers expect of PLY and .splat
 
 MIN_CAMERAS = 6
 MIN_TURN = 0.06  # second eigenvalue of the right axes; about the square of the sine of the spread in yaw (14 degrees)
@@ -60,12 +60,12 @@ class Orientation:
     witnesses: tuple[Witness, ...]
     reason: str  # why it is unknown; empty when it is known
     up: tuple[float, float, float] | None = None  # in the world of the sparse model
-    turned: bool = True  # False: known or not, the world stays as the user's own poses have it
+    turned: bool = True  # False: known or not, the scene stays in the user's coordinates
 
     @property
     def rotation(self) -> NDArray[np.float64]:
         """[3, 3] from the sparse model's world to the upright one: the smallest that brings up to -y; identity when
-        unknown, or where nothing is turned."""
+        unknown, or where nothing is rotated."""
         return np.eye(3) if self.up is None or not self.turned else rotation_between(np.array(self.up), UP)
 
     @property
@@ -113,21 +113,21 @@ def decide(witnesses: Sequence[Witness]) -> Orientation:
 
     Weak witnesses are asked only where no two strong ones agree.
     """
-    given = tuple(witnesses)
+    asked = tuple(witnesses)
     pairs = [
         (_angle_deg(a.up, b.up), a, b)
-        for i, a in enumerate(given)
-        for b in given[i + 1 :]
+        for i, a in enumerate(asked)
+        for b in asked[i + 1 :]
         if UPPER not in (a.method, b.method) or LEVEL in (a.method, b.method)  # with a slope it would agree by chance
     ]
     if not pairs:
-        return _unknown(given, "fewer than two witnesses tell where up is")
+        return _unknown(asked, "fewer than two witnesses tell where up is")
     near = [pair for pair in pairs if pair[0] <= MEDIUM_DEG]
     if not near:
-        return _unknown(given, f"the witnesses disagree by {min(pair[0] for pair in pairs):.0f} degrees or more")
+        return _unknown(asked, f"the witnesses disagree by {min(pair[0] for pair in pairs):.0f} degrees or more")
     angle, *agreeing = min(near, key=lambda pair: (pair[1].method in WEAK or pair[2].method in WEAK, pair[0]))
     strong = WEAK.isdisjoint(witness.method for witness in agreeing)
-    for other in given:
+    for other in asked:
         fits = max(_angle_deg(other.up, one.up) for one in agreeing) <= HIGH_DEG
         if other not in agreeing and other.method not in WEAK and fits:
             agreeing.append(other)
@@ -136,9 +136,9 @@ def decide(witnesses: Sequence[Witness]) -> Orientation:
     up /= np.linalg.norm(up)
     return Orientation(
         confidence="high" if strong and angle <= HIGH_DEG else "medium",
-        method=" + ".join(witness.method for witness in given if witness in agreeing),
+        method=" + ".join(witness.method for witness in asked if witness in agreeing),
         disagreement_deg=widest,
-        witnesses=given,
+        witnesses=asked,
         reason="",
         up=(float(up[0]), float(up[1]), float(up[2])),
     )
@@ -214,21 +214,21 @@ def ground_plane(
             best, best_count = (a, normal), found
     if best is None:
         return None
-    place, normal = best
+    origin, normal = best
     for _ in range(3):  # least squares over what lies on it; the set settles at once
-        on = np.abs((points - place) @ normal) <= band
-        place = points[on].mean(axis=0).astype(np.float64)
-        normal = _towards(np.linalg.svd(points[on] - place, full_matrices=False)[2][2].astype(np.float64), rough)
+        on = np.abs((points - origin) @ normal) <= band
+        origin = points[on].mean(axis=0).astype(np.float64)
+        normal = _towards(np.linalg.svd(points[on] - origin, full_matrices=False)[2][2].astype(np.float64), rough)
     if _angle_deg(normal, rough) > MAX_PLANE_TILT_DEG:
         return None
     return Witness("ground plane", _triple(normal), f"{on.mean():.0%} of the points lie on it")
 
 
 def _count_on(
-    points: NDArray[np.float32], place: NDArray[np.float64], normal: NDArray[np.float64], band: float
+    points: NDArray[np.float32], origin: NDArray[np.float64], normal: NDArray[np.float64], band: float
 ) -> int | None:
     """How many points lie on the plane; None when too many lie below it."""
-    height = (points - place) @ normal
+    height = (points - origin) @ normal
     return None if (height < -2 * band).mean() > MAX_BELOW_SHARE else int((np.abs(height) <= band).sum())
 
 

@@ -19,13 +19,13 @@ from runner.scene.views import TrainingScene, View
 
 @dataclass(frozen=True)
 class ViewScore:
-    """How one rendered view compares with its picture."""
+    """How one rendered view compares with its image."""
 
     image: str  # View.image
     psnr: float  # dB, of values clamped to 0..1
     ssim: float
-    psnr_corrected: float  # dB, after `exposure_corrected`: the picture itself has told its exposure
-    lpips: float | None = None  # 0: equal; None without weights, and for pictures too small for it
+    psnr_corrected: float  # dB, after `exposure_corrected`: the exposure is taken from the image itself
+    lpips: float | None = None  # 0: equal; None without weights, and for images too small for it
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SplitScore:
 
     @property
     def psnr_corrected(self) -> float | None:
-        """Mean, dB, of every view after a gain and a bias fitted to its own picture. Never to be mixed with `psnr`."""
+        """Mean, dB, of every view after a gain and a bias fitted to its own image. Never to be mixed with `psnr`."""
         return _mean([view.psnr_corrected for view in self.views])
 
     @property
@@ -82,7 +82,7 @@ class Evaluation:
 def evaluate(
     gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, lpips: Lpips | None = None
 ) -> Evaluation:
-    """Score all views of both splits, at the size of the scene's pictures. lpips: on the rasteriser's device.
+    """Score all views of both splits, at the size of the scene's images. lpips: on the rasteriser's device.
 
     Rendered as the exported PLY will be seen by viewers: black background, full SH degree, not antialiased.
     """
@@ -112,9 +112,9 @@ def score_split(
 
 
 def exposure_corrected(image: Tensor, truth: Tensor) -> Tensor:
-    """The rendering with the gain and bias per channel that bring it nearest to its picture; [H, W, 3] 0..1.
+    """The rendering with the gain and bias per channel that bring it nearest to its image; [H, W, 3] 0..1.
 
-    Six numbers fitted to the picture that is scored: what is left is not a matter of exposure or white balance.
+    Six numbers fitted to the image that is scored: what is left is not a matter of exposure or white balance.
     """
     x, y = image.double(), truth.double()
     mean_x, mean_y = x.mean(dim=(0, 1)), y.mean(dim=(0, 1))

@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), version 0.1 with AlexNet: how far apart pictures look.
+"""LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924), version 0.1 with AlexNet: how far apart images look.
 
 Its authors' package `lpips` needs torchvision, which is not installed here, and downloads its backbone. The numbers are
 the same (docs/decisions/quality.md).
@@ -22,7 +22,7 @@ from runner.quality.lpips_weights import Weights
 class Convolution(NamedTuple):
     """One of torchvision's AlexNet, followed by a ReLU."""
 
-    place: int  # in `features`
+    position: int  # in `features`
     shape: tuple[int, int, int, int]  # out, in, height, width
     stride: int
     padding: int
@@ -38,12 +38,12 @@ CONVOLUTIONS = (
 )
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and deviation, for values in -1..1
 EPSILON = 1e-10
-LEAST_SIDE = 31  # pixels; of a smaller picture the second pooling leaves nothing
+LEAST_SIDE = 31  # pixels; of a smaller image the second pooling leaves nothing
 
 
 @dataclass(frozen=True)
 class Lpips:
-    """The network with its weights, on one device. Call it with two pictures."""
+    """The network with its weights, on one device. Call it with two images."""
 
     kernels: tuple[Tensor, ...]  # Convolution.shape
     biases: tuple[Tensor, ...]  # [C]
@@ -51,12 +51,12 @@ class Lpips:
 
     @torch.no_grad()
     def __call__(self, image: Tensor, truth: Tensor) -> float | None:
-        """Distance of two pictures [H, W, 3] with values in 0..1, 0 for equal ones, about 1 for nothing in common.
+        """Distance of two images [H, W, 3] with values in 0..1, 0 for equal ones, about 1 for nothing in common.
 
-        None where a side is shorter than LEAST_SIDE. Raises ValueError when the pictures differ in size.
+        None where a side is shorter than LEAST_SIDE. Raises ValueError when the images differ in size.
         """
         if image.shape != truth.shape:
-            raise ValueError(f"pictures {tuple(image.shape)} and {tuple(truth.shape)} differ in size")
+            raise ValueError(f"images {tuple(image.shape)} and {tuple(truth.shape)} differ in size")
         if min(image.shape[:2]) < LEAST_SIDE:
             return None
         # Not in TF32, which GPUs take for convolutions unasked: the number is to be the same on every machine.
@@ -80,8 +80,10 @@ def load_lpips(weights: Weights, device: torch.device) -> Lpips:
         backbone = _tensors(weights.folder / weights.backbone.name)
         linear = _tensors(weights.folder / weights.linear.name)
         return Lpips(
-            tuple(_of_shape(backbone, f"features.{each.place}.weight", each.shape, device) for each in CONVOLUTIONS),
-            tuple(_of_shape(backbone, f"features.{each.place}.bias", each.shape[:1], device) for each in CONVOLUTIONS),
+            tuple(_of_shape(backbone, f"features.{each.position}.weight", each.shape, device) for each in CONVOLUTIONS),
+            tuple(
+                _of_shape(backbone, f"features.{each.position}.bias", each.shape[:1], device) for each in CONVOLUTIONS
+            ),
             tuple(
                 _of_shape(linear, f"lin{number}.model.1.weight", (1, each.shape[0], 1, 1), device).flatten()
                 for number, each in enumerate(CONVOLUTIONS)
@@ -108,3 +110,9 @@ def _of_shape(found: Mapping[str, object], name: str, shape: tuple[int, ...], de
         has = list(value.shape) if isinstance(value, Tensor) else "missing"
         raise ValueError(f"{name} should be {list(shape)} and is {has}")
     return value.to(device, torch.float32)
+
+
+def self_test(weights: Weights) -> str:
+    """Compares black with white. Raises ConfigurationError for weights that are not the published ones."""
+    distance = load_lpips(weights, torch.device("cpu"))(torch.zeros(48, 48, 3), torch.ones(48, 48, 3))
+    return f"black and white are {distance:.3f} apart by the weights in {weights.folder}"

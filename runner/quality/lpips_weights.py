@@ -1,6 +1,6 @@
 """The two published files that LPIPS is computed with, and whether a folder holds them.
 
-Nothing is ever downloaded: the user puts them there (docs/configuration.md). They are told by their SHA-256, because
+Nothing is ever downloaded: the user puts them there (docs/configuration.md). They are known by their SHA-256, because
 other weights of the same shapes (alex.pth of version 0.0 lies beside that of 0.1) would give numbers that no paper has.
 Light: asked before any work begins.
 """

@@ -15,19 +15,19 @@ C1, C2 = 0.01**2, 0.03**2  # stabilisers for values in 0..1
 
 
 def psnr(image: Tensor, truth: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures with values in 0..1; infinite for equal ones."""
+    """Peak signal-to-noise ratio in dB of two images with values in 0..1; infinite for equal ones."""
     error = float((image.double() - truth.double()).square().mean())
     return -10.0 * math.log10(error) if error > 0 else math.inf
 
 
 def ssim(image: Tensor, truth: Tensor) -> float:
-    """Mean structural similarity (Wang et al. 2004) of two pictures [H, W, 3] with values in 0..1.
+    """Mean structural similarity (Wang et al. 2004) of two images [H, W, 3] with values in 0..1.
 
-    Gaussian window of 11 x 11 pixels, sigma 1.5, only where it lies inside the picture; mean over the channels.
-    Raises ValueError for pictures smaller than the window.
+    Gaussian window of 11 x 11 pixels, sigma 1.5, only where it lies inside the image; mean over the channels.
+    Raises ValueError for images smaller than the window.
     """
     if min(image.shape[:2]) < WINDOW_TAPS:
-        raise ValueError(f"SSIM needs pictures of at least {WINDOW_TAPS} pixels a side, got {tuple(image.shape)}")
+        raise ValueError(f"SSIM needs images of at least {WINDOW_TAPS} pixels a side, got {tuple(image.shape)}")
     x, y = image.detach().permute(2, 0, 1), truth.detach().permute(2, 0, 1)
     mean_x, square_x, product, mean_y, square_y = blur(torch.stack([x, x * x, x * y, y, y * y]), padding=0)
     return float(ssim_map(mean_x, square_x, product, mean_y, square_y).mean())

@@ -50,7 +50,7 @@ def rasterizer(name: str = "auto", threads: int = 0) -> Rasterizer:
 def why_no_gpu() -> str:
     """Why gsplat cannot draw here, or "" if it can.
 
-    gsplat without its compiled extension imports fine and would compile itself at the first picture, minutes into a job
+    gsplat without its compiled extension imports fine and would compile itself at the first image, minutes into a job
     and only where nvcc is: so the extension is looked for now.
     """
     import torch

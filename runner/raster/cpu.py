@@ -35,7 +35,7 @@ class ScreenMeans:
 
 
 class _Draw(torch.autograd.Function):
-    """(six parameters, camera, picture, outlet) -> image [H, W, 3], alpha [H, W]."""
+    """(six parameters, camera, background, info) -> image [H, W, 3], alpha [H, W]."""
 
     @staticmethod
     def forward(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rendering:
-    """One drawn picture. Both tensors carry gradients back to the parameters."""
+    """One rendered image. Both tensors carry gradients back to the parameters."""
 
     image: Tensor  # [H, W, 3] float, background blended in; not clamped
     alpha: Tensor  # [H, W] float, 0..1: how much of the background is hidden
@@ -21,7 +21,7 @@ class Rendering:
 
     means2d: has .retain_grad(), and after backward .grad and .absgrad [1, N, 2], dL/d(pixel position) of each Gaussian
     radii: [1, N, 2] int32, half sides in pixels of the box a Gaussian touches; 0: not seen
-    width, height: of the picture, int
+    width, height: of the image, int
     n_cameras: 1
     gaussian_ids: None (which says: not packed)
     """
@@ -50,7 +50,7 @@ class Rasterizer(Protocol):
         background: Tensor,
         antialiased: bool = False,
     ) -> Rendering:
-        """Draw one picture.
+        """Render one image.
 
         params: float32 leaves, the keys gsplat's strategies use:
             means [N, 3] world; quats [N, 4] wxyz, not normalised; scales [N, 3] natural log; opacities [N] logit;
@@ -82,4 +82,4 @@ def check_inputs(params: Mapping[str, Tensor], sh_degree: int, width: int, heigh
     if not 0 <= sh_degree <= 3 or coefficients < (sh_degree + 1) ** 2 - 1:
         raise ValueError(f"sh_degree {sh_degree} does not fit {coefficients} coefficients in params['shN']")
     if width < 1 or height < 1:
-        raise ValueError(f"picture of {width}x{height} pixels")
+        raise ValueError(f"image of {width}x{height} pixels")

@@ -1,4 +1,4 @@
-"""The same picture in plain torch: oracle for the kernels (any float type), and a backend where numba does not run.
+"""The same images in plain torch: oracle for the kernels (any float type), and a backend where numba does not run.
 
 Tile lists are padded to groups of similar length and blended with ordinary tensor operations, so autograd gives the
 gradients. About thirty times slower than the kernels.
@@ -90,10 +90,10 @@ def tile_lists(splats: Splats, width: int, height: int) -> tuple[Tensor, Tensor]
     order = torch.argsort(splats.depth, stable=True)
     counts = sides.prod(-1)[order]
     which = torch.repeat_interleave(torch.arange(len(order), device=order.device), counts)
-    place = torch.arange(len(which), device=order.device) - (torch.cumsum(counts, 0) - counts)[which]
+    position = torch.arange(len(which), device=order.device) - (torch.cumsum(counts, 0) - counts)[which]
     ids = order[which]
     across = sides[ids, 0]
-    tile = (first[ids, 1] + place // across) * limits[0] + first[ids, 0] + place % across
+    tile = (first[ids, 1] + position // across) * limits[0] + first[ids, 0] + position % across
     sort = torch.argsort(tile, stable=True)
     return ids[sort], torch.bincount(tile, minlength=int(limits.prod()))
 
@@ -134,9 +134,9 @@ def rasterize(splats: Splats, background: Tensor, width: int, height: int) -> tu
         fits = (lengths * number * c.TILE_PIXELS <= GROUP_ELEMENTS) & (lengths <= max(shortest * 3 // 2, shortest + 16))
         group = pending[: max(1, int(fits.long().cumprod(0).sum()))]
         pending = pending[len(group) :]
-        place = torch.arange(int(counts[group].max()), device=lengths.device)
-        members = place < counts[group][:, None]
-        listed = ids[torch.where(members, starts[group][:, None] + place, starts[group][:, None])]
+        position = torch.arange(int(counts[group].max()), device=lengths.device)
+        members = position < counts[group][:, None]
+        listed = ids[torch.where(members, starts[group][:, None] + position, starts[group][:, None])]
         origin = torch.stack([group % tiles_x, group // tiles_x], -1) * c.TILE
         group_color, group_light = blend_tiles(splats, listed, members, origin, lane)
         done.append(group)

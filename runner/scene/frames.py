@@ -30,9 +30,9 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What the container and its pictures say about one clip: all pictures of one camera, with one size.
+    """What the container and its frames say about one clip: all frames of one camera, with one size.
 
-    Photos of one camera, lens and size are a clip as well: one picture per second, in the order they were taken.
+    Photos of one camera, lens and size are a clip as well: one per second, in the order they were taken.
     """
 
     name: str  # Clip.name; of photos "photos", "photos 2"; of a part of a clip "a.mp4 (640x480)"
@@ -48,8 +48,8 @@ class ClipInfo:
     camera_model: str | None = None  # "Apple iPhone 15"
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
     warnings: tuple[str, ...] = ()  # "7 of 300 frames did not decode"
-    source: str | None = None  # Clip.name, where `name` is that of a part: the picture size changes inside the clip
-    focal_px: float | None = None  # of the upright picture at width x height, from metadata: a prior, not a measurement
+    source: str | None = None  # Clip.name, where `name` is that of a part: the frame size changes inside the clip
+    focal_px: float | None = None  # of the upright frame at width x height, from metadata: a prior, not a measurement
     cuts_s: tuple[float, ...] = ()  # times at which another shot begins: the recording was edited
 
 
@@ -85,4 +85,4 @@ class FrameSet:
     refused: tuple[RefusedClip, ...] = ()
     warnings: tuple[str, ...] = ()  # about the scene as a whole
     sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
-    """Clip.name and SHA-256 of every file, where a cache of stages is kept: what is known of a frame is told by it."""
+    """Clip.name and SHA-256 of every file, where a cache of stages is kept: the key of what is cached of a frame."""

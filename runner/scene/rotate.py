@@ -1,6 +1,6 @@
-"""A scene turned as a whole: Gaussians, their view-dependent colours, cameras and points. Pictures of it stay the same.
+"""A scene rotated as a whole: Gaussians, their view-dependent colours, cameras and points. Its images stay the same.
 
-Spherical harmonics turn band by band: inside a band of degree l the turned basis is a matrix (Wigner's D, real form)
+Spherical harmonics rotate band by band: inside a band of degree l the rotated basis is a matrix (Wigner's D, real form)
 of 2 l + 1 rows times the old one. The matrix is solved for from the basis itself, so no second set of formulas and
 signs has to agree with the one that draws.
 """
@@ -29,11 +29,11 @@ def rotate_gaussians(gaussians: Gaussians, rotation: NDArray[np.float64]) -> Gau
     rest = np.empty_like(gaussians.sh_rest)
     for start in range(0, gaussians.count, CHUNK):
         rows = slice(start, start + CHUNK)
-        place = 0
+        begin = 0
         for band in bands:
-            part = slice(place, place + len(band))
+            part = slice(begin, begin + len(band))
             rest[rows, part] = np.einsum("ij,njc->nic", band, gaussians.sh_rest[rows, part])
-            place += len(band)
+            begin += len(band)
     return replace(
         gaussians,
         means=(gaussians.means @ rotation.T).astype(np.float32),
@@ -43,14 +43,14 @@ def rotate_gaussians(gaussians: Gaussians, rotation: NDArray[np.float64]) -> Gau
 
 
 def rotate_views(views: Sequence[View], rotation: NDArray[np.float64]) -> tuple[View, ...]:
-    """The cameras of the turned world: each sees what it saw before."""
+    """The cameras of the rotated world: each sees what it saw before."""
     back = np.eye(4)
     back[:3, :3] = rotation.T
     return tuple(replace(view, world_to_camera=view.world_to_camera @ back) for view in views)
 
 
 def rotate_scene(scene: TrainingScene, rotation: NDArray[np.float64]) -> TrainingScene:
-    """Cameras and points of the turned world; the pictures are shared, not copied."""
+    """Cameras and points of the rotated world; the pixels are shared, not copied."""
     points = (scene.points @ rotation.T).astype(np.float32)
     return replace(scene, views=rotate_views(scene.views, rotation), points=points)
 

@@ -1,4 +1,4 @@
-"""Shots: the parts of clips between hard cuts. What was filmed in one go has one lens, and belongs to one place."""
+"""Shots: the parts of clips between shot boundaries (hard cuts). One shot has one lens, and belongs to one place."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Shot:
         """Image names."""
         return tuple(frame.image for frame in self.frames)
 
-    def seconds(self, placed: set[str]) -> float:
-        """How long it is, as far as its frames are placed."""
+    def seconds(self, registered: set[str]) -> float:
+        """How long it is, as far as its frames are registered."""
         length_s = self.frames[-1].timestamp_s - self.frames[0].timestamp_s
-        return length_s * sum(name in placed for name in self.names) / len(self.frames)
+        return length_s * sum(name in registered for name in self.names) / len(self.frames)
 
     @property
     def title(self) -> str:
         """ "a.mp4", or "a.mp4 3.2-6.0 s" where the clip has cuts."""
-        return spans(map(place, self.frames)) if self.clip.cuts_s else self.clip.name
+        return spans(map(clip_and_time, self.frames)) if self.clip.cuts_s else self.clip.name
 
 
 def shots_of(frames: FrameSet) -> list[Shot]:
@@ -45,13 +45,13 @@ def shots_of(frames: FrameSet) -> list[Shot]:
     return found
 
 
-def place(frame: Frame) -> tuple[str, float]:
-    """Clip and time of a frame, for `spans`."""
+def clip_and_time(frame: Frame) -> tuple[str, float]:
+    """Clip and time in seconds of a frame, for `spans`."""
     return frame.video, frame.timestamp_s
 
 
 def spans(frames: Iterable[tuple[str, float]]) -> str:
-    """Clips and times of some frames, given (video, seconds): "a.mp4 0.0-2.3 s, b.mp4 1.0-4.0 s"."""
+    """Clips and times of frames (video, seconds): "a.mp4 0.0-2.3 s, b.mp4 1.0-4.0 s"."""
     found: dict[str, tuple[float, float]] = {}
     for video, time_s in frames:
         low, high = found.get(video, (time_s, time_s))
@@ -59,15 +59,15 @@ def spans(frames: Iterable[tuple[str, float]]) -> str:
     return ", ".join(f"{video} {low:.1f}-{high:.1f} s" for video, (low, high) in found.items())
 
 
-def gaps(shots: Iterable[Shot], placed: Iterable[str]) -> tuple[str, ...]:
-    """Runs of frames that were not placed: "a.mp4 2.0-4.1 s (7 frames)"."""
-    inside, found = set(placed), []
+def gaps(shots: Iterable[Shot], registered: Iterable[str]) -> tuple[str, ...]:
+    """Runs of frames that were not registered: "a.mp4 2.0-4.1 s (7 frames)"."""
+    inside, found = set(registered), []
     for shot in shots:
         run: list[Frame] = []
         for frame in (*shot.frames, None):
             if frame is not None and frame.image not in inside:
                 run.append(frame)
             elif run:
-                found.append(f"{spans(map(place, run))} ({len(run)} frame{'s' if len(run) > 1 else ''})")
+                found.append(f"{spans(map(clip_and_time, run))} ({len(run)} frame{'s' if len(run) > 1 else ''})")
                 run = []
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Sizes of pictures in pixels."""
+"""Sizes of images in pixels."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def shrink(width: int, height: int, long_side: int | None) -> tuple[int, int]:
 
 
 def sizes_of(root: Path, frames: FrameSet) -> dict[str, tuple[int, int]]:
-    """Width and height of the frames as written, px. One frame per clip tells: all of a clip have one size."""
+    """Width and height of the frames as written, px. One frame per clip is read: all of a clip have one size."""
     sizes = {}
     for video, name in {frame.video: frame.image for frame in frames.frames}.items():
-        with Image.open(root / name) as picture:
-            sizes[video] = picture.size
+        with Image.open(root / name) as frame:
+            sizes[video] = frame.size
     return sizes

@@ -30,7 +30,7 @@ def focus_point(views: Sequence[View]) -> list[float]:
 
 
 def most_central(views: Sequence[View], focus: Sequence[float]) -> int:
-    """The view to begin with: of those that have the focus near the middle of the picture, the one farthest away."""
+    """The view to begin with: of those that have the focus near the middle of the image, the one farthest away."""
 
     def score(view: View) -> float:
         x, y, z = view.world_to_camera[:3, :3] @ np.asarray(focus) + view.world_to_camera[:3, 3]

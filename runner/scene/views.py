@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class View:
-    """One camera with its undistorted picture. OpenCV axes: x right, y down, z forward; pixel centres at .5."""
+    """One camera with its undistorted image. OpenCV axes: x right, y down, z forward; pixel centres at .5."""
 
     image: str  # relative to images/
     video: str
     timestamp_s: float
     width: int
     height: int
-    K: NDArray[np.float64]  # [3, 3] pinhole intrinsics in pixels of this picture
+    K: NDArray[np.float64]  # [3, 3] pinhole intrinsics in pixels of this image
     world_to_camera: NDArray[np.float64]  # [4, 4]
     split: str  # "train" | "test"
 
@@ -45,4 +45,4 @@ def evenly(indices: Sequence[int], most: int) -> list[int]:
     """At most `most` of them, evenly spread, the first and the last among them."""
     if len(indices) <= most:
         return list(indices)
-    return [indices[place] for place in np.linspace(0, len(indices) - 1, most).round().astype(int)]
+    return [indices[position] for position in np.linspace(0, len(indices) - 1, most).round().astype(int)]

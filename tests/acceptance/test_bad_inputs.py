@@ -20,7 +20,8 @@ from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
 from scenejobs.settings.groups import PipelineSettings
-from tests.bad_inputs import ACCEPTED, ANYTHING, CASES, LIMITS, Case, good, write
+from tests.bad_input_files import good
+from tests.bad_inputs import ACCEPTED, ANYTHING, CASES, LIMITS, Case, write
 
 SETTINGS = FrameSettings(budget=20, long_side=120, limits=LIMITS)
 

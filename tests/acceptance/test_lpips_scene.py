@@ -62,4 +62,4 @@ def test_with_weights_at_hand_a_scene_tells_its_lpips(tmp_path: Path) -> None:
         pair = torch.from_numpy(np.asarray(Image.open(out / view["picture"])).copy()).float() / 255
         filmed, drawn = pair.chunk(2, dim=1)
         assert view["lpips"] == pytest.approx(lpips(drawn, filmed), rel=0.1), "but for rounding to bytes"
-    assert "LPIPS on held-out pictures" in (out / "report.html").read_text()
+    assert "LPIPS on held-out images" in (out / "report.html").read_text()

@@ -61,4 +61,4 @@ def test_photos_with_transforms_json_become_a_scene_in_its_world(tmp_path: Path)
     assert json.loads((out / "orientation.json").read_text())["model_to_output"] == np.eye(4).tolist()
     report = (out / "report.html").read_text()
     assert "supplied: transforms.json" in report
-    assert "8 of 9 supplied poses are of pictures that were used, as they are" in report
+    assert "8 of 9 supplied poses" in report

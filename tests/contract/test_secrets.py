@@ -19,12 +19,12 @@ pytestmark = pytest.mark.azurite
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, os, threading
-from scenejobs import logs
+from scenejobs.logs.setup import configure
 from scenejobs.settings.groups import LogSettings, StorageSettings, read
 from scenejobs.adapters.azure.clients import open_containers, check
 from scenejobs.errors import SceneJobError
 
-logs.configure(read(LogSettings, os.environ), job_id="job-1")
+configure(read(LogSettings, os.environ), job_id="job-1")
 storage = read(StorageSettings, os.environ)
 containers = open_containers(storage)
 containers.input.write("a", b"1")

@@ -83,15 +83,6 @@ ONLY = {
     ("runner.worker", "runner.media"): {"runner.media.settings"},
     ("runner.dataset", "runner.poses"): {"runner.poses.colmap.client", "runner.poses.colmap.requests"},
 }
-NOT_YET = {
-    "runner.report": "the report reads the gates",
-}
-"""What does not hold yet: strict expected failures, each with the arrow that has to go."""
-
-
-def not_yet(name: str) -> tuple[pytest.MarkDecorator, ...]:
-    return (pytest.mark.xfail(reason=NOT_YET[name], strict=True),) if name in NOT_YET else ()
-
 
 ADAPTERS = {"function_app/wiring.py", "function_app/__main__.py", "local/cloud.py"}
 """Of the function app and the local cloud, what may open storage."""
@@ -143,7 +134,7 @@ def test_the_table_names_every_package_and_no_other() -> None:
     assert {package_of(module) for module in MODULES} - {"runner", "scenejobs"} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("package", [pytest.param(name, marks=not_yet(name)) for name in sorted(MAY_IMPORT)])
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
 def test_packages_import_only_what_lies_below_them(package: str) -> None:
     wrong = []
     for module, path in MODULES.items():

@@ -1,6 +1,6 @@
-"""Photos into sets, each with one camera: the same device, lens and picture size. Pure, on their surveys.
+"""Photos into sets, each with one camera: the same device, lens and size. Pure, on their surveys.
 
-A set is surveyed like a clip of one picture per second, so that budget, poses and reports treat both alike.
+A set is surveyed like a clip of one frame per second, so that budget, poses and reports treat both alike.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from runner.media.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
 from runner.scene.frames import Clip, ClipInfo
 
-SAME_CORRELATION = 0.98  # of two small pictures: below, they show different things, whatever their motion seems to be
+SAME_CORRELATION = 0.98  # of two small images: below, they show different things, whatever their motion seems to be
 NAMED = 5  # photos in one warning
 
 
 @dataclass(frozen=True)
 class PhotoSurvey:
-    """What one look at a photo keeps."""
+    """What the first pass found in one photo."""
 
     clip: Clip
     width: int  # pixels, upright
@@ -33,17 +33,17 @@ class PhotoSurvey:
     lens: str | None
     focal_px: float | None  # at width x height
     gps: tuple[float, float] | None
-    sharpness: float  # of the picture at SHARPNESS_SIDE
+    sharpness: float  # at SHARPNESS_SIDE
     small: NDArray[np.uint8]  # [h, w] brightness, about MOTION_SIDE
     warnings: tuple[str, ...] = ()
-    turned_deg: int = 0  # counter-clockwise, from how the picture is stored to upright
+    turned_deg: int = 0  # counter-clockwise, from how it is stored to upright
 
 
 @dataclass(frozen=True)
 class PhotoSet:
     """The photos of one camera."""
 
-    survey: ClipSurvey  # its folder is given later
+    survey: ClipSurvey  # its folder is named later
     photos: tuple[PhotoSurvey, ...]  # one for each entry of survey.measures
 
 
@@ -86,7 +86,7 @@ def _set(number: int, members: Sequence[tuple[int, PhotoSurvey]]) -> PhotoSet:
         warnings=tuple(f"{photo.clip.name}: {warning}" for photo in photos for warning in photo.warnings)[:NAMED],
         focal_px=next((photo.focal_px for photo in photos if photo.focal_px), None),
     )
-    # Each photo is a view of its own, so the picture travels by a whole length from one to the next.
+    # Each photo is a view of its own, so the image travels by a whole length from one to the next.
     measures = (FrameMeasures(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))
     return PhotoSet(ClipSurvey(info, tuple(measures)), photos)
 
@@ -116,11 +116,11 @@ def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: floa
     if correlation < SAME_CORRELATION:
         return False
     moved = displacement_px(one.astype(np.float32), other.astype(np.float32))
-    return moved < NEW_VIEW * max(one.shape)
+    return bool(moved < NEW_VIEW * max(one.shape))
 
 
 def _normalised(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A vector without mean, of length 1; zeros for a blank picture, which correlates with nothing."""
+    """A vector without mean, of length 1; zeros for a blank image, which correlates with nothing."""
     vector = small.astype(np.float32).ravel() - np.float32(small.mean())
     length = float(np.linalg.norm(vector))
     return vector / length if length > len(vector) ** 0.5 else np.zeros_like(vector)

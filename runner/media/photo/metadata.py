@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from PIL.ExifTags import GPS, Base
+
 from runner.media.video.metadata import DIAGONAL_MM, NEVER_BEFORE_YEAR
 
-MAKE, MODEL, ORIENTATION, CHANGED_AT = 0x010F, 0x0110, 0x0112, 0x0132
-EXIF_FOLDER, GPS_FOLDER = 0x8769, 0x8825
-TAKEN_AT, TAKEN_OFFSET = 0x9003, 0x9011
-FOCAL_MM, FOCAL_35MM, LENS = 0x920A, 0xA405, 0xA434
-STATED_WIDTH, STATED_HEIGHT = 0xA002, 0xA003
-PLANE_X, PLANE_UNIT = 0xA20E, 0xA210
 UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0}  # FocalPlaneResolutionUnit: inch, centimetre, millimetre
 FOCAL_RANGE = (0.2, 20.0)  # of the long side, what lenses have; outside it is a slip of the pen
 
@@ -40,17 +36,17 @@ class PhotoRecording:
 
     recorded_at: str | None = None  # ISO 8601; UTC, or without a zone where the camera does not know its own
     camera_model: str | None = None  # "Apple iPhone 15"
-    lens: str | None = None  # its name and focal length: equal for pictures of one camera
-    focal_px: float | None = None  # of the picture at `width` x `height`
+    lens: str | None = None  # its name and focal length: equal for photos of one camera
+    focal_px: float | None = None  # of the photo at `width` x `height`
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
 
 
 def read_photo(tags: Tags, width: int, height: int) -> PhotoRecording:
     """From the tags of a photo of this size."""
-    make, model = _text(tags.main.get(MAKE)), _text(tags.main.get(MODEL))
+    make, model = _text(tags.main.get(Base.Make)), _text(tags.main.get(Base.Model))
     camera = model if model.lower().startswith(make.lower()) else f"{make} {model}"
-    focal_mm, focal_35mm = _number(tags.exif.get(FOCAL_MM)), _number(tags.exif.get(FOCAL_35MM))
-    lens = [_text(tags.exif.get(LENS)), *(f"{value:.4g} mm" for value in (focal_mm, focal_35mm) if value)]
+    focal_mm, focal_35mm = _number(tags.exif.get(Base.FocalLength)), _number(tags.exif.get(Base.FocalLengthIn35mmFilm))
+    lens = [_text(tags.exif.get(Base.LensModel)), *(f"{value:.4g} mm" for value in (focal_mm, focal_35mm) if value)]
     return PhotoRecording(
         _time(tags), camera.strip()[:100] or None, " ".join(filter(None, lens))[:100] or None,
         _focal_px(tags.exif, width, height), _place(tags.gps),
@@ -59,20 +55,20 @@ def read_photo(tags: Tags, width: int, height: int) -> PhotoRecording:
 
 def _focal_px(exif: Mapping[int, Any], width: int, height: int) -> float | None:
     candidates = []
-    if focal_35mm := _number(exif.get(FOCAL_35MM)):
+    if focal_35mm := _number(exif.get(Base.FocalLengthIn35mmFilm)):
         candidates.append(focal_35mm / DIAGONAL_MM * math.hypot(width, height))
-    focal_mm, per_unit = _number(exif.get(FOCAL_MM)), _number(exif.get(PLANE_X))
-    stated = max(_number(exif.get(STATED_WIDTH)), _number(exif.get(STATED_HEIGHT)))
-    if focal_mm and per_unit and stated:  # pixels of the sensor's plane per unit, when the picture had its stated size
-        per_mm = per_unit / UNIT_MM.get(int(_number(exif.get(PLANE_UNIT))), UNIT_MM[2])
+    focal_mm, per_unit = _number(exif.get(Base.FocalLength)), _number(exif.get(Base.FocalPlaneXResolution))
+    stated = max(_number(exif.get(Base.ExifImageWidth)), _number(exif.get(Base.ExifImageHeight)))
+    if focal_mm and per_unit and stated:  # pixels of the sensor's plane per unit, when the photo had its stated size
+        per_mm = per_unit / UNIT_MM.get(int(_number(exif.get(Base.FocalPlaneResolutionUnit))), UNIT_MM[2])
         candidates.append(focal_mm * per_mm * max(width, height) / stated)
     low, high = (share * max(width, height) for share in FOCAL_RANGE)
     return next((focal for focal in candidates if low <= focal <= high), None)
 
 
 def _time(tags: Tags) -> str | None:
-    text = _text(tags.exif.get(TAKEN_AT)) or _text(tags.main.get(CHANGED_AT))  # "2026:11:24 10:00:00"
-    offset = _text(tags.exif.get(TAKEN_OFFSET))  # "+01:00"
+    text = _text(tags.exif.get(Base.DateTimeOriginal)) or _text(tags.main.get(Base.DateTime))  # "2026:11:24 10:00:00"
+    offset = _text(tags.exif.get(Base.OffsetTimeOriginal))  # "+01:00"
     if not re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", text, re.ASCII):
         return None
     iso = text.replace(":", "-", 2).replace(" ", "T") + (offset if re.fullmatch(r"[+-]\d\d:\d\d", offset) else "")
@@ -86,7 +82,8 @@ def _time(tags: Tags) -> str | None:
 
 
 def _place(gps: Mapping[int, Any]) -> tuple[float, float] | None:
-    latitude, longitude = _degrees(gps.get(2), gps.get(1), "S"), _degrees(gps.get(4), gps.get(3), "W")
+    latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), "S")
+    longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), "W")
     if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
         return None
     return None if latitude == longitude == 0 else (latitude, longitude)  # 0, 0 is written without a fix

@@ -1,4 +1,4 @@
-"""Open, check and decode one photo that a stranger uploaded: upright sRGB pixels, or a typed error.
+"""Opens, checks and decodes one untrusted photo: upright sRGB pixels, or a typed error.
 
 Runs in the sandboxed decoder (`media/decoder_process.py`). Pillow may try four formats and no other of its dozens; the
 size in the header is checked before a pixel is decoded, so that a bomb costs nothing.
@@ -16,18 +16,19 @@ import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
+from PIL.ExifTags import IFD, Base
 
 from runner.media.colour import Colour, colour_of, to_srgb
-from runner.media.photo.metadata import EXIF_FOLDER, GPS_FOLDER, ORIENTATION, PhotoRecording, Tags, read_photo
+from runner.media.photo.metadata import PhotoRecording, Tags, read_photo
 from runner.media.settings import Limits
 from runner.media.signatures import HEAD, looks_like_heif, looks_like_photo
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, InputError, SceneJobError
 
-FORMATS = ("JPEG", "PNG", "TIFF")  # a JPEG that holds several pictures (MPO) opens as its first
+FORMATS = ("JPEG", "PNG", "TIFF")  # a JPEG that holds several images (MPO) opens as its first
 TURNED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
-TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored picture upright; others mirror it
+TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored image upright; others mirror it
 EXPORT = "export it as JPEG, or take the photo again"
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours: of the settings, and not twice that
@@ -84,10 +85,10 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_size(clip, *image.size, limits)
         width, height = image.size
-        turned_deg = TURNS.get(image.getexif().get(ORIENTATION, 1), 0)
+        turned_deg = TURNS.get(image.getexif().get(Base.Orientation, 1), 0)
         codec = {"MPO": "jpeg"}.get(str(image.format), str(image.format).lower())
         if codec == "jpeg":  # decodes at a half, a quarter or an eighth of the size where that is still enough
-            turned = image.getexif().get(ORIENTATION) in TURNED
+            turned = image.getexif().get(Base.Orientation) in TURNED
             smaller = shrink(width, height, long_side)
             image.draft(image.mode, smaller)
             if turned:
@@ -106,7 +107,7 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
 
 
 def _heif(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> Photo:
-    """libheif turns the picture by its own boxes; the EXIF orientation beside them says the same and is ignored."""
+    """libheif turns the image by its own boxes; the EXIF orientation beside them says the same and is ignored."""
     pillow_heif.options.DECODE_THREADS = 1
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
     width, height = file.size
@@ -140,10 +141,10 @@ def _heif_colour(info: dict[str, object]) -> Colour:
 
 def _tags(exif: Image.Exif) -> tuple[Tags, list[str]]:
     try:
-        return Tags(dict(exif), exif.get_ifd(EXIF_FOLDER), exif.get_ifd(GPS_FOLDER)), []
+        return Tags(dict(exif), exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo)), []
     except (MemoryError, ImportError):
         raise
-    except Exception:  # noqa: BLE001  # Pillow raises anything on damaged tags; the picture is good without them
+    except Exception:  # noqa: BLE001  # Pillow raises anything on damaged tags; the photo is good without them
         return Tags({}, {}, {}), ["its EXIF data cannot be read"]
 
 

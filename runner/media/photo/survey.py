@@ -1,4 +1,4 @@
-"""What touches strangers' photos: looking at each once, and writing the chosen ones.
+"""The two passes over untrusted photos: measuring each, and writing the chosen ones.
 
 Runs in the sandboxed decoder (`media/decoder_process.py`), like `media/video/survey.py` for videos. Many photos share
 a process, because starting one takes longer than decoding one.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.media.decoder_requests import Done, PhotoSeen, Refused
+from runner.media.decoder_requests import Done, PhotoSeen, QuarterTurns, Refused
 from runner.media.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
 from runner.media.photo import reader as photo_reader
 from runner.media.settings import Limits
@@ -31,9 +31,9 @@ Answer = TypeVar("Answer")
 def survey(
     photos: Sequence[Clip], long_side: int, limits: Limits, on_progress: OnProgress
 ) -> list[PhotoSeen | Refused]:
-    """What one look at each photo shows, or why it cannot be used."""
+    """The measures of each photo, or why it cannot be used."""
 
-    def look(clip: Clip) -> PhotoSeen:
+    def measured(clip: Clip) -> PhotoSeen:
         found = photo_reader.read(clip, limits, long_side)
         luma = _luma(found.pixels)
         small = np.round(block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))).astype(np.uint8)
@@ -41,13 +41,13 @@ def survey(
         return PhotoSeen(
             found.width, found.height, found.codec, recording.recorded_at, recording.camera_model, recording.lens,
             recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())), found.warnings,
-            found.turned_deg,
+            cast(QuarterTurns, found.turned_deg),
         )  # fmt: skip
 
     answers: list[PhotoSeen | Refused] = []
     for number, clip in enumerate(photos):
         on_progress(number / len(photos), f"looking at {clip.name}")
-        answers.append(_or_refused(look, clip))
+        answers.append(_or_refused(measured, clip))
     return answers
 
 

@@ -1,4 +1,4 @@
-"""What a phone writes beside the pictures: when, with which camera, and where a clip was recorded."""
+"""What a phone writes beside the frames: when, with which camera, and where a clip was recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Recording:
     focal_35mm: float | None = None  # 35 mm equivalent focal length, by the diagonal
 
     def focal_px(self, width: int, height: int) -> float | None:
-        """Focal length of a picture of this size."""
+        """Focal length in pixels of a frame of this size."""
         return self.focal_35mm / DIAGONAL_MM * math.hypot(width, height) if self.focal_35mm else None
 
 

@@ -7,6 +7,7 @@ primaries (`media/colour.py`); there swscale only scales, because its RGB of 16 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 import av
 import numpy as np
@@ -38,7 +39,7 @@ def rgb(
     """[height, width, 3] sRGB."""
     if colour.is_srgb:
         # Range and matrix are the frame's own; without a stated matrix it is BT.601, as FFmpeg itself reads and writes.
-        return reformatter.reformat(frame, width, height, "rgb24", interpolation=SHRINKING).to_ndarray()
+        return _bytes(reformatter.reformat(frame, width, height, "rgb24", interpolation=SHRINKING))
     if frame.format.is_rgb:
         signal = reformatter.reformat(frame, width, height, "rgb48le", interpolation=SHRINKING).to_ndarray()
         return to_srgb(signal.astype(np.uint16), colour)
@@ -50,14 +51,15 @@ def luma(
 ) -> NDArray[np.uint8]:
     """[height, width] brightness, by averaging areas. Of HDR: the tone curve on the luma alone, exact for what is grey.
 
-    The whole picture costs ten times as much and says the same about sharpness and motion.
+    The whole frame costs ten times as much and says the same about sharpness and motion.
     """
     if colour.transfer is Transfer.SDR or frame.format.is_rgb:
-        return reformatter.reformat(frame, width, height, "gray", interpolation=Interpolation.AREA).to_ndarray()
+        return _bytes(reformatter.reformat(frame, width, height, "gray", interpolation=Interpolation.AREA))
     scaled = _scaled(frame, width, height, "yuv420p16le", Interpolation.AREA, reformatter)
     (black, span), _ = _levels(frame)
     signal = (_plane(scaled, 0).astype(np.float32) - np.float32(black)) * np.float32((LEVELS - 1) / span)
-    return _grey_curve(colour)[np.clip(signal + 0.5, 0, LEVELS - 1).astype(np.uint16)]
+    found: NDArray[np.uint8] = _grey_curve(colour)[np.clip(signal + 0.5, 0, LEVELS - 1).astype(np.uint16)]
+    return found
 
 
 @lru_cache
@@ -100,7 +102,14 @@ def _scaled(
 
 def _plane(frame: av.VideoFrame, number: int) -> NDArray[np.uint16]:
     plane = frame.planes[number]
-    return np.frombuffer(plane, "<u2").reshape(plane.height, plane.line_size // 2)[:, : plane.width]
+    rows = np.frombuffer(memoryview(plane), "<u2").reshape(plane.height, plane.line_size // 2)
+    found: NDArray[np.uint16] = rows[:, : plane.width]
+    return found
+
+
+def _bytes(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """Of a frame in a format of 8 bits."""
+    return cast("NDArray[np.uint8]", frame.to_ndarray())
 
 
 def _levels(frame: av.VideoFrame) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -113,7 +122,7 @@ def _levels(frame: av.VideoFrame) -> tuple[tuple[float, float], tuple[float, flo
 
 def _peak_nits(frame: av.VideoFrame) -> float:
     """Brightest of the display that the video was graded on (SMPTE ST 2086); 0 where it is not stated."""
-    data = frame.side_data.get(SideDataType.MASTERING_DISPLAY_METADATA)
+    data = frame.side_data.get(SideDataType.MASTERING_DISPLAY_METADATA)  # type: ignore[call-overload]
     if data is None or len(bytes(data)) < MASTERING_BYTES:
         return 0.0
     numbers = np.frombuffer(bytes(data)[:MASTERING_BYTES], np.int32)

@@ -1,4 +1,4 @@
-"""What touches a stranger's video: measuring every frame of one clip, and writing the chosen ones.
+"""The two passes over an untrusted video: measuring every frame, and writing the chosen ones.
 
 Runs in the sandboxed process of `media/decoder_process.py`; `media/decoder.py` starts it. What comes out are numbers
 and PNG files, which the caller checks.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from runner.media.measures import (
     ClipSurvey,
     FrameMeasures,
     Odometer,
+    duration_s,
     file_name,
     is_static,
     isotropy,
@@ -29,59 +30,78 @@ from runner.media.measures import (
 )
 from runner.media.settings import Limits
 from runner.media.shot_detection import Layouts
-from runner.media.video.reader import open_video
+from runner.media.video.reader import DecodedFrame, VideoReader, open_video
 from runner.scene.frames import Clip, ClipInfo
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
 
-RUN_LENGTH = 3  # zlib's Z_RLE: on camera pictures as small as the default and a third faster
-REPORT_S = 0.5  # between two words to the outside
+RUN_LENGTH = 3  # zlib's Z_RLE: on camera frames as small as the default and a third faster
+REPORT_S = 0.5  # between two reports of progress
+
+
+@dataclass
+class _Size:
+    """What is measured of the frames of one size."""
+
+    odometer: Odometer = field(default_factory=Odometer)
+    layouts: Layouts = field(default_factory=Layouts)
+    measures: list[FrameMeasures] = field(default_factory=list)
+
+    def measure(self, frame: DecodedFrame) -> None:
+        luma = frame.luma(SHARPNESS_SIDE)
+        change, change_over = self.layouts.read(luma)
+        self.measures.append(
+            FrameMeasures(
+                frame.index, frame.timestamp_s, sharpness(luma), self.odometer.read(luma), float(luma.mean()), change,
+                change_over, isotropy(luma),
+            )
+        )  # fmt: skip
 
 
 def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurvey]:
-    """First pass over one clip. Its pictures by size, most of them first: each size needs a camera of its own.
+    """First pass over one clip. Its frames by size, most of them first: each size needs a camera of its own.
 
     Raises InputError when it cannot be used.
     """
     on_progress = _now_and_then(on_progress)
-    sizes: dict[tuple[int, int], tuple[Odometer, Layouts, list[FrameMeasures]]] = {}
+    sizes: dict[tuple[int, int], _Size] = {}
     with open_video(clip, limits) as video:
         header = video.header
         expected = header.frame_count or header.duration_s * header.fps or 1
-        for picture in video.pictures():
-            on_progress(min(1.0, picture.index / expected), f"looking at {clip.name}, frame {picture.index}")
-            luma = picture.luma(SHARPNESS_SIDE)
-            odometer, layouts, measures = sizes.setdefault((picture.width, picture.height), (Odometer(), Layouts(), []))
-            measured = sharpness(luma), odometer.read(luma), float(luma.mean()), *layouts.read(luma), isotropy(luma)
-            measures.append(FrameMeasures(picture.index, picture.timestamp_s, *measured))
-        warnings, rotation_deg = tuple(video.warnings), video.rotation_deg
-    by_count = sorted(sizes.items(), key=lambda item: -len(item[1][2]))
+        for frame in video.frames():
+            on_progress(min(1.0, frame.index / expected), f"looking at {clip.name}, frame {frame.index}")
+            sizes.setdefault((frame.width, frame.height), _Size()).measure(frame)
+    by_count = sorted(sizes.items(), key=lambda item: -len(item[1].measures))
     parts: list[ClipSurvey] = []
-    for size, (_, _, measures) in by_count:
-        # The last frame is shown as long as the others are, which its own timestamp does not say.
-        between_s = (
-            (measures[-1].timestamp_s - measures[0].timestamp_s) / (len(measures) - 1)
-            if len(measures) > 1
-            else 1 / header.fps
-        )
-        duration_s = measures[-1].timestamp_s - measures[0].timestamp_s + between_s
+    for size, found in by_count:
+        part = _part(clip, video, size, found.measures)
+        frames, duration_s = part.info.frame_count, part.info.duration_s
         too_small = max(size) < limits.min_long_side or min(size) < limits.min_short_side
-        if len(measures) < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
+        if frames < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
             if not parts:
-                raise _too_short(clip, len(measures), duration_s, limits)
+                raise _too_short(clip, frames, duration_s, limits)
             continue
-        focal_px = header.recording.focal_px(*size)
-        info = ClipInfo(
-            clip.name, "", len(measures), *size, 1 / between_s, duration_s, header.codec, rotation_deg,
-            header.recording.recorded_at, header.recording.camera_model, header.recording.gps, focal_px=focal_px,
-        )  # fmt: skip
-        parts.append(ClipSurvey(info, tuple(measures)))
+        parts.append(part)
         if len(parts) == MAX_PARTS:
             break
-    left_out = sum(len(measures) for _, (_, _, measures) in by_count) - sum(part.info.frame_count for part in parts)
+    warnings = tuple(video.warnings)
+    left_out = sum(len(found.measures) for found in sizes.values()) - sum(part.info.frame_count for part in parts)
     if left_out:
         warnings += (f"the picture size changes: {left_out} frames of other sizes are left out",)
     return [_warned(part, warnings if part is parts[0] else ()) for part in parts]
+
+
+def _part(clip: Clip, video: VideoReader, size: tuple[int, int], measures: Sequence[FrameMeasures]) -> ClipSurvey:
+    """The frames of one size, which get their folder later."""
+    header, count = video.header, len(measures)
+    # The last frame is shown as long as the others are, which its own timestamp does not say.
+    between_s = duration_s(measures) / (count - 1) if count > 1 else 1 / header.fps
+    info = ClipInfo(
+        clip.name, "", count, *size, 1 / between_s, duration_s(measures) + between_s, header.codec, video.rotation_deg,
+        header.recording.recorded_at, header.recording.camera_model, header.recording.gps,
+        focal_px=header.recording.focal_px(*size),
+    )  # fmt: skip
+    return ClipSurvey(info, tuple(measures))
 
 
 def _warned(part: ClipSurvey, warnings: tuple[str, ...]) -> ClipSurvey:
@@ -105,24 +125,24 @@ def write_frames(
     on_progress = _now_and_then(on_progress)
     left = set(wanted)
     with open_video(clip, limits) as video:
-        for picture in video.pictures():
+        for frame in video.frames():
             on_progress(1 - len(left) / len(wanted), f"writing frames of {clip.name}")
-            if picture.index not in left:
+            if frame.index not in left:
                 continue
-            write_png(folder / file_name(picture.index), picture.rgb(long_side))
-            left.discard(picture.index)
+            write_png(folder / file_name(frame.index), frame.rgb(long_side))
+            left.discard(frame.index)
             if not left:
                 break
 
 
 def _now_and_then(on_progress: OnProgress) -> OnProgress:
-    told_at = -REPORT_S
+    reported_at = -REPORT_S
 
     def rarely(share: float, detail: str) -> None:
-        nonlocal told_at
+        nonlocal reported_at
         now = time.monotonic()
-        if now - told_at >= REPORT_S:
-            told_at = now
+        if now - reported_at >= REPORT_S:
+            reported_at = now
             on_progress(share, detail)
 
     return rarely

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.scene import cameras
 from runner.scene.frames import FrameSet
-
-if TYPE_CHECKING:
-    pass
 
 
 def intrinsics(
     workspace: Path, frames: FrameSet
 ) -> tuple[tuple[cameras.CameraIntrinsics, ...], dict[str, dict[str, Any]]]:
-    """The cameras of the sparse model with their distortion: one per clip that has registered frames; by image."""
-    import pycolmap
+    """The cameras of the sparse model with their distortion: one per clip that has registered frames; by image.
+
+    By image they are as cameras.json has them: model, width, height in px, params in COLMAP's order.
+    Raises ConfigurationError for a camera model that cannot be described.
+    """
+    import pycolmap  # here: the module is imported before a job that fails on its videos needs it
 
     model = pycolmap.Reconstruction(workspace / "sparse")
     folders = {clip.folder: clip.name for clip in frames.clips}

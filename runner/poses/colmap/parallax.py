@@ -1,6 +1,6 @@
-"""Did the camera move, or only turn? Told from pairs of pictures, before anything is reconstructed.
+"""Did the camera move, or only turn? Judged from pairs of images, before anything is reconstructed.
 
-Between two pictures from one point the world turns as a whole: H = K R K^-1. So for the right focal length K^-1 H K is
+Between two images from one point the world turns as a whole: H = K R K^-1. So for the right focal length K^-1 H K is
 a rotation, whatever the scene looks like. A wall filmed while walking gives homographies as well, but no rotations.
 """
 
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOCALS = np.geomspace(0.4, 3.0, 31)  # focal length / long side: every lens of phones and cameras
-WIDE = 0.08  # of the long side: the centre of the picture moves at least that far in pairs that tell anything
+WIDE = 0.08  # of the long side: the centre of the image moves at least that far in pairs that say anything
 TURNED = 0.3  # |A^T A - I| / |A - I|: 0 for a rotation, 1.4 for a step aside along a wall, however far
 LEAST_PAIRS = 10
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Verified pairs of pictures of one clip each."""
+    """Verified pairs of images of one clip each."""
 
-    homographies: NDArray[np.float64]  # [M, 3, 3] pixels of the first picture to those of the second
+    homographies: NDArray[np.float64]  # [M, 3, 3] pixels of the first image to those of the second
     whole: NDArray[np.bool_]  # [M] the homography explains (almost) all matches
     sizes: NDArray[np.float64]  # [M, 2] width, height in pixels
 
@@ -29,11 +29,11 @@ class Pairs:
 def turning_share(pairs: Pairs) -> float:
     """Share of the pairs that look in clearly different directions from one and the same point, 0 to 1.
 
-    0 where too few pairs tell anything.
+    0 where too few pairs say anything.
     """
     h, centres = pairs.homographies, pairs.sizes / 2
     long_side = pairs.sizes.max(axis=1)
-    # A pair that no homography explains has parallax, however far the picture moved.
+    # A pair that no homography explains has parallax, however far the image moved.
     moved = np.full(len(h), np.inf)
     usable = pairs.whole & (np.abs(np.linalg.det(h)) > 1e-12)
     homogeneous = np.concatenate([centres, np.ones((len(h), 1))], axis=1)

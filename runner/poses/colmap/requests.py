@@ -38,7 +38,7 @@ class Done(Message, frozen=True):
 
 
 class Reused(Message, frozen=True):
-    """What was taken over from another database."""
+    """What is reused of another database."""
 
     features: Count  # images whose features were known
     pairs: Count  # whose matches were known
@@ -90,7 +90,7 @@ class Moved(Message, frozen=True):
 
     cameras: Count
     deg: NotNegative  # median rotation
-    share: NotNegative  # median way / mean distance of the cameras from their centre
+    share: NotNegative  # median distance / mean distance of the cameras from their centre
     far: tuple[str, ...]  # images that moved far
 
 

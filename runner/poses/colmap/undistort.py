@@ -22,7 +22,7 @@ from runner.scene.sizes import shrink
 def scaled_intrinsics(
     camera: Sequence[float], from_size: tuple[int, int], to_size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """K [3, 3] of a pinhole camera (fx, fy, cx, cy) after its picture (width, height) was resized.
+    """K [3, 3] of a pinhole camera (fx, fy, cx, cy) after its image (width, height) was resized.
 
     Each axis has its own scale, because sizes are rounded to whole pixels. Pixel centres lie at .5, so the principal
     point scales without an offset.

@@ -1,9 +1,9 @@
 """Poses, and the features and matches they come from, in the cache of stages.
 
-    poses-<files>-<content>   see runner/poses/reuse/known_poses.py
+    poses-<files>-<content>   see runner/poses/reuse/reusable_poses.py
     features-<key>-<frames>   COLMAP's database; <key>: how features are found, <frames>: of which images, by pixels
 
-A database serves every later one that has some of its images: their features are taken over, and for pairs of them
+A database serves every later one that has some of its images: their features are reused, and for pairs of them
 the matches (`runner/poses/colmap/reuse.py`).
 """
 
@@ -24,15 +24,15 @@ from runner.cache.store import StageCache, content_hash, key
 from runner.poses.colmap.requests import Group, Model, Rename, Rescale, Source, TakeOver
 from runner.poses.colmap.session import Ask
 from runner.poses.ladder import Rung
-from runner.poses.reuse.known_poses import (
+from runner.poses.reuse.reusable_poses import (
     FACTS,
     MODEL,
     REPORT,
-    KnownPoses,
+    ReusablePoses,
     frame_keys,
     keep_chosen,
-    known_poses,
     prefix,
+    reusable_poses,
     timeless,
 )
 from runner.poses.settings import PoseSettings
@@ -42,7 +42,7 @@ from scenejobs.errors import ResourceError, RunnerError
 
 FRAMES, DATABASE = "frames.json", "database.db"
 Passes = tuple[tuple[Group, ...], ...]
-KEPT = 2  # databases per way to find features: each next one knows what the one before did
+KEPT = 2  # databases per kind of features: each next one knows what the one before did
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 class Reusable:
     """Poses of an earlier run, fitted to the frames of this one."""
 
-    known: KnownPoses
+    known: ReusablePoses
     rung: Rung  # that won then
     model: Model
 
@@ -69,13 +69,13 @@ class PoseCache:
         self._sizes, self._keys, self._supplied = sizes, frame_keys(frames), supplied
         facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._keys]
         made_from = [facts, sorted(sizes.items()), timeless(settings)]
-        self._first_way = f"{prefix(frames, settings, supplied)}-{key(*made_from)}"
-        self._later_way = f"{prefix(frames, settings, supplied)}-{key(*made_from, settings.budget_s)}"
+        self._first_rung = f"{prefix(frames, settings, supplied)}-{key(*made_from)}"
+        self._later_rung = f"{prefix(frames, settings, supplied)}-{key(*made_from, settings.budget_s)}"
 
     def report(self, target: Path) -> dict[str, Any] | None:
         """The report on poses of exactly these frames and settings; the model is put to `target`. None: not known."""
         part = target.with_name(f".{target.name}.cached")
-        for name in (self._first_way, self._later_way) if self._keys else ():
+        for name in (self._first_rung, self._later_rung) if self._keys else ():
             shutil.rmtree(part, ignore_errors=True)
             if self._cache.get(name, [FACTS, REPORT, *MODEL], part):
                 value: dict[str, Any] = json.loads((part / REPORT).read_bytes())
@@ -94,8 +94,8 @@ class PoseCache:
             return None
         keys, target = self._keys, folder / "model"
         found = [
-            (len(one.placed.intersection(keys)), one.settings["features"], one.name, one)
-            for one in known_poses(self._cache, self._frames, self._settings, target) if one.covers(keys)
+            (len(one.registered.intersection(keys)), one.settings["features"], one.name, one)
+            for one in reusable_poses(self._cache, self._frames, self._settings, target) if one.covers(keys)
         ]  # fmt: skip
         if not found or not self._cache.get((best := max(found)[-1]).name, [FACTS, REPORT, *MODEL], target):
             return None
@@ -111,31 +111,38 @@ class PoseCache:
             self._cache.remove(best.name)
             return None
 
-    def count_used(self, known: KnownPoses, frames: int) -> None:
+    def count_used(self, known: ReusablePoses, frames: int) -> None:
         """Notes that poses of so many frames were used."""
         self._cache.used[f"poses of frames, preset {known.run}"] += frames
 
     def keep_poses(self, report: PoseReport, model: Path, at_once: bool, rung: Rung, zoom: float) -> None:
-        """at_once: the first way was right, and no further one would have been tried with any amount of time."""
+        """at_once: the first rung was right, and no further one would have been tried with any amount of time."""
         if self._keys is None:
             return
-        name = self._first_way if at_once else self._later_way
+        name = self._first_rung if at_once else self._later_rung
         images = {one: frame.image for one, frame in zip(self._keys, self._frames.frames, strict=True)}
-        placed = frozenset(images) - {one for one, image in images.items() if image in set(report.unregistered)}
-        facts = KnownPoses(
-            name, self._cache.run, images, placed, timeless(self._settings), asdict(rung), float(zoom), report.points
+        registered = frozenset(images) - {one for one, image in images.items() if image in set(report.unregistered)}
+        facts = ReusablePoses(
+            name,
+            self._cache.run,
+            images,
+            registered,
+            timeless(self._settings),
+            asdict(rung),
+            float(zoom),
+            report.points,
         )
         files: dict[str, Path | bytes] = {FACTS: facts.to_json(), REPORT: json.dumps(report.to_json()).encode()}
         self._cache.put(name, files | {file: model / file for file in MODEL})
 
-    def begin(self, way: str, source: Source, passes: Passes, ask: Ask) -> bool:
+    def begin(self, kind: str, source: Source, passes: Passes, ask: Ask) -> bool:
         """Begins the database of `source` with what is known of its images. False: nothing is, and there is none.
 
-        way: to find features, Rung.database. passes: images in the order in which they will be extracted.
+        kind: of features, Rung.database. passes: images in the order in which they will be extracted.
         """
         database = Path(source.database)
         part = database.with_suffix(".part")
-        for name in self._cache.names(self._features(way))[:KEPT]:
+        for name in self._cache.names(self._features(kind))[:KEPT]:
             folder = database.with_name("known")
             try:
                 if not self._cache.get(name, [FRAMES, DATABASE], folder):
@@ -160,14 +167,14 @@ class PoseCache:
             part.rename(database)
         return database.is_file()
 
-    def keep_databases(self, ways: Iterable[str], folder: Path) -> None:
-        """folder/<way>/database.db: with everything that was found for these images in that way."""
+    def keep_databases(self, kinds: Iterable[str], folder: Path) -> None:
+        """folder/<kind>/database.db: with everything that was found for these images."""
         keep_chosen(self._cache, self._frames, self._sizes, self._settings)
-        for way in sorted(ways):
+        for kind in sorted(kinds):
             files: dict[str, Path | bytes] = {FRAMES: json.dumps(self._hashes).encode()}
-            name = f"{self._features(way)}-{key(sorted(self._hashes.values()))}"
-            self._cache.put(name, files | {DATABASE: folder / way / DATABASE})
-            for older in self._cache.names(self._features(way))[KEPT:]:
+            name = f"{self._features(kind)}-{key(sorted(self._hashes.values()))}"
+            self._cache.put(name, files | {DATABASE: folder / kind / DATABASE})
+            for older in self._cache.names(self._features(kind))[KEPT:]:
                 self._cache.remove(older)
 
     @cached_property
@@ -175,5 +182,5 @@ class PoseCache:
         """Of the pixels, by image name."""
         return {frame.image: content_hash(self._images / frame.image) for frame in self._frames.frames}
 
-    def _features(self, way: str) -> str:
-        return f"features-{key(way, self._settings.seed)}"  # pairs are verified by chance, which the seed decides
+    def _features(self, kind: str) -> str:
+        return f"features-{key(kind, self._settings.seed)}"  # pairs are verified by chance, which the seed decides

@@ -1,4 +1,4 @@
-"""Which of a scene's files hold camera poses that its user supplies, by their names, and what such poses are.
+"""What a supplied camera is: its lens and its pose, each checked. The files that hold them, by their names:
 
 transforms.json                        nerfstudio, instant-ngp
 cameras.json                           what an earlier run of this program left beside its result
@@ -19,7 +19,7 @@ from scenejobs.errors import Code, InputError
 from scenejobs.logs.setup import printable
 
 MAX_PICTURES = 20_000
-MAX_COORDINATE = 1e7  # of a camera's place, in the units of the file: larger ones lose the digits that matter
+MAX_COORDINATE = 1e7  # of a camera's position, in the units of the file: larger ones lose the digits that matter
 MAX_PIXELS = 100_000.0  # sides, focal lengths
 MAX_DISTORTION = 10.0
 ORTHOGONAL = 2e-3  # what a rotation may be off by: files keep five digits or more
@@ -27,9 +27,9 @@ ORTHOGONAL = 2e-3  # what a rotation may be off by: files keep five digits or mo
 
 @dataclass(frozen=True)
 class Lens:
-    """OpenCV's pinhole camera with distortion, in pixels of a picture of width x height.
+    """OpenCV's pinhole camera with distortion, in pixels of an image of width x height.
 
-    width 0: the file does not say for which size; lengths are in widths of the picture, its centre is the centre.
+    width 0: the file does not say for which size; lengths are in widths of the image, its centre is the centre.
     """
 
     width: int
@@ -45,7 +45,7 @@ class Lens:
     sure: bool = True  # False: no distortion is known, or the focal length only roughly
 
     def scaled(self, width: int, height: int) -> Lens:
-        """Of the same picture in another size."""
+        """Of the same image in another size."""
         if not self.width:
             return Lens(width, height, self.fx * width, self.fy * width, width / 2, height / 2,
                         self.k1, self.k2, self.p1, self.p2, self.sure)  # fmt: skip
@@ -54,14 +54,14 @@ class Lens:
                     self.k1, self.k2, self.p1, self.p2, self.sure)  # fmt: skip
 
     def turned(self) -> Lens:
-        """Of the same picture turned by 90 degrees counter-clockwise: x' = y, y' = width - x."""
+        """Of the same image turned by 90 degrees counter-clockwise: x' = y, y' = width - x."""
         return Lens(self.height, self.width, self.fy, self.fx, self.cy, self.width - self.cx,
                     self.k1, self.k2, -self.p2, self.p1, self.sure)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture with its camera, as a file describes it."""
+class PosedImage:
+    """An image with its camera, as a file describes it."""
 
     name: str  # as the file calls it: "images/IMG_0001.jpg", "view1/000012.png"
     lens: Lens

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from runner.poses.supplied.cameras import MAX_PICTURES, Lens, Picture, bad, number, pose
+from runner.poses.supplied.cameras import MAX_PICTURES, Lens, PosedImage, bad, number, pose
 from runner.poses.supplied.json_values import MAX_NAME, colmap_lens
 from runner.scene.geometry import rotation_of
 from runner.scene.pose_files import shown
@@ -27,12 +27,12 @@ MODELS = {
 }  # fmt: skip
 MAX_BYTES = 2 << 30  # of images.bin: mostly features, which are skipped
 MAX_LINE = 8 << 20  # bytes, of text: 100,000 features of 60 bytes
-MAX_FEATURES = 1_000_000  # of one picture
+MAX_FEATURES = 1_000_000  # of one image
 UNIT = 1e-3  # what the length of a quaternion may be off by
 FEATURE_BYTES = 24  # x, y, number of the point
 
 
-def read_model(cameras: tuple[Path, str], images: tuple[Path, str]) -> list[Picture]:
+def read_model(cameras: tuple[Path, str], images: tuple[Path, str]) -> list[PosedImage]:
     """Each file with its name; both binary or both text. Raises InputError BAD_POSES, TOO_LARGE."""
     for path, file in (cameras, images):
         if path.stat().st_size > MAX_BYTES:
@@ -46,8 +46,8 @@ def read_model(cameras: tuple[Path, str], images: tuple[Path, str]) -> list[Pict
 def _binary_cameras(path: Path, file: str) -> dict[int, Lens]:
     lenses: dict[int, Lens] = {}
     with path.open("rb") as source:
-        for place in range(1, _count(source, file) + 1):
-            where = f"camera {place}"
+        for position in range(1, _count(source, file) + 1):
+            where = f"camera {position}"
             try:
                 camera, model, width, height = struct.unpack("<IiQQ", _exactly(source, 24))
                 if model not in MODELS:
@@ -62,11 +62,11 @@ def _binary_cameras(path: Path, file: str) -> dict[int, Lens]:
     return lenses
 
 
-def _binary_images(path: Path, file: str, lenses: dict[int, Lens]) -> Iterator[Picture]:
+def _binary_images(path: Path, file: str, lenses: dict[int, Lens]) -> Iterator[PosedImage]:
     size = path.stat().st_size
     with path.open("rb") as source:
-        for place in range(1, _count(source, file) + 1):
-            where = f"image {place}"
+        for position in range(1, _count(source, file) + 1):
+            where = f"image {position}"
             try:
                 _, *numbers = struct.unpack("<I7d", _exactly(source, 60))
                 (camera,) = struct.unpack("<I", _exactly(source, 4))
@@ -84,7 +84,7 @@ def _binary_images(path: Path, file: str, lenses: dict[int, Lens]) -> Iterator[P
 
 def _text_cameras(path: Path, file: str) -> dict[int, Lens]:
     lenses: dict[int, Lens] = {}
-    for place, line in _lines(path, file):
+    for position, line in _lines(path, file):
         if not line.strip():
             continue
         try:
@@ -93,15 +93,15 @@ def _text_cameras(path: Path, file: str) -> dict[int, Lens]:
             if len(lenses) > MAX_PICTURES:
                 raise ValueError(f"more than {MAX_PICTURES:,} cameras")
         except ValueError as exc:
-            raise bad(file, f"line {place}", shown(exc)) from exc
+            raise bad(file, f"line {position}", shown(exc)) from exc
     return lenses
 
 
-def _text_images(path: Path, file: str, lenses: dict[int, Lens]) -> Iterator[Picture]:
-    """Two lines for each picture; the second, its features, may be empty."""
+def _text_images(path: Path, file: str, lenses: dict[int, Lens]) -> Iterator[PosedImage]:
+    """Two lines for each image; the second, its features, may be empty."""
     found = 0
     lines = _lines(path, file)
-    for place, line in lines:
+    for position, line in lines:
         if not line.strip():
             continue
         try:
@@ -112,14 +112,14 @@ def _text_images(path: Path, file: str, lenses: dict[int, Lens]) -> Iterator[Pic
             if found > MAX_PICTURES:
                 raise ValueError(f"more than {MAX_PICTURES:,} pictures")
             _whole(parts[0])
-            picture = _picture(parts[9].strip(), [float(p) for p in parts[1:8]], _whole(parts[8]), lenses)
+            posed = _picture(parts[9].strip(), [float(p) for p in parts[1:8]], _whole(parts[8]), lenses)
         except ValueError as exc:
-            raise bad(file, f"line {place}", shown(exc)) from exc
+            raise bad(file, f"line {position}", shown(exc)) from exc
         next(lines, None)
-        yield picture
+        yield posed
 
 
-def _picture(name: str, numbers: list[float], camera: int, lenses: dict[int, Lens]) -> Picture:
+def _picture(name: str, numbers: list[float], camera: int, lenses: dict[int, Lens]) -> PosedImage:
     """numbers: qw, qx, qy, qz, tx, ty, tz: world to camera. Raises ValueError."""
     if camera not in lenses:
         raise ValueError(f"there is no camera {camera}")
@@ -129,7 +129,7 @@ def _picture(name: str, numbers: list[float], camera: int, lenses: dict[int, Len
     length = float(np.linalg.norm(quaternion))
     if abs(length - 1) > UNIT:
         raise ValueError(f"the quaternion has length {length:.4g}, and 1 is needed")
-    return Picture(name, lenses[camera], pose(rotation_of(quaternion), numbers[4:]))
+    return PosedImage(name, lenses[camera], pose(rotation_of(quaternion), numbers[4:]))
 
 
 def _count(source: BinaryIO, file: str) -> int:
@@ -166,18 +166,18 @@ def _at_end(source: BinaryIO, file: str) -> None:
 def _lines(path: Path, file: str) -> Iterator[tuple[int, str]]:
     """Number and text of each line that is no comment."""
     with path.open("rb") as source:
-        for place in range(1, 1 << 40):
+        for position in range(1, 1 << 40):
             line = source.readline(MAX_LINE)
             if not line:
                 return
             if len(line) == MAX_LINE:
-                raise bad(file, f"line {place}", "it is longer than a line of COLMAP can be")
+                raise bad(file, f"line {position}", "it is longer than a line of COLMAP can be")
             if line.startswith(b"#"):
                 continue
             try:
-                yield place, line.decode("utf-8")
+                yield position, line.decode("utf-8")
             except UnicodeDecodeError as exc:
-                raise bad(file, f"line {place}", "it is no text") from exc
+                raise bad(file, f"line {position}", "it is no text") from exc
 
 
 def _whole(text: str) -> int:

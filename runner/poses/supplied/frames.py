@@ -1,4 +1,4 @@
-"""Which pictures to use where the user supplies poses: those with a pose first, then others as far as there is room."""
+"""Which frames to use where the user supplies poses: those with a pose first, then others as far as there is room."""
 
 from __future__ import annotations
 

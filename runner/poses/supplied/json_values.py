@@ -20,7 +20,7 @@ from runner.scene.cameras import COLMAP_PARAMETERS
 from runner.scene.pose_files import shown
 from scenejobs.errors import Code, InputError
 
-MAX_JSON_BYTES = 16 << 20  # 20,000 pictures of 800 bytes
+MAX_JSON_BYTES = 16 << 20  # 20,000 images of 800 bytes
 MAX_NAME = 1024  # characters
 LENSES = tuple(COLMAP_PARAMETERS)  # a tuple: what is asked about may be of any type
 UNDISTORT = "undistort the pictures and upload these with their poses, or leave the file out"
@@ -58,6 +58,7 @@ def colmap_lens(model: str, width: Any, height: Any, params: list[Any]) -> Lens:
 
 
 def name_of(entry: dict[str, Any], key: str) -> str:
+    """Raises ValueError for what is no name."""
     value = entry.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
         raise ValueError(f"{key} is no name")
@@ -77,6 +78,7 @@ def matrix_of(value: Any, what: str) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def check_count(file: str, count: int) -> None:
+    """Raises InputError BAD_POSES for more images than a scene can have."""
     if count > MAX_PICTURES:
         raise bad(file, "", f"it has {count:,} pictures; {MAX_PICTURES:,} are allowed")
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from runner.poses.supplied.cameras import Lens, Picture
+from runner.poses.supplied.cameras import Lens, PosedImage
 from runner.poses.supplied.read import Supplied
 from runner.scene.frames import Frame, FrameSet
 from runner.scene.pose_files import shown
 
-LEAST = 5  # pictures with a pose; fewer show no scene (gates.Thresholds.min_images)
+LEAST = 5  # images with a pose; fewer show no scene (gates.Thresholds.min_images)
 SAME_TIME_S = 0.005  # of a frame, as written by an earlier run and as found now
-SAME_ASPECT = 0.01  # of the picture a lens was made for, and the one that is there
+SAME_ASPECT = 0.01  # of the image a lens was made for, and the one that is there
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SuppliedPoses:
     """The poses of chosen frames, or why there are none."""
 
     source: str
-    named: int  # pictures in the file
+    named: int  # images in the file
     poses: Mapping[str, tuple[Lens, tuple[float, ...]]] = field(default_factory=dict)  # by Frame.image
     problem: str = ""
     advice: str = ""
@@ -41,16 +41,17 @@ class SuppliedPoses:
 
 
 class Matcher:
-    """Which picture of the file is which photo or frame of the scene."""
+    """Which image of the file is which photo or frame of the scene."""
 
     def __init__(self, supplied: Supplied, photos: Sequence[str]) -> None:
         """photos: their names in the scene."""
-        self._photos = _by_photo(supplied.pictures, photos)
-        self._own = _once((picture.frame[:2], picture) for picture in supplied.pictures if picture.frame)
-        tails = (("/".join(picture.name.replace("\\", "/").split("/")[-2:]), picture) for picture in supplied.pictures)
+        self._photos = _by_photo(supplied.images, photos)
+        self._own = _once((posed.frame[:2], posed) for posed in supplied.images if posed.frame)
+        tails = (("/".join(posed.name.replace("\\", "/").split("/")[-2:]), posed) for posed in supplied.images)
         self._frames = _once(tails)  # "<clip>/<six digits>.png", as Frame.image is
 
-    def find(self, frame: Frame) -> Picture | None:
+    def find(self, frame: Frame) -> PosedImage | None:
+        """The one that is certainly this frame."""
         if frame.photo is not None and frame.photo in self._photos:
             return self._photos[frame.photo]
         own = self._own.get((frame.video, frame.index))
@@ -64,14 +65,14 @@ def match(supplied: Supplied, frames: FrameSet) -> SuppliedPoses:
     """The poses for the chosen frames."""
     photos = [frame.photo for frame in frames.frames if frame.photo is not None]
     matcher, sizes = Matcher(supplied, photos), {clip.name: (clip.width, clip.height) for clip in frames.clips}
-    found = [(frame, picture) for frame in frames.frames if (picture := matcher.find(frame)) is not None]
-    # Many programs read pictures as they are stored; whoever did so for one did so for those turned by 180 degrees too.
-    stored = any(_is_stored(frame, picture.lens, *sizes[frame.video]) for frame, picture in found)
+    found = [(frame, posed) for frame in frames.frames if (posed := matcher.find(frame)) is not None]
+    # Many programs read images as they are stored; whoever did so for one did so for those turned by 180 degrees too.
+    stored = any(_is_stored(frame, posed.lens, *sizes[frame.video]) for frame, posed in found)
     poses: dict[str, tuple[Lens, tuple[float, ...]]] = {}
     other_shape: list[str] = []
-    for frame, picture in found:
+    for frame, posed in found:
         width, height = sizes[frame.video]
-        lens, pose = picture.lens, picture.pose
+        lens, pose = posed.lens, posed.pose
         if _is_stored(frame, lens, width, height) or (stored and frame.turned_deg == 180):
             lens, pose = upright(lens, pose, frame.turned_deg)
         if _fits(lens, width, height):
@@ -85,7 +86,7 @@ def match(supplied: Supplied, frames: FrameSet) -> SuppliedPoses:
         warnings += (f"{len(other_shape)} poses are not used, the first because {other_shape[0]}",)
     if problem:
         poses = {}
-    return SuppliedPoses(supplied.source, len(supplied.pictures), poses, problem, advice, warnings)
+    return SuppliedPoses(supplied.source, len(supplied.images), poses, problem, advice, warnings)
 
 
 def _problem(supplied: Supplied, frames: FrameSet, found: int, other_shape: Sequence[str]) -> tuple[str, str]:
@@ -97,7 +98,7 @@ def _problem(supplied: Supplied, frames: FrameSet, found: int, other_shape: Sequ
             f"its poses are for pictures of another shape: {other_shape[0]}",
             "make the poses from the same pictures, upright, or leave the file out",
         )
-    first, where = shown(supplied.pictures[0].name), f"{found} of {len(frames.frames)} pictures of the scene"
+    first, where = shown(supplied.images[0].name), f"{found} of {len(frames.frames)} pictures of the scene"
     if all(frame.photo is None for frame in frames.frames):
         return (
             f"it names {where}: which frame of a video {first} is, cannot be told",
@@ -110,7 +111,7 @@ def _problem(supplied: Supplied, frames: FrameSet, found: int, other_shape: Sequ
 
 
 def upright(lens: Lens, pose: tuple[float, ...], turned_deg: int) -> tuple[Lens, tuple[float, ...]]:
-    """The camera of the stored picture as that of the upright one, turned counter-clockwise by so much."""
+    """The camera of the stored image as that of the upright one, turned counter-clockwise by so much."""
     rows = np.array(pose).reshape(3, 4)
     for _ in range(turned_deg // 90):
         lens, rows = lens.turned(), np.array([rows[1], -rows[0], rows[2]])
@@ -118,7 +119,7 @@ def upright(lens: Lens, pose: tuple[float, ...], turned_deg: int) -> tuple[Lens,
 
 
 def _is_stored(frame: Frame, lens: Lens, width: int, height: int) -> bool:
-    """Is the lens that of the picture as stored, lying on its side?"""
+    """Is the lens that of the image as stored, lying on its side?"""
     return frame.turned_deg in (90, 270) and not _fits(lens, width, height) and _fits(lens, height, width)
 
 
@@ -126,24 +127,24 @@ def _fits(lens: Lens, width: int, height: int) -> bool:
     return not lens.width or abs(lens.width / lens.height * height / width - 1) <= SAME_ASPECT
 
 
-def _once(pairs: Any) -> dict[Any, Picture]:
-    """What two pictures claim belongs to neither."""
-    found: dict[Any, Picture | None] = {}
-    for key, picture in pairs:
-        found[key] = None if key in found else picture
-    return {key: picture for key, picture in found.items() if picture is not None}
+def _once(pairs: Any) -> dict[Any, PosedImage]:
+    """What two images claim belongs to neither."""
+    found: dict[Any, PosedImage | None] = {}
+    for key, posed in pairs:
+        found[key] = None if key in found else posed
+    return {key: posed for key, posed in found.items() if posed is not None}
 
 
-def _by_photo(pictures: Sequence[Picture], photos: Sequence[str]) -> dict[str, Picture]:
-    """Each photo with its picture; what more than one could be meant by is left out."""
+def _by_photo(images: Sequence[PosedImage], photos: Sequence[str]) -> dict[str, PosedImage]:
+    """Each photo with its image of the file; what more than one could be meant by is left out."""
     by_name: dict[str, list[list[str]]] = {}
     for photo in photos:
         segments = photo.split("/")
         for key in {segments[-1], _stem(segments[-1])}:
             by_name.setdefault(key, []).append(segments)
-    claims: dict[str, list[tuple[int, Picture]]] = {}
-    for picture in pictures:
-        segments = picture.name.replace("\\", "/").split("/")
+    claims: dict[str, list[tuple[int, PosedImage]]] = {}
+    for posed in images:
+        segments = posed.name.replace("\\", "/").split("/")
         exact = [photo for photo in by_name.get(segments[-1], ()) if photo[-1] == segments[-1]]
         stem = segments[-1] if not exact and segments[-1] in by_name else _stem(segments[-1])
         scored = [(2 * _common(photo[:-1], segments[:-1]) + bool(exact), photo)
@@ -151,11 +152,11 @@ def _by_photo(pictures: Sequence[Picture], photos: Sequence[str]) -> dict[str, P
         best = max((score for score, _ in scored), default=-1)
         winners = [photo for score, photo in scored if score == best]
         if len(winners) == 1:
-            claims.setdefault("/".join(winners[0]), []).append((best, picture))
+            claims.setdefault("/".join(winners[0]), []).append((best, posed))
     found = {}
     for photo, claimed in claims.items():
         best = max(score for score, _ in claimed)
-        winning = [picture for score, picture in claimed if score == best]
+        winning = [posed for score, posed in claimed if score == best]
         if len(winning) == 1:
             found[photo] = winning[0]
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from runner.poses.supplied.cameras import (
     MAX_PIXELS,
     Lens,
-    Picture,
+    PosedImage,
     bad,
     number,
     pose,
@@ -19,7 +19,7 @@ from runner.scene.pose_files import shown
 VIEWER_KEYS = {"img_name", "position", "rotation"}  # the cameras.json of 3DGS trainers
 
 
-def read_own(path: Path, file: str) -> list[Picture]:
+def read_own(path: Path, file: str) -> list[PosedImage]:
     """cameras.json as `runner.report.documents.cameras` writes it. Raises InputError BAD_POSES, TOO_LARGE."""
     value = read_json(path, file)
     if not isinstance(value, list):
@@ -31,8 +31,8 @@ def read_own(path: Path, file: str) -> list[Picture]:
     return [_own(file, i, entry) for i, entry in enumerate(value, start=1)]
 
 
-def _own(file: str, place: int, entry: Any) -> Picture:
-    where = f"camera {place}"
+def _own(file: str, position: int, entry: Any) -> PosedImage:
+    where = f"camera {position}"
     try:
         if not isinstance(entry, dict):
             raise ValueError("it is no object")
@@ -44,7 +44,7 @@ def _own(file: str, place: int, entry: Any) -> Picture:
         if not (stem.isascii() and stem.isdigit() and len(stem) <= 9):
             raise ValueError("image is not called by the number of a frame")
         photo = name_of(entry, "photo") if entry.get("photo") is not None else None
-        return Picture(
+        return PosedImage(
             photo or name, _own_lens(entry), pose(matrix[:3, :3], list(matrix[:3, 3])), (clip, int(stem), time_s)
         )
     except ValueError as exc:

@@ -1,8 +1,9 @@
-"""Camera poses that the user supplies: read from their file, and found for the pictures they belong to.
+"""Reads the camera poses that the user supplies from the most telling of the files.
 
-Photos are told by their file names, as far up their folders as is needed to tell two of one name apart; the extension
-does not count where no other file has that stem. Frames of a video have no names of their own: they are told by clip
-and number, as our own cameras.json and sparse models name them. Nothing else names a frame safely.
+Photos are recognised by their file names (`match.py`), as far up their folders as is needed to tell two of one name
+apart; the extension does not count where no other file has that stem. Frames of a video have no names of their own:
+they are recognised by clip and number, as our own cameras.json and sparse models name them. Nothing else names a frame
+safely.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from runner.poses.supplied.cameras import Picture, bad
+from runner.poses.supplied.cameras import PosedImage, bad
 from runner.poses.supplied.colmap_model import read_model
 from runner.poses.supplied.own_cameras_json import read_own
 from runner.poses.supplied.transforms_json import read_transforms
@@ -28,12 +29,13 @@ class Supplied:
     """What one file, or one COLMAP model, says."""
 
     source: str  # "transforms.json", "cameras.json", "COLMAP model in sparse/0"
-    pictures: tuple[Picture, ...]
+    images: tuple[PosedImage, ...]
     warnings: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
-        text = json.dumps([self.source, [asdict(picture) for picture in self.pictures]])
+        """Of all that is read from the file."""
+        text = json.dumps([self.source, [asdict(posed) for posed in self.images]])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -49,15 +51,15 @@ def read_supplied(files: Sequence[Clip]) -> Supplied | None:
     source = sources[0]
     if isinstance(source, str):
         title = source
-        pictures = (read_transforms if source == JSON_FILES[0] else read_own)(there[source], source)
+        images = (read_transforms if source == JSON_FILES[0] else read_own)(there[source], source)
     else:
         title = _title(source)
-        pictures = read_model(*((there[name], name) for name in source))
-    if not pictures:
+        images = read_model(*((there[name], name) for name in source))
+    if not images:
         raise bad(title, "", "it names no picture")
     others = ", ".join(one if isinstance(one, str) else _title(one) for one in sources[1:])
     warnings = (f"camera poses are taken from {title}, not from {others}",) if others else ()
-    return Supplied(title, tuple(pictures), warnings)
+    return Supplied(title, tuple(images), warnings)
 
 
 def _models(there: Mapping[str, Path]) -> list[tuple[str, str]]:

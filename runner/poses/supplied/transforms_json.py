@@ -1,4 +1,4 @@
-"""Strict readers of the two JSON files that may hold camera poses. They run in a process without credentials."""
+"""A strict reader of nerfstudio's `transforms.json`. It runs in a process without credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from runner.poses.supplied.cameras import (
     MAX_PIXELS,
     Lens,
-    Picture,
+    PosedImage,
     bad,
     lens,
     number,
@@ -23,7 +23,7 @@ from runner.scene.pose_files import shown
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])  # x right in both; y up and looking along -z in OpenGL
 
 
-def read_transforms(path: Path, file: str) -> list[Picture]:
+def read_transforms(path: Path, file: str) -> list[PosedImage]:
     """transforms.json of nerfstudio or instant-ngp. Raises InputError BAD_POSES, TOO_LARGE."""
     value = read_json(path, file)
     if not isinstance(value, dict) or not isinstance(value.get("frames"), list):
@@ -32,8 +32,8 @@ def read_transforms(path: Path, file: str) -> list[Picture]:
     return [_frame(file, value, i, entry) for i, entry in enumerate(value["frames"], start=1)]
 
 
-def _frame(file: str, common: dict[str, Any], place: int, entry: Any) -> Picture:
-    where = f"frame {place}"
+def _frame(file: str, common: dict[str, Any], position: int, entry: Any) -> PosedImage:
+    where = f"frame {position}"
     try:
         if not isinstance(entry, dict):
             raise ValueError("it is no object")
@@ -41,7 +41,7 @@ def _frame(file: str, common: dict[str, Any], place: int, entry: Any) -> Picture
         where += f" ({shown(name)})"
         matrix = matrix_of(entry.get("transform_matrix"), "transform_matrix")
         rotation = (matrix[:3, :3] @ OPENCV_FROM_OPENGL).T
-        return Picture(name, _lens({**common, **entry}), pose(rotation, list(-rotation @ matrix[:3, 3])))
+        return PosedImage(name, _lens({**common, **entry}), pose(rotation, list(-rotation @ matrix[:3, 3])))
     except ValueError as exc:
         raise bad(file, where, str(exc), UNDISTORT if isinstance(exc, OtherLens) else "") from exc
 

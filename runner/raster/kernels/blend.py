@@ -55,9 +55,9 @@ def exp_minus(sigma: np.float32) -> np.float32:
 def dealt(slot: int | np.int64, rows: int) -> int | np.int64:
     """Which row of tiles comes at `slot` of a parallel loop, when rows are dealt like cards.
 
-    numba gives every thread one contiguous share of a loop. In picture order one thread could get the sky and another
+    numba gives every thread one contiguous share of a loop. In image order one thread could get the sky and another
     the ground: counted in pixel rows to blend, the largest of four shares was 1.6 times the mean in the benchmark's
-    pictures, and is 1.1 to 1.3 dealt. Whole rows of tiles, because neighbours share Gaussians in the cache.
+    images, and is 1.1 to 1.3 dealt. Whole rows of tiles, because neighbours share Gaussians in the cache.
     """
     slot = np.int64(slot)  # a prange index is unsigned, and unsigned with signed makes a float
     size, larger = rows // HANDS, rows % HANDS  # the first `larger` hands hold one row more

@@ -65,7 +65,7 @@ def blend_backward(
         left, top = tx * TILE, ty * TILE
         light = np.ones(TILE_PIXELS, np.float32)
         rest = np.zeros(TILE_PIXELS, np.float32)
-        grad_r = np.zeros(TILE_PIXELS, np.float32)  # zero in the part of a tile outside the picture
+        grad_r = np.zeros(TILE_PIXELS, np.float32)  # zero in the part of a tile outside the image
         grad_g = np.zeros(TILE_PIXELS, np.float32)
         grad_b = np.zeros(TILE_PIXELS, np.float32)
         for y in range(min(TILE, height - top)):

@@ -140,7 +140,7 @@ def project(
             px = fx * x / z + cx
             py = fy * y / z + cy
 
-            # Far outside the picture: known from a generous radius before any matrix is built.
+            # Far outside the image: known from a generous radius before any matrix is built.
             log_scale_max = float(max(log_scales[i, 0], max(log_scales[i, 1], log_scales[i, 2])))
             if log_scale_max > MAX_LOG_SCALE:
                 continue

@@ -66,7 +66,7 @@ def test_secrets_in_a_message_are_redacted() -> None:
 
 
 def test_the_cpu_draws_a_picture() -> None:
-    assert "a picture was drawn" in device(settings(pipeline=PipelineSettings(backend="cpu")))
+    assert "an image was drawn" in device(settings(pipeline=PipelineSettings(backend="cpu")))
 
 
 def test_a_gpu_that_is_asked_for_and_missing_is_named() -> None:

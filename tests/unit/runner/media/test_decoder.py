@@ -1,29 +1,24 @@
-"""What comes back from a decoder is believed only where it can be true, and limits hold. Decoders here lie."""
+"""Limits hold, and a decoder that lies, dies or is not closed in gains nothing."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
 
 from runner.context import StageContext
-from runner.media import png_check
 from runner.media.decoder import Sandboxed
-from runner.media.decoder_answers import clip_surveys
 from runner.media.decoder_requests import survey_message
 from runner.media.extract import extract_frames, extract_with
-from runner.media.measures import FrameMeasures
+from runner.media.measures import ClipSurvey, FrameMeasures
 from runner.media.settings import FrameSettings, Limits, SandboxSettings
 from runner.pipeline import settings as pipeline_settings
+from runner.sandbox import lockdown
 from runner.scene.frames import Clip, ClipInfo
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, ConfigurationError, InputError
@@ -33,149 +28,6 @@ from tests.decoders import crashing_on
 from tests.videos import pan, write_video
 
 LIMITS = Limits(min_long_side=64, min_short_side=48)
-CLIP = Clip("cam1/view1.mp4", Path("view1.mp4"))
-
-PART = {
-    "width": 160, "height": 96, "fps": 10.0, "duration_s": 1.2, "codec": "h264", "rotation_deg": 90,
-    "recorded_at": "2024-05-01T10:00:00+00:00", "camera_model": "Apple iPhone 15", "gps": [48.1, 11.5],
-    "focal_px": 900.0, "warnings": ["a\nb"],
-}  # fmt: skip
-REST = [120.0, 0.0, 0.0, 1.0]  # brightness, changes, isotropy
-FRAMES = [[i, i / 10, 5.0, i / 100, *REST] for i in range(12)]
-
-
-def part(**changes: Any) -> dict[str, Any]:
-    return {**PART, "frames": FRAMES, **changes}
-
-
-def answer(**changes: Any) -> dict[str, Any]:
-    return {"type": "VideoSurvey", "parts": [part(**changes)]}
-
-
-def test_a_true_answer_is_taken_under_our_names() -> None:
-    (found,) = clip_surveys(answer(), CLIP, LIMITS)
-    assert (found.info.name, found.info.folder, found.info.frame_count) == ("cam1/view1.mp4", "", 12)
-    assert found.info.warnings == ("a\\nb",)
-    assert found.measures[3] == FrameMeasures(3, 0.3, 5.0, 0.03, *REST)
-
-
-def test_a_survey_comes_through_the_pipe_as_it_was() -> None:
-    (found,) = clip_surveys(answer(warnings=[]), CLIP, LIMITS)
-    line = msgspec.json.encode(survey_message([found]))
-    assert clip_surveys(msgspec.json.decode(line), CLIP, LIMITS) == [found]
-
-
-@pytest.mark.parametrize(
-    "lie",
-    [
-        None,
-        [],
-        "text",
-        {},
-        {"parts": [PART]},
-        {**answer(), "type": "Done"},
-        {**answer(), "more": 1},
-        {"parts": []},
-        {"parts": [part(), part()]},
-        {"parts": [part(width=160 + i) for i in range(5)]},
-        answer(frames=[]),
-        answer(frames=FRAMES[:9]),
-        answer(frames=FRAMES[::-1]),
-        answer(frames=[[0, 0.0, 1.0, 0.0, *REST]] * 12),
-        answer(frames=[[i, i / 10, 5.0, -i, *REST] for i in range(12)]),
-        answer(frames=[[i, float("nan"), 5.0, 0.0, *REST] for i in range(12)]),
-        answer(frames=[[i, i / 10, float("inf"), 0.0, *REST] for i in range(12)]),
-        answer(frames=[[i, i / 10] for i in range(12)]),
-        answer(frames=[row[:7] for row in FRAMES]),
-        answer(frames=[[*row, 0.0] for row in FRAMES]),
-        answer(frames=[[*row[:4], 256.0, 0.0, 0.0, 1.0] for row in FRAMES]),
-        answer(frames=[[*row[:4], 120.0, 2.5, 0.0, 1.0] for row in FRAMES]),
-        answer(frames=[[*row[:4], 120.0, 0.0, -0.1, 1.0] for row in FRAMES]),
-        answer(frames=[[*row[:4], 120.0, 0.0, 0.0, 1.5] for row in FRAMES]),
-        answer(frames=[[True, *row[1:]] for row in FRAMES]),
-        answer(frames=[[str(i), i / 10, 5.0, 0.0, *REST] for i in range(12)]),
-        answer(frames=[[i, i * 1000.0, 5.0, 0.0, *REST] for i in range(12)]),
-        answer(frames=[[i, i / 1e6, 5.0, 0.0, *REST] for i in range(20_001)]),
-        answer(width=0),
-        answer(width=-5),
-        answer(width=1 << 40),
-        answer(width=1_000_000, height=1_000_000),
-        answer(width=True),
-        answer(width="160"),
-        answer(fps=None),
-        answer(codec="../h264"),
-        answer(recorded_at="<script>"),
-        answer(gps=[1]),
-        answer(recorded_at="2024-99"),
-        answer(focal_px=0),
-        answer(gps=[float("nan"), 0.0]),
-        answer(warnings=[{}]),
-        answer(warnings=7),
-        answer(warnings=["x" * 301]),
-        answer(warnings=["x"] * 21),
-        answer(codec="h264\n"),
-        answer(codec="x" * 31),
-        answer(recorded_at="2024-05-01\n"),
-        answer(rotation_deg=45),
-        answer(rotation_deg=360),
-        answer(gps=[91.0, 0.0]),
-        answer(gps=[0.0, 181.0]),
-        answer(gps=[1.0, 2.0, 3.0]),
-        answer(camera_model="x" * 301),
-        answer(fps=float("inf")),
-        answer(name="../../etc"),
-        answer(folder="../../etc"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_true_refuses_the_clip(lie: Any) -> None:
-    with pytest.raises(InputError, match=r"cam1/view1\.mp4 gave what cannot be") as caught:
-        clip_surveys(lie, CLIP, LIMITS)
-    assert caught.value.code == Code.UNSAFE_VIDEO
-
-
-# ---- pictures -------------------------------------------------------------------------------------------------------
-
-
-def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (16, 9), **options: Any) -> Path:
-    Image.new(mode, size).save(path, "PNG", **options)
-    return path
-
-
-def test_our_own_pictures_pass(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "a.png", compress_level=1, compress_type=3)  # many IDAT chunks
-    assert png_check.problem(tmp_path / "a.png", 400, 300, 1 << 20) == ""
-
-
-def test_anything_else_is_named(tmp_path: Path) -> None:
-    text = PngImagePlugin.PngInfo()
-    text.add_text("a", "b")
-    good = picture(tmp_path / "good.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(good[:-5])
-    (tmp_path / "damaged.png").write_bytes(good[:45] + bytes([good[45] ^ 1]) + good[46:])
-    (tmp_path / "text.png").write_text("text")
-    (tmp_path / "empty.png").touch()
-    (tmp_path / "more.png").write_bytes(good + b"\0\0\0\0tail" + zlib.crc32(b"tail").to_bytes(4, "big"))
-    (tmp_path / "long.png").write_bytes(good[:8] + b"\xff\xff\xff\xffIHDR" + good[16:])
-    os.symlink(tmp_path / "good.png", tmp_path / "link.png")
-    os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "folder.png").mkdir()
-    picture(tmp_path / "twice.png")
-    os.link(tmp_path / "twice.png", tmp_path / "again.png")
-    cases = {
-        "cut": "cut off", "damaged": "damaged chunk", "text": "no PNG", "empty": "no PNG", "more": "more or less",
-        "long": "cut off", "link": "cannot be opened", "pipe": "no plain file", "folder": "no plain file",
-        "twice": "no plain file", "missing": "cannot be opened",
-    }  # fmt: skip
-    for name, complaint in cases.items():
-        assert complaint in png_check.problem(tmp_path / f"{name}.png", 16, 9, 1 << 20), name
-    for name, options in {
-        "grey": {"mode": "L"}, "alpha": {"mode": "RGBA"}, "palette": {"mode": "P"}, "size": {"size": (9, 16)},
-        "comment": {"pnginfo": text}, "profile": {"icc_profile": b"x" * 200}, "exif": {"exif": b"Exif\0\0x"},
-    }.items():  # fmt: skip
-        assert png_check.problem(picture(tmp_path / f"{name}.png", **options), 16, 9, 1 << 20) != "", name
-    assert "bytes" in png_check.problem(tmp_path / "good.png", 16, 9, 10)
-
 
 LIAR = """
 import json, os, sys
@@ -228,20 +80,20 @@ def test_the_words_of_a_liar_are_short_and_on_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "message"),
+    ("variable", "value", "numbers"),
     [
-        ("MAX_VIDEO_BYTES", "10", "10 are allowed"),
-        ("MAX_VIDEO_PIXELS", "1000", "1,000 are allowed"),
-        ("MAX_VIDEO_DURATION", "1", "1 are allowed"),
-        ("MAX_DECODED_FRAMES", "11", "longer than 11 frames"),
-        ("MAX_VIDEOS_PER_SCENE", "1", "2 videos; 1 are allowed"),
+        ("MAX_VIDEO_BYTES", "10", r"\b10\b"),
+        ("MAX_VIDEO_PIXELS", "1000", r"\b1,000\b"),
+        ("MAX_VIDEO_DURATION", "1", r"\b1\b"),
+        ("MAX_DECODED_FRAMES", "11", r"\b11\b"),
+        ("MAX_VIDEOS_PER_SCENE", "1", r"\b2\b.*\b1\b"),
     ],
 )
-def test_each_limit_is_a_setting_that_refuses(tmp_path: Path, variable: str, value: str, message: str) -> None:
+def test_each_limit_is_a_setting_that_refuses(tmp_path: Path, variable: str, value: str, numbers: str) -> None:
     clips = [Clip(name, write_video(tmp_path / name, pan(12, 8, 160, 96), fps=8)) for name in ("a.mp4", "b.mp4")]
     env = {"MIN_VIDEO_WIDTH": "64", "MIN_VIDEO_HEIGHT": "48", variable: value}
     settings = replace(pipeline_settings.resolve(read(PipelineSettings, env), "job").preset.frames, long_side=120)
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(InputError, match=numbers) as caught:
         extract_frames(clips, StageContext(tmp_path, SILENT), settings)
     assert caught.value.code == Code.TOO_LARGE
 
@@ -295,7 +147,8 @@ def test_a_decoder_that_is_not_closed_in_is_used_only_where_that_was_allowed(
 ) -> None:
     """The decoder here says that it has no layer at all, and would answer."""
     clip = Clip("view1.mp4", write_video(tmp_path / "a.mp4", pan(3, 8, 160, 96)))
-    line = json.dumps({"result": answer()}).encode() + b"\n"
+    frames = tuple(FrameMeasures(i, i / 10, 5.0, i / 100) for i in range(12))
+    line = msgspec.json.encode({"result": survey_message([ClipSurvey(TRUE_INFO, frames)])}) + b"\n"
     answers = LIAR.replace("{attack}", f"os.write(pipe, {line!r})")
     settings = FrameSettings(limits=LIMITS, sandbox=SandboxSettings(mode=mode))
     decoder = Sandboxed(settings, (sys.executable, "-c", answers))
@@ -307,7 +160,7 @@ def test_a_decoder_that_is_not_closed_in_is_used_only_where_that_was_allowed(
     assert bool(refusal) is refuses
     if refusal:
         assert refusal.code == Code.NO_SANDBOX
-        assert "lacks limits, no new privileges, landlock, seccomp" in refusal.cause
+        assert all(layer in refusal.cause for layer in lockdown.MINIMUM)
     else:
         assert "videos are decoded behind" in caplog.text
 

@@ -74,7 +74,7 @@ TINTS = [(0.45, 0.38, 0.33), (0.30, 0.40, 0.32), (0.30, 0.36, 0.48), (0.70, 0.60
 def stripes(path: Path) -> tuple[list[np.ndarray], list[int], list[str]]:
     """RGB and brightness in the middle of each stripe of the last picture."""
     with open_video(Clip(path.name, path), SMALL) as video:
-        for picture in video.pictures():
+        for picture in video.frames():
             pixels, luma = picture.rgb(), picture.luma(10_000)
         middles = [16 + 32 * i for i in range(pixels.shape[1] // 32)]
         return [pixels[30, x] for x in middles], [int(luma[30, x]) for x in middles], video.warnings
@@ -131,7 +131,7 @@ def test_an_hdr_clip_is_turned_and_its_pixels_are_made_square(tmp_path):
     path = write_patches(tmp_path / "a.mp4", colours, codec="libx265", transfer=HLG, rotation_deg=90,
                          pixel_aspect=Fraction(4, 3))  # fmt: skip
     with open_video(Clip("a", path), SMALL) as video:
-        picture = next(video.pictures())
+        picture = next(video.frames())
         pixels, luma, small = picture.rgb(), picture.luma(10_000), picture.rgb(65)
     assert pixels.shape == (128, 64, 3)
     assert luma.shape == (128, 64)

@@ -13,8 +13,12 @@ import pytest
 from PIL import Image
 
 from runner.media.settings import Limits
+from runner.media.video.clock import Clock
+from runner.media.video.container import SAFE_OPTIONS
+from runner.media.video.header import Header
 from runner.media.video.metadata import parse_iso6709, read_recording
-from runner.media.video.reader import SAFE_OPTIONS, Clock, open_video, probe, upright
+from runner.media.video.orientation import upright
+from runner.media.video.reader import open_video
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, InputError
@@ -25,7 +29,12 @@ SMALL = Limits(min_long_side=64, min_short_side=48)
 
 def read(path: Path, limits: Limits = SMALL) -> tuple[list[tuple[int, float, np.ndarray]], list[str]]:
     with open_video(Clip(path.name, path), limits) as video:
-        return [(p.index, p.timestamp_s, p.rgb()) for p in video.pictures()], video.warnings
+        return [(p.index, p.timestamp_s, p.rgb()) for p in video.frames()], video.warnings
+
+
+def header(path: Path) -> Header:
+    with open_video(Clip(path.name, path), SMALL) as video:
+        return video.header
 
 
 def refusal(path: Path, limits: Limits = SMALL) -> InputError:
@@ -59,7 +68,7 @@ def test_a_clip_filmed_in_any_of_four_directions_is_upright(tmp_path, rotation_d
     assert quarters(frames[0][2]) == expected
     assert frames[0][2].shape == ((160, 96, 3) if rotation_deg in (90, -90) else (96, 160, 3))
     with open_video(Clip("a", path), SMALL) as video:
-        next(video.pictures())
+        next(video.frames())
         assert video.rotation_deg == rotation_deg % 360
 
 
@@ -110,7 +119,7 @@ def test_odd_sizes_keep_every_pixel(tmp_path):
 def test_pictures_shrink_to_the_long_side_and_never_grow(tmp_path):
     path = write_video(tmp_path / "a.mp4", [corners(160, 96)] * 2, rotation_deg=90)
     with open_video(Clip("a", path), SMALL) as video:
-        picture = next(video.pictures())
+        picture = next(video.frames())
         assert picture.rgb(80).shape == (80, 48, 3)
         assert picture.luma(40).shape == (40, 24)
         assert picture.rgb(1000).shape == (160, 96, 3)
@@ -156,7 +165,7 @@ def test_ten_bit_video_becomes_eight_bit_without_clipping(tmp_path):
 
 def test_the_largest_stream_is_read_and_sound_is_ignored(tmp_path):
     path = write_video(tmp_path / "a.mp4", [corners(320, 240)] * 3, preview=True, audio=True)
-    assert probe(Clip("a", path), SMALL).width == 320
+    assert header(path).width == 320
     frames, warnings = read(path)
     assert frames[0][2].shape == (240, 320, 3)
     assert warnings == ["it holds 2 video streams; only the largest is used"]
@@ -312,7 +321,7 @@ def test_what_the_phone_wrote_beside_the_pictures_is_kept(tmp_path):
         "com.apple.quicktime.creationdate": "2024-05-01T12:00:00+0200",
         "com.apple.quicktime.location.ISO6709": "+48.1374+011.5755+520.000/",
     }
-    recording = probe(Clip("a", write_video(tmp_path / "a.mp4", [corners()] * 3, tags=tags)), SMALL).recording
+    recording = header(write_video(tmp_path / "a.mp4", [corners()] * 3, tags=tags)).recording
     assert recording.recorded_at == "2024-05-01T10:00:00+00:00"
     assert recording.camera_model == "Apple iPhone 15"
     assert recording.gps == pytest.approx((48.1374, 11.5755))

@@ -256,8 +256,8 @@ def test_every_view_is_scored_and_every_document_tells_it(lpips: Lpips) -> None:
     assert [view["lpips"] for view in metrics["training"]["worst_views"]] == pytest.approx(
         [view.lpips for view in scores.test.worst()]
     )
-    assert f"{scores.test.lpips:.3f} LPIPS on held-out pictures, 0 is best" in report
-    assert f"SSIM LPIPS held-out pictures 27.50 – 0.900 {scores.test.lpips:.3f}" in report
+    assert f"{scores.test.lpips:.3f} LPIPS on held-out images, 0 is best" in report
+    assert f"SSIM LPIPS held-out images 27.50 – 0.900 {scores.test.lpips:.3f}" in report
     for value in (scores.train.lpips, *(view.lpips for view in scores.test.views)):
         assert f" {value:.3f} " in report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 from PIL import Image
 
 from runner.files import json_file
+from runner.poses.gates import gate_results
 from runner.postprocess.floaters import CleanReport, Step
 from runner.postprocess.upright import Orientation, Witness
 from runner.report import documents
-from runner.report.html import report_page, write_report
+from runner.report.html import COMPARISONS, FORMATS, GATES, decimals, duration, report_page, write_report
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Failure
 from tests.hostile_names import NAMES
@@ -49,9 +51,8 @@ HOSTILE = [*SPECIAL, *NAMES[1::25]]
 
 
 def metrics(**changes: Any) -> dict[str, Any]:
-    training = replace(
-        TRAINING, history=HISTORY, details=DETAILS, cleaning=asdict(CLEANING), orientation=UPRIGHT.to_json(), **changes
-    )
+    usual = {"history": HISTORY, "details": DETAILS, "cleaning": asdict(CLEANING), "orientation": UPRIGHT.to_json()}
+    training = replace(TRAINING, **{**usual, **changes})
     plain: dict[str, Any] = json_file.plain(
         documents.metrics(RUN, replace(RESULTS, training=training, exports=EXPORTS))
     )
@@ -67,28 +68,51 @@ def page(
     return report_page(results, numbers or metrics(), "2026-11-23T12:00:00.000Z", pictures or {}, viewer=viewer)
 
 
-def test_the_page_tells_what_the_documents_hold() -> None:
-    told = Reader(page()).text
-    for words in (
-        "lobby", "2026-11-23T12:00:00.000Z", "preset laptop", "backend cpu",
-        "27.5 dB", "0.900", "2 of 3", "20,000", "1 min 02 s",
-        "a.mp4", "720 x 1280, 4.0 s, h264", "120", "2 of 2", "b.mov", "0 of 1", "no frame of it could be placed",
-        "c.mp4", "refused: c.mp4 has 3 frames. film longer",
-        "one image left out", "budget ran out",
-        "exhaustive + incremental: 2 of 3", "4,000 points", "0.61 px", "weakest joint", "at least 0.1", "passed",
-        "The worst held-out pictures", "a/000030.png", "21.25",
-        "level horizons + ground plane", "1.2 degrees: confidence high", "roll 1.5 degrees rms", "31% lie on it",
-        "500 of 20,500 Gaussians", "transparent", "+0.012 dB", "would cost too much",
-        "PLY", "4.96 MB", ".spz", "0.61 MB", "27.12 dB", "0.38 dB", "19,998",
-        "iterations", "5000", "pycolmap", "4.2.1", "poses", "lobby-1",
+def test_the_page_shows_what_the_documents_hold() -> None:
+    read = Reader(page())
+    for value in (
+        "lobby", "2026-11-23T12:00:00.000Z", "laptop", "cpu", "27.5 dB", "0.900", "2 of 3", "20,000", "1 min 02 s",
+        "one image left out", "budget ran out", "exhaustive + incremental: 2 of 3", "4,000", "0.61 px",
+        "level horizons + ground plane", "1.2 degrees: confidence high", "500 of 20,500",
     ):  # fmt: skip
-        assert words in told, words
+        assert value in read.text, value
+    assert read.row("a.mp4").texts == ["a.mp4", "720 x 1280, 4.0 s, h264", "120", "2", "2 of 2"]
+    assert "good" in read.row("a.mp4").classes
+    assert read.row("c.mp4").texts[0].endswith("c.mp4 has 3 frames. film longer")
+    assert read.row("a/000030.png").texts[1:] == ["21.25", "0.710"]
+    assert read.row("level horizons").texts[1] == "roll 1.5 degrees rms"
+    assert read.row("ground plane").texts[1] == "31% lie on it"
+    assert read.row("transparent").texts[1:3] == ["500", "+0.012 dB"]
+    assert read.row("huge").texts[1:3] == ["0", "–"]
+    assert read.row("huge").texts[3], "why nothing was removed"
+    assert read.row(FORMATS["ply"][0]).texts[1:] == ["4.96 MB", "20,000", "27.50 dB", "0.00 dB"]
+    assert read.row(FORMATS["spz"][0]).texts[1:] == ["0.61 MB", "19,998", "27.12 dB", "0.38 dB"]
+    assert read.row("training images").texts[1] == "29.00"
+    assert read.row("iterations").texts[1] == "5000"
+    assert read.row("pycolmap").texts[1] == "4.2.1"
+    assert read.row("job").texts[1] == "lobby-1"
 
 
-def test_a_gate_that_fails_is_said_to_fail() -> None:
-    weak = replace(POSES, health=replace(POSES.health, bridge=0.05))
-    assert "failed" not in Reader(page()).text
-    assert "0.050 at least 0.1 failed" in Reader(page(poses=weak)).text
+def test_a_clip_of_which_no_frame_was_registered_stands_out() -> None:
+    row = Reader(page()).row("b.mov")
+    assert row.texts[-1] == "0 of 1"
+    assert {"note", "bad"} <= row.classes
+    assert len(row.texts[0]) > len("b.mov"), "and says so"
+
+
+def test_a_gate_that_fails_is_marked() -> None:
+    link = GATES["bridge"]
+    assert Reader(page()).row(link).texts[1:3] == ["0.300", "at least 0.1"]
+    assert "good" in Reader(page()).row(link).classes
+    health = replace(POSES.health, bridge=0.05)
+    weak = Reader(page(poses=replace(POSES, health=health, gates=gate_results(health))))
+    assert weak.row(link).texts[1:3] == ["0.050", "at least 0.1"]
+    assert "bad" in weak.row(link).classes
+    assert [name for name in GATES.values() if "bad" in weak.row(name).classes] == [link]
+
+
+def test_every_gate_has_a_name_for_people() -> None:
+    assert [gate.name for gate in POSES.gates] == list(GATES)
 
 
 def test_the_curve_goes_through_every_measurement_from_left_to_right() -> None:
@@ -100,33 +124,57 @@ def test_the_curve_goes_through_every_measurement_from_left_to_right() -> None:
     assert heights == sorted(heights, reverse=True), "better is higher, and y grows downwards"
 
 
-def test_without_measurements_the_page_says_so_and_draws_no_curve() -> None:
-    """The mock, and scenes too small to hold pictures out."""
+def test_without_measurements_the_page_shows_dashes_and_draws_no_curve() -> None:
+    """The mock, and scenes too small to hold images out."""
     nothing = metrics(psnr_heldout=None, ssim_heldout=None, psnr_train=None)
-    empty = {
-        **nothing,
-        "history": [],
-        "mock": True,
-        "cleaning": None,
-        "orientation": None,
-        "exports": {},
-        "warnings": [],
-    }
-    empty |= {"mean_track_length": None, "mean_reprojection_error_px": None}
+    without = ("cleaning", "orientation", "mean_track_length", "mean_reprojection_error_px")
+    empty = {**nothing, "history": [], "mock": True, "exports": {}, "warnings": [], **dict.fromkeys(without)}
     nan = float("nan")
-    unmeasured = replace(POSES, health=type(POSES.health)(nan, nan, nan, nan, nan, nan))
-    source = page(empty, poses=unmeasured)
-    told = Reader(source).text
-    assert "This is a mock" in told
-    assert "not measured" in told
-    assert "nan" not in told.lower()
+    health = type(POSES.health)(nan, nan, nan, nan, nan, nan)
+    source = page(empty, poses=replace(POSES, health=health, gates=gate_results(health)))
+    read = Reader(source)
+    assert ("class", "mock") in read.attributes
+    assert ("class", "mock") not in Reader(page()).attributes
+    for name in GATES.values():
+        assert read.row(name).texts[1] == "–"
+        assert not {"good", "bad"} & read.row(name).classes
+    assert "nan" not in read.text.lower()
     assert "<svg" not in source
 
 
-def test_unknown_up_is_told_with_its_reason() -> None:
+def test_unknown_up_is_reported_with_its_reason() -> None:
     unknown = Orientation("unknown", "", None, (), "the witnesses disagree by 31 degrees or more")
-    told = Reader(page({**metrics(), "orientation": json_file.plain(unknown.to_json())})).text
-    assert "Upright: unknown, so nothing was turned (the witnesses disagree by 31 degrees or more)." in told
+    text = Reader(page({**metrics(), "orientation": json_file.plain(unknown.to_json())})).text
+    assert "(the witnesses disagree by 31 degrees or more)" in text
+
+
+SUPPLIED = {
+    "used": True, "adjusted": True, "lens_adjusted": False, "moved_deg": 0.314, "moved_percent": 0.52,
+    "pictures_matched": 3, "pictures_in_file": 4, "source": "transforms.json", "why": "", "advice": "",
+}  # fmt: skip
+
+
+def test_what_became_of_supplied_poses_is_reported() -> None:
+    adjusted = Reader(page(poses=replace(POSES, supplied=SUPPLIED))).text
+    assert "3 of 4" in adjusted
+    assert "0.31 degrees or 0.5 %" in adjusted
+    kept = Reader(page(poses=replace(POSES, supplied={**SUPPLIED, "adjusted": False}))).text
+    assert "3 of 4" in kept
+    assert "degrees or" not in kept
+    reason = {"used": False, "why": "they contradict the frames", "advice": "leave them out"}
+    refused = Reader(page(poses=replace(POSES, supplied={**SUPPLIED, **reason}))).text
+    assert "transforms.json were not used: they contradict the frames. Leave them out." in refused
+
+
+def test_what_was_resumed_and_reused_is_reported() -> None:
+    numbers = metrics()
+    numbers |= {"resumed": {"found": ["frames", "sparse"], "times": 2, "at_steps": [1200, 2400]}}
+    numbers |= {"reused": {"poses": 3, "matches of pairs": 1200}}
+    text = Reader(page(numbers)).text
+    for value in ("frames, sparse", "1,200, 2,400.", "poses (3), matches of pairs (1,200)"):
+        assert value in text
+    nothing = {"found": [], "times": 1, "at_steps": []}
+    assert "nothing; training continued at steps: none." in Reader(page({**metrics(), "resumed": nothing})).text
 
 
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
@@ -182,8 +230,8 @@ def test_the_pictures_of_the_result_are_in_the_page(tmp_path: Path) -> None:
     assert [picture.size for picture in embedded] == [(40, 20), (1280, 320)]
     red, green, _ = embedded[1].getpixel((600, 100))
     assert red > 150 > green
-    assert "The worst held-out picture" in Reader(source).text
-    assert "middling quality" not in Reader(source).text
+    text = Reader(source).text
+    assert [file for file, title in COMPARISONS.items() if f"{title}:" in text] == ["comparison_worst.png"]
 
 
 @pytest.mark.parametrize("seconds", [{}, {"validation": 0.0}])
@@ -193,15 +241,36 @@ def test_a_run_without_times_has_a_page(seconds: dict[str, float]) -> None:
 
 def test_scores_with_the_exposure_aside_stand_beside_the_raw_ones() -> None:
     details = {**DETAILS, "psnr_train_exposure_corrected": 31.75}
-    training = replace(TRAINING, details=details, psnr_heldout_corrected=29.25)
-    told = json_file.plain(documents.metrics(RUN, replace(RESULTS, training=training, exports=EXPORTS)))
-    words = " ".join(Reader(page(told)).words)
-    assert "29.25" in words
-    assert "31.75" in words
+    read = Reader(page(metrics(details=details, psnr_heldout_corrected=29.25)))
+    assert read.row("held-out images").texts[1:3] == ["27.50", "29.25"]
+    assert read.row("training images").texts[1:3] == ["29.00", "31.75"]
 
 
-def test_whose_poses_were_used_is_said_beside_the_way_that_found_them() -> None:
+def test_whose_poses_were_used_is_said_beside_the_method_that_found_them() -> None:
     poses = replace(POSES, why="poses of an earlier run (preset laptop, 72 frames) are used")
-    words = " ".join(Reader(page(poses=poses)).words)
-    assert "(preset laptop, 72 frames) are used." in words
-    assert "(preset" not in " ".join(Reader(page()).words)
+    assert "(preset laptop, 72 frames) are used." in Reader(page(poses=poses)).text
+    assert "(preset" not in Reader(page()).text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, None),
+        (math.nan, None),
+        (math.inf, None),
+        (0.0, "0.00"),
+        (-0.001, "0.00"),
+        (1.005, "1.00"),
+        (-2.5, "-2.50"),
+    ],
+)
+def test_a_number_has_its_digits_and_no_sign_at_zero(value: float | None, shown: str | None) -> None:
+    assert decimals(value, 2) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0.0 s"), (59.94, "59.9 s"), (61.5, "1 min 02 s"), (3599.6, "1 h 00 min"), (7500.0, "2 h 05 min")],
+)
+def test_a_duration_is_short(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

@@ -13,7 +13,7 @@ from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
 from runner.pipeline.frame_preferences import FramesWithPoses
 from runner.poses.settings import PoseSettings
-from runner.poses.supplied.cameras import Lens, Picture
+from runner.poses.supplied.cameras import Lens, PosedImage
 from runner.poses.supplied.match import match
 from runner.poses.supplied.read import Supplied
 from runner.scene.frames import Clip, FrameSet
@@ -34,7 +34,7 @@ def video(tmp_path: Path, name: str = "a.mp4", seed: int = 0) -> Clip:
 def of_frames(clip: str, indices: list[int]) -> Supplied:
     return Supplied(
         "cameras.json",
-        tuple(Picture(f"x/{i:06d}.png", LENS, AHEAD, (clip, i, i / 30)) for i in indices),
+        tuple(PosedImage(f"x/{i:06d}.png", LENS, AHEAD, (clip, i, i / 30)) for i in indices),
     )
 
 
@@ -79,7 +79,7 @@ def test_photos_with_a_pose_go_first_and_others_fill_the_room(tmp_path: Path) ->
     pictures = pan(14, 40, 160, 96, 0)
     clips = [Clip(f"IMG_{i}.jpg", write_photo(tmp_path / f"IMG_{i}.jpg", pixels)) for i, pixels in enumerate(pictures)]
     posed = [1, 2, 4, 5, 9, 13]
-    supplied = Supplied("transforms.json", tuple(Picture(f"images/IMG_{i}", LENS, AHEAD) for i in posed))
+    supplied = Supplied("transforms.json", tuple(PosedImage(f"images/IMG_{i}", LENS, AHEAD) for i in posed))
     for budget, most in ((6, posed), (10, None), (40, list(range(14)))):
         frames = chosen(tmp_path, clips, supplied, replace(SETTINGS, budget=budget))
         numbers = [int((frame.photo or "")[4:-4]) for frame in frames.frames]

@@ -31,7 +31,7 @@ def read_or_refuse(folder: Path, files: dict[str, bytes]) -> None:
         assert len(exc.cause) < 1000  # noqa: PT017
         return
     assert_sound(supplied)
-    match(supplied, photo_set(*(picture.name for picture in supplied.pictures)))
+    match(supplied, photo_set(*(picture.name for picture in supplied.images)))
 
 
 @pytest.fixture(scope="module")

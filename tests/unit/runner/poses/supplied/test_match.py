@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.poses.supplied.cameras import Lens, Picture
+from runner.poses.supplied.cameras import Lens, PosedImage
 from runner.poses.supplied.match import match, upright
 from runner.poses.supplied.read import Supplied
 from runner.scene.frames import ClipInfo, Frame, FrameSet
@@ -28,7 +28,7 @@ def supplied_for(*names: str, **changes: Any) -> Supplied:
     """Cameras in a row: the n-th stands at x = -n."""
     lens = Lens(*SIZE, FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2)
     pose = (1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
-    pictures = [Picture(name, lens, (*pose[:3], float(i), *pose[4:])) for i, name in enumerate(names)]
+    pictures = [PosedImage(name, lens, (*pose[:3], float(i), *pose[4:])) for i, name in enumerate(names)]
     return Supplied("transforms.json", tuple(replace(picture, **changes) for picture in pictures))
 
 
@@ -91,7 +91,7 @@ def test_frames_are_found_by_the_names_that_we_gave_them() -> None:
 def test_our_own_cameras_name_a_frame_by_clip_number_and_time() -> None:
     """A clip that was cut anew under the same name has other times: its frames are others."""
     frames = video()
-    own = [Picture(f.image, supplied_for("a").pictures[0].lens, (1.0, 0, 0, float(i), 0, 1, 0, 0, 0, 0, 1, 0),
+    own = [PosedImage(f.image, supplied_for("a").images[0].lens, (1.0, 0, 0, float(i), 0, 1, 0, 0, 0, 0, 1, 0),
                    (f.video, f.index, f.timestamp_s)) for i, f in enumerate(frames.frames)]  # fmt: skip
     assert list(matched(Supplied("cameras.json", tuple(own)), frames).values()) == [0, 1, 2, 3, 4, 5]
     late = [replace(one, frame=(one.frame[0], one.frame[1], one.frame[2] + 0.4)) for one in own if one.frame]
@@ -113,7 +113,7 @@ def test_poses_of_pictures_as_they_are_stored_are_turned_with_them(turned_deg: i
     lens, pose = poses["photos/000000.png"]
     assert (lens.width, lens.height) == (HEIGHT, WIDTH)
     assert len(poses) == 5
-    assert pose != supplied_for("a").pictures[0].pose
+    assert pose != supplied_for("a").images[0].pose
 
 
 @pytest.mark.parametrize(

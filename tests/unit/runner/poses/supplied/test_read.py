@@ -27,8 +27,8 @@ def test_each_format_gives_the_true_cameras(tmp_path: Path, kind: str) -> None:
     else:
         write_model(tmp_path / "sparse/0", colmap_model(NAMES, POSES, SIZE, FOCAL), kind)
         supplied = read(tmp_path, f"sparse/0/cameras.{kind}", f"sparse/0/images.{kind}")
-    assert [picture.name for picture in supplied.pictures] == NAMES
-    for picture, (position, rotation) in zip(supplied.pictures, POSES, strict=True):
+    assert [picture.name for picture in supplied.images] == NAMES
+    for picture, (position, rotation) in zip(supplied.images, POSES, strict=True):
         rows = np.array(picture.pose).reshape(3, 4)
         assert rows[:, :3] == pytest.approx(rotation, abs=1e-9)
         assert rows[:, 3] == pytest.approx(-rotation @ position, abs=1e-9)
@@ -38,7 +38,7 @@ def test_each_format_gives_the_true_cameras(tmp_path: Path, kind: str) -> None:
 def test_a_camera_that_looks_along_minus_z_in_the_file_looks_ahead(tmp_path: Path) -> None:
     """OpenGL: the identity looks along -z with y up. A point there is before the camera, one above it has y < 0."""
     frames = [{"file_path": "a.jpg", "transform_matrix": np.eye(4).tolist()}]
-    (picture,) = read_value(tmp_path, {**TRANSFORMS, "frames": frames}).pictures
+    (picture,) = read_value(tmp_path, {**TRANSFORMS, "frames": frames}).images
     rows = np.array(picture.pose).reshape(3, 4)
     assert rows @ [0, 1, -4, 1] == pytest.approx([0, -1, 4])
 
@@ -57,7 +57,7 @@ LENSES: list[tuple[dict[str, Any], dict[str, Any], Lens]] = [
 @pytest.mark.parametrize(("common", "own", "expected"), LENSES)
 def test_the_lens_of_a_frame_is_its_own_then_that_of_the_file(tmp_path: Path, common, own, expected) -> None:
     frames = [{**TRANSFORMS["frames"][0], **own}]
-    (picture,) = read_value(tmp_path, {**common, "frames": frames}).pictures
+    (picture,) = read_value(tmp_path, {**common, "frames": frames}).images
     for name in ("width", "height", "fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "sure"):
         assert getattr(picture.lens, name) == pytest.approx(getattr(expected, name)), name
 
@@ -108,7 +108,7 @@ def test_of_several_sources_one_is_taken_and_the_others_are_named(tmp_path: Path
 
 
 def test_cameras_of_an_older_version_have_an_unsure_lens(tmp_path: Path) -> None:
-    (picture,) = read_value(tmp_path, [OWN], "cameras.json").pictures
+    (picture,) = read_value(tmp_path, [OWN], "cameras.json").images
     assert picture.frame == ("a.mp4", 12, 0.4)
     assert picture.lens.sure is False
     assert picture.lens.scaled(640, 480).fx == pytest.approx(600)
@@ -118,6 +118,6 @@ def test_names_with_spaces_and_pictures_without_features_are_read(tmp_path: Path
     (tmp_path / "cameras.txt").write_text("# Camera list\n1 SIMPLE_RADIAL 320 240 300 160 120 0.1\n")
     lines = "# Image list\n1 1 0 0 0 1 2 3 1 my photo 1.jpg\n\n2 1 0 0 0 1 2 4 1 my photo 2.jpg\n5.0 5.0 -1\n"
     (tmp_path / "images.txt").write_text(lines)
-    pictures = read(tmp_path, "cameras.txt", "images.txt").pictures
-    assert [picture.name for picture in pictures] == ["my photo 1.jpg", "my photo 2.jpg"]
-    assert pictures[0].lens.k1 == 0.1
+    images = read(tmp_path, "cameras.txt", "images.txt").images
+    assert [posed.name for posed in images] == ["my photo 1.jpg", "my photo 2.jpg"]
+    assert images[0].lens.k1 == 0.1

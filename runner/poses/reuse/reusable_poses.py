@@ -4,10 +4,10 @@
                               <files>: the bytes of all files of the scene, the camera model and the seed
                               <content>: the frames, their sizes, the settings
     chosen-<key>              numbers of the frames of one video that have features; <key>: its bytes, the size of the
-                              pictures, how features are found
+                              images, how features are found
 
-A frame is told by the bytes of its file and its number in there, not by its pixels: these have another size with
-another preset. What is known is fitted to the new size (`runner/poses/colmap/rescale.py`).
+A frame is recognised by the bytes of its file and its number in there, not by its pixels: these have another size
+with another preset. What is known is fitted to the new size (`runner/poses/colmap/rescale.py`).
 """
 
 from __future__ import annotations
@@ -33,32 +33,34 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class KnownPoses:
+class ReusablePoses:
     """What one entry says about itself."""
 
     name: str  # of the entry
     run: str  # what found them, for people: the preset
     images: Mapping[str, str]  # by the key of each frame: its name in the model
-    placed: frozenset[str]  # keys of the frames that have a pose
+    registered: frozenset[str]  # keys of the frames that have a pose; "placed" in the file
     settings: Mapping[str, Any]  # PoseSettings without what does not decide: threads, time
-    rung: Mapping[str, Any]  # the way that won
+    rung: Mapping[str, Any]  # that won
     zoom: float  # the longest focal length / the shortest, where the lens zooms while filming
     points: int  # of the model
 
     def covers(self, keys: Sequence[str]) -> bool:
+        """Were all of these frames there?"""
         return set(keys) <= self.images.keys()
 
-    def placed_of(self, count: int) -> float:
-        """How many placed frames a choice of `count` of its frames has, about."""
-        return len(self.placed) * min(1.0, count / max(len(self.images), 1))
+    def registered_of(self, count: int) -> float:
+        """How many registered frames a choice of `count` of its frames has, about."""
+        return len(self.registered) * min(1.0, count / max(len(self.images), 1))
 
     def to_json(self) -> bytes:
-        value = {**vars(self), "images": dict(self.images), "placed": sorted(self.placed)}
-        del value["name"]
+        """What `from_json` reads."""
+        value = {**vars(self), "images": dict(self.images), "placed": sorted(self.registered)}
+        del value["name"], value["registered"]
         return json.dumps(value).encode()
 
     @staticmethod
-    def from_json(name: str, data: bytes) -> KnownPoses:
+    def from_json(name: str, data: bytes) -> ReusablePoses:
         """Raises ValueError for what is none."""
         match json.loads(data):
             case {"run": str(run), "images": dict(images), "placed": list(placed), "rung": dict(rung),
@@ -71,7 +73,7 @@ class KnownPoses:
             raise ValueError("its frames are none")
         if not re.fullmatch(r"[a-z0-9-]{1,30}", run):
             raise ValueError("its preset is none")
-        return KnownPoses(name, run, images, frozenset(map(str, placed)), settings, rung, zoom, points)
+        return ReusablePoses(name, run, images, frozenset(map(str, placed)), settings, rung, zoom, points)
 
 
 def frame_keys(frames: FrameSet) -> list[str] | None:
@@ -89,7 +91,7 @@ def frame_keys(frames: FrameSet) -> list[str] | None:
 
 
 def timeless(settings: PoseSettings) -> dict[str, Any]:
-    """More threads or more time do not change what the first way gives; further ways are tried as time allows."""
+    """More threads or more time do not change what the first rung gives; further ones are tried as time allows."""
     return asdict(replace(settings, threads=0, budget_s=0.0))
 
 
@@ -99,7 +101,9 @@ def prefix(frames: FrameSet, settings: PoseSettings, supplied: str = "") -> str:
     return f"poses-{key(files, settings.camera_model, settings.seed, *([supplied] if supplied else []))}"
 
 
-def known_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, folder: Path) -> Iterator[KnownPoses]:
+def reusable_poses(
+    cache: StageCache, frames: FrameSet, settings: PoseSettings, folder: Path
+) -> Iterator[ReusablePoses]:
     """Every whole entry for these files that can pass the gates. folder: for what is unpacked, the caller's to remove.
 
     The gates are part of the program, and so of the entries' names, but for MIN_RECONSTRUCTION_POINTS: it may be higher
@@ -109,7 +113,7 @@ def known_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, fol
         if not cache.get(name, [FACTS, REPORT, *MODEL], folder):
             continue
         try:
-            one = KnownPoses.from_json(name, (folder / FACTS).read_bytes())
+            one = ReusablePoses.from_json(name, (folder / FACTS).read_bytes())
         except (ValueError, RecursionError) as exc:
             log.warning("the cached %s is not used: %s", name, exc)
             cache.remove(name)
@@ -121,7 +125,7 @@ def known_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, fol
 
 
 def chosen_name(content: str, size: tuple[int, int], settings: PoseSettings) -> str:
-    """Of the entry about one video. size: width, height of its pictures as they are written."""
+    """Of the entry about one video. size: width, height of its images as they are written."""
     return f"chosen-{key(content, list(size), settings.features, settings.max_image_size, settings.seed)}"
 
 
@@ -150,16 +154,16 @@ def chosen_before(cache: StageCache, name: str, folder: Path) -> frozenset[int]:
     return frozenset()
 
 
-def most_useful(found: Sequence[KnownPoses], wanted: Sequence[str], settings: PoseSettings) -> KnownPoses | None:
+def most_useful(found: Sequence[ReusablePoses], wanted: Sequence[str], settings: PoseSettings) -> ReusablePoses | None:
     """Whose frames to choose from instead of the `wanted` ones; None: the wanted ones are better. Pure.
 
     wanted: keys of the frames that would be chosen if nothing were known. Those found with the same settings first,
-    then those that place most frames, then those with the most features.
+    then those that register most frames, then those with the most features.
     """
-    serving = [one for one in found if one.placed_of(len(wanted)) >= SERVES * len(wanted)]
+    serving = [one for one in found if one.registered_of(len(wanted)) >= SERVES * len(wanted)]
     return max(serving, key=lambda one: _worth(one, wanted, settings), default=None)
 
 
-def _worth(one: KnownPoses, wanted: Sequence[str], settings: PoseSettings) -> tuple[Any, ...]:
+def _worth(one: ReusablePoses, wanted: Sequence[str], settings: PoseSettings) -> tuple[Any, ...]:
     own = dict(one.settings) == timeless(settings) and one.images.keys() == set(wanted)
-    return own, round(one.placed_of(len(wanted))), one.settings["features"], one.name
+    return own, round(one.registered_of(len(wanted))), one.settings["features"], one.name

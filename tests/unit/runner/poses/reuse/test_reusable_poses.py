@@ -20,20 +20,20 @@ from runner.media.frame_preference import NONE
 from runner.media.settings import FrameSettings, Limits
 from runner.pipeline.frame_preferences import FramesWithPoses
 from runner.poses.find import find_poses
-from runner.poses.reuse.known_poses import (
+from runner.poses.reuse.reusable_poses import (
     CHOSEN,
     FACTS,
     MODEL,
     REPORT,
     SERVES,
-    KnownPoses,
+    ReusablePoses,
     chosen_before,
     chosen_name,
     frame_keys,
     keep_chosen,
-    known_poses,
     most_useful,
     prefix,
+    reusable_poses,
     timeless,
 )  # fmt: skip
 from runner.poses.settings import PoseSettings
@@ -209,7 +209,7 @@ FOREIGN = (
 
 
 def test_facts_that_are_sound_are_read() -> None:
-    assert KnownPoses.from_json("poses-1", json.dumps(SOUND).encode()).points == 1000
+    assert ReusablePoses.from_json("poses-1", json.dumps(SOUND).encode()).points == 1000
 
 
 @pytest.mark.parametrize(
@@ -219,16 +219,16 @@ def test_foreign_facts_are_removed_and_never_used(tmp_path: Path, facts: bytes) 
     frames = write_frames(tmp_path, {"a": [np.full((4, 4, 3), 9, np.uint8)]})
     cache = StageCache(CacheSettings(tmp_path / "cache", 1 << 30))
     cache.put(f"{prefix(frames, FIRST)}-{'1' * 32}", {FACTS: facts, REPORT: b"{}", **dict.fromkeys(MODEL, b"")})
-    assert list(known_poses(cache, frames, FIRST, tmp_path / "read")) == []
+    assert list(reusable_poses(cache, frames, FIRST, tmp_path / "read")) == []
     assert cache.names("poses-") == []
 
 
 # ---- which frames and which poses -----------------------------------------------------------------------------------
 
 
-def known(frames: int, placed: int, settings: PoseSettings = FIRST, name: str = "poses-1") -> KnownPoses:
+def known(frames: int, placed: int, settings: PoseSettings = FIRST, name: str = "poses-1") -> ReusablePoses:
     images = {str(index): f"a/{index}.png" for index in range(frames)}
-    return KnownPoses(name, "first", images, frozenset(list(images)[:placed]), asdict(settings), {}, 1.0, 1000)
+    return ReusablePoses(name, "first", images, frozenset(list(images)[:placed]), asdict(settings), {}, 1.0, 1000)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def known(frames: int, placed: int, settings: PoseSettings = FIRST, name: str = 
         (72, 72, 62, True),  # there are no more useful frames than that
     ],
 )  # fmt: skip
-def test_known_poses_serve_where_they_place_enough_frames(frames, placed, wanted, serves) -> None:
+def test_reusable_poses_serve_where_they_register_enough_frames(frames, placed, wanted, serves) -> None:
     one = known(frames, placed)
     assert most_useful([one], [str(i) for i in range(wanted)], OTHER) == (one if serves else None)
 
@@ -256,7 +256,7 @@ def test_the_poses_of_the_same_preset_come_first_then_the_most_frames_then_the_m
     assert most_useful([most, features], wanted, FIRST) == features
 
 
-def test_frames_with_known_poses_are_chosen_where_they_serve(tmp_path: Path) -> None:
+def test_frames_with_reusable_poses_are_chosen_where_they_serve(tmp_path: Path) -> None:
     """At another size under a larger budget: all of them; under a smaller one: so many of them; where they do not
     serve, or have fewer points than are asked for by now: those that a run without a cache chooses. The same for a clip
     under another name."""
@@ -275,7 +275,7 @@ def test_frames_with_known_poses_are_chosen_where_they_serve(tmp_path: Path) -> 
     keys = frame_keys(before)
     assert keys is not None
     images = {one: frame.image for one, frame in zip(keys, before.frames, strict=True)}
-    facts = KnownPoses("", "first", images, frozenset(images), timeless(FIRST), {}, 1.0, FIRST.min_points)
+    facts = ReusablePoses("", "first", images, frozenset(images), timeless(FIRST), {}, 1.0, FIRST.min_points)
     files = {FACTS: facts.to_json(), REPORT: b"{}", **dict.fromkeys(MODEL, b"")}
     cache.put(f"{prefix(before, FIRST)}-{'1' * 32}", files)
 

@@ -1,0 +1,34 @@
+"""Times of frames: strictly increasing seconds, whatever the container's timestamps do."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+LONGEST_GAP_S = 60.0  # between two frames; more is a broken timestamp, not a pause
+
+
+class Clock:
+    """Reads one timestamp after the other."""
+
+    def __init__(self, interval_s: float) -> None:
+        self.repaired = 0
+        self._interval_s = interval_s
+        self._offset_s = 0.0
+        self._last_s: float | None = None
+
+    def read(self, pts: int | None, time_base: Fraction | None) -> float:
+        """Seconds since the first frame. A missing, backward or far timestamp is replaced and counted in `repaired`."""
+        raw_s = None if pts is None or time_base is None else float(pts * time_base)
+        if self._last_s is None:
+            self._offset_s = raw_s or 0.0
+            self.repaired += raw_s is None
+            self._last_s = 0.0
+            return 0.0
+        time_s = None if raw_s is None else raw_s - self._offset_s
+        if time_s is None or not self._last_s < time_s <= self._last_s + LONGEST_GAP_S:
+            self.repaired += 1
+            time_s = self._last_s + self._interval_s
+            if raw_s is not None:
+                self._offset_s = raw_s - time_s  # go on from here: a restarted clock is repaired once, not for ever
+        self._last_s = time_s
+        return time_s

@@ -1,0 +1,88 @@
+"""What the container says about the video stream that will be read, and the checks that need no decoding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from runner.media.settings import Limits
+from runner.media.video.metadata import Recording, read_recording
+from runner.scene.frames import Clip
+from runner.scene.sizes import square_pixels
+from scenejobs.errors import Code, InputError
+
+CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores"}
+DECODERS = CODECS | {"libdav1d"}  # what FFmpeg calls them
+CONVERT = "convert it to MP4 with H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4) or record it again"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the container says about the stream that will be read. Claims only: limits are checked again on decoding."""
+
+    width: int  # pixels as stored, before rotation and pixel aspect ratio
+    height: int
+    frame_count: int  # stated and not cut away by an edit list; 0: the container does not say
+    duration_s: float  # 0.0: the container does not say
+    fps: float  # average; 30 where the container does not say
+    codec: str
+    pixel_aspect: float  # width / height of one stored pixel
+    recording: Recording
+
+
+def best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, int]:
+    """The stream with the largest frames, and how many others there are: phones add small previews and cover art.
+
+    Raises InputError NO_VIDEO_STREAM; NOT_A_VIDEO for a codec that is not supported.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        cause = f"{clip.name} holds no moving pictures (audio only)"
+        raise InputError(cause, advice="upload the video itself", code=Code.NO_VIDEO_STREAM)
+    known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
+    if not known:
+        raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
+    best = max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    if best.codec_context.name not in DECODERS:
+        cause = f"{clip.name} uses the codec {best.codec_context.name}, which is not supported"
+        raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)
+    return best, len(known) - 1
+
+
+def read_header(container: InputContainer, stream: av.VideoStream) -> Header:
+    """Numbers that cannot be are replaced by usual ones."""
+    duration_s = 0.0
+    if stream.duration is not None and stream.time_base is not None:
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        duration_s = container.duration / av.time_base
+    fps = float(stream.average_rate or stream.guessed_rate or 30)
+    frame_count = stream.frames
+    if frame_count and (entries := stream.index_entries):
+        # A trimmed phone video keeps its cut frames in the file; the edit list marks them as not shown.
+        frame_count = min(frame_count, sum(not entry.is_discard for entry in entries))
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return Header(
+        stream.width, stream.height, frame_count, max(0.0, duration_s), fps if 0.1 <= fps <= 1000 else 30.0,
+        stream.codec_context.name, aspect if 0.1 <= aspect <= 10 else 1.0,
+        read_recording({**stream.metadata, **container.metadata}),
+    )  # fmt: skip
+
+
+def check_header(clip: Clip, header: Header, limits: Limits) -> None:
+    """Raises InputError TOO_LARGE, TOO_SMALL."""
+    if header.width * header.height > limits.max_pixels:
+        cause = f"{clip.name} has {header.width}x{header.height} pixels; {limits.max_pixels:,} are allowed"
+        raise InputError(cause, advice="record at a lower resolution", code=Code.TOO_LARGE)
+    if header.duration_s > limits.max_duration_s:
+        cause = f"{clip.name} lasts {header.duration_s:.0f} s; {limits.max_duration_s:g} are allowed"
+        raise InputError(cause, advice="cut it into the part that shows the scene", code=Code.TOO_LARGE)
+    width, height = square_pixels(header.width, header.height, header.pixel_aspect)
+    if max(width, height) < limits.min_long_side or min(width, height) < limits.min_short_side:
+        raise InputError(
+            f"{clip.name} has {width}x{height} pixels; {limits.min_long_side}x{limits.min_short_side} are needed",
+            advice="record at 1080p or more", code=Code.TOO_SMALL,
+        )  # fmt: skip

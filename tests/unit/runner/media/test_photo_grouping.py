@@ -1,0 +1,61 @@
+"""Photos of one camera are a set in the right order, and none is there twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from runner.media.photo.grouping import PhotoSurvey, make_sets
+from runner.scene.frames import Clip
+from tests.photo_scenes import views
+from tests.videos import pan
+
+
+def survey(name: str, picture: np.ndarray, **changes) -> PhotoSurvey:
+    small = np.asarray(Image.fromarray(picture).convert("L").resize((96, 58)))
+    values = {"width": 160, "height": 96, "codec": "jpeg", "recorded_at": None, "camera_model": None, "lens": None,
+              "focal_px": None, "gps": None, "sharpness": 1.0, "small": small}  # fmt: skip
+    return PhotoSurvey(Clip(name, Path(name)), **{**values, **changes})
+
+
+def test_the_same_picture_twice_is_taken_once_in_its_better_form():
+    """A copy in another format and size, a burst from a tripod; not the neighbour a step further."""
+    one, two = pan(2, 8, 160, 96)
+    noisy = np.clip(one.astype(int) + np.random.default_rng(0).normal(0, 3, one.shape), 0, 255).astype(np.uint8)
+    (found,) = make_sets([survey("a.jpg", one), survey("b.jpg", two), survey("burst.jpg", noisy, sharpness=0.5)])
+    assert [photo.clip.name for photo in found.photos] == ["a.jpg", "b.jpg"]
+    assert found.survey.info.warnings == ("1 photos show the same as others and are left out: burst.jpg",)
+    (found,) = make_sets([survey("a.jpg", one), survey("a.heic", one, width=320, height=192)])
+    assert [photo.clip.name for photo in found.photos] == ["a.heic"]
+
+
+def test_a_small_step_in_front_of_a_smooth_wall_is_another_picture():
+    """Shifted by 2 % of its width it still correlates by more than 0.98; its motion tells it apart."""
+    x, y = np.meshgrid(np.arange(163), np.arange(96))
+    wide = np.repeat((120 + 60 * np.sin(x / 14) + 40 * np.cos(y / 11))[..., None], 3, axis=2).astype(np.uint8)
+    one, two = survey("a.jpg", wide[:, :160]), survey("b.jpg", wide[:, 3:])
+    assert np.corrcoef(one.small.ravel(), two.small.ravel())[0, 1] > 0.98
+    (found,) = make_sets([one, two])
+    assert len(found.photos) == 2
+
+
+def test_blank_photos_are_not_copies_of_each_other():
+    blank = np.full((96, 160, 3), 200, np.uint8)
+    (found,) = make_sets([survey("a.jpg", blank), survey("b.jpg", blank // 2)])
+    assert len(found.photos) == 2
+
+
+def test_photos_are_in_the_order_of_their_times_or_else_of_their_names():
+    pictures = views(3)
+    times = ["2026-11-24T10:00:02", "2026-11-24T10:00:01", "2026-11-24T10:00:03"]
+    timed = [
+        survey(f"{i}.jpg", picture, recorded_at=time)
+        for i, (picture, time) in enumerate(zip(pictures, times, strict=True))
+    ]
+    (found,) = make_sets(timed)
+    assert [photo.clip.name for photo in found.photos] == ["1.jpg", "0.jpg", "2.jpg"]
+    names = ["IMG_10.jpg", "IMG_9.jpg", "IMG_100.jpg"]
+    (found,) = make_sets([survey(name, picture) for name, picture in zip(names, pictures, strict=True)])
+    assert [photo.clip.name for photo in found.photos] == ["IMG_9.jpg", "IMG_10.jpg", "IMG_100.jpg"]
