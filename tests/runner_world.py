@@ -148,10 +148,12 @@ class Cloud:
     ) -> Worker:
         def run(job_: Job, supervision: Supervision) -> dict[str, Any]:
             self.jobs_run += 1
-            return job(job_, supervision)
+            result: dict[str, Any] = job(job_, supervision)
+            return result
 
         stores: dict[str, Any] = {kind: plan.store(store) if plan else store for kind, store in self.stores.items()}
         queues: dict[str, Any] = {name: plan.queue(queue) if plan else queue for name, queue in self.queues.items()}
+        repeating: dict[str, Any] = {"repeat": self.by_hand, "pause": self.by_hand.pause} if self.by_hand else {}
         context = WorkerContext(
             containers=Containers(**stores),
             leases=stores["state"],
@@ -162,7 +164,7 @@ class Cloud:
             stop=self.stop,
             now=self.clock,
             token=self.token,
-            **({"repeat": self.by_hand, "pause": self.by_hand.pause} if self.by_hand else {}),
+            **repeating,
         )
         return Worker(context, Timing())
 

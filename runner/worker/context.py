@@ -21,7 +21,7 @@ from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 class RunJob(Protocol):
     """Runs the pipeline on one job. `runner.job.supervise.run_job` in production, a function in tests."""
 
-    def __call__(self, job: Job, supervision: Supervision) -> dict[str, Any]: ...
+    def __call__(self, job: Job, supervision: Supervision, /) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
