@@ -5,7 +5,7 @@
                                           half-written files; never listed, and no blob can be called like that
     DATA/state/.scenejobs/queues/jobs/    messages, one file each (`queues.py`)
 
-Versions. A file that this adapter wrote has a random ETag, kept beside it. The ETag of a file that a person put there is
+Versions. A file that this adapter wrote has a random ETag, kept beside it. The ETag of a file put there by hand is
 made of size, modification time (nanoseconds) and inode: reading gigabytes at every listing to hash them is no
 alternative, and every usual way of replacing a file changes one of the three. A file that is still being copied has a
 new ETag at every look, and is as old as its last change, so the quiet time does not end before the copy does.
