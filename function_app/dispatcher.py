@@ -22,11 +22,11 @@ from scenejobs.state.uploads import list_scene, snapshot
 
 log = logging.getLogger(__name__)
 
-SEND_TIMEOUT = timedelta(minutes=2)  # a batch without stamp is left this long to whoever created it
+SEND_TIMEOUT = timedelta(minutes=2)  # so long a batch without stamp belongs to the instance that created it
 
 
 class Sealing(StrEnum):
-    """How the sealing of a set of uploads went."""
+    """The result of sealing a set of uploads."""
 
     CREATED = "created"  # a new batch; its message is sent
     RESENT = "resent"  # whoever created the batch died before noting that the message was sent: sent again
@@ -36,7 +36,7 @@ class Sealing(StrEnum):
 
 @dataclass(frozen=True)
 class Dispatcher:
-    """What the triggers call. Every operation may be repeated, and interrupted after any line."""
+    """What the triggers call. Every operation is idempotent, and may be interrupted after any line."""
 
     containers: Containers
     queues: Queues
@@ -44,7 +44,7 @@ class Dispatcher:
     starter: Starter
 
     def on_upload(self, name: str, now: datetime) -> None:
-        """An upload was seen: look at its scene after the quiet time. Lists nothing."""
+        """Handles an upload event: the scene is checked after the quiet time. Lists nothing."""
         reason = upload_refusal(name)
         if reason:
             self.record_refused(name, reason, now)
@@ -54,7 +54,7 @@ class Dispatcher:
         self.queues.debounce.send(check.to_json(), delay_s=0 if ready else self.settings.quiet_s + CLOCK_GRAIN_S)
 
     def record_refused(self, name: str, reason: str, now: datetime) -> bool:
-        """Notes an upload that cannot be used, once: nothing is ignored silently. False when it was known."""
+        """Notes an upload that cannot be used, once: nothing is ignored silently. False when it was noted before."""
         body = {"name": name, "reason": reason, "seen_at": now.isoformat()}
         try:
             self.containers.state.write(refused_name(name), json.dumps(body).encode(), if_absent=True)
@@ -64,7 +64,7 @@ class Dispatcher:
         return True
 
     def on_quiet(self, check: DebounceCheck, *, redelivered: bool = False, traceparent: str = "") -> None:
-        """Looks at a scene. Raises UnreadableMessage, StorageError, and ComputeError/AccessDenied from the start."""
+        """Checks a scene. Raises UnreadableMessage, StorageError, and ComputeError/AccessDenied from the start."""
         reason = refusal(check.scene)
         if reason:
             raise UnreadableMessage(f"no scene can be called {check.scene!r}: {reason}")

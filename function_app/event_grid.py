@@ -19,7 +19,7 @@ SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blo
 
 
 def uploaded(text: str, container: str) -> str:
-    """The name of the upload that a message tells of.
+    """The name of the upload that a message reports.
 
     Raises UnreadableMessage for what is no event, is another event than a blob's creation, or is one of another
     container. Whether the name may be used is not asked here (names.upload_refusal).
@@ -38,7 +38,7 @@ def uploaded(text: str, container: str) -> str:
 
 
 def _name_in_url(event: dict[str, Any], container: str) -> str | None:
-    """The URL is percent-encoded for certain; of the subject that is told nowhere. None: there is no URL to read."""
+    """The name in the URL, which is percent-encoded for certain; of the subject no document says so. None: no URL."""
     data = event.get("data")
     url = data.get("url") if isinstance(data, dict) else None
     if not isinstance(url, str):

@@ -24,9 +24,8 @@ from scenejobs.state.start_backoff import StarterState
 
 log = logging.getLogger(__name__)
 
-LEASE_S = (
-    30  # counting takes a few seconds, a start that nobody answers 25 (scenejobs/adapters/azure/container_apps.py)
-)
+# Counting takes a few seconds, a start without an answer 25 (scenejobs/adapters/azure/container_apps.py).
+LEASE_S = 30
 LEASE_TRIES = 40
 LEASE_PAUSE_S = 0.5
 
@@ -54,7 +53,7 @@ class Starter:
     max_gpu_minutes: float = 0.0  # of executions per day, after which nothing is started; 0: no limit
 
     def ensure_started(self) -> int:
-        """Starts what is missing and returns how many. During a back-off it does nothing: the sweep tries later.
+        """Starts what is missing and returns how many. During a backoff it does nothing: the sweep tries later.
 
         Raises ComputeError and AccessDenied when a start fails; the failure is never charged to a scene. A start whose
         answer was lost is no failure: it is not counted, and a later look sees what came of it. Raises Busy when
@@ -72,7 +71,7 @@ class Starter:
         return start_backoff.load(self.state)
 
     def _must_wait(self, state: StarterState) -> bool:
-        if state.not_before is None:  # the usual case: the service need not be asked for the time
+        if state.not_before is None:  # the usual case: no request for the time is needed
             return False
         now = self.state.now()
         if not state.waits(now) or (state.ghosts_in_row and self._answered(state, now)):
@@ -96,19 +95,19 @@ class Starter:
             live = self.compute.live()
             state = state.looked([execution.name for execution in live], now)
             if state.ghosts_in_row > before.ghosts_in_row:
-                self._tell_of_ghosts(state)
+                self._alert_ghosts(state)
                 self._save_change(before, state, lease)
                 return 0
             needed = starts_needed(self.jobs.waiting(), self.jobs.total(), len(live), self.limit)
             for _ in range(state.may_start(needed)):
-                _renew(lease)  # it must outlast the start: what comes of it is written before anybody else counts
+                _renew(lease)  # it must outlast the start: the result is saved before anybody else counts
                 names.append(self.compute.start())
                 log.info("execution started: %s", names[-1] or "(the service gave no name)")
         except StartUnknown as exc:
             now = self.state.now()
             state = (state.started(tuple(names), now) if names else state).unknown(now, exc)
             self._save(state, lease)
-            self._tell_of_lost_answer(state, exc)
+            self._report_lost_answer(state, exc)
             return len(names)
         except (ComputeError, AccessDenied) as exc:
             now = self.state.now()
@@ -121,11 +120,11 @@ class Starter:
         self._save_change(before, state, lease)
         return len(names)
 
-    def _tell_of_lost_answer(self, state: StarterState, error: StartUnknown) -> None:
+    def _report_lost_answer(self, state: StarterState, error: StartUnknown) -> None:
         text = f"an execution may have been started; the next look is after {state.not_before}: {error}"
         if state.failures_in_row == 1:
             log.warning("%s", text)
-        else:  # and no look in between saw one
+        else:  # and no check in between saw one
             log_alert(log, Alert.START_REFUSED, text, failures_in_row=state.failures_in_row)
 
     def _over_budget(self, now: datetime) -> bool:
@@ -138,7 +137,7 @@ class Starter:
         log_alert(log, Alert.GPU_BUDGET, text, minutes=round(used), waiting=self.jobs.waiting())
         return True
 
-    def _tell_of_ghosts(self, state: StarterState) -> None:
+    def _alert_ghosts(self, state: StarterState) -> None:
         text = (
             f"executions ended before a runner began, since {state.unanswered_since}; "
             f"the next probe is started after {state.not_before}"
@@ -172,7 +171,7 @@ class Starter:
 
 
 def _renew(lease: Lease) -> None:
-    """Once more when the answer was lost: a renewal may be repeated, and the client of a lease does not do it."""
+    """Retries once when the answer was lost: a renewal is idempotent, and the lease client does not retry it."""
     try:
         lease.renew()
     except Busy:

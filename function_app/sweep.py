@@ -44,7 +44,7 @@ class SweepReport:
     """What one sweep saw and did."""
 
     scenes: int = 0  # with uploads
-    sealed: int = 0  # complete scenes no event had told about
+    sealed: int = 0  # complete scenes without an event
     resent: int = 0  # batches whose message was never known to be sent
     requeued: int = 0  # scenes whose message was lost on the way
     refused: int = 0  # uploads with a name that cannot be used, seen for the first time
@@ -152,9 +152,9 @@ class Sweeper:
         return None
 
     def _requeue_lost(self, view: _View, now: datetime) -> int:
-        """Sends the messages again that nothing points at any more.
+        """Sends messages again for work that no message points at any more.
 
-        While a message is visible, the queue tells nothing about lost ones, and runners are busy with it anyhow. A
+        While a message is visible, nothing can be known of lost ones, and runners are busy with it anyhow. A
         message too many is harmless: its runner finds the scene leased, or nothing to do.
         """
         if self.dispatcher.queues.jobs.waiting() > 0:
@@ -209,7 +209,7 @@ class Sweeper:
             return False
 
     def _old(self, view: _View, now: datetime) -> list[BlobInfo]:
-        """What nobody can need any more, so that a sweep stays as cheap as what lies in the input container.
+        """Blobs that nothing needs any more; removing them keeps the cost of a sweep to what the input container holds.
 
         Batches of scenes without uploads, parts that no record names, last month's usage, and resume points.
         """
@@ -221,13 +221,13 @@ class Sweeper:
         return [info for info in unused if info.modified < now - KEEP_UNUSED] + old_usage + self._old_work(view, now)
 
     def _old_work(self, view: _View, now: datetime) -> list[BlobInfo]:
-        """What runners saved of their work where no further attempt will look for it.
+        """Saved work that no further attempt will resume from.
 
         Listed before the records are read: what an attempt saves meanwhile is newer than the list, and has other names.
         """
         keys = {scene_key(scene) for scene in view.scenes}
         saved = [info for info in self._state.list(RESUME_FOLDER) if refusal(info.name) is None]
-        wanted = {name: self._is_gone_on_with(name) for name in {record_of_resume(info.name) for info in saved}}
+        wanted = {name: self._is_unfinished(name) for name in {record_of_resume(info.name) for info in saved}}
         old = [
             info
             for info in saved
@@ -236,11 +236,11 @@ class Sweeper:
         ]
         return sorted(old, key=lambda info: not info.name.endswith(".json"))  # the pointers first
 
-    def _is_gone_on_with(self, name: str) -> bool:
-        """Whether the record speaks of a generation that was begun and is not ended."""
+    def _is_unfinished(self, name: str) -> bool:
+        """Whether the record holds a generation that was begun and has not ended."""
         try:
             stored = records.read(self._state, name)
-        except StorageError:  # of another version or damaged: whoever can read it decides
+        except StorageError:  # of another version, or damaged: a program that can read it decides
             return True
         if stored is None or stored.record.phase in (Phase.COMMITTED, Phase.FAILING):
             return False
@@ -253,7 +253,7 @@ class Sweeper:
 
 
 def _is_postponed(record: BlobInfo, until: datetime) -> bool:
-    """Its next attempt is due later, and there is a hidden message for it; time for that one to be lost is included."""
+    """Its next attempt is due later, and a hidden message exists for it; `until` leaves time for its loss."""
     due_at = records.due_at(record.metadata)
     return due_at is not None and due_at > until
 

@@ -4,8 +4,8 @@ Names in percent signs are app settings, filled in by the host. `SceneStorage` i
 with the uploads and queues: `SceneStorage__blobServiceUri` and its companions in Azure (an identity, no key), a
 connection string of that name with the emulator (local.settings.json.example).
 
-How uploads are told: by the blob trigger (`by_webhook`), or where UPLOADS_QUEUE names a queue, by the messages of Event
-Grid in it (`by_queue`), which need no endpoint of ours that answers, and wait while the app is stopped.
+How uploads are reported: by the blob trigger (`by_webhook`), or where UPLOADS_QUEUE names a queue, by the messages of
+Event Grid in it (`by_queue`), which need no endpoint of ours that answers, and wait while the app is stopped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 CONNECTION = "SceneStorage"
 DEBOUNCE_QUEUE = "%DEBOUNCE_QUEUE%"
-SHOWN_CHARS = 2000  # of a message nobody can read
+SHOWN_CHARS = 2000  # of an unreadable message
 
 UPLOADS_QUEUE = "%UPLOADS_QUEUE%"
 
@@ -33,7 +33,7 @@ by_queue = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
 def chosen() -> tuple[func.Blueprint, func.Blueprint]:
-    """What the app consists of in this environment."""
+    """The functions of the app in this environment."""
     return blueprint, by_queue if os.environ.get("UPLOADS_QUEUE") else by_webhook
 
 
@@ -48,7 +48,7 @@ def blob_source() -> func.BlobSource:
     arg_name="upload", path="%AZURE_BLOB_CONTAINER_INPUT%/{name}", connection=CONNECTION, source=blob_source()
 )
 def on_upload(upload: blob.BlobClient) -> None:
-    """An upload was seen."""
+    """Handles the event of an upload."""
     wiring.app().dispatcher.on_upload(upload.blob_name, datetime.now(UTC))
 
 
@@ -56,7 +56,7 @@ def on_upload(upload: blob.BlobClient) -> None:
 @by_queue.queue_trigger(arg_name="message", queue_name=UPLOADS_QUEUE, connection=CONNECTION)
 @by_queue.queue_output(arg_name="poison", queue_name=f"{UPLOADS_QUEUE}-poison", connection=CONNECTION)
 def on_event(message: func.QueueMessage, poison: func.Out[str]) -> None:
-    """Event Grid put an upload's event into a queue. A message nobody can read goes to the poison queue at once."""
+    """Event Grid put an upload's event into a queue. An unreadable message goes to the poison queue at once."""
     refused = wiring.app().on_event(message.get_body(), datetime.now(UTC))
     if refused is not None:
         poison.set(refused)
@@ -66,7 +66,7 @@ def on_event(message: func.QueueMessage, poison: func.Out[str]) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name=DEBOUNCE_QUEUE, connection=CONNECTION)
 @blueprint.queue_output(arg_name="poison", queue_name=f"{DEBOUNCE_QUEUE}-poison", connection=CONNECTION)
 def on_quiet(message: func.QueueMessage, poison: func.Out[str], context: func.Context) -> None:
-    """The quiet time after an upload has passed. A message nobody can read goes to the poison queue at once."""
+    """The quiet time after an upload has passed. An unreadable message goes to the poison queue at once."""
     refused = wiring.app().on_quiet(
         message.get_body(), message.dequeue_count or 1, context.trace_context.trace_parent or ""
     )
@@ -77,7 +77,7 @@ def on_quiet(message: func.QueueMessage, poison: func.Out[str], context: func.Co
 @blueprint.function_name("sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%", run_on_startup=False)
 def sweep(timer: func.TimerRequest) -> None:
-    """Heals what was lost."""
+    """Heals lost events, messages and executions."""
     if timer.past_due:
         log.warning("the sweep is late")
     wiring.app().sweeper.sweep()

@@ -191,7 +191,7 @@ class SceneJobError(Exception):
 
 
 class InputError(SceneJobError):
-    """The uploads can never work as they are."""
+    """The uploads cannot become a scene as they are: never retried."""
 
     exit_code = 1
     default_code = Code.NOT_A_VIDEO
@@ -211,7 +211,7 @@ class AccessDenied(ConfigurationError):
 
 
 class InfrastructureError(SceneJobError):
-    """The world failed; the same work may succeed later."""
+    """Infrastructure failed; the same work may succeed later."""
 
     exit_code = 3
 
@@ -267,20 +267,20 @@ class Busy(StorageError):
 
 
 class LeaseLost(SceneJobError):
-    """Somebody else may own the scene now."""
+    """The lease is lost: another runner may work on the scene now."""
 
     exit_code = 75
     default_code = Code.LEASE_LOST
 
 
 class Interrupted(SceneJobError):
-    """Told to stop."""
+    """A stop was requested."""
 
     exit_code = 143
     default_code = Code.INTERRUPTED
 
 
 class UnreadableMessage(SceneJobError):
-    """A queue message nobody can act on."""
+    """A queue message that cannot be handled."""
 
     default_code = Code.UNREADABLE_MESSAGE

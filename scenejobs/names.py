@@ -82,7 +82,7 @@ def _stems(segment: str) -> Iterator[str]:
 
 
 def _holds_dots(name: str) -> bool:
-    """As the name could be taken for: percent-decoded (twice, as proxies do), folded, without what is invisible.
+    """The name as another program could read it: percent-decoded (twice, as proxies do), folded, nothing invisible.
 
     A segment of dots and spaces alone counts, however many: some systems drop what a name ends with.
     """
@@ -106,12 +106,12 @@ def is_photo(name: str) -> bool:
 
 
 def is_media(name: str) -> bool:
-    """Is it what a scene is made from?"""
+    """Whether the file is a video or a photo, by its name."""
     return is_video(name) or is_photo(name)
 
 
 def is_pose_file(name: str) -> bool:
-    """Does it hold camera poses for the pictures of its scene (runner/poses/supplied/read.py)?"""
+    """Whether it holds camera poses for the images of its scene (runner/poses/supplied/read.py)."""
     return PurePosixPath(name).name in POSE_FILES
 
 

@@ -1,4 +1,4 @@
-"""What the project asks of the world, as a handful of verbs. Adapters: azure (cloud, Azurite), folder, memory (tests).
+"""What the project needs of storage, queues and compute, as a few verbs. Adapters: azure, folder, memory (tests).
 
 All errors are of `scenejobs.errors`: NotFound, Conflict, Busy, AccessDenied, StorageError, ComputeError. ETags are
 plain text without quotes. Times are aware and UTC. Every operation may be repeated after an error.
@@ -32,16 +32,16 @@ class BlobInfo:
 
 
 class Lease(Protocol):
-    """Exclusive right to write one blob, for a while. Reading stays free."""
+    """The exclusive right to write one blob, until it expires. Reading needs no lease."""
 
     @property
     def id(self) -> str: ...
 
     def renew(self) -> None:
-        """Raises LeaseLost when it is somebody else's now, Busy/StorageError when nobody could be asked."""
+        """The heartbeat. Raises LeaseLost when somebody else holds it, Busy or StorageError without an answer."""
 
     def release(self) -> None:
-        """Ends it at once; quiet when it is over already."""
+        """Ends it at once; does nothing when it is over already."""
 
 
 class BlobStore(Protocol):
@@ -121,16 +121,16 @@ class JobQueue(Protocol):
     def send(self, text: str, *, delay_s: float = 0) -> None: ...
 
     def receive(self, visibility_s: float) -> QueueMessage | None:
-        """One message, hidden from others for `visibility_s`; None when there is none."""
+        """One message with a visibility timeout of `visibility_s`; None when there is none."""
 
     def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
-        """Hides it for `visibility_s` from now. Raises NotFound/Conflict when the receipt is outdated."""
+        """The heartbeat: a visibility timeout of `visibility_s` from now. Raises NotFound, Conflict (old receipt)."""
 
     def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
-        """Gives it back; visible again after `delay_s`. Quiet when it is gone or somebody else's."""
+        """Requeues it; visible again after `delay_s`. Does nothing when it is gone or somebody else's."""
 
     def complete(self, message: QueueMessage) -> None:
-        """Removes it. Quiet when it is gone or somebody else's."""
+        """Acknowledges it: removes it. Does nothing when it is gone or somebody else's."""
 
     def waiting(self) -> int:
         """Visible messages, counted up to 32."""
@@ -181,4 +181,4 @@ class Queues:
 
     debounce: JobQueue  # delayed "is it quiet now?" checks
     jobs: JobQueue  # work for the runner
-    poison: JobQueue  # work messages nobody can act on, with the reason
+    poison: JobQueue  # work messages that cannot be handled, with the reason

@@ -1,4 +1,4 @@
-"""In-memory twins of the storage adapters, for tests: same rules as the service, a clock that is handed in.
+"""In-memory twins of the storage adapters, for tests: the same rules as the service, and a clock that is passed in.
 
 They really keep bytes, ETags, leases, visibility and pop receipts, so that code under test meets the same refusals as
 on the emulator. One conformance suite runs on both. Threads may share them.
@@ -33,7 +33,7 @@ def system_clock() -> datetime:
 
 @dataclass
 class ManualClock:
-    """A clock that moves only when told to."""
+    """A clock that moves only when `advance` is called."""
 
     time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ class _Blob:
 
 @dataclass
 class _Copy:
-    """A copy the service makes by itself, in its own time. It outlives who asked for it, and needs its source."""
+    """A copy that the service makes in the background. It goes on when its caller dies, and needs its source."""
 
     data: bytes
     ends_at: datetime
@@ -179,7 +179,7 @@ class MemoryBlobStore:
     def begin_copy(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool
     ) -> None:
-        """The first half of `copy_from`: afterwards the copy is made, or under way."""
+        """The first half of `copy_from`: the copy is complete or in progress when it returns."""
         _guard(name)
         if not isinstance(source, MemoryBlobStore):
             raise ValueError("the source of a copy is a container of the same kind")
@@ -192,13 +192,13 @@ class MemoryBlobStore:
             there = self.blobs.get(name)
             same = there is not None and there.metadata.get("source_etag") == original.etag
             if there is not None and same and (if_absent or self._copy_state(there) == "pending"):
-                return  # as the adapter has it: this very copy, made or begun before
+                return  # like the Azure adapter: the same copy was made or begun before
             self.write(name, original.data, if_absent=if_absent, metadata={"source_etag": original.etag})
             seconds, succeeds = self._copy_plan()
             if seconds or not succeeds:
                 made = self.blobs[name]
                 made.copy = _Copy(original.data, self.clock() + timedelta(seconds=seconds), succeeds)
-                made.data = b"\0" * len(original.data)  # what the bytes are until then, nobody may rely on
+                made.data = b"\0" * len(original.data)  # undefined until the copy is complete
                 original.copies.append(made)
 
     def finish_copy(self, name: str) -> BlobInfo:
@@ -210,7 +210,7 @@ class MemoryBlobStore:
             self._pause(COPY_POLL_S)
             waited_s += COPY_POLL_S
         if found.copy:
-            self.delete(name, if_match=found.etag)  # as the adapter has it: it would stand in the way of the next try
+            self.delete(name, if_match=found.etag)  # like the Azure adapter: it would block the next try
             raise StorageError(f"copying to {self.name}/{name}: the copy failed")
         return found
 
@@ -267,7 +267,7 @@ class MemoryBlobStore:
             blob.lease_id = None  # as in the service: an expired lease that saw a write can no longer be renewed
 
     def _copy_state(self, blob: _Blob) -> Literal["", "pending", "failed"]:
-        """Lets a copy end whose time has come."""
+        """Ends a copy whose time is up."""
         if blob.copy is None:
             return ""
         if not blob.copy.failed and self.clock() >= blob.copy.ends_at:
@@ -294,7 +294,7 @@ class MemoryBlobStore:
         return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), copy, leased)
 
 
-@functools.lru_cache(maxsize=4096)  # of a thousand simulated schedules, most of the time went here
+@functools.lru_cache(maxsize=4096)  # most of the time of a thousand simulated schedules was spent here
 def _guard(name: str) -> None:
     reason = refusal(name)
     if reason:

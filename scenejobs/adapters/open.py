@@ -16,18 +16,18 @@ WATCHED = "/data"  # where images mount the folders of watch mode
 
 @dataclass(frozen=True)
 class Storage:
-    """Opened, and looked at where that was asked for."""
+    """Containers and queues that were opened, and checked where `check` was set."""
 
     containers: Containers
-    leases: BlobStore  # the state container again, with the short patience that leases need
+    leases: BlobStore  # the state container again, with the short timeouts and retries that leases need
     queues: Queues
-    means: str  # for logs: "folders", or how the account is asked
+    means: str  # for logs: "folders", or how we sign in to the account
 
 
 def open_storage(
     folders: FolderSettings, account: StorageSettings, *, check: bool = False, queues: bool = True
 ) -> Storage:
-    """check: look once at every container first (folders: whether they can be written); `queues`: and at the queues.
+    """check: ask every container once (folders: whether they can be written). queues: ask every queue too.
 
     Raises ConfigurationError, AccessDenied (naming the thing and the remedy), Busy.
     """
@@ -42,7 +42,7 @@ def open_storage(
             for item in fields(Containers):
                 getattr(opened.containers, item.name).now()  # the clock of a folder is a file in it
         return opened
-    from scenejobs.adapters.azure import clients, retry  # heavy, and not there where only folders are
+    from scenejobs.adapters.azure import clients, retry  # heavy, and not installed where only folders are used
 
     names = clients.queue_names(account) if queues else ()
     means = clients.check(account, queues=names) if check else ""
@@ -55,7 +55,7 @@ def open_storage(
 
 
 def open_folders(where: Places) -> Storage:
-    """Made where they are missing. Raises AccessDenied, StorageError."""
+    """Creates the folders that are missing. Raises AccessDenied, StorageError."""
     containers = folder.open_containers(where)
     return Storage(containers, containers.state, folder.open_queues(where), "folders")
 

@@ -12,7 +12,7 @@ from scenejobs.errors import ConfigurationError
 from scenejobs.settings.groups import MountSettings, RunnerSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 
-CONTAINERS = ("input", "output", "processed", "error")  # state is nobody's to look into by hand
+CONTAINERS = ("input", "output", "processed", "error")  # not state: nobody needs to look into it by hand
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -25,7 +25,7 @@ Document = dict[str, Any]
 def configuration(
     account: StorageSettings, mount: MountSettings, container: str, cache: Path, *, writable: bool = False
 ) -> Document:
-    """What blobfuse2 is to read. Holds the secret where the account is asked with one.
+    """The document that blobfuse2 reads. It holds the secret where we sign in with one.
 
     cache: a folder of this mount alone. Raises ConfigurationError, for the emulator too.
     """
@@ -54,9 +54,11 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 
 
 def _on_disk(mount: MountSettings, folder: Path, writable: bool) -> Document:
-    # What a killed mount left: of a writable one it may not be uploaded yet.
-    left = {"allow-non-empty-temp": True} if writable else {"cleanup-on-start": True}
-    return {"file_cache": {"path": str(folder), "timeout-sec": mount.files_s, "max-size-mb": mount.cache_mb, **left}}
+    # Files of a killed mount: those of a writable one may not be uploaded yet.
+    leftovers = {"allow-non-empty-temp": True} if writable else {"cleanup-on-start": True}
+    return {
+        "file_cache": {"path": str(folder), "timeout-sec": mount.files_s, "max-size-mb": mount.cache_mb, **leftovers}
+    }
 
 
 def _in_memory(mount: MountSettings) -> Document:
@@ -72,7 +74,7 @@ def _in_memory(mount: MountSettings) -> Document:
 
 def _storage(account: StorageSettings, container: str) -> Document:
     account = with_secrets_of_files(account)
-    opened = access(account)  # whatever is missing or not allowed is said here
+    opened = access(account)  # raises for what is missing or not allowed
     match opened.means:
         case "SAS token":
             sign_in = {"mode": "sas", "sas": account.sas_token.strip().lstrip("?")}

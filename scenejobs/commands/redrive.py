@@ -44,8 +44,8 @@ def redrive_scenes(options: argparse.Namespace, containers: Containers, queues: 
             print(printable(described(plan)))
             if options.apply:
                 done = redrive.carry_out(containers, queues, plan)
-                left = sum(item.superseded for item in done.inputs)
-                print(printable(f"{scene}: brought back" + (f", {left} left in error" if left else "")))
+                remaining = sum(item.superseded for item in done.inputs)
+                print(printable(f"{scene}: brought back" + (f", {remaining} left in error" if remaining else "")))
         except InputError as exc:
             print(printable(f"{scene}: not brought back: {exc}"), file=sys.stderr)
             refused += 1

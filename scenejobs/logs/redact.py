@@ -41,7 +41,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )  # fmt: skip
 
 
-_known: set[str] = set()  # values that this process works with, whatever they look like
+_known: set[str] = set()  # secrets of this process, whatever they look like
 
 
 def remember(*secrets: str | None) -> None:

@@ -77,7 +77,7 @@ def _clean(record: logging.LogRecord) -> None:
 
 
 class Redaction(logging.Filter):
-    """Takes secrets out of a record before a handler's formatter sees it: also out of what was given as `extra`."""
+    """Takes secrets out of a record before a handler's formatter sees it, the fields of `extra` included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         _clean(record)
@@ -87,7 +87,7 @@ class Redaction(logging.Filter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`."""
+    """The fields that were passed as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
@@ -130,7 +130,7 @@ class TextFormatter(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """What does not show (control and direction characters, odd spaces) as escapes.
+    """The text with invisible characters (control and direction characters, odd spaces) escaped.
 
     A blob's name must not move the cursor, reorder a line or look like another name.
     """
@@ -170,7 +170,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
 
 
 def _log_unraisable(hook: sys.UnraisableHookArgs) -> None:
-    """Of a destructor, or of a callback that C code made."""
+    """Logs an exception of a destructor, or of a callback from C code."""
     if hook.exc_value is not None:
         _log_uncaught(type(hook.exc_value), hook.exc_value, hook.exc_traceback)
 

@@ -56,7 +56,7 @@ class AzureLease:
     def release(self) -> None:
         with contextlib.suppress(Conflict, NotFound), storage_errors(f"releasing the lease of {self._what}"):
             self._client.release()
-        self._client.id = self._id  # forgotten by the SDK, which then cannot say that the lease is over
+        self._client.id = self._id  # the SDK drops it, and then could not report that the lease is over
 
 
 class AzureBlobStore:
@@ -74,7 +74,7 @@ class AzureBlobStore:
         self._sleep = sleep
         self.name = str(client.container_name)
 
-    # ---- looking ----
+    # ---- listing ----
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         with storage_errors(f"listing {self.name}/{prefix}"):
@@ -244,7 +244,7 @@ class AzureBlobStore:
         return AzureLease(client, f"{self.name}/{name}")
 
     def _blob(self, name: str) -> BlobClient:
-        """The only way to a blob by name. Callers refuse hostile names; one that comes this far is a bug of ours."""
+        """Makes every client of a blob. Callers refuse hostile names; one that gets this far is a bug of ours."""
         reason = refusal(name)
         if reason:
             raise ValueError(f"{name!r} must not be used as a blob name: {reason}")

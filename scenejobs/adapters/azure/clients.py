@@ -23,7 +23,7 @@ MISSING = frozenset({"ContainerNotFound", "QueueNotFound"})
 
 
 def open_containers(settings: StorageSettings, patience: Patience = NORMAL) -> Containers:
-    """Asks nothing yet. Raises ConfigurationError."""
+    """Makes no request yet. Raises ConfigurationError."""
     service = blob_service(access(settings), patience)
     return Containers(
         input=AzureBlobStore(service.get_container_client(settings.input)),
@@ -35,7 +35,7 @@ def open_containers(settings: StorageSettings, patience: Patience = NORMAL) -> C
 
 
 def open_queues(settings: StorageSettings, patience: Patience = NORMAL) -> Queues:
-    """Asks nothing yet. Raises ConfigurationError."""
+    """Makes no request yet. Raises ConfigurationError."""
     service = queue_service(access(settings), patience)
     return Queues(
         debounce=AzureJobQueue(service.get_queue_client(settings.debounce_queue)),
@@ -75,7 +75,7 @@ def create_all(settings: StorageSettings) -> None:
 
 
 def check(settings: StorageSettings, *, containers: Iterable[str] | None = None, queues: Iterable[str] = ()) -> str:
-    """Looks once at each container (default: all five) and queue, and returns by what means, for the log.
+    """Makes one request to each container (default: all five) and queue; returns how we signed in, for the log.
 
     Raises ConfigurationError (wrong endpoint, missing container or queue) or AccessDenied, naming the thing and the
     remedy; Busy when the service has a bad moment.
@@ -133,6 +133,6 @@ def _options(opened: Access, patience: Patience) -> dict[str, Any]:
         "read_timeout": patience.read_s,
         "retry_policy": Retry(patience),
         "raw_request_hook": Sent(),
-        # a proxy of the environment does not know the way to an emulator on this machine
+        # a proxy of the environment cannot reach an emulator on this machine
         **({"use_env_settings": False} if opened.is_local else {}),
     }

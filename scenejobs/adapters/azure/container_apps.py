@@ -51,7 +51,7 @@ class ContainerAppsCompute:
         return tuple(execution for execution in found if execution.status in LIVE)
 
     def stop(self, name: str) -> None:
-        """Quiet when it has ended."""
+        """Does nothing when the execution has ended."""
         with compute_errors(f"stopping execution {name} of job {self._job}"):
             try:
                 self._client.jobs.begin_stop_execution(self._group, self._job, name, polling=False)
@@ -64,7 +64,7 @@ def _client(settings: ComputeSettings, read_timeout_s: float) -> ContainerAppsAP
     options: dict[str, Any] = {"connection_timeout": CONNECT_S, "read_timeout": read_timeout_s, "retry_total": 3}
     if is_loopback(endpoint) and endpoint.startswith("http:"):  # the local jobs API
         options |= {"authentication_policy": SansIOHTTPPolicy(), "use_env_settings": False}
-        credential: Any = object()  # asked for by the constructor, used by nobody
+        credential: Any = object()  # the constructor requires one; nothing uses it
     elif urlsplit(endpoint).scheme == "https":
         credential = management_credential(settings.client_id)
         options["credential_scopes"] = [f"{endpoint}/.default"]
@@ -78,7 +78,7 @@ def _client(settings: ComputeSettings, read_timeout_s: float) -> ContainerAppsAP
 
 
 def _execution_name(answer: Any) -> str:
-    """Whatever was accepted has started. The name is a courtesy: the body may be empty."""
+    """The execution's name, best effort: the start was accepted, and its body may be empty."""
     try:
         return str(json.loads(answer.text())["name"])
     except (ValueError, KeyError, TypeError):
@@ -87,7 +87,7 @@ def _execution_name(answer: Any) -> str:
 
 
 def _word(status: Any) -> str:
-    """The SDK gives a member of its enum, or plain text for a word it does not know."""
+    """The SDK returns a member of its enum, or plain text for a value that it does not know."""
     return str(getattr(status, "value", status))
 
 

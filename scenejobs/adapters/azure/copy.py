@@ -1,6 +1,6 @@
 """Copying one version of a blob into another container, and knowing that it arrived whole.
 
-The service copies by itself where it may read the source. It is given the bare URL: a signature in a copy source stays
+The service copies by itself where it may read the source. It gets the bare URL: a signature in a copy source stays
 readable in the properties of the copy. Where the bare URL is refused, the bytes travel through this process.
 """
 
@@ -71,7 +71,7 @@ def _copy(source: BlobClient, target: BlobClient, original: BlobProperties, etag
 def _copy_through_here(
     source: BlobClient, target: BlobClient, original: BlobProperties, etag: str, if_absent: bool
 ) -> None:
-    """Block by block, so that a video of any size fits into memory."""
+    """Copies block by block, so that a video of any size fits into memory."""
     download = source.download_blob(
         etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified, raw_request_hook=Sent()
     )

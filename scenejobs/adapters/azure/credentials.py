@@ -1,6 +1,6 @@
-"""Who asks: SAS > managed identity > service principal > workload identity > Azure CLI.
+"""Which credential signs the requests: SAS > managed identity > service principal > workload identity > Azure CLI.
 
-A connection string holds the account's key, which opens everything; it is for the emulator only.
+A connection string holds the account's key, which allows everything; it is for the emulator only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/
 
 @dataclass(frozen=True)
 class Access:
-    """Where the storage is and how to ask it."""
+    """Where the storage is, and with which credential."""
 
     blob_url: str
     queue_url: str
@@ -44,7 +44,7 @@ class Access:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL leads to this machine. The host decides, never a piece of the text."""
+    """Whether the URL leads to this machine. Only the host counts, no other part of the text."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -103,7 +103,7 @@ def _identity(settings: StorageSettings) -> tuple[TokenCredential, str]:
 
 
 def management_credential(client_id: str) -> TokenCredential:
-    """For the management service: the identity of the place where this runs, else whoever is logged in."""
+    """For the management service: the identity of the host that this runs on, else the user who is logged in."""
     from azure import identity
 
     return identity.DefaultAzureCredential(
@@ -159,7 +159,7 @@ def _queue_url(blob_url: str) -> str:
 
 
 def with_secrets_of_files(settings: StorageSettings) -> StorageSettings:
-    """What is set itself goes before its file."""
+    """A value that is set itself takes precedence over its file."""
     return replace(
         settings,
         connection_string=settings.connection_string

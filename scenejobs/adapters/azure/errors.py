@@ -108,7 +108,7 @@ def _denied(status: int, code: str, text: str) -> AccessDenied:
 
 
 def unreachable(exc: AzureError, endpoint: str, variable: str) -> ConfigurationError | None:
-    """At start-up: what is wrong with the endpoint, None when something else is."""
+    """At start-up: an error when the endpoint is wrong, None when the cause is something else."""
     advice = f"check {variable} and the network"
     if isinstance(exc, ServiceRequestError):
         return ConfigurationError(
@@ -140,7 +140,7 @@ def status_of(exc: AzureError) -> int | None:
 
 
 def error_code(exc: AzureError) -> str:
-    """The service's word for it, as `BlobNotFound`; answers to HEAD have it in a header only."""
+    """The service's error code, as `BlobNotFound`; answers to HEAD have it in a header only."""
     response = getattr(exc, "response", None)
     from_header = response.headers.get("x-ms-error-code") if response is not None else None
     code = getattr(exc, "error_code", None)

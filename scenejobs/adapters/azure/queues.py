@@ -48,7 +48,7 @@ class AzureJobQueue:
     def _hide(self, message: QueueMessage, seconds: float, doing: str) -> QueueMessage:
         with storage_errors(f"{doing} message {message.id} of queue {self.name}"):
             try:
-                # without content: the message keeps what it has
+                # without content: the message keeps its own
                 updated = self._queue.update_message(message.id, message.receipt, visibility_timeout=_seconds(seconds))
             except HttpResponseError as exc:
                 self._raise_if_not_ours(exc, message)

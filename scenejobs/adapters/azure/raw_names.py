@@ -1,4 +1,4 @@
-"""Addressing a blob whose name no client addresses: `a/../b` exists when somebody wrote it another way.
+"""Addressing a blob whose name no client can address: `a/../b` exists when somebody wrote it another way.
 
 Clients resolve dot segments before they send, so that a call meant for `a/../b` would reach `b`. Here every character
 that is not plain is percent-encoded, the dots of dot segments too, and the path goes out exactly as it was signed.

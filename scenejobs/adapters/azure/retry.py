@@ -1,4 +1,4 @@
-"""How requests to the storage service are sent: patience, retries, and a last look at the path.
+"""How requests to the storage service are sent: timeouts, retries with backoff, and a last check of the path.
 
 The SDK's own retries wait 15 s and more, ignore Retry-After and do not retry 429 at all (azure-storage-blob 12.31).
 """
@@ -21,8 +21,8 @@ from azure.core.pipeline.policies import HTTPPolicy
 from scenejobs.errors import StorageError
 
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
-# Left in requests by the storage clients for their own retry policy; the transport would not understand them.
-_WORDS_FOR_RETRIES = (
+# Options that the storage clients set for the SDK's own retry policy; the transport would not understand them.
+_SDK_RETRY_OPTIONS = (
     "retry_total", "retry_connect", "retry_read", "retry_status", "retry_to_secondary", "retry_hook", "location_mode",
     "hosts",
 )  # fmt: skip
@@ -40,22 +40,22 @@ class Patience:
     max_wait_s: float = 8.0
 
     def for_one_request(self) -> dict[str, Any]:
-        """Options of an operation that is to have this patience instead of its client's."""
+        """Options of one operation, to use this patience instead of its client's."""
         return {"patience": self, "connection_timeout": self.connect_s, "read_timeout": self.read_s}
 
 
 NORMAL = Patience()
-HEARTBEAT = Patience(connect_s=3.0, read_s=5.0, attempts=1, budget_s=5.0)  # the next beat is the retry
-# Taking a lease and giving it back: a lost answer must not leave a lease that nobody knows of, and the shortest lease
-# must not end while it is asked for.
+HEARTBEAT = Patience(connect_s=3.0, read_s=5.0, attempts=1, budget_s=5.0)  # the next heartbeat is the retry
+# Acquiring and releasing a lease: a lost answer must not leave a lease that nobody knows of, and the shortest lease
+# must not end while we are still asking for it.
 LEASING = Patience(connect_s=3.0, read_s=5.0, attempts=4, budget_s=10.0)
-START_UP = Patience(connect_s=3.0, read_s=10.0, attempts=2, budget_s=10.0)  # a typing error should show at once
+START_UP = Patience(connect_s=3.0, read_s=10.0, attempts=2, budget_s=10.0)  # a wrong account name should show at once
 
 
 class Retry(HTTPPolicy[Any, Any]):
-    """Sends again after failures that may pass: exponential back-off with full jitter, Retry-After obeyed.
+    """Retries transient failures: exponential backoff with full jitter; Retry-After is obeyed.
 
-    A Retry-After that does not fit into the budget ends the retries: the caller has longer plans than we do.
+    A Retry-After that does not fit into the budget ends the retries: the caller decides when to try again.
     """
 
     def __init__(
@@ -72,10 +72,12 @@ class Retry(HTTPPolicy[Any, Any]):
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         patience: Patience = request.context.options.pop("patience", None) or self._patience
-        left = {word: request.context.options.pop(word, None) for word in _WORDS_FOR_RETRIES}
+        sdk_options = {name: request.context.options.pop(name, None) for name in _SDK_RETRY_OPTIONS}
         hook = request.context.options.get("raw_request_hook")
         answer_hook = request.context.options.pop("raw_response_hook", None)
-        if answer_hook is not None:  # where the SDK puts it itself, but only after an answer: a lost one would lose it
+        if (
+            answer_hook is not None
+        ):  # the SDK sets it itself, but only after an answer: after a lost answer it would be missing
             request.context["response_callback"] = answer_hook
         started = self._clock()
         body = request.http_request.body
@@ -83,14 +85,14 @@ class Retry(HTTPPolicy[Any, Any]):
         attempt = 0
         while True:
             attempt += 1
-            if hook is not None:  # the SDK takes it out at the first try; `Sent` counts them all
+            if hook is not None:  # the SDK removes it at the first try; `Sent` counts every try
                 request.context.options["raw_request_hook"] = hook
             try:
                 response = self.next.send(request)
                 wait_s = self._wait_s(patience, attempt, _retry_after_s(response))
                 final = response.http_response.status_code not in RETRIED_STATUS
                 if final or self._is_over(patience, attempt, started, wait_s):
-                    response.http_response.location_mode = left["location_mode"] or "primary"
+                    response.http_response.location_mode = sdk_options["location_mode"] or "primary"
                     return response
             except (ServiceRequestError, ServiceResponseError, IncompleteReadError):
                 wait_s = self._wait_s(patience, attempt, None)
@@ -115,7 +117,7 @@ def _retry_after_s(response: PipelineResponse[Any, Any]) -> float | None:
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or a date; None where there is none to understand."""
+    """Seconds of a Retry-After header, which holds seconds or a date; None where it is missing or unreadable."""
     if not value:
         return None
     try:
@@ -129,7 +131,7 @@ def parse_retry_after(value: str | None) -> float | None:
 
 
 class Sent:
-    """Request hook of one operation: counts how often it went out, and refuses a path that would be resolved.
+    """Request hook of one operation: counts the tries, and refuses a path that would be resolved.
 
     Below us, urllib3 resolves `..` in paths: `a/../b` would address another blob, `../other/b` another container. Names
     are refused long before; this is the last look.

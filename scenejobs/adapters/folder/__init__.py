@@ -1,14 +1,14 @@
 """Folders instead of containers: the same ports on a disk or a network mount, for watch mode, compose and volumes.
 
     DATA/input/lobby/a.mp4                a blob; a file that somebody simply copies there is one too
-    DATA/input/.scenejobs/                what a file cannot say about itself (`etags.py`, `leases.py`), locks, files
-                                          half written; never listed, and no blob can be called like that
+    DATA/input/.scenejobs/                what a file cannot record itself (`etags.py`, `leases.py`), locks,
+                                          half-written files; never listed, and no blob can be called like that
     DATA/state/.scenejobs/queues/jobs/    messages, one file each (`queues.py`)
 
-Versions. A file that this adapter wrote has a random ETag, kept beside it. A file that a hand put there has one made of
-size, modification time (nanoseconds) and inode: reading gigabytes at every listing to hash them is no alternative, and
-every usual way of replacing a file changes one of the three. A file that is still being copied has a new ETag whenever
-somebody looks, and is as old as its last change, so the quiet time does not end before the copy does.
+Versions. A file that this adapter wrote has a random ETag, kept beside it. The ETag of a file put there by hand is
+made of size, modification time (nanoseconds) and inode: reading gigabytes at every listing to hash them is no
+alternative, and every usual way of replacing a file changes one of the three. A file that is still being copied has a
+new ETag at every look, and is as old as its last change, so the quiet time does not end before the copy does.
 
 Several processes may use one folder at once. A blob appears by a rename (or a link, where nothing may be there yet) of
 a finished file: killed at any point there is the old one or the new one. Conditions, leases and replacing are done
@@ -24,11 +24,11 @@ What holds where:
 - Disks without stable inode numbers (exFAT, some FUSE): every remount makes new versions of everything. Not supported.
 - File systems that do not tell `A.mp4` from `a.mp4`: the two are one blob. Names in the state container differ by more
   than case (`names.scene_key`), so records never mix.
-- A hand that overwrites a file in place in the microseconds between the last look and its removal or replacement is not
-  seen: hands know no locks. Replace a video by moving a finished one there.
+- A person who overwrites a file in place in the microseconds between the last check and its removal or replacement is
+  not noticed: people take no locks. Replace a video by moving a finished one there.
 - `lobby` and `lobby/a.mp4` cannot both be blobs, and a segment has at most 255 bytes: refused with Conflict and
   StorageError.
-- Links are not followed and not listed, whoever planted them; neither are pipes, sockets and devices.
+- Links are neither followed nor listed, whoever made them; neither are pipes, sockets and devices.
 """
 
 from __future__ import annotations

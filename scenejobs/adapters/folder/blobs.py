@@ -15,14 +15,14 @@ from scenejobs.adapters.folder import etags, leases, openat
 from scenejobs.adapters.folder.clock import FolderClock
 from scenejobs.adapters.folder.errors import os_errors
 from scenejobs.adapters.folder.locks import exclusive
-from scenejobs.adapters.folder.staging import Staged, place, staging
+from scenejobs.adapters.folder.staging import Staged, give_name, staging
 from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Lease
 
 SOURCE_ETAG = "source_etag"  # metadata of a copy
 MAX_READ_BYTES = 256 * 2**20  # `read` is for small blobs; a file that somebody put there may be anything
-_LOOKS = 20  # at a file that changes while it is looked at
+_LOOKS = 20  # tries to read a file that changes meanwhile
 
 
 class FolderLease:
@@ -40,7 +40,7 @@ class FolderLease:
     def renew(self) -> None:
         with self._store.changing(self._name, "renewing the lease of"):
             held = leases.load(self._store.folder, self._name)
-            if held is None or held.id != self._id or self._store.looked_at(self._name) is None:
+            if held is None or held.id != self._id or self._store.current(self._name) is None:
                 raise LeaseLost(f"the lease of {self._store.name}/{self._name} is somebody else's")
             leases.save(self._store.folder, self._name, held.renewed(self._store.clock()))
 
@@ -73,7 +73,7 @@ class FolderBlobStore:
         with os_errors(f"opening the folder {folder}"):
             openat.prepare(folder)
 
-    # ---- looking ----
+    # ---- listing ----
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         with os_errors(f"listing {self.name}/{prefix}"):
@@ -91,8 +91,8 @@ class FolderBlobStore:
         with os_errors(f"looking at {self.name}/{name}", looking=True), self._above(name) as (here, leaf):
             return self._version(here, leaf, name)[0]
 
-    def looked_at(self, name: str) -> tuple[BlobInfo, os.stat_result] | None:
-        """The blob that is there now. For those who hold its lock."""
+    def current(self, name: str) -> tuple[BlobInfo, os.stat_result] | None:
+        """The blob as it is now, or None. The caller holds its lock."""
         try:
             with os_errors(f"looking at {self.name}/{name}", looking=True), self._above(name) as (here, leaf):
                 return self._version(here, leaf, name)
@@ -116,7 +116,7 @@ class FolderBlobStore:
 
     @contextmanager
     def reading(self, name: str) -> Iterator[tuple[BlobInfo, BinaryIO]]:
-        """One version of a blob, from its first byte to its last. Raises Conflict when a hand changed it meanwhile."""
+        """One version of a blob, from its first byte to its last. Raises Conflict when it was changed meanwhile."""
         with self._above(name) as (here, leaf):
             for _ in range(_LOOKS):
                 with openat.opened(here, leaf) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -193,7 +193,7 @@ class FolderBlobStore:
         with os_errors(doing, looking=True), source.reading(source_name) as (original, file):
             if source_etag is not None and original.etag != source_etag:
                 raise Conflict(f"{source.name}/{source_name} is another version now")
-            there = self.looked_at(name)
+            there = self.current(name)
             if if_absent and there is not None:  # so that nothing is copied in vain; looked at again below
                 return self._same_copy(there[0], original)
             with self._staging(doing) as staged:
@@ -201,7 +201,7 @@ class FolderBlobStore:
                 try:
                     self._commit(staged, name, {SOURCE_ETAG: original.etag}, if_absent=if_absent)
                 except Conflict:
-                    there = self.looked_at(name)
+                    there = self.current(name)
                     if not if_absent or there is None:
                         raise
                     return self._same_copy(there[0], original)
@@ -226,7 +226,7 @@ class FolderBlobStore:
 
     def _delete(self, name: str, if_match: str | None) -> None:
         with self.changing(name, "deleting"):
-            found = self.looked_at(name)
+            found = self.current(name)
             if found is None:
                 raise NotFound(f"{self.name}/{name} does not exist")
             info, status = found
@@ -255,7 +255,7 @@ class FolderBlobStore:
         if not 15 <= seconds <= 60:
             raise ValueError(f"a lease lasts 15 to 60 s, not {seconds}")
         with self.changing(name, "leasing"):
-            if self.looked_at(name) is None:
+            if self.current(name) is None:
                 raise NotFound(f"{self.name}/{name} does not exist")
             if self._held(name) is not None:
                 raise Conflict(f"{self.name}/{name} is leased")
@@ -298,21 +298,21 @@ class FolderBlobStore:
         if_absent: bool = False,
         lease: Lease | None = None,
     ) -> str:
-        """Gives the finished file its name. Its ETag and metadata are there before it is: see `versions.py`."""
+        """Gives the finished file its name. Its ETag and metadata are saved before it appears: see `etags.py`."""
         status = staged.finished()
         version = etags.Version(secrets.token_hex(8).upper(), dict(metadata))
         with exclusive(self.folder, name):
-            found = self.looked_at(name)
+            found = self.current(name)
             if if_absent and found is not None:
                 raise Conflict(f"{self.name}/{name} exists already")
             if if_match is not None and (found is None or found[0].etag != if_match):
                 raise Conflict(f"{self.name}/{name} is another version now")
             self._check_lease(name, lease)
             if lease is None:
-                leases.drop(self.folder, name)  # an expired one that saw a change can no longer be renewed
+                leases.drop(self.folder, name)  # an expired lease cannot be renewed after a change
             etags.save(self.folder, name, status, version)
             try:
-                place(self.folder, staged, name, replace=not if_absent)
+                give_name(self.folder, staged, name, replace=not if_absent)
             except BaseException:
                 etags.drop(self.folder, name, status)
                 raise

@@ -1,4 +1,4 @@
-"""Removing what killed processes and hands left behind in the private folder of a container."""
+"""Removes what killed processes left in the private folder, and the ETags of files that people removed."""
 
 from __future__ import annotations
 

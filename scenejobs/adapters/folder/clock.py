@@ -1,4 +1,4 @@
-"""The clock of a folder: that of the machine whose disk it is, which on a network mount is not this one."""
+"""The clock of a folder: that of the machine that owns the disk, which on a network mount is another one."""
 
 from __future__ import annotations
 

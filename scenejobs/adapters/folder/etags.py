@@ -2,7 +2,7 @@
 
 They lie in a small file whose name tells which version it belongs to (inode, size, modification time) and which is
 written before that version gets its name. So the rename that makes a version visible brings its ETag and metadata with
-it, and a file that a hand put there instead finds nothing of its own and is told by its stamp.
+it, and a file that a person put there instead finds no such file and is known by its size, time and inode.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Locks between threads and processes, held for the moment of a check and a rename.
+"""Locks between threads and processes, held during one check and rename.
 
 `flock` ends with its process, so a killed one leaves no lock behind. On network mounts it becomes a lock of the whole
 process, hence the second lock between threads.
@@ -19,16 +19,16 @@ from pathlib import Path
 from scenejobs.adapters.folder import openat
 from scenejobs.errors import Busy
 
-WAIT_S = 30.0  # a holder that was stopped (SIGSTOP, a suspended machine) must not hang the others for ever
+WAIT_S = 30.0  # a holder that was frozen (SIGSTOP, a suspended machine) must not block the others for ever
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.0005, 0.05
 
-_here_lock = threading.Lock()
-_here: dict[str, threading.Lock] = {}
+_thread_locks_guard = threading.Lock()
+_thread_locks: dict[str, threading.Lock] = {}
 
 
 @contextmanager
 def exclusive(root: Path, name: str, wait_s: float = WAIT_S) -> Iterator[None]:
-    """The right to change one blob of the container at `root`. Raises Busy when nobody gives it up in time.
+    """Holds the lock of one blob of the container at `root`. Raises Busy when it is not free within `wait_s`.
 
     One of 256 locks, by a digest of the name: their files stay for ever, since removing a lock file is a race.
     """
@@ -65,5 +65,5 @@ def _flock(descriptor: int, what: str, wait_s: float) -> None:
 
 
 def _between_threads(key: str) -> threading.Lock:
-    with _here_lock:
-        return _here.setdefault(key, threading.Lock())
+    with _thread_locks_guard:
+        return _thread_locks.setdefault(key, threading.Lock())

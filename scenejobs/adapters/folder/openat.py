@@ -19,7 +19,7 @@ from scenejobs.names import MAX_SEGMENTS, RESERVED
 PRIVATE = RESERVED  # folder of the adapter's own files, beside the blobs
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe planted there must not hang us
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe planted there must not block us
 # removed, replaced by a file or a link, or of a name that no folder can have
 _NO_SUCH_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EILSEQ})
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -124,7 +124,7 @@ def is_file(here: int, leaf: str) -> bool:
 
 
 def is_taken(here: int, leaf: str) -> bool:
-    """Whether anything bears the name, be it a file or not."""
+    """Whether anything has the name, a file or not."""
     try:
         os.stat(leaf, dir_fd=here, follow_symlinks=False)
     except FileNotFoundError:
@@ -160,7 +160,7 @@ def _walk(here: int, base: str, prefix: str, depth: int) -> Iterator[tuple[str, 
             continue
         wanted = f"{name}/".startswith(prefix) or prefix.startswith(f"{name}/")
         is_private = not base and leaf.casefold() == PRIVATE
-        # A tree deeper than names may be shows its first level too many, to be refused by name.
+        # Of a tree that is deeper than names may be, the first level too deep is listed, to be refused by name.
         if not wanted or is_private or depth > MAX_SEGMENTS:
             continue
         try:

@@ -139,7 +139,7 @@ class FolderQueue:
 
 
 def _renamed(here: int, old: _State, new: _State) -> bool:
-    """False when the old name is gone: somebody else took the message, or it was removed."""
+    """False when the old name is gone: somebody else received the message, or it was removed."""
     try:
         os.rename(old.leaf, new.leaf, src_dir_fd=here, dst_dir_fd=here)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Making a blob appear in one step: written aside, made durable, then given its name."""
+"""Publishing a blob in one step: its file is written in the private folder, made durable, then renamed or linked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Staged:
     leaf: str
 
     def finished(self) -> os.stat_result:
-        """Its bytes are on the disk; its stamp does not change any more."""
+        """Writes its bytes to the disk; its size and time do not change afterwards."""
         self.file.flush()
         os.fsync(self.file.fileno())
         return os.fstat(self.file.fileno())
@@ -36,7 +36,7 @@ class Staged:
 
 @contextmanager
 def staging(root: Path) -> Iterator[Staged]:
-    """A new file in the private folder, gone at the end unless it was placed."""
+    """A new file in the private folder; removed at the end unless it was given a name."""
     with openat.private(root, STAGING) as here:
         leaf = secrets.token_hex(16)
         descriptor = openat.create(here, leaf)
@@ -48,10 +48,10 @@ def staging(root: Path) -> Iterator[Staged]:
                 os.unlink(leaf, dir_fd=here)
 
 
-def place(root: Path, staged: Staged, name: str, *, replace: bool) -> None:
+def give_name(root: Path, staged: Staged, name: str, *, replace: bool) -> None:
     """Gives the file its name. Raises FileExistsError when something is there that must not be replaced."""
     *above, leaf = name.split("/")
-    for left in reversed(range(_TRIES)):
+    for tries_left in reversed(range(_TRIES)):
         try:
             with openat.folder(root, above, make=True) as here:
                 if replace:
@@ -61,7 +61,7 @@ def place(root: Path, staged: Staged, name: str, *, replace: bool) -> None:
                 os.fsync(here)
             return
         except FileNotFoundError:
-            if not left:
+            if not tries_left:
                 raise
 
 
@@ -76,7 +76,7 @@ def _rename(staged: Staged, here: int, leaf: str) -> None:
 
 
 def _link(staged: Staged, here: int, leaf: str) -> None:
-    """Never over something, not even over what a hand puts there at this very moment."""
+    """Never over something, not even over a file that a person puts there at this moment."""
     try:
         os.link(staged.leaf, leaf, src_dir_fd=staged.here, dst_dir_fd=here, follow_symlinks=False)
     except FileExistsError:
@@ -91,7 +91,7 @@ def _link(staged: Staged, here: int, leaf: str) -> None:
 
 
 def _is_there(staged: Staged, here: int, leaf: str) -> bool:
-    """Done by a try whose answer was lost: NFS repeats requests, and refuses the second one."""
+    """Whether an earlier try did it and its answer was lost: NFS repeats requests, and refuses the second one."""
     try:
         found = openat.status_of(here, leaf)
     except FileNotFoundError:

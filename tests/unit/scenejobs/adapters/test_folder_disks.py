@@ -12,7 +12,7 @@ import pytest
 from scenejobs.adapters.folder import FolderBlobStore, Places, open_containers, open_queues
 from scenejobs.adapters.folder.cleanup import tidy
 from scenejobs.adapters.folder.errors import os_errors
-from scenejobs.adapters.folder.staging import place, staging
+from scenejobs.adapters.folder.staging import give_name, staging
 from scenejobs.errors import AccessDenied, Busy, Code, Conflict, NotFound, ResourceError, SceneJobError, StorageError
 from tests.folders import calls, put
 
@@ -82,7 +82,7 @@ def test_a_file_system_without_links_still_creates_only_once(
     with staging(store.folder) as staged:  # a hand was faster than the last look
         staged.file.write(b"2")
         with pytest.raises(FileExistsError):
-            place(store.folder, staged, "lobby/a", replace=False)
+            give_name(store.folder, staged, "lobby/a", replace=False)
 
 
 @pytest.mark.parametrize(
