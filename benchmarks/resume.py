@@ -31,7 +31,7 @@ from runner.job.request import Job  # noqa: E402
 from runner.job.supervise import JobLimits, Supervision, run_job  # noqa: E402
 from runner.process.signals import StopFlag  # noqa: E402
 from runner.scene.progress import Report  # noqa: E402
-from runner.worker.context import World  # noqa: E402
+from runner.worker.context import WorkerContext  # noqa: E402
 from runner.worker.loop import Worker  # noqa: E402
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue  # noqa: E402
 from scenejobs.errors import Interrupted  # noqa: E402
@@ -119,9 +119,9 @@ class Cloud:
             settings = RunnerSettings(workspace=disk, idle_polls=1, idle_wait_s=0, min_free_gb=0.5,
                                       checkpoint_s=CHECKPOINT_S)  # fmt: skip
             stores, leases = Containers(**self.stores), self.stores["state"]
-            world = World(stores, leases, self.queues, settings, self.pipeline, watch, stop, self.clock)
+            context = WorkerContext(stores, leases, self.queues, settings, self.pipeline, watch, stop, self.clock)
             with contextlib.suppress(MachineLost, Interrupted):
-                Worker(world).drain()
+                Worker(context).drain()
         self.clock.advance(LONGER_THAN_A_LEASE_S)
 
     @functools.cached_property

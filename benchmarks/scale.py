@@ -24,7 +24,7 @@ from local.azurite import Azurite
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.process.signals import StopFlag
-from runner.worker.context import World
+from runner.worker.context import WorkerContext
 from runner.worker.loop import Worker
 from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
 from scenejobs.adapters.memory import MemoryCompute
@@ -67,7 +67,7 @@ class Bench:
     def drain(self, job: Callable[[Job, Supervision], dict[str, Any]]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             settings = RunnerSettings(idle_polls=1, idle_wait_s=0, min_free_gb=0, workspace=folder, run_budget_s=1e6)
-            world = World(
+            context = WorkerContext(
                 self.containers,
                 self.containers.state,
                 self.queues,
@@ -77,7 +77,7 @@ class Bench:
                 StopFlag(),
                 functools.partial(datetime.now, UTC),
             )
-            Worker(world).drain()
+            Worker(context).drain()
 
 
 def main() -> None:

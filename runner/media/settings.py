@@ -31,6 +31,13 @@ def kinds(limits: Limits) -> tuple[Kind, Kind]:
     )
 
 
+REPR_ORDER = (
+    "max_file_bytes", "max_pixels", "max_duration_s", "max_decoded_frames", "min_long_side", "min_short_side",
+    "min_frames", "min_duration_s", "max_clips", "min_scene_frames", "max_photo_bytes", "max_photo_pixels",
+    "max_photos", "min_scene_photos",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Limits(MediaLimits):
     """What a video or photo may be. Checked on what decodes, not on what headers claim.
@@ -40,6 +47,10 @@ class Limits(MediaLimits):
 
     min_scene_frames: int = 12  # chosen frames over all clips; fewer cannot give a scene
     min_scene_photos: int = 8  # of a scene without videos: each photo was meant, and few of them do
+
+    def __repr__(self) -> str:
+        """Fields in the order that fingerprints of saved work have: in another one a resumed attempt begins anew."""
+        return f"Limits({', '.join(f'{name}={getattr(self, name)!r}' for name in REPR_ORDER)})"
 
 
 @dataclass(frozen=True)
