@@ -19,7 +19,14 @@ from scenejobs.ports import QueueMessage
 from scenejobs.state import codec
 from scenejobs.state.blobs import OutputFile
 from scenejobs.state.layout import (
-    ERROR_DOCUMENT, MANIFEST, PUBLISHING, RESUME_FOLDER, RUN_LOG, record_name, record_of_resume, refused_name,
+    ERROR_DOCUMENT,
+    MANIFEST,
+    PUBLISHING,
+    RESUME_FOLDER,
+    RUN_LOG,
+    record_name,
+    record_of_resume,
+    refused_name,
     run_folder,
 )  # fmt: skip
 from scenejobs.state.messages import JobMessage
