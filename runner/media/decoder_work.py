@@ -8,7 +8,9 @@ import encodings.latin_1  # noqa: F401
 from pathlib import Path
 from typing import Any
 
+import av.subtitles.stream  # noqa: F401  # PyAV and numpy load these two when they first need them
 import msgspec
+import numpy.ma  # noqa: F401  # for a median
 from PIL import Image, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
 from runner.media.decoder_requests import (
