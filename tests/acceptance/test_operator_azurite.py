@@ -12,7 +12,7 @@ import pytest
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
 from scenejobs.state import usage
-from tests.acceptance.test_runner_azurite import ROOT, Scene, names
+from tests.azurite_scene import ROOT, Scene, names
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 

@@ -15,7 +15,7 @@ from runner.worker.resume_store import POINTER
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
 from scenejobs.state.record import Phase
-from tests.acceptance.test_runner_azurite import LEASE_S, Scene, names, wait_for
+from tests.azurite_scene import LEASE_S, Scene, names, wait_for
 from tests.synthetic import render, walk
 from tests.videos import write_video
 
