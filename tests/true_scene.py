@@ -27,7 +27,7 @@ SEEN_BY = 3  # views at least, or it is no point of a sparse model
 def true_scene(
     *, size: tuple[int, int] = (480, 272), per_clip: int = 24, points: int = 9000, seed: int = 11, detail: float = 1.0
 ) -> TrainingScene:
-    """size: pixels of a landscape picture. per_clip: pictures of each of the clips. Same arguments, same scene."""
+    """size: pixels of a landscape image. per_clip: images of each of the clips. Same arguments, same scene."""
     world, rng = courtyard(seed, detail), np.random.default_rng([seed, 2])
     cameras: list[TrueCamera] = []
     timeline: list[tuple[str, float]] = []
@@ -45,7 +45,7 @@ def true_scene(
     )
     return TrainingScene(
         views,
-        tuple(picture for picture, _ in drawn),
+        tuple(image for image, _ in drawn),
         points=places[kept].astype(np.float32),
         colors=colors[kept],
         point_errors=np.full(int(kept.sum()), NOISE_PX, np.float32),
@@ -58,25 +58,25 @@ def drifting(scene: TrainingScene, gains: Mapping[int, tuple[float, float]] = DR
     """The same scene filmed with another exposure. gains: of the light, by clip, at its start and its end."""
     clips = sorted({view.video for view in scene.views})
     pixels = []
-    for view, picture in zip(scene.views, scene.pixels, strict=True):
+    for view, image in zip(scene.views, scene.pixels, strict=True):
         times = [other.timestamp_s for other in scene.views if other.video == view.video]
         gain = np.interp(view.timestamp_s, (min(times), max(times)), gains[clips.index(view.video)])
-        pixels.append(exposed(picture, float(gain)))
+        pixels.append(exposed(image, float(gain)))
     return replace(scene, pixels=tuple(pixels))
 
 
-def exposed(picture: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
-    """A picture [H, W, 3] with `gain` times the light, in the approximation sRGB = light^(1/2.2)."""
-    return np.clip(np.rint(picture * gain ** (1 / 2.2)), 0, 255).astype(np.uint8)
+def exposed(image: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
+    """A image [H, W, 3] with `gain` times the light, in the approximation sRGB = light^(1/2.2)."""
+    return np.clip(np.rint(image * gain ** (1 / 2.2)), 0, 255).astype(np.uint8)
 
 
 def _points(
     rng: np.random.Generator, cameras: list[TrueCamera],
     drawn: list[tuple[NDArray[np.uint8], NDArray[np.float32]]], count: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:  # fmt: skip
-    """World places [N, 3] and colours [N, 3] of random pixels of all pictures."""
+    """World places [N, 3] and colours [N, 3] of random pixels of all images."""
     places, colors = [], []
-    for camera, (picture, depth) in zip(cameras, drawn, strict=True):
+    for camera, (image, depth) in zip(cameras, drawn, strict=True):
         number = -(-count // len(cameras))
         row, column = rng.integers(camera.height, size=number), rng.integers(camera.width, size=number)
         hit = depth[row, column] > 0
@@ -87,12 +87,12 @@ def _points(
         y = (row + 0.5 + noise[1] - camera.K[1, 2]) / camera.K[1, 1] * z
         pose = camera.world_to_camera
         places.append((np.stack([x, y, z], axis=1) - pose[:3, 3]) @ pose[:3, :3])
-        colors.append(picture[row, column])
+        colors.append(image[row, column])
     return np.concatenate(places), np.concatenate(colors)
 
 
 def _sees(camera: TrueCamera, depth: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """[N] whether each place is inside the picture and not behind something."""
+    """[N] whether each place is inside the image and not behind something."""
     x, y, z = (places @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]).T
     ahead = np.where(z > 0.05, z, np.inf)
     column = np.floor(camera.K[0, 0] * x / ahead + camera.K[0, 2]).astype(int)

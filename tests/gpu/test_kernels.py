@@ -20,7 +20,7 @@ def test_gsplat_draws_the_reference_and_has_its_gradients(gpu: Rasterizer, degre
     checks.check_drawing(gpu, Shot(sh_degree=degree, antialiased=antialiased))
 
 
-@pytest.mark.parametrize("size", [(96, 64), (480, 272)], ids=str)
+@pytest.mark.parametrize("size", [(160, 96), (480, 272)], ids=str)
 def test_gsplat_and_the_cpu_kernels_draw_the_same_picture(
     gpu: Rasterizer, cpu: Rasterizer, size: tuple[int, int]
 ) -> None:
