@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from runner.worker.commit import FORWARD, Decided, Step, roll_forward
 from scenejobs.ports import Containers
 from scenejobs.state import records
-from scenejobs.state.layout import record_name
+from scenejobs.state.layout import RUN_LOG, record_name
 from scenejobs.state.record import Outcome, Phase
 from tests.doubles.faults import Fault, FaultPlan, Killed, Rule, killed_at
 from tests.invariants import assert_at_rest
@@ -59,6 +60,11 @@ def begin(cloud: Cloud, plan: FaultPlan | None = None) -> Decided:
     )
 
 
+def without_times(log: bytes) -> bytes:
+    """The lines of a log of the job without the clock at the beginning of each."""
+    return re.sub(rb"(?m)^\d\d:\d\d:\d\d ", b"", log)
+
+
 def final_state(cloud: Cloud, job: Callable[..., object]) -> FinalState:
     """Every blob with its content but those that tell times; and how the generation ended."""
     cloud.settle(job)  # the killed runner's lease ends and its message comes back: the next runner finishes
@@ -70,7 +76,11 @@ def final_state(cloud: Cloud, job: Callable[..., object]) -> FinalState:
     assert (ending.generation, ending.outcome) == (2, outcome)
     blobs = {f"{kind}/{name}": blob.data for kind, store in cloud.stores.items() for name, blob in store.blobs.items()}
     timed = ("state/spend/", f"state/{record_name('lobby')}")  # when each runner ran, and when the generation ended
-    state: FinalState = {name: data for name, data in blobs.items() if not name.startswith(timed)}
+    state: FinalState = {
+        name: without_times(data) if name.endswith(f"/{RUN_LOG}") else data
+        for name, data in blobs.items()
+        if not name.startswith(timed)
+    }
     return {**state, "ending": (ending.run, ending.archived, ending.failure)}
 
 
