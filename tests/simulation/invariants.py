@@ -16,19 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from scenejobs.errors import UnreadableMessage
 from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
-from scenejobs.state import codec
+from scenejobs.state import codec, layout
 from scenejobs.state.blobs import OutputFile
-from scenejobs.state.layout import (
-    ERROR_DOCUMENT,
-    MANIFEST,
-    PUBLISHING,
-    RESUME_FOLDER,
-    RUN_LOG,
-    record_name,
-    record_of_resume,
-    refused_name,
-    run_folder,
-)  # fmt: skip
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
 from tests.invariants import assert_result_is_whole
@@ -99,7 +88,7 @@ class Checker:
         elif container == "output":
             self._output_changed(verb, name)
         else:
-            if container == "error" and name.endswith(f"/{ERROR_DOCUMENT}"):
+            if container == "error" and name.endswith(f"/{layout.ERROR_DOCUMENT}"):
                 self._reason_changed(name)
             self._no_loss()
 
@@ -110,7 +99,7 @@ class Checker:
 
     def works(self, process: Process, scene: str) -> None:
         """The job of this runner goes on: it has just been told that the scene is its own."""
-        if not self._holds_lease(process, record_name(scene)):
+        if not self._holds_lease(process, layout.record_name(scene)):
             self.fail("I6", f"{process.name} works on {scene}, whose lease it does not hold")
 
     def goes_on(self, scene: str, made_of: str, saved: dict[str, Any]) -> None:
@@ -208,7 +197,7 @@ class Checker:
         used += [item for item in record["manifest"] if is_pose_file(item["name"])]  # a job gets them last
         data = b"".join(self.versions[item["etag"]].data for item in used)
         expected = f"ply {hashlib.sha256(data).hexdigest()}".encode()
-        ply = self._sim.stores["output"].blobs.get(f"{run_folder(scene, record['run'])}{scene}.ply")
+        ply = self._sim.stores["output"].blobs.get(f"{layout.run_folder(scene, record['run'])}{scene}.ply")
         if ply is not None and ply.data != expected:
             self.fail("I2", f"the result of {scene} was not made of the versions in its manifest")
 
@@ -234,26 +223,26 @@ class Checker:
         scene, _, file = name.partition("/")
         if file.startswith("runs/"):
             for commit in self.commits:
-                if name.startswith(run_folder(commit.scene, commit.run)):
+                if name.startswith(layout.run_folder(commit.scene, commit.run)):
                     self._run_is_whole(commit)
             return
         self._published_is_whole(scene)
         process = self._sim.hub.process
-        if not self._holds_lease(process, record_name(scene)):
+        if not self._holds_lease(process, layout.record_name(scene)):
             self._was_already_so(scene, file, verb, process)
 
     def _was_already_so(self, scene: str, file: str, verb: str, process: Process) -> None:
         """I6: who lost the lease in the middle of publishing may finish the step, as long as nobody came after."""
         last = max((commit for commit in self.commits if commit.scene == scene), key=lambda c: c.generation)
         blob = self._sim.stores["output"].blobs.get(f"{scene}/{file}")
-        whole = self._sim.stores["output"].blobs.get(f"{run_folder(scene, last.run)}{file}")
+        whole = self._sim.stores["output"].blobs.get(f"{layout.run_folder(scene, last.run)}{file}")
         if verb == "delete" or (blob and whole and blob.metadata.get("source_etag") != whole.etag):
             record = self.records[scene]
             if record["generation"] != last.generation or record["phase"] != "committed":
                 self.fail("I6", f"{process.name} lost {scene} and changed the published {file} all the same ({verb})")
 
     def _run_is_whole(self, commit: Commit) -> None:
-        folder, blobs = run_folder(commit.scene, commit.run), self._sim.stores["output"].blobs
+        folder, blobs = layout.run_folder(commit.scene, commit.run), self._sim.stores["output"].blobs
         for file in commit.outputs:
             blob = blobs.get(folder + file.name)
             if blob is None or (len(blob.data), _sha256(blob.data)) != (file.size_bytes, file.sha256):
@@ -261,11 +250,11 @@ class Checker:
 
     def _published_is_whole(self, scene: str) -> None:
         store = self._sim.stores["output"]
-        blob = store.blobs.get(f"{scene}/{MANIFEST}")
-        if blob is None or store.head(f"{scene}/{MANIFEST}").copy:
+        blob = store.blobs.get(f"{scene}/{layout.MANIFEST}")
+        if blob is None or store.head(f"{scene}/{layout.MANIFEST}").copy:
             return
         manifest = json.loads(blob.data)
-        if PUBLISHING in manifest and not manifest["outputs"]:
+        if layout.PUBLISHING in manifest and not manifest["outputs"]:
             return
         if manifest["job_id"] not in {commit.run for commit in self.commits}:
             self.fail("I3", f"the published manifest of {scene} is of run {manifest['job_id']}, which is not committed")
@@ -333,7 +322,8 @@ class Checker:
     def all_idle(self) -> bool:
         """Whether every record is idle and free: the lease of a dead runner or sweep ends by itself."""
         return all(
-            record["phase"] == "idle" and not self._leased(record_name(scene)) for scene, record in self.records.items()
+            record["phase"] == "idle" and not self._leased(layout.record_name(scene))
+            for scene, record in self.records.items()
         )
 
     def nothing_left(self) -> bool:
@@ -343,12 +333,12 @@ class Checker:
 
     def no_saved_work(self) -> bool:
         """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""
-        names = [name for name in self._sim.stores["state"].blobs if name.startswith(RESUME_FOLDER)]
-        records = [json.loads(self._sim.stores["state"].blobs[record_of_resume(name)].data) for name in names]
+        names = [name for name in self._sim.stores["state"].blobs if name.startswith(layout.RESUME_FOLDER)]
+        records = [json.loads(self._sim.stores["state"].blobs[layout.record_of_resume(name)].data) for name in names]
         return all(record["attempts"] or record["preemptions"] or record["failures"] for record in records)
 
     def all_refused_known(self) -> bool:
-        return all(refused_name(name) in self._sim.stores["state"].blobs for name in self._sim.refused)
+        return all(layout.refused_name(name) in self._sim.stores["state"].blobs for name in self._sim.refused)
 
     def phases(self) -> dict[str, str]:
         return {scene: record["phase"] for scene, record in self.records.items()}
@@ -363,7 +353,7 @@ class Checker:
             for name, blob in store.blobs.items():
                 etag = blob.metadata.get("source_etag")
                 if etag is None or (blob.copy is not None and store.head(name).copy):
-                    if etag is None and not name.endswith((ERROR_DOCUMENT, RUN_LOG)):
+                    if etag is None and not name.endswith((layout.ERROR_DOCUMENT, layout.RUN_LOG)):
                         self.fail("I3", f"{kind}/{name} came from nowhere")
                     continue
                 found.setdefault(etag, []).append((kind, name, blob.data))
