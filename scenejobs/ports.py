@@ -24,6 +24,8 @@ class BlobInfo:
     metadata: dict[str, str]
     copy: Literal["", "pending", "failed"] = ""  # of a copy that is under way, or that ended before it was whole
     leased: bool = False  # somebody holds its lease at this moment
+    content_md5: str = ""  # as the storage has it, in lowercase hex; "" where it has none. Nobody has checked it
+    content_encoding: str = ""  # what the uploader said, as "gzip"; it need not be true
 
     @property
     def whole(self) -> bool:

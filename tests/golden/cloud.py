@@ -28,7 +28,7 @@ STEP_S = 20.0  # what passes between two looks of the Functions host
 MAX_STEPS = 300
 PLACES = {  # newest first; by files, because importing a package to look into it has effects
     "storage": ("scenejobs/adapters/open.py", "scenejobs/storage.py"),
-    "twins": ("scenejobs/adapters/memory.py", "scenejobs/memory.py"),
+    "twins": ("scenejobs/adapters/memory/__init__.py", "scenejobs/adapters/memory.py", "scenejobs/memory.py"),
     "settings": ("scenejobs/settings/groups.py", "scenejobs/settings.py"),
     "repeating": ("runner/worker/periodic.py", "runner/background.py"),
 }
@@ -49,7 +49,7 @@ def module(place: str) -> Any:
     """The module, wherever this checkout has it."""
     for path in PLACES[place]:
         if Path(path).is_file():
-            return importlib.import_module(path.removesuffix(".py").replace("/", "."))
+            return importlib.import_module(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
     raise SystemExit(f"none of {', '.join(PLACES[place])} is here: add the new place to PLACES in {__file__}")
 
 

@@ -272,4 +272,15 @@ def _info(name: str, blob: BlobProperties) -> BlobInfo:
     metadata = {key: value for key, value in (blob.metadata or {}).items() if key != WRITE_ID}
     modified = blob.last_modified.astimezone(UTC)
     leased = blob.lease is not None and blob.lease.status == "locked"
-    return BlobInfo(name, _plain(blob.etag), int(blob.size), modified, metadata, copy_state(blob), leased)
+    content = blob.content_settings
+    return BlobInfo(
+        name,
+        _plain(blob.etag),
+        int(blob.size),
+        modified,
+        metadata,
+        copy_state(blob),
+        leased,
+        content_md5=bytes(content.content_md5 or b"").hex(),
+        content_encoding=content.content_encoding or "",
+    )

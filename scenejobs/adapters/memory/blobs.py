@@ -1,8 +1,4 @@
-"""In-memory twins of the storage adapters, for tests: the same rules as the service, and a clock that is passed in.
-
-They really keep bytes, ETags, leases, visibility and pop receipts, so that code under test meets the same refusals as
-on the emulator. One conformance suite runs on both. Threads may share them.
-"""
+"""A BlobStore in memory."""
 
 from __future__ import annotations
 
@@ -15,33 +11,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from scenejobs.adapters.memory.clock import Clock, system_clock
 from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
-from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
-
-Clock = Callable[[], datetime]
-MAX_MESSAGE_BYTES = 65_536
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass
-class ManualClock:
-    """A clock that moves only when `advance` is called."""
-
-    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
+from scenejobs.ports import BlobInfo, BlobStore, Lease
 
 
 @dataclass
@@ -50,6 +27,8 @@ class _Blob:
     etag: str
     modified: datetime
     metadata: dict[str, str]
+    content_md5: str = ""
+    content_encoding: str = ""
     lease_id: str | None = None
     lease_until: datetime | None = None
     lease_seconds: int = 0
@@ -151,12 +130,33 @@ class MemoryBlobStore:
                 raise Conflict(f"{self.name}/{name} is another version now")
             self._check_lease(name, old, lease)
             self._check_copy(name, old)
-            new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}))
+            new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}), _md5(data))
             if old is not None:
                 new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
                 self._fail_copies_of(old)
             self.blobs[name] = new
             return new.etag
+
+    def put(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        metadata: dict[str, str] | None = None,
+        content_md5: str | None = None,
+        content_encoding: str = "",
+    ) -> str:
+        """Uploads as a program of somebody else may: with properties that are false, or without an MD5 ("").
+
+        content_md5: in lowercase hex; None: the true one, as the service keeps it of what came in one request.
+        """
+        with self.lock:
+            etag = self.write(name, data, metadata=metadata)
+            blob = self.blobs[name]
+            blob.content_encoding = content_encoding
+            if content_md5 is not None:
+                blob.content_md5 = content_md5
+            return etag
 
     def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
         blob = self._get(name)
@@ -194,9 +194,10 @@ class MemoryBlobStore:
             if there is not None and same and (if_absent or self._copy_state(there) == "pending"):
                 return  # like the Azure adapter: the same copy was made or begun before
             self.write(name, original.data, if_absent=if_absent, metadata={"source_etag": original.etag})
+            made = self.blobs[name]
+            made.content_md5, made.content_encoding = original.content_md5, original.content_encoding
             seconds, succeeds = self._copy_plan()
             if seconds or not succeeds:
-                made = self.blobs[name]
                 made.copy = _Copy(original.data, self.clock() + timedelta(seconds=seconds), succeeds)
                 made.data = b"\0" * len(original.data)  # undefined until the copy is complete
                 original.copies.append(made)
@@ -291,7 +292,21 @@ class MemoryBlobStore:
 
     def _info(self, name: str, blob: _Blob) -> BlobInfo:
         copy, leased = self._copy_state(blob), self._leased(blob)
-        return BlobInfo(name, blob.etag, len(blob.data), blob.modified, dict(blob.metadata), copy, leased)
+        return BlobInfo(
+            name,
+            blob.etag,
+            len(blob.data),
+            blob.modified,
+            dict(blob.metadata),
+            copy,
+            leased,
+            content_md5=blob.content_md5,
+            content_encoding=blob.content_encoding,
+        )
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 @functools.lru_cache(maxsize=4096)  # most of the time of a thousand simulated schedules was spent here
@@ -299,98 +314,3 @@ def _guard(name: str) -> None:
     reason = refusal(name)
     if reason:
         raise ValueError(f"{name!r} must not be used as a blob name: {reason}")
-
-
-@dataclass
-class _Message:
-    id: str
-    text: str
-    visible_at: datetime
-    receipt: str = ""
-    dequeue_count: int = 0
-
-
-@dataclass
-class MemoryQueue:
-    """See scenejobs.ports.JobQueue."""
-
-    name: str = "queue"
-    clock: Clock = system_clock
-    messages: list[_Message] = field(default_factory=list)
-    lock: Any = field(default_factory=threading.RLock, repr=False)
-
-    def send(self, text: str, *, delay_s: float = 0) -> None:
-        if len(text.encode()) > MAX_MESSAGE_BYTES:
-            raise ValueError(f"a message has at most {MAX_MESSAGE_BYTES} bytes")
-        self.messages.append(_Message(uuid.uuid4().hex, text, self.clock() + timedelta(seconds=delay_s)))
-
-    def receive(self, visibility_s: float) -> QueueMessage | None:
-        with self.lock:
-            for message in self.messages:
-                if message.visible_at <= self.clock():
-                    message.dequeue_count += 1
-                    self._hide(message, visibility_s)
-                    return QueueMessage(message.id, message.receipt, message.text, message.dequeue_count)
-            return None
-
-    def renew(self, message: QueueMessage, visibility_s: float) -> QueueMessage:
-        with self.lock:
-            stored = self._find(message)
-            if stored is None:
-                raise NotFound(f"message {message.id} is gone")
-            if stored.receipt != message.receipt:
-                raise Conflict(f"message {message.id} is somebody else's now")
-            self._hide(stored, visibility_s)
-            return QueueMessage(stored.id, stored.receipt, stored.text, stored.dequeue_count)
-
-    def release(self, message: QueueMessage, *, delay_s: float = 0) -> None:
-        with self.lock:
-            stored = self._find(message)
-            if stored is not None and stored.receipt == message.receipt:
-                self._hide(stored, delay_s)
-
-    def complete(self, message: QueueMessage) -> None:
-        with self.lock:
-            stored = self._find(message)
-            if stored is not None and stored.receipt == message.receipt:
-                self.messages.remove(stored)
-
-    def waiting(self) -> int:
-        return min(32, sum(message.visible_at <= self.clock() for message in self.messages))
-
-    def total(self) -> int:
-        return len(self.messages)
-
-    def _find(self, message: QueueMessage) -> _Message | None:
-        return next((stored for stored in self.messages if stored.id == message.id), None)
-
-    def _hide(self, message: _Message, seconds: float) -> None:
-        message.visible_at = self.clock() + timedelta(seconds=seconds)
-        message.receipt = uuid.uuid4().hex
-
-
-@dataclass
-class MemoryCompute:
-    """See scenejobs.ports.Compute. Executions live until `finish` is called; `fail_with` makes the next starts fail."""
-
-    clock: Clock = system_clock
-    executions: list[Execution] = field(default_factory=list)
-    starts: int = 0
-    fail_with: list[Exception] = field(default_factory=list)
-
-    def start(self) -> str:
-        if self.fail_with:
-            raise self.fail_with.pop(0)
-        self.starts += 1
-        name = f"execution-{self.starts}"
-        self.executions.append(Execution(name, "Running", self.clock()))
-        return name
-
-    def live(self) -> tuple[Execution, ...]:
-        return tuple(self.executions)
-
-    def stop(self, name: str) -> None:
-        self.finish(name)
-
-    def finish(self, name: str) -> None:
-        self.executions = [execution for execution in self.executions if execution.name != name]
