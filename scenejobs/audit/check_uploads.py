@@ -15,11 +15,11 @@ from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import SOURCE_ETAG, is_copy
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import archive_names, generation_name, record_name
+from scenejobs.state.moves import SUPERSEDED
 from scenejobs.state.record import Outcome
 from scenejobs.state.redrive import Redrive, Returned
 
 RESTORE = "restore it (soft delete, versions)"
-SUPERSEDED = "superseded"
 
 
 def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from runner.worker.archive import SUPERSEDED, archive
-from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
-from scenejobs.errors import Conflict, LeaseLost, StorageError
+from runner.worker.archive import archive
+from scenejobs.adapters.memory import MemoryBlobStore
+from scenejobs.errors import Conflict, LeaseLost
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.moves import SUPERSEDED
 from scenejobs.state.record import Phase, SceneRecord
-from tests.doubles.faults import Fault, FaultPlan, Meanwhile, Rule
 
 
 def nothing() -> None: ...
@@ -18,12 +18,9 @@ def nothing() -> None: ...
 class Stores:
     """An input and a processed container, and the record of a committed run."""
 
-    def __init__(self, copy_s: float = 0.0) -> None:
-        self.clock = ManualClock()
-        self.input = MemoryBlobStore("input", self.clock)
-        self.processed = MemoryBlobStore(
-            "processed", self.clock, copy_plan=lambda: (copy_s, True), pause=self.clock.advance
-        )
+    def __init__(self) -> None:
+        self.input = MemoryBlobStore("input")
+        self.processed = MemoryBlobStore("processed")
         self.blobs: list[InputBlob] = []
 
     def upload(self, name: str, data: bytes) -> InputBlob:
@@ -31,10 +28,9 @@ class Stores:
         self.blobs.append(blob)
         return blob
 
-    def archive(self, generation: int = 1, plan: FaultPlan | None = None) -> dict[str, str]:
+    def archive(self, generation: int = 1) -> dict[str, str]:
         record = SceneRecord("lobby", Phase.COMMITTED, generation, run="run", manifest=tuple(self.blobs))
-        plan = plan or FaultPlan(self.clock)
-        return archive(record, plan.store(self.input), plan.store(self.processed), "processed", nothing)
+        return archive(record, self.input, self.processed, "processed", nothing)
 
     def lies(self, name: str) -> bytes:
         return self.processed.read(name)[0]
@@ -84,15 +80,6 @@ def test_an_upload_named_like_a_generation_folder_does_not_get_lost() -> None:
     assert stores.lies("lobby/a.mp4") == b"older"
 
 
-def test_a_version_replaced_before_the_move_stays_where_it_is() -> None:
-    stores = Stores()
-    stores.upload("lobby/a.mp4", b"a")
-    stores.input.write("lobby/a.mp4", b"newer")
-    assert stores.archive() == {"lobby/a.mp4": SUPERSEDED}
-    assert stores.input.read("lobby/a.mp4")[0] == b"newer"
-    assert list(stores.processed.list()) == []
-
-
 def test_a_version_the_user_deleted_is_noted_as_superseded() -> None:
     stores = Stores()
     stores.upload("lobby/a.mp4", b"a")
@@ -108,36 +95,6 @@ def test_an_input_that_somebody_leases_is_not_called_archived() -> None:
         stores.archive()
     lease.release()
     assert stores.archive() == {"lobby/a.mp4": "processed/lobby/a.mp4"}
-
-
-def test_a_copy_whose_answer_was_lost_is_recognised() -> None:
-    """The adapter promises it; here it is relied on."""
-    stores = Stores()
-    stores.upload("lobby/a.mp4", b"a")
-    plan = FaultPlan(stores.clock, [Rule(Fault.LOST_ANSWER, "copy")])
-    assert stores.archive(plan=plan) == {"lobby/a.mp4": "processed/lobby/a.mp4"}
-    assert [blob.name for blob in stores.processed.list()] == ["lobby/a.mp4"]
-
-
-def test_a_copy_that_is_not_whole_does_not_cost_the_upload() -> None:
-    stores = Stores()
-    blob = stores.upload("lobby/a.mp4", b"whole")
-
-    cut = Meanwhile(
-        lambda: stores.processed.write("lobby/a.mp4", b"who", metadata={"source_etag": blob.etag}), "copy", after=True
-    )
-    with pytest.raises(StorageError, match="3 bytes, the upload has 5"):
-        stores.archive(plan=FaultPlan(stores.clock, meanwhile=[cut]))
-    assert stores.input.read("lobby/a.mp4")[0] == b"whole"
-
-
-def test_a_copy_that_a_killed_runner_left_under_way_keeps_its_source_until_it_is_whole() -> None:
-    stores = Stores(copy_s=100)
-    blob = stores.upload("lobby/a.mp4", b"whole")
-    stores.processed.begin_copy(stores.input, blob.name, "lobby/a.mp4", source_etag=blob.etag, if_absent=True)
-    assert stores.archive() == {"lobby/a.mp4": "processed/lobby/a.mp4"}
-    assert stores.lies("lobby/a.mp4") == b"whole"
-    assert list(stores.input.list()) == []
 
 
 def test_who_lost_the_scene_moves_nothing() -> None:
