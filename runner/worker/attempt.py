@@ -129,7 +129,8 @@ class SceneWork:
         match step:
             case NothingToDo(record):
                 if record is not None:
-                    self._save(stored, record)
+                    stored = self._save(stored, record)
+                records.unmark(self._context.containers.state, stored)
                 return Acknowledge("nothing")
             case RollForward():
                 return self._roll_forward(stored)

@@ -15,7 +15,7 @@ from scenejobs.state.uploads import Uploads, sort_uploads
 SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.REFUSED,
-    layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER,
+    layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
 SILENT_S = 300.0  # a runner reports its usage about once a minute

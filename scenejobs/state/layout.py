@@ -1,6 +1,7 @@
 """Names of all blobs of the system. No other module builds them.
 
 state      scenes/<key>.json             the record of a scene: phase, attempts, manifest, ending; leased by its runner
+           active/<key>.json             marks a scene that somebody has to come back to (activity.py)
            batches/<key>/<digest>.json   a sealed set of uploads, created once
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
            work/<key>/<digest>/saved.json   from which parts the next attempt resumes; written last
@@ -30,6 +31,7 @@ import hashlib
 from scenejobs.names import scene_key, within_scene
 
 RECORDS = "scenes/"
+ACTIVE = "active/"
 BATCHES = "batches/"
 PROGRESS = "progress/"
 PARTS = "parts/"
@@ -49,6 +51,15 @@ RUN_LOG = "run.log"
 
 def record_name(scene: str) -> str:
     return f"{RECORDS}{scene_key(scene)}.json"
+
+
+def marker_name(scene: str) -> str:
+    return f"{ACTIVE}{scene_key(scene)}.json"
+
+
+def record_of_marker(name: str) -> str:
+    """The name of the record that a marker is about."""
+    return f"{RECORDS}{name.removeprefix(ACTIVE)}"
 
 
 def part_name(scene: str, sha256: str) -> str:

@@ -11,12 +11,13 @@ import contextlib
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.ports import BlobStore, Lease
+from scenejobs.state import activity
 from scenejobs.state.layout import part_name, record_name
 from scenejobs.state.record import RECORD_VERSION, SceneRecord
 
@@ -31,6 +32,7 @@ class Stored:
     record: SceneRecord
     etag: str
     parts: frozenset[str] = frozenset()  # SHA-256 of the parts this version names
+    marker: str = field(default="", compare=False)  # ETag of the scene's marker, where this program wrote it
 
 
 def load(state: BlobStore, scene: str) -> Stored | None:
@@ -72,11 +74,14 @@ def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) ->
     """Replaces the version that was read. Raises LeaseLost when somebody else wrote, or holds the lease now.
 
     The service's retry can turn a success into a 412 (the first answer was lost on the way). So a refusal is resolved
-    by reading back: a record with our write id is ours.
+    by reading back: a record with our write id is ours. The scene's marker is kept on the way (activity.py): it is
+    there before the record is active, and gone after it is idle.
     """
     write_id = uuid.uuid4().hex
     name = record_name(record.scene)
     body, parts = _split(record)
+    metadata = _metadata(record, parts)
+    marker, ends = _marked(state, stored, record)
     for sha256, data in parts.items():
         if sha256 not in stored.parts:  # first the part: written again it is the same, only younger than any tidying
             state.write(part_name(record.scene, sha256), data)
@@ -86,14 +91,32 @@ def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) ->
             _encode({**body, "write_id": write_id}),
             if_match=stored.etag,
             lease=lease,
-            metadata=_metadata(record, parts),
+            metadata=metadata,
         )
-        return Stored(record, etag, frozenset(parts))
     except Conflict as exc:
         data, etag = state.read(name)
-        if json.loads(data).get("write_id") == write_id:
-            return Stored(record, etag, frozenset(parts))
-        raise LeaseLost(f"the record of scene {record.scene} was changed by somebody else") from exc
+        if json.loads(data).get("write_id") != write_id:
+            raise LeaseLost(f"the record of scene {record.scene} was changed by somebody else") from exc
+    if ends:
+        activity.clear(state, record.scene, marker)
+        marker = ""
+    return Stored(record, etag, frozenset(parts), marker)
+
+
+def unmark(state: BlobStore, stored: Stored) -> None:
+    """Removes a marker that a runner left behind that was killed after its last write. By the holder of the lease."""
+    if not activity.is_active(_metadata(stored.record, {})):
+        activity.clear(state, stored.record.scene, activity.version(state, stored.record.scene))
+
+
+def _marked(state: BlobStore, stored: Stored, record: SceneRecord) -> tuple[str, bool]:
+    """The ETag of the scene's marker, which is there now if `record` is active, and whether it is to go afterwards."""
+    was, becomes = (activity.is_active(_metadata(each, {})) for each in (stored.record, record))
+    if becomes and not stored.marker:
+        return activity.mark(state, record.scene), False
+    if was and not becomes:  # asked for under the lease: later it may be the marker of the next who takes the scene
+        return stored.marker or activity.version(state, record.scene), True
+    return stored.marker, False
 
 
 def due_at(metadata: dict[str, str]) -> datetime | None:
@@ -123,12 +146,12 @@ def _split(record: SceneRecord) -> tuple[dict[str, Any], dict[str, bytes]]:
     body = record.to_json()
     parts: dict[str, bytes] = {}
     named = {}
-    for holder, field, empty in ((body, "manifest", []), (body["ending"] or {}, "archived", {})):
-        data = json.dumps(holder.get(field, empty), separators=(",", ":")).encode()
+    for holder, key, empty in ((body, "manifest", []), (body["ending"] or {}, "archived", {})):
+        data = json.dumps(holder.get(key, empty), separators=(",", ":")).encode()
         if len(data) > INLINE_BYTES:
-            named[field] = hashlib.sha256(data).hexdigest()
-            parts[named[field]] = data
-            holder[field] = empty
+            named[key] = hashlib.sha256(data).hexdigest()
+            parts[named[key]] = data
+            holder[key] = empty
     if named:
         body |= {"schema_version": VERSION_WITH_PARTS, "parts": named}
     return body, parts
@@ -141,12 +164,12 @@ def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[s
     named = body.get("parts")
     if not isinstance(named, dict) or not named.keys() <= {"manifest", "archived"}:
         raise ValueError(f"it names parts that this program does not know: {named!r}")
-    for field, sha256 in named.items():
+    for key, sha256 in named.items():
         data, _ = state.read(part_name(str(body["scene"]), str(sha256)))
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ValueError(f"the part {sha256} of {name} is damaged")
-        holder = body["ending"] if field == "archived" else body
-        holder[field] = json.loads(data)
+        holder = body["ending"] if key == "archived" else body
+        holder[key] = json.loads(data)
     return {**body, "schema_version": RECORD_VERSION}, frozenset(map(str, named.values()))
 
 
