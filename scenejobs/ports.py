@@ -137,6 +137,9 @@ class JobQueue(Protocol):
     def waiting(self) -> int:
         """Visible messages, counted up to 32."""
 
+    def peek(self) -> tuple[str, ...]:
+        """The texts of these, those first that would be received first, as far as the queue keeps an order."""
+
     def total(self) -> int:
         """Visible and hidden messages, approximately."""
 

@@ -140,6 +140,16 @@ def test_waiting_counts_visible_messages_up_to_32(queue: JobQueue) -> None:
     assert (queue.waiting(), queue.total()) == (25, 35)
 
 
+def test_peeking_shows_the_texts_of_visible_messages_the_oldest_first(queue: JobQueue) -> None:
+    for number in range(35):
+        queue.send(str(number))
+    assert queue.peek() == tuple(map(str, range(32)))
+    held = receive(queue)
+    assert held.text not in queue.peek()
+    assert len(queue.peek()) == 32
+    assert receive(queue).dequeue_count == 1, "whoever peeks receives nothing"
+
+
 def test_counting_receives_nothing(queue: JobQueue) -> None:
     queue.send("work")
     queue.waiting()

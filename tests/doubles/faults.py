@@ -332,6 +332,9 @@ class FaultyQueue:
     def waiting(self) -> int:
         return self._plan.call("waiting", self.name, self.queue.waiting)
 
+    def peek(self) -> tuple[str, ...]:
+        return self._plan.call("peek", self.name, self.queue.peek)
+
     def total(self) -> int:
         return self._plan.call("total", self.name, self.queue.total)
 

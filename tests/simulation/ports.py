@@ -230,7 +230,10 @@ class SimQueue:
         self._hub.call(f"complete {self.queue.name}", effect)
 
     def waiting(self) -> int:
-        return self._hub.call(f"peek {self.queue.name}", self.queue.waiting)
+        return self._hub.call(f"count visible {self.queue.name}", self.queue.waiting)
+
+    def peek(self) -> tuple[str, ...]:
+        return self._hub.call(f"peek {self.queue.name}", self.queue.peek)
 
     def total(self) -> int:
         return self._hub.call(f"count {self.queue.name}", self.queue.total)

@@ -15,7 +15,9 @@ OURS = frozenset({"function_app", "functions_entry", "runner", "scenejobs", "wat
 HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat")
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
-BASE = frozenset({"scenejobs.errors", "scenejobs.names", "scenejobs.logs", "scenejobs.settings", "runner.paths"})
+BASE = frozenset({
+    "scenejobs.errors", "scenejobs.names", "scenejobs.parallel", "scenejobs.logs", "scenejobs.settings", "runner.paths",
+})  # fmt: skip
 """Free for all, with the order among themselves in `MAY_IMPORT`."""
 
 VALUES = frozenset({"runner.process", "runner.files", "runner.scene"})
@@ -30,6 +32,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "scenejobs.errors": frozenset(),
     "scenejobs.names": frozenset({"scenejobs.errors"}),
     "scenejobs.ports": frozenset({"scenejobs.errors", "scenejobs.names"}),
+    "scenejobs.parallel": frozenset({"scenejobs.errors"}),
     "scenejobs.settings": frozenset({"scenejobs.errors", "scenejobs.names"}),
     "scenejobs.logs": frozenset({"scenejobs.errors", "scenejobs.names", "scenejobs.settings"}),
     "scenejobs.state": BASE | {"scenejobs.ports"},

@@ -78,8 +78,11 @@ class AzureJobQueue:
             raise Conflict(f"message {message.id} of queue {self.name} is somebody else's now") from exc
 
     def waiting(self) -> int:
+        return len(self.peek())
+
+    def peek(self) -> tuple[str, ...]:
         with storage_errors(f"looking at queue {self.name}"):
-            return len(self._queue.peek_messages(max_messages=MAX_PEEK))
+            return tuple(str(message.content or "") for message in self._queue.peek_messages(max_messages=MAX_PEEK))
 
     def total(self) -> int:
         with storage_errors(f"counting queue {self.name}"):

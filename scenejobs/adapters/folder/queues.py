@@ -120,6 +120,13 @@ class FolderQueue:
             now_ns = self._ns(0)
             return min(MAX_PEEK, sum(state.visible_ns <= now_ns for state in self._states(here)))
 
+    def peek(self) -> tuple[str, ...]:
+        with os_errors(f"looking at queue {self.name}"), openat.folder(self.folder) as here:
+            now_ns = self._ns(0)
+            visible = [state.leaf for state in self._states(here) if state.visible_ns <= now_ns]
+            found = (openat.read_file(here, leaf, MAX_MESSAGE_BYTES + 1) for leaf in visible[:MAX_PEEK])
+            return tuple(data.decode("utf-8", "replace") for data in found if data is not None)  # None: received since
+
     def total(self) -> int:
         with os_errors(f"counting queue {self.name}"), openat.folder(self.folder) as here:
             return sum(1 for _ in self._states(here))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from scenejobs.errors import Conflict, NotFound
 from scenejobs.ports import QueueMessage
 
 MAX_MESSAGE_BYTES = 65_536
+MAX_PEEK = 32
 
 
 @dataclass
@@ -70,7 +72,12 @@ class MemoryQueue:
                 self.messages.remove(stored)
 
     def waiting(self) -> int:
-        return min(32, sum(message.visible_at <= self.clock() for message in self.messages))
+        return len(self.peek())
+
+    def peek(self) -> tuple[str, ...]:
+        now = self.clock()
+        visible = (message.text for message in self.messages if message.visible_at <= now)
+        return tuple(itertools.islice(visible, MAX_PEEK))
 
     def total(self) -> int:
         return len(self.messages)
