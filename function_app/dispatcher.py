@@ -12,13 +12,13 @@ from function_app import debounce
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.starter import Starter
 from scenejobs.errors import Conflict, NotFound, UnreadableMessage
-from scenejobs.names import is_ready_marker, refusal, scene_of, upload_refusal
+from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, records
 from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
-from scenejobs.state.uploads import list_scene, snapshot
+from scenejobs.state.uploads import list_scene, refusal_at, snapshot
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Dispatcher:
 
     def on_upload(self, name: str, now: datetime) -> None:
         """Handles an upload event: the scene is checked after the quiet time. Lists nothing."""
-        reason = upload_refusal(name)
+        reason = refusal_at(name, self.settings.prefix_depth)
         if reason:
             self.record_refused(name, reason, now)
             return

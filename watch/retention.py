@@ -15,6 +15,8 @@ from scenejobs.errors import Conflict, NotFound
 from scenejobs.names import refusal, scene_of
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state import layout
+from scenejobs.state.control_names import stored_scene
+from scenejobs.state.copies import is_input
 from scenejobs.state.record import Phase
 
 DOCUMENTS = (layout.ERROR_DOCUMENT, layout.RUN_LOG)
@@ -30,7 +32,7 @@ def prune(containers: Containers, depth: int, before: datetime) -> int:
         removed += _prune_archive(store, depth, before, busy)
     kept = waiting | busy
     for store in (containers.output, containers.processed, containers.error):
-        kept |= {layout.record_name(scene_of(info.name, depth)) for info in _usable(store.list())}
+        kept |= {layout.record_name(stored_scene(info.name, depth)) for info in _usable(store.list())}
     return removed + _prune_state(
         containers.state, [info for name, info in records.items() if name not in kept], before
     )
@@ -48,12 +50,12 @@ def _prune_archive(store: BlobStore, depth: int, before: datetime, busy: Collect
     """Reasons are removed after the inputs they are about."""
     scenes: dict[str, list[BlobInfo]] = {}
     for info in _usable(store.list()):
-        scenes.setdefault(scene_of(info.name, depth), []).append(info)
+        scenes.setdefault(stored_scene(info.name, depth), []).append(info)
     removed = 0
     for scene, infos in scenes.items():
         if layout.record_name(scene) in busy:
             continue
-        documents = [info for info in infos if PurePosixPath(info.name).name in DOCUMENTS]
+        documents = [info for info in infos if PurePosixPath(info.name).name in DOCUMENTS and not is_input(info)]
         inputs = [info for info in infos if info not in documents]
         gone = _delete(store, (info for info in inputs if info.modified < before))
         removed += gone

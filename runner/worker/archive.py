@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scenejobs.ports import BlobStore
-from scenejobs.state.layout import archive_names
+from scenejobs.state.copies import is_copy
+from scenejobs.state.layout import archive_names, possible_archive_names
 from scenejobs.state.moves import SUPERSEDED, move
 from scenejobs.state.record import SceneRecord
 
 
 def archive(
-    record: SceneRecord, source: BlobStore, destination: BlobStore, kind: str, check: Callable[[], None]
+    record: SceneRecord,
+    source: BlobStore,
+    destination: BlobStore,
+    kind: str,
+    check: Callable[[], None],
+    depth: int = 1,
 ) -> dict[str, str]:
     """Moves every input of the record's manifest; returns where each lies now ("<kind>/<name>", or "superseded").
 
+    `depth`: levels of folders that name a scene.
     `check` is called before every change and raises when another runner may hold the scene.
     Raises StorageError when a copy is not whole or an input cannot be deleted.
     """
@@ -26,7 +33,9 @@ def archive(
     # Listed once instead of a request for each of thousands of inputs.
     existing = {info.name: info for info in destination.list(f"{record.scene}/")}
     for blob in record.manifest:
-        names = archive_names(record.scene, blob.name, record.generation, record.run)
+        named = (record.scene, blob.name, record.generation, record.run)
+        begun = [n for n in possible_archive_names(*named) if is_copy(existing.get(n), blob.etag, blob.size_bytes)]
+        names = (*begun, *archive_names(*named, depth))  # begun: by an earlier program too
         place = move(blob, source, destination, names, check, existing)
         locations[blob.name] = place if place == SUPERSEDED else f"{kind}/{place}"
     return locations

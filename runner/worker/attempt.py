@@ -269,7 +269,9 @@ class SceneWork:
     def _roll_forward(self, stored: Stored, failure: SceneJobError | None = None) -> Acknowledge:
         """All steps of commit.py, whatever was done before. `stored`: COMMITTED or FAILING."""
         context = self._context
-        decided = Decided(stored, context.containers, self._log_file, self._after_commit, self._save, context.now)
+        decided = Decided(
+            stored, context.containers, self._log_file, self._after_commit, self._save, context.now, self._depth
+        )
         ending = roll_forward(decided).ending
         outcome = str(ending.outcome) if ending else ""
         log.info("scene %s, generation %d: %s", self._scene, stored.record.generation, outcome)

@@ -55,6 +55,7 @@ class Decided:
     check: Callable[[], None]  # raises when the scene may be another runner's, or the work is to end
     save: Save
     now: Callable[[], datetime]
+    depth: int = 1  # levels of folders that name a scene
     archived: Mapping[str, str] = field(default_factory=dict)  # input name -> where it lies now
 
     @property
@@ -82,7 +83,7 @@ def archive_inputs(scene: Decided) -> Decided:
     """The inputs to `processed` or `error`. Tells for each of them where it lies, also when all have moved before."""
     containers = scene.containers
     destination, kind = (containers.processed, "processed") if scene.succeeded else (containers.error, "error")
-    return replace(scene, archived=archive(scene.record, containers.input, destination, kind, scene.check))
+    return replace(scene, archived=archive(scene.record, containers.input, destination, kind, scene.check, scene.depth))
 
 
 def note_generation(scene: Decided) -> Decided:

@@ -1,4 +1,8 @@
-"""Writes `error.json`, the reason of a dead letter, and `run.log` to `error/<scene>/`, before the inputs move there."""
+"""Writes `error.json`, the reason of a dead letter, and `run.log` to `error/<scene>/`, before the inputs move there.
+
+Nothing is written over an input. No new one lies under these names; where an earlier program, or one that took more
+or fewer folders for a scene, put one there, the document lies beside it (layout.document_names).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from scenejobs.errors import Conflict, NotFound
 from scenejobs.logs.setup import readable_json
 from scenejobs.ports import BlobStore
 from scenejobs.state import codec
-from scenejobs.state.layout import ERROR_DOCUMENT, RUN_LOG, published_name
+from scenejobs.state.copies import find, is_input
+from scenejobs.state.layout import ERROR_DOCUMENT, RUN_LOG, document_names
 from scenejobs.state.record import SceneRecord
 
 LOST = b"Its log was lost with the runner that kept it.\n"
@@ -36,13 +41,18 @@ def write_reason(record: SceneRecord, error: BlobStore, log: bytes, check: Calla
     Where that one was killed before it wrote its log, a line says so. Otherwise the name would be free for it when it
     was not killed but frozen, and a log of an earlier generation would pass for this one's.
     """
-    name, head = published_name(record.scene, RUN_LOG), f"run {record.run}\n".encode()
+    name, head = _free(error, record, RUN_LOG), f"run {record.run}\n".encode()
     if log:
         _replace(error, name, head + log, check)
     elif not _read(error, name)[0].startswith(head):
         _replace(error, name, head + LOST, check)
     document = readable_json(error_document(record)).encode()
-    _replace(error, published_name(record.scene, ERROR_DOCUMENT), document, check)
+    _replace(error, _free(error, record, ERROR_DOCUMENT), document, check)
+
+
+def _free(error: BlobStore, record: SceneRecord, file: str) -> str:
+    plain, beside = document_names(record.scene, record.generation, file)
+    return beside if is_input(find(error, plain)) else plain
 
 
 def _read(store: BlobStore, name: str) -> tuple[bytes, str | None]:

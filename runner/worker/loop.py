@@ -30,6 +30,7 @@ from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
 from scenejobs.ports import QueueMessage
 from scenejobs.state import records
+from scenejobs.state.control_names import scene_refusal
 from scenejobs.state.layout import record_name
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import Phase
@@ -110,7 +111,7 @@ class Worker:
         settings, containers = self._context.settings, self._context.containers
         self.usage.report()
         scene = settings.batch_prefix.strip("/")
-        reason = refusal(scene)
+        reason = refusal(scene) or scene_refusal(scene)
         if reason:
             raise ConfigurationError(
                 f"BATCH_INPUT_PREFIX={settings.batch_prefix!r} is no scene: {reason}",

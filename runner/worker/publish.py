@@ -8,6 +8,7 @@ version can be named, a paused runner could bring back an old one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mimetypes
 from collections.abc import Callable
@@ -46,13 +47,28 @@ def _described(path: Path, name: str) -> OutputFile:
 
 
 def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -> None:
-    """Copies the committed run to `output/<scene>/`, the manifest last. May be repeated. Raises StorageError."""
+    """Copies the committed run to `output/<scene>/`, the manifest last, then removes what only older runs published.
+
+    May be repeated. Raises StorageError.
+    """
     folder = run_folder(record.scene, record.run)
     committed = {file.name: _committed(output, folder, file) for file in record.outputs}
     manifest, name = committed[MANIFEST], published_name(record.scene, MANIFEST)
     found = find(output, name)
-    if is_copy(found, manifest.etag):
-        return  # it comes last, so all is there
+    if not is_copy(found, manifest.etag):  # it comes last: where it is, all is there
+        _publish(record, output, committed, found, check)
+    _remove_stale(record, output, check)
+
+
+def _publish(
+    record: SceneRecord,
+    output: BlobStore,
+    committed: dict[str, BlobInfo],
+    found: BlobInfo | None,
+    check: Callable[[], None],
+) -> None:
+    """`found`: the published manifest, if any. `committed`: the files of the run by their names."""
+    manifest, name = committed[MANIFEST], published_name(record.scene, MANIFEST)
     check()
     etag = output.write(
         name, _names_no_file(record.run), if_match=found.etag if found else None, if_absent=found is None
@@ -62,6 +78,23 @@ def publish(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -
     data, _ = output.read(manifest.name)
     check()
     output.write(name, data, if_match=etag, metadata={SOURCE_ETAG: manifest.etag})
+
+
+def _remove_stale(record: SceneRecord, output: BlobStore, check: Callable[[], None]) -> None:
+    """Copies of ours directly in the scene's folder that this run did not write.
+
+    Only the listed versions are removed, listed before the check: a runner that is paused after it removes nothing
+    that its successor published meanwhile. What bears no mark of ours is somebody else's and stays.
+    """
+    folder = published_name(record.scene, "")
+    published = {folder + file.name for file in record.outputs}
+    for info in list(output.list(folder)):
+        rest = info.name.removeprefix(folder)
+        if info.name in published or SOURCE_ETAG not in info.metadata or "/" in rest:
+            continue
+        check()
+        with contextlib.suppress(NotFound, Conflict):  # an earlier runner's work, or a successor's
+            output.delete(info.name, if_match=info.etag)
 
 
 def _names_no_file(run: str) -> bytes:

@@ -9,9 +9,17 @@ from scenejobs.audit import check_uploads
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.errors import NotFound
 from scenejobs.ports import BlobStore
-from scenejobs.state.copies import SOURCE_ETAG
+from scenejobs.state.copies import SOURCE_ETAG, is_input
 from scenejobs.state.generations import Generation
-from scenejobs.state.layout import ERROR_DOCUMENT, MANIFEST, RUN_LOG, archive_names, published_name, run_folder
+from scenejobs.state.layout import (
+    ERROR_DOCUMENT,
+    MANIFEST,
+    RUN_LOG,
+    document_names,
+    possible_archive_names,
+    published_name,
+    run_folder,
+)
 from scenejobs.state.record import Outcome
 
 RESTORE = "restore it (soft delete, versions)"
@@ -78,8 +86,9 @@ def _published(evidence: Evidence, found: Generation) -> Iterator[Finding]:
 
 
 def _reason(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
-    documents = {f"{scene.scene}/{name}" for name in (ERROR_DOCUMENT, RUN_LOG)}
-    if all(info.name in documents for info in evidence.below("error", scene.scene)):
+    documents = _documents(scene)
+    theirs = [info for info in evidence.below("error", scene.scene) if evidence.owner(info.name) is scene]
+    if all(info.name in documents and not is_input(info) for info in theirs):
         return
     where, reason = f"error/{scene.scene}/{ERROR_DOCUMENT}", evidence.reasons.get(scene.scene)
     if reason is None:
@@ -87,6 +96,13 @@ def _reason(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
     elif not isinstance(reason, dict) or (missing := [name for name in REASON_FIELDS if name not in reason]):
         what = f"it does not tell {', '.join(missing)}" if isinstance(reason, dict) else "it is no reason"
         yield Finding("I4", True, where, what, RESTORE)
+
+
+def _documents(scene: SceneEvidence) -> set[str]:
+    """Where reasons and logs of the scene may lie."""
+    numbers = {scene.record.generation, *scene.generations}
+    files = (ERROR_DOCUMENT, RUN_LOG)
+    return {name for number in numbers for file in files for name in document_names(scene.scene, number, file)}
 
 
 def _explained(evidence: Evidence, kind: str) -> set[str]:
@@ -106,14 +122,30 @@ def _explained(evidence: Evidence, kind: str) -> set[str]:
         if scene.ongoing is not None:
             ongoing = scene.ongoing
             possible = {
-                n for b in ongoing.manifest for n in archive_names(scene.scene, b.name, ongoing.number, ongoing.run)
+                name
+                for blob in ongoing.manifest
+                for name in possible_archive_names(scene.scene, blob.name, ongoing.number, ongoing.run)
             }
             names |= {
                 name for name in possible if SOURCE_ETAG in getattr(evidence.blobs[kind].get(name), "metadata", {})
             }
         if kind == "error":
-            names |= {f"{scene.scene}/{ERROR_DOCUMENT}", f"{scene.scene}/{RUN_LOG}"}
+            names |= _documents(scene)
     return names
+
+
+def _stale(evidence: Evidence) -> Iterator[Finding]:
+    """I6: nothing of an older result is published beside the newest, as if it were its own."""
+    for scene in evidence.scenes.values():
+        results = [found for found in scene.closed if found.outcome is Outcome.SUCCEEDED]
+        if not results or scene.ongoing is not None:
+            continue
+        newest = results[-1]
+        older = {published_name(scene.scene, file.name) for found in results[:-1] for file in found.outputs}
+        for name in sorted(older - {published_name(scene.scene, file.name) for file in newest.outputs}):
+            if name in evidence.blobs["output"]:
+                what = f"it is of an older run, and generation {newest.number}, the newest, has no such file"
+                yield Finding("I6", True, f"output/{name}", what, "remove it: the older run keeps its own copy")
 
 
 def _foreign_outputs(evidence: Evidence) -> Iterator[Finding]:
@@ -124,6 +156,7 @@ def _foreign_outputs(evidence: Evidence) -> Iterator[Finding]:
             folder = run_folder(found.scene, found.run)
             committed |= {folder + file.name for file in found.outputs} | {folder + RUN_LOG}
             published |= {published_name(found.scene, file.name) for file in found.outputs}
+    yield from _stale(evidence)
     for name in evidence.blobs["output"].keys() - committed - published:
         owner = evidence.owner(name)
         if owner is not None and name.startswith(f"{owner.scene}/runs/"):

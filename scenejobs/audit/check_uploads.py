@@ -14,7 +14,7 @@ from scenejobs.ports import BlobInfo
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import SOURCE_ETAG, is_copy
 from scenejobs.state.generations import Generation
-from scenejobs.state.layout import archive_names, generation_name, record_name
+from scenejobs.state.layout import generation_name, possible_archive_names, record_name
 from scenejobs.state.moves import SUPERSEDED
 from scenejobs.state.record import Outcome
 from scenejobs.state.redrive import Redrive, Returned
@@ -36,7 +36,7 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
 
 def copies(evidence: Evidence, found: Generation, blob: InputBlob) -> list[tuple[str, BlobInfo]]:
     """Every copy of a version where this generation could have put it, with the kind of its container."""
-    names = archive_names(found.scene, blob.name, found.number, found.run)
+    names = possible_archive_names(found.scene, blob.name, found.number, found.run)
     return [
         (kind, evidence.blobs[kind][name])
         for kind in ("processed", "error")

@@ -19,8 +19,9 @@ from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import generations, records, redrive
+from scenejobs.state.copies import is_input
 from scenejobs.state.generations import Generation
-from scenejobs.state.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES, generation_name
+from scenejobs.state.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES, document_names, generation_name
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.redrive import Redrive
 
@@ -166,7 +167,7 @@ def collect(
         depth=settings.prefix_depth,
         blobs=blobs,
         scenes=scenes,
-        reasons={scene: _reason(containers.error, scene, blobs["error"]) for scene in scenes},
+        reasons={name: _reason(containers.error, scene, blobs["error"]) for name, scene in scenes.items()},
         damaged=tuple(damaged),
         waiting=queues.jobs.waiting(),
         messages=queues.jobs.total(),
@@ -189,11 +190,14 @@ def _returned(state: BlobStore, folders: dict[str, list[BlobInfo]], key: str) ->
     return [redrive.read(state, info.name)[0] for info in found if info.name.count("/") == 2]  # not the documents
 
 
-def _reason(error: BlobStore, scene: str, listed: dict[str, BlobInfo]) -> Any:
-    name = f"{scene}/{ERROR_DOCUMENT}"
-    if name not in listed:
-        return None
-    try:
-        return json.loads(error.read(name)[0])
-    except (NotFound, ValueError):
-        return None
+def _reason(error: BlobStore, scene: SceneEvidence, listed: dict[str, BlobInfo]) -> Any:
+    generation = max([scene.record.generation, *scene.generations])
+    beside = [document_names(scene.scene, number, ERROR_DOCUMENT)[1] for number in range(generation, 0, -1)]
+    plain = document_names(scene.scene, generation, ERROR_DOCUMENT)[0]
+    for name in (plain, *beside):
+        if name in listed and not is_input(listed[name]):
+            try:
+                return json.loads(error.read(name)[0])
+            except (NotFound, ValueError):
+                return None
+    return None

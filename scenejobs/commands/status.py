@@ -11,6 +11,7 @@ from scenejobs.errors import ConfigurationError
 from scenejobs.logs.setup import printable
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import layout
+from scenejobs.state.control_names import stored_scene
 from scenejobs.state.refused import refused_uploads
 from scenejobs.state.status import SceneStatus, State, scene_status
 from scenejobs.state.uploads import sort_uploads
@@ -53,7 +54,7 @@ def known_scenes(containers: Containers, depth: int) -> list[str]:
 def _folders(store: BlobStore, depth: int) -> Iterator[str]:
     for blob in store.list():
         folder, _, file = blob.name.rpartition("/")
-        if file in (layout.MANIFEST, layout.ERROR_DOCUMENT) and folder.count("/") < depth:
+        if file in (layout.MANIFEST, layout.ERROR_DOCUMENT) and stored_scene(blob.name, depth) == folder:
             yield folder
 
 

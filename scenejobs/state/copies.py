@@ -24,3 +24,8 @@ def is_copy(found: BlobInfo | None, etag: str, size_bytes: int | None = None) ->
     if found is None or not found.whole or found.metadata.get(SOURCE_ETAG) != etag:
         return False
     return size_bytes is None or found.size_bytes == size_bytes
+
+
+def is_input(found: BlobInfo | None) -> bool:
+    """Whether a blob of `processed` or `error` is an upload that was archived, and no document of ours."""
+    return found is not None and SOURCE_ETAG in found.metadata

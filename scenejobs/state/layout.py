@@ -18,10 +18,14 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
 output     <scene>/<file>                the published result, manifest.json last (while files are replaced it bears
                                       "publishing" and names no file)
            <scene>/runs/<run>/<file>     the result of one run, as committed; never overwritten
-processed  <scene>/<name>                inputs of a committed run (below <generation>/ where the name is taken)
-error      <scene>/<name>                inputs that could not be processed
+processed  <scene>/<name>                inputs of a committed run
+           <scene>/generation~<n>/<name> those whose plain name is taken, or could be one of ours
+error      the same                      inputs that could not be processed
            <scene>/error.json            why; written before the first input moves
            <scene>/run.log               the runner's log of the last attempt
+
+Earlier programs wrote <n> for generation~<n>; what they put there is found by the notes about it. Names of users and
+of ours never meet: scenejobs/state/control_names.py says why.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ from __future__ import annotations
 import hashlib
 
 from scenejobs.names import scene_key, within_scene
+from scenejobs.state.control_names import ERROR_DOCUMENT as ERROR_DOCUMENT
+from scenejobs.state.control_names import GENERATION, RUNS, is_file_like, is_ours
+from scenejobs.state.control_names import RUN_LOG as RUN_LOG
 
 RECORDS = "scenes/"
 ACTIVE = "active/"
@@ -45,8 +52,6 @@ DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
 MANIFEST = "manifest.json"
 PUBLISHING = "publishing"  # key of a published manifest that promises nothing yet
-ERROR_DOCUMENT = "error.json"
-RUN_LOG = "run.log"
 
 
 def record_name(scene: str) -> str:
@@ -117,18 +122,35 @@ def refused_name(blob_name: str) -> str:
 
 
 def run_folder(scene: str, run: str) -> str:
-    return f"{scene}/runs/{run}/"
+    return f"{scene}/{RUNS}/{run}/"
 
 
 def published_name(scene: str, file: str) -> str:
     return f"{scene}/{file}"
 
 
-def archive_names(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, str, str]:
+def document_names(scene: str, generation: int, file: str) -> tuple[str, str]:
+    """Of `error.json` or `run.log`: the plain one, and the one for where an input of an older program lies there."""
+    return f"{scene}/{file}", f"{scene}/{GENERATION}{generation}~reason/{file}"
+
+
+def archive_names(scene: str, blob_name: str, generation: int, run: str, depth: int = 1) -> tuple[str, ...]:
     """Where an input goes in `processed` or `error`, the next where that is taken.
 
-    The plain name, the generation's folder, and for an upload that is itself called like that, the run's folder. None
-    lies within another: where containers are folders, a file of one name leaves no room for the other.
+    The plain name, unless it could be one of ours or of a deeper scene (`depth` levels of folders name one), then the
+    generation's folder, and where a restored record counts a generation again, the run's. None lies within another:
+    where containers are folders, a file of one name leaves no room for the other.
     """
     rest = within_scene(blob_name, scene)
-    return f"{scene}/{rest}", f"{scene}/{generation}/{rest}", f"{scene}/{generation}-{run}/{rest}"
+    own = f"{scene}/{GENERATION}{generation}/{rest}", f"{scene}/{GENERATION}{generation}~{run}/{rest}"
+    may_hold_scenes = scene.count("/") + 1 < depth
+    if is_ours(rest.split("/")[0]) or (may_hold_scenes and not is_file_like(rest)):
+        return own
+    return f"{scene}/{rest}", *own
+
+
+def possible_archive_names(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, ...]:
+    """Wherever an input may lie that this program or an earlier one archived."""
+    rest = within_scene(blob_name, scene)
+    folders = (f"{GENERATION}{generation}", f"{GENERATION}{generation}~{run}", f"{generation}", f"{generation}-{run}")
+    return f"{scene}/{rest}", *(f"{scene}/{folder}/{rest}" for folder in folders)

@@ -25,15 +25,15 @@ from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
 from scenejobs.names import refusal, scene_key
 from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.state import codec, generations, records
-from scenejobs.state.copies import SOURCE_ETAG, find, is_copy
+from scenejobs.state.copies import SOURCE_ETAG, find, is_copy, is_input
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import (
     ERROR_DOCUMENT,
     GENERATIONS,
     RECORDS,
     RUN_LOG,
+    document_names,
     generation_name,
-    published_name,
     record_name,
     redrive_history_name,
     redrive_name,
@@ -284,13 +284,13 @@ def _removed(containers: Containers, item: Returned) -> Returned:
 def _keep_documents(containers: Containers, redrive: Redrive) -> None:
     """Reason and log are kept as history, and leave `error` with the last input they explain."""
     error, scene = containers.error, redrive.scene
-    documents = {published_name(scene, file): file for file in DOCUMENTS}
-    inputs_left = any(info.name not in documents for info in error.list(f"{scene}/"))
-    for name, file in documents.items():
+    documents = [name for file in DOCUMENTS for name in document_names(scene, redrive.generation, file)]
+    inputs_left = any(info.name not in documents or is_input(info) for info in error.list(f"{scene}/"))
+    for name in documents:
         info = find(error, name)
-        if info is None:
+        if info is None or is_input(info):
             continue
-        kept = redrive_history_name(scene, redrive.generation, file)
+        kept = redrive_history_name(scene, redrive.generation, name.removeprefix(f"{scene}/"))
         containers.state.copy_from(error, name, kept, source_etag=info.etag, if_absent=True)
         if not inputs_left:
             error.delete(name, if_match=info.etag)

@@ -10,6 +10,12 @@ from scenejobs.errors import NotFound
 from scenejobs.names import scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.control_names import scene_refusal
+
+
+def refusal_at(name: str, depth: int) -> str | None:
+    """Why an upload's name is used for nothing where `depth` levels of folders name a scene, None when it is used."""
+    return upload_refusal(name) or scene_refusal(scene_of(name, depth))
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ def sort_uploads(blobs: Iterable[BlobInfo], depth: int) -> Uploads:
     for blob in blobs:
         if blob.copy == "pending":
             continue
-        reason = upload_refusal(blob.name) or ("the copy that was to make it failed" if blob.copy else None)
+        reason = refusal_at(blob.name, depth) or ("the copy that was to make it failed" if blob.copy else None)
         if reason:
             refused.append(Refused(blob.name, reason))
         else:

@@ -121,7 +121,7 @@ DEAD_LETTER = Scenario(
 )  # fmt: skip
 SECOND = Scenario(
     "second generation", "runner", _second_generation, _runner,
-    Ending(2, Outcome.SUCCEEDED, {"lobby/view1.mp4": FIRST, "lobby/2/view1.mp4": AGAIN}, {}),
+    Ending(2, Outcome.SUCCEEDED, {"lobby/view1.mp4": FIRST, "lobby/generation~2/view1.mp4": AGAIN}, {}),
 )  # fmt: skip
 UPLOAD = Scenario(
     "upload event", "dispatcher", _event, lambda world, chaos: world.dispatcher("upload", "lobby/view1.mp4",

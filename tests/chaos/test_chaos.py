@@ -44,7 +44,7 @@ KILLS = (
     (DEAD_LETTER, "a", r"DELETE /input/", 0),
     (SECOND, "a", r"PUT /output/lobby/manifest.json$", 0),  # withdrawn
     (SECOND, "b", r"PUT /output/lobby/manifest.json$", -1),
-    (SECOND, "a", r"PUT /processed/lobby/2/.* copy$", 0),
+    (SECOND, "a", r"PUT /processed/lobby/generation~2/.* copy$", 0),
     (QUIET, "a", r"POST /jobs/messages$", 0),
     (QUIET, "a", r"POST /runner/start$", 0),
     (SWEEP, "a", r"POST /jobs/messages$", 0),

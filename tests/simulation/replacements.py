@@ -263,9 +263,8 @@ def archive_then_explain(
     return places
 
 
-def plain_name_only(scene: str, blob_name: str, generation: int, run: str) -> tuple[str, str, str]:
-    name = f"{scene}/{blob_name.removeprefix(scene + '/')}"
-    return name, name, name
+def plain_name_only(scene: str, blob_name: str, generation: int, run: str, depth: int) -> tuple[str, ...]:
+    return (f"{scene}/{blob_name.removeprefix(scene + '/')}",)
 
 
 def publish_over(record: state_record.SceneRecord, output: BlobStore, check: Callable[[], None]) -> None:

@@ -72,7 +72,7 @@ def test_a_name_that_is_taken_gives_a_scene_that_is_taken(name: str, depth: int)
         assert refusal(scene) is None
         assert name.startswith(scene)
         names = (record_name(scene), batch_name(scene, "0" * 16), progress_name(scene), refused_name(name))
-        for built in (*names, f"{run_folder(scene, 'run')}x", *archive_names(scene, name, 1, "run")):
+        for built in (*names, f"{run_folder(scene, 'run')}x", *archive_names(scene, name, 1, "run", depth)):
             assert refusal(built) is None or len(built) > MAX_NAME_CHARS or built.count("/") > 250
 
 
@@ -105,7 +105,7 @@ def test_an_upload_that_is_taken_leaves_room_for_every_name_made_from_it(chars: 
     name = "/".join("n" * max(1, chars // folders) for _ in range(folders))
     if upload_refusal(name) is None:
         scene, run = scene_of(name, depth), "20260101T000000Z-0123456789abcdef"
-        built = [*archive_names(scene, name, 10**6, run), record_name(scene)]
+        built = [*archive_names(scene, name, 10**6, run, depth), record_name(scene)]
         built += [f"{run_folder(scene, run)}{output_stem(scene)}.compressed.ply", batch_name(scene, "0" * 16)]
         assert [refusal(one) for one in built] == [None] * len(built)
 

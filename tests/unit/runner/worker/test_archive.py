@@ -63,19 +63,19 @@ def test_a_taken_name_sends_the_input_to_the_folder_of_its_generation() -> None:
     stores = Stores()
     stores.processed.write("lobby/a.mp4", b"older")
     stores.upload("lobby/a.mp4", b"a")
-    assert stores.archive(generation=7) == {"lobby/a.mp4": "processed/lobby/7/a.mp4"}
+    assert stores.archive(generation=7) == {"lobby/a.mp4": "processed/lobby/generation~7/a.mp4"}
     assert stores.lies("lobby/a.mp4") == b"older"
-    assert stores.archive(generation=7) == {"lobby/a.mp4": "processed/lobby/7/a.mp4"}
+    assert stores.archive(generation=7) == {"lobby/a.mp4": "processed/lobby/generation~7/a.mp4"}
 
 
 def test_an_upload_named_like_a_generation_folder_does_not_get_lost() -> None:
     stores = Stores()
     stores.processed.write("lobby/a.mp4", b"older")
-    stores.upload("lobby/7/a.mp4", b"in a folder called 7")
+    stores.upload("lobby/generation~7/a.mp4", b"in a folder called like ours")
     stores.upload("lobby/a.mp4", b"a")
     places = stores.archive(generation=7)
     assert {stores.lies(place.removeprefix("processed/")) for place in places.values()} == {
-        b"a", b"in a folder called 7",
+        b"a", b"in a folder called like ours",
     }  # fmt: skip
     assert stores.lies("lobby/a.mp4") == b"older"
 

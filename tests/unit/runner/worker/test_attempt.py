@@ -104,7 +104,7 @@ def test_an_upload_called_like_our_documents_does_not_replace_them(tmp_path: Pat
     cloud.queue("lobby")
     cloud.worker(bad_video).drain()
     assert cloud.json("error", "lobby/error.json")["cause"] == "view1.mp4 is no video"
-    assert cloud.stores["error"].read("lobby/1/error.json")[0] == b"{}"
+    assert cloud.stores["error"].read("lobby/generation~1/error.json")[0] == b"{}"
     assert cloud.names("input") == []
 
 

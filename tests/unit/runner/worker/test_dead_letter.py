@@ -111,3 +111,15 @@ def test_a_reason_stays_short_however_long_its_cause() -> None:
     assert len(failure.cause.encode()) + len(failure.advice.encode()) <= 2048
     assert failure.cause.endswith("é...")
     assert InputError("\udcff is no name").failure().cause == "\\udcff is no name"
+
+
+def test_a_document_is_never_written_over_an_input(error: MemoryBlobStore) -> None:
+    """Earlier programs archived an input of scene `site`, generation 2, where scene `site/2` has its documents."""
+    for name in ("lobby/error.json", "lobby/run.log"):
+        error.write(name, b"a person's own", metadata={"source_etag": "E9"})
+    write_reason(given_up("no space left"), error, b"log", nothing)
+    assert {error.read(f"lobby/{name}")[0] for name in ("error.json", "run.log")} == {b"a person's own"}
+    beside = "lobby/generation~1~reason/error.json"
+    assert json.loads(error.read(beside)[0])["cause"] == "no space left"
+    write_reason(given_up("no space left"), error, b"", nothing)  # whoever finishes it writes the same
+    assert error.read("lobby/generation~1~reason/run.log")[0].endswith(b"log")

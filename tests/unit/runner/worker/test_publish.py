@@ -12,16 +12,21 @@ from runner.worker.publish import publish, upload_outputs
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Conflict, LeaseLost, RunnerError, StorageError
 from scenejobs.state.record import Phase, SceneRecord
-from tests.doubles.faults import FaultPlan, Meanwhile
+from tests.doubles.faults import Fault, FaultPlan, Killed, Meanwhile, Rule
 
 
 def nothing() -> None: ...
 
 
-def committed(output: MemoryBlobStore, folder: Path, run: str, text: str) -> SceneRecord:
+NAMES = ("lobby.ply", "lobby.splat", ".checkpoint.json", "manifest.json")
+
+
+def committed(
+    output: MemoryBlobStore, folder: Path, run: str, text: str, names: tuple[str, ...] = NAMES
+) -> SceneRecord:
     folder = folder / run
     folder.mkdir()
-    for name in ("lobby.ply", "lobby.splat", ".checkpoint.json", "manifest.json"):
+    for name in names:
         (folder / name).write_text(f"{name} {text}")
     outputs = upload_outputs(folder, output, "lobby", run, nothing)
     return SceneRecord("lobby", Phase.COMMITTED, run=run, outputs=outputs)
@@ -162,3 +167,38 @@ def test_a_copy_that_a_killed_runner_left_under_way_is_waited_for_before_the_man
     publish(record, output, nothing)
     assert published(output)["lobby/lobby.ply"] == b"lobby.ply one"
     assert all(blob.whole for blob in output.list())
+
+
+def test_what_only_an_older_run_wrote_does_not_stay_published(output: MemoryBlobStore, tmp_path: Path) -> None:
+    """It leaves after the manifest that does not name it; a file that somebody else put there stays."""
+    old = committed(output, tmp_path, "run1", "old", (*NAMES, "viewer.html"))
+    publish(old, output, nothing)
+    output.write("lobby/notes.txt", b"a person's own")
+    output.copy_from(output, "lobby/runs/run1/viewer.html", "lobby/cam2/viewer.html", source_etag=None, if_absent=True)
+    record = committed(output, tmp_path, "run2", "new")
+    done = changes(output, record)
+    assert done[-2:] == ["write output/lobby/manifest.json", "delete output/lobby/viewer.html"]
+    assert set(published(output)) == {f"lobby/{name}" for name in (*NAMES, "notes.txt", "cam2/viewer.html")}
+    assert output.read("lobby/runs/run1/viewer.html")[0] == b"viewer.html old"
+
+
+def test_a_run_that_was_killed_before_it_removed_the_old_is_finished_by_the_next(
+    output: MemoryBlobStore, tmp_path: Path
+) -> None:
+    publish(committed(output, tmp_path, "run1", "old", (*NAMES, "viewer.html")), output, nothing)
+    record = committed(output, tmp_path, "run2", "new")
+    with pytest.raises(Killed):
+        publish(record, FaultPlan(output.clock, [Rule(Fault.KILLED_BEFORE, "delete", "viewer")]).store(output), nothing)
+    assert "lobby/viewer.html" in published(output)
+    publish(record, output, nothing)
+    assert "lobby/viewer.html" not in published(output)
+
+
+def test_a_paused_runner_removes_nothing_that_its_successor_published(output: MemoryBlobStore, tmp_path: Path) -> None:
+    """It was about to remove the viewer of run 1; meanwhile run 3 has published one."""
+    publish(committed(output, tmp_path, "run1", "old", (*NAMES, "viewer.html")), output, nothing)
+    paused = committed(output, tmp_path, "run2", "run2")
+    newest = committed(output, tmp_path, "run3", "run3", (*NAMES, "viewer.html"))
+    pause = Meanwhile(lambda: publish(newest, output, nothing), "delete", "viewer.html")
+    publish(paused, FaultPlan(output.clock, meanwhile=[pause]).store(output), nothing)
+    assert published(output)["lobby/viewer.html"] == b"viewer.html run3"

@@ -60,4 +60,4 @@ def test_a_new_upload_between_copy_and_delete_survives(cloud: Cloud) -> None:
     cloud.settle()
     assert_at_rest(cloud)
     assert processed.read("lobby/view1.mp4")[0] == b"first", "an archived version was overwritten"
-    assert processed.read("lobby/2/view1.mp4")[0] == b"newer"
+    assert processed.read("lobby/generation~2/view1.mp4")[0] == b"newer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -114,7 +115,17 @@ def torn_copy(cloud: Cloud) -> None:
 def second_copy(cloud: Cloud) -> None:
     store = cloud.stores["processed"]
     data, metadata = store.read("lobby/view1.mp4")[0], store.head("lobby/view1.mp4").metadata
-    store.write("lobby/2/view1.mp4", data, metadata=metadata)
+    store.write("lobby/generation~2/view1.mp4", data, metadata=metadata)
+
+
+def stale_output(cloud: Cloud) -> None:
+    """A file that generation 1 wrote and the newest did not lies where people look."""
+    store = cloud.stores["state"]
+    note = json.loads(store.read("generations/lobby/1.json")[0])
+    note["outputs"].append({"name": "viewer.html", "size_bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()})
+    store.write("generations/lobby/1.json", json.dumps(note).encode())
+    for name in (f"lobby/runs/{note['run']}/viewer.html", "lobby/viewer.html"):
+        cloud.stores["output"].write(name, b"x", metadata={"source_etag": "of run 1"})
 
 
 def left_in_input(cloud: Cloud) -> None:
@@ -220,8 +231,9 @@ PLANTS: list[tuple[str, Callable[[Cloud], None], list[tuple[str, str]]]] = [
     ("archive overwritten", put("processed", "lobby/view1.mp4", b"x", source_etag="Y"),
      [("I6", "processed/lobby/view1.mp4")]),
     ("files of two runs published", mixed_publication, [("I6", "output/lobby/lobby.ply")]),
+    ("an older run's file published", stale_output, [("I6", "output/lobby/viewer.html")]),
     ("published by nobody", put("output", "hall/manifest.json"), [("I6", "output/hall/manifest.json")]),
-    ("two copies", second_copy, [("I7", "processed/lobby/2/view1.mp4")]),
+    ("two copies", second_copy, [("I7", "processed/lobby/generation~2/view1.mp4")]),
     ("archived and still in input", left_in_input, [("I7", "input/attic/a.mp4")]),
     ("upload nobody looks at", forgotten_upload, [("I7", "input/hall/a.mp4")]),
     ("refused name nobody told of", refused_upload, [("I7", "input")]),
