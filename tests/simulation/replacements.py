@@ -232,7 +232,12 @@ _archive, _write_reason = archive.archive, dead_letter.write_reason
 
 
 def delete_first(
-    record: state_record.SceneRecord, source: BlobStore, destination: BlobStore, kind: str, check: Callable[[], None]
+    record: state_record.SceneRecord,
+    source: BlobStore,
+    destination: BlobStore,
+    kind: str,
+    check: Callable[[], None],
+    depth: int = 1,
 ) -> dict[str, str]:
     places = {}
     for blob in record.manifest:
@@ -248,22 +253,32 @@ def delete_first(
 
 
 def archive_what_lies_there(
-    record: state_record.SceneRecord, source: BlobStore, destination: BlobStore, kind: str, check: Callable[[], None]
+    record: state_record.SceneRecord,
+    source: BlobStore,
+    destination: BlobStore,
+    kind: str,
+    check: Callable[[], None],
+    depth: int = 1,
 ) -> dict[str, str]:
     there = snapshot(list_scene(source, record.scene, 1))
-    return _archive(replace(record, manifest=there), source, destination, kind, check)
+    return _archive(replace(record, manifest=there), source, destination, kind, check, depth)
 
 
 def archive_then_explain(
-    record: state_record.SceneRecord, source: BlobStore, destination: BlobStore, kind: str, check: Callable[[], None]
+    record: state_record.SceneRecord,
+    source: BlobStore,
+    destination: BlobStore,
+    kind: str,
+    check: Callable[[], None],
+    depth: int = 1,
 ) -> dict[str, str]:
-    places = _archive(record, source, destination, kind, check)
+    places = _archive(record, source, destination, kind, check, depth)
     if kind == "error":
         _write_reason(record, destination, b"", check)
     return places
 
 
-def plain_name_only(scene: str, blob_name: str, generation: int, run: str, depth: int) -> tuple[str, ...]:
+def plain_name_only(scene: str, blob_name: str, generation: int, run: str, depth: int = 1) -> tuple[str, ...]:
     return (f"{scene}/{blob_name.removeprefix(scene + '/')}",)
 
 

@@ -119,11 +119,11 @@ def second_copy(cloud: Cloud) -> None:
 
 
 def stale_output(cloud: Cloud) -> None:
-    """A file that generation 1 wrote and the newest did not lies where people look."""
+    """A file that generation 2 wrote and the newest did not lies where people look."""
     store = cloud.stores["state"]
-    note = json.loads(store.read("generations/lobby/1.json")[0])
+    note = json.loads(store.read("generations/lobby/2.json")[0])
     note["outputs"].append({"name": "viewer.html", "size_bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()})
-    store.write("generations/lobby/1.json", json.dumps(note).encode())
+    store.write("generations/lobby/2.json", json.dumps(note).encode())
     for name in (f"lobby/runs/{note['run']}/viewer.html", "lobby/viewer.html"):
         cloud.stores["output"].write(name, b"x", metadata={"source_etag": "of run 1"})
 
