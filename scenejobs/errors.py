@@ -13,6 +13,7 @@ SceneJobError
 │       ├── NotFound      404
 │       ├── Conflict      409, 412: somebody else was first
 │       ├── UploadsChanged  the user replaced or deleted an upload before it was read: look again
+│       ├── WrongChecksum  the bytes are not those of the blob's Content-MD5
 │       └── Busy          the service throttles or times out
 ├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
 ├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
@@ -50,6 +51,8 @@ class Code(StrEnum):
     BAD_POSES = "BAD_POSES"  # a supplied file of camera poses that is damaged, or holds what cannot be a camera
     POSES_NOT_USED = "POSES_NOT_USED"  # only in warnings: supplied poses fit no picture, or contradict the pictures
     BAD_SCENE_FILE = "BAD_SCENE_FILE"  # a .ply, .splat or .spz file that is damaged or something else
+    WRONG_CHECKSUM = "WRONG_CHECKSUM"  # a file whose Content-MD5, as its uploader set it, is not that of its bytes
+    PACKED_FILE = "PACKED_FILE"  # no video or photo, but one that is packed (gzip, zip, ...) or encoded
     INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
 
     MISSING_SETTING = "MISSING_SETTING"  # a required variable is not set
@@ -105,6 +108,8 @@ REMEDIES: dict[Code, str] = {
         " the file ([poses](poses.md))"
     ),
     Code.BAD_SCENE_FILE: "the file is damaged or not one of ours: export it again",
+    Code.WRONG_CHECKSUM: "upload it again; if that helps not, with a program that sets the right Content-MD5, or none",
+    Code.PACKED_FILE: "unpack it and upload the file itself, without a Content-Encoding",
     Code.INPUT_GONE: "nothing, if you removed it; else upload it again",
     Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
     Code.INVALID_SETTING: "correct the named variable or option",
@@ -260,6 +265,12 @@ class UploadsChanged(StorageError):
     """An upload of the snapshot was replaced or deleted before it was read: take another snapshot."""
 
     default_code = Code.INPUT_GONE
+
+
+class WrongChecksum(StorageError):
+    """A blob's bytes are not those of its Content-MD5. Of an upload that says nothing of the network: TLS checks it."""
+
+    default_code = Code.WRONG_CHECKSUM
 
 
 class Busy(StorageError):

@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
+MAX_CONTROL_BYTES = 64 * 2**20  # of a blob that is read whole; the longest of ours, a list of 10,000 uploads, has 3 MB
+
 
 @dataclass(frozen=True)
 class BlobInfo:
@@ -62,8 +64,11 @@ class BlobStore(Protocol):
     def head(self, name: str) -> BlobInfo:
         """Raises NotFound."""
 
-    def read(self, name: str) -> tuple[bytes, str]:
-        """Content and ETag of a small blob. Raises NotFound."""
+    def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
+        """Content and ETag of a small blob, as it is stored: nothing is unpacked, whatever its Content-Encoding says.
+
+        Raises NotFound, WrongChecksum, StorageError for more than `limit_bytes`, before there is memory for them.
+        """
 
     def write(
         self,
@@ -78,7 +83,10 @@ class BlobStore(Protocol):
         """Writes a small blob and returns its ETag. Raises Conflict when the condition or the lease does not hold."""
 
     def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
-        """Streams into a new local file and checks the length. Raises Conflict when the version is another one."""
+        """Streams the stored bytes, never unpacked, into a new local file; checks their length, and their MD5 if known.
+
+        Raises NotFound, Conflict when the version is another one, WrongChecksum.
+        """
 
     def upload(self, path: Path, name: str, *, content_type: str | None = None) -> str:
         """Streams a local file into a blob, replacing it; returns the ETag."""

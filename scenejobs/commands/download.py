@@ -50,7 +50,12 @@ def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         containers.output.download(layout.published_name(scene, output["name"]), path)
-        if "sha256" in output and hashlib.sha256(path.read_bytes()).hexdigest() != output["sha256"]:
+        if "sha256" in output and _sha256(path) != output["sha256"]:
             raise StorageError(f"{output['name']} of scene {scene} is not what its manifest names", advice="try again")
         paths.append(path)
     return paths
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

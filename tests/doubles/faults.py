@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from scenejobs.adapters.memory import Clock, MemoryBlobStore, MemoryCompute, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown
-from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, QueueMessage
 
 T = TypeVar("T")
 
@@ -215,8 +215,8 @@ class FaultyBlobStore:
     def head(self, name: str) -> BlobInfo:
         return self._call("head", name, lambda: self.store.head(name))
 
-    def read(self, name: str) -> tuple[bytes, str]:
-        return self._call("read", name, lambda: self.store.read(name))
+    def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
+        return self._call("read", name, lambda: self.store.read(name, limit_bytes=limit_bytes))
 
     def write(
         self,

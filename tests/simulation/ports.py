@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
-from scenejobs.ports import BlobInfo, BlobStore, Execution, Lease, QueueMessage
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, QueueMessage
 from tests.simulation.hub import Hub, Process
 
 COPY_WAIT_S = 900.0
@@ -75,8 +75,8 @@ class SimBlobs:
     def head(self, name: str) -> BlobInfo:
         return self._hub.call(f"head {self.name}/{name}", lambda: self.store.head(name))
 
-    def read(self, name: str) -> tuple[bytes, str]:
-        return self._hub.call(f"read {self.name}/{name}", lambda: self.store.read(name))
+    def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
+        return self._hub.call(f"read {self.name}/{name}", lambda: self.store.read(name, limit_bytes=limit_bytes))
 
     def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
         def effect() -> BlobInfo:

@@ -22,13 +22,13 @@ from azure.core import MatchConditions
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, ContainerClient, ContentSettings
 
-from scenejobs.adapters.azure.copy import copy_blob, copy_state
+from scenejobs.adapters.azure.copy import AS_STORED, copy_blob, copy_state
 from scenejobs.adapters.azure.errors import storage_errors
 from scenejobs.adapters.azure.raw_names import delete_raw
 from scenejobs.adapters.azure.retry import HEARTBEAT, Sent
-from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
+from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError, WrongChecksum
 from scenejobs.names import refusal
-from scenejobs.ports import BlobInfo, BlobStore, Lease
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease
 
 WRITE_ID = "write_id"  # metadata of small blobs, ours alone
 _PARALLEL = 4  # requests of one transfer at a time
@@ -104,9 +104,11 @@ class AzureBlobStore:
 
     # ---- small blobs ----
 
-    def read(self, name: str) -> tuple[bytes, str]:
+    def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
         with storage_errors(f"reading {self.name}/{name}"):
-            download = self._blob(name).download_blob(raw_request_hook=Sent())
+            download = self._blob(name).download_blob(raw_request_hook=Sent(), **AS_STORED)
+            if download.size > limit_bytes:  # so far there is one block of it
+                raise StorageError(f"{self.name}/{name} has {download.size:,} bytes; at most {limit_bytes:,} are read")
             data = download.readall()
         expected = download.properties.content_settings.content_md5
         self._check(name, len(data), download.size, hashlib.md5(data, usedforsecurity=False).digest(), expected)
@@ -158,7 +160,7 @@ class AzureBlobStore:
     def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
         with storage_errors(f"downloading {self.name}/{name}"):
             download = self._blob(name).download_blob(
-                max_concurrency=_PARALLEL, raw_request_hook=Sent(), **_if_match(if_match)
+                max_concurrency=_PARALLEL, raw_request_hook=Sent(), **AS_STORED, **_if_match(if_match)
             )
             # O_EXCL: a new file, never through a link that somebody put there
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -180,7 +182,8 @@ class AzureBlobStore:
         if size != expected_size:
             raise StorageError(f"{self.name}/{name}: {size} of {expected_size} bytes arrived", advice="try again")
         if expected_md5 and bytes(expected_md5) != md5:
-            raise StorageError(f"{self.name}/{name} was damaged on its way: the MD5 differs", advice="try again")
+            said = f"its Content-MD5 {bytes(expected_md5).hex()} is false"
+            raise WrongChecksum(f"{self.name}/{name} is damaged, or {said}: the bytes have {md5.hex()}")
 
     def upload(self, path: Path, name: str, *, content_type: str | None = None) -> str:
         with path.open("rb") as file, storage_errors(f"uploading {self.name}/{name}"):

@@ -18,10 +18,9 @@ from scenejobs.adapters.folder.locks import exclusive
 from scenejobs.adapters.folder.staging import Staged, give_name, staging
 from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.names import refusal
-from scenejobs.ports import BlobInfo, BlobStore, Lease
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease
 
 SOURCE_ETAG = "source_etag"  # metadata of a copy
-MAX_READ_BYTES = 256 * 2**20  # `read` is for small blobs; a file that somebody put there may be anything
 _LOOKS = 20  # tries to read a file that changes meanwhile
 
 
@@ -132,12 +131,14 @@ class FolderBlobStore:
 
     # ---- small blobs ----
 
-    def read(self, name: str) -> tuple[bytes, str]:
+    def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
         _guard(name)
         with os_errors(f"reading {self.name}/{name}", looking=True), self.reading(name) as (info, file):
-            if info.size_bytes > MAX_READ_BYTES:
-                raise StorageError(f"{self.name}/{name} has {info.size_bytes} bytes: too many to be read at once")
-            return file.read(), info.etag
+            if info.size_bytes > limit_bytes:
+                raise StorageError(
+                    f"{self.name}/{name} has {info.size_bytes:,} bytes; at most {limit_bytes:,} are read"
+                )
+            return file.read(info.size_bytes), info.etag
 
     def write(
         self,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from scenejobs.adapters.memory.clock import Clock, system_clock
-from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError
+from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError, WrongChecksum
 from scenejobs.names import refusal
-from scenejobs.ports import BlobInfo, BlobStore, Lease
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease
 
 
 @dataclass
@@ -106,9 +106,12 @@ class MemoryBlobStore:
     def head(self, name: str) -> BlobInfo:
         return self._info(name, self._get(name))
 
-    def read(self, name: str) -> tuple[bytes, str]:
+    def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
         with self.lock:
             blob = self._get(name)
+            if len(blob.data) > limit_bytes:
+                raise StorageError(f"{self.name}/{name} has {len(blob.data):,} bytes; at most {limit_bytes:,} are read")
+            self._check_md5(name, blob)
             return blob.data, blob.etag
 
     def write(
@@ -162,9 +165,15 @@ class MemoryBlobStore:
         blob = self._get(name)
         if if_match is not None and blob.etag != if_match:
             raise Conflict(f"{self.name}/{name} is another version now")
+        self._check_md5(name, blob)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(blob.data)
         return self._info(name, blob)
+
+    def _check_md5(self, name: str, blob: _Blob) -> None:
+        if blob.content_md5 and blob.content_md5 != (found := _md5(blob.data)):
+            said = f"its Content-MD5 {blob.content_md5} is false"
+            raise WrongChecksum(f"{self.name}/{name} is damaged, or {said}: the bytes have {found}")
 
     def upload(self, path: Path, name: str, *, content_type: str | None = None) -> str:
         del content_type  # nobody reads it back from memory
