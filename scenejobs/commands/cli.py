@@ -10,7 +10,7 @@
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
 Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a redrive was refused, 2 configuration,
-3 storage.
+3 storage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import sys
 from collections.abc import Sequence
 
 from scenejobs.commands import audit, blobfuse, download, redrive, refused, status, upload
-from scenejobs.errors import SceneJobError
+from scenejobs.errors import InputError, SceneJobError
 from scenejobs.logs.setup import printable
 
+INTERRUPTED = 130  # by ctrl-C, or by the end of whoever reads what is printed
 COMMANDS = (upload, status, download, refused, audit, redrive, blobfuse)  # in the order of the help
 
 
@@ -42,7 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         code: int = options.run(options, os.environ)
+        sys.stdout.flush()
     except SceneJobError as exc:
         print(printable(str(exc)), file=sys.stderr)
         return exc.exit_code
+    except BrokenPipeError:  # whoever reads us has seen enough: `status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed there at exit
+        return INTERRUPTED
+    except OSError as exc:  # of a local file or folder that the arguments name
+        print(printable(f"{exc.filename or 'a local file'}: {exc.strerror or exc}"), file=sys.stderr)
+        return InputError.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code

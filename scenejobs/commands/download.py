@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from scenejobs.commands.storage import open_from
+from scenejobs.commands.storage import check_scene, open_from
 from scenejobs.errors import Code, InputError, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
@@ -32,30 +32,51 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
     """The published files of a scene, each compared with the SHA-256 in the scene's manifest.
 
-    Raises InputError when there is no result, StorageError when a file is not the one the manifest names.
+    Raises InputError when there is no result or the folder cannot be written, StorageError when a file is not the one
+    the manifest names, or the manifest is none.
     """
+    check_scene(scene)
     none = InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status")
     try:
-        manifest = json.loads(containers.output.read(layout.published_name(scene, layout.MANIFEST))[0])
+        data, _ = containers.output.read(layout.published_name(scene, layout.MANIFEST))
     except NotFound as exc:
         raise none from exc
-    if layout.PUBLISHING in manifest:
+    outputs = _outputs(scene, data)
+    if outputs is None:
         raise none
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for output in [*manifest["outputs"], {"name": layout.MANIFEST}]:
-        if refusal(output["name"]):
-            raise StorageError(f"the manifest of scene {scene} names {output['name']!r}", advice="it was tampered with")
-        path = folder / output["name"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        containers.output.download(layout.published_name(scene, output["name"]), path)
-        if "sha256" in output and _sha256(path) != output["sha256"]:
-            raise StorageError(f"{output['name']} of scene {scene} is not what its manifest names", advice="try again")
+    for name, sha256 in [*outputs, (layout.MANIFEST, "")]:
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            containers.output.download(layout.published_name(scene, name), path)
+            found = _sha256(path)
+        except OSError as exc:
+            cause = f"{path} cannot be written: {exc.strerror or exc}"
+            raise InputError(cause, code=Code.INVALID_SETTING, advice="name another folder") from exc
+        if sha256 and found != sha256:
+            raise StorageError(f"{name} of scene {scene} is not what its manifest names", advice="try again")
         paths.append(path)
     return paths
 
 
 def _sha256(path: Path) -> str:
+    """The SHA-256 of a file. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _outputs(scene: str, manifest: bytes) -> list[tuple[str, str]] | None:
+    """Name and SHA-256 ("" where it tells none) of each file; None while they are replaced. Raises StorageError."""
+    try:
+        document = json.loads(manifest)
+        if layout.PUBLISHING in document:
+            return None
+        outputs = [(str(output["name"]), str(output.get("sha256", ""))) for output in document["outputs"]]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+        raise StorageError(f"the manifest of scene {scene} cannot be read", advice="it was tampered with") from exc
+    for name, _ in outputs:
+        if refusal(name):
+            raise StorageError(f"the manifest of scene {scene} names {name!r}", advice="it was tampered with")
+    return outputs

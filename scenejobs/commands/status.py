@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from scenejobs.commands.storage import open_from
+from scenejobs.commands.storage import check_scene, open_from
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.setup import printable
 from scenejobs.ports import BlobStore, Containers
@@ -27,11 +27,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """0; 1 when a scene that is shown failed or is unknown. Raises ConfigurationError, and the errors of storage."""
+    """0; 1 when a scene that is shown failed or is unknown. Raises InputError, ConfigurationError, StorageError."""
     storage, dispatch = open_from(env)
     containers, depth = storage.containers, dispatch.prefix_depth
     if options.wait and not options.scene:
         raise ConfigurationError("--wait needs a scene", advice="python -m scenejobs status SCENE --wait")
+    if options.scene:
+        check_scene(options.scene)
     if options.wait:
         ended = watch(containers, options.scene, depth, show=lambda status: print(printable(status.line()), flush=True))
         return 0 if ended.state is State.DONE else 1

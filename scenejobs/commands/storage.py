@@ -1,10 +1,12 @@
-"""The storage that a command works on, opened by the settings in the environment."""
+"""What every command begins with: the storage, opened by the settings in the environment, and the name of a scene."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from scenejobs.adapters.open import Storage, open_storage
+from scenejobs.errors import Code, InputError
+from scenejobs.names import refusal, upload_refusal
 from scenejobs.settings.groups import DispatchSettings, FolderSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 
@@ -13,3 +15,10 @@ def open_from(env: Mapping[str, str]) -> tuple[Storage, DispatchSettings]:
     """Raises ConfigurationError, AccessDenied, Busy."""
     account, folders, dispatch = read_all((StorageSettings, FolderSettings, DispatchSettings), env)
     return open_storage(folders, account), dispatch
+
+
+def check_scene(scene: str) -> None:
+    """Raises InputError for a name that no scene can have, nor any file in it."""
+    reason = refusal(scene) or upload_refusal(f"{scene}/a")
+    if reason:
+        raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE, advice="use a plain name")

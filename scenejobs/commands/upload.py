@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scenejobs.commands.storage import open_from
+from scenejobs.commands.storage import check_scene, open_from
 from scenejobs.errors import Code, InputError
 from scenejobs.logs.setup import printable
-from scenejobs.names import is_media, is_pose_file, refusal, upload_refusal
+from scenejobs.names import is_media, is_pose_file, scene_of
 from scenejobs.ports import Containers
+from scenejobs.state.uploads import refusal_at
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,27 +23,36 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Prints the name of each blob. Raises InputError, ConfigurationError, and the errors of storage."""
-    containers = open_from(env)[0].containers
-    for name in upload(containers, options.scene, options.videos):
+    storage, dispatch = open_from(env)
+    containers = storage.containers
+    for name in upload(containers, options.scene, options.videos, dispatch.prefix_depth):
         print(printable(f"uploaded {containers.input.name}/{name}"))
     return 0
 
 
-def upload(containers: Containers, scene: str, videos: Sequence[Path]) -> list[str]:
+def upload(containers: Containers, scene: str, videos: Sequence[Path], depth: int = 1) -> list[str]:
     """Uploads local videos and photos under `input/<scene>/`, one after the other, and returns the blob names.
 
-    Files of camera poses go first: a scene is never sealed between its images and their poses.
-    Raises InputError for a file that is missing, neither media nor poses by its name, or whose name comes twice.
+    Files of camera poses go first: a scene is never sealed between its images and their poses. `depth`: levels of
+    folders that name a scene. Raises InputError for a scene that would become part of another, for a file that is
+    missing, neither media nor poses by its name, or whose name comes twice.
     """
-    reason = refusal(scene)
-    if reason:
-        raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE, advice="use a plain name")
+    check_scene(scene)
+    if scene.count("/") >= depth:
+        became = scene_of(f"{scene}/file", depth)
+        raise InputError(
+            f"with SCENE_PREFIX_DEPTH={depth} these files would become part of scene {became!r}: "
+            f"no scene can be called {scene!r}",
+            code=Code.NO_SCENE,
+            advice=f"name the scene {scene.replace('/', '-')}, or set SCENE_PREFIX_DEPTH={scene.count('/') + 1} "
+            "for the services too",
+        )
     names = [f"{scene}/{video.name}" for video in videos]
     for video in videos:
         if not video.is_file():
             raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
-        if upload_refusal(f"{scene}/{video.name}"):
-            raise InputError(f"{video.name!r}: {upload_refusal(f'{scene}/{video.name}')}", advice="rename the file")
+        if reason := refusal_at(f"{scene}/{video.name}", depth):
+            raise InputError(f"{scene}/{video.name}: {reason}", code=Code.NO_SCENE, advice="use another name")
         if not (is_media(video.name) or is_pose_file(video.name)):
             cause = f"{video.name} is no video, no photo and no file of camera poses by its name"
             raise InputError(cause, advice="mp4, mov, avi, mkv, webm, jpg, heic, png and tif are taken")

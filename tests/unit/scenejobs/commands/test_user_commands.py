@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scenejobs.adapters.memory import MemoryBlobStore
-from scenejobs.commands import download
+from scenejobs.commands import cli, download
 from scenejobs.commands import status as commands_status
 from scenejobs.commands import upload as commands_upload
 from scenejobs.errors import Failure, InputError, StorageError
@@ -16,6 +19,8 @@ from scenejobs.ports import Containers
 from scenejobs.state import layout
 from scenejobs.state.record import SceneRecord
 from scenejobs.state.status import SceneStatus
+
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -148,3 +153,91 @@ def test_watching_shows_each_change_once_and_ends_with_the_scene(containers: Con
     ended = commands_status.watch(containers, "lobby", 1, show=shown.append, pause=pause)
     assert ended.reason == "no video"
     assert [str(status.state) for status in shown] == ["settling", "archiving", "failed"]
+
+
+def test_a_scene_that_would_become_part_of_another_is_refused(containers: Containers, tmp_path: Path) -> None:
+    """With one level of folders `site/lobby` is a folder of scene `site`; with two it is a scene."""
+    (tmp_path / "a.mp4").write_bytes(b"abc")
+    with pytest.raises(InputError, match=r"SCENE_PREFIX_DEPTH=1 .* part of scene 'site'.*site-lobby"):
+        commands_upload.upload(containers, "site/lobby", [tmp_path / "a.mp4"])
+    assert list(containers.input.list()) == []
+    assert commands_upload.upload(containers, "site/lobby", [tmp_path / "a.mp4"], 2) == ["site/lobby/a.mp4"]
+    with pytest.raises(InputError, match="cannot be called 'runs'"):
+        commands_upload.upload(containers, "site/runs", [tmp_path / "a.mp4"], 2)
+
+
+@pytest.mark.parametrize("manifest", [b"{", b"[]", b"{}", b'{"outputs": 3}', b'{"outputs": [{}]}', b"[" * 9999])
+def test_a_manifest_that_is_none_is_said_to_be_none(containers: Containers, tmp_path: Path, manifest: bytes) -> None:
+    containers.output.write("lobby/manifest.json", manifest)
+    with pytest.raises(StorageError, match="cannot be read"):
+        download.download(containers, "lobby", tmp_path / "out")
+
+
+COMMANDS = ("upload {} FILE", "status {}", "status {} --wait", "download {} DIR", "redrive {}", "redrive {} --apply")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("scene", ["..", "../a", "a/../b", "a\\b", ".scenejobs", "a\nb", "x" * 1020, "a//b", "\ud800"])
+def test_a_name_that_no_scene_has_is_one_line_and_an_exit_code(
+    command: str, scene: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_PATH", str(tmp_path / "data"))
+    (tmp_path / "a.mp4").write_bytes(b"abc")
+    given = {"FILE": str(tmp_path / "a.mp4"), "DIR": str(tmp_path / "out"), "{}": scene}
+    code = cli.main([given.get(word, word) for word in command.split()])
+    told = capsys.readouterr()
+    assert code in (1, 2)
+    assert len((told.err + told.out).splitlines()) in (1, 2)
+
+
+@pytest.mark.parametrize("place", ["file", "folder in the way", "read-only"])
+def test_a_download_that_cannot_be_written_says_which_path(containers: Containers, tmp_path: Path, place: str) -> None:
+    publish(containers, {"lobby.ply": b"ply"})
+    out = tmp_path / "out"
+    if place == "file":
+        out.write_bytes(b"mine")
+    elif place == "folder in the way":
+        (out / "lobby.ply" / "full").mkdir(parents=True)
+    else:
+        out = Path("/proc/nowhere")
+    with pytest.raises(InputError, match="cannot be written") as caught:
+        download.download(containers, "lobby", out)
+    assert str(out) in str(caught.value)
+    if place == "file":
+        assert out.read_bytes() == b"mine"
+
+
+def test_a_local_file_that_cannot_be_read_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_PATH", str(tmp_path / "data"))
+    (tmp_path / "a.mp4").write_bytes(b"abc")
+    monkeypatch.setattr("scenejobs.adapters.folder.blobs.FolderBlobStore.upload", _denied)
+    assert cli.main(["upload", "lobby", str(tmp_path / "a.mp4")]) == 1
+    assert capsys.readouterr().err == "a.mp4: Permission denied\n"
+
+
+def _denied(*_: object, **__: object) -> str:
+    raise PermissionError(13, "Permission denied", "a.mp4")
+
+
+def test_who_is_interrupted_while_waiting_sees_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_PATH", str(tmp_path / "data"))
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands_status, "watch", interrupt)
+    assert cli.main(["status", "lobby", "--wait"]) == 130
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command(tmp_path: Path) -> None:
+    """`python -m scenejobs status | head -1`."""
+    data = tmp_path / "data"
+    (data / "input").mkdir(parents=True)
+    shell = f"{sys.executable} -m scenejobs refused | true; exit ${{PIPESTATUS[0]}}"
+    (data / "input" / "..a").touch()
+    done = subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "DATA_PATH": str(data)})  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 130)
