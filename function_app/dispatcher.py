@@ -11,12 +11,12 @@ from enum import StrEnum
 from function_app import debounce
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.starter import Starter
-from scenejobs.errors import Conflict, NotFound, UnreadableMessage
+from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, records
-from scenejobs.state.layout import record_name, refused_name
+from scenejobs.state.layout import refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.uploads import list_scene, refusal_at, snapshot
 
@@ -32,6 +32,7 @@ class Sealing(StrEnum):
     RESENT = "resent"  # whoever created the batch died before noting that the message was sent: sent again
     KNOWN = "known"  # the same set was queued before
     PENDING = "pending"  # somebody is creating it at this moment
+    BLOCKED = "blocked"  # the scene's record cannot be read: nothing is sent before it can
 
 
 @dataclass(frozen=True)
@@ -113,24 +114,27 @@ class Dispatcher:
                 return Sealing.KNOWN
             if now - stored.batch.sealed_at < SEND_TIMEOUT:
                 return Sealing.PENDING
-        self.send(stored, now, due_at)
+        if not self.send(stored, now, due_at):
+            return Sealing.BLOCKED
         log.info("scene %s: batch %s of %d uploads %s (%s)", scene, batch.digest, len(blobs), sealing, why)
         return sealing
 
-    def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> None:
-        """Sends a batch's message and stamps the batch.
+    def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> bool:
+        """Sends a batch's message and stamps the batch. False when no runner could read the scene's record.
 
         due_at: before when the scene must not be run; until then the message is hidden, for an execution would look at
-        it in vain. None: not known here.
+        it in vain. None: not known here. Who tells it knows that the scene has no record yet.
         """
         batch = stored.batch
+        if due_at is None:
+            try:
+                record = records.load(self.containers.state, batch.scene)
+            except UnreadableRecord as exc:  # an execution would end with the same words
+                log.error("scene %s is sealed, and nothing is started for it: %s", batch.scene, exc)
+                return False
+            due_at = record.record.not_before if record else None
         message = JobMessage(batch.scene, batch.digest, now, batch.traceparent)
-        delay_s = ((due_at or self._due_at(batch.scene) or now) - now).total_seconds()
+        delay_s = ((due_at or now) - now).total_seconds()
         self.queues.jobs.send(message.to_json(), delay_s=max(0.0, delay_s))
         batches.stamp(self.containers.state, stored, now)
-
-    def _due_at(self, scene: str) -> datetime | None:
-        try:
-            return records.due_at(self.containers.state.head(record_name(scene)).metadata)
-        except NotFound:
-            return None
+        return True

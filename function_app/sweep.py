@@ -63,9 +63,9 @@ class _View:
     batches: dict[str, list[ListedBatch]]  # by scene key
     records: dict[str, BlobInfo]  # by blob name
 
-    def due_at(self, scene: str) -> datetime | None:
-        record = self.records.get(record_name(scene))
-        return records.due_at(record.metadata) if record else None
+    def due_at_once(self, scene: str, now: datetime) -> datetime | None:
+        """Now, for a scene that has no record; None where its record has to be asked."""
+        return None if record_name(scene) in self.records else now
 
     def batches_of(self, scene: str) -> list[ListedBatch]:
         return self.batches.get(scene_key(scene), [])
@@ -148,7 +148,7 @@ class Sweeper:
         waiting = batches.unsealed(self._state, blobs, view.batches_of(scene))
         decision = debounce.decide(DebounceCheck(scene, "", now), waiting, now, dispatcher.settings)
         if isinstance(decision, Settled):
-            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}", due_at=view.due_at(scene) or now)
+            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}", due_at=view.due_at_once(scene, now))
         return None
 
     def _requeue_lost(self, view: _View, now: datetime) -> int:
@@ -162,7 +162,8 @@ class Sweeper:
         before = now - timedelta(seconds=self.dispatcher.settings.requeue_after_s)
         sent = {scene for scene in view.scenes if self._requeue_batch(scene, view, before, now)}
         for info in view.records.values():
-            if info.metadata.get("phase") != Phase.IDLE and info.modified <= before and not info.leased:
+            stopped = info.metadata.get("phase") != Phase.IDLE and info.modified <= before and not info.leased
+            if stopped and not _is_postponed(info, before):  # a hidden message of a blocked scene exists
                 sent |= self._requeue_record(info.name, sent, now)
         return len(sent)
 

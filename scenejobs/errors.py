@@ -14,6 +14,7 @@ SceneJobError
 │       ├── Conflict      409, 412: somebody else was first
 │       ├── UploadsChanged  the user replaced or deleted an upload before it was read: look again
 │       ├── WrongChecksum  the bytes are not those of the blob's Content-MD5
+│       ├── UnreadableRecord  the record of a scene is damaged, or of a newer program: nothing is begun with it
 │       └── Busy          the service throttles or times out
 ├── LeaseLost             somebody else may own the scene: stop, settle nothing                         exit 75
 ├── Interrupted           told to stop (SIGTERM): the attempt is given back                             exit 143
@@ -271,6 +272,10 @@ class WrongChecksum(StorageError):
     """A blob's bytes are not those of its Content-MD5. Of an upload that says nothing of the network: TLS checks it."""
 
     default_code = Code.WRONG_CHECKSUM
+
+
+class UnreadableRecord(StorageError):
+    """The record of a scene cannot be understood: a newer program wrote it, or it is damaged."""
 
 
 class Busy(StorageError):

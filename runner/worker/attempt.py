@@ -39,7 +39,10 @@ from runner.worker.decisions import (
     NotNow,
     Retry,
     RollForward,
+    TooEarly,
+    after_block,
     after_failure,
+    before_another_try,
     may_resume,
     next_step,
     out_of_memory_in,
@@ -104,8 +107,7 @@ class SceneWork:
         """Does what the record and the listing ask for.
 
         Raises LeaseLost (the message is neither acknowledged nor requeued), Interrupted and ConfigurationError (the
-        attempt is given back), StorageError when the store failed after the outcome was decided, or before the attempt
-        began.
+        attempt is given back), StorageError when the store failed before the attempt began, UnreadableRecord.
         """
         with job_folder(self._context.settings.workspace) as folder:
             self._log_file = folder / RUN_LOG
@@ -133,7 +135,9 @@ class SceneWork:
                 records.unmark(self._context.containers.state, stored)
                 return Acknowledge("nothing")
             case RollForward():
-                return self._roll_forward(stored)
+                return self._roll_forward(self._save(stored, before_another_try(stored.record, self._context.now())))
+            case TooEarly(delay_s):
+                return Requeue(delay_s)
             case NotNow(delay_s, alert, why, record):
                 log_alert(log, alert, f"scene {self._scene}: {why}", scene=self._scene)
                 if record is not None:
@@ -266,13 +270,25 @@ class SceneWork:
 
     # ---- after it: only forward -------------------------------------------------------------------------------------
 
-    def _roll_forward(self, stored: Stored, failure: SceneJobError | None = None) -> Acknowledge:
-        """All steps of commit.py, whatever was done before. `stored`: COMMITTED or FAILING."""
+    def _roll_forward(self, stored: Stored, failure: SceneJobError | None = None) -> Acknowledge | Requeue:
+        """All steps of commit.py, whatever was done before. `stored`: COMMITTED or FAILING.
+
+        What keeps the scene from its end is written into its record, and the next try is later each time.
+        """
         context = self._context
         decided = Decided(
             stored, context.containers, self._log_file, self._after_commit, self._save, context.now, self._depth
         )
-        ending = roll_forward(decided).ending
+        try:
+            ending = roll_forward(decided).ending
+        except (LeaseLost, Interrupted):
+            raise
+        except SceneJobError as exc:
+            record, delay_s = after_block(stored.record, exc, context.now())
+            self._save(stored, record)
+            text = f"scene {self._scene}: {stored.record.phase}, and it cannot go on (try {record.tries}): {exc}"
+            log_alert(log, Alert.BLOCKED, text, scene=self._scene)
+            return Requeue(delay_s)
         outcome = str(ending.outcome) if ending else ""
         log.info("scene %s, generation %d: %s", self._scene, stored.record.generation, outcome)
         if self._uploads():

@@ -1,6 +1,7 @@
 """What happens next with a scene, as pure functions with named results. `runner/worker/attempt.py` carries them out.
 
-what is there             -> next_step       NothingToDo | RollForward | NotNow | Attempt | GiveUp
+what is there             -> next_step       NothingToDo | RollForward | TooEarly | NotNow | Attempt | GiveUp
+a decided one taken up    -> before_another_try, after_block     when it is tried again
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
 the failures so far       -> may_resume, out_of_memory_in
 """
@@ -13,11 +14,12 @@ from datetime import datetime, timedelta
 from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError, UploadsChanged
 from scenejobs.logs.alerts import Alert
 from scenejobs.names import is_companion
+from scenejobs.state import back_off
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.usage import next_day
 
-HELD_S = 900.0  # bringing inputs back takes seconds, after an interruption longer
+HELD_S = 900.0  # bringing inputs back takes seconds, after an interruption longer: the first of growing waits
 VANISHED = Failure(
     stage="",
     code=str(Code.JOB_CRASHED),
@@ -39,7 +41,14 @@ class NothingToDo:
 
 @dataclass(frozen=True)
 class RollForward:
-    """The outcome is decided: finish publishing and archiving."""
+    """The outcome is decided: finish publishing and archiving, after saving `before_another_try`."""
+
+
+@dataclass(frozen=True)
+class TooEarly:
+    """A message came before the scene is due: come back after the delay. Nothing to save, nothing to tell."""
+
+    delay_s: float
 
 
 @dataclass(frozen=True)
@@ -89,10 +98,11 @@ def next_step(
     run: str,
     now: datetime,
     max_runs_per_day: int = 0,
-) -> NothingToDo | RollForward | NotNow | Attempt | GiveUp:
+) -> NothingToDo | RollForward | TooEarly | NotNow | Attempt | GiveUp:
     """For the holder of the lease: what the record and the listing of the scene ask for."""
+    early_s = (record.not_before - now).total_seconds() if record.tries and record.not_before else 0.0
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
-        return RollForward()
+        return TooEarly(early_s) if early_s > 0 else RollForward()
     vanished = record.phase is Phase.RUNNING  # its runner held the lease that is ours now
     if vanished:
         record = record.failed_for_now(VANISHED, now)
@@ -100,14 +110,29 @@ def next_step(
         return NothingToDo(record if vanished else None)
     if record.attempts >= max_attempts:
         return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
+    if record.held and early_s > 0:
+        return TooEarly(early_s)
     if record.held:
-        return NotNow(HELD_S, Alert.HELD, record.held, record if vanished else None)
+        delay_s = back_off.after(record.tries + 1, HELD_S)
+        return NotNow(delay_s, Alert.HELD, record.held, record.tried(now + timedelta(seconds=delay_s)))
     runs = record.runs_on(now.date().isoformat())
     if max_runs_per_day and runs >= max_runs_per_day:
         tomorrow = next_day(now)
         why = f"{runs} runs today, {max_runs_per_day} are allowed; the next is due at {tomorrow.isoformat()}"
         return NotNow((tomorrow - now).total_seconds(), Alert.SCENE_RUNS, why, record.postponed(tomorrow))
     return Attempt(record.attempted(run, inputs, now))
+
+
+def before_another_try(record: SceneRecord, now: datetime) -> SceneRecord:
+    """For a decided generation that its runner did not bring to an end. Counted before the work, which may kill."""
+    wait_s = back_off.after(record.tries + 1 - back_off.FREE_TRIES)
+    return record.tried(now + timedelta(seconds=wait_s) if record.tries >= back_off.FREE_TRIES else None)
+
+
+def after_block(record: SceneRecord, error: SceneJobError, now: datetime) -> tuple[SceneRecord, float]:
+    """For a decided generation that could not be brought to its end: the record, and the seconds until the next try."""
+    delay_s = back_off.after(max(1, record.tries))
+    return record.blocked_by(error.failure(), now + timedelta(seconds=delay_s)), delay_s
 
 
 def after_failure(

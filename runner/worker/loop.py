@@ -24,12 +24,13 @@ from scenejobs.errors import (
     Interrupted,
     LeaseLost,
     UnreadableMessage,
+    UnreadableRecord,
 )
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
 from scenejobs.ports import QueueMessage
-from scenejobs.state import records
+from scenejobs.state import back_off, records
 from scenejobs.state.control_names import scene_refusal
 from scenejobs.state.layout import record_name
 from scenejobs.state.messages import JobMessage
@@ -174,6 +175,15 @@ class Worker:
             lease.release()
             self._requeue(held.message, 0)
             raise
+        except UnreadableRecord as exc:
+            lease.release()
+            if message is None:
+                raise
+            # counted by the queue, for the record is nothing that this program may write
+            log_alert(log, Alert.BLOCKED, f"scene {scene}: {exc}", scene=scene)
+            result = Requeue(back_off.after(message.dequeue_count))
+            self._requeue(held.message, result.delay_s)
+            return result
         except (ConfigurationError, InfrastructureError):
             lease.release()
             self._requeue(held.message, self._context.settings.retry_max_s)

@@ -34,6 +34,10 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
         yield Finding("I7", True, where, what, "break the lease with period 0, and see who held it")
     if record.held and evidence.now - scene.info.modified > evidence.patience:
         yield Finding("I7", True, where, f"nobody finished what holds it: {record.held}", "run the command it names")
+    elif record.blocked and record.phase is not Phase.IDLE and not scene.info.leased:
+        due = f"; next try at {record.not_before:%Y-%m-%d %H:%M} UTC" if record.not_before else ""
+        what = f"{record.phase}, and blocked after {record.tries} tries: {record.blocked.cause}{due}"
+        yield Finding("I8", False, where, what, record.blocked.advice)
     elif record.phase is not Phase.IDLE and not scene.info.leased:  # I8: something must point at it
         if evidence.messages == 0 and evidence.now - scene.info.modified > evidence.patience:
             yield Finding("I8", True, where, f"{record.phase}, and no message points at it", SWEEP)

@@ -152,7 +152,8 @@ def collect(
             noted = {found.number: found for found in _noted(containers.state, folders, key)}
             returned = {found.generation: found for found in _returned(containers.state, folders, key)}
         except StorageError as exc:
-            damaged.append(Finding("I1", True, f"state/{name}", str(exc), "restore it (soft delete, versions)"))
+            remedy = exc.advice or "restore it (soft delete, versions)"
+            damaged.append(Finding("I1", True, f"state/{name}", exc.cause, remedy))
             damaged_keys.add(key)
             continue
         if scene_key(stored.record.scene) != key:

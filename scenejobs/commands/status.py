@@ -27,7 +27,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """0; 1 when a scene that is shown failed or is unknown. Raises InputError, ConfigurationError, StorageError."""
+    """0; 1 when a scene that is shown failed, is blocked or unknown.
+
+    Raises InputError, ConfigurationError, StorageError.
+    """
     storage, dispatch = open_from(env)
     containers, depth = storage.containers, dispatch.prefix_depth
     if options.wait and not options.scene:
@@ -44,7 +47,7 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if not options.scene:
         for item in refused_uploads(containers, depth):
             print(item.line())
-    return 1 if any(status.state in (State.FAILED, State.UNKNOWN) for status in statuses) else 0
+    return 1 if any(status.state in (State.FAILED, State.BLOCKED, State.UNKNOWN) for status in statuses) else 0
 
 
 def known_scenes(containers: Containers, depth: int) -> list[str]:

@@ -19,6 +19,7 @@ class Alert(StrEnum):
     SCENE_RUNS = "guard.scene_runs"  # one scene was run too often today: it waits for the next day
     ATTEMPTS = "guard.attempts"  # a scene used up its attempts and is dead-lettered
     DEADLINE = "guard.deadline"  # an attempt ran past its deadline or stalled
+    BLOCKED = "guard.blocked"  # a scene cannot be brought to its end, or an upload not deleted: somebody has to help
     HELD = "guard.held"  # a scene whose inputs are being brought back by somebody who did not finish
 
 

@@ -16,7 +16,7 @@ from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, OutputFile, digest
 
 RECORD_VERSION = 1
-ADDED = ("not_before", "day", "runs_today", "held")  # fields that the first program did not write
+ADDED = ("not_before", "day", "runs_today", "held", "tries", "blocked")  # fields that the first program did not write
 
 
 class Phase(StrEnum):
@@ -88,6 +88,8 @@ class SceneRecord:
     runs_today: int = 0  # ... and how many there were on that day, over all generations
     held: str = ""  # why nobody may begin an attempt now: inputs are being brought back
     ending: Ending | None = None
+    tries: int = 0  # in vain since the outcome was decided, or since the scene is held (back_off.py)
+    blocked: Failure | None = None  # what kept the last of them from bringing a decided generation to its end
 
     @property
     def batch(self) -> str:
@@ -120,7 +122,18 @@ class SceneRecord:
         """No attempt begins as long as `why` is not empty. Only where nobody works on the scene."""
         if self.phase is not Phase.IDLE:
             raise ValueError(f"scene {self.scene}: {self.phase} cannot be held")
-        return replace(self, held=why)
+        return replace(self, held=why, tries=0, blocked=None, not_before=None)
+
+    def tried(self, due_at: datetime | None) -> SceneRecord:
+        """Another try to go on, counted before the work: what kills its runner cannot loop. Not a move.
+
+        due_at: before when nobody tries again; None: at once.
+        """
+        return replace(self, tries=self.tries + 1, not_before=due_at)
+
+    def blocked_by(self, failure: Failure, due_at: datetime) -> SceneRecord:
+        """The decided generation could not be brought to its end. Not a move: the next try goes on from here."""
+        return replace(self, tries=max(1, self.tries), not_before=due_at, blocked=failure)
 
     def postponed(self, until: datetime) -> SceneRecord:
         """No attempt before then. Not a move: nothing began."""
@@ -144,7 +157,7 @@ class SceneRecord:
     def given_up(self, failure: Failure, manifest: tuple[InputBlob, ...], run: str, now: datetime) -> SceneRecord:
         """No further attempt; the inputs go to the error container."""
         failures = (*self.failures, AttemptFailure(run, now, failure))
-        return self._moved(Phase.FAILING, failures=failures, manifest=manifest, run=run, outputs=())
+        return self._moved(Phase.FAILING, failures=failures, manifest=manifest, run=run, outputs=(), not_before=None)
 
     def closed(self, archived: dict[str, str], now: datetime) -> SceneRecord:
         """Everything of this generation is where it belongs."""
@@ -160,12 +173,17 @@ class SceneRecord:
             failures=(),
             started_at=None,
             not_before=None,
+            tries=0,
+            blocked=None,
             ending=Ending(self.generation, outcome, self.run, now, archived, failure),
         )
 
     def to_json(self) -> dict[str, Any]:
         failures = [failure.to_json() for failure in self.failures]
-        return {"schema_version": RECORD_VERSION, **codec.to_json(self), "failures": failures}
+        body = {"schema_version": RECORD_VERSION, **codec.to_json(self), "failures": failures}
+        if not self.tries:  # as earlier programs wrote it
+            del body["tries"], body["blocked"]
+        return body
 
     @staticmethod
     def from_json(value: Any) -> SceneRecord:

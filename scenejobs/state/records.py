@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError
+from scenejobs.errors import Conflict, LeaseLost, NotFound, UnreadableRecord
 from scenejobs.ports import BlobStore, Lease
 from scenejobs.state import activity
 from scenejobs.state.layout import part_name, record_name
@@ -23,6 +23,8 @@ from scenejobs.state.record import RECORD_VERSION, SceneRecord
 
 VERSION_WITH_PARTS = 2
 INLINE_BYTES = 64 * 1024  # a longer list becomes a part
+RESTORE = "it is damaged: restore it (soft delete, versions)"
+NEWER = "a newer program wrote it: run that program again; until then nothing is begun with the scene"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Stored:
 
 
 def load(state: BlobStore, scene: str) -> Stored | None:
-    """The record of a scene, None when there is none yet. Raises StorageError when it cannot be understood."""
+    """The record of a scene, None when there is none yet. Raises UnreadableRecord when it cannot be understood."""
     return read(state, record_name(scene))
 
 
@@ -52,13 +54,10 @@ def read(state: BlobStore, name: str) -> Stored | None:
             return Stored(SceneRecord.from_json(body), etag, parts)
         except NotFound as exc:  # a part: the record may have moved on since it was read, and the part been removed
             if not tries_left:
-                raise StorageError(
-                    f"{name} names a part that is gone: {exc}", advice="restore it (soft delete)"
-                ) from exc
+                raise UnreadableRecord(f"{name} names a part that is gone: {exc}", advice=RESTORE) from exc
         except ValueError as exc:
-            raise StorageError(
-                f"the record {name} cannot be read: {exc}", advice="a newer program wrote it, or it is damaged"
-            ) from exc
+            advice = NEWER if _is_newer(data) else RESTORE
+            raise UnreadableRecord(f"the record {name} cannot be read: {exc}", advice=advice) from exc
     return None
 
 
@@ -171,6 +170,15 @@ def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[s
         holder = body["ending"] if key == "archived" else body
         holder[key] = json.loads(data)
     return {**body, "schema_version": RECORD_VERSION}, frozenset(map(str, named.values()))
+
+
+def _is_newer(data: bytes) -> bool:
+    """Whether a record that cannot be read says that it is of a later program."""
+    try:
+        version = json.loads(data)["schema_version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(version, int) and version > VERSION_WITH_PARTS
 
 
 def _encode(body: dict[str, Any]) -> bytes:

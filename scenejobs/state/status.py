@@ -1,4 +1,5 @@
-"""What a user wants to know about a scene: uploaded -> settling -> queued -> running -> archiving -> done or failed.
+"""What a user wants to know about a scene: uploaded -> settling -> queued -> running -> archiving -> done or failed;
+blocked where somebody has to help.
 
 Read from the blobs alone; nothing here changes anything.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from scenejobs.errors import NotFound
+from scenejobs.errors import NotFound, UnreadableRecord
 from scenejobs.names import is_companion, refusal
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state import batches, layout, records, start_backoff, usage
@@ -26,6 +27,7 @@ class State(StrEnum):
     SETTLING = "settling"  # uploads are there; waiting for the quiet time to pass
     QUEUED = "queued"  # sealed; waiting for a runner
     RUNNING = "running"  # frames, poses, training
+    BLOCKED = "blocked"  # it cannot go on before somebody helps; the reason says how
     ARCHIVING = "archiving"  # the result is final; files are being published and moved
     DONE = "done"  # the result lies in the output container
     FAILED = "failed"  # the inputs and the reason lie in the error container
@@ -72,10 +74,15 @@ def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneSta
     reason = refusal(scene)
     if reason:
         raise ValueError(f"no scene has the name {scene!r}: {reason}")
-    stored = records.load(containers.state, scene)
+    try:
+        stored = records.load(containers.state, scene)
+    except UnreadableRecord as exc:
+        return SceneStatus(scene, State.BLOCKED, reason=str(exc))
     record = stored.record if stored else SceneRecord(scene)
     if record.phase is Phase.RUNNING:
         return _running(containers, record)
+    if record.blocked and record.phase in (Phase.COMMITTED, Phase.FAILING):
+        return _blocked(record, f"{record.blocked.cause.rstrip('.')}: {record.blocked.advice}".rstrip(": "))
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
     waiting, refused = look(containers.input, scene, depth)
@@ -111,7 +118,7 @@ def _waiting(containers: Containers, record: SceneRecord, uploads: tuple[BlobInf
         reason=record.failures[-1].failure.cause if record.attempts and record.failures else "",
     )
     if record.held:
-        return replace(status, note=f"held: {record.held}")
+        return replace(_blocked(record, f"held: {record.held}"), waiting=status.waiting)
     if status.state is State.SETTLING:
         return status
     now = state.now()
@@ -121,6 +128,12 @@ def _waiting(containers: Containers, record: SceneRecord, uploads: tuple[BlobInf
     if starter.unanswered_since and usage.begun_since(state, starter.unanswered_since, now):
         starter = starter.answered()
     return replace(status, note=starter.held_back(now))
+
+
+def _blocked(record: SceneRecord, why: str) -> SceneStatus:
+    """Decided and not brought to its end, or held."""
+    due = f"next try at {record.not_before:%Y-%m-%d %H:%M:%S} UTC" if record.tries and record.not_before else ""
+    return SceneStatus(record.scene, State.BLOCKED, run=record.run, note=due, reason=why)
 
 
 def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> bool:

@@ -48,9 +48,9 @@ _ensure_started = starter.Starter.ensure_started
 
 def stamp_then_send(
     self: dispatcher.Dispatcher, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None
-) -> None:
+) -> bool:
     batches.stamp(self.containers.state, stored, now)
-    _send(self, stored, now, due_at)  # its own stamp is refused: the batch is another version now
+    return _send(self, stored, now, due_at)  # its own stamp is refused: the batch is another version now
 
 
 def start_once(self: starter.Starter) -> int:
@@ -172,7 +172,10 @@ def vanished_for_free(
     run: str,
     now: datetime,
     max_runs_per_day: int = 0,
-) -> decisions.NothingToDo | decisions.RollForward | decisions.NotNow | decisions.Attempt | decisions.GiveUp:
+) -> (
+    decisions.NothingToDo | decisions.RollForward | decisions.TooEarly | decisions.NotNow | decisions.Attempt
+    | decisions.GiveUp
+):  # fmt: skip
     if record.phase is state_record.Phase.RUNNING:
         record = replace(record, attempts=record.attempts - 1)
     return _next_step(record, inputs, max_attempts=max_attempts, run=run, now=now, max_runs_per_day=max_runs_per_day)

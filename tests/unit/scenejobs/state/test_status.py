@@ -121,7 +121,7 @@ def test_a_runner_that_has_begun_ends_the_waiting_for_a_gpu(containers: Containe
 def test_a_scene_that_is_held_says_by_whom(containers: Containers) -> None:
     queued(containers)
     put_record(containers, SceneRecord("lobby").holding("generation 1 is being brought back"))
-    assert scene_status(containers, "lobby").line() == "lobby: queued, held: generation 1 is being brought back"
+    assert scene_status(containers, "lobby").line() == "lobby: blocked: held: generation 1 is being brought back"
 
 
 def test_refused_uploads_of_a_scene_are_told(containers: Containers) -> None:
