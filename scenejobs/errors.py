@@ -53,7 +53,6 @@ class Code(StrEnum):
     POSES_NOT_USED = "POSES_NOT_USED"  # only in warnings: supplied poses fit no picture, or contradict the pictures
     BAD_SCENE_FILE = "BAD_SCENE_FILE"  # a .ply, .splat or .spz file that is damaged or something else
     WRONG_CHECKSUM = "WRONG_CHECKSUM"  # a file whose Content-MD5, as its uploader set it, is not that of its bytes
-    PACKED_FILE = "PACKED_FILE"  # no video or photo, but one that is packed (gzip, zip, ...) or encoded
     INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
 
     MISSING_SETTING = "MISSING_SETTING"  # a required variable is not set
@@ -110,7 +109,6 @@ REMEDIES: dict[Code, str] = {
     ),
     Code.BAD_SCENE_FILE: "the file is damaged or not one of ours: export it again",
     Code.WRONG_CHECKSUM: "upload it again; if that helps not, with a program that sets the right Content-MD5, or none",
-    Code.PACKED_FILE: "unpack it and upload the file itself, without a Content-Encoding",
     Code.INPUT_GONE: "nothing, if you removed it; else upload it again",
     Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
     Code.INVALID_SETTING: "correct the named variable or option",

@@ -19,6 +19,7 @@ from runner.export.splat import write_splat
 from runner.files.array_file import StateFile, read_state, write_state
 from runner.files.atomic import write_atomically
 from runner.files.marker import file_fingerprint, fingerprint
+from runner.files.packed import UNPACK, packed_file
 from runner.pipeline.settings import JobSettings
 from runner.pipeline.stages import JobContext, Stages, require_clips
 from runner.poses.gates import gate_results
@@ -54,6 +55,10 @@ def reconstruct_mock(
             if clip.path.stat().st_size == 0:
                 raise InputError(
                     f"{clip.name} is empty", code=Code.EMPTY_FILE, advice="upload it again; the transfer was cut off"
+                )
+            if packed := packed_file(clip.path):
+                raise InputError(
+                    f"{clip.name} is not a video, but something packed ({packed})", code=Code.NOT_A_VIDEO, advice=UNPACK
                 )
         _leave(workspace, Stage.FRAMES)
     with stages.noting("sparse.json"), stages.stage(Stage.POSES):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 from PIL.ExifTags import IFD, Base
 
+from runner.files.packed import UNPACK, packed_as
 from runner.media.colour import Colour, colour_of, to_srgb
 from runner.media.photo.metadata import PhotoRecording, Tags, read_photo
 from runner.media.settings import Limits
@@ -51,7 +52,10 @@ def read(clip: Clip, limits: Limits, long_side: int | None) -> Photo:
     """Raises InputError: EMPTY_FILE, NOT_A_PHOTO, CORRUPT_PHOTO, TOO_LARGE, TOO_SMALL."""
     data = _bytes(clip, limits)
     if not looks_like_photo(data[:HEAD]):
-        raise InputError(f"{clip.name} is no JPEG, PNG, TIFF or HEIC photo", advice=EXPORT, code=Code.NOT_A_PHOTO)
+        cause, advice = f"{clip.name} is no JPEG, PNG, TIFF or HEIC photo", EXPORT
+        if packed := packed_as(data[:HEAD]):
+            cause, advice = f"{cause}, but something packed ({packed})", UNPACK
+        raise InputError(cause, advice=advice, code=Code.NOT_A_PHOTO)
     with _naming_damage(clip):
         read_it = _heif if looks_like_heif(data[:HEAD]) else _pillow
         return read_it(clip, data, limits, long_side)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import av
 from av.container import InputContainer
 
+from runner.files.packed import UNPACK, packed_as
 from runner.media.settings import Limits
 from runner.media.signatures import HEAD, looks_like_heif, looks_like_video
 from runner.media.video.header import CONVERT
@@ -71,7 +72,10 @@ def _container(clip: Clip, descriptor: int) -> InputContainer:
         if looks_like_video(os.pread(descriptor, HEAD, 0)):  # tells a damaged video from no video at all
             cause = f"{clip.name} is damaged or cut off: its index cannot be read"
             raise InputError(cause, advice="upload it again", code=Code.CORRUPT_VIDEO) from exc
-        raise InputError(f"{clip.name} is not a video", advice=CONVERT, code=Code.NOT_A_VIDEO) from exc
+        cause, advice = f"{clip.name} is not a video", CONVERT
+        if packed := packed_as(os.pread(descriptor, HEAD, 0)):
+            cause, advice = f"{cause}, but something packed ({packed})", UNPACK
+        raise InputError(cause, advice=advice, code=Code.NOT_A_VIDEO) from exc
 
 
 def _check_size(clip: Clip, descriptor: int, limits: Limits) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from runner.files.packed import UNPACK, packed_file
 from runner.poses.supplied.cameras import PosedImage, bad
 from runner.poses.supplied.colmap_model import read_model
 from runner.poses.supplied.own_cameras_json import read_own
@@ -49,6 +50,10 @@ def read_supplied(files: Sequence[Clip]) -> Supplied | None:
         return None
     sources: list[str | tuple[str, str]] = [*_models(there), *(name for name in JSON_FILES if name in there)]
     source = sources[0]
+    for name in (source,) if isinstance(source, str) else source:
+        binary = name.endswith(".bin")  # begins with a number, which may look like anything
+        if not binary and (packed := packed_file(there[name])):
+            raise bad(name, "", f"it is packed ({packed})", UNPACK)
     if isinstance(source, str):
         title = source
         images = (read_transforms if source == JSON_FILES[0] else read_own)(there[source], source)
