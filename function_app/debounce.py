@@ -11,6 +11,7 @@ from scenejobs.names import is_companion, is_ready_marker
 from scenejobs.ports import BlobInfo
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state.messages import DebounceCheck
+from scenejobs.state.sending import InProgress
 
 CLOCK_GRAIN_S = 2.0  # an upload's time and the service's clock are both cut to whole seconds
 
@@ -50,31 +51,50 @@ class Settled:
 Decision = Nothing | Superseded | NotYet | Settled
 
 
-def decide(check: DebounceCheck, waiting: Collection[BlobInfo], now: datetime, settings: DispatchSettings) -> Decision:
+def decide(
+    check: DebounceCheck,
+    waiting: Collection[BlobInfo],
+    now: datetime,
+    settings: DispatchSettings,
+    sending: Collection[InProgress] = (),
+) -> Decision:
     """What to do about a scene.
 
     waiting: its uploads that are in no queued batch yet, markers included; what is being worked on does not count.
     now:     the service's clock. With the local one, a skew of minutes would seal scenes in mid-upload.
+    sending: uploads in progress that have not stalled. While there are some, neither the quiet time nor the longest
+             wait seals the scene; an end marker does, and they are left to the next generation.
 
     An end marker speaks for what was uploaded before it. One that lies there from an earlier time, or that overtook a
     large video, says nothing about later uploads: those wait for the quiet time. Poses that come ahead of their
     pictures wait for them, for however long; beside them they are uploads like any other.
     """
-    if all(is_companion(blob.name) for blob in waiting):
-        return Nothing()
+    parts = {item.name for item in sending}
+    begun, waiting = len(waiting), [blob for blob in waiting if blob.name not in parts]
+    if all(is_companion(blob.name) for blob in waiting):  # nobody tells when a part of a blob is followed by the next
+        return NotYet(_look_again_s(now, settings, sending)) if len(waiting) < begun else Nothing()
     newest = max(waiting, key=_order)
     if any(is_ready_marker(blob.name) and blob.modified >= newest.modified for blob in waiting):
         return Settled(Why.READY)
+    own = next((blob for blob in waiting if blob.name == check.blob), None)
+    superseded = own is not None and _order(own) < _order(newest)
+    if sending:
+        return Superseded() if superseded else NotYet(_look_again_s(now, settings, sending))
     oldest = min(blob.modified for blob in waiting if not is_companion(blob.name))
     if (now - oldest).total_seconds() >= settings.max_wait_s:
         return Settled(Why.MAX_WAIT)
     age_s = (now - newest.modified).total_seconds()
     if age_s >= settings.quiet_s:
         return Settled(Why.QUIET)
-    own = next((blob for blob in waiting if blob.name == check.blob), None)
-    if own is not None and _order(own) < _order(newest):
+    if superseded:
         return Superseded()
     return NotYet(settings.quiet_s - age_s + CLOCK_GRAIN_S)
+
+
+def _look_again_s(now: datetime, settings: DispatchSettings, sending: Collection[InProgress]) -> float:
+    """After a quiet time, and when the last of them will have stalled at the latest."""
+    stalled_in_s = max((item.stalls_at(settings.upload_stalled_s) - now).total_seconds() for item in sending)
+    return max(0.0, min(settings.quiet_s, stalled_in_s)) + CLOCK_GRAIN_S
 
 
 def _order(blob: BlobInfo) -> tuple[datetime, str]:

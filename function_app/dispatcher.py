@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from function_app import debounce
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
+from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
 from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
 from scenejobs.names import is_ready_marker, refusal, scene_of
@@ -18,7 +18,7 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, records
 from scenejobs.state.layout import refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
-from scenejobs.state.uploads import list_scene, refusal_at, snapshot
+from scenejobs.state.uploads import look_at, refusal_at, snapshot
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +44,31 @@ class Dispatcher:
     settings: DispatchSettings
     starter: Starter
 
-    def on_upload(self, name: str, now: datetime) -> None:
-        """Handles an upload event: the scene is checked after the quiet time. Lists nothing."""
+    def on_upload(self, name: str, now: datetime, *, ended: bool = True) -> None:
+        """Handles an upload event: the scene is checked after the quiet time. Lists nothing.
+
+        ended: False for the event of an upload that has begun, or goes on.
+        """
         reason = refusal_at(name, self.settings.prefix_depth)
         if reason:
             self.record_refused(name, reason, now)
             return
         ready = is_ready_marker(name)
-        check = DebounceCheck(scene_of(name, self.settings.prefix_depth), name, now, ready)
+        check = DebounceCheck(scene_of(name, self.settings.prefix_depth), name, now, ready, ended)
         self.queues.debounce.send(check.to_json(), delay_s=0 if ready else self.settings.quiet_s + CLOCK_GRAIN_S)
+
+    def on_folder(self, name: str, now: datetime) -> None:
+        """Handles the event of a folder that was renamed: all that lies in it was uploaded. Lists nothing."""
+        segments, depth = name.split("/"), self.settings.prefix_depth
+        scene = "/".join(segments[:depth])
+        if len(segments) < depth or refusal(scene):  # it holds scenes, or what no scene can be: the sweep lists them
+            return
+        check = DebounceCheck(scene, "", now)
+        self.queues.debounce.send(check.to_json(), delay_s=self.settings.quiet_s + CLOCK_GRAIN_S)
+
+    @property
+    def judge(self) -> Judge:
+        return Judge(self.containers.input, self.containers.state, self.settings)
 
     def record_refused(self, name: str, reason: str, now: datetime) -> bool:
         """Notes an upload that cannot be used, once: nothing is ignored silently. False when it was noted before."""
@@ -69,17 +85,19 @@ class Dispatcher:
         reason = refusal(check.scene)
         if reason:
             raise UnreadableMessage(f"no scene can be called {check.scene!r}: {reason}")
-        blobs = list_scene(self.containers.input, check.scene, self.settings.prefix_depth)
-        now = self.containers.input.now()
-        decision = debounce.decide(check, self.waiting(check.scene, blobs), now, self.settings)
-        log.info("scene %s: %s", check.scene, decision)
-        match decision:
+        found = look_at(self.containers.input, check.scene, self.settings.prefix_depth)
+        now, waiting = self.containers.input.now(), self.waiting(check.scene, found.blobs)
+        judged = self.judge.judge(check, waiting, found.sending, now)
+        log.info("scene %s: %s", check.scene, judged.decision)
+        match judged.decision:
             case Nothing() | Superseded():
                 if redelivered:  # the first delivery may have sealed the scene and failed to start an execution
                     self.starter.ensure_started()
             case NotYet(delay_s):
-                self.queues.debounce.send(check.to_json(), delay_s=delay_s)
+                again = replace(check, sizes=seen_sizes(waiting))
+                self.queues.debounce.send(again.to_json(), delay_s=delay_s)
             case Settled(why):
+                blobs = judged.whole(found.blobs)
                 if self.seal(check.scene, blobs, now, why, traceparent) is Sealing.PENDING:
                     self.queues.debounce.send(check.to_json(), delay_s=SEND_TIMEOUT.total_seconds() + CLOCK_GRAIN_S)
                 else:

@@ -10,8 +10,7 @@ import logging
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
-from function_app import debounce
-from function_app.debounce import Settled
+from function_app.debounce import Nothing, Settled
 from function_app.dispatcher import Dispatcher, Sealing
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.names import is_companion, refusal, scene_key
@@ -31,11 +30,13 @@ from scenejobs.state.layout import (
 )
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
-from scenejobs.state.uploads import snapshot, sort_uploads
+from scenejobs.state.sending import Memories
+from scenejobs.state.uploads import Sending, snapshot, sort_uploads
 
 log = logging.getLogger(__name__)
 
 KEEP_UNUSED = timedelta(days=1)  # batches of uploads that are gone: no late event can name them again, ETags differ
+WATCHED = 50  # scenes whose uploads in progress are looked at by one sweep
 KEEP_WORK = timedelta(days=7)  # of an attempt that was interrupted, when its uploads are gone
 
 
@@ -62,6 +63,9 @@ class _View:
     scenes: dict[str, tuple[BlobInfo, ...]]  # uploads
     batches: dict[str, list[ListedBatch]]  # by scene key
     records: dict[str, BlobInfo]  # by blob name
+    sending: dict[str, tuple[Sending, ...]]  # by scene
+    memories: Memories  # of uploads in progress
+    open: set[str] = field(default_factory=set)  # scenes with uploads in no batch, as they turn out
 
     def due_at_once(self, scene: str, now: datetime) -> datetime | None:
         """Now, for a scene that has no record; None where its record has to be asked."""
@@ -103,8 +107,9 @@ class Sweeper:
         dispatcher = self.dispatcher
         report, failed = SweepReport(), list[StorageError]()
         try:
-            report, failed = self._heal(dispatcher.containers.input.now())
-            self._state.write(SWEEP_RECORD, _encode(self._state.now(), report))
+            now = dispatcher.containers.input.now()
+            report, failed = self._heal(now)
+            self._state.write(SWEEP_RECORD, _encode(now, report))
         finally:
             try:
                 report = replace(report, started=dispatcher.starter.ensure_started())
@@ -118,11 +123,14 @@ class Sweeper:
 
     def _heal(self, now: datetime) -> tuple[SweepReport, list[StorageError]]:
         dispatcher = self.dispatcher
-        uploads = sort_uploads(dispatcher.containers.input.list(), dispatcher.settings.prefix_depth)
+        listing = dispatcher.containers.input.list_all()
+        uploads = sort_uploads(listing.blobs, dispatcher.settings.prefix_depth, listing.sending)
         view = _View(
             uploads.scenes,
             batches.by_key(batches.listed(self._state)),
             {info.name: info for info in self._state.list(RECORDS)},
+            uploads.sending,
+            Memories(self._state),
         )
         refused = [dispatcher.record_refused(item.name, item.reason, now) for item in uploads.refused]
         sealings, failed = list[Sealing | None](), list[StorageError]()
@@ -132,6 +140,7 @@ class Sweeper:
             except StorageError as exc:
                 log.error("scene %s could not be looked at: %s", scene, exc)
                 failed.append(exc)
+        self._watch_sending(view, now)
         report = SweepReport(
             scenes=len(uploads.scenes),
             sealed=sealings.count(Sealing.CREATED),
@@ -146,10 +155,25 @@ class Sweeper:
     def _seal_if_settled(self, scene: str, blobs: tuple[BlobInfo, ...], view: _View, now: datetime) -> Sealing | None:
         dispatcher = self.dispatcher
         waiting = batches.unsealed(self._state, blobs, view.batches_of(scene))
-        decision = debounce.decide(DebounceCheck(scene, "", now), waiting, now, dispatcher.settings)
-        if isinstance(decision, Settled):
-            return dispatcher.seal(scene, blobs, now, f"sweep: {decision.why}", due_at=view.due_at_once(scene, now))
+        sent, check = view.sending.get(scene, ()), DebounceCheck(scene, "", now)
+        judged = dispatcher.judge.judge(check, waiting, sent, now, memories=view.memories)
+        if not isinstance(judged.decision, Nothing):
+            view.open.add(scene)
+        if isinstance(judged.decision, Settled):
+            whole, why = judged.whole(blobs), f"sweep: {judged.decision.why}"
+            return dispatcher.seal(scene, whole, now, why, due_at=view.due_at_once(scene, now))
         return None
+
+    def _watch_sending(self, view: _View, now: datetime) -> None:
+        """So that it is known which uploads have stalled when it matters: before their scene is complete."""
+        watched = 0
+        for scene, sent in view.sending.items():
+            if watched < WATCHED and scene not in view.open:
+                try:
+                    watched += self.dispatcher.judge.watch(scene, sent, now, view.memories)
+                except StorageError as exc:  # the next sweep looks again
+                    log.error("scene %s: what is being sent into it could not be looked at: %s", scene, exc)
+                    watched += 1
 
     def _requeue_lost(self, view: _View, now: datetime) -> int:
         """Sends messages again for work that no message points at any more.
@@ -217,9 +241,11 @@ class Sweeper:
         keys = {scene_key(scene) for scene in view.scenes}
         named = {part for info in view.records.values() for part in records.parts_in(info.metadata)}
         unused = [item.info for key, found in view.batches.items() if key not in keys for item in found]
+        forgotten = view.memories.of_others({*view.scenes, *view.sending})
         unused += [info for info in self._state.list(PARTS) if part_in(info.name) not in named]
         old_usage = [info for info in self._state.list(USAGE) if usage.is_old(info, now)]
-        return [info for info in unused if info.modified < now - KEEP_UNUSED] + old_usage + self._old_work(view, now)
+        old = [info for info in unused if info.modified < now - KEEP_UNUSED]
+        return old + forgotten + old_usage + self._old_work(view, now)
 
     def _old_work(self, view: _View, now: datetime) -> list[BlobInfo]:
         """Saved work that no further attempt will resume from.

@@ -52,10 +52,13 @@ class App:
         """
         text = body.decode("utf-8", "replace")
         try:
-            name = event_grid.uploaded(text, self.dispatcher.containers.input.name)
+            event = event_grid.read(text, self.dispatcher.containers.input.name)
         except UnreadableMessage as exc:
             return _poison(exc, text)
-        self.dispatcher.on_upload(name, now)
+        if event.is_folder:
+            self.dispatcher.on_folder(event.name, now)
+        else:
+            self.dispatcher.on_upload(event.name, now, ended=event.ended)
         return None
 
 

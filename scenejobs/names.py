@@ -32,6 +32,9 @@ MAX_UPLOAD_CHARS = 800  # of an upload's name: the names of its copies and of it
 MAX_UPLOAD_SEGMENTS = 240
 RESERVED = ".scenejobs"  # where folders stand for containers, the folder of that name holds what is no blob
 MAX_STEM_BYTES = 120
+# Suffixes that tools give to unfinished files: browsers, WinSCP, curl, Syncthing, rsync --partial-dir.
+UNFINISHED = frozenset({".part", ".partial", ".crdownload", ".filepart", ".download", ".tmp"})
+_RSYNC = re.compile(r"\.(?P<name>.+)\.[A-Za-z0-9]{6}")  # the name rsync writes to before it renames
 _SIMPLE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -117,6 +120,20 @@ def is_pose_file(name: str) -> bool:
 
 def is_ready_marker(name: str) -> bool:
     return PurePosixPath(name).name in READY_MARKERS
+
+
+def is_unfinished(name: str) -> bool:
+    """A name that tools give to a video or photo until it is whole, and rename then."""
+    file = PurePosixPath(name)
+    hidden = _RSYNC.fullmatch(file.name)
+    return (file.suffix.lower() in UNFINISHED and is_media(file.stem)) or (
+        hidden is not None and is_media(hidden["name"])
+    )
+
+
+def is_used(name: str) -> bool:
+    """Whether a run would read the file, once it is whole and has its last name. Markers only say when to look."""
+    return is_media(name) or is_unfinished(name) or (is_companion(name) and not is_ready_marker(name))
 
 
 def is_companion(name: str) -> bool:

@@ -28,11 +28,20 @@ class BlobInfo:
     leased: bool = False  # somebody holds its lease at this moment
     content_md5: str = ""  # as the storage has it, in lowercase hex; "" where it has none. Nobody has checked it
     content_encoding: str = ""  # what the uploader said, as "gzip"; it need not be true
+    copied_bytes: int = 0  # of a copy that is under way
 
     @property
     def whole(self) -> bool:
         """Whether the bytes are there. A copy that is not whole may bear the size of its source already."""
         return not self.copy
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All that a look at a container shows."""
+
+    blobs: tuple[BlobInfo, ...]  # as `BlobStore.list` gives them
+    sending: tuple[str, ...] = ()  # names of which blocks are there and never were committed, in the order of names
 
 
 class Lease(Protocol):
@@ -56,7 +65,20 @@ class BlobStore(Protocol):
         """Of the container, for messages."""
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
-        """Every blob whose name starts with `prefix` (plain text, not a folder), in the order of names."""
+        """Every blob whose name starts with `prefix` (plain text, not a folder), in the order of names.
+
+        The directories that accounts with a hierarchical namespace list are no blobs, here and in `head`.
+        """
+
+    def list_all(self, prefix: str = "") -> Listing:
+        """As `list`, and the names whose first upload is under way, or was given up in the last week.
+
+        Names are as they come: `names.refusal` was not asked. A name that is sent again, over a blob that is there,
+        is none of them. One listing, and a second one where an empty blob leaves open which of the two it is.
+        """
+
+    def sent_bytes(self, name: str) -> int:
+        """How many bytes of blocks lie there for a name since its last commit; 0 when none do, or it is unknown."""
 
     def now(self) -> datetime:
         """The service's clock. Ages of blobs are measured with it, never with the local one."""

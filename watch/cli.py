@@ -99,8 +99,12 @@ def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
 
 
 def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> DispatchSettings:
-    """One worker, and no longest wait: a file that is copied for an hour is not an upload yet."""
-    return replace(dispatch, quiet_s=stable_s(dispatch, watch), max_wait_s=float("inf"), max_parallel_jobs=1)
+    """One worker, and no longest wait: a file that is copied for an hour is not an upload yet.
+
+    `StableFolder` sees a file grow by itself; nothing else is in progress in a folder.
+    """
+    quiet_s = stable_s(dispatch, watch)
+    return replace(dispatch, quiet_s=quiet_s, max_wait_s=float("inf"), max_parallel_jobs=1, upload_stalled_s=0)
 
 
 def _ports(watch: WatchSettings, status: WatchStatus) -> dict[int, http_server.Routes]:

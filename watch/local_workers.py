@@ -31,7 +31,8 @@ def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]
     kept = {name: value for name, value in env.items() if not name.startswith(WITHHELD)}
     folders = {f"{item.name.upper()}_PATH": str(getattr(places, item.name)) for item in fields(places)}
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
-    queue = {"RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0"}
+    # the watch saw the files at rest, empty ones too
+    queue = {"RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0", "UPLOAD_STALLED_SECS": "0"}
     return {**kept, **queue, **folders, "DATA_PATH": str(places.input.parent), "PYTHONPATH": path}
 
 

@@ -14,11 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from scenejobs.adapters.folder import FolderBlobStore
-from scenejobs.names import is_ready_marker
+from scenejobs.names import UNFINISHED, is_ready_marker
 from scenejobs.ports import BlobInfo
 
-# Suffixes that tools give to unfinished files: browsers, WinSCP, curl, Syncthing, rsync --partial-dir.
-UNFINISHED = frozenset({".part", ".partial", ".crdownload", ".filepart", ".download", ".tmp"})
 ABANDONED = timedelta(hours=1)  # after so long without a change such a file is one like any other
 UNCONFIRMED = timedelta(seconds=1)  # a file that was seen only once counts as younger than any end marker by this
 

@@ -66,7 +66,7 @@ from scenejobs.errors import (
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.names import output_stem, within_scene
 from scenejobs.ports import BlobInfo
-from scenejobs.state import records
+from scenejobs.state import records, sending
 from scenejobs.state.layout import RUN_LOG
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import SceneRecord
@@ -300,7 +300,9 @@ class SceneWork:
         self._context.stop.check("publishing and archiving")
 
     def _uploads(self) -> tuple[BlobInfo, ...]:
-        return list_scene(self._context.containers.input, self._scene, self._depth)
+        containers, stalled_s = self._context.containers, self._context.settings.upload_stalled_s
+        found = list_scene(containers.input, self._scene, self._depth)
+        return sending.whole(containers.input, containers.state, self._scene, found, stalled_s)
 
     def _hint(self) -> None:
         """Makes the dispatcher list what is still in the input container."""

@@ -86,6 +86,7 @@ class FolderSettings:
     state: str = _setting("STATE_PATH", "folder of records and queues; default: <DATA_PATH>/state", "")
 
 
+STALLED = "an upload in progress that has not grown for this long keeps its scene waiting no more; 0: none ever does"
 GPU_MINUTES = "minutes of executions per day (UTC) after which no work is started; 0: no limit"
 
 
@@ -102,6 +103,7 @@ class DispatchSettings:
         1800.0,
         minimum=0,
     )
+    upload_stalled_s: float = _setting("UPLOAD_STALLED_SECS", STALLED, 600.0, minimum=0)
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     max_parallel_jobs: int = _setting(
         "MAX_PARALLEL_JOBS",
@@ -151,6 +153,7 @@ class RunnerSettings:
     )
     batch_prefix: str = _setting("BATCH_INPUT_PREFIX", "batch mode: the scene to process", "")
     job_id: str = _setting("BATCH_JOB_ID", "batch mode: id of the run in names and reports; default: made up", "")
+    upload_stalled_s: float = _setting("UPLOAD_STALLED_SECS", STALLED, 600.0, minimum=0)
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     max_attempts: int = _setting("MAX_RETRIES", "attempts at a scene before it is dead-lettered", 3, minimum=1)
     max_preemptions: int = _setting(

@@ -12,6 +12,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            refused/<digest>.json         an upload whose name is refused, and why
            redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
+           sending/<key>.json            what is being sent into a scene, and when it last grew; a hint, overwritten
            spend/<day>/<execution>.json  for how long an execution ran on that day
            dispatcher.json               when the last execution was started, what keeps the next one back
            sweep.json                    when the last sweep ran, and what it found
@@ -46,6 +47,7 @@ GENERATIONS = "generations/"
 REFUSED = "refused/"
 REDRIVES = "redrive/"
 USAGE = "spend/"
+SENDING = "sending/"
 RESUME_FOLDER = "work/"
 CACHE_FOLDER = "cache/"
 DISPATCHER_RECORD = "dispatcher.json"
@@ -97,6 +99,10 @@ def usage_name(day: str, execution: str) -> str:
 
 def batch_name(scene: str, digest: str) -> str:
     return f"{BATCHES}{scene_key(scene)}/{digest}.json"
+
+
+def sending_name(scene: str) -> str:
+    return f"{SENDING}{scene_key(scene)}.json"
 
 
 def progress_name(scene: str) -> str:

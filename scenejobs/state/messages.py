@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ from scenejobs.errors import UnreadableMessage
 MESSAGE_VERSION = 1
 BYTE_ORDER_MARK = "\ufeff"
 MAX_MESSAGE_CHARS = 24_576  # of ours, the longest holds two names of 800 characters, each of them 12 when escaped
+MAX_SIZES = 8  # of uploads, in a check
+MAX_SIZE_BYTES = 2**60
 
 
 # ---- messages -----------------------------------------------------------------------------------
@@ -26,10 +29,15 @@ class DebounceCheck:
     blob: str  # the upload this message stands for; "" when it stands for the scene as a whole
     seen_at: datetime  # when the event came in; MAX_WAIT counts from the oldest upload, not from here
     ready: bool = False  # an end marker was uploaded: do not wait
+    ended: bool = True  # the event says that the upload of `blob` is over; False: only that it began, or goes on
+    sizes: Mapping[str, int] = field(
+        default_factory=dict
+    )  # bytes, at the last look, of the youngest uploads (sending.mark)
 
     def to_json(self) -> str:
         body = {"v": MESSAGE_VERSION, "scene": self.scene, "blob": self.blob, "seen_at": self.seen_at.isoformat()}
-        return _dump({**body, "ready": self.ready})
+        more = {} if self.ended else {"ended": False}
+        return _dump({**body, "ready": self.ready, **more, **({"sizes": dict(self.sizes)} if self.sizes else {})})
 
     @staticmethod
     def from_json(text: str) -> DebounceCheck:
@@ -38,7 +46,14 @@ class DebounceCheck:
         ready = body.get("ready", False)
         if not isinstance(ready, bool):
             raise UnreadableMessage("the message's field 'ready' is not true or false")
-        return DebounceCheck(_text(body, "scene"), _text(body, "blob", empty=True), _time(body, "seen_at"), ready)
+        return DebounceCheck(
+            _text(body, "scene"),
+            _text(body, "blob", empty=True),
+            _time(body, "seen_at"),
+            ready,
+            body.get("ended") is not False,
+            _sizes(body.get("sizes")),
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,13 @@ def _text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty):
         raise UnreadableMessage(f"the message's field {key!r} is not a text")
     return value
+
+
+def _sizes(value: object) -> dict[str, int]:
+    """What cannot be read is not known: a look more."""
+    if not isinstance(value, dict) or len(value) > MAX_SIZES:
+        return {}
+    return {mark: size for mark, size in value.items() if isinstance(size, int) and 0 <= size < MAX_SIZE_BYTES}
 
 
 def _time(body: dict[str, Any], key: str) -> datetime:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scenejobs.errors import NotFound
-from scenejobs.names import scene_of, upload_refusal
+from scenejobs.names import is_used, scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.control_names import scene_refusal
@@ -27,26 +27,48 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Sending:
+    """A name that a run would read, and of which nothing whole is there yet: `BlobStore.list` does not show it."""
+
+    name: str
+    size_bytes: int | None = None  # of what is there; None: `BlobStore.sent_bytes` knows
+
+
+@dataclass(frozen=True)
 class Uploads:
     """What a listing shows, sorted into scenes."""
 
     scenes: dict[str, tuple[BlobInfo, ...]]
     refused: tuple[Refused, ...]
+    sending: dict[str, tuple[Sending, ...]] = field(default_factory=dict)
 
 
-def sort_uploads(blobs: Iterable[BlobInfo], depth: int) -> Uploads:
-    """An upload that is itself a copy on the server counts once it is whole; one that failed can never be used."""
+def sort_uploads(blobs: Iterable[BlobInfo], depth: int, sent: Iterable[str] = ()) -> Uploads:
+    """An upload that is itself a copy on the server counts once it is whole; one that failed can never be used.
+
+    sent: names whose blocks are being sent (`Listing.sending`).
+    """
     scenes: dict[str, list[BlobInfo]] = {}
     refused = []
+    under_way = [Sending(name) for name in sent]
     for blob in blobs:
         if blob.copy == "pending":
+            under_way.append(Sending(blob.name, blob.copied_bytes))
             continue
         reason = refusal_at(blob.name, depth) or ("the copy that was to make it failed" if blob.copy else None)
         if reason:
             refused.append(Refused(blob.name, reason))
         else:
             scenes.setdefault(scene_of(blob.name, depth), []).append(blob)
-    return Uploads({scene: tuple(found) for scene, found in scenes.items()}, tuple(refused))
+    sending: dict[str, list[Sending]] = {}
+    for item in under_way:
+        if refusal_at(item.name, depth) is None and is_used(item.name):
+            sending.setdefault(scene_of(item.name, depth), []).append(item)
+    return Uploads(
+        {scene: tuple(found) for scene, found in scenes.items()},
+        tuple(refused),
+        {scene: tuple(sorted(found, key=lambda item: item.name)) for scene, found in sending.items()},
+    )
 
 
 def list_scene(store: BlobStore, scene: str, depth: int) -> tuple[BlobInfo, ...]:
@@ -63,6 +85,31 @@ def look(store: BlobStore, scene: str, depth: int) -> tuple[tuple[BlobInfo, ...]
             found.append(store.head(scene))
     uploads = sort_uploads(found, depth)
     return tuple(sorted(uploads.scenes.get(scene, ()), key=lambda blob: blob.name)), uploads.refused
+
+
+@dataclass(frozen=True)
+class SceneUploads:
+    """What one look at a scene's part of the input container showed."""
+
+    blobs: tuple[BlobInfo, ...]  # in the order of names
+    refused: tuple[Refused, ...]
+    sending: tuple[Sending, ...]
+
+
+def look_at(store: BlobStore, scene: str, depth: int) -> SceneUploads:
+    """As `look`, with what is being sent. It costs a call more only where an empty blob makes it unclear."""
+    found, sent = list[BlobInfo](), list[str]()
+    # files at the root are scenes of their own, named by their stem
+    for prefix in (f"{scene}/", *(() if "/" in scene else (f"{scene}.",))):
+        listing = store.list_all(prefix)
+        found += listing.blobs
+        sent += listing.sending
+    if "/" not in scene:
+        with contextlib.suppress(NotFound):  # the usual case: no root file without an extension bears the name
+            found.append(store.head(scene))
+    uploads = sort_uploads(found, depth, sent)
+    blobs = tuple(sorted(uploads.scenes.get(scene, ()), key=lambda blob: blob.name))
+    return SceneUploads(blobs, uploads.refused, uploads.sending.get(scene, ()))
 
 
 def snapshot(blobs: Iterable[BlobInfo]) -> tuple[InputBlob, ...]:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from scenejobs.adapters.memory import Clock, MemoryBlobStore, MemoryCompute, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown
-from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, QueueMessage
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, Listing, QueueMessage
 
 T = TypeVar("T")
 
@@ -208,6 +208,12 @@ class FaultyBlobStore:
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         yield from self._call("list", prefix, lambda: tuple(self.store.list(prefix)))
+
+    def list_all(self, prefix: str = "") -> Listing:
+        return self._call("list", prefix, lambda: self.store.list_all(prefix))
+
+    def sent_bytes(self, name: str) -> int:
+        return self._call("blocks", name, lambda: self.store.sent_bytes(name))
 
     def now(self) -> datetime:
         return self._call("now", "", self.store.now)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
-from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, QueueMessage
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, Listing, QueueMessage
 from tests.simulation.hub import Hub, Process
 
 COPY_WAIT_S = 900.0
@@ -68,6 +68,16 @@ class SimBlobs:
             return list(self.store.list(prefix))
 
         return iter(self._hub.call(f"list {self.name}/{prefix}", effect))
+
+    def list_all(self, prefix: str = "") -> Listing:
+        def effect() -> Listing:
+            self._listed(self.name, prefix)
+            return self.store.list_all(prefix)
+
+        return self._hub.call(f"list {self.name}/{prefix}", effect)
+
+    def sent_bytes(self, name: str) -> int:
+        return self._hub.call(f"blocks {self.name}/{name}", lambda: self.store.sent_bytes(name))
 
     def now(self) -> datetime:
         return self._hub.call(f"time {self.name}", self.store.now)

@@ -35,6 +35,7 @@ from scenejobs.settings.groups import DispatchSettings, PipelineSettings
 from scenejobs.state import batches, blobs, messages, records
 from scenejobs.state import record as state_record
 from scenejobs.state.layout import MANIFEST, RECORDS, published_name, run_folder
+from scenejobs.state.sending import InProgress
 from scenejobs.state.uploads import list_scene, snapshot
 from tests.simulation.ports import SimBlobs
 
@@ -73,7 +74,11 @@ def not_alone(self: starter.Starter) -> Iterator[Lease]:
 
 
 def always_settled(
-    check: messages.DebounceCheck, waiting: Collection[BlobInfo], now: datetime, settings: DispatchSettings
+    check: messages.DebounceCheck,
+    waiting: Collection[BlobInfo],
+    now: datetime,
+    settings: DispatchSettings,
+    sending: Collection[InProgress] = (),
 ) -> debounce.Decision:
     return debounce.Settled(debounce.Why.QUIET) if waiting else debounce.Nothing()
 

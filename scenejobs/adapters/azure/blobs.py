@@ -24,11 +24,12 @@ from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, Cont
 
 from scenejobs.adapters.azure.copy import AS_STORED, copy_blob, copy_state
 from scenejobs.adapters.azure.errors import storage_errors
+from scenejobs.adapters.azure.listing import block_bytes, copied_bytes, everything, may_be_uncommitted
 from scenejobs.adapters.azure.raw_names import delete_raw
 from scenejobs.adapters.azure.retry import HEARTBEAT, Sent
 from scenejobs.errors import Conflict, LeaseLost, NotFound, StorageError, WrongChecksum
 from scenejobs.names import refusal
-from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease, Listing
 
 WRITE_ID = "write_id"  # metadata of small blobs, ours alone
 _PARALLEL = 4  # requests of one transfer at a time
@@ -79,8 +80,24 @@ class AzureBlobStore:
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         with storage_errors(f"listing {self.name}/{prefix}"):
             for blob in self._container.list_blobs(name_starts_with=prefix or None, include=["metadata", "copy"]):
-                if (blob.metadata or {}).get("hdi_isfolder") != "true":  # a folder of a hierarchical account
+                if not _is_folder(blob):
                     yield _info(str(blob.name), blob)
+
+    def list_all(self, prefix: str = "") -> Listing:
+        with storage_errors(f"listing {self.name}/{prefix}"):
+            found = [blob for blob in everything(self._container, prefix) if not _is_folder(blob)]
+        unclear = {str(blob.name) for blob in found if may_be_uncommitted(blob)}
+        if not unclear:
+            return Listing(tuple(_info(str(blob.name), blob) for blob in found))
+        blobs = tuple(self.list(prefix))  # shows what is committed, and nothing else
+        return Listing(blobs, tuple(sorted(unclear.difference(info.name for info in blobs))))
+
+    def sent_bytes(self, name: str) -> int:
+        try:
+            with storage_errors(f"counting the blocks of {self.name}/{name}"):
+                return block_bytes(self._blob(name))
+        except (NotFound, Conflict):  # committed and deleted since; or no blob that is made of blocks
+            return 0
 
     def now(self) -> datetime:
         seen: list[str] = []
@@ -96,7 +113,10 @@ class AzureBlobStore:
             raise StorageError(f"the answer of container {self.name} bears no date") from exc
 
     def head(self, name: str) -> BlobInfo:
-        return _info(name, self._properties(name))
+        found = self._properties(name)
+        if _is_folder(found):
+            raise NotFound(f"{self.name}/{name} is a directory")
+        return _info(name, found)
 
     def _properties(self, name: str) -> BlobProperties:
         with storage_errors(f"looking at {self.name}/{name}"):
@@ -254,6 +274,11 @@ class AzureBlobStore:
         return self._container.get_blob_client(name)
 
 
+def _is_folder(blob: BlobProperties) -> bool:
+    """A directory of an account with a hierarchical namespace."""
+    return (blob.metadata or {}).get("hdi_isfolder") == "true" and not blob.size
+
+
 def _md5() -> Any:
     return hashlib.md5(usedforsecurity=False)
 
@@ -286,4 +311,5 @@ def _info(name: str, blob: BlobProperties) -> BlobInfo:
         leased,
         content_md5=bytes(content.content_md5 or b"").hex(),
         content_encoding=content.content_encoding or "",
+        copied_bytes=copied_bytes(blob),
     )

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Literal
 from scenejobs.adapters.memory.clock import Clock, system_clock
 from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError, WrongChecksum
 from scenejobs.names import refusal
-from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease
+from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease, Listing
 
 
 @dataclass
@@ -41,9 +41,14 @@ class _Copy:
     """A copy that the service makes in the background. It goes on when its caller dies, and needs its source."""
 
     data: bytes
+    began_at: datetime
     ends_at: datetime
     succeeds: bool
     failed: bool = False
+
+    def copied(self, now: datetime) -> int:
+        whole_s = (self.ends_at - self.began_at).total_seconds()
+        return round(len(self.data) * min(1.0, (now - self.began_at).total_seconds() / whole_s)) if whole_s else 0
 
 
 CopyPlan = Callable[[], tuple[float, bool]]  # how many seconds the next copy takes, and whether it then succeeds
@@ -92,6 +97,7 @@ class MemoryBlobStore:
         self.clock = clock
         self._copy_plan, self._pause = copy_plan, pause
         self.blobs: dict[str, _Blob] = {}  # names that users choose are put here by tests; calls refuse hostile ones
+        self.staged: dict[str, dict[str, bytes]] = {}  # by name, blocks by their id that no list of blocks names yet
         self.lock = threading.RLock()
         self._versions = itertools.count(1)
 
@@ -99,12 +105,36 @@ class MemoryBlobStore:
         return self.clock().replace(microsecond=0)
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        yield from self.list_all(prefix).blobs
+
+    def list_all(self, prefix: str = "") -> Listing:
         with self.lock:
             found = [self._info(name, blob) for name, blob in sorted(self.blobs.items()) if name.startswith(prefix)]
-        yield from found
+            sending = [name for name in sorted(self.staged) if name.startswith(prefix) and name not in self.blobs]
+        return Listing(tuple(info for info in found if not _is_folder(info)), tuple(sending))
+
+    def sent_bytes(self, name: str) -> int:
+        _guard(name)
+        with self.lock:
+            return sum(map(len, self.staged.get(name, {}).values()))
+
+    def stage_block(self, name: str, block_id: str, data: bytes) -> None:
+        """Sends a block of an upload, which shows in `list_all` alone before it is committed."""
+        _guard(name)
+        with self.lock:
+            self.staged.setdefault(name, {})[block_id] = data
+
+    def commit_blocks(self, name: str, block_ids: Sequence[str] | None = None) -> str:
+        """Makes the blob of blocks that were sent, of all in the order of their ids by default; returns the ETag."""
+        with self.lock:
+            blocks = self.staged.get(name, {})
+            return self.put(name, b"".join(blocks[each] for each in block_ids or sorted(blocks)), content_md5="")
 
     def head(self, name: str) -> BlobInfo:
-        return self._info(name, self._get(name))
+        info = self._info(name, self._get(name))
+        if _is_folder(info):
+            raise NotFound(f"{self.name}/{name} is a directory")
+        return info
 
     def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
         with self.lock:
@@ -138,6 +168,7 @@ class MemoryBlobStore:
                 new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
                 self._fail_copies_of(old)
             self.blobs[name] = new
+            self.staged.pop(name, None)  # a commit in one request or of blocks, either leaves no block behind
             return new.etag
 
     def put(
@@ -207,7 +238,7 @@ class MemoryBlobStore:
             made.content_md5, made.content_encoding = original.content_md5, original.content_encoding
             seconds, succeeds = self._copy_plan()
             if seconds or not succeeds:
-                made.copy = _Copy(original.data, self.clock() + timedelta(seconds=seconds), succeeds)
+                made.copy = _Copy(original.data, self.clock(), self.clock() + timedelta(seconds=seconds), succeeds)
                 made.data = b"\0" * len(original.data)  # undefined until the copy is complete
                 original.copies.append(made)
 
@@ -233,6 +264,7 @@ class MemoryBlobStore:
             self._check_copy(name, blob)
             self._fail_copies_of(blob)
             del self.blobs[name]
+            self.staged.pop(name, None)  # like the emulator
 
     def delete_refused(self, name: str, *, if_match: str) -> None:
         if not refusal(name):
@@ -311,7 +343,13 @@ class MemoryBlobStore:
             leased,
             content_md5=blob.content_md5,
             content_encoding=blob.content_encoding,
+            copied_bytes=blob.copy.copied(self.clock()) if blob.copy and copy == "pending" else 0,
         )
+
+
+def _is_folder(info: BlobInfo) -> bool:
+    """A directory of an account with a hierarchical namespace."""
+    return info.metadata.get("hdi_isfolder") == "true" and not info.size_bytes
 
 
 def _md5(data: bytes) -> str:

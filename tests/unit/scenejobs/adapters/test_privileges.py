@@ -29,7 +29,8 @@ DOCUMENT = Path(__file__).parents[4] / "docs/SECURITY.md"
 # What each operation needs: "Permissions for blob and queue data operations" in "Authorize with Microsoft Entra ID"
 # (https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory).
 NEEDS = {
-    "list": "blobs/read", "now": "blobs/read", "head": "blobs/read", "read": "blobs/read", "download": "blobs/read",
+    "list": "blobs/read", "list_all": "blobs/read", "sent_bytes": "blobs/read",
+    "now": "blobs/read", "head": "blobs/read", "read": "blobs/read", "download": "blobs/read",
     "write": "blobs/write", "upload": "blobs/write", "copy_from": "blobs/write", "lease": "blobs/write",
     "delete": "blobs/delete",
     "send": "messages/add", "receive": "messages/process", "renew": "messages/write", "release": "messages/write",
@@ -152,6 +153,9 @@ def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
     reusing.upload("lobby/b.mp4", b"one more")
     reusing.queue("lobby")
     yield reusing, finding, {}
+    beside = cloud()
+    beside.upload("lobby/in-progress.mp4", b"")
+    yield beside, echo_job, {}
 
 
 def observed_runner(folder: Path) -> dict[str, set[str]]:
@@ -178,6 +182,7 @@ def observed_dispatcher(folder: Path) -> dict[str, set[str]]:
     for name in ("lobby/a.mp4", "hall/b.mp4", "x/../y.mp4"):
         cloud.upload(name, b"video") if ".." not in name else None
         app.dispatcher.on_upload(name, cloud.clock())
+    cloud.stores["input"].stage_block("hall/c.mp4", "1", b"video")
     for _ in range(6):
         cloud.clock.advance(100)
         while (message := cloud.queues["debounce"].receive(600)) is not None:
