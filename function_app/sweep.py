@@ -15,7 +15,7 @@ from function_app.dispatcher import Dispatcher, Sealing
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.names import is_companion, refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore
-from scenejobs.state import batches, records, usage
+from scenejobs.state import batches, codec, records, usage
 from scenejobs.state.batches import ListedBatch
 from scenejobs.state.blobs import digest
 from scenejobs.state.layout import (
@@ -87,7 +87,8 @@ class Sweeper:
         due = timedelta(seconds=self.dispatcher.settings.sweep_interval_s)
         try:
             data, etag = state.read(SWEEP_RECORD)
-            if now - _swept_at(data) < due:
+            swept_at = _swept_at(data)
+            if swept_at is not None and abs(now - swept_at) < due:  # not one of a clock that was far ahead
                 return None
             state.write(SWEEP_RECORD, _encode(now, SweepReport()), if_match=etag)
         except NotFound:
@@ -314,5 +315,9 @@ def _encode(now: datetime, report: SweepReport) -> bytes:
     return json.dumps({"swept_at": now.isoformat(), **asdict(report)}).encode()
 
 
-def _swept_at(data: bytes) -> datetime:
-    return datetime.fromisoformat(json.loads(data)["swept_at"])
+def _swept_at(data: bytes) -> datetime | None:
+    """None where it cannot be told: then it is time."""
+    try:
+        return codec.parse_time(str(codec.loads(data)["swept_at"]))
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -6,9 +6,7 @@ kill at any line, the next start resumes.
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,7 +19,7 @@ from scenejobs.adapters.folder.cleanup import tidy
 from scenejobs.errors import NotFound, SceneJobError, StorageError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import WatchSettings
-from scenejobs.state import generations
+from scenejobs.state import codec, generations
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import GENERATIONS, MANIFEST, run_folder
 from scenejobs.state.record import Outcome
@@ -33,6 +31,7 @@ from watch.status import FinishedScene, WatchStatus
 
 MAX_SHOWN = 200  # scenes whose state is read at every poll
 HINT_VISIBILITY_S = 60.0
+MAX_NUMBER = 1e15  # of what a manifest tells: larger ones cannot be, and their sums were not finite
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +135,7 @@ class Watch:
             return finished
         folder = run_folder(generation.scene, generation.run)
         try:
-            manifest = json.loads(self._containers.output.read(folder + MANIFEST)[0])
+            manifest = codec.loads(self._containers.output.read(folder + MANIFEST)[0])
         except (NotFound, ValueError):  # somebody moved the result away at once: its numbers are not known
             return finished
         return measured(finished, manifest)
@@ -181,4 +180,5 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    """What a float can hold: JSON's whole numbers may have thousands of digits."""
+    return float(value) if isinstance(value, int | float) and abs(value) <= MAX_NUMBER else None

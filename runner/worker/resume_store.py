@@ -84,7 +84,7 @@ class ResumePoint(msgspec.Struct, frozen=True):
     @staticmethod
     def from_json(data: bytes, expected_digest: str) -> ResumePoint:
         """Raises ValueError for what is torn, foreign or hostile."""
-        value = json.loads(data)
+        value = codec.loads(data)
         if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("digest") != expected_digest:
             raise ValueError("it is of another kind or belongs to other work")
         saved = msgspec.convert(value, ResumePoint)
@@ -100,8 +100,8 @@ class ResumePoint(msgspec.Struct, frozen=True):
 def run_of(pointer: bytes) -> str:
     """The attempt that wrote this pointer; "" when that is unknown."""
     try:
-        return str(json.loads(pointer)["run"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return str(codec.loads(pointer)["run"])
+    except (ValueError, KeyError, TypeError):
         return ""
 
 

@@ -7,7 +7,6 @@ leased, or changed meanwhile, is *moving*: what looks wrong about it may be a st
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import generations, records, redrive
+from scenejobs.state import codec, generations, records, redrive
 from scenejobs.state.copies import is_input
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES, document_names, generation_name
@@ -198,7 +197,7 @@ def _reason(error: BlobStore, scene: SceneEvidence, listed: dict[str, BlobInfo])
     for name in (plain, *beside):
         if name in listed and not is_input(listed[name]):
             try:
-                return json.loads(error.read(name)[0])
+                return codec.loads(error.read(name)[0])
             except (NotFound, ValueError):
                 return None
     return None

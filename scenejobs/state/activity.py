@@ -23,6 +23,7 @@ from datetime import datetime
 
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.ports import BlobStore
+from scenejobs.state import codec
 from scenejobs.state.layout import marker_name
 from scenejobs.state.record import Phase
 
@@ -69,6 +70,6 @@ def clear(state: BlobStore, scene: str, etag: str) -> None:
 def queued_at(metadata: Mapping[str, str]) -> datetime | None:
     """When a sweep last sent a message for the scene, from the marker's metadata; None: not yet."""
     try:
-        return datetime.fromisoformat(metadata["queued_at"])
+        return codec.parse_time(metadata["queued_at"])
     except (KeyError, ValueError):
         return None

@@ -73,7 +73,7 @@ class ListedBatch:
     @staticmethod
     def of(info: BlobInfo) -> ListedBatch:
         try:
-            return ListedBatch(info, datetime.fromisoformat(info.metadata["queued_at"]))
+            return ListedBatch(info, codec.parse_time(info.metadata["queued_at"]))
         except (KeyError, ValueError):
             return ListedBatch(info, None)
 
@@ -155,7 +155,7 @@ def _read(state: BlobStore, name: str, remove_damaged: bool) -> StoredBatch | No
     except NotFound:  # tidied away since the listing
         return None
     try:
-        return StoredBatch(Batch.from_json(json.loads(data)), etag)
+        return StoredBatch(Batch.from_json(codec.loads(data)), etag)
     except ValueError as exc:
         if remove_damaged:
             log.error("the batch %s cannot be read and is removed, so that its uploads are sealed anew: %s", name, exc)

@@ -1,19 +1,24 @@
 """Stored values as JSON and back, typed by their dataclasses.
 
 A field that a newer program added is ignored, one that an older program did not write has its default, and everything
-else has to be there and of its type.
+else has to be there and of its type. A number has to be finite and a time to have a zone and a day in UTC: Python reads
+`Infinity` and the last evening of the year 9999, and what is done with them later raises what nobody catches.
 """
 
 from __future__ import annotations
 
+import functools
+import json
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import fields
-from datetime import datetime
-from typing import Any, TypeVar, cast
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
 T = TypeVar("T")
+PLAIN = frozenset({"str", "int", "float", "bool", "dict[str, str]", "frozenset[str]", "tuple[str, ...]"})
 
 
 def to_json(value: object) -> dict[str, Any]:
@@ -28,7 +33,55 @@ def from_json(body: Any, kind: type[T], added: Collection[str] = ()) -> T:
     missing = [each.name for each in fields(kind) if each.name not in body and each.name not in added]  # type: ignore[arg-type]
     if missing:
         raise ValueError(f"it has no {', '.join(missing)}")
-    return msgspec.convert(body, kind)
+    value = msgspec.convert(body, kind)
+    _check_times(value)
+    return value
+
+
+def loads(data: str | bytes) -> Any:
+    """`json.loads` that raises ValueError for everything that is no JSON, numbers that are not finite included."""
+    try:
+        return json.loads(data, parse_constant=_not_finite, parse_float=_finite)
+    except RecursionError as exc:
+        raise ValueError("it is nested too deeply") from exc
+
+
+def parse_time(text: str) -> datetime:
+    """A time with its zone, in UTC. Raises ValueError for whatever is none."""
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            raise ValueError(f"{text[:40]!r} has no time zone")
+        return time.astimezone(UTC)
+    except OverflowError as exc:  # the first or last day of all, in another zone
+        raise ValueError(f"{text[:40]!r} is no time that exists in UTC") from exc
+
+
+def _check_times(value: object) -> None:
+    """Raises ValueError for a time of a stored value that cannot be compared or told in UTC."""
+    if isinstance(value, datetime):
+        parse_time(value.isoformat())
+    elif isinstance(value, tuple) and value and _with_times(type(value[0])):
+        for item in value:
+            _check_times(item)
+    else:
+        for name in _with_times(type(value)):
+            _check_times(getattr(value, name))
+
+
+@functools.cache
+def _with_times(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass that may hold times: the thousands of uploads of a scene need not be looked at."""
+    return tuple(each.name for each in fields(kind) if str(each.type) not in PLAIN) if is_dataclass(kind) else ()
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _not_finite(text[:40])
+
+
+def _not_finite(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no finite number")
 
 
 def _with_texts_for_times(value: Any) -> Any:

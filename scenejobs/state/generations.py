@@ -75,6 +75,6 @@ def read(state: BlobStore, name: str) -> Generation:
     """Raises NotFound; StorageError when it cannot be understood."""
     data, _ = state.read(name)
     try:
-        return Generation.from_json(json.loads(data))
+        return Generation.from_json(codec.loads(data))
     except ValueError as exc:
         raise StorageError(f"{name} cannot be read: {exc}", advice="restore it (soft delete)") from exc

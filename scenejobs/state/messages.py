@@ -6,10 +6,11 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from scenejobs.errors import UnreadableMessage
+from scenejobs.state import codec
 
 MESSAGE_VERSION = 1
 BYTE_ORDER_MARK = "\ufeff"
@@ -93,8 +94,8 @@ def json_object(text: str, max_chars: int = MAX_MESSAGE_CHARS) -> dict[str, Any]
     if len(text) > max_chars:
         raise UnreadableMessage(f"the message has {len(text)} characters, more than {max_chars}")
     try:
-        body = json.loads(_decoded(text))
-    except (ValueError, RecursionError) as exc:
+        body = codec.loads(_decoded(text))
+    except ValueError as exc:
         raise UnreadableMessage("the message is not JSON") from exc
     if not isinstance(body, dict):
         raise UnreadableMessage("the message is not a JSON object")
@@ -134,9 +135,6 @@ def _sizes(value: object) -> dict[str, int]:
 
 def _time(body: dict[str, Any], key: str) -> datetime:
     try:
-        value = datetime.fromisoformat(_text(body, key))
-        if value.tzinfo is None:
-            raise UnreadableMessage(f"the message's field {key!r} has no time zone")
-        return value.astimezone(UTC)
-    except (ValueError, OverflowError) as exc:  # overflow: the first or last day of all, in another zone
-        raise UnreadableMessage(f"the message's field {key!r} is not a time") from exc
+        return codec.parse_time(_text(body, key))
+    except ValueError as exc:
+        raise UnreadableMessage(f"the message's field {key!r} is not a time with a time zone") from exc

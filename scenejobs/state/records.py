@@ -17,7 +17,7 @@ from typing import Any
 
 from scenejobs.errors import Conflict, LeaseLost, NotFound, UnreadableRecord
 from scenejobs.ports import BlobStore, Lease
-from scenejobs.state import activity
+from scenejobs.state import activity, codec
 from scenejobs.state.layout import part_name, record_name
 from scenejobs.state.record import RECORD_VERSION, SceneRecord
 
@@ -50,7 +50,7 @@ def read(state: BlobStore, name: str) -> Stored | None:
         except NotFound:
             return None
         try:
-            body, parts = _completed(state, name, json.loads(data))
+            body, parts = _completed(state, name, codec.loads(data))
             return Stored(SceneRecord.from_json(body), etag, parts)
         except NotFound as exc:  # a part: the record may have moved on since it was read, and the part been removed
             if not tries_left:
@@ -94,7 +94,7 @@ def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) ->
         )
     except Conflict as exc:
         data, etag = state.read(name)
-        if json.loads(data).get("write_id") != write_id:
+        if codec.loads(data).get("write_id") != write_id:
             raise LeaseLost(f"the record of scene {record.scene} was changed by somebody else") from exc
     if ends:
         activity.clear(state, record.scene, marker)
@@ -120,7 +120,10 @@ def _marked(state: BlobStore, stored: Stored, record: SceneRecord) -> tuple[str,
 
 def due_at(metadata: dict[str, str]) -> datetime | None:
     """Before when no attempt begins, from a record's metadata as a listing shows them; None: now is fine."""
-    return datetime.fromisoformat(metadata["not_before"]) if "not_before" in metadata else None
+    try:
+        return codec.parse_time(metadata["not_before"])
+    except (KeyError, ValueError):
+        return None
 
 
 def parts_in(metadata: dict[str, str]) -> frozenset[str]:
@@ -168,7 +171,7 @@ def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[s
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ValueError(f"the part {sha256} of {name} is damaged")
         holder = body["ending"] if key == "archived" else body
-        holder[key] = json.loads(data)
+        holder[key] = codec.loads(data)
     return {**body, "schema_version": RECORD_VERSION}, frozenset(map(str, named.values()))
 
 

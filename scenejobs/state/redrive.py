@@ -101,7 +101,7 @@ def read(state: BlobStore, name: str) -> tuple[Redrive, str]:
     """With its ETag. Raises NotFound; StorageError when it cannot be understood."""
     data, etag = state.read(name)
     try:
-        return Redrive.from_json(json.loads(data)), etag
+        return Redrive.from_json(codec.loads(data)), etag
     except ValueError as exc:
         raise StorageError(f"{name} cannot be read: {exc}", advice="restore it (soft delete)") from exc
 

@@ -10,7 +10,6 @@ the next look comes then, and counts.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
@@ -145,7 +144,7 @@ class StarterState:
 def load(state: BlobStore) -> StarterState:
     try:
         data, _ = state.read(DISPATCHER_RECORD)
-        return StarterState.from_json(json.loads(data))
+        return StarterState.from_json(codec.loads(data))
     except NotFound:
         return StarterState()
     except ValueError:

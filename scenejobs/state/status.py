@@ -6,10 +6,12 @@ Read from the blobs alone; nothing here changes anything.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+import msgspec
 
 from scenejobs.errors import NotFound, UnreadableRecord
 from scenejobs.names import is_companion, refusal
@@ -146,26 +148,37 @@ def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> b
     return sealed.issuperset(entries)
 
 
+class _Progress(msgspec.Struct):
+    """What is read of `state/progress/<key>.json` (runner/worker/progress_blob.py). No number that is not finite."""
+
+    run: str
+    stage: str
+    total_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    detail: str
+    eta_s: float | None
+
+
 def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
     status = SceneStatus(
         record.scene, State.RUNNING, attempt=record.attempts, run=record.run, since=record.started_at, stage="starting"
     )
     try:
-        progress = json.loads(containers.state.read(layout.progress_name(record.scene))[0])
-        if progress.get("run") != record.run:
+        data, _ = containers.state.read(layout.progress_name(record.scene))
+        progress = msgspec.json.decode(data, type=_Progress)
+        if progress.run != record.run:
             return status
         return SceneStatus(
             record.scene,
             State.RUNNING,
-            stage=str(progress["stage"]),
-            fraction=float(progress["total_fraction"]),
-            detail=str(progress["detail"]),
-            eta_s=progress["eta_s"],
+            stage=progress.stage,
+            fraction=progress.total_fraction,
+            detail=progress.detail,
+            eta_s=progress.eta_s,
             attempt=record.attempts,
             run=record.run,
             since=record.started_at,
         )
-    except (NotFound, ValueError, KeyError):
+    except (NotFound, ValueError, RecursionError):
         return status  # progress is best effort; the record is the truth
 
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.state import codec
 from scenejobs.state.layout import USAGE, usage_name
 
+MAX_SECONDS = 2 * 86_400.0  # an execution and day have half of it
 KEEP_DAYS = 35  # a month's bill can be looked up
 
 
@@ -57,8 +59,10 @@ def read(listing: Iterable[BlobInfo]) -> list[ExecutionUsage]:
     found = []
     for info in listing:
         try:
-            begun_at, seconds = datetime.fromisoformat(info.metadata["begun_at"]), float(info.metadata["seconds"])
+            begun_at, seconds = codec.parse_time(info.metadata["begun_at"]), float(info.metadata["seconds"])
         except (KeyError, ValueError):
+            continue
+        if not 0 <= seconds <= MAX_SECONDS:  # not finite either: one such blob would stop all starts
             continue
         found.append(
             ExecutionUsage(info.name.rpartition("/")[2].removesuffix(".json"), begun_at, seconds, info.modified)

@@ -93,7 +93,7 @@ def _degrees(parts: Any, reference: Any, negative: str) -> float | None:
     """From degrees, minutes, seconds."""
     try:
         degrees, minutes, seconds = (float(part) for part in parts)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ArithmeticError):
         return None
     value = degrees + minutes / 60 + seconds / 3600
     if not math.isfinite(value):
@@ -105,7 +105,7 @@ def _number(value: Any) -> float:
     """0.0 for what is missing or no number; EXIF says 0 for unknown as well."""
     try:
         number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ArithmeticError):
         return 0.0
     return number if math.isfinite(number) and number > 0 else 0.0
 

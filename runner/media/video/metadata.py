@@ -77,13 +77,13 @@ def _degrees(text: str, degree_digits: int) -> float:
 def _utc(text: str) -> str | None:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        if time.year < NEVER_BEFORE_YEAR:
+            return None
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=UTC)  # the MP4 header's clock is UTC by definition
+        return time.astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):  # overflow: the last day of all, in another zone
         return None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)  # the MP4 header's clock is UTC by definition
-    if time.year < NEVER_BEFORE_YEAR:
-        return None
-    return time.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _camera(tags: Mapping[str, str]) -> str | None:

@@ -109,7 +109,7 @@ class AzureBlobStore:
             next(iter(self._container.list_blobs(results_per_page=1, raw_response_hook=keep_date).by_page()), None)
         try:
             return email.utils.parsedate_to_datetime(seen[-1]).astimezone(UTC)
-        except (IndexError, TypeError, ValueError) as exc:
+        except (IndexError, TypeError, ValueError, OverflowError) as exc:
             raise StorageError(f"the answer of container {self.name} bears no date") from exc
 
     def head(self, name: str) -> BlobInfo:

@@ -20,6 +20,7 @@ from azure.core.pipeline.policies import HTTPPolicy
 
 from scenejobs.errors import StorageError
 
+MAX_RETRY_AFTER_S = 86_400.0  # nobody waits longer, whatever a header says
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 # Options that the storage clients set for the SDK's own retry policy; the transport would not understand them.
 _SDK_RETRY_OPTIONS = (
@@ -121,13 +122,13 @@ def parse_retry_after(value: str | None) -> float | None:
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+        try:
+            seconds = (email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return max(0.0, min(seconds, MAX_RETRY_AFTER_S)) if seconds == seconds else None
 
 
 class Sent:
