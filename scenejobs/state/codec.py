@@ -57,20 +57,20 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"{text[:40]!r} is no time that exists in UTC") from exc
 
 
-def _check_times(value: object) -> None:
+def _check_times(value: Any) -> None:
     """Raises ValueError for a time of a stored value that cannot be compared or told in UTC."""
     if isinstance(value, datetime):
         parse_time(value.isoformat())
-    elif isinstance(value, tuple) and value and _with_times(type(value[0])):
+    elif isinstance(value, tuple) and value and _with_times(value[0].__class__):
         for item in value:
             _check_times(item)
     else:
-        for name in _with_times(type(value)):
+        for name in _with_times(value.__class__):
             _check_times(getattr(value, name))
 
 
 @functools.cache
-def _with_times(kind: Any) -> tuple[str, ...]:
+def _with_times(kind: type) -> tuple[str, ...]:
     """The fields of a dataclass that may hold times: the thousands of uploads of a scene need not be looked at."""
     return tuple(each.name for each in fields(kind) if str(each.type) not in PLAIN) if is_dataclass(kind) else ()
 
