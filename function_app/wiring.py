@@ -16,6 +16,7 @@ from function_app.starter import Starter
 from function_app.sweep import Sweeper
 from scenejobs.errors import UnreadableMessage
 from scenejobs.logs import setup
+from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, StorageSettings
 from scenejobs.settings.reader import read_all
@@ -72,7 +73,9 @@ def assemble(
     compute: Compute,
     settings: DispatchSettings,
     pause: Callable[[float], None] = time.sleep,
+    at_once: int = AT_ONCE,
 ) -> App:
+    """at_once: requests of a sweep at the same time; 1: none in another thread."""
     starter = Starter(
         containers.state,
         queues.jobs,
@@ -82,7 +85,7 @@ def assemble(
         max_gpu_minutes=settings.max_gpu_minutes,
     )
     dispatcher = Dispatcher(containers, queues, settings, starter)
-    return App(dispatcher, Sweeper(dispatcher))
+    return App(dispatcher, Sweeper(dispatcher, at_once))
 
 
 @functools.cache

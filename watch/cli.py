@@ -69,7 +69,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     containers = replace(storage.containers, input=stable)
     status = WatchStatus(workspace=_workspace(runner.workspace), places=where, min_free_gb=runner.min_free_gb)
     compute = LocalCompute(worker_environment(env, where))
-    app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch))
+    app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
     service = Watch(containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where)
     with ExitStack() as open_:
         for port, routes in _ports(watch, status).items():

@@ -11,15 +11,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Container, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from runner.cache.store import NAME, CacheSettings, content_hash, entries
 from runner.files.disk import free_bytes
 from scenejobs.errors import Conflict, Interrupted, LeaseLost, NotFound, SceneJobError, StorageError
 from scenejobs.names import refusal
-from scenejobs.ports import BlobInfo, BlobStore
-from scenejobs.state.layout import CACHE_FOLDER, cache_folder
+from scenejobs.ports import BlobStore
+from scenejobs.state.layout import cache_folder
 
 FOLDER_SHARE = 4  # entries may take one part in so many of the free disk; the job needs the rest
 
@@ -74,7 +74,10 @@ def _download(store: BlobStore, scene: str, settings: CacheSettings, check: Call
 def _upload(
     store: BlobStore, scene: str, settings: CacheSettings, found: dict[str, str], check: Callable[[], None]
 ) -> None:
-    """Uploads new entries, and removes those that the job removed, that are too old, or that are too many."""
+    """Uploads new entries, and removes those that the job removed, that are too old, or that are too many.
+
+    Only of this scene: those of others would be listed by each run. Their old ones the sweep removes.
+    """
     if settings.folder.is_symlink():  # the job made it, and the job parses hostile media
         log.warning("the cache of scene %s is not kept: its folder is a link", scene)
         return
@@ -89,8 +92,9 @@ def _upload(
                 check()
                 store.upload(settings.folder / name, cache_folder(scene) + name)
         oldest = store.now() - timedelta(seconds=settings.max_age_s)
-        for blob in list(store.list(CACHE_FOLDER)):
-            if _is_obsolete(blob, scene, present, oldest) and refusal(blob.name) is None:
+        for blob in list(store.list(cache_folder(scene))):
+            obsolete = blob.modified < oldest or blob.name.removeprefix(cache_folder(scene)) not in present
+            if obsolete and refusal(blob.name) is None:
                 check()
                 with contextlib.suppress(NotFound, Conflict):  # somebody else did, or replaced it
                     store.delete(blob.name, if_match=blob.etag)
@@ -98,9 +102,3 @@ def _upload(
         log.warning("the cache of scene %s cannot be kept: %s", scene, exc)
     except Interrupted as exc:
         log.info("the cache of scene %s is not kept: %s", scene, exc)
-
-
-def _is_obsolete(blob: BlobInfo, scene: str, present: Container[str], oldest: datetime) -> bool:
-    """Of this scene: what the job did not keep. Of any scene: what is too old."""
-    of_scene = blob.name.startswith(cache_folder(scene))
-    return blob.modified < oldest or (of_scene and blob.name.removeprefix(cache_folder(scene)) not in present)

@@ -87,6 +87,7 @@ class FolderSettings:
 
 
 STALLED = "an upload in progress that has not grown for this long keeps its scene waiting no more; 0: none ever does"
+CACHE_DAYS = "what is kept for further runs goes after this long"
 GPU_MINUTES = "minutes of executions per day (UTC) after which no work is started; 0: no limit"
 
 
@@ -118,6 +119,7 @@ class DispatchSettings:
         600.0,
         minimum=1,
     )
+    cache_days: float = _setting("CACHE_MAX_DAYS", CACHE_DAYS, 30.0, minimum=0)
     sweep_schedule: str = _setting(
         "SWEEP_SCHEDULE", "when the sweep runs: seconds, minutes, hours, day, month, weekday", "0 */5 * * * *"
     )
@@ -208,9 +210,7 @@ class RunnerSettings:
         1024,
         minimum=0,
     )
-    cache_days: float = _setting(
-        "CACHE_MAX_DAYS", "what is kept for further runs goes after this long", 30.0, minimum=0
-    )
+    cache_days: float = _setting("CACHE_MAX_DAYS", CACHE_DAYS, 30.0, minimum=0)
     min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
 
 

@@ -19,6 +19,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from scenejobs.errors import Conflict, NotFound, StorageError
@@ -35,13 +36,21 @@ def is_active(metadata: Mapping[str, str]) -> bool:
     return metadata.get("phase") != Phase.IDLE or "wish" in metadata or "held" in metadata
 
 
-def mark(state: BlobStore, scene: str, queued_at: datetime | None = None) -> str:
+@dataclass(frozen=True)
+class Sent:
+    """That sweeps sent messages for the scene, as its marker tells it."""
+
+    at: datetime  # of the last one
+    times: int
+
+
+def mark(state: BlobStore, scene: str, sent: Sent | None = None) -> str:
     """Before the scene becomes active. Returns the marker's ETag, for `clear`. Safe to repeat.
 
     It is written anew where there is one: then no sweep and no runner removes it that looked before.
-    queued_at: when a sweep sent a message for it. Raises StorageError: then nothing may become active.
+    sent: of a sweep that sent a message for it. Raises StorageError: then nothing may become active.
     """
-    metadata = {"queued_at": queued_at.isoformat()} if queued_at else {}
+    metadata = {"queued_at": sent.at.isoformat(), "sends": str(sent.times)} if sent else {}
     try:
         return state.write(marker_name(scene), json.dumps({"scene": scene}).encode(), metadata=metadata)
     except Conflict:  # another wrote it at this moment: it is there, which is all that is wanted
@@ -67,9 +76,9 @@ def clear(state: BlobStore, scene: str, etag: str) -> None:
         log.warning("the marker of scene %s stays until a sweep removes it: %s", scene, exc)
 
 
-def queued_at(metadata: Mapping[str, str]) -> datetime | None:
-    """When a sweep last sent a message for the scene, from the marker's metadata; None: not yet."""
+def sent(metadata: Mapping[str, str]) -> Sent | None:
+    """From the marker's metadata; None: no sweep has sent anything."""
     try:
-        return codec.parse_time(metadata["queued_at"])
+        return Sent(codec.parse_time(metadata["queued_at"]), int(metadata["sends"]))
     except (KeyError, ValueError):
         return None

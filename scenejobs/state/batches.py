@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -69,13 +69,18 @@ class ListedBatch:
 
     info: BlobInfo
     queued_at: datetime | None  # None: not sent, or written by a program that did not stamp the metadata
+    sealed_at: datetime | None = None  # None: written by a program that did not tell it in the metadata
+    sends: int = 1  # of its message
 
     @staticmethod
     def of(info: BlobInfo) -> ListedBatch:
-        try:
-            return ListedBatch(info, codec.parse_time(info.metadata["queued_at"]))
-        except (KeyError, ValueError):
-            return ListedBatch(info, None)
+        sends = info.metadata.get("sends", "")
+        return ListedBatch(
+            info,
+            _time(info.metadata, "queued_at"),
+            _time(info.metadata, "sealed_at"),
+            int(sends) if sends.isdecimal() else 1,
+        )
 
     @property
     def key(self) -> str:
@@ -105,8 +110,32 @@ def unsealed(state: BlobStore, blobs: Sequence[BlobInfo], of_scene: Sequence[Lis
     entries = snapshot(blobs)
     if not blobs or any(item.queued_at and item.digest == digest(entries) for item in of_scene):
         return []
-    sealed = sealed_blobs(read_all(state, of_scene, remove_damaged=True))
+    sealed = sealed_blobs(read_all(state, may_hold(of_scene, blobs), remove_damaged=True))
     return [blob for blob, entry in zip(blobs, entries, strict=True) if entry not in sealed]
+
+
+def may_hold(found: Iterable[ListedBatch], uploads: Iterable[BlobInfo]) -> list[ListedBatch]:
+    """Those of a scene's batches that may hold some of the uploads: a batch that is older than all of them holds none.
+
+    So a scene in which something always lies does not pay for every batch that it ever had.
+    """
+    oldest = min((blob.modified for blob in uploads), default=None)
+    return [item for item in found if oldest is not None and item.info.modified >= oldest]
+
+
+def remove_spent(state: BlobStore, found: Iterable[ListedBatch], uploads: Sequence[BlobInfo]) -> int:
+    """Removes those of a scene's batches whose uploads are all gone; returns how many.
+
+    found: listed before `uploads`, so that what is missing in these has left the input container.
+    """
+    kept = {item.info.name for item in may_hold(found, uploads)}
+    removed = 0
+    for item in found:
+        if item.queued_at is not None and item.info.name not in kept:
+            with suppress(NotFound, Conflict):  # somebody else removed it, or seals the same uploads again
+                state.delete(item.info.name, if_match=item.info.etag)
+                removed += 1
+    return removed
 
 
 def read_all(state: BlobStore, found: Iterable[ListedBatch], *, remove_damaged: bool = False) -> list[StoredBatch]:
@@ -165,7 +194,17 @@ def _read(state: BlobStore, name: str, remove_damaged: bool) -> StoredBatch | No
 
 
 def _metadata(batch: Batch) -> dict[str, str]:
-    return {"queued_at": batch.queued_at.isoformat()} if batch.queued_at else {}
+    metadata = {"sealed_at": batch.sealed_at.isoformat()}
+    if batch.queued_at:
+        metadata |= {"queued_at": batch.queued_at.isoformat(), "sends": str(batch.sends)}
+    return metadata
+
+
+def _time(metadata: Mapping[str, str], key: str) -> datetime | None:
+    try:
+        return codec.parse_time(metadata[key])
+    except (KeyError, ValueError):
+        return None
 
 
 def _encode(batch: Batch) -> bytes:

@@ -64,9 +64,17 @@ def marker_name(scene: str) -> str:
     return f"{ACTIVE}{scene_key(scene)}.json"
 
 
-def record_of_marker(name: str) -> str:
-    """The name of the record that a marker is about."""
-    return f"{RECORDS}{name.removeprefix(ACTIVE)}"
+def key_of_marker(name: str) -> str:
+    """The key of the scene that a marker is about."""
+    return name.removeprefix(ACTIVE).removesuffix(".json")
+
+
+def key_of_record(name: str) -> str:
+    return name.removeprefix(RECORDS).removesuffix(".json")
+
+
+def record_of_key(key: str) -> str:
+    return f"{RECORDS}{key}.json"
 
 
 def part_name(scene: str, sha256: str) -> str:

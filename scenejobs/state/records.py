@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from scenejobs.errors import Conflict, LeaseLost, NotFound, UnreadableRecord
-from scenejobs.ports import BlobStore, Lease
+from scenejobs.ports import BlobInfo, BlobStore, Lease
 from scenejobs.state import activity, codec
 from scenejobs.state.layout import part_name, record_name
 from scenejobs.state.record import RECORD_VERSION, SceneRecord
@@ -102,9 +102,23 @@ def save(state: BlobStore, stored: Stored, record: SceneRecord, lease: Lease) ->
     return Stored(record, etag, frozenset(parts), marker)
 
 
+def is_active(stored: Stored) -> bool:
+    """Whether somebody has to come back to the scene (activity.py)."""
+    return activity.is_active(_metadata(stored.record, {}))
+
+
+def may_be_blank(info: BlobInfo) -> bool:
+    """Whether a listed record is as small as one in which nothing ever happened; one with an ending is larger."""
+    return info.size_bytes <= len(_encode(_split(SceneRecord("x" * 100))[0]))
+
+
+def is_blank(stored: Stored) -> bool:
+    return stored.record == SceneRecord(stored.record.scene)
+
+
 def unmark(state: BlobStore, stored: Stored) -> None:
     """Removes a marker that a runner left behind that was killed after its last write. By the holder of the lease."""
-    if not activity.is_active(_metadata(stored.record, {})):
+    if not is_active(stored):
         activity.clear(state, stored.record.scene, activity.version(state, stored.record.scene))
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -119,6 +120,7 @@ class Memories:
     def __init__(self, state: BlobStore) -> None:
         self._state = state
         self._listed: dict[str, BlobInfo] | None = None
+        self._lock = threading.Lock()  # a sweep judges scenes in parallel
 
     def load(self, scene: str) -> Memory:
         return load(self._state, scene) if sending_name(scene) in self._all() else Memory(scene)
@@ -138,9 +140,10 @@ class Memories:
         return [info for name, info in (self._listed or {}).items() if name not in names]
 
     def _all(self) -> dict[str, BlobInfo]:
-        if self._listed is None:
-            self._listed = {info.name: info for info in self._state.list(SENDING)}
-        return self._listed
+        with self._lock:
+            if self._listed is None:
+                self._listed = {info.name: info for info in self._state.list(SENDING)}
+            return self._listed
 
 
 def observe(

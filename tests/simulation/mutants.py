@@ -6,7 +6,7 @@ rule hides the absence of one, both are off (`Mutant.off`).
 
 from __future__ import annotations
 
-from function_app import debounce, dispatcher, starter, sweep
+from function_app import chores, debounce, dispatcher, healing, starter, sweep
 from runner.worker import archive, attempt, commit, lease
 from runner.worker import loop as worker_loop
 from scenejobs.adapters.memory import MemoryBlobStore
@@ -22,7 +22,7 @@ ARCHIVE, WORK, RUN, COMMIT = archive, attempt.SceneWork, attempt, commit  # wher
 STARTER, SWEEPER, LEASE = starter.Starter, sweep.Sweeper, lease.RecordLease
 
 NO_SWEEP = (always(SWEEPER, "sweep", sweep.SweepReport()), always(SWEEPER, "sweep_if_due", None))
-NO_REQUEUE = always(SWEEPER, "_requeue_lost", 0)
+NO_REQUEUE = always(healing, "requeue_lost", healing.Requeued(frozenset(), (), 0))
 
 MUTANTS = (
     Mutant("no sweep", "the sweep, while events and starts are lost", NO_SWEEP, "events"),
@@ -164,9 +164,9 @@ MUTANTS = (
         "work kept when closed",
         "saved work is removed when its generation is closed; with its removal by the sweep off as well",
         (always(COMMIT, "forget", None), always(RUN, "forget", None)),
-        off=(always(SWEEPER, "_old_work", []),),
+        off=(always(chores, "old_work", []),),
     ),
-    Mutant("work kept for ever", "the sweep removes saved work", (always(SWEEPER, "_old_work", []),), "zombies"),
+    Mutant("work kept for ever", "the sweep removes saved work", (always(chores, "old_work", []),), "zombies"),
     Mutant(
         "no requeue",
         "the sweep's search for sealed work that no message points at",

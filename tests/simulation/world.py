@@ -78,7 +78,7 @@ class Simulation:
         self.queues = Queues(self.debounce, self.jobs, self.poison)
         self.debounce_poison: list[str] = []
         self.compute = SimCompute(hub, self._launch)
-        self.app = assemble(self.containers, self.queues, self.compute, DISPATCH, hub.sleep)
+        self.app = assemble(self.containers, self.queues, self.compute, DISPATCH, hub.sleep, at_once=1)
         self.users = 0  # who are not done yet
         self.invocations = 0  # of functions, those that wait for a retry included
         self.tokens = 0

@@ -18,6 +18,7 @@ from scenejobs.audit.snapshot import collect
 from scenejobs.errors import Busy, Code, InputError, Interrupted, SceneJobError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
+from scenejobs.state import leftovers
 from tests.invariants import assert_at_rest
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 
@@ -144,14 +145,15 @@ def test_the_size_of_a_scenes_cache_is_bounded(cloud: Cloud) -> None:
     assert kept(cloud) == [SURVEY]
 
 
-def test_what_is_older_than_the_setting_goes_with_the_next_job_of_any_scene(cloud: Cloud) -> None:
+def test_what_is_older_than_the_setting_goes_with_the_next_job_of_its_scene_or_with_a_sweep(cloud: Cloud) -> None:
+    """Not with a job of another scene: each job would list what all scenes keep."""
     run(cloud, Finding(POSES))
-    cloud.clock.advance(2 * DAY_S)
-    run(cloud, Finding(POSES), scene="attic", cache_days=3.0)
-    assert kept(cloud) == [POSES]
-    cloud.clock.advance(2 * DAY_S)
-    run(cloud, Finding(), scene="attic", cache_days=3.0)
-    assert (kept(cloud), kept(cloud, "attic")) == ([], [POSES])
+    run(cloud, Finding(POSES), scene="attic")
+    cloud.clock.advance(4 * DAY_S)
+    run(cloud, Finding(SURVEY), cache_days=3.0)
+    assert (kept(cloud), kept(cloud, "attic")) == ([SURVEY], [POSES])
+    old = [found.info.name for found in leftovers.old_cache(cloud.stores["state"], 3.0, cloud.clock())]
+    assert old == [f"cache/attic/{POSES}"]
 
 
 @pytest.mark.parametrize("operation", ["list", "download", "upload", "delete"])

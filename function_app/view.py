@@ -1,0 +1,90 @@
+"""What one sweep sees: each place listed once, however many scenes there are. Finished scenes lie in none of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scenejobs.errors import UnreadableMessage
+from scenejobs.names import is_companion, scene_key
+from scenejobs.ports import BlobInfo, Containers, JobQueue
+from scenejobs.state import batches
+from scenejobs.state.batches import ListedBatch
+from scenejobs.state.blobs import digest
+from scenejobs.state.layout import ACTIVE, key_of_marker
+from scenejobs.state.messages import JobMessage
+from scenejobs.state.sending import Memories
+from scenejobs.state.uploads import Refused, Sending, snapshot, sort_uploads
+
+FULL_PEEK = 32  # so many messages a queue shows; where it shows fewer, there are no others
+
+
+@dataclass(frozen=True)
+class View:
+    """The containers, as they were listed."""
+
+    scenes: dict[str, tuple[BlobInfo, ...]]  # uploads
+    refused: tuple[Refused, ...]
+    batches: dict[str, list[ListedBatch]]  # by scene key; of no scene where there are no uploads
+    active: dict[str, BlobInfo]  # by scene key: the markers
+    sending: dict[str, tuple[Sending, ...]]  # uploads in progress
+    memories: Memories  # of these
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Of the scenes that have uploads."""
+        return frozenset(map(scene_key, self.scenes))
+
+    def uploads_by_key(self) -> dict[str, tuple[BlobInfo, ...]]:
+        return {scene_key(scene): blobs for scene, blobs in self.scenes.items()}
+
+    def batches_of(self, scene: str) -> list[ListedBatch]:
+        return self.batches.get(scene_key(scene), [])
+
+    def may_run(self, scene: str) -> bool:
+        """Whether it holds more than what waits for videos or photos."""
+        return not all(is_companion(blob.name) for blob in self.scenes[scene])
+
+    def sent_batches(self, scene: str) -> list[ListedBatch]:
+        """Batches with a message that may hold some of the uploads that lie there now."""
+        uploads, found = self.scenes[scene], self.batches_of(scene)
+        whole = digest(snapshot(uploads))
+        held = {item.info.name for item in batches.may_hold(found, uploads)}
+        return [item for item in found if item.queued_at and (item.digest == whole or item.info.name in held)]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of the work queue."""
+
+    keys: frozenset[str]  # of scenes whose messages are visible there
+    is_all: bool  # no other message is visible
+    sent_at: datetime | None  # of the newest message there
+
+    @staticmethod
+    def of(jobs: JobQueue) -> Head:
+        texts = jobs.peek()
+        found = []
+        for text in texts:
+            try:
+                found.append(JobMessage.from_json(text))
+            except UnreadableMessage:  # the runner takes it out
+                continue
+        newest = max((message.sent_at for message in found), default=None)
+        return Head(frozenset(scene_key(message.scene) for message in found), len(texts) < FULL_PEEK, newest)
+
+    def passed(self, sent_at: datetime) -> bool:
+        """Whether a message that was sent then, and is not visible here, is visible nowhere.
+
+        Of a long queue only the head can be seen. What was sent before the messages there has been received since.
+        """
+        return self.is_all or (self.sent_at is not None and sent_at < self.sent_at)
+
+
+def look(containers: Containers, depth: int) -> View:
+    """Lists the uploads, the markers, and where there are uploads their batches. Raises StorageError."""
+    listing = containers.input.list_all()
+    uploads = sort_uploads(listing.blobs, depth, listing.sending)
+    found = batches.by_key(batches.listed(containers.state)) if uploads.scenes else {}
+    active = {key_of_marker(info.name): info for info in containers.state.list(ACTIVE)}
+    return View(uploads.scenes, uploads.refused, found, active, uploads.sending, Memories(containers.state))
