@@ -29,6 +29,7 @@ class BlobInfo:
     content_md5: str = ""  # as the storage has it, in lowercase hex; "" where it has none. Nobody has checked it
     content_encoding: str = ""  # what the uploader said, as "gzip"; it need not be true
     copied_bytes: int = 0  # of a copy that is under way
+    unusable: str = ""  # why it can never be an upload, where that shows from outside: "it is a named pipe"
 
     @property
     def whole(self) -> bool:

@@ -26,7 +26,9 @@ def prune(containers: Containers, depth: int, before: datetime) -> int:
     """Removes what was last changed before that time; returns how many files. Safe to repeat and to interrupt."""
     records = {info.name: info for info in containers.state.list(layout.RECORDS)}
     busy = {name for name, info in records.items() if not _is_idle(info)}
-    waiting = {layout.record_name(scene_of(info.name, depth)) for info in _usable(containers.input.list())}
+    waiting = {
+        layout.record_name(scene_of(info.name, depth)) for info in _usable(containers.input.list()) if not info.unusable
+    }
     removed = 0
     for store in (containers.processed, containers.error):
         removed += _prune_archive(store, depth, before, busy)

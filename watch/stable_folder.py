@@ -34,7 +34,7 @@ class StableFolder(FolderBlobStore):
     """A listing gives as `modified` of each file the last change that this process observed."""
 
     def __init__(self, folder: Path, name: str = "", *, clock: Callable[[], datetime] | None = None) -> None:
-        super().__init__(folder, name, clock=clock, keep_empty_folders=True)
+        super().__init__(folder, name, clock=clock, of_people=True)
         self._seen: dict[str, _Seen] = {}
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:

@@ -20,7 +20,7 @@ def refusal_at(name: str, depth: int) -> str | None:
 
 @dataclass(frozen=True)
 class Refused:
-    """A listed blob whose name is not used for anything."""
+    """A listed blob that is not used for anything: for its name, or for what it is."""
 
     name: str
     reason: str
@@ -46,16 +46,19 @@ class Uploads:
 def sort_uploads(blobs: Iterable[BlobInfo], depth: int, sent: Iterable[str] = ()) -> Uploads:
     """An upload that is itself a copy on the server counts once it is whole; one that failed can never be used.
 
+    A directory of an account with a hierarchical namespace is nothing.
     sent: names whose blocks are being sent (`Listing.sending`).
     """
     scenes: dict[str, list[BlobInfo]] = {}
     refused = []
     under_way = [Sending(name) for name in sent]
     for blob in blobs:
+        if _is_called_folder(blob) and not blob.size_bytes:
+            continue
         if blob.copy == "pending":
             under_way.append(Sending(blob.name, blob.copied_bytes))
             continue
-        reason = refusal_at(blob.name, depth) or ("the copy that was to make it failed" if blob.copy else None)
+        reason = refusal_at(blob.name, depth) or _unusable(blob)
         if reason:
             refused.append(Refused(blob.name, reason))
         else:
@@ -69,6 +72,20 @@ def sort_uploads(blobs: Iterable[BlobInfo], depth: int, sent: Iterable[str] = ()
         tuple(refused),
         {scene: tuple(sorted(found, key=lambda item: item.name)) for scene, found in sending.items()},
     )
+
+
+def _unusable(blob: BlobInfo) -> str:
+    """Why a blob of a good name is used for nothing; "" when it is used."""
+    if blob.copy:
+        return "the copy that was to make it failed"
+    if _is_called_folder(blob):
+        return f"it has {blob.size_bytes:,} bytes, and its metadata hdi_isfolder=true calls it a directory"
+    return blob.unusable
+
+
+def _is_called_folder(blob: BlobInfo) -> bool:
+    """Keys of metadata are the same in any case; clients show them as they were written."""
+    return any((key.lower(), value.lower()) == ("hdi_isfolder", "true") for key, value in blob.metadata.items())
 
 
 def list_scene(store: BlobStore, scene: str, depth: int) -> tuple[BlobInfo, ...]:

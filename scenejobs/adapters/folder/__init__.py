@@ -28,7 +28,8 @@ What holds where:
   not noticed: people take no locks. Replace a video by moving a finished one there.
 - `lobby` and `lobby/a.mp4` cannot both be blobs, and a segment has at most 255 bytes: refused with Conflict and
   StorageError.
-- Links are neither followed nor listed, whoever made them; neither are pipes, sockets and devices.
+- Links are neither followed nor listed, whoever made them; neither are pipes, sockets and devices. Where people put
+  their uploads, these are listed as unusable, without being opened, and so is a file that has another name as well.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def open_containers(places: Places) -> Containers:
     """The five containers as folders, made where they are missing. Raises AccessDenied, StorageError."""
     return Containers(
         # The folders that uploads come into belong to whoever uploads: they stay when they become empty.
-        input=_store(places.input, "input", keep_empty_folders=True),
+        input=_store(places.input, "input", of_people=True),
         output=_store(places.output, "output"),
         processed=_store(places.processed, "processed"),
         error=_store(places.error, "error"),
@@ -86,7 +87,7 @@ def open_queues(places: Places) -> Queues:
     )
 
 
-def _store(folder: Path, name: str, *, keep_empty_folders: bool = False) -> FolderBlobStore:
+def _store(folder: Path, name: str, *, of_people: bool = False) -> FolderBlobStore:
     with os_errors(f"making the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-    return FolderBlobStore(folder, name, keep_empty_folders=keep_empty_folders)
+    return FolderBlobStore(folder, name, of_people=of_people)

@@ -53,8 +53,8 @@ class FolderLease:
 class FolderBlobStore:
     """See scenejobs.ports.BlobStore.
 
-    folder: exists. clock: of leases, and of `now`. keep_empty_folders: the last blob of a folder does not take the
-    folder with it.
+    folder: exists. clock: of leases, and of `now`. of_people: they put files there. Its folders stay when they become
+    empty, and a link or a pipe is listed as unusable, so that somebody hears of it; elsewhere these are nothing.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class FolderBlobStore:
         name: str = "",
         *,
         clock: Callable[[], datetime] | None = None,
-        keep_empty_folders: bool = False,
+        of_people: bool = False,
     ) -> None:
         self.folder = folder
         self.name = name or folder.name
         self.clock = clock or FolderClock(folder)
-        self._keep_empty_folders = keep_empty_folders
+        self._of_people = of_people
         with os_errors(f"opening the folder {folder}"):
             openat.prepare(folder)
 
@@ -78,9 +78,9 @@ class FolderBlobStore:
         with os_errors(f"listing {self.name}/{prefix}"):
             with openat.private(self.folder):
                 pass  # the volume is there
-            for name, here, leaf in openat.walk(self.folder, prefix):
+            for name, here, leaf in openat.walk(self.folder, prefix, all_kinds=self._of_people):
                 with suppress(FileNotFoundError):  # removed since
-                    yield self._version(here, leaf, name)[0]
+                    yield self._special(here, leaf, name) or self._version(here, leaf, name)[0]
 
     def list_all(self, prefix: str = "") -> Listing:
         return Listing(tuple(self.list(prefix)))  # a file is there from its first byte
@@ -113,6 +113,11 @@ class FolderBlobStore:
             if version is not None or etags.stamp(openat.status_of(here, leaf)) == etags.stamp(status):
                 return etags.info(name, status, version, leased=self._held(name) is not None), status
         raise Busy(f"{self.name}/{name} changes all the time", advice="wait until its copying has ended")
+
+    def _special(self, here: int, leaf: str, name: str) -> BlobInfo | None:
+        """What people put there that is no file."""
+        found = openat.special(here, leaf) if self._of_people else None
+        return etags.special_info(name, found[1], found[0]) if found else None
 
     @contextmanager
     def _above(self, name: str) -> Iterator[tuple[int, str]]:
@@ -236,7 +241,8 @@ class FolderBlobStore:
         with self.changing(name, "deleting"):
             found = self.current(name)
             if found is None:
-                raise NotFound(f"{self.name}/{name} does not exist")
+                self._delete_special(name, if_match)
+                return
             info, status = found
             if if_match is not None and info.etag != if_match:
                 raise Conflict(f"{self.name}/{name} is another version now")
@@ -245,8 +251,18 @@ class FolderBlobStore:
             with self._above(name) as (here, leaf):
                 os.unlink(leaf, dir_fd=here)
             etags.drop(self.folder, name, status)
-            if not self._keep_empty_folders:
+            if not self._of_people:
                 self._remove_empty(name.split("/")[:-1])
+
+    def _delete_special(self, name: str, if_match: str | None) -> None:
+        """A link goes, and what it points to stays."""
+        with os_errors(f"deleting {self.name}/{name}", looking=True), self._above(name) as (here, leaf):
+            info = self._special(here, leaf, name)
+            if info is None:
+                raise NotFound(f"{self.name}/{name} does not exist")
+            if if_match is not None and info.etag != if_match:
+                raise Conflict(f"{self.name}/{name} is another version now")
+            os.unlink(leaf, dir_fd=here)
 
     def _remove_empty(self, above: Sequence[str]) -> None:
         for depth in range(len(above), 0, -1):

@@ -12,12 +12,15 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from scenejobs.adapters.folder import openat
 from scenejobs.adapters.folder.clock import moment
 from scenejobs.ports import BlobInfo
 
+# Whoever may write into the folder could give a name in it to a file that only we may read.
+HARD_LINK = "it is a hard link: the file has another name as well, so copy it instead"
 MAX_BYTES = 1 << 20  # of one such file
 
 
@@ -62,8 +65,26 @@ def info(name: str, status: os.stat_result, version: Version | None, *, leased: 
     time, but came just now all the same.
     """
     known = version or Version(hashlib.sha256(stamp(status).encode()).hexdigest()[:16].upper(), {})
-    modified = moment(max(status.st_mtime_ns, status.st_ctime_ns)).replace(microsecond=0)
-    return BlobInfo(name, known.etag, status.st_size, modified, dict(known.metadata), leased=leased)
+    linked = version is None and status.st_nlink > 1  # ours is linked while it gets its name
+    return BlobInfo(
+        name,
+        known.etag,
+        status.st_size,
+        _modified(status),
+        dict(known.metadata),
+        leased=leased,
+        unusable=HARD_LINK if linked else "",
+    )
+
+
+def special_info(name: str, status: os.stat_result, what: str) -> BlobInfo:
+    """Of what is no file, as a listing of uploads shows it."""
+    etag = hashlib.sha256(f"{what} {stamp(status)}".encode()).hexdigest()[:16].upper()
+    return BlobInfo(name, etag, 0, _modified(status), {}, unusable=what)
+
+
+def _modified(status: os.stat_result) -> datetime:
+    return moment(max(status.st_mtime_ns, status.st_ctime_ns)).replace(microsecond=0)
 
 
 def _key(name: str) -> str:

@@ -22,6 +22,13 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe planted there must not block us
 # removed, replaced by a file or a link, or of a name that no folder can have
 _NO_SUCH_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EILSEQ})
+_SPECIAL = {
+    stat.S_IFLNK: "it is a symbolic link, which is not followed",
+    stat.S_IFIFO: "it is a named pipe",
+    stat.S_IFSOCK: "it is a socket",
+    stat.S_IFBLK: "it is a device",
+    stat.S_IFCHR: "it is a device",
+}
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -115,6 +122,16 @@ def status_of(here: int, leaf: str) -> os.stat_result:
     return found
 
 
+def special(here: int, leaf: str) -> tuple[str, os.stat_result] | None:
+    """What a name is that is neither a file nor a folder; None for these. Looks at it from outside, and opens nothing.
+
+    Raises FileNotFoundError.
+    """
+    found = os.stat(leaf, dir_fd=here, follow_symlinks=False)
+    what = _SPECIAL.get(stat.S_IFMT(found.st_mode))
+    return None if what is None else (what, found)
+
+
 def is_file(here: int, leaf: str) -> bool:
     try:
         status_of(here, leaf)
@@ -132,9 +149,10 @@ def is_taken(here: int, leaf: str) -> bool:
     return True
 
 
-def walk(root: Path, prefix: str) -> Iterator[tuple[str, int, str]]:
+def walk(root: Path, prefix: str, *, all_kinds: bool = False) -> Iterator[tuple[str, int, str]]:
     """(name, folder descriptor, leaf) of every file whose name starts with `prefix`, in the order of names.
 
+    all_kinds: also of links, pipes and whatever else is no folder.
     The descriptor is good until the next item is asked for.
     """
     above, _, _ = prefix.rpartition("/")
@@ -145,14 +163,14 @@ def walk(root: Path, prefix: str) -> Iterator[tuple[str, int, str]]:
         return
     try:
         with folder(root, segments) as here:
-            yield from _walk(here, "".join(f"{segment}/" for segment in segments), prefix, len(segments))
+            yield from _walk(here, "".join(f"{segment}/" for segment in segments), prefix, len(segments), all_kinds)
     except OSError as exc:
         if not segments or exc.errno not in _NO_SUCH_FOLDER:  # without segments it is the container itself
             raise
 
 
-def _walk(here: int, base: str, prefix: str, depth: int) -> Iterator[tuple[str, int, str]]:
-    for leaf, is_folder in _sorted_entries(here):
+def _walk(here: int, base: str, prefix: str, depth: int, all_kinds: bool) -> Iterator[tuple[str, int, str]]:
+    for leaf, is_folder in _sorted_entries(here, all_kinds):
         name = base + leaf
         if not is_folder:
             if name.startswith(prefix):
@@ -170,17 +188,17 @@ def _walk(here: int, base: str, prefix: str, depth: int) -> Iterator[tuple[str, 
                 raise
             continue
         try:
-            yield from _walk(below, f"{name}/", prefix, depth + 1)
+            yield from _walk(below, f"{name}/", prefix, depth + 1, all_kinds)
         finally:
             os.close(below)
 
 
-def _sorted_entries(here: int) -> list[tuple[str, bool]]:
+def _sorted_entries(here: int, all_kinds: bool) -> list[tuple[str, bool]]:
     """(leaf, is a folder) in the order of the names they begin: a folder counts with its slash, `a-b` before `a/b`."""
     with os.scandir(here) as found:
         entries = [
             (entry.name, entry.is_dir(follow_symlinks=False))
             for entry in found
-            if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+            if all_kinds or entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
         ]
     return sorted(entries, key=lambda entry: entry[0] + "/" * entry[1])

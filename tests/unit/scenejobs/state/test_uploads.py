@@ -81,3 +81,17 @@ def test_an_upload_by_copy_counts_once_it_is_whole_and_is_refused_when_it_failed
     assert [refused.name for refused in uploads.refused] == ["lobby/bad.mp4"]
     clock.advance(60)
     assert [blob.name for blob in list_scene(store, "lobby", 1)] == ["lobby/good.mp4"]
+
+
+@pytest.mark.parametrize("metadata", [{"hdi_isfolder": "true"}, {"Hdi_isFolder": "True"}])
+def test_an_upload_that_is_called_a_directory_is_refused_and_a_directory_is_nothing(metadata: dict[str, str]) -> None:
+    """Accounts with a hierarchical namespace mark their directories so, and these are empty."""
+    store = MemoryBlobStore("input")
+    store.write("lobby/a.mp4", b"video", metadata=metadata)
+    store.write("lobby/cam1", b"", metadata=metadata)
+    store.write("lobby/b.mp4", b"video", metadata={"hdi_isfolder": "false"})
+    uploads = sort_uploads(store.list(), 1)
+    assert {scene: [blob.name for blob in blobs] for scene, blobs in uploads.scenes.items()} == {
+        "lobby": ["lobby/b.mp4"]
+    }
+    assert [(item.name, "5 bytes" in item.reason) for item in uploads.refused] == [("lobby/a.mp4", True)]
