@@ -6,6 +6,7 @@ pictures, which shows at the same time whether the poses fit them.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ MODELS = {
 }  # fmt: skip
 MAX_BYTES = 2 << 30  # of images.bin: mostly features, which are skipped
 MAX_LINE = 8 << 20  # bytes, of text: 100,000 features of 60 bytes
+MAX_LINES = 4 * MAX_PICTURES + 10_000  # of text, comments and empty ones too: an image has two
 MAX_FEATURES = 1_000_000  # of one image
 UNIT = 1e-3  # what the length of a quaternion may be off by
 FEATURE_BYTES = 24  # x, y, number of the point
@@ -166,10 +168,14 @@ def _at_end(source: BinaryIO, file: str) -> None:
 def _lines(path: Path, file: str) -> Iterator[tuple[int, str]]:
     """Number and text of each line that is no comment."""
     with path.open("rb") as source:
-        for position in range(1, 1 << 40):
+        for position in itertools.count(1):
             line = source.readline(MAX_LINE)
             if not line:
                 return
+            if position > MAX_LINES:
+                raise bad(
+                    file, "", f"it has more than {MAX_LINES:,} lines, which {MAX_PICTURES:,} pictures do not need"
+                )
             if len(line) == MAX_LINE:
                 raise bad(file, f"line {position}", "it is longer than a line of COLMAP can be")
             if line.startswith(b"#"):

@@ -135,24 +135,53 @@ def _once(pairs: Any) -> dict[Any, PosedImage]:
     return {key: posed for key, posed in found.items() if posed is not None}
 
 
+class _Node:
+    """Photos by the folders they lie in, from the innermost outwards: of one file name, as a tree."""
+
+    def __init__(self) -> None:
+        self.count = 0  # photos below this folder
+        self.photo = ""  # one of them
+        self.outer: dict[str, _Node] = {}
+
+    def add(self, photo: str, folders: Sequence[str]) -> None:
+        node = self
+        node.count, node.photo = node.count + 1, photo
+        for folder in reversed(folders):
+            node = node.outer.setdefault(folder, _Node())
+            node.count, node.photo = node.count + 1, photo
+
+    def nearest(self, folders: Sequence[str]) -> tuple[_Node, int]:
+        """Those that share most folders, and how many."""
+        node, common = self, 0
+        for folder in reversed(folders):
+            if folder not in node.outer:
+                break
+            node, common = node.outer[folder], common + 1
+        return node, common
+
+
 def _by_photo(images: Sequence[PosedImage], photos: Sequence[str]) -> dict[str, PosedImage]:
-    """Each photo with its image of the file; what more than one could be meant by is left out."""
-    by_name: dict[str, list[list[str]]] = {}
+    """Each photo with its image of the file; what more than one could be meant by is left out.
+
+    Each name is walked through once, whatever it claims: thousands of images may have one file name, of which each
+    could mean any of a thousand photos.
+    """
+    exactly: dict[str, _Node] = {}
+    loosely: dict[str, _Node] = {}
     for photo in photos:
-        segments = photo.split("/")
-        for key in {segments[-1], _stem(segments[-1])}:
-            by_name.setdefault(key, []).append(segments)
+        *folders, file = photo.split("/")
+        exactly.setdefault(file, _Node()).add(photo, folders)
+        for key in {file, _stem(file)}:
+            loosely.setdefault(key, _Node()).add(photo, folders)
     claims: dict[str, list[tuple[int, PosedImage]]] = {}
     for posed in images:
-        segments = posed.name.replace("\\", "/").split("/")
-        exact = [photo for photo in by_name.get(segments[-1], ()) if photo[-1] == segments[-1]]
-        stem = segments[-1] if not exact and segments[-1] in by_name else _stem(segments[-1])
-        scored = [(2 * _common(photo[:-1], segments[:-1]) + bool(exact), photo)
-                  for photo in exact or by_name.get(stem, [])]  # fmt: skip
-        best = max((score for score, _ in scored), default=-1)
-        winners = [photo for score, photo in scored if score == best]
-        if len(winners) == 1:
-            claims.setdefault("/".join(winners[0]), []).append((best, posed))
+        *folders, file = posed.name.replace("\\", "/").split("/")
+        root = exactly.get(file) or loosely.get(file) or loosely.get(_stem(file))
+        if root is None:
+            continue
+        nearest, common = root.nearest(folders)
+        if nearest.count == 1:
+            claims.setdefault(nearest.photo, []).append((2 * common + (file in exactly), posed))
     found = {}
     for photo, claimed in claims.items():
         best = max(score for score, _ in claimed)
@@ -164,11 +193,3 @@ def _by_photo(images: Sequence[PosedImage], photos: Sequence[str]) -> dict[str, 
 
 def _stem(name: str) -> str:
     return PurePosixPath(name).stem
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Segments at the end that are the same."""
-    count = 0
-    while count < min(len(one), len(other)) and one[-1 - count] == other[-1 - count]:
-        count += 1
-    return count

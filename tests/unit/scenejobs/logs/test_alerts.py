@@ -63,7 +63,7 @@ def test_a_scene_that_is_uploaded_again_and_again_waits_for_the_next_day(
     assert cloud.jobs_run == 5
     cloud.settle()
     assert_at_rest(cloud)
-    assert cloud.stores["processed"].read("lobby/5/view1.mp4")[0] == b"upload 9"
+    assert cloud.stores["processed"].read("lobby/generation~5/view1.mp4")[0] == b"upload 9"
 
 
 def test_new_uploads_of_such_a_scene_start_no_execution_before_the_next_day() -> None:

@@ -16,6 +16,7 @@ from scenejobs.logs.redact import REDACTED, redact, redact_all, remember
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 SIGNATURE = "q4N%2BSYFzLPD3bMc6n%2F0sVx1g9Xw%2BZ2J5b7tQwEr8yUo%3D"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL3N0b3JhZ2UifQ.c2lnbmF0dXJlLXBhcnQ"
+BASIC = "dXNlcjpwYXNzd29yZA=="  # user:password
 SECRET = "Abc8Q~secret.value_1234567890"
 
 CASES = {
@@ -47,6 +48,24 @@ CASES = {
     "function key": (f"x-functions-key: {SECRET}", SECRET),
     "webhook code": (f"https://app/runtime/webhooks/blobs?functionName=x&code={SECRET}", SECRET),
     "password in a url": (f"https://user:{SECRET}@host/x", SECRET),
+    "basic": (f"Authorization: Basic {BASIC}", BASIC),
+    "basic alone": (f"sent Basic {BASIC} to the proxy", BASIC),
+    "basic in JSON": (json.dumps({"Authorization": f"Basic {BASIC}"}), BASIC),
+    "basic in a URL": (f"h=Basic%20{BASIC.replace('=', '%3D')}&x=1", BASIC.rstrip("=")),
+    "basic that is no pair": ("proxy-authorization: basic opaque-value-1", "opaque-value-1"),
+    "token of another scheme": (f"Authorization: Token {SECRET}", SECRET),
+    "JSON in JSON": (json.dumps({"body": json.dumps({"AccountKey": KEY[:20]})}), KEY[:20]),
+    "JSON in JSON in JSON": (json.dumps(json.dumps(json.dumps({"client_secret": SECRET}))), SECRET),
+    "JSON in JSON, a signature": (json.dumps({"body": json.dumps({"sig": SIGNATURE[:12]})}), SIGNATURE[:12]),
+    "JSON that escapes slashes": ('{"AccountKey":"ab\\/cd\\/efgh"}', "efgh"),
+    "JSON that escapes all signs": (r"AccountKey\u003dab\u002bcdefgh\u0026x", "cdefgh"),
+    "JSON in a URL": (quote(json.dumps({"AccountKey": KEY[:20]})), quote(KEY[:20])),
+    "a value with spaces": (json.dumps({"password": "correct horse battery"}), "horse battery"),
+    "encoded connection string": (f"AccountKey%3D{quote(KEY[:40], safe='')}%3BEndpointSuffix%3Dcore", KEY[:40]),
+    "encoded twice": (f"AccountKey%253D{KEY[:20]}%253B", KEY[:20]),
+    "encoded function key": (f"url=https%3A%2F%2Fx%2F%3Fa%3D1%26code%3D{SECRET}", SECRET),
+    "a token behind a dot": (f"x.{JWT}.", JWT),
+    "a token behind a dash": (f"token-{JWT}", JWT),
     "several lines": (f"first\nsig={SIGNATURE}\nAccountKey={KEY}", KEY),
 }  # fmt: skip
 
@@ -101,6 +120,8 @@ def test_the_order_of_parameters_does_not_matter(seed: int) -> None:
         "https://example.org:8080/path?x=1",
         "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "the password is wrong",
+        "Basic authentication is switched off, as in a Basic Example",
+        "eyJ.mp4 and eyJabcdefgh.tar.gz2",
     ],
 )
 def test_harmless_text_stays(text: str) -> None:
@@ -137,3 +158,53 @@ def test_a_secret_that_is_known_needs_no_shape(request: pytest.FixtureRequest) -
     assert redact("the value pl~ain/w+rd here") == f"the value {REDACTED} here"
     assert redact(f"x={quote('pl~ain/w+rd', safe='')}") == f"x={REDACTED}"
     assert redact("short words stay") == "short words stay"
+
+
+def test_a_member_that_is_called_a_secret_needs_no_shape() -> None:
+    value = {"password": "plain", "Authorization": "x", "body": {"sig": "abc"}, "password_set": True, "sig": ""}
+    hidden = {
+        "password": REDACTED,
+        "Authorization": REDACTED,
+        "body": {"sig": REDACTED},
+        "password_set": True,
+        "sig": "",
+    }
+    assert redact_all(value) == hidden
+
+
+@given(st.text(alphabet="\\\\\\\"'%25%22%27%3DeyJ.-_=: sigAccountKeyBasicBearer\n", max_size=80))
+def test_what_is_almost_a_secret_can_be_redacted_and_twice_is_once(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+@given(st.text(alphabet="abcXYZ019+/=.~_-:;,&<>()%! ", min_size=8), st.integers(1, 4))
+def test_no_secret_survives_in_json_however_often_it_was_quoted(secret: str, times: int) -> None:
+    text = {"AccountKey": f"x{secret}"}
+    for _ in range(times):
+        text = json.dumps(text)  # type: ignore[assignment]
+    assert secret not in redact(str(text))
+
+
+HOSTILE = ["-eyJ", "eyJ-", ".eyJ", "eyJaaaaa.", "-", "\\\\", "%25", "%", "://", "://a:", "sig=", "Bearer ", "Basic "]
+HOSTILE += [
+    "Basic",
+    "AccountKey",
+    "AccountKey=",
+    'AccountKey"',
+    "Authorization:",
+    "a:b@",
+    "&quot;",
+    "\\\\u0026",
+    "+",
+    "A",
+    " ",
+]
+
+
+@pytest.mark.parametrize("repeated", HOSTILE)
+@pytest.mark.parametrize("before", ["", "AccountKey", 'AccountKey="', "sig=", "Authorization: Basic ", "eyJ", "://a:"])
+def test_hostile_text_costs_its_length(repeated: str, before: str) -> None:
+    """64 KB of `-eyJ` took 3.6 s of CPU; at the square of the length this megabyte would take a quarter of an hour."""
+    size = 1_000_000 if (before, repeated) == ("", "-eyJ") else 200_000
+    redact(before + repeated * (size // len(repeated)) + "x")

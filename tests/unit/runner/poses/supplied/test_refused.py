@@ -158,6 +158,9 @@ def test_a_binary_model_that_cannot_be_true_is_refused(
         ("1 PINHOLE 320 240 300 300 160 120\n", "1 1 0 0 0 0 0 0 1\n\n", "line 1: ten values"),
         ("1 PINHOLE 320 240 300 300 160 120\n", "# x\n1 1 0 0 0 0 0 nan 1 a.jpg\n\n", "line 2"),
         ("1 PINHOLE 320 240 300 300 160 120\n", "1 1 0 0 0 0 0 0 ٣ a.jpg\n\n", "line 1"),
+        ("1 PINHOLE 320 240 300 300 160 120\n", "\n" * 90_001, "more than 90,000 lines"),  # 2 GiB took 11 minutes
+        ("1 PINHOLE 320 240 300 300 160 120\n", "# a comment\n" * 90_001, "more than 90,000 lines"),
+        (" \n" * 90_001, "", "more than 90,000 lines"),
     ],
 )
 def test_a_text_model_that_cannot_be_true_is_refused_with_its_line(
