@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from function_app import known_uploads
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
@@ -18,6 +19,7 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, records
 from scenejobs.state.layout import refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.record import Phase
 from scenejobs.state.uploads import look_at, refusal_at, snapshot
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class Sealing(StrEnum):
     KNOWN = "known"  # the same set was queued before
     PENDING = "pending"  # somebody is creating it at this moment
     BLOCKED = "blocked"  # the scene's record cannot be read: nothing is sent before it can
+    NO_NEWS = "no news"  # all of it is part of the scene's result already: archived, and nothing is started
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,9 @@ class Dispatcher:
         judged = self.judge.judge(check, waiting, found.sending, now)
         log.info("scene %s: %s", check.scene, judged.decision)
         match judged.decision:
+            case Nothing() if not check.blob and self._is_wished_for(check.scene):
+                self.queues.jobs.send(JobMessage(check.scene, "", now, traceparent).to_json())
+                self.starter.ensure_started()
             case Nothing() | Superseded():
                 if redelivered:  # the first delivery may have sealed the scene and failed to start an execution
                     self.starter.ensure_started()
@@ -102,6 +108,14 @@ class Dispatcher:
                     self.queues.debounce.send(check.to_json(), delay_s=SEND_TIMEOUT.total_seconds() + CLOCK_GRAIN_S)
                 else:
                     self.starter.ensure_started()
+
+    def _is_wished_for(self, scene: str) -> bool:
+        """Whether somebody wants a run of the scene that no upload asks for (scenejobs/state/wishes.py)."""
+        try:
+            info = self.containers.state.head(record_name(scene))
+        except NotFound:
+            return False
+        return "wish" in info.metadata and info.metadata.get("phase") == Phase.IDLE and not info.leased
 
     def waiting(self, scene: str, blobs: tuple[BlobInfo, ...]) -> list[BlobInfo]:
         """Those of a scene's uploads that are in no queued batch yet."""
@@ -118,8 +132,14 @@ class Dispatcher:
         why: str,
         traceparent: str = "",
         due_at: datetime | None = None,
+        first: bool = False,
     ) -> Sealing:
-        """Turns a set of uploads into one job: the batch, then its message, then the stamp. `due_at`: see `send`."""
+        """Turns a set of uploads into one job: the batch, then its message, then the stamp.
+
+        due_at: see `send`. first: nothing of the scene was ever run, so all of it is news.
+        """
+        if not first and known_uploads.put_away(self.containers, scene, blobs):
+            return Sealing.NO_NEWS
         batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
         state = self.containers.state
         sealing = Sealing.CREATED

@@ -54,6 +54,8 @@ class Code(StrEnum):
     BAD_SCENE_FILE = "BAD_SCENE_FILE"  # a .ply, .splat or .spz file that is damaged or something else
     WRONG_CHECKSUM = "WRONG_CHECKSUM"  # a file whose Content-MD5, as its uploader set it, is not that of its bytes
     INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
+    ARCHIVE_GONE = "ARCHIVE_GONE"  # archived files of the published result are gone: the next one would be smaller
+    CLIPS_LOST = "CLIPS_LOST"  # the new result lacks clips that the published one shows: it does not replace it
 
     MISSING_SETTING = "MISSING_SETTING"  # a required variable is not set
     INVALID_SETTING = "INVALID_SETTING"  # a variable or option has a value that is not allowed
@@ -110,6 +112,14 @@ REMEDIES: dict[Code, str] = {
     Code.BAD_SCENE_FILE: "the file is damaged or not one of ours: export it again",
     Code.WRONG_CHECKSUM: "upload it again; if that helps not, with a program that sets the right Content-MD5, or none",
     Code.INPUT_GONE: "nothing, if you removed it; else upload it again",
+    Code.ARCHIVE_GONE: (
+        "the published result stays. Upload the missing files again, or run the scene without them: "
+        "`python -m scenejobs retry SCENE --with-what-is-there`"
+    ),
+    Code.CLIPS_LOST: (
+        "the published result stays. Film the way between the new clip and the others, or take the lost clip out: "
+        "`python -m scenejobs exclude SCENE NAME`"
+    ),
     Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
     Code.INVALID_SETTING: "correct the named variable or option",
     Code.WRONG_ENDPOINT: "check the account name and the endpoint, and that the network lets you reach it",
@@ -149,17 +159,21 @@ class Failure:
     code: str  # a member of Code
     cause: str  # what happened, naming the thing
     advice: str  # what the user can do about it
+    files: tuple[str, ...] = ()  # names, in the scene, of the files that can never work as they are
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cause", _cut(self.cause, MAX_CAUSE_BYTES))
         object.__setattr__(self, "advice", _cut(self.advice, MAX_ADVICE_BYTES))
 
     def to_json(self) -> dict[str, Any]:
-        return {"stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice}
+        body = {"stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice}
+        return {**body, "files": list(self.files)} if self.files else body
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Failure:
-        return Failure(*(str(value.get(key, "")) for key in ("stage", "code", "cause", "advice")))
+        files = value.get("files", [])
+        stage, code, cause, advice = (str(value.get(key, "")) for key in ("stage", "code", "cause", "advice"))
+        return Failure(stage, code, cause, advice, tuple(map(str, files)) if isinstance(files, list) else ())
 
 
 def _cut(text: str, limit_bytes: int) -> str:
@@ -175,23 +189,27 @@ class SceneJobError(Exception):
     cause:  what happened, naming the thing: "3 of 240 frames registered in lobby/cam1.mp4; 20 are needed".
     advice: the remedy: "film slower, with more overlap".
     stage:  filled in by whoever runs the stage, when the raiser does not know it.
+    files:  names, in the scene, of the files that can never work as they are.
     """
 
     exit_code = 3
     default_code = Code.BUG
 
-    def __init__(self, cause: str, *, advice: str = "", code: Code | None = None, stage: str = "") -> None:
+    def __init__(
+        self, cause: str, *, advice: str = "", code: Code | None = None, stage: str = "", files: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(cause)
         self.cause = cause
         self.advice = advice
         self.code = code or self.default_code
         self.stage = stage
+        self.files = files
 
     def __str__(self) -> str:
         return f"{self.cause.rstrip('.')}: {self.advice}" if self.advice else self.cause
 
     def failure(self, stage: str = "") -> Failure:
-        return Failure(self.stage or stage, str(self.code), self.cause, self.advice)
+        return Failure(self.stage or stage, str(self.code), self.cause, self.advice, self.files)
 
 
 class InputError(SceneJobError):

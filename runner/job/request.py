@@ -42,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
+    generations: dict[str, int] = {}  # of the scene that brought each file, by its name, for the manifest
 
 
 class _Summary(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ class _Summary(msgspec.Struct, frozen=True):
 
     n_gaussians: Annotated[int, msgspec.Meta(ge=0)] = 0
     psnr_heldout: float | None = None  # dB
+    clips_shown: list[str] | None = None  # clips of which the result has frames; None: not told
 
 
 class ReportLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -222,4 +222,5 @@ def _nothing(errors: Sequence[tuple[Clip, InputError]]) -> InputError:
         return InputError("the scene holds no video and no photo", advice=advice, code=Code.NO_VIDEO, stage=STAGE)
     first = errors[0][1]
     cause = "; ".join(error.cause for _, error in errors)
-    return InputError(cause, advice=first.advice, code=first.code, stage=STAGE)
+    files = tuple(clip.name for clip, _ in errors)
+    return InputError(cause, advice=first.advice, code=first.code, stage=STAGE, files=files)

@@ -54,12 +54,14 @@ def reconstruct_mock(
         for clip in clips:
             if clip.path.stat().st_size == 0:
                 raise InputError(
-                    f"{clip.name} is empty", code=Code.EMPTY_FILE, advice="upload it again; the transfer was cut off"
-                )
+                    f"{clip.name} is empty", code=Code.EMPTY_FILE, advice="upload it again; the transfer was cut off",
+                    files=(clip.name,),
+                )  # fmt: skip
             if packed := packed_file(clip.path):
                 raise InputError(
-                    f"{clip.name} is not a video, but something packed ({packed})", code=Code.NOT_A_VIDEO, advice=UNPACK
-                )
+                    f"{clip.name} is not a video, but something packed ({packed})", code=Code.NOT_A_VIDEO, advice=UNPACK,
+                    files=(clip.name,),
+                )  # fmt: skip
         _leave(workspace, Stage.FRAMES)
     with stages.noting("sparse.json"), stages.stage(Stage.POSES):
         _leave(workspace, Stage.POSES)

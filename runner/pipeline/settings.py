@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from runner.cache.store import CacheSettings
@@ -28,6 +29,9 @@ class JobSettings:
     cache: CacheSettings | None = None  # of what earlier runs found
     smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports
+    generations: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of the scene that brought each file, for the manifest
     lpips: Weights | None = None  # None: LPIPS is not measured
 
 
@@ -62,6 +66,7 @@ def check_names(settings: PipelineSettings) -> None:
 def resolve(
     settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (),
+    generations: Mapping[str, int] | None = None,
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
@@ -93,7 +98,7 @@ def resolve(
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
-        lpips_weights(settings),
+        generations or {}, lpips_weights(settings),
     )  # fmt: skip
 
 

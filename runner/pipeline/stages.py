@@ -146,6 +146,7 @@ class Stages:
             stage_seconds=self.seconds,
             mock=self.context.mock,
             found=tuple(self.found),
+            generations=settings.generations,
         )
 
     def _emit(self, report: Report) -> None:

@@ -39,6 +39,7 @@ class ErrorMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Code
     cause: str
     advice: str
+    files: tuple[str, ...] = ()
 
 
 def dump_error(error: SceneJobError) -> str:
@@ -46,8 +47,9 @@ def dump_error(error: SceneJobError) -> str:
     known = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS]
     failure = error.failure()
     message = ErrorMessage(
-        known[0] if known else RunnerError.__name__, failure.stage, Code(failure.code), failure.cause, failure.advice
-    )
+        known[0] if known else RunnerError.__name__, failure.stage, Code(failure.code), failure.cause, failure.advice,
+        failure.files,
+    )  # fmt: skip
     return msgspec.json.encode(message).decode()
 
 
@@ -56,7 +58,7 @@ def load_error(text: str | bytes) -> SceneJobError:
     try:
         message = msgspec.json.decode(text, type=ErrorMessage)
         kind = KINDS[message.kind]
-        failure = Failure(message.stage, message.code, message.cause, message.advice)
+        failure = Failure(message.stage, message.code, message.cause, message.advice, message.files)
     except (ValueError, KeyError, RecursionError):  # ValueError: of msgspec as well
         return RunnerError("the job ended with a report that cannot be read", code=Code.JOB_CRASHED)
-    return kind(failure.cause, advice=failure.advice, code=message.code, stage=failure.stage)
+    return kind(failure.cause, advice=failure.advice, code=message.code, stage=failure.stage, files=failure.files)

@@ -10,6 +10,7 @@ error.json      why a scene failed
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -25,6 +26,9 @@ from runner.scene.views import View
 from scenejobs.errors import Failure
 
 SCHEMA_VERSION = 1
+SHOWN_SHARE = (
+    0.1  # of a clip's frames: with fewer registered it is not in the scene, as for the gates (poses/coverage.py)
+)
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
 
 
@@ -59,6 +63,7 @@ class RunInfo:
     stage_seconds: Mapping[str, float]  # by stage, wall clock
     mock: bool = False  # True: no real reconstruction; every document says so
     found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
+    generations: Mapping[str, int] = field(default_factory=dict)  # which one brought a file of the scene, by its name
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "joined": poses.joined,
         "left_out": poses.left_out,
         "unregistered": poses.unregistered,
+        "clips_shown": clips_shown(results),
         "warnings": [*poses.warnings, *training.warnings],
         "stage_seconds": run.stage_seconds,
         "exports": results.exports,
@@ -114,6 +120,16 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "versions": run.versions,
         "history": training.history,
     }
+
+
+def clips_shown(results: Results) -> list[str]:
+    """Clips of which the result has registered frames, and not only a few of many; "photos" stands for all photos."""
+    chosen = Counter(frame.video for frame in results.frames.frames)
+    registered = Counter(view.video for view in results.views)
+    photos = {frame.video for frame in results.frames.frames if frame.photo is not None}
+    sources = {clip.name: clip.source or clip.name for clip in results.frames.clips}
+    shown = {name for name, count in registered.items() if count >= max(SHOWN_SHARE * chosen[name], 1)}
+    return sorted({"photos" if name in photos else sources.get(name, name) for name in shown})
 
 
 def cameras(results: Results) -> list[dict[str, Any]]:
@@ -157,6 +173,7 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
         "preset": run.preset,
         "backend": training.backend,
         "videos": [_video(clip, frames) for clip in frames.clips],
+        "files": [{"filename": name, "generation": number} for name, number in sorted(run.generations.items())],
         "refused_videos": [{"filename": clip.name, "reason": clip.failure.to_json()} for clip in frames.refused],
         "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
         "cameras": [asdict(camera) for camera in intrinsics],

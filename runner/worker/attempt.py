@@ -11,7 +11,9 @@ after any line, the next runner ends in the same state.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from runner.pipeline import settings as pipeline_settings
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline
 from runner.worker.cache_sync import cached
-from runner.worker.commit import Decided, commit, roll_forward
+from runner.worker.commit import Decided, Result, clips_of, commit, roll_forward
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
     Attempt,
@@ -47,7 +49,7 @@ from runner.worker.decisions import (
     next_step,
     out_of_memory_in,
 )
-from runner.worker.download import download
+from runner.worker.download import Downloaded, download
 from runner.worker.lease import RecordLease
 from runner.worker.progress_blob import ProgressBlob
 from runner.worker.resume_saver import ResumeSaver, SaverContext
@@ -64,12 +66,13 @@ from scenejobs.errors import (
     UploadsChanged,
 )
 from scenejobs.logs.alerts import Alert, log_alert
-from scenejobs.names import output_stem, within_scene
+from scenejobs.names import is_companion, is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
-from scenejobs.state import records, sending
+from scenejobs.state import contents, duplicates, records, sending
+from scenejobs.state.blobs import InputBlob, Member
 from scenejobs.state.layout import RUN_LOG
 from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.record import SceneRecord
+from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored
 from scenejobs.state.uploads import list_scene, snapshot
 
@@ -90,6 +93,14 @@ class Requeue:
 
     delay_s: float
     failure: SceneJobError | None = None
+
+
+class NothingNew(Exception):
+    """Every new video and photo holds the bytes of a file of the published result."""
+
+    def __init__(self, known: Mapping[InputBlob, Member]) -> None:
+        super().__init__(f"{len(known)} uploads are part of the published result already")
+        self.known = known
 
 
 class SceneWork:
@@ -118,8 +129,10 @@ class SceneWork:
         stored = records.load(self._context.containers.state, self._scene)
         if stored is None:
             raise StorageError(f"the record of scene {self._scene} is gone", advice="it is made anew next time")
-        inputs = snapshot(self._uploads())
         settings = self._context.settings
+        stored = dataclasses.replace(stored, record=contents.of_history(self._context.containers.state, stored.record))
+        inputs = self._put_away_known(stored.record, snapshot(self._uploads()))
+        archive = self._archive(stored.record, inputs)
         step = next_step(
             stored.record,
             inputs,
@@ -127,6 +140,7 @@ class SceneWork:
             run=self._run,
             now=self._context.now(),
             max_runs_per_day=settings.max_scene_runs,
+            choice=contents.choose(stored.record, inputs, archive, extend=self._extends),
         )
         match step:
             case NothingToDo(record):
@@ -149,23 +163,54 @@ class SceneWork:
                 return self._roll_forward(self._save(stored, record))
             case Attempt(record):
                 stored = self._save(stored, record)
-        log.info("scene %s: attempt %d of %d, run %s, %d uploads",
-                 self._scene, record.attempts, settings.max_attempts, self._run, len(inputs))  # fmt: skip
+        files = f"{len(inputs)} uploads and {len(record.carried)} archived files"
+        log.info("scene %s: attempt %d of %d, run %s, %s",
+                 self._scene, record.attempts, settings.max_attempts, self._run, files)  # fmt: skip
         try:
-            committed = self._attempt(stored, folder)
+            committed = self._attempt(stored, folder, archive)
         except LeaseLost:
             raise
+        except NothingNew as exc:
+            self._save(stored, record.nothing_new())
+            self._put_away(record, exc.known)
+            return Acknowledge("nothing")
         except SceneJobError as exc:
             return self._record_failure(stored, exc)
         return self._roll_forward(committed)
 
+    # ---- what the scene has already ---------------------------------------------------------------------------------
+
+    @property
+    def _extends(self) -> bool:
+        return self._context.settings.late_uploads == "extend"
+
+    def _archive(self, record: SceneRecord, inputs: tuple[InputBlob, ...]) -> dict[str, BlobInfo]:
+        """What lies in the archive of the scene, where an attempt may ask for it."""
+        decided = record.phase in (Phase.COMMITTED, Phase.FAILING)
+        if decided or (record.wish is None and all(is_companion(blob.name) for blob in inputs)):
+            return {}
+        return contents.archive_of(self._context.containers, record)
+
+    def _put_away_known(self, record: SceneRecord, uploads: tuple[InputBlob, ...]) -> tuple[InputBlob, ...]:
+        """Archives uploads that are no news. Returns the others."""
+        if record.phase in (Phase.COMMITTED, Phase.FAILING) or not record.contents:
+            return uploads
+        new, known = contents.news(record, uploads, extend=self._extends)
+        self._put_away(record, known)
+        return new
+
+    def _put_away(self, record: SceneRecord, known: Mapping[InputBlob, Member | None]) -> None:
+        for blob, member in known.items():
+            duplicates.put_away(self._context.containers, record, blob, member, self._before_commit)
+
     # ---- before the commit ------------------------------------------------------------------------------------------
 
-    def _attempt(self, stored: Stored, folder: Path) -> Stored:
+    def _attempt(self, stored: Stored, folder: Path, archive: Mapping[str, BlobInfo]) -> Stored:
         """Download, pipeline, upload, commit. Returns the committed record."""
         context, record = self._context, stored.record
-        job = self._job(record, folder)
-        planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.manifest))
+        files = self._download(record, folder, archive)
+        job = self._job(record, files, folder)
+        planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.inputs))
         limit_s = deadline.attempt_s(context.settings, planned)
         with self._cache(folder / "cache") as cache:
             job = replace(job, cache=cache)
@@ -178,24 +223,40 @@ class SceneWork:
                     limit_s,
                     partial(job_left_s, context.stop),
                 )
-                context.run_job(job, supervision)
+                summary = context.run_job(job, supervision)
             output = context.containers.output
-            return commit(stored, job.out, self._log_file, output, self._before_commit, self._save)
+            result = Result(job.out, self._log_file, clips_of(record, summary), files.manifest)
+            return commit(stored, result, output, self._before_commit, self._save)
 
-    def _job(self, record: SceneRecord, folder: Path) -> Job:
-        """What the child process is to do, with its inputs downloaded."""
-        context, settings = self._context, self._context.settings
+    def _download(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Downloaded:
+        """Raises NothingNew when every new video and photo turns out to be part of the published result."""
+        context = self._context
         limits = pipeline_settings.limits(context.pipeline)
-        uploads = context.containers.input
+        files = download(
+            record, context.containers, archive, folder, limits, context.settings.min_free_gb, self._before_commit
+        )
+        new = [blob for blob in files.manifest if not is_companion(blob.name)]
+        known = {blob: member for blob in new if (member := contents.same_bytes(record, blob)) is not None}
+        if new and len(known) == len(new):
+            raise NothingNew(known)
+        return files
+
+    def _job(self, record: SceneRecord, files: Downloaded, folder: Path) -> Job:
+        """What the child process is to do."""
+        context, settings = self._context, self._context.settings
+        names = {within_scene(member.name, self._scene): member.generation for member in record.carried}
+        names |= {within_scene(blob.name, self._scene): record.generation for blob in record.manifest}
+        repeated = tuple(f"{name} holds the same bytes as {other}: used once" for name, other in files.repeated.items())
         job = Job(
-            download(record, uploads, folder, limits, settings.min_free_gb, self._before_commit),
+            files.clips,
             folder / "workspace",
             folder / "out",
             output_stem(self._scene),
             self._run,
             context.pipeline,
             out_of_memory=out_of_memory_in(record),
-            warnings=misplaced(within_scene(blob.name, self._scene) for blob in record.manifest),
+            warnings=(*misplaced(names), *repeated),
+            generations={name: number for name, number in names.items() if not is_ready_marker(name)},
         )
         if settings.checkpoint_s:
             return replace(job, save_s=settings.checkpoint_s / 2)  # the other half is for the upload
@@ -226,7 +287,7 @@ class SceneWork:
         scratch = folder / "saved"
         for each in (workspace, scratch):
             each.mkdir()
-        location = resume_location(state, self._scene, record.manifest, context.pipeline, program_digest())
+        location = resume_location(state, self._scene, record.inputs, context.pipeline, program_digest())
         found = restore(location, workspace, scratch, self._before_commit)
         around = SaverContext(
             self._lease.check, context.stop.stopped_s, context.now, context.clock, context.pause, context.repeat
@@ -277,7 +338,14 @@ class SceneWork:
         """
         context = self._context
         decided = Decided(
-            stored, context.containers, self._log_file, self._after_commit, self._save, context.now, self._depth
+            stored,
+            context.containers,
+            self._log_file,
+            self._after_commit,
+            self._save,
+            context.now,
+            depth=self._depth,
+            extends=self._extends,
         )
         try:
             ending = roll_forward(decided).ending

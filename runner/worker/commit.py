@@ -14,35 +14,63 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from runner.job import run_log
 from runner.worker.archive import archive
 from runner.worker.dead_letter import write_reason
 from runner.worker.publish import publish, upload_outputs
 from runner.worker.resume_store import forget
+from scenejobs.errors import REMEDIES, Code, InputError
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import generations
+from scenejobs.state.blobs import InputBlob
+from scenejobs.state.contents import after, clip_names, lost_clips
 from scenejobs.state.layout import RUN_LOG, run_folder
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored
 
+NAMED = 5  # clips in a message
 Save = Callable[[Stored, SceneRecord], Stored]  # the conditional write of a record
 
 
-def commit(
-    stored: Stored, result: Path, log_file: Path, output: BlobStore, check: Callable[[], None], save: Save
-) -> Stored:
-    """Uploads the folder `result` and the log into the run's own folder, then makes the result final.
+@dataclass(frozen=True)
+class Result:
+    """What an attempt made."""
 
-    `check` raises when the scene may be another runner's, or the work is to end. Raises LeaseLost when the record was
-    changed meanwhile, RunnerError when the job left no manifest, StorageError.
+    folder: Path
+    log_file: Path
+    clips: tuple[str, ...]  # of which it has frames; see SceneRecord.shown
+    manifest: tuple[InputBlob, ...]  # of the record, with what the download told
+
+
+def clips_of(record: SceneRecord, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """The clips of which a result has frames, as its job told; all of them where it did not tell."""
+    offered = clip_names(record)
+    told = summary.get("clips_shown")
+    return tuple(sorted(offered if told is None else offered & set(told)))
+
+
+def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[], None], save: Save) -> Stored:
+    """Uploads the result and the log into the run's own folder, then makes the result final.
+
+    `check` raises when the scene may be another runner's, or the work is to end. Raises InputError CLIPS_LOST when the
+    published result shows clips that this one does not, LeaseLost when the record was changed meanwhile, RunnerError
+    when the job left no manifest, StorageError.
     """
     record = stored.record
-    outputs = upload_outputs(result, output, record.scene, record.run, check)
-    if log_file.is_file():
-        output.upload(log_file, run_folder(record.scene, record.run) + RUN_LOG, content_type="text/plain")
+    if lost := lost_clips(record, result.clips):
+        raise InputError(
+            f"{', '.join(lost[:NAMED])}{', ...' if len(lost) > NAMED else ''} can be seen in the published result of "
+            f"scene {record.scene} and not in the new one, so the published one stays",
+            code=Code.CLIPS_LOST, advice=REMEDIES[Code.CLIPS_LOST].replace("`", "").replace("SCENE", record.scene),
+            stage="upload",
+        )  # fmt: skip
+    outputs = upload_outputs(result.folder, output, record.scene, record.run, check)
+    if result.log_file.is_file():
+        output.upload(result.log_file, run_folder(record.scene, record.run) + RUN_LOG, content_type="text/plain")
     check()
-    return save(stored, record.committed(outputs))
+    return save(stored, record.committed(outputs, result.clips, result.manifest))
 
 
 @dataclass(frozen=True)
@@ -56,6 +84,7 @@ class Decided:
     save: Save
     now: Callable[[], datetime]
     depth: int = 1  # levels of folders that name a scene
+    extends: bool = True  # what was uploaded late extends the scene; False: it replaces it
     archived: Mapping[str, str] = field(default_factory=dict)  # input name -> where it lies now
 
     @property
@@ -102,7 +131,9 @@ def close_record(scene: Decided) -> Decided:
     """The record becomes idle and begins the next generation."""
     if scene.record.phase is Phase.IDLE:
         return scene
-    return replace(scene, stored=scene.save(scene.stored, scene.record.closed(dict(scene.archived), scene.now())))
+    contents = after(scene.record, scene.archived, extend=scene.extends)
+    closed = scene.record.closed(dict(scene.archived), scene.now(), contents)
+    return replace(scene, stored=scene.save(scene.stored, closed))
 
 
 FORWARD: tuple[Step, ...] = (publish_or_explain, archive_inputs, note_generation, forget_saved_work, close_record)

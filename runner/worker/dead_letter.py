@@ -12,7 +12,6 @@ from typing import Any
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.logs.setup import readable_json
 from scenejobs.ports import BlobStore
-from scenejobs.state import codec
 from scenejobs.state.copies import find, is_input
 from scenejobs.state.layout import ERROR_DOCUMENT, RUN_LOG, document_names
 from scenejobs.state.record import SceneRecord
@@ -30,7 +29,8 @@ def error_document(record: SceneRecord) -> dict[str, Any]:
         "generation": record.generation,
         "at": last.at.isoformat(),
         "attempts": [failure.to_json() for failure in record.failures],
-        "inputs": [codec.to_json(blob) for blob in record.manifest],
+        "inputs": [{"name": blob.name, "etag": blob.etag, "size_bytes": blob.size_bytes} for blob in record.manifest],
+        **({"published_generation": record.published.generation} if record.published else {}),  # it stays
         "log": RUN_LOG,
     }
 

@@ -11,11 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from scenejobs.errors import Code, ConfigurationError, Failure, InputError, Interrupted, SceneJobError, UploadsChanged
+from scenejobs.errors import (
+    REMEDIES,
+    Code,
+    ConfigurationError,
+    Failure,
+    InputError,
+    Interrupted,
+    SceneJobError,
+    UploadsChanged,
+)
 from scenejobs.logs.alerts import Alert
 from scenejobs.names import is_companion
 from scenejobs.state import back_off
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.contents import Choice
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.usage import next_day
 
@@ -26,6 +36,8 @@ VANISHED = Failure(
     cause="the runner of this attempt vanished without a word (killed, out of memory, or its machine was lost)",
     advice="give the job more memory or a smaller preset if this happens again",
 )
+NOTHING_CARRIED = Choice()
+NAMED = 5  # files in a message
 CRASHES_TO_DOUBT = 2  # an attempt after this many starts from nothing
 
 
@@ -98,8 +110,12 @@ def next_step(
     run: str,
     now: datetime,
     max_runs_per_day: int = 0,
+    choice: Choice = NOTHING_CARRIED,
 ) -> NothingToDo | RollForward | TooEarly | NotNow | Attempt | GiveUp:
-    """For the holder of the lease: what the record and the listing of the scene ask for."""
+    """For the holder of the lease: what the record and the listing of the scene ask for.
+
+    choice: the archived files that belong to the attempt as well.
+    """
     early_s = (record.not_before - now).total_seconds() if record.tries and record.not_before else 0.0
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return TooEarly(early_s) if early_s > 0 else RollForward()
@@ -107,7 +123,13 @@ def next_step(
     if vanished:
         record = record.failed_for_now(VANISHED, now)
     if all(is_companion(blob.name) for blob in inputs):  # what is there waits for its videos or photos
-        return NothingToDo(record if vanished else None)
+        wished = record.wish is not None
+        if not wished:
+            return NothingToDo(record if vanished else None)
+        if not choice.gone and all(is_companion(member.name) for member in choice.carried):  # nothing to wish for
+            return NothingToDo(record.wishing(None))
+    if choice.gone:
+        return GiveUp(record.given_up(_archive_gone(record, choice.gone), inputs, run, now))
     if record.attempts >= max_attempts:
         return GiveUp(record.given_up(_used_up(record, max_attempts), inputs, run, now))
     if record.held and early_s > 0:
@@ -120,7 +142,7 @@ def next_step(
         tomorrow = next_day(now)
         why = f"{runs} runs today, {max_runs_per_day} are allowed; the next is due at {tomorrow.isoformat()}"
         return NotNow((tomorrow - now).total_seconds(), Alert.SCENE_RUNS, why, record.postponed(tomorrow))
-    return Attempt(record.attempted(run, inputs, now))
+    return Attempt(record.attempted(run, inputs, now, choice.carried))
 
 
 def before_another_try(record: SceneRecord, now: datetime) -> SceneRecord:
@@ -178,6 +200,17 @@ def out_of_memory_in(record: SceneRecord) -> str:
     """The stage in which an attempt of this generation ran out of memory, or "": the next one is made with less."""
     stages = [each.failure.stage for each in record.failures if each.failure.code == Code.OUT_OF_MEMORY]
     return (stages[-1] or "training") if stages else ""
+
+
+def _archive_gone(record: SceneRecord, names: tuple[str, ...]) -> Failure:
+    shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return Failure(
+        stage="validation",
+        code=str(Code.ARCHIVE_GONE),
+        cause=f"{shown} of the published result of scene {record.scene} can no longer be read in the archive; "
+        "a result without would be smaller, so the published one stays",
+        advice=REMEDIES[Code.ARCHIVE_GONE].replace("`", "").replace("SCENE", record.scene),
+    )
 
 
 def _used_up(record: SceneRecord, max_attempts: int) -> Failure:

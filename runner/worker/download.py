@@ -1,8 +1,11 @@
-"""Downloads the uploads of a snapshot: exactly these versions, under names of ours."""
+"""Downloads the files of an attempt: exactly these versions, new uploads and archived ones, under names of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from runner.files.disk import require_space
@@ -10,30 +13,70 @@ from runner.media.settings import Limits
 from runner.scene.frames import Clip
 from runner.worker.usable_uploads import usable_files
 from scenejobs.errors import Conflict, NotFound, UploadsChanged
-from scenejobs.names import within_scene
-from scenejobs.ports import BlobStore
+from scenejobs.names import is_media, within_scene
+from scenejobs.ports import BlobInfo, BlobStore, Containers
+from scenejobs.state.blobs import InputBlob
+from scenejobs.state.contents import container
 from scenejobs.state.record import SceneRecord
 
 
-def download(
-    record: SceneRecord, uploads: BlobStore, folder: Path, limits: Limits, min_free_gb: float, check: Callable[[], None]
-) -> tuple[Clip, ...]:
-    """The usable files of the record's manifest as `<folder>/inputs/0001.mp4`, ... `check` is called before each.
+@dataclass(frozen=True)
+class Downloaded:
+    """The files of an attempt on the disk."""
 
+    clips: tuple[Clip, ...]  # each content once
+    manifest: tuple[InputBlob, ...]  # of the record, with the hashes of what was read
+    repeated: Mapping[str, str]  # media that hold the same bytes as another: its name, and the name of the one used
+
+
+def download(
+    record: SceneRecord, containers: Containers, archive: Mapping[str, BlobInfo], folder: Path, limits: Limits,
+    min_free_gb: float, check: Callable[[], None],
+) -> Downloaded:  # fmt: skip
+    """The usable files of the record's manifest, and what it carries, as `<folder>/inputs/0001.mp4`, ...
+
+    archive: where the carried files lie, by their places. `check` is called before each file.
     Raises InputError NO_VIDEO or TOO_LARGE before the first download, ResourceError where the disk cannot hold them
     and `min_free_gb` beside, UploadsChanged for a version that was replaced or deleted, StorageError.
     """
-    usable = usable_files(record.scene, record.manifest, limits)
+    usable = usable_files(record.scene, record.inputs, limits)
     require_space(folder, input_bytes=sum(blob.size_bytes for blob in usable), reserve_gb=min_free_gb)
+    carried = {member.blob: member for member in record.carried}
+    new, sizes = set(record.manifest), Counter(blob.size_bytes for blob in usable)
     inputs = folder / "inputs"
     inputs.mkdir()
-    clips = []
-    for number, blob in enumerate(usable, start=1):
+    clips: dict[int, Clip] = {}  # by their place in the order of names
+    hashes: dict[InputBlob, str] = {}
+    first: dict[str, str] = {}  # SHA-256 of media -> the name of the one that is used
+    repeated: dict[str, str] = {}
+    # archived files first: of the same bytes, the one that the scene has already is used
+    for number, blob in sorted(enumerate(usable, start=1), key=lambda each: each[1] in new):
         check()
         path = inputs / f"{number:04d}{PurePosixPath(blob.name).suffix.lower()}"
-        try:
-            uploads.download(blob.name, path, if_match=blob.etag)
-        except (Conflict, NotFound) as exc:
-            raise UploadsChanged(f"{blob.name} was replaced or deleted before it was read") from exc
-        clips.append(Clip(within_scene(blob.name, record.scene), path))
-    return tuple(clips)
+        if blob in new:
+            _fetch(containers.input, blob.name, blob.etag, path, blob)
+        else:
+            kind, _, name = carried[blob].place.partition("/")
+            _fetch(container(containers, kind), name, archive[carried[blob].place].etag, path, blob)
+        name = within_scene(blob.name, record.scene)
+        sha256 = blob.sha256 or (_sha256(path) if blob in new or sizes[blob.size_bytes] > 1 else "")
+        hashes[blob] = sha256
+        if sha256 and is_media(blob.name) and first.setdefault(sha256, name) != name:
+            repeated[name] = first[sha256]
+            path.unlink()
+        else:
+            clips[number] = Clip(name, path)
+    manifest = tuple(replace(blob, sha256=hashes.get(blob, "")) for blob in record.manifest)
+    return Downloaded(tuple(clips[number] for number in sorted(clips)), manifest, repeated)
+
+
+def _fetch(store: BlobStore, name: str, etag: str, path: Path, blob: InputBlob) -> None:
+    try:
+        store.download(name, path, if_match=etag)
+    except (Conflict, NotFound) as exc:
+        raise UploadsChanged(f"{blob.name} was replaced or deleted before it was read") from exc
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

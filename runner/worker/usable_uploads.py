@@ -37,6 +37,7 @@ def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:
             raise InputError(
                 f"{blob.name} has {_in_units(blob.size_bytes)}; {_in_units(kind.most_bytes)} are allowed",
                 code=Code.TOO_LARGE, advice="upload a shorter or smaller file", stage="validation",
+                files=(within_scene(blob.name, scene),),
             )  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from scenejobs.state.uploads import Uploads, sort_uploads
 
 SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
-    layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.REFUSED,
-    layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
+    layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
+    layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
 SILENT_S = 300.0  # a runner reports its usage about once a minute
@@ -81,7 +81,7 @@ def state(evidence: Evidence) -> Iterator[Finding]:
         folder = next((folder for folder in FOLDERS if name.startswith(folder)), "")
         if not folder and name not in SINGLES:
             yield Finding("I7", True, f"state/{name}", "nothing of this program is called like that", "remove it")
-        elif folder in (layout.GENERATIONS, layout.REDRIVES) and _key(name, folder) not in keys:
+        elif folder in (layout.GENERATIONS, layout.DUPLICATES, layout.REDRIVES) and _key(name, folder) not in keys:
             what = f"there is no record {layout.RECORDS}{_key(name, folder)}.json"
             yield Finding("I1", True, f"state/{name}", what, "restore the record (soft delete, versions)")
         elif folder == layout.RESUME_FOLDER and _key(name, folder) not in keys:

@@ -11,7 +11,8 @@ from scenejobs.audit import check_uploads
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.errors import NotFound, WrongChecksum
 from scenejobs.ports import BlobStore
-from scenejobs.state.copies import SOURCE_ETAG, is_input
+from scenejobs.state import duplicates
+from scenejobs.state.copies import SOURCE_ETAG, is_copy, is_input
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import (
     ERROR_DOCUMENT,
@@ -142,6 +143,13 @@ def _explained(evidence: Evidence, kind: str) -> set[str]:
             }
             names |= {
                 name for name in possible if SOURCE_ETAG in getattr(evidence.blobs[kind].get(name), "metadata", {})
+            }
+        if kind == duplicates.KIND:
+            names |= {
+                place
+                for found in scene.duplicates
+                for place in found.places
+                if (info := evidence.blobs[kind].get(place)) and is_copy(info, found.etag)
             }
         if kind == "error":
             names |= _documents(scene)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.ports import BlobInfo
+from scenejobs.state import duplicates
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import SOURCE_ETAG, is_copy
 from scenejobs.state.generations import Generation
@@ -29,6 +30,7 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
         redrive = scene.redrives.get(found.number)
         for blob in found.manifest:
             yield from _archived(evidence, scene, found, blob, redrive)
+    yield from _duplicates(evidence, scene)
     if scene.ongoing is not None:
         for blob in scene.ongoing.manifest:
             yield from _on_its_way(evidence, scene.ongoing, blob)
@@ -43,6 +45,18 @@ def copies(evidence: Evidence, found: Generation, blob: InputBlob) -> list[tuple
         for name in names
         if (info := evidence.blobs[kind].get(name)) and is_copy(info, blob.etag)
     ]
+
+
+def _duplicates(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
+    """I1: an upload that was archived without a run lies in the archive, or still in `input`."""
+    for found in scene.duplicates:
+        upload = evidence.blobs["input"].get(found.name)
+        there = any(
+            is_copy(evidence.blobs[duplicates.KIND].get(place), found.etag, found.size_bytes) for place in found.places
+        )
+        if not there and (upload is None or upload.etag != found.etag) and evidence.retention is None:
+            what = f"{found.name} was archived as no news, and is in none of the containers"
+            yield Finding("I1", False, f"input/{found.name}", what, "its user replaced it, or it has to be restored")
 
 
 def _generations(scene: SceneEvidence) -> Iterator[Finding]:

@@ -17,10 +17,19 @@ from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import codec, generations, records, redrive
+from scenejobs.state import codec, duplicates, generations, records, redrive
 from scenejobs.state.copies import is_input
+from scenejobs.state.duplicates import Duplicate
 from scenejobs.state.generations import Generation
-from scenejobs.state.layout import ERROR_DOCUMENT, GENERATIONS, RECORDS, REDRIVES, document_names, generation_name
+from scenejobs.state.layout import (
+    DUPLICATES,
+    ERROR_DOCUMENT,
+    GENERATIONS,
+    RECORDS,
+    REDRIVES,
+    document_names,
+    generation_name,
+)
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.redrive import Redrive
 
@@ -51,6 +60,7 @@ class SceneEvidence:
     info: BlobInfo  # of the record
     generations: dict[int, Generation] = field(default_factory=dict)  # as noted when they ended
     redrives: dict[int, Redrive] = field(default_factory=dict)
+    duplicates: tuple[Duplicate, ...] = ()  # uploads that were archived without a run
     moving: bool = False
 
     @property
@@ -150,6 +160,7 @@ def collect(
                 continue
             noted = {found.number: found for found in _noted(containers.state, folders, key)}
             returned = {found.generation: found for found in _returned(containers.state, folders, key)}
+            again = tuple(duplicates.read(containers.state, info.name) for info in _below(folders, DUPLICATES, key))
         except StorageError as exc:
             remedy = exc.advice or "restore it (soft delete, versions)"
             damaged.append(Finding("I1", True, f"state/{name}", exc.cause, remedy))
@@ -161,7 +172,7 @@ def collect(
             damaged_keys.add(key)
             continue
         moving = info.leased or name not in before or before[name].etag != stored.etag
-        scenes[stored.record.scene] = SceneEvidence(stored.record, info, noted, returned, moving)
+        scenes[stored.record.scene] = SceneEvidence(stored.record, info, noted, returned, again, moving)
     return Evidence(
         now=now,
         depth=settings.prefix_depth,
@@ -179,6 +190,10 @@ def collect(
         damaged_keys=frozenset(damaged_keys),
         retention=timedelta(days=retention_days) if retention_days else None,
     )
+
+
+def _below(folders: dict[str, list[BlobInfo]], kind: str, key: str) -> list[BlobInfo]:
+    return folders.get(f"{kind}{key}", [])
 
 
 def _noted(state: BlobStore, folders: dict[str, list[BlobInfo]], key: str) -> list[Generation]:

@@ -5,11 +5,12 @@
     python -m scenejobs download lobby DIR
     python -m scenejobs refused [--remove NAME [--apply]]
     python -m scenejobs audit [--json] [--deep]
-    python -m scenejobs redrive lobby [--apply]
+    python -m scenejobs retry lobby [--with-what-is-there]
+    python -m scenejobs exclude lobby view2.mp4
     python -m scenejobs blobfuse output [--mount DIR]
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
-Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a redrive was refused, 2 configuration,
+Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a run was refused, 2 configuration,
 3 storage, 130 interrupted.
 """
 
@@ -20,12 +21,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from scenejobs.commands import audit, blobfuse, download, redrive, refused, status, upload
+from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, status, upload
 from scenejobs.errors import InputError, SceneJobError
 from scenejobs.logs.setup import printable
 
 INTERRUPTED = 130  # by ctrl-C, or by the end of whoever reads what is printed
-COMMANDS = (upload, status, download, refused, audit, redrive, blobfuse)  # in the order of the help
+COMMANDS = (upload, status, download, refused, audit, redrive, exclude, blobfuse)  # in the order of the help
 
 
 def parser() -> argparse.ArgumentParser:

@@ -157,6 +157,11 @@ class RunnerSettings:
     job_id: str = _setting("BATCH_JOB_ID", "batch mode: id of the run in names and reports; default: made up", "")
     upload_stalled_s: float = _setting("UPLOAD_STALLED_SECS", STALLED, 600.0, minimum=0)
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
+    late_uploads: Literal["extend", "replace"] = _setting(
+        "LATE_UPLOADS",
+        "what comes after a scene was sealed: extend makes it anew of all it has; replace, of the new files alone",
+        "extend",
+    )
     max_attempts: int = _setting("MAX_RETRIES", "attempts at a scene before it is dead-lettered", 3, minimum=1)
     max_preemptions: int = _setting(
         "MAX_PREEMPTIONS",

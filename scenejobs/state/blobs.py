@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,27 @@ class InputBlob:
     name: str  # in the input container
     etag: str  # without quotes
     size_bytes: int
+    content_md5: str = field(default="", compare=False)  # as the listing shows it; "" where there is none
+    sha256: str = field(default="", compare=False)  # of its bytes, once they were downloaded
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file that a scene consists of: an upload that an earlier generation archived."""
+
+    name: str  # as it was uploaded, in the input container
+    etag: str  # of the upload
+    size_bytes: int
+    place: str  # "<container kind>/<name>" where it lies; it is read there and never moved again
+    generation: int  # that brought it
+    content_md5: str = ""
+    sha256: str = ""
+    published: bool = False  # part of the published result
+
+    @property
+    def blob(self) -> InputBlob:
+        """As it was uploaded."""
+        return InputBlob(self.name, self.etag, self.size_bytes, self.content_md5, self.sha256)
 
 
 def digest(blobs: Iterable[InputBlob]) -> str:

@@ -10,6 +10,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
                                          was made from, checked by its own hash, needed by nobody
            parts/<key>/<sha256>.json     a long list of a record, named by its content
            generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
+           duplicates/<key>/<digest>.json  an upload that was archived without a run, and what it is the same as
            refused/<digest>.json         an upload whose name is refused, and why
            redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
            sending/<key>.json            what is being sent into a scene, and when it last grew; a hint, overwritten
@@ -44,6 +45,7 @@ BATCHES = "batches/"
 PROGRESS = "progress/"
 PARTS = "parts/"
 GENERATIONS = "generations/"
+DUPLICATES = "duplicates/"
 REFUSED = "refused/"
 REDRIVES = "redrive/"
 USAGE = "spend/"
@@ -88,6 +90,12 @@ def part_in(name: str) -> str:
 
 def generation_name(scene: str, generation: int) -> str:
     return f"{GENERATIONS}{scene_key(scene)}/{generation}.json"
+
+
+def duplicate_name(scene: str, blob_name: str, etag: str) -> str:
+    """Of one version of one upload."""
+    digest = hashlib.sha256(f"{blob_name}\0{etag}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{DUPLICATES}{scene_key(scene)}/{digest}.json"
 
 
 def redrive_name(scene: str, generation: int) -> str:

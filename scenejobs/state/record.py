@@ -9,14 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from scenejobs.errors import Failure
 from scenejobs.state import codec
-from scenejobs.state.blobs import InputBlob, OutputFile, digest
+from scenejobs.state.blobs import InputBlob, Member, OutputFile, digest
 
 RECORD_VERSION = 1
-ADDED = ("not_before", "day", "runs_today", "held", "tries", "blocked")  # fields that the first program did not write
+# fields that earlier programs did not write
+ADDED = (
+    "not_before", "day", "runs_today", "held", "tries", "blocked", "carried", "contents", "retired", "published", "shown",
+    "wish",
+)  # fmt: skip
+KEEP_RETIRED = 1000  # versions that a scene no longer consists of are remembered, the newest
 
 
 class Phase(StrEnum):
@@ -70,6 +75,23 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class Published:
+    """The result that lies in the output container."""
+
+    generation: int
+    run: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Somebody wants a run that no upload asks for."""
+
+    kind: Literal["retry", "exclude"]
+    at: datetime
+    with_what_is_there: bool = False  # archived files that are gone are done without
+
+
+@dataclass(frozen=True)
 class SceneRecord:
     """The truth about one scene."""
 
@@ -90,23 +112,37 @@ class SceneRecord:
     ending: Ending | None = None
     tries: int = 0  # in vain since the outcome was decided, or since the scene is held (back_off.py)
     blocked: Failure | None = None  # what kept the last of them from bringing a decided generation to its end
+    carried: tuple[Member, ...] = ()  # archived files that the present attempt uses as well (contents.py)
+    contents: tuple[Member, ...] | None = None  # what the scene consists of; None: an earlier program did not say
+    retired: tuple[str, ...] = ()  # ETags of uploads that it no longer consists of
+    published: Published | None = None
+    shown: tuple[str, ...] = ()  # clips of which it has frames, by their names in the scene; "photos": all photos
+    wish: Wish | None = None
 
     @property
     def batch(self) -> str:
         return digest(self.manifest)
+
+    @property
+    def inputs(self) -> tuple[InputBlob, ...]:
+        """Everything that the attempt works on, as it was uploaded, in the order of names."""
+        return tuple(sorted((*(member.blob for member in self.carried), *self.manifest), key=lambda blob: blob.name))
 
     def _moved(self, phase: Phase, **changes: Any) -> SceneRecord:
         if phase not in MOVES[self.phase]:
             raise ValueError(f"scene {self.scene}: {self.phase} cannot become {phase}")
         return replace(self, phase=phase, **changes)
 
-    def attempted(self, run: str, manifest: tuple[InputBlob, ...], now: datetime) -> SceneRecord:
+    def attempted(
+        self, run: str, manifest: tuple[InputBlob, ...], now: datetime, carried: tuple[Member, ...] = ()
+    ) -> SceneRecord:
         """A new attempt starts. It counts before the work, so that work that kills its runner cannot loop."""
         day = now.date().isoformat()
         return self._moved(
             Phase.RUNNING,
             run=run,
             manifest=manifest,
+            carried=carried,
             attempts=self.attempts + 1,
             outputs=(),
             started_at=now,
@@ -150,18 +186,39 @@ class SceneRecord:
         failures = (*self.failures, AttemptFailure(self.run, now, failure))
         return self._moved(Phase.IDLE, failures=failures, started_at=None, not_before=retry_at)
 
-    def committed(self, outputs: tuple[OutputFile, ...]) -> SceneRecord:
-        """The result is final. From here on only forward."""
-        return self._moved(Phase.COMMITTED, outputs=outputs)
+    def nothing_new(self) -> SceneRecord:
+        """Every upload of the attempt turned out to be part of the published result: it did not happen."""
+        return self._moved(Phase.IDLE, attempts=max(0, self.attempts - 1), started_at=None, carried=())
+
+    def wishing(self, wish: Wish | None) -> SceneRecord:
+        return replace(self, wish=wish)
+
+    def committed(
+        self,
+        outputs: tuple[OutputFile, ...],
+        clips: tuple[str, ...] = (),
+        manifest: tuple[InputBlob, ...] | None = None,
+    ) -> SceneRecord:
+        """The result is final. From here on only forward.
+
+        clips: see `shown`. manifest: the same uploads, with what their download told; None: unchanged.
+        """
+        published = Published(self.generation, self.run)
+        manifest = self.manifest if manifest is None else manifest
+        return self._moved(Phase.COMMITTED, outputs=outputs, published=published, shown=clips, manifest=manifest)
 
     def given_up(self, failure: Failure, manifest: tuple[InputBlob, ...], run: str, now: datetime) -> SceneRecord:
         """No further attempt; the inputs go to the error container."""
         failures = (*self.failures, AttemptFailure(run, now, failure))
         return self._moved(Phase.FAILING, failures=failures, manifest=manifest, run=run, outputs=(), not_before=None)
 
-    def closed(self, archived: dict[str, str], now: datetime) -> SceneRecord:
-        """Everything of this generation is where it belongs."""
+    def closed(
+        self, archived: dict[str, str], now: datetime, contents: tuple[Member, ...] | None = None
+    ) -> SceneRecord:
+        """Everything of this generation is where it belongs. contents: what the scene consists of from now on."""
         succeeded = self.phase is Phase.COMMITTED
+        kept = {member.etag for member in contents or ()}
+        gone = [member.etag for member in self.contents or () if member.etag not in kept]
         outcome = Outcome.SUCCEEDED if succeeded else Outcome.DEAD_LETTERED
         failure = self.failures[-1].failure if self.failures and not succeeded else None
         return self._moved(
@@ -176,6 +233,10 @@ class SceneRecord:
             tries=0,
             blocked=None,
             ending=Ending(self.generation, outcome, self.run, now, archived, failure),
+            carried=(),
+            contents=contents,
+            retired=(*self.retired, *gone)[-KEEP_RETIRED:],
+            wish=None,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ VERSION_WITH_PARTS = 2
 INLINE_BYTES = 64 * 1024  # a longer list becomes a part
 RESTORE = "it is damaged: restore it (soft delete, versions)"
 NEWER = "a newer program wrote it: run that program again; until then nothing is begun with the scene"
+LISTS = ("manifest", "carried", "contents", "shown")  # fields of a record that may be long
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,8 @@ def _metadata(record: SceneRecord, parts: dict[str, bytes]) -> dict[str, str]:
         metadata["not_before"] = record.not_before.isoformat()
     if record.held:
         metadata["held"] = "true"
+    if record.wish:
+        metadata["wish"] = record.wish.kind
     if parts:
         metadata["parts"] = " ".join(sorted(parts))
     return metadata
@@ -162,7 +165,8 @@ def _split(record: SceneRecord) -> tuple[dict[str, Any], dict[str, bytes]]:
     body = record.to_json()
     parts: dict[str, bytes] = {}
     named = {}
-    for holder, key, empty in ((body, "manifest", []), (body["ending"] or {}, "archived", {})):
+    holders: list[tuple[dict[str, Any], str, Any]] = [(body, name, []) for name in LISTS if body.get(name)]
+    for holder, key, empty in (*holders, (body["ending"] or {}, "archived", {})):
         data = json.dumps(holder.get(key, empty), separators=(",", ":")).encode()
         if len(data) > INLINE_BYTES:
             named[key] = hashlib.sha256(data).hexdigest()
@@ -178,7 +182,7 @@ def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[s
     if not isinstance(body, dict) or body.get("schema_version") != VERSION_WITH_PARTS:
         return body, frozenset()
     named = body.get("parts")
-    if not isinstance(named, dict) or not named.keys() <= {"manifest", "archived"}:
+    if not isinstance(named, dict) or not named.keys() <= {*LISTS, "archived"}:
         raise ValueError(f"it names parts that this program does not know: {named!r}")
     for key, sha256 in named.items():
         data, _ = state.read(part_name(str(body["scene"]), str(sha256)))

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
-from scenejobs.names import refusal, scene_key
+from scenejobs.names import scene_key
 from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.state import codec, generations, records
 from scenejobs.state.copies import SOURCE_ETAG, find, is_copy, is_input
@@ -34,21 +34,21 @@ from scenejobs.state.layout import (
     RUN_LOG,
     document_names,
     generation_name,
-    record_name,
     redrive_history_name,
     redrive_name,
 )
-from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.record import Outcome, Phase, SceneRecord
+from scenejobs.state.record import Outcome, SceneRecord, Wish
+from scenejobs.state.wishes import call_for, change, idle_record
 
 VERSION = 1
-LEASE_S = 30  # only around the two changes of the record
-LEASE_TRIES = 30
-LEASE_PAUSE_S = 2.0
 DOCUMENTS = (ERROR_DOCUMENT, RUN_LOG)
 
 
 JSON_NAMES = {"archived_as": "place", "superseded": "left"}  # as the first program called them
+
+
+class NothingToBringBack(InputError):
+    """The generation did not fail, or was brought back before."""
 
 
 class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=JSON_NAMES):
@@ -111,17 +111,14 @@ def plan(containers: Containers, scene: str, *, generation: int = 0, replacing: 
 
     Raises InputError when there is nothing to bring back or something is in its way.
     """
-    reason = refusal(scene)
-    if reason:
-        raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE)
-    record = _idle_record(containers.state, scene)
+    record = idle_record(containers.state, scene)
     number = generation or (record.ending.generation if record.ending else 0)
     try:
         found = generations.read(containers.state, generation_name(scene, number))
     except NotFound as exc:
         raise InputError(f"scene {scene} has no generation {number or ''} that ended", code=Code.NO_SCENE) from exc
     if found.outcome is not Outcome.DEAD_LETTERED:
-        raise InputError(
+        raise NothingToBringBack(
             f"generation {number} of scene {scene} succeeded", code=Code.NO_SCENE, advice=_choices(containers, scene)
         )
     try:
@@ -129,7 +126,7 @@ def plan(containers: Containers, scene: str, *, generation: int = 0, replacing: 
     except NotFound:
         redrive = _new(containers.error, found)
     if redrive.done_at and not record.held:
-        raise InputError(
+        raise NothingToBringBack(
             f"generation {number} of scene {scene} was brought back at {redrive.done_at.isoformat()}",
             code=Code.NO_SCENE,
             advice="see its status",
@@ -146,9 +143,13 @@ def plan(containers: Containers, scene: str, *, generation: int = 0, replacing: 
 
 
 def carry_out(
-    containers: Containers, queues: Queues, plan: Plan, pause: Callable[[float], None] = time.sleep
+    containers: Containers,
+    queues: Queues,
+    plan: Plan,
+    pause: Callable[[float], None] = time.sleep,
+    wish: Wish | None = None,
 ) -> Redrive:
-    """Does it. Killed after any line, the same command finishes it.
+    """Does it. Killed after any line, the same command finishes it. wish: for the run that follows.
 
     Raises InputError when somebody works on the scene, StorageError.
     """
@@ -168,8 +169,8 @@ def carry_out(
         _keep_documents(containers, redrive)
         redrive = replace(redrive, done_at=state.now())
         state.write(name, _encode(redrive), if_match=etag)
-    _hold(state, redrive.scene, "", pause)
-    queues.debounce.send(DebounceCheck(redrive.scene, "", state.now()).to_json())
+    _hold(state, redrive.scene, "", pause, wish)
+    call_for(queues, redrive.scene, state)
     return redrive
 
 
@@ -186,19 +187,6 @@ def dead_lettered(containers: Containers, code: str = "") -> list[str]:
         if (not code or failure == code) and waits and (stored.record.held or _is_there(containers, ending.archived)):
             found.append(stored.record.scene)
     return sorted(found)
-
-
-def _idle_record(state: BlobStore, scene: str) -> SceneRecord:
-    stored = records.load(state, scene)
-    if stored is None:
-        raise InputError(f"there is no scene {scene}", code=Code.NO_SCENE)
-    if stored.record.phase is not Phase.IDLE or state.head(record_name(scene)).leased:
-        raise _worked_on(scene)
-    return stored.record
-
-
-def _worked_on(scene: str) -> InputError:
-    return InputError(f"scene {scene} is being worked on", code=Code.NO_SCENE, advice="wait until it has ended")
 
 
 def _new(error: BlobStore, found: Generation) -> Redrive:
@@ -236,24 +224,14 @@ def _is_there(containers: Containers, archived: dict[str, str]) -> bool:
     return any(find(containers.error, name) is not None for name in names)
 
 
-def _hold(state: BlobStore, scene: str, why: str, pause: Callable[[float], None]) -> None:
-    """Changes the record under its lease. A runner may hold it for a moment, to find that the scene is held."""
-    for tries_left in range(LEASE_TRIES, -1, -1):
-        try:
-            lease = state.lease(record_name(scene), LEASE_S)
-            break
-        except Conflict as exc:
-            if not tries_left or why:  # nothing was done yet
-                raise _worked_on(scene) from exc
-            pause(LEASE_PAUSE_S)
-    try:
-        stored = records.load(state, scene)
-        if stored is None or stored.record.phase is not Phase.IDLE:
-            raise _worked_on(scene)
-        if stored.record.held != why:
-            records.save(state, stored, stored.record.holding(why), lease)
-    finally:
-        lease.release()
+def _hold(state: BlobStore, scene: str, why: str, pause: Callable[[float], None], wish: Wish | None = None) -> None:
+    """Holds the scene, or with an empty `why` lets it go, with a wish for the run that follows."""
+
+    def held(record: SceneRecord) -> SceneRecord:
+        record = record.holding(why)
+        return record.wishing(wish) if wish is not None else record
+
+    change(state, scene, held, pause, insist=not why)
 
 
 def _copied(containers: Containers, item: Returned, replacing: bool) -> Returned:

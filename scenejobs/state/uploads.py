@@ -130,4 +130,4 @@ def look_at(store: BlobStore, scene: str, depth: int) -> SceneUploads:
 
 
 def snapshot(blobs: Iterable[BlobInfo]) -> tuple[InputBlob, ...]:
-    return tuple(InputBlob(blob.name, blob.etag, blob.size_bytes) for blob in blobs)
+    return tuple(InputBlob(blob.name, blob.etag, blob.size_bytes, blob.content_md5) for blob in blobs)

@@ -73,7 +73,7 @@ def bad(file: str, where: str, what: str, advice: str = "") -> InputError:
     """A file that cannot be what it is called."""
     cause = f"{printable(file)}{', ' if where else ''}{printable(where)}: {what}"
     advice = advice or "export the poses again, or leave the file out: then poses are found from the pictures"
-    return InputError(cause, advice=advice, code=Code.BAD_POSES, stage="validation")
+    return InputError(cause, advice=advice, code=Code.BAD_POSES, stage="validation", files=(file,))
 
 
 def number(value: object, most: float, what: str) -> float:

@@ -246,7 +246,7 @@ def test_what_is_in_the_way_is_told_and_the_rest_is_done(tmp_path: Path, capsys:
     cloud.settle(bad_video)
     cloud.upload("attic/a.mp4", b"newer")
     assert run(cloud, "--all", "--apply") == 1
-    assert "attic: not brought back: the input container holds another attic/a.mp4" in capsys.readouterr().err
+    assert "attic: not run again: the input container holds another attic/a.mp4" in capsys.readouterr().err
     assert cloud.names("input", "lobby/") == ["lobby/cam2/view2.mov", "lobby/view1.mp4"]
 
 
