@@ -51,7 +51,9 @@ var onContainers = [
   { who: runner, where: processedContainer, role: 'Storage Blob Data Contributor' }
   { who: runner, where: errorContainer, role: 'Storage Blob Data Contributor' }
   { who: runner, where: stateContainer, role: 'Storage Blob Data Contributor' }
-  { who: dispatcher, where: inputContainer, role: 'Storage Blob Data Reader' }
+  { who: dispatcher, where: inputContainer, role: 'Storage Blob Data Contributor' }
+  { who: dispatcher, where: processedContainer, role: 'Storage Blob Data Contributor' }
+  { who: dispatcher, where: errorContainer, role: 'Storage Blob Data Reader' }
   { who: dispatcher, where: stateContainer, role: 'Storage Blob Data Contributor' }
   { who: events, where: deadLetterContainer, role: 'Storage Blob Data Contributor' }
 ]

@@ -1,4 +1,4 @@
-"""What must be true: I1 to I6 and I8 after every change, I7, I9 and I10 at rest.
+"""What must be true: I1 to I6, I8 and I11 after every change, I7, I9 and I10 at rest.
 
 Told from the stores, and from what was seen of them: uploads, versions of records, starts of work. The statements are
 those of the protocol; `Checker.changed` is called after every change of a store, whoever made it.
@@ -52,6 +52,7 @@ class Commit:
     run: str
     etags: tuple[str, ...]
     outputs: tuple[OutputFile, ...]
+    names: frozenset[str]  # of the videos that it was made from
 
 
 class Checker:
@@ -191,10 +192,16 @@ class Checker:
         if any(commit.scene == scene and commit.generation == generation for commit in self.commits):
             self.fail("I2", f"generation {generation} of {scene} was committed twice")
         outputs = tuple(codec.from_json(item, OutputFile) for item in record["outputs"])
-        self.commits.append(Commit(scene, generation, record["run"], etags, outputs))
+        files = sorted([*record["manifest"], *record.get("carried", [])], key=lambda item: str(item["name"]))
+        names = frozenset(item["name"] for item in files if is_video(item["name"]))
+        before = next((commit for commit in reversed(self.commits) if commit.scene == scene), None)
+        kept = {version.name for version in self.versions.values() if not version.superseded}
+        if before is not None and (lost := (before.names & kept) - names):
+            self.fail("I11", f"generation {generation} of {scene} lacks {sorted(lost)}")
+        self.commits.append(Commit(scene, generation, record["run"], etags, outputs, names))
         self._run_is_whole(self.commits[-1])
-        used = [item for item in record["manifest"] if is_video(item["name"])]
-        used += [item for item in record["manifest"] if is_pose_file(item["name"])]  # a job gets them last
+        used = [item for item in files if is_video(item["name"])]
+        used += [item for item in files if is_pose_file(item["name"])]  # a job gets them last
         data = b"".join(self.versions[item["etag"]].data for item in used)
         expected = f"ply {hashlib.sha256(data).hexdigest()}".encode()
         ply = self._sim.stores["output"].blobs.get(f"{layout.run_folder(scene, record['run'])}{scene}.ply")

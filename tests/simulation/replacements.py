@@ -5,7 +5,7 @@ Where it can be, the replaced function is one of a port or a public one, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ from scenejobs.errors import Conflict, NotFound, SceneJobError, UnreadableMessag
 from scenejobs.names import upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore, JobQueue, Lease, QueueMessage
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
-from scenejobs.state import batches, blobs, messages, records
+from scenejobs.state import batches, blobs, contents, messages, records
 from scenejobs.state import record as state_record
 from scenejobs.state.layout import MANIFEST, RECORDS, published_name, run_folder
 from scenejobs.state.sending import InProgress
@@ -118,9 +118,13 @@ def lease_for_everybody(self: MemoryBlobStore, name: str, seconds: int) -> Memor
 
 
 def attempted_for_free(
-    self: state_record.SceneRecord, run: str, manifest: tuple[blobs.InputBlob, ...], now: datetime
+    self: state_record.SceneRecord,
+    run: str,
+    manifest: tuple[blobs.InputBlob, ...],
+    now: datetime,
+    carried: tuple[blobs.Member, ...] = (),
 ) -> state_record.SceneRecord:
-    return replace(_attempted(self, run, manifest, now), attempts=self.attempts)
+    return replace(_attempted(self, run, manifest, now, carried), attempts=self.attempts)
 
 
 def given_back_and_counted(self: state_record.SceneRecord) -> state_record.SceneRecord:
@@ -177,13 +181,22 @@ def vanished_for_free(
     run: str,
     now: datetime,
     max_runs_per_day: int = 0,
+    choice: contents.Choice = decisions.NOTHING_CARRIED,
 ) -> (
     decisions.NothingToDo | decisions.RollForward | decisions.TooEarly | decisions.NotNow | decisions.Attempt
     | decisions.GiveUp
 ):  # fmt: skip
     if record.phase is state_record.Phase.RUNNING:
         record = replace(record, attempts=record.attempts - 1)
-    return _next_step(record, inputs, max_attempts=max_attempts, run=run, now=now, max_runs_per_day=max_runs_per_day)
+    return _next_step(
+        record,
+        inputs,
+        max_attempts=max_attempts,
+        run=run,
+        now=now,
+        max_runs_per_day=max_runs_per_day,
+        choice=choice,
+    )
 
 
 # ---- the ports ------------------------------------------------------------------------------------------------------
@@ -313,10 +326,12 @@ _attempt, _place_for = attempt.SceneWork._attempt, resume_store.resume_location
 _own = worker_lease.RecordLease.__init__
 
 
-def complete_then_work(self: attempt.SceneWork, stored: records.Stored, folder: Path) -> records.Stored:
+def complete_then_work(
+    self: attempt.SceneWork, stored: records.Stored, folder: Path, archive: Mapping[str, BlobInfo]
+) -> records.Stored:
     if self._lease.message is not None:
         self._context.queues.jobs.complete(self._lease.message)
-    return _attempt(self, stored, folder)
+    return _attempt(self, stored, folder, archive)
 
 
 def complete_then_poison(self: worker_loop.Worker, message: QueueMessage) -> None:

@@ -134,11 +134,15 @@ def test_archived_files_that_are_gone_keep_a_smaller_scene_from_taking_the_place
     assert scene.published() == ["b.mp4", "c.mp4"]
 
 
-def test_the_same_bytes_again_start_nothing_and_are_archived_with_a_note(scene: GrowingScene) -> None:
-    """The listing cannot tell here: no Content-MD5. The runner finds out after the download, before any work."""
-    runs, generation = len(scene.used), scene.cloud.record("lobby").generation
+@pytest.mark.parametrize("listed", [True, False], ids=["the listing tells", "only the download tells"])
+def test_the_same_bytes_again_start_nothing_and_are_archived_with_a_note(scene: GrowingScene, listed: bool) -> None:
+    """With a Content-MD5 the dispatcher archives it. Without, a runner finds out after the download, before any work."""
+    runs, generation, starts = len(scene.used), scene.cloud.record("lobby").generation, scene.compute.starts
     scene.upload("lobby/copy of a.mp4", b"first")
+    if not listed:
+        scene.cloud.stores["input"].blobs["lobby/copy of a.mp4"].content_md5 = ""
     scene.settle()
+    assert scene.compute.starts == starts + (not listed)
     assert (len(scene.used), scene.cloud.record("lobby").generation) == (runs, generation)
     assert scene.published() == ["a.mp4", "b.mp4"]
     assert scene.cloud.names("input") == []

@@ -18,7 +18,7 @@ from runner.job.supervise import Supervision
 from runner.scene.stages import RESUME_FILES
 from scenejobs.adapters.azure import clients
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute, MemoryLease, MemoryQueue
-from scenejobs.errors import Busy, Code, InputError, Interrupted, RunnerError
+from scenejobs.errors import Busy, Code, InputError, Interrupted, ResourceError, RunnerError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
 from scenejobs.state.messages import DebounceCheck
@@ -133,6 +133,16 @@ def runner_lives(folder: Path) -> Iterator[tuple[Cloud, Any, dict[str, Any]]]:
     again.upload("lobby/a.mp4", b"newer")  # the plain name in the archive is taken
     again.queue("lobby")
     yield again, echo_job, {}
+    failed = cloud()
+    failed.worker(failing(ResourceError("full")), max_attempts=1).drain()
+    failed.upload("lobby/b.mp4", b"one more")  # what failed is read where it lies, in error
+    failed.queue("lobby")
+    yield failed, echo_job, {}
+    repeated = cloud()
+    repeated.settle()
+    repeated.upload("lobby/a copy.mp4", b"video")  # part of the published result
+    repeated.queue("lobby")
+    yield repeated, echo_job, {}
     late = cloud()
 
     def uploads_meanwhile(job: Job, supervision: Supervision) -> dict[str, Any]:
@@ -194,6 +204,7 @@ def observed_dispatcher(folder: Path) -> dict[str, set[str]]:
     for execution in compute.live():
         compute.finish(execution.name)
     cloud.upload("attic/lost-event.mp4", b"video")
+    cloud.upload("lobby/a copy.mp4", b"video")  # part of the published result: archived without a run
     for _ in range(4):
         cloud.clock.advance(3 * 86_400)
         try:

@@ -94,9 +94,9 @@ def test_without_a_limit_a_scene_may_run_as_often_as_it_is_uploaded(cloud: Cloud
 
 
 def test_batch_mode_does_not_wait_for_the_next_day_on_a_machine_that_costs(cloud: Cloud) -> None:
-    for _ in range(2):
+    for number in range(2):
         cloud.worker(batch_prefix="lobby", max_scene_runs=2).batch()
-        cloud.upload("lobby/view1.mp4", b"again")
+        cloud.upload("lobby/view1.mp4", b"again %d" % number)
     with pytest.raises(InfrastructureError, match="must not be run for another 1440 min"):
         cloud.worker(batch_prefix="lobby", max_scene_runs=2).batch()
     assert cloud.names("input") == ["lobby/view1.mp4"]
