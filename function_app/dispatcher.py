@@ -12,12 +12,12 @@ from function_app import known_uploads
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
-from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
+from scenejobs.errors import Conflict, NotFound, UnreadableMessage, UnreadableRecord
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, records
-from scenejobs.state.layout import refused_name
+from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
 from scenejobs.state.uploads import look_at, refusal_at, snapshot
@@ -138,7 +138,7 @@ class Dispatcher:
 
         due_at: see `send`. first: nothing of the scene was ever run, so all of it is news.
         """
-        if not first and known_uploads.put_away(self.containers, scene, blobs):
+        if not first and known_uploads.put_away(self.containers, scene, blobs, self.settings.prefix_depth):
             return Sealing.NO_NEWS
         batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
         state = self.containers.state

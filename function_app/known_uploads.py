@@ -22,10 +22,10 @@ MOST = 100  # uploads: the rest of a longer list is a runner's, who has more tim
 log = logging.getLogger(__name__)
 
 
-def put_away(containers: Containers, scene: str, blobs: tuple[BlobInfo, ...]) -> bool:
+def put_away(containers: Containers, scene: str, blobs: tuple[BlobInfo, ...], depth: int) -> bool:
     """Archives a scene's uploads where none of them is news. False when there is something to run, or it is not known.
 
-    Raises StorageError; what was archived until then stays so.
+    depth: levels of folders that name a scene. Raises StorageError; what was archived until then stays so.
     """
     state, uploads = containers.state, snapshot(blobs)
     stored = records.load(state, scene)
@@ -43,7 +43,7 @@ def put_away(containers: Containers, scene: str, blobs: tuple[BlobInfo, ...]) ->
         if records.load(state, scene) != stored:
             return False
         for blob, member in known.items():
-            duplicates.put_away(containers, record, blob, member, lease.renew)
+            duplicates.put_away(containers, record, blob, member, depth, lease.renew)
     except AccessDenied as exc:  # the identity may only read: a runner does it
         log.warning("scene %s: uploads that are no news are left to a runner: %s", scene, exc)
         return False

@@ -59,8 +59,8 @@ def reconstruct_mock(
                 )  # fmt: skip
             if packed := packed_file(clip.path):
                 raise InputError(
-                    f"{clip.name} is not a video, but something packed ({packed})", code=Code.NOT_A_VIDEO, advice=UNPACK,
-                    files=(clip.name,),
+                    f"{clip.name} is not a video, but something packed ({packed})", code=Code.NOT_A_VIDEO,
+                    advice=UNPACK, files=(clip.name,),
                 )  # fmt: skip
         _leave(workspace, Stage.FRAMES)
     with stages.noting("sparse.json"), stages.stage(Stage.POSES):

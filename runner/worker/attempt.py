@@ -201,7 +201,7 @@ class SceneWork:
 
     def _put_away(self, record: SceneRecord, known: Mapping[InputBlob, Member | None]) -> None:
         for blob, member in known.items():
-            duplicates.put_away(self._context.containers, record, blob, member, self._before_commit)
+            duplicates.put_away(self._context.containers, record, blob, member, self._depth, self._before_commit)
 
     # ---- before the commit ------------------------------------------------------------------------------------------
 

@@ -35,11 +35,7 @@ class Duplicate:
     size_bytes: int
     generation: int  # of the scene, when it was seen
     same_as: str  # "<container kind>/<name>" of the file with its bytes; "" for a version that was replaced before
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Names in the archive that it may lie under."""
-        return archive_names(self.scene, self.name, self.generation, f"again-{self.etag.strip('0x').lower()[-8:]}")
+    places: tuple[str, ...]  # names in the archive that it may lie under
 
     def to_json(self) -> dict[str, Any]:
         return {"schema_version": VERSION, **codec.to_json(self)}
@@ -54,11 +50,17 @@ class Duplicate:
 
 
 def put_away(
-    containers: Containers, record: SceneRecord, blob: InputBlob, member: Member | None, check: Callable[[], None]
+    containers: Containers,
+    record: SceneRecord,
+    blob: InputBlob,
+    member: Member | None,
+    depth: int,
+    check: Callable[[], None],
 ) -> None:
     """Archives an upload that is no news, for the holder of the scene's lease. May be repeated.
 
-    member: the file of the scene that it is the same as. `check` is called before every change.
+    member: the file of the scene that it is the same as. depth: levels of folders that name a scene. `check` is called
+    before every change.
     Raises StorageError.
     """
     scene = record.scene
@@ -66,8 +68,10 @@ def put_away(
         check()
         remove(blob, containers.input)
         return
-    note = Duplicate(scene, blob.name, blob.etag, blob.size_bytes, record.generation, member.place if member else "")
     name = duplicate_name(scene, blob.name, blob.etag)
+    places = archive_names(scene, blob.name, record.generation, f"again-{name[-13:-5]}", depth)
+    same_as = member.place if member else ""
+    note = Duplicate(scene, blob.name, blob.etag, blob.size_bytes, record.generation, same_as, places)
     check()
     try:
         containers.state.write(name, json.dumps(note.to_json()).encode(), if_absent=True)

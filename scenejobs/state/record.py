@@ -18,8 +18,8 @@ from scenejobs.state.blobs import InputBlob, Member, OutputFile, digest
 RECORD_VERSION = 1
 # fields that earlier programs did not write
 ADDED = (
-    "not_before", "day", "runs_today", "held", "tries", "blocked", "carried", "contents", "retired", "published", "shown",
-    "wish",
+    "not_before", "day", "runs_today", "held", "tries", "blocked", "carried", "contents", "retired", "published",
+    "shown", "wish",
 )  # fmt: skip
 KEEP_RETIRED = 1000  # versions that a scene no longer consists of are remembered, the newest
 

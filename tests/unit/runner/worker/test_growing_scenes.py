@@ -136,7 +136,7 @@ def test_archived_files_that_are_gone_keep_a_smaller_scene_from_taking_the_place
 
 @pytest.mark.parametrize("listed", [True, False], ids=["the listing tells", "only the download tells"])
 def test_the_same_bytes_again_start_nothing_and_are_archived_with_a_note(scene: GrowingScene, listed: bool) -> None:
-    """With a Content-MD5 the dispatcher archives it. Without, a runner finds out after the download, before any work."""
+    """With a Content-MD5 the dispatcher archives it. Without, a runner finds out after the download."""
     runs, generation, starts = len(scene.used), scene.cloud.record("lobby").generation, scene.compute.starts
     scene.upload("lobby/copy of a.mp4", b"first")
     if not listed:
