@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from scenejobs.errors import AccessDenied, Conflict
+from scenejobs.errors import AccessDenied, Conflict, UnreadableRecord
 from scenejobs.names import is_companion
 from scenejobs.ports import BlobInfo, Containers
 from scenejobs.state import contents, duplicates, records
@@ -28,7 +28,10 @@ def put_away(containers: Containers, scene: str, blobs: tuple[BlobInfo, ...], de
     depth: levels of folders that name a scene. Raises StorageError; what was archived until then stays so.
     """
     state, uploads = containers.state, snapshot(blobs)
-    stored = records.load(state, scene)
+    try:
+        stored = records.load(state, scene)
+    except UnreadableRecord:  # of a newer program: whoever seals says so
+        return False
     if stored is None or stored.record.phase is not Phase.IDLE or len(blobs) > MOST:
         return False
     record = contents.of_history(state, stored.record)
