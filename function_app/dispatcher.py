@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -131,17 +132,15 @@ class Dispatcher:
         now: datetime,
         why: str,
         traceparent: str = "",
-        due_at: datetime | None = None,
-        first: bool = False,
     ) -> Sealing:
-        """Turns a set of uploads into one job: the batch, then its message, then the stamp.
-
-        due_at: see `send`. first: nothing of the scene was ever run, so all of it is news.
-        """
-        if not first and known_uploads.put_away(self.containers, scene, blobs, self.settings.prefix_depth):
-            return Sealing.NO_NEWS
+        """Turns a set of uploads into one job: the batch, then its message, then the stamp."""
+        state, due_at = self.containers.state, None
+        with suppress(UnreadableRecord):  # `send` tells
+            record = records.load(state, scene)
+            if record and known_uploads.put_away(self.containers, record, blobs, self.settings.prefix_depth):
+                return Sealing.NO_NEWS
+            due_at = (record.record.not_before if record else None) or now
         batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
-        state = self.containers.state
         sealing = Sealing.CREATED
         stored = batches.create(state, batch)
         if stored is None:
@@ -157,11 +156,20 @@ class Dispatcher:
         log.info("scene %s: batch %s of %d uploads %s (%s)", scene, batch.digest, len(blobs), sealing, why)
         return sealing
 
+    def put_away_known(self, scene: str, blobs: tuple[BlobInfo, ...]) -> bool:
+        """Archives a scene's uploads where none of them is news, as `seal` does. False: there is something to run."""
+        with suppress(UnreadableRecord):
+            record = records.load(self.containers.state, scene)
+            return record is not None and known_uploads.put_away(
+                self.containers, record, blobs, self.settings.prefix_depth
+            )
+        return False
+
     def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> bool:
         """Sends a batch's message and stamps the batch. False when no runner could read the scene's record.
 
         due_at: before when the scene must not be run; until then the message is hidden, for an execution would look at
-        it in vain. None: not known here. Who tells it knows that the scene has no record yet.
+        it in vain. None: not known here.
         """
         batch = stored.batch
         if due_at is None:

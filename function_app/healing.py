@@ -170,7 +170,9 @@ class _Healer:
         sent = [item for item in stored if item.batch.queued_at and not present.isdisjoint(item.batch.blobs)]
         if not sent or any(item.batch.queued_at and item.batch.queued_at > self.before for item in sent):
             return False
-        if not self.dispatcher.send(sent[-1], self.now):
+        if self.dispatcher.put_away_known(scene, self.view.scenes[scene]) or not self.dispatcher.send(
+            sent[-1], self.now
+        ):
             return False
         log.warning("scene %s: its message was lost; sent again", scene)
         return True

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 
-from scenejobs.errors import AccessDenied, Conflict, UnreadableRecord
+from scenejobs.errors import AccessDenied, Conflict
 from scenejobs.names import is_companion
 from scenejobs.ports import BlobInfo, Containers
 from scenejobs.state import contents, duplicates, records
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Phase
+from scenejobs.state.records import Stored
 from scenejobs.state.uploads import snapshot
 
 LEASE_S = 60
@@ -22,17 +23,14 @@ MOST = 100  # uploads: the rest of a longer list is a runner's, who has more tim
 log = logging.getLogger(__name__)
 
 
-def put_away(containers: Containers, scene: str, blobs: tuple[BlobInfo, ...], depth: int) -> bool:
+def put_away(containers: Containers, stored: Stored, blobs: tuple[BlobInfo, ...], depth: int) -> bool:
     """Archives a scene's uploads where none of them is news. False when there is something to run, or it is not known.
 
-    depth: levels of folders that name a scene. Raises StorageError; what was archived until then stays so.
+    stored: the scene's record. depth: levels of folders that name a scene.
+    Raises StorageError; what was archived until then stays so.
     """
-    state, uploads = containers.state, snapshot(blobs)
-    try:
-        stored = records.load(state, scene)
-    except UnreadableRecord:  # of a newer program: whoever seals says so
-        return False
-    if stored is None or stored.record.phase is not Phase.IDLE or len(blobs) > MOST:
+    state, scene, uploads = containers.state, stored.record.scene, snapshot(blobs)
+    if stored.record.phase is not Phase.IDLE or len(blobs) > MOST:
         return False
     record = contents.of_history(state, stored.record)
     new, known = contents.news(record, uploads, extend=True)

@@ -68,6 +68,11 @@ class GrowingScene:
                 self.cloud.worker(run, **self.settings).drain()
                 self.compute.finish(execution.name)
 
+    def sweep_for_an_hour(self) -> None:
+        for _ in range(12):
+            self.cloud.clock.advance(300)
+            self.app.sweeper.sweep()
+
     def violations(self) -> list[str]:
         self.cloud.clock.advance(3600)
         evidence = collect(self.containers, self.queues, self.dispatch_settings, 3, self.cloud.clock())
