@@ -93,7 +93,7 @@ def decide(
 
 def _look_again_s(now: datetime, settings: DispatchSettings, sending: Collection[InProgress]) -> float:
     """After a quiet time, and when the last of them will have stalled at the latest."""
-    stalled_in_s = max((item.stalls_at(settings.upload_stalled_s) - now).total_seconds() for item in sending)
+    stalled_in_s = max(item.stalls_in_s(now, settings.upload_stalled_s) for item in sending)
     return max(0.0, min(settings.quiet_s, stalled_in_s)) + CLOCK_GRAIN_S
 
 

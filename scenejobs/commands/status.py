@@ -10,6 +10,7 @@ from scenejobs.commands.storage import check_scene, open_from
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.setup import printable
 from scenejobs.ports import BlobStore, Containers
+from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import layout
 from scenejobs.state.control_names import stored_scene
 from scenejobs.state.refused import refused_uploads
@@ -38,10 +39,16 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if options.scene:
         check_scene(options.scene)
     if options.wait:
-        ended = watch(containers, options.scene, depth, show=lambda status: print(printable(status.line()), flush=True))
+        ended = watch(
+            containers,
+            options.scene,
+            depth,
+            show=lambda status: print(printable(status.line()), flush=True),
+            settings=dispatch,
+        )
         return 0 if ended.state is State.DONE else 1
     scenes = [options.scene] if options.scene else known_scenes(containers, depth)
-    statuses = [scene_status(containers, scene, depth) for scene in scenes]
+    statuses = [scene_status(containers, scene, depth, dispatch) for scene in scenes]
     for status in statuses:
         print(printable(status.line()))
     if not options.scene:
@@ -51,9 +58,12 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def known_scenes(containers: Containers, depth: int) -> list[str]:
-    """Scenes with uploads, results or failures."""
-    uploads = sort_uploads(containers.input.list(), depth).scenes
-    return sorted({*uploads, *_folders(containers.output, depth), *_folders(containers.error, depth)})
+    """Scenes with uploads, such that are being sent among them, results or failures."""
+    listing = containers.input.list_all()
+    uploads = sort_uploads(listing.blobs, depth, listing.sending)
+    return sorted(
+        {*uploads.scenes, *uploads.sending, *_folders(containers.output, depth), *_folders(containers.error, depth)}
+    )
 
 
 def _folders(store: BlobStore, depth: int) -> Iterator[str]:
@@ -69,13 +79,14 @@ def watch(
     depth: int,
     *,
     show: Callable[[SceneStatus], None],
+    settings: DispatchSettings | None = None,
     poll_s: float = 1.0,
     pause: Callable[[float], None] = time.sleep,
 ) -> SceneStatus:
     """Calls `show` whenever the status changes, until the scene is done or failed; returns the last status."""
     last: SceneStatus | None = None
     while True:
-        status = scene_status(containers, scene, depth)
+        status = scene_status(containers, scene, depth, settings)
         if status != last:
             show(status)
             last = status

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from scenejobs.errors import NotFound
@@ -79,8 +79,8 @@ class InProgress:
     grew_at: datetime
     listed: bool  # a blob of that name is listed, which a runner would take for an upload
 
-    def stalls_at(self, stalled_s: float) -> datetime:
-        return self.grew_at + timedelta(seconds=stalled_s)
+    def stalls_in_s(self, now: datetime, stalled_s: float) -> float:
+        return stalled_s - (now - self.grew_at).total_seconds()
 
 
 def digest(names: Iterable[str]) -> str:
@@ -106,7 +106,7 @@ def mark(name: str) -> str:
 def load(state: BlobStore, scene: str) -> Memory:
     """Empty where there is none, or it cannot be read."""
     try:
-        return Memory.from_json(json.loads(state.read(sending_name(scene))[0]))
+        return Memory.from_json(codec.loads(state.read(sending_name(scene))[0]))
     except NotFound:
         return Memory(scene)
     except ValueError as exc:
@@ -130,8 +130,9 @@ class Memories:
         info = self._all().get(sending_name(scene))
         try:
             known, grew_at = info.metadata["names"] if info else "", info.metadata["grew_at"] if info else ""
-            return known == digest(names) and now >= datetime.fromisoformat(grew_at) + timedelta(seconds=stalled_s)
-        except (KeyError, ValueError, TypeError):
+            age_s = (now - codec.parse_time(grew_at)).total_seconds()
+            return known == digest(names) and age_s >= stalled_s
+        except (KeyError, ValueError):
             return False
 
     def of_others(self, scenes: Collection[str]) -> list[BlobInfo]:
@@ -209,7 +210,7 @@ def _grown(memory: Memory) -> dict[str, tuple[int, datetime, bool]]:
 
 def active(found: Iterable[InProgress], now: datetime, stalled_s: float) -> tuple[InProgress, ...]:
     """Those that keep their scene waiting."""
-    return tuple(item for item in found if now < item.stalls_at(stalled_s))
+    return tuple(item for item in found if item.stalls_in_s(now, stalled_s) > 0)
 
 
 def whole(

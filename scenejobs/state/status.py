@@ -9,23 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 
-import msgspec
-
-from scenejobs.errors import NotFound, UnreadableRecord
+from scenejobs.errors import UnreadableRecord
 from scenejobs.names import is_companion, refusal
 from scenejobs.ports import BlobInfo, BlobStore, Containers
-from scenejobs.state import batches, layout, records, start_backoff, usage
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import batches, progress, records, start_backoff, usage, waiting
 from scenejobs.state.blobs import digest
 from scenejobs.state.record import Outcome, Phase, SceneRecord
-from scenejobs.state.uploads import look, snapshot
+from scenejobs.state.uploads import SceneUploads, look_at, snapshot
 
 
 class State(StrEnum):
     """A scene as its user sees it."""
 
     UNKNOWN = "unknown"  # no upload and no record of that name
+    UPLOADING = "uploading"  # an upload is in progress: the scene is open until it is whole, or has stalled
     SETTLING = "settling"  # uploads are there; waiting for the quiet time to pass
     QUEUED = "queued"  # sealed; waiting for a runner
     RUNNING = "running"  # frames, poses, training
@@ -52,11 +51,12 @@ class SceneStatus:
     reason: str = ""  # of a failure
     note: str = ""  # what keeps it waiting
     refused: int = 0  # uploads in its folder whose names are used for nothing
+    expected: datetime | None = None  # when the waiting ends, as far as that can be known
 
     def line(self) -> str:
         """For a terminal."""
         text = f"{self.scene}: {self.state}"
-        if self.state is State.SETTLING:
+        if self.state in (State.SETTLING, State.UPLOADING) and self.waiting:
             text += f", {self.waiting} upload{'s' if self.waiting != 1 else ''}"
         if self.state is State.RUNNING:
             text += f" {self.fraction:4.0%} {self.stage}" + (f": {self.detail}" if self.detail else "")
@@ -71,8 +71,13 @@ class SceneStatus:
         return text + (f": {self.reason}" if self.reason else "")
 
 
-def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneStatus:
-    """Raises ValueError for a name no scene can have."""
+def scene_status(
+    containers: Containers, scene: str, depth: int = 1, settings: DispatchSettings | None = None
+) -> SceneStatus:
+    """settings: of the dispatcher, to say why the scene waits and until when; None says what the blobs alone tell.
+
+    Raises ValueError for a name no scene can have.
+    """
     reason = refusal(scene)
     if reason:
         raise ValueError(f"no scene has the name {scene!r}: {reason}")
@@ -82,21 +87,30 @@ def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneSta
         return SceneStatus(scene, State.BLOCKED, reason=str(exc))
     record = stored.record if stored else SceneRecord(scene)
     if record.phase is Phase.RUNNING:
-        return _running(containers, record)
+        return _with_later_uploads(_running(containers, record), containers, record, depth, settings)
     if record.blocked and record.phase in (Phase.COMMITTED, Phase.FAILING):
         return _blocked(record, f"{record.blocked.cause.rstrip('.')}: {record.blocked.advice}".rstrip(": "))
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
-        return SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
-    waiting, refused = look(containers.input, scene, depth)
-    alone = all(is_companion(blob.name) for blob in waiting)  # markers and poses: nothing happens before videos come
-    if not alone:
-        return replace(_waiting(containers, record, waiting), refused=len(refused))
-    ending = record.ending
-    if ending is None and waiting:
-        note = "no video and no photo yet"
-        return SceneStatus(scene, State.SETTLING, waiting=len(waiting), note=note, refused=len(refused))
+        status = SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
+        return _with_later_uploads(status, containers, record, depth, settings)
+    uploads = look_at(containers.input, scene, depth)
+    status = replace(_of_uploads(containers, record, uploads, settings), refused=len(uploads.refused))
+    if status.state is State.BLOCKED or not (uploads.sending or settings):
+        return status
+    return _with_sending(status, containers, uploads, settings or DispatchSettings())
+
+
+def _of_uploads(
+    containers: Containers, record: SceneRecord, uploads: SceneUploads, settings: DispatchSettings | None
+) -> SceneStatus:
+    """Of a scene that nobody works on. What is being sent is not looked at."""
+    if not all(is_companion(blob.name) for blob in uploads.blobs):
+        return _waiting(containers, record, uploads.blobs, settings)
+    scene, ending = record.scene, record.ending  # markers and poses alone: nothing happens before videos come
+    if ending is None and uploads.blobs:
+        return SceneStatus(scene, State.SETTLING, waiting=len(uploads.blobs), note="no video and no photo yet")
     if ending is None:
-        return SceneStatus(scene, State.UNKNOWN, refused=len(refused))
+        return SceneStatus(scene, State.UNKNOWN)
     state = State.DONE if ending.outcome is Outcome.SUCCEEDED else State.FAILED
     return SceneStatus(
         scene,
@@ -105,11 +119,47 @@ def scene_status(containers: Containers, scene: str, depth: int = 1) -> SceneSta
         run=ending.run,
         since=ending.at,
         reason=ending.failure.cause if ending.failure else "",
-        refused=len(refused),
     )
 
 
-def _waiting(containers: Containers, record: SceneRecord, uploads: tuple[BlobInfo, ...]) -> SceneStatus:
+def _with_sending(
+    status: SceneStatus, containers: Containers, uploads: SceneUploads, settings: DispatchSettings
+) -> SceneStatus:
+    """An upload in progress is what an open scene waits for, and of a sealed one the next generation."""
+    found = waiting.uploading(containers, status.scene, uploads.blobs, uploads.sending, settings)
+    stalled = waiting.stalled_note(found)
+    if not found.growing:
+        return replace(status, note="; ".join(filter(None, (status.note, stalled))))
+    if status.state is State.QUEUED:
+        later = f"for the next generation: {waiting.sizes(found.growing)}"
+        return replace(status, note="; ".join(filter(None, (status.note, later, stalled))))
+    why = waiting.for_upload(found, settings)
+    note = "; ".join(filter(None, (why.note, stalled)))
+    return replace(status, state=State.UPLOADING, waiting=len(uploads.blobs), note=note, expected=why.expected)
+
+
+def _with_later_uploads(
+    status: SceneStatus,
+    containers: Containers,
+    record: SceneRecord,
+    depth: int,
+    settings: DispatchSettings | None,
+) -> SceneStatus:
+    """Of a scene that is worked on: what came since its attempt began waits for its end."""
+    if settings is None:
+        return status
+    uploads = look_at(containers.input, record.scene, depth)
+    more = set(snapshot(uploads.blobs)).difference(record.manifest)
+    found = waiting.uploading(containers, record.scene, uploads.blobs, uploads.sending, settings)
+    later = [f"for the next generation: {waiting.sizes(found.growing)}"] if found.growing else []
+    why = waiting.for_own_run(containers, record, len(more)) if more else waiting.Reason("")
+    note = "; ".join(filter(None, (why.note, *later, waiting.stalled_note(found))))
+    return replace(status, waiting=len(more), note=note, expected=why.expected)
+
+
+def _waiting(
+    containers: Containers, record: SceneRecord, uploads: tuple[BlobInfo, ...], settings: DispatchSettings | None
+) -> SceneStatus:
     """Settling or queued, and what is known about why it does not begin."""
     state = containers.state
     status = SceneStatus(
@@ -122,20 +172,28 @@ def _waiting(containers: Containers, record: SceneRecord, uploads: tuple[BlobInf
     if record.held:
         return replace(_blocked(record, f"held: {record.held}"), waiting=status.waiting)
     if status.state is State.SETTLING:
-        return status
+        return _because(status, waiting.for_quiet(uploads, settings)) if settings else status
     now = state.now()
     if record.not_before and record.not_before > now:
-        return replace(status, note=f"next attempt at {record.not_before:%Y-%m-%d %H:%M:%S} UTC")
+        note = f"next attempt at {record.not_before:%Y-%m-%d %H:%M:%S} UTC"
+        return replace(status, note=note, expected=record.not_before)
+    if settings:
+        return _because(status, waiting.for_execution(containers, settings, now))
     starter = start_backoff.load(state)
     if starter.unanswered_since and usage.begun_since(state, starter.unanswered_since, now):
         starter = starter.answered()
     return replace(status, note=starter.held_back(now))
 
 
+def _because(status: SceneStatus, why: waiting.Reason) -> SceneStatus:
+    return replace(status, note=why.note, expected=why.expected)
+
+
 def _blocked(record: SceneRecord, why: str) -> SceneStatus:
     """Decided and not brought to its end, or held."""
     due = f"next try at {record.not_before:%Y-%m-%d %H:%M:%S} UTC" if record.tries and record.not_before else ""
-    return SceneStatus(record.scene, State.BLOCKED, run=record.run, note=due, reason=why)
+    expected = record.not_before if due else None
+    return SceneStatus(record.scene, State.BLOCKED, run=record.run, note=due, reason=why, expected=expected)
 
 
 def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> bool:
@@ -148,38 +206,14 @@ def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> b
     return sealed.issuperset(entries)
 
 
-class _Progress(msgspec.Struct):
-    """What is read of `state/progress/<key>.json` (runner/worker/progress_blob.py). No number that is not finite."""
-
-    run: str
-    stage: str
-    total_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    detail: str
-    eta_s: float | None
-
-
 def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
     status = SceneStatus(
         record.scene, State.RUNNING, attempt=record.attempts, run=record.run, since=record.started_at, stage="starting"
     )
-    try:
-        data, _ = containers.state.read(layout.progress_name(record.scene))
-        progress = msgspec.json.decode(data, type=_Progress)
-        if progress.run != record.run:
-            return status
-        return SceneStatus(
-            record.scene,
-            State.RUNNING,
-            stage=progress.stage,
-            fraction=progress.total_fraction,
-            detail=progress.detail,
-            eta_s=progress.eta_s,
-            attempt=record.attempts,
-            run=record.run,
-            since=record.started_at,
-        )
-    except (NotFound, ValueError, RecursionError):
-        return status  # progress is best effort; the record is the truth
+    found = progress.load(containers.state, record)
+    if found is None:
+        return status
+    return replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
 
 
 def _duration(seconds: float) -> str:

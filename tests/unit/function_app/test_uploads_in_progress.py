@@ -183,7 +183,11 @@ def test_with_the_setting_at_zero_nothing_in_progress_is_waited_for() -> None:
     assert len(world.sent) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"scene": "lobby", "names": {"a": 1}}', '{"names": []}'])
+NAIVE = '{"scene": "lobby", "names": {"lobby/large.mp4": {"size_bytes": 1, "grew_at": "2026-01-01T00:00:00", '
+NAIVE += '"looked_at": "2026-01-01T00:00:00", "blocks": true}}}'
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"scene": "lobby", "names": {"a": 1}}', '{"names": []}', NAIVE])
 def test_a_memory_that_cannot_be_read_is_begun_anew(text: str) -> None:
     world = World()
     world.state.write(layout.sending_name("lobby"), text.encode())

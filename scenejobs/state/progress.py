@@ -1,0 +1,42 @@
+"""How far the present attempt of a scene is, as its runner wrote it: best effort, nobody relies on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from scenejobs.errors import NotFound
+from scenejobs.ports import BlobStore
+from scenejobs.state.layout import progress_name
+from scenejobs.state.record import SceneRecord
+
+LEAST_FRACTION = 0.05  # of a run; before, nothing can be said about its end
+
+
+class Progress(msgspec.Struct):
+    """What is read of `state/progress/<key>.json` (runner/worker/progress_blob.py). No number that is not finite."""
+
+    run: str
+    stage: str
+    total_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    detail: str
+    eta_s: float | None
+
+
+def load(state: BlobStore, record: SceneRecord) -> Progress | None:
+    """None where there is none of the present run, or it cannot be read."""
+    try:
+        found = msgspec.json.decode(state.read(progress_name(record.scene))[0], type=Progress)
+    except (NotFound, ValueError, RecursionError):
+        return None
+    return found if found.run == record.run else None
+
+
+def ends_at(state: BlobStore, record: SceneRecord, now: datetime) -> datetime | None:
+    """When the present attempt will end, if it goes on as it went; None where that is not known."""
+    found = load(state, record)
+    if found is None or record.started_at is None or found.total_fraction < LEAST_FRACTION:
+        return None
+    return record.started_at + (now - record.started_at) / found.total_fraction
