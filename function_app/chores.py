@@ -20,7 +20,7 @@ from scenejobs.errors import StorageError
 from scenejobs.names import refusal
 from scenejobs.parallel import Crew
 from scenejobs.ports import BlobInfo, BlobStore
-from scenejobs.state import activity, batches, leftovers, records
+from scenejobs.state import activity, batches, checks, leftovers, records
 from scenejobs.state.layout import RECORDS, REFUSED, RESUME_FOLDER, key_of_record, record_of_resume
 from scenejobs.state.leftovers import Leftover
 from scenejobs.state.record import Phase
@@ -32,8 +32,11 @@ FEW = 5000  # records, one page of a listing: the daily look of so many leaves r
 KEEP_WORK = timedelta(days=7)  # of an attempt that was interrupted, when its uploads are gone
 
 
-def spent(state: BlobStore, view: View, now: datetime) -> Iterator[Leftover]:
-    """Batches whose uploads are gone, and what is remembered of uploads in progress that are."""
+def spent(state: BlobStore, view: View, quiet_s: float, now: datetime) -> Iterator[Leftover]:
+    """Batches whose uploads are gone, what is remembered of uploads in progress that are, checks that never came."""
+    for info in view.checks:
+        if checks.is_overdue(info, quiet_s, now):
+            yield Leftover(state, info, "the note of a check that never came")
     for info in view.memories.of_others({*view.scenes, *view.sending}):
         yield Leftover(state, info, "the memory of an upload that is no longer in progress")
     uploads = view.uploads_by_key()

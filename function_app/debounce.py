@@ -31,7 +31,7 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Superseded:
-    """A newer upload has a check of its own, which will see all that this one sees."""
+    """The check's own upload is not the newest: it is too early, unless a newer one has a check of its own."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,12 @@ def decide(
     if superseded:
         return Superseded()
     return NotYet(settings.quiet_s - age_s + CLOCK_GRAIN_S)
+
+
+def rest_s(waiting: Collection[BlobInfo], now: datetime, settings: DispatchSettings) -> float:
+    """Until the quiet time after the newest upload is over."""
+    newest = max(blob.modified for blob in waiting)
+    return max(0.0, settings.quiet_s - (now - newest).total_seconds()) + CLOCK_GRAIN_S
 
 
 def _look_again_s(now: datetime, settings: DispatchSettings, sending: Collection[InProgress]) -> float:

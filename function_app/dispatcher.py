@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from function_app import known_uploads
+from function_app import debounce, known_uploads
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
@@ -17,7 +17,7 @@ from scenejobs.errors import Conflict, NotFound, UnreadableMessage, UnreadableRe
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, records
+from scenejobs.state import batches, checks, records
 from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
@@ -59,7 +59,7 @@ class Dispatcher:
             return
         ready = is_ready_marker(name)
         check = DebounceCheck(scene_of(name, self.settings.prefix_depth), name, now, ready, ended)
-        self.queues.debounce.send(check.to_json(), delay_s=0 if ready else self.settings.quiet_s + CLOCK_GRAIN_S)
+        self._check_later(check, 0 if ready else self.settings.quiet_s + CLOCK_GRAIN_S)
 
     def on_folder(self, name: str, now: datetime) -> None:
         """Handles the event of a folder that was renamed: all that lies in it was uploaded. Lists nothing."""
@@ -67,8 +67,13 @@ class Dispatcher:
         scene = "/".join(segments[:depth])
         if len(segments) < depth or refusal(scene):  # it holds scenes, or what no scene can be: the sweep lists them
             return
-        check = DebounceCheck(scene, "", now)
-        self.queues.debounce.send(check.to_json(), delay_s=self.settings.quiet_s + CLOCK_GRAIN_S)
+        self._check_later(DebounceCheck(scene, "", now), self.settings.quiet_s + CLOCK_GRAIN_S)
+
+    def _check_later(self, check: DebounceCheck, delay_s: float) -> None:
+        """Sends a check. It takes the place of those that are on their way: they end without a listing."""
+        self.queues.debounce.send(check.to_json(), delay_s=delay_s)
+        if not check.ready:  # an end marker asks for a look at once, and is in no other's place
+            checks.note(self.containers.state, check)
 
     @property
     def judge(self) -> Judge:
@@ -84,11 +89,22 @@ class Dispatcher:
         log.warning("upload refused: %s: %r", reason, name)
         return True
 
-    def on_quiet(self, check: DebounceCheck, *, redelivered: bool = False, traceparent: str = "") -> None:
-        """Checks a scene. Raises UnreadableMessage, StorageError, and ComputeError/AccessDenied from the start."""
+    def on_quiet(self, check: DebounceCheck, *, redelivered: bool = False, traceparent: str = "") -> bool:
+        """Checks a scene; False when a later check will.
+
+        Raises UnreadableMessage, StorageError, and ComputeError/AccessDenied from the start.
+        """
         reason = refusal(check.scene)
         if reason:
             raise UnreadableMessage(f"no scene can be called {check.scene!r}: {reason}")
+        stands = checks.standing(self.containers.state, check.scene)
+        if stands is not None and check.blob and not check.ready:  # without an upload: somebody asks for a look
+            if not stands.is_for(check) and not stands.waits_too_long(self.settings.max_wait_s):
+                log.info("scene %s: a later check will look at it", check.scene)
+                if redelivered:
+                    self.starter.ensure_started()
+                return False
+            checks.take(self.containers.state, check.scene, stands)
         found = look_at(self.containers.input, check.scene, self.settings.prefix_depth)
         now, waiting = self.containers.input.now(), self.waiting(check.scene, found.blobs)
         judged = self.judge.judge(check, waiting, found.sending, now)
@@ -97,18 +113,21 @@ class Dispatcher:
             case Nothing() if not check.blob and self._is_wished_for(check.scene):
                 self.queues.jobs.send(JobMessage(check.scene, "", now, traceparent).to_json())
                 self.starter.ensure_started()
-            case Nothing() | Superseded():
+            case Nothing():
                 if redelivered:  # the first delivery may have sealed the scene and failed to start an execution
                     self.starter.ensure_started()
-            case NotYet(delay_s):
-                again = replace(check, sizes=seen_sizes(waiting))
+            case NotYet() | Superseded() as later:  # superseded: by an upload whose event found this check on its way
+                delay_s = later.delay_s if isinstance(later, NotYet) else debounce.rest_s(waiting, now, self.settings)
+                again = replace(check, sizes=seen_sizes(waiting), seen_at=now)
                 self.queues.debounce.send(again.to_json(), delay_s=delay_s)
+                checks.note(self.containers.state, again, where_none=True)
             case Settled(why):
                 blobs = judged.whole(found.blobs)
                 if self.seal(check.scene, blobs, now, why, traceparent) is Sealing.PENDING:
                     self.queues.debounce.send(check.to_json(), delay_s=SEND_TIMEOUT.total_seconds() + CLOCK_GRAIN_S)
                 else:
                     self.starter.ensure_started()
+        return True
 
     def _is_wished_for(self, scene: str) -> bool:
         """Whether somebody wants a run of the scene that no upload asks for (scenejobs/state/wishes.py)."""

@@ -183,7 +183,8 @@ class _Pass:
         self.told(oldest_s=_oldest_s(view, heads, now))
         self._requeue(view, heads, now)
         self._refuse(view, now)
-        old = [*chores.spent(self._state, view, now), *chores.old_work(self._state, view, now, self._crew)]
+        quiet_s = self._dispatcher.settings.quiet_s
+        old = [*chores.spent(self._state, view, quiet_s, now), *chores.old_work(self._state, view, now, self._crew)]
         self._clear([*old, *daily.leftovers])
         self.told(tidied=self.report.tidied + healing.remove_markers(self._dispatcher, view, heads, now, self._crew))
         if looks and daily.whole:

@@ -11,7 +11,7 @@ from scenejobs.ports import BlobInfo, Containers, JobQueue
 from scenejobs.state import batches
 from scenejobs.state.batches import ListedBatch
 from scenejobs.state.blobs import digest
-from scenejobs.state.layout import ACTIVE, key_of_marker
+from scenejobs.state.layout import ACTIVE, is_check, key_of_marker
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.sending import Memories
 from scenejobs.state.uploads import Refused, Sending, snapshot, sort_uploads
@@ -27,6 +27,7 @@ class View:
     refused: tuple[Refused, ...]
     batches: dict[str, list[ListedBatch]]  # by scene key; of no scene where there are no uploads
     active: dict[str, BlobInfo]  # by scene key: the markers
+    checks: tuple[BlobInfo, ...]  # notes of checks that are on their way
     sending: dict[str, tuple[Sending, ...]]  # uploads in progress
     memories: Memories  # of these
 
@@ -86,5 +87,13 @@ def look(containers: Containers, depth: int) -> View:
     listing = containers.input.list_all()
     uploads = sort_uploads(listing.blobs, depth, listing.sending)
     found = batches.by_key(batches.listed(containers.state)) if uploads.scenes else {}
-    active = {key_of_marker(info.name): info for info in containers.state.list(ACTIVE)}
-    return View(uploads.scenes, uploads.refused, found, active, uploads.sending, Memories(containers.state))
+    listed = list(containers.state.list(ACTIVE))
+    return View(
+        scenes=uploads.scenes,
+        refused=uploads.refused,
+        batches=found,
+        active={key_of_marker(info.name): info for info in listed if not is_check(info.name)},
+        checks=tuple(info for info in listed if is_check(info.name)),
+        sending=uploads.sending,
+        memories=Memories(containers.state),
+    )

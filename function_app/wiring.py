@@ -40,10 +40,11 @@ class App:
         text = body.decode("utf-8", "replace")
         try:
             check = DebounceCheck.from_json(text)
-            self.dispatcher.on_quiet(check, redelivered=dequeue_count > 1, traceparent=traceparent)
+            looked = self.dispatcher.on_quiet(check, redelivered=dequeue_count > 1, traceparent=traceparent)
         except UnreadableMessage as exc:
             return _poison(exc, text)
-        self.sweeper.sweep_if_due()
+        if looked:  # one of the checks of a scene that is being uploaded to is enough
+            self.sweeper.sweep_if_due()
         return None
 
     def on_event(self, body: bytes, now: datetime) -> str | None:

@@ -2,6 +2,7 @@
 
 state      scenes/<key>.json             the record of a scene: phase, attempts, manifest, ending; leased by its runner
            active/<key>.json             marks a scene that somebody has to come back to (activity.py)
+           active/<key>.check            a quiet-time check of the scene is on its way (checks.py)
            batches/<key>/<digest>.json   a sealed set of uploads, created once
            progress/<key>.json           how far the present attempt is; overwritten often, nobody relies on it
            work/<key>/<digest>/saved.json   from which parts the next attempt resumes; written last
@@ -64,6 +65,15 @@ def record_name(scene: str) -> str:
 
 def marker_name(scene: str) -> str:
     return f"{ACTIVE}{scene_key(scene)}.json"
+
+
+def check_name(scene: str) -> str:
+    return f"{ACTIVE}{scene_key(scene)}.check"
+
+
+def is_check(name: str) -> bool:
+    """Of a blob below ACTIVE: not a marker."""
+    return name.endswith(".check")
 
 
 def key_of_marker(name: str) -> str:

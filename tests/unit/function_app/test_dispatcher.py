@@ -24,7 +24,7 @@ def seal(world: World, scene: str = "lobby") -> Sealing:
 
 
 def test_an_upload_is_only_a_hint() -> None:
-    """One delayed check per event, and nothing is listed or written."""
+    """One delayed check per event, and nothing is listed; which check is to look is noted."""
     world = World()
     for _ in range(2):
         world.app.dispatcher.on_upload("lobby/cam1/a.mp4", world.clock())
@@ -33,7 +33,7 @@ def test_an_upload_is_only_a_hint() -> None:
     assert world.debounce.receive(1) is None
     world.clock.advance(62)
     assert world.debounce.receive(1) is not None
-    assert list(world.state.list()) == []
+    assert [blob.name for blob in world.state.list()] == ["active/lobby.check"]
 
 
 def test_a_marker_is_looked_at_without_delay() -> None:
