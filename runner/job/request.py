@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from runner.cache.store import CacheSettings
-from runner.scene.frames import Clip
+from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
 from runner.scene.stages import SHARES
 from scenejobs.errors import Code, RunnerError
@@ -42,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
+    refused: tuple[RefusedClip, ...] = ()  # files that could not be used before any was opened, for the reports
     generations: dict[str, int] = {}  # of the scene that brought each file, by its name, for the manifest
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runner.cache.store import StageCache
+from runner.files.packed import UNPACK
 from runner.media.decoder import Decoder
 from runner.media.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.photo.grouping import PhotoSurvey, make_sets
@@ -20,6 +21,7 @@ from runner.media.signatures import HEAD, looks_like_video
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
+from scenejobs.logs.setup import printable
 from scenejobs.names import is_photo
 
 STAGE = "frame_extraction"
@@ -127,11 +129,20 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
             facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
             capture = Capture(photos.survey, tuple(photo.clip for photo in photos.photos), facts)
             captures.append(_named(capture, name, folder_names(names)[-1]))
+    errors = [(clip, _encoded(clip, error)) for clip, error in errors]
     for _, error in errors:
         log.warning("a file is refused: %s", error)
     if not captures:
         raise _nothing(errors)
     return captures, [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in errors]
+
+
+def _encoded(clip: Clip, error: InputError) -> InputError:
+    """Of what is no video and no photo, what its uploader said of it: an encoding leaves no mark in the bytes."""
+    if not clip.encoding or error.code not in (Code.NOT_A_VIDEO, Code.NOT_A_PHOTO):
+        return error
+    cause = f"{error.cause}; it was uploaded with the Content-Encoding {printable(clip.encoding)[:40]}"
+    return InputError(cause, advice=UNPACK, code=error.code, stage=error.stage, files=error.files)
 
 
 def part_of(on_progress: OnProgress, start: float, share: float) -> OnProgress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.dataset.build import build_views
@@ -69,7 +69,8 @@ def choose_frames(context: JobContext, inputs: Inputs) -> ChosenFrames:
     """Decodes and chooses frames; those with poses first. Raises the errors of `extract_frames`."""
     preset = context.settings.preset
     preference = FramesWithPoses(inputs.clips, preset.frames, preset.poses, context.cache, inputs.supplied)
-    return ChosenFrames(extract_frames(inputs.clips, context, preset.frames, preference))
+    frames = extract_frames(inputs.clips, context, preset.frames, preference)
+    return ChosenFrames(replace(frames, refused=(*context.settings.refused, *frames.refused)))
 
 
 def find_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> Posed:

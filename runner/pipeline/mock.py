@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def reconstruct_mock(
     return stages.write_documents(
         Results(
             name=name,
-            frames=_frames(clips),
+            frames=replace(_frames(clips), refused=settings.refused),
             poses=_poses(len(clips)),
             views=views,
             training=TrainingSummary("mock", gaussians.count, 0, None, None, None, warnings=warnings),

@@ -26,6 +26,7 @@ class Clip:
     name: str  # as the user calls it: "view1.mp4", "cam1/a.mp4"; for messages and reports, never for paths
     path: Path  # where its bytes are now
     descriptor: int | None = None  # open for reading, for a process that cannot reach the path
+    encoding: str = ""  # the Content-Encoding that its uploader gave it; nothing is unpacked, and it may be false
 
 
 @dataclass(frozen=True)

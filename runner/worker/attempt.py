@@ -256,6 +256,7 @@ class SceneWork:
             context.pipeline,
             out_of_memory=out_of_memory_in(record),
             warnings=(*misplaced(names), *repeated),
+            refused=files.refused,
             generations={name: number for name, number in names.items() if not is_ready_marker(name)},
         )
         if settings.checkpoint_s:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from runner.files.disk import require_space
 from runner.media.settings import Limits
-from runner.scene.frames import Clip
+from runner.scene.frames import Clip, RefusedClip
 from runner.worker.usable_uploads import usable_files
-from scenejobs.errors import Conflict, NotFound, UploadsChanged
+from scenejobs.errors import REMEDIES, Code, Conflict, InputError, NotFound, UploadsChanged, WrongChecksum
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state.blobs import InputBlob
@@ -27,6 +27,7 @@ class Downloaded:
     clips: tuple[Clip, ...]  # each content once
     manifest: tuple[InputBlob, ...]  # of the record, with the hashes of what was read
     repeated: Mapping[str, str]  # media that hold the same bytes as another: its name, and the name of the one used
+    refused: tuple[RefusedClip, ...] = ()  # that cannot be used, while others can
 
 
 def download(
@@ -37,7 +38,8 @@ def download(
 
     archive: where the carried files lie, by their places. `check` is called before each file.
     Raises InputError NO_VIDEO or TOO_LARGE before the first download, ResourceError where the disk cannot hold them
-    and `min_free_gb` beside, UploadsChanged for a version that was replaced or deleted, StorageError.
+    and `min_free_gb` beside, UploadsChanged for a version that was replaced or deleted, StorageError; InputError
+    WRONG_CHECKSUM where nothing is left of the new videos and photos.
     """
     usable = usable_files(record.scene, record.inputs, limits)
     require_space(folder, input_bytes=sum(blob.size_bytes for blob in usable), reserve_gb=min_free_gb)
@@ -49,30 +51,60 @@ def download(
     hashes: dict[InputBlob, str] = {}
     first: dict[str, str] = {}  # SHA-256 of media -> the name of the one that is used
     repeated: dict[str, str] = {}
+    refused: list[tuple[InputBlob, InputError]] = []
     # archived files first: of the same bytes, the one that the scene has already is used
     for number, blob in sorted(enumerate(usable, start=1), key=lambda each: each[1] in new):
         check()
         path = inputs / f"{number:04d}{PurePosixPath(blob.name).suffix.lower()}"
-        if blob in new:
-            _fetch(containers.input, blob.name, blob.etag, path, blob)
-        else:
-            kind, _, name = carried[blob].place.partition("/")
-            _fetch(container(containers, kind), name, archive[carried[blob].place].etag, path, blob)
         name = within_scene(blob.name, record.scene)
+        try:
+            if blob in new:
+                info = _fetch(containers.input, blob.name, blob.etag, path, blob)
+            else:
+                kind, _, place = carried[blob].place.partition("/")
+                info = _fetch(container(containers, kind), place, archive[carried[blob].place].etag, path, blob)
+        except WrongChecksum as exc:
+            refused.append((blob, _wrong(name, exc)))
+            continue
         sha256 = blob.sha256 or (_sha256(path) if blob in new or sizes[blob.size_bytes] > 1 else "")
         hashes[blob] = sha256
         if sha256 and is_media(blob.name) and first.setdefault(sha256, name) != name:
             repeated[name] = first[sha256]
             path.unlink()
         else:
-            clips[number] = Clip(name, path)
+            clips[number] = Clip(name, path, encoding=info.content_encoding)
+    _require_some(refused, [blob for number, blob in enumerate(usable, start=1) if number in clips], new)
     manifest = tuple(replace(blob, sha256=hashes.get(blob, "")) for blob in record.manifest)
-    return Downloaded(tuple(clips[number] for number in sorted(clips)), manifest, repeated)
+    left_out = tuple(RefusedClip(within_scene(blob.name, record.scene), exc.failure()) for blob, exc in refused)
+    return Downloaded(tuple(clips[number] for number in sorted(clips)), manifest, repeated, left_out)
 
 
-def _fetch(store: BlobStore, name: str, etag: str, path: Path, blob: InputBlob) -> None:
+def _wrong(name: str, error: WrongChecksum) -> InputError:
+    """It is not tried again: what is stored stays as it is. The transport has checksums of its own."""
+    return InputError(
+        f"{name} does not hold the bytes that its Content-MD5 promises: {error.cause}",
+        code=Code.WRONG_CHECKSUM, advice=REMEDIES[Code.WRONG_CHECKSUM], stage="validation", files=(name,),
+    )  # fmt: skip
+
+
+def _require_some(
+    refused: Sequence[tuple[InputBlob, InputError]], taken: Sequence[InputBlob], new: Container[InputBlob]
+) -> None:
+    """Raises InputError where no new video or photo is left; of a scene without new ones, none at all."""
+    media = [blob for blob, _ in refused if is_media(blob.name)]
+    if not media:
+        return
+    asked_for = [blob for blob in (*media, *taken) if blob in new] or [*media, *taken]
+    if any(blob in asked_for and is_media(blob.name) for blob in taken):
+        return
+    cause = "; ".join(error.cause for _, error in refused)
+    first, files = refused[0][1], tuple(name for _, error in refused for name in error.files)
+    raise InputError(cause, code=first.code, advice=first.advice, stage=first.stage, files=files)
+
+
+def _fetch(store: BlobStore, name: str, etag: str, path: Path, blob: InputBlob) -> BlobInfo:
     try:
-        store.download(name, path, if_match=etag)
+        return store.download(name, path, if_match=etag)
     except (Conflict, NotFound) as exc:
         raise UploadsChanged(f"{blob.name} was replaced or deleted before it was read") from exc
 
