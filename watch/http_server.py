@@ -1,4 +1,8 @@
-"""The HTTP server of watch mode: health for orchestrators, metrics for Prometheus. GET only."""
+"""The HTTP server of watch mode: health for orchestrators, metrics for Prometheus. GET only.
+
+It answers no page in a browser, and on loopback only requests for this machine (scenejobs/loopback.py).
+Where it listens for other machines, whoever reaches it may read it by whatever name.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.redact import redact
+from scenejobs.loopback import foreign, is_loopback_host
 from scenejobs.state.status import SceneStatus, State
 from watch import metrics
 from watch.status import WatchStatus
@@ -93,7 +98,7 @@ class Server:
     """Serves while its context is entered. Raises ConfigurationError when it cannot listen."""
 
     def __init__(self, address: str, port: int, routes: Mapping[str, Callable[[], Response]]) -> None:
-        handler = type("Handler", (_Handler,), {"routes": dict(routes)})
+        handler = type("Handler", (_Handler,), {"routes": dict(routes), "any_host": not is_loopback_host(address)})
         try:
             self._server = ThreadingHTTPServer((address, port), handler)
         except (OSError, OverflowError) as exc:
@@ -116,12 +121,16 @@ class Server:
 
 class _Handler(BaseHTTPRequestHandler):
     routes: Mapping[str, Callable[[], Response]]
+    any_host: bool
     timeout = REQUEST_TIMEOUT_S
     server_version, sys_version = "watch", ""
 
     def do_GET(self) -> None:
         route = self.routes.get(self.path.partition("?")[0])
-        response = route() if route else Response(404, json.dumps({"paths": sorted(self.routes)}))
+        if (refused := foreign(self.headers, any_host=self.any_host)) is not None:
+            response = Response(refused[0], json.dumps({"error": refused[1]}))
+        else:
+            response = route() if route else Response(404, json.dumps({"paths": sorted(self.routes)}))
         data = response.body.encode()
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)

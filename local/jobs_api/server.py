@@ -4,6 +4,7 @@
 
 The product talks to it with the client it uses in Azure; only ARM_ENDPOINT differs. An execution is a process that runs
 COMMAND (default: `python -m runner`) with this process's environment. Ctrl-C or SIGTERM ends the executions, then this.
+It starts programs for whoever asks, so it answers programs of this machine and no page in a browser.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from local.jobs_api.executions import GRACE_S, Execution, Executions, TooManyExecutions
+from scenejobs.loopback import foreign
 
 DEFAULT_COMMAND = (sys.executable, "-m", "runner")
+MAX_BODY_BYTES = 1 << 20
 _JOB = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.App/jobs/(?P<job>[^/]+)(?P<rest>/.*)?", re.I
 )
@@ -67,10 +70,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("GET")
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))  # a template is ignored
+        length = self.headers.get("Content-Length") or "0"
+        if not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= MAX_BODY_BYTES):
+            self.close_connection = True  # where the next request begins cannot be told
+            self._error(HTTPStatus.BAD_REQUEST, "InvalidRequest", "the length of the body is missing or too large")
+            return
+        self.rfile.read(int(length))  # a template is ignored
         self._answer("POST")
 
     def _answer(self, method: str) -> None:
+        if (refused := foreign(self.headers)) is not None:
+            self._error(refused[0], "RequestRefused", refused[1])
+            return
         path = self.path.partition("?")[0]
         found = _JOB.fullmatch(path)
         if found is None or found["job"].lower() != self.executions.job.lower():

@@ -2,11 +2,16 @@
 
 The splats (colours without view dependence) are embedded as .splat; the page starts at a training camera and flies
 along all of them.
+
+A policy in the page lets run what the page was shipped with and nothing else: style and script are named by their
+hashes, and the one worker is made from a part of that script. So whatever a title or a note might bring into the page,
+it could run nothing, load nothing and send nothing.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -52,6 +57,7 @@ def write_viewer(
     scene["up"] = None if up is None else [float(value) for value in up]
     page = resources.files("runner.export").joinpath("viewer.html").read_text(encoding="utf-8")
     parts = {
+        "__POLICY__": _policy(page),
         "__TITLE__": _escape(title),
         "__SCENE__": _json_in_html(scene),
         "__SPLATS__": base64.b64encode(data).decode("ascii"),
@@ -59,6 +65,18 @@ def write_viewer(
     page = re.sub("|".join(parts), lambda found: parts[found[0]], page)  # one pass: no text can name another part
     write_atomically(path, [page.encode()])
     return len(data) // BYTES_PER_SPLAT
+
+
+def _policy(page: str) -> str:
+    """The Content-Security-Policy of the page as it is shipped, before anybody's text is in it."""
+    hashes = {}
+    for element in ("style", "script"):
+        (text,) = re.findall(rf"<{element}>(.*?)</{element}>", page, re.DOTALL)
+        hashes[element] = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
+        "worker-src blob:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _escape(text: str) -> str:

@@ -16,7 +16,8 @@ HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat")
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 BASE = frozenset({
-    "scenejobs.errors", "scenejobs.names", "scenejobs.parallel", "scenejobs.logs", "scenejobs.settings", "runner.paths",
+    "scenejobs.errors", "scenejobs.names", "scenejobs.parallel", "scenejobs.loopback", "scenejobs.logs",
+    "scenejobs.settings", "runner.paths",
 })  # fmt: skip
 """Free for all, with the order among themselves in `MAY_IMPORT`."""
 
@@ -31,6 +32,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # scenejobs: commands -> audit -> {state, adapters} -> logs -> settings -> errors, names, ports
     "scenejobs.errors": frozenset(),
     "scenejobs.names": frozenset({"scenejobs.errors"}),
+    "scenejobs.loopback": frozenset(),
     "scenejobs.ports": frozenset({"scenejobs.errors", "scenejobs.names"}),
     "scenejobs.parallel": frozenset({"scenejobs.errors"}),
     "scenejobs.settings": frozenset({"scenejobs.errors", "scenejobs.names"}),

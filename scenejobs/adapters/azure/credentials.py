@@ -5,7 +5,6 @@ A connection string holds the account's key, which allows everything; it is for 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from scenejobs.adapters.azure.errors import LOGIN_ADVICE
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.logs.redact import remember
+from scenejobs.loopback import is_loopback_host
 from scenejobs.settings.groups import StorageSettings
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ class Access:
 
 def is_loopback(url: str) -> bool:
     """Whether the URL leads to this machine. Only the host counts, no other part of the text."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback_host(urlsplit(url).hostname or "")
 
 
 def is_emulator(url: str) -> bool:

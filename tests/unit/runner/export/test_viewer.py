@@ -1,6 +1,7 @@
 """The viewer page: self-contained, faithful to its splats, and safe whatever the scene is called."""
 
 import base64
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from runner.export.splat import write_splat
 from runner.export.viewer import write_viewer
+from tests.browser import CHROMIUM
+from tests.browser import page as open_page
 from tests.pages import script_of
 from tests.splats import ring_of_views, some_gaussians
 
@@ -44,3 +47,46 @@ def test_the_page_is_told_where_up_is_only_when_that_is_known(page: str, tmp_pat
     views = ring_of_views(4, np.zeros(3))
     write_viewer(tmp_path / "s.splat", views, tmp_path / "up.html", title="a", note="", up=(0.0, -1.0, 0.0))
     assert json.loads(script_of((tmp_path / "up.html").read_text(), "scene"))["up"] == [0.0, -1.0, 0.0]
+
+
+def test_the_page_may_run_what_it_was_shipped_with_and_nothing_else(page: str) -> None:
+    """Its one script and its style are named by hashes of exactly what stands there, whatever texts are in it."""
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules == {
+        "default-src": "'none'", "style-src": f"'sha256-{hash_of(page, 'style')}'", "worker-src": "blob:",
+        "script-src": f"'sha256-{hash_of(page, 'script')}'", "base-uri": "'none'", "form-action": "'none'",
+    }  # fmt: skip
+    assert page.index("Content-Security-Policy") < page.index("<title>")
+
+
+def hash_of(page: str, element: str) -> str:
+    (text,) = re.findall(rf"<{element}>(.*?)</{element}>", page, re.DOTALL)
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+@pytest.mark.slow
+def test_a_browser_shows_the_scene_and_runs_nothing_that_was_brought_into_the_page(page: str, tmp_path: Path) -> None:
+    with open_page(tmp_path / "viewer.html", tmp_path / "profile") as browser:
+        assert browser.until("document.body.dataset.ready === 'yes'"), browser.log
+        assert browser.value("document.getElementById('fail').textContent") == ""
+        for button in ("next", "walk", "previous"):
+            browser.value(f"document.getElementById('{button}').click()")
+        assert browser.value("getComputedStyle(document.body).overflow") == "hidden"  # the style is in force
+        assert browser.log == []
+        brought = {
+            "script": "e.textContent = 'document.body.dataset.evil = 1'",
+            "img": "e.setAttribute('onerror', 'document.body.dataset.evil = 1'); e.src = 'https://page.invalid/x.png'",
+            "iframe": "e.src = 'https://page.invalid/'",
+            "style": "e.textContent = 'body { background: red }'",
+        }
+        for element, change in brought.items():
+            browser.value(f"{{ const e = document.createElement('{element}'); {change}; document.body.append(e) }}")
+        sent = browser.value("fetch('https://page.invalid/').then(() => 'sent', error => 'refused')")
+        assert sent == "refused"
+        assert browser.value("document.body.dataset.evil") is None
+        assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)"
+        refusals = [entry for entry in browser.log if "Content Security Policy" in entry]
+        assert len(refusals) >= 4, browser.log
+        assert not [entry for entry in browser.log if "ERR_NAME_NOT_RESOLVED" in entry]
