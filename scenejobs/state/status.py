@@ -107,6 +107,8 @@ def _of_uploads(
     if not all(is_companion(blob.name) for blob in uploads.blobs):
         return _waiting(containers, record, uploads.blobs, settings)
     scene, ending = record.scene, record.ending  # markers and poses alone: nothing happens before videos come
+    if record.wish is not None:
+        return _wished_for(containers, record, settings)
     if ending is None and uploads.blobs:
         return SceneStatus(scene, State.SETTLING, waiting=len(uploads.blobs), note="no video and no photo yet")
     if ending is None:
@@ -119,7 +121,24 @@ def _of_uploads(
         run=ending.run,
         since=ending.at,
         reason=ending.failure.cause if ending.failure else "",
+        note=_what_stays(record) if state is State.FAILED else "",
     )
+
+
+def _what_stays(record: SceneRecord) -> str:
+    return f"the published result of generation {record.published.generation} stays" if record.published else ""
+
+
+def _wished_for(containers: Containers, record: SceneRecord, settings: DispatchSettings | None) -> SceneStatus:
+    """`scenejobs retry` or `exclude` asked for a run that has not begun."""
+    asked = "to be made again" if record.wish and record.wish.kind == "retry" else "to be made without a file"
+    status = SceneStatus(record.scene, State.QUEUED, attempt=record.attempts, note=asked)
+    if record.held:
+        return _blocked(record, f"held: {record.held}")
+    if settings is None:
+        return status
+    why = waiting.for_execution(containers, settings, containers.state.now())
+    return replace(status, note="; ".join(filter(None, (asked, why.note))), expected=why.expected)
 
 
 def _with_sending(

@@ -87,6 +87,7 @@ def test_a_failure_keeps_the_published_result_and_only_the_new_files_go_to_error
     status = scene_status(scene.containers, "lobby")
     assert status.state is State.FAILED
     assert "c.mp4" in status.reason
+    assert status.note == "the published result of generation 1 stays"
     assert scene.violations() == []
 
 
@@ -227,6 +228,7 @@ def test_what_cannot_be_taken_out_is_told(scene: GrowingScene) -> None:
 def test_a_finished_scene_runs_again_from_its_archive(scene: GrowingScene) -> None:
     before = scene.cloud.record("lobby")
     assert retry(scene) == 0
+    assert scene_status(scene.containers, "lobby").state is State.QUEUED
     scene.settle()
     record = scene.cloud.record("lobby")
     assert (record.generation, record.wish) == (before.generation + 1, None)
