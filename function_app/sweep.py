@@ -27,7 +27,7 @@ from function_app.view import View, look
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
-from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
 from scenejobs.state import activity, batches, codec, leftovers
 from scenejobs.state.layout import REFUSED, SWEEP_RECORD, refused_name
 from scenejobs.state.leftovers import Leftover
@@ -101,7 +101,7 @@ class Sweeper:
         state, now = self._state, self._state.now()
         due = timedelta(seconds=self.dispatcher.settings.sweep_interval_s)
         try:
-            data, etag = state.read(SWEEP_RECORD)
+            data, etag = state.read(SWEEP_RECORD, limit_bytes=SMALL_BYTES)
             notes = Notes.from_json(data)
             if notes.swept_at is not None and abs(now - notes.swept_at) < due:  # not one of a clock that was far ahead
                 return None
@@ -142,7 +142,7 @@ class Sweeper:
 
     def _notes(self) -> Notes:
         try:
-            return Notes.from_json(self._state.read(SWEEP_RECORD)[0])
+            return Notes.from_json(self._state.read(SWEEP_RECORD, limit_bytes=SMALL_BYTES)[0])
         except NotFound:
             return Notes()
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-MAX_CONTROL_BYTES = 64 * 2**20  # of a blob that is read whole; the longest of ours, a list of 10,000 uploads, has 3 MB
+MAX_CONTROL_BYTES = 256 * 2**20  # of a blob that is read whole; a list of 20,000 uploads with the longest names fits
+SMALL_BYTES = 4 * 2**20  # the same of one that holds no list
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _read_pointer(location: ResumeLocation) -> tuple[ResumePoint, str]:
     size_bytes = location.store.head(location.pointer).size_bytes
     if size_bytes > MAX_POINTER_BYTES:
         raise ValueError(f"its pointer has {size_bytes:,} bytes")
-    data, etag = location.store.read(location.pointer)
+    data, etag = location.store.read(location.pointer, limit_bytes=MAX_POINTER_BYTES)
     try:
         return ResumePoint.from_json(data, location.digest), etag
     except RecursionError as exc:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from scenejobs.errors import NotFound
-from scenejobs.ports import BlobStore
+from scenejobs.ports import SMALL_BYTES, BlobStore
 from scenejobs.state.layout import progress_name
 from scenejobs.state.record import SceneRecord
 
@@ -28,7 +28,7 @@ class Progress(msgspec.Struct):
 def load(state: BlobStore, record: SceneRecord) -> Progress | None:
     """None where there is none of the present run, or it cannot be read."""
     try:
-        found = msgspec.json.decode(state.read(progress_name(record.scene))[0], type=Progress)
+        found = msgspec.json.decode(state.read(progress_name(record.scene), limit_bytes=SMALL_BYTES)[0], type=Progress)
     except (NotFound, ValueError, RecursionError):
         return None
     return found if found.run == record.run else None

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from scenejobs.errors import ComputeError, NotFound
-from scenejobs.ports import BlobStore
+from scenejobs.ports import SMALL_BYTES, BlobStore
 from scenejobs.state import codec
 from scenejobs.state.layout import DISPATCHER_RECORD
 
@@ -143,7 +143,7 @@ class StarterState:
 
 def load(state: BlobStore) -> StarterState:
     try:
-        data, _ = state.read(DISPATCHER_RECORD)
+        data, _ = state.read(DISPATCHER_RECORD, limit_bytes=SMALL_BYTES)
         return StarterState.from_json(codec.loads(data))
     except NotFound:
         return StarterState()

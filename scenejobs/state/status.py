@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from scenejobs.errors import UnreadableRecord
-from scenejobs.names import is_companion, refusal
+from scenejobs.names import is_companion, refusal, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, progress, records, start_backoff, usage, waiting
@@ -50,7 +50,8 @@ class SceneStatus:
     since: datetime | None = None
     reason: str = ""  # of a failure
     note: str = ""  # what keeps it waiting
-    refused: int = 0  # uploads in its folder whose names are used for nothing
+    refused: int = 0  # uploads in its folder that are used for nothing
+    refused_why: str = "for the name"  # of one of them, where it is something else
     expected: datetime | None = None  # when the waiting ends, as far as that can be known
 
     def line(self) -> str:
@@ -67,7 +68,7 @@ class SceneStatus:
         if self.note:
             text += f", {self.note}"
         if self.refused:
-            text += f", {self.refused} upload{'s' if self.refused != 1 else ''} refused for the name"
+            text += f", {self.refused} upload{'s' if self.refused != 1 else ''} refused {self.refused_why}"
         return text + (f": {self.reason}" if self.reason else "")
 
 
@@ -95,6 +96,9 @@ def scene_status(
         return _with_later_uploads(status, containers, record, depth, settings)
     uploads = look_at(containers.input, scene, depth)
     status = replace(_of_uploads(containers, record, uploads, settings), refused=len(uploads.refused))
+    for item in uploads.refused:
+        if not item.for_its_name:
+            status = replace(status, refused_why=f"({within_scene(item.name, scene)}: {item.reason})")
     if status.state is State.BLOCKED or not (uploads.sending or settings):
         return status
     return _with_sending(status, containers, uploads, settings or DispatchSettings())

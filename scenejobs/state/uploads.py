@@ -24,6 +24,7 @@ class Refused:
 
     name: str
     reason: str
+    for_its_name: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ def sort_uploads(blobs: Iterable[BlobInfo], depth: int, sent: Iterable[str] = ()
         if blob.copy == "pending":
             under_way.append(Sending(blob.name, blob.copied_bytes))
             continue
-        reason = refusal_at(blob.name, depth) or _unusable(blob)
-        if reason:
+        if reason := refusal_at(blob.name, depth):
             refused.append(Refused(blob.name, reason))
+        elif reason := _unusable(blob):
+            refused.append(Refused(blob.name, reason, for_its_name=False))
         else:
             scenes.setdefault(scene_of(blob.name, depth), []).append(blob)
     sending: dict[str, list[Sending]] = {}

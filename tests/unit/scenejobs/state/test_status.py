@@ -186,3 +186,10 @@ def test_a_damaged_record_is_an_error_not_a_guess(containers: Containers) -> Non
     containers.state.write(layout.record_name("lobby"), b'{"schema_version": 99}')
     with pytest.raises(Exception, match="cannot be read"):
         records.load(containers.state, "lobby")
+
+
+def test_an_upload_that_is_refused_for_what_it_is_says_why(containers: Containers) -> None:
+    containers.input.write("lobby/a.mp4", b"1")
+    containers.input.write("lobby/b.mp4", b"1", metadata={"hdi_isfolder": "true"})
+    line = scene_status(containers, "lobby").line()
+    assert "1 upload refused (b.mp4: it has 1 bytes, and its metadata hdi_isfolder=true calls it a directory)" in line
