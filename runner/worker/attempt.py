@@ -51,6 +51,7 @@ from runner.worker.decisions import (
 )
 from runner.worker.download import Downloaded, download
 from runner.worker.lease import RecordLease
+from runner.worker.leftovers import remove_run, remove_spent_batches
 from runner.worker.progress_blob import ProgressBlob
 from runner.worker.resume_saver import ResumeSaver, SaverContext
 from runner.worker.resume_store import forget, restore, resume_location
@@ -78,10 +79,12 @@ from scenejobs.state.uploads import list_scene, snapshot
 
 log = logging.getLogger(__name__)
 
+CHANGED_S = 60.0  # its user replaces or deletes uploads at this moment
+
 
 @dataclass(frozen=True)
 class Acknowledge:
-    """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "nothing", "changed"."""
+    """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "nothing"."""
 
     outcome: str
     failure: SceneJobError | None = None
@@ -160,9 +163,12 @@ class SceneWork:
             case GiveUp(record):
                 cause = record.failures[-1].failure.cause
                 log_alert(log, Alert.ATTEMPTS, f"scene {self._scene}: {cause}", scene=self._scene)
-                return self._roll_forward(self._save(stored, record))
+                given_up = self._save(stored, record)
+                remove_run(self._context.containers.output, stored.record, self._before_commit)
+                return self._roll_forward(given_up)
             case Attempt(record):
-                stored = self._save(stored, record)
+                before, stored = stored.record, self._save(stored, record)
+                remove_run(self._context.containers.output, before, self._before_commit)
         files = f"{len(inputs)} uploads and {len(record.carried)} archived files"
         log.info("scene %s: attempt %d of %d, run %s, %s",
                  self._scene, record.attempts, settings.max_attempts, self._run, files)  # fmt: skip
@@ -316,8 +322,7 @@ class SceneWork:
         stored = self._save(stored, decision.record)
         match decision:
             case GiveBack() if isinstance(error, UploadsChanged):
-                self._hint()
-                return Acknowledge("changed")
+                return Requeue(CHANGED_S, error)  # what is left may be in a batch whose message this one is
             case GiveBack():
                 raise error
             case Retry() if isinstance(error, (Interrupted, ConfigurationError)):
@@ -360,7 +365,7 @@ class SceneWork:
             return Requeue(delay_s)
         outcome = str(ending.outcome) if ending else ""
         log.info("scene %s, generation %d: %s", self._scene, stored.record.generation, outcome)
-        if self._uploads():
+        if remove_spent_batches(context.containers.state, self._scene, self._uploads):
             self._hint()
         return Acknowledge(outcome, failure)
 

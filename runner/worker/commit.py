@@ -19,6 +19,7 @@ from typing import Any
 from runner.job import run_log
 from runner.worker.archive import archive
 from runner.worker.dead_letter import write_reason
+from runner.worker.leftovers import remove_progress, remove_run
 from runner.worker.publish import publish, upload_outputs
 from runner.worker.resume_store import forget
 from scenejobs.errors import REMEDIES, Code, InputError
@@ -122,8 +123,11 @@ def note_generation(scene: Decided) -> Decided:
 
 
 def forget_saved_work(scene: Decided) -> Decided:
-    """Nothing is left to resume."""
+    """Nothing is left to resume, nor to watch, nor of an attempt that was not committed."""
     forget(scene.containers.state, scene.record.scene, scene.check)
+    remove_progress(scene.containers.state, scene.record.scene)
+    if scene.record.phase is Phase.FAILING:
+        remove_run(scene.containers.output, scene.record, scene.check)
     return scene
 
 

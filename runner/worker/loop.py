@@ -23,13 +23,14 @@ from scenejobs.errors import (
     InputError,
     Interrupted,
     LeaseLost,
+    NotFound,
     UnreadableMessage,
     UnreadableRecord,
 )
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
-from scenejobs.ports import QueueMessage
+from scenejobs.ports import Lease, QueueMessage
 from scenejobs.state import back_off, records
 from scenejobs.state.control_names import scene_refusal
 from scenejobs.state.layout import record_name
@@ -147,9 +148,8 @@ class Worker:
     def _work(self, scene: str, depth: int, message: QueueMessage | None) -> Acknowledge | Requeue | None:
         """Leases the scene, advances it, acknowledges or requeues the message. None when another runner holds it."""
         try:
-            records.ensure(self._context.containers.state, scene)
             leased_at = self._context.clock()
-            lease = self._context.leases.lease(record_name(scene), self._timing.lease_s)
+            lease = self._leased(scene, depth)
         except Conflict:
             log.info("scene %s is being processed by another runner", scene)
             self._requeue(message, SNOOZE_S)
@@ -157,6 +157,11 @@ class Worker:
         except InfrastructureError:
             self._requeue(message, self._context.settings.retry_max_s)
             raise
+        if lease is None:
+            log.info("scene %s: there is no upload and no record", scene)
+            if message is not None:
+                self._context.queues.jobs.complete(message)
+            return Acknowledge("nothing")
         held = RecordLease(
             lease,
             self._context.queues.jobs,
@@ -194,6 +199,19 @@ class Worker:
         elif held.message is not None:
             self._context.queues.jobs.complete(held.message)
         return result
+
+    def _leased(self, scene: str, depth: int) -> Lease | None:
+        """The lease of the scene's record, which is made for a scene with uploads.
+
+        None where there is neither: a message that was forged, or whose uploads were taken away, leaves nothing behind.
+        """
+        try:
+            return self._context.leases.lease(record_name(scene), self._timing.lease_s)
+        except NotFound:
+            if not list_scene(self._context.containers.input, scene, depth):
+                return None
+        records.ensure(self._context.containers.state, scene)
+        return self._context.leases.lease(record_name(scene), self._timing.lease_s)
 
     def _requeue(self, message: QueueMessage | None, delay_s: float) -> None:
         if message is not None:
