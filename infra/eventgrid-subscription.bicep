@@ -11,10 +11,15 @@ param inputContainer string
 param deadLetterContainer string
 @description('Empty: the webhook of the function app. Else a queue of the account, into which the topic\'s identity may send.')
 param uploadsQueue string = ''
+@description('The account has a hierarchical namespace: uploads end over SFTP and by new names as well.')
+param hierarchical bool = false
 @description('Name of the function with the blob trigger.')
 param functionName string = 'on_upload'
 
 var byQueue = !empty(uploadsQueue)
+// A blob that gets a new name, or lies in a folder that does, raises no BlobCreated. The blob trigger's webhook knows that
+// event alone: without the queue the sweep finds such uploads.
+var renames = hierarchical && byQueue
 
 resource app 'Microsoft.Web/sites@2023-12-01' existing = if (!byQueue) {
   name: functionAppName
@@ -53,14 +58,21 @@ resource subscriptionOfUploads 'Microsoft.EventGrid/systemTopics/eventSubscripti
       }
     } : null
     filter: {
-      includedEventTypes: ['Microsoft.Storage.BlobCreated']
+      includedEventTypes: concat(
+        ['Microsoft.Storage.BlobCreated'],
+        renames ? ['Microsoft.Storage.BlobRenamed', 'Microsoft.Storage.DirectoryRenamed'] : []
+      )
       // with the last slash: without it `input-archive` would match as well
       subjectBeginsWith: '/blobServices/default/containers/${inputContainer}/blobs/'
       advancedFilters: [
         {
           operatorType: 'StringIn' // one event per upload, when it is whole
           key: 'data.api'
-          values: ['CopyBlob', 'PutBlob', 'PutBlockList', 'FlushWithClose']
+          values: concat(
+            ['CopyBlob', 'PutBlob', 'PutBlockList', 'FlushWithClose'],
+            hierarchical ? ['SftpCommit'] : [],
+            renames ? ['RenameFile', 'RenameDirectory', 'SftpRename'] : []
+          )
         }
       ]
     }

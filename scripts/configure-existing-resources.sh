@@ -154,8 +154,32 @@ $topics
 END
 }
 
+# look_at_kind: says which kind of account it is, and refuses by name what uploads cannot work in. See docs/deployment.md.
+look_at_kind() {
+  local row kind hierarchical sftp nfs
+  row=$(az_tsv storage account show --resource-group "$place" --name "$storage" \
+    --query '[[kind,isHnsEnabled,isSftpEnabled,enableNfsV3]]') || return
+  IFS=$'\t' read -r kind hierarchical sftp nfs <<<"$row"
+  case $kind in
+    Storage) die $FAILED "storage account $storage is of kind Storage (general purpose v1), which raises no events: upgrade it to" \
+      "StorageV2, or choose another" ;;
+    FileStorage | BlobStorage | BlockBlobStorage) die $FAILED "storage account $storage is of kind $kind, which has not both" \
+      "blobs and queues: choose one of kind StorageV2" ;;
+  esac
+  [[ $(lower "$nfs") != true ]] || die $FAILED "storage account $storage allows NFS 3.0, over which files grow in place and" \
+    "raise no events: choose another (mount it with blobfuse or upload over SFTP there)"
+  if [[ $(lower "$hierarchical") != true ]]; then
+    say "Storage account $storage: flat namespace"
+    return 0
+  fi
+  say "Storage account $storage: hierarchical namespace$([[ $(lower "$sftp") != true ]] || printf ', SFTP')"
+  [[ -n $(value UPLOADS_QUEUE) ]] || say "  Uploads that end with a new name are found by the sweep, within minutes; at once with:" \
+    "azd env set UPLOADS_QUEUE uploads"
+}
+
 storage_location=
 if [[ -n $storage ]]; then
+  look_at_kind
   account_id=$(az_tsv storage account show --resource-group "$place" --name "$storage" --query id)
   storage_location=$(az_tsv storage account show --resource-group "$place" --name "$storage" --query primaryLocation)
   there=$(az_tsv storage container list --account-name "$storage" --auth-mode login --query '[].name')

@@ -7,7 +7,8 @@
     lpips      where LPIPS_WEIGHTS is set: the published weights load, and two images are compared
     sandbox    a locked-down decoder process starts; which layers this system has (SANDBOX=require: all of the minimum)
     disk       TEMP_PATH can be written, and MIN_DISK_SPACE_GB are free
-    storage    the identity is accepted, every container and queue is there and may be read; folders: can be written
+    storage    the identity is accepted, every container and queue is there and may be read; folders: can be written;
+               which kind of account it is, where the identity may ask
 
 Every check runs, whatever the others say. Exit code: 0 all passed, else that of the first that did not (2 settings,
 credentials or a missing GPU, 3 the machine or the service).
@@ -150,7 +151,8 @@ def storage(settings: Settings) -> str:
     from scenejobs.adapters.azure import clients  # heavy, and not there where only folders are
 
     names = (*clients.container_names(account), *(clients.queue_names(account) if mode == "queue" else ()))
-    return f"by {opened.means}: {', '.join(names)}"
+    kind = clients.namespace(account)
+    return f"by {opened.means}: {', '.join(names)}" + (f"; {kind}" if kind else "")
 
 
 CHECKS: Mapping[str, Check] = {

@@ -26,15 +26,21 @@ dead_letters=$(need EVENT_GRID_DEADLETTER_CONTAINER)
 job=$(need RUNNER_JOB_NAME)
 subscription=$(need EVENT_GRID_SUBSCRIPTION_NAME)
 queue=$(value UPLOADS_QUEUE)
+kind=() # what the template has to know of a reused account; one of ours has no hierarchical namespace
+if [[ -n $(value EXISTING_STORAGE_ACCOUNT_NAME) ]]; then
+  hierarchical=$(az_tsv storage account show --resource-group "$account_group" --name "$account" --query isHnsEnabled) ||
+    warn "whether $account has a hierarchical namespace cannot be read; uploads over SFTP are found by the sweep"
+  [[ ${hierarchical:-} != true ]] || kind=(hierarchical=true)
+fi
 
 subscribe() {
   local host
-  [[ -z $queue ]] || { deploy_subscription "uploadsQueue=$queue"; return; }
+  [[ -z $queue ]] || { deploy_subscription "uploadsQueue=$queue" ${kind[@]+"${kind[@]}"}; return; }
   host=$(az_tsv resource show --resource-group "$group" --name "$app" --resource-type Microsoft.Web/sites \
     --query properties.defaultHostName) || return
   # any answer wakes it; none is no reason to give up
   curl --silent --output /dev/null --max-time 60 "https://$host/" || say "$app does not answer yet"
-  deploy_subscription
+  deploy_subscription ${kind[@]+"${kind[@]}"}
 }
 
 # deploy_subscription [PARAMETER...]

@@ -86,6 +86,42 @@ def test_an_account_without_a_topic_gets_a_new_one(shared: Bench) -> None:
     assert chosen(shared.run(WIZARD, *BY_FLAGS))["EXISTING_EVENT_GRID_TOPIC_NAME"] == ""
 
 
+KIND = "storage account show .*isHnsEnabled"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("StorageV2\tFalse\tNone\tNone", "stteam: flat namespace"),
+        ("StorageV2\tTrue\tFalse\tFalse", "stteam: hierarchical namespace\n"),
+        ("StorageV2\ttrue\ttrue\tfalse", "stteam: hierarchical namespace, SFTP\n"),
+    ],
+)
+def test_which_kind_the_account_is_is_said(row: str, said: str, shared: Bench) -> None:
+    shared.answers.insert(0, {"call": KIND, "out": f"{row}\n"})
+    ended = shared.run(WIZARD, *BY_FLAGS)
+    assert (ended.code, chosen(ended)) == (0, CHOSEN), ended.err
+    assert said in ended.out
+    assert ("UPLOADS_QUEUE" in ended.out) == ("hierarchical" in said), "renames come at once by the queue alone"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("Storage\tNone\tNone\tNone", "general purpose v1"),
+        ("BlockBlobStorage\tTrue\tNone\tNone", "kind BlockBlobStorage"),
+        ("FileStorage\tNone\tNone\tNone", "kind FileStorage"),
+        ("StorageV2\tTrue\tNone\tTrue", "NFS 3.0"),
+    ],
+)
+def test_a_kind_that_uploads_cannot_work_in_is_refused_by_name(row: str, words: str, shared: Bench) -> None:
+    shared.answers.insert(0, {"call": KIND, "out": f"{row}\n"})
+    ended = shared.run(WIZARD, *BY_FLAGS)
+    assert (ended.code, chosen(ended)) == (1, {})
+    assert "stteam" in ended.err
+    assert words in ended.err
+
+
 @pytest.mark.parametrize(
     ("answers", "flags", "profile"),
     [("2\n", [], "gpu-b"), ("\n", [], "gpu-a"), ("", ["--gpu-profile", "gpu-b"], "gpu-b"), ("", [], None)],

@@ -94,6 +94,40 @@ def test_uploads_by_a_queue_need_no_app_that_answers(deployed: Bench) -> None:
     assert ended.called("^curl") == []
 
 
+@pytest.mark.parametrize(
+    ("queue", "types", "operations"),
+    [
+        ("", ["Microsoft.Storage.BlobCreated"], ["SftpCommit"]),
+        ("uploads", ["Microsoft.Storage.BlobCreated", "Microsoft.Storage.BlobRenamed",
+                     "Microsoft.Storage.DirectoryRenamed"], ["SftpCommit", "RenameFile", "RenameDirectory",
+                                                             "SftpRename"]),
+    ],
+    ids=["webhook", "queue"],
+)  # fmt: skip
+def test_a_reused_account_with_a_hierarchy_reports_what_ends_there(
+    queue: str, types: list[str], operations: list[str], deployed: Bench
+) -> None:
+    """New names only where somebody of ours reads them: the blob trigger's webhook knows one kind of event."""
+    deployed.values |= {"UPLOADS_QUEUE": queue, "EXISTING_STORAGE_ACCOUNT_NAME": "stdev"}
+    deployed.answers.insert(0, {"call": "storage account show .*isHnsEnabled", "out": "true\n"})
+    (call,) = deployed.run(POST).called("deployment group create")
+    given = dict(item.split("=", 1) for item in call[call.index("--parameters") + 1 :] if re.match(r"\w+=", item))
+    assert given.pop("hierarchical") == "true"
+    result = bicep.deploy(INFRA / "eventgrid-subscription.bicep", given | {"hierarchical": True}, "rg")
+    wanted = result.one("Microsoft.EventGrid/systemTopics/eventSubscriptions").body["properties"]["filter"]
+    assert wanted["includedEventTypes"] == types
+    (by,) = wanted["advancedFilters"]
+    assert by["values"] == ["CopyBlob", "PutBlob", "PutBlockList", "FlushWithClose", *operations]
+
+
+@pytest.mark.parametrize("answer", [{"out": "false\n"}, {"code": 1, "err": "ERROR\n"}, {}])
+def test_another_reused_account_is_subscribed_as_ever(answer: dict[str, object], deployed: Bench) -> None:
+    deployed.values["EXISTING_STORAGE_ACCOUNT_NAME"] = "stdev"
+    deployed.answers.insert(0, {"call": "storage account show .*isHnsEnabled", "out": "", **answer})
+    (call,) = deployed.run(POST).called("deployment group create")
+    assert not [word for word in call if word.startswith("hierarchical")]
+
+
 def test_two_environments_on_one_topic_have_subscriptions_of_their_own() -> None:
     first, second = deploy(REUSED), deploy(REUSED | {"AZURE_ENV_NAME": "prod"})
     names = {item.outputs["EVENT_GRID_SUBSCRIPTION_NAME"] for item in (first, second)}

@@ -20,6 +20,12 @@ from scenejobs.settings.groups import StorageSettings
 
 BLOCK_BYTES = 16 * 2**20  # 50 000 blocks of this size are 780 GiB
 MISSING = frozenset({"ContainerNotFound", "QueueNotFound"})
+NOT_SUPPORTED = {
+    "Storage": "it raises no events",
+    "FileStorage": "it has no blobs",
+    "BlobStorage": "it has no queues",
+    "BlockBlobStorage": "it has no queues",
+}
 
 
 def open_containers(settings: StorageSettings, patience: Patience = NORMAL) -> Containers:
@@ -93,6 +99,26 @@ def check(settings: StorageSettings, *, containers: Iterable[str] | None = None,
         except AzureError as exc:
             raise _start_up_error(exc, f"queue {name}", opened.queue_url, "AZURE_STORAGE_QUEUE_ENDPOINT") from exc
     return opened.means
+
+
+def namespace(settings: StorageSettings) -> str:
+    """The kind of the account, for people: flat or hierarchical; "" where the identity may not ask.
+
+    Raises ConfigurationError for an account that uploads cannot work in.
+    """
+    opened = access(settings)
+    try:
+        found = blob_service(opened, START_UP).get_account_information()
+    except AzureError:  # asking needs more than the rights on the containers
+        return ""
+    kind, hierarchical = str(found.get("account_kind") or ""), bool(found.get("is_hns_enabled"))
+    if kind in NOT_SUPPORTED:
+        raise ConfigurationError(
+            f"the storage account is of kind {kind}: {NOT_SUPPORTED[kind]}",
+            code=Code.INVALID_SETTING,
+            advice="use an account of kind StorageV2",
+        )
+    return f"{kind}, {'hierarchical' if hierarchical else 'flat'} namespace"
 
 
 def _start_up_error(exc: AzureError, what: str, endpoint: str, variable: str) -> Exception:

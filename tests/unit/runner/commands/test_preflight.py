@@ -121,6 +121,7 @@ def test_wrong_arguments_and_settings_are_exit_2(arguments: list[str], env: dict
 def test_real_containers_and_queues_are_looked_at(storage: StorageSettings) -> None:
     assert "debounce" in preflight.storage(settings(account=storage))
     assert "debounce" not in preflight.storage(settings(account=storage, runner=RunnerSettings(mode="batch")))
+    assert preflight.storage(settings(account=storage)).endswith("; StorageV2, flat namespace")
 
 
 @pytest.mark.parametrize("mode", ["queue", "batch", "watch"])
