@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, StartUnknown
@@ -51,6 +51,7 @@ class Starter:
     limit: int  # executions at the same time; 0: somebody else starts them
     pause: Callable[[float], None] = time.sleep
     max_gpu_minutes: float = 0.0  # of executions per day, after which nothing is started; 0: no limit
+    told: set[datetime] = field(default_factory=set, compare=False)  # the end of the wait that was logged last
 
     def ensure_started(self) -> int:
         """Starts what is missing and returns how many. During a backoff it does nothing: the sweep tries later.
@@ -76,7 +77,10 @@ class Starter:
         now = self.state.now()
         if not state.waits(now) or (state.ghosts_in_row and self._answered(state, now)):
             return False
-        log.info("no start before %s", state.not_before)
+        if state.not_before not in self.told:  # once, and not at every look
+            self.told.clear()
+            self.told.add(state.not_before)
+            log.info("no start before %s", state.not_before)
         return True
 
     def _answered(self, state: StarterState, now: datetime) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 
 from runner.commands.parser import Parser
 from runner.commands.work import run_mode
 from runner.process.signals import stop_on_signals
 from scenejobs.errors import SceneJobError
-from scenejobs.logs.redact import redact
-from scenejobs.logs.setup import printable
+from scenejobs.logs.setup import report
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
-    """Returns the exit code; an error is one line on standard error."""
+    """Returns the exit code; an error is one line on standard error, a record where the log is JSON."""
     with stop_on_signals() as stop:
         try:
             if arguments and arguments[0] == "scene":
@@ -30,12 +28,8 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
                 _usage().parse_args(arguments)
             return run_mode(env, stop)
         except SceneJobError as exc:
-            print(f"error: {one_line(exc)}", file=sys.stderr)
+            report(exc, env, logs=not arguments)
             return exc.exit_code
-
-
-def one_line(error: SceneJobError) -> str:
-    return printable(redact(" ".join(str(error).split())))
 
 
 def _usage() -> Parser:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from runner.process.signals import StopFlag, stop_on_signals
 from runner.worker import deadline
 from scenejobs.adapters.open import open_folders, places
 from scenejobs.errors import ConfigurationError, SceneJobError
-from scenejobs.logs.setup import configure, printable
+from scenejobs.logs.setup import configure, report
 from scenejobs.settings.groups import (
     DispatchSettings,
     FolderSettings,
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
         with stop_on_signals() as stop:
             return run(env, stop)
     except SceneJobError as exc:
-        print(f"error: {printable(' '.join(str(exc).split()))}", file=sys.stderr)
+        report(exc, env, logs=options.command is None)
         return exc.exit_code
 
 

@@ -11,12 +11,13 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
+from scenejobs.errors import SceneJobError
 from scenejobs.logs.redact import redact, redact_all
 from scenejobs.settings.groups import LogSettings
 
@@ -146,9 +147,8 @@ def readable_json(value: Any) -> str:
 def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: Any) -> None:
     """Sets up the root logger, replacing its handlers. `fields` are on every line. Call it once, at the start."""
     stream = stream or sys.stderr
-    as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(TextFormatter(fields) if as_text else JsonFormatter(fields))
+    handler.setFormatter(JsonFormatter(fields) if _is_json(settings.format, stream) else TextFormatter(fields))
     handler.addFilter(Redaction())
     root = logging.getLogger()
     for old in list(root.handlers):
@@ -159,6 +159,26 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: 
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+
+
+def report(error: SceneJobError, env: Mapping[str, str], *, logs: bool) -> None:
+    """The last line of a program that ends with an error, on standard error.
+
+    logs: whether the program writes a log there. Then the line is a record like the others where LOG_FORMAT makes
+    them JSON, before the log was set up as well; else it is `error: ...`, for people.
+    """
+    text = printable(redact(" ".join(str(error).split())))
+    if logs and _is_json(env.get("LOG_FORMAT", "").strip().lower() or "auto", sys.stderr):
+        fields = {"code": str(error.code), "exit_code": error.exit_code}
+        record = logging.LogRecord("exit", logging.ERROR, __file__, 0, text, None, None)
+        text = JsonFormatter(fields).format(record)
+    else:
+        text = f"error: {text}"
+    print(text, file=sys.stderr, flush=True)
+
+
+def _is_json(chosen: str, stream: TextIO) -> bool:
+    return chosen == "json" or (chosen == "auto" and not stream.isatty())
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

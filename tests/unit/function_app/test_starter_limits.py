@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import logging
 
 import pytest
 
+from scenejobs.errors import ComputeError
 from scenejobs.logs.alerts import Alert
 from scenejobs.state.start_backoff import BACK_OFF_MAX_S
 from tests.dispatch import Desk
@@ -111,3 +113,18 @@ def test_executions_that_run_are_left_alone_when_the_budget_is_used_up() -> None
     desk.clock.advance(10)
     assert desk.starter.ensure_started() == 0
     assert len(desk.compute.live()) == 3
+
+
+def test_a_wait_is_logged_once_and_not_at_every_look(caplog: pytest.LogCaptureFixture) -> None:
+    """Watch mode looks every few seconds, for up to a quarter of an hour."""
+    desk = Desk()
+    for _ in range(2):  # a second wait is another line
+        desk.compute.fail_with.append(ComputeError("no quota"))
+        with pytest.raises(ComputeError):
+            desk.starter.ensure_started()
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "function_app.starter"):
+            for _ in range(20):
+                assert desk.starter.ensure_started() == 0
+        assert [line.getMessage()[:15] for line in caplog.records] == ["no start before"]
+        desk.clock.advance(3600)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scenejobs.errors import ConfigurationError
 from scenejobs.logs import setup
+from scenejobs.logs.setup import report
 from scenejobs.settings.groups import LogSettings
+
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(autouse=True)
@@ -260,3 +267,38 @@ def test_a_process_with_handlers_of_its_own_is_protected_without_losing_them() -
     assert root.handlers == before
     assert logging.getLogger("urllib3").level >= logging.WARNING
     assert logging.getLogger("x").makeRecord("x", 20, "f", 1, "sig=canary", (), None).getMessage() == "sig=[REDACTED]"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stream", "logs", "as_json"),
+    [("json", io.StringIO, True, True), ("json", Terminal, True, True), ("auto", io.StringIO, True, True),
+     ("", io.StringIO, True, True), ("auto", Terminal, True, False), ("text", io.StringIO, True, False),
+     ("json", io.StringIO, False, False), ("auto", io.StringIO, False, False)],
+)  # fmt: skip
+def test_the_error_that_ends_a_program_is_a_record_in_a_stream_of_records(
+    chosen: str, stream: type[io.StringIO], logs: bool, as_json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker of watch mode wrote `error: ...` between the lines of JSON."""
+    written = stream()
+    monkeypatch.setattr(sys, "stderr", written)
+    report(ConfigurationError("no\n?sig=abcdefgh1 folder", advice="make it"), {"LOG_FORMAT": chosen}, logs=logs)
+    (line,) = written.getvalue().splitlines()
+    if as_json:
+        found = json.loads(line)
+        assert (found["level"], found["code"], found["exit_code"]) == ("ERROR", "INVALID_SETTING", 2)
+        line = f"error: {found['message']}"
+    assert line == "error: no ?sig=[REDACTED] folder: make it"
+
+
+@pytest.mark.parametrize("program", [["watch"], ["watch.worker_process", str(os.getpid())], ["runner"]])
+def test_a_program_that_stops_at_its_settings_says_so_in_json(program: list[str], tmp_path: Path) -> None:
+    env = {**os.environ, "LOG_FORMAT": "json", "DATA_PATH": str(tmp_path), "SANDBOX": "perhaps", "RUN_MODE": "queue"}
+    command = [sys.executable, "-m", *program]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert [json.loads(line)["exit_code"] for line in (done.stdout + done.stderr).splitlines()] == [2]
