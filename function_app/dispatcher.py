@@ -110,8 +110,7 @@ class Dispatcher:
         judged = self.judge.judge(check, waiting, found.sending, now)
         log.info("scene %s: %s", check.scene, judged.decision)
         match judged.decision:
-            case Nothing() if not check.blob and self._is_wished_for(check.scene):
-                self.queues.jobs.send(JobMessage(check.scene, "", now, traceparent).to_json())
+            case Nothing() if not check.blob and self.send_wish(check.scene, now, traceparent):
                 self.starter.ensure_started()
             case Nothing():
                 if redelivered:  # the first delivery may have sealed the scene and failed to start an execution
@@ -129,13 +128,16 @@ class Dispatcher:
                     self.starter.ensure_started()
         return True
 
-    def _is_wished_for(self, scene: str) -> bool:
-        """Whether somebody wants a run of the scene that no upload asks for (scenejobs/state/wishes.py)."""
+    def send_wish(self, scene: str, now: datetime, traceparent: str = "") -> bool:
+        """Sends a message for a run that somebody wished for (scenejobs/state/wishes.py). False: nobody did."""
         try:
             info = self.containers.state.head(record_name(scene))
         except NotFound:
             return False
-        return "wish" in info.metadata and info.metadata.get("phase") == Phase.IDLE and not info.leased
+        if "wish" not in info.metadata or info.metadata.get("phase") != Phase.IDLE or info.leased:
+            return False
+        self.queues.jobs.send(JobMessage(scene, "", now, traceparent).to_json())
+        return True
 
     def waiting(self, scene: str, blobs: tuple[BlobInfo, ...]) -> list[BlobInfo]:
         """Those of a scene's uploads that are in no queued batch yet."""

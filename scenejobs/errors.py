@@ -117,8 +117,8 @@ REMEDIES: dict[Code, str] = {
         "`python -m scenejobs retry SCENE --with-what-is-there`"
     ),
     Code.CLIPS_LOST: (
-        "the published result stays. Film the way between the new clip and the others, or take the lost clip out: "
-        "`python -m scenejobs exclude SCENE NAME`"
+        "the published result stays. Film the way between the new files and the others, or take out what does not "
+        "belong there: `python -m scenejobs exclude SCENE NAME`"
     ),
     Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
     Code.INVALID_SETTING: "correct the named variable or option",

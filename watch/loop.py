@@ -7,6 +7,7 @@ kill at any line, the next start resumes.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,12 +17,14 @@ from function_app.wiring import App
 from runner.process.signals import StopFlag
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.folder.cleanup import tidy
-from scenejobs.errors import NotFound, SceneJobError, StorageError
+from scenejobs.errors import NotFound, SceneJobError, StorageError, UnreadableMessage
+from scenejobs.names import refusal
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.state import codec, generations
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import GENERATIONS, MANIFEST, run_folder
+from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import Outcome
 from scenejobs.state.status import SceneStatus, scene_status
 from scenejobs.state.uploads import sort_uploads
@@ -77,7 +80,7 @@ class Watch:
         status = self._status
         status.poll_started()
         try:
-            self._drop_hints()
+            self._take_hints()
             report = self._app.sweeper.sweep()
             self._log_sweep(report)
             self._count_finished()
@@ -95,9 +98,14 @@ class Watch:
             status.last_error = ""
         status.workers = len(self._compute.live())
 
-    def _drop_hints(self) -> None:
-        """Runners ask for a check of what was left in a scene. Every poll checks all scenes."""
+    def _take_hints(self) -> None:
+        """Somebody asks for a look at a scene. Every poll looks at all uploads; what remains are runs without any."""
+        dispatcher = self._app.dispatcher
         while (message := self._queues.debounce.receive(HINT_VISIBILITY_S)) is not None:
+            with suppress(UnreadableMessage):
+                check = DebounceCheck.from_json(message.text)
+                if refusal(check.scene) is None:
+                    dispatcher.send_wish(check.scene, dispatcher.containers.input.now())
             self._queues.debounce.complete(message)
 
     def _log_sweep(self, report: SweepReport) -> None:

@@ -23,6 +23,7 @@ from runner.worker.leftovers import remove_progress, remove_run
 from runner.worker.publish import publish, upload_outputs
 from runner.worker.resume_store import forget
 from scenejobs.errors import REMEDIES, Code, InputError
+from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import generations
 from scenejobs.state.blobs import InputBlob
@@ -63,7 +64,7 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
     if lost := lost_clips(record, result.clips):
         raise InputError(
             f"{', '.join(lost[:NAMED])}{', ...' if len(lost) > NAMED else ''} can be seen in the published result of "
-            f"scene {record.scene} and not in the new one, so the published one stays",
+            f"scene {record.scene} and not in the new one, made with {_new_names(record)}, so the published one stays",
             code=Code.CLIPS_LOST, advice=REMEDIES[Code.CLIPS_LOST].replace("`", "").replace("SCENE", record.scene),
             stage="upload",
         )  # fmt: skip
@@ -72,6 +73,11 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
         output.upload(result.log_file, run_folder(record.scene, record.run) + RUN_LOG, content_type="text/plain")
     check()
     return save(stored, record.committed(outputs, result.clips, result.manifest))
+
+
+def _new_names(record: SceneRecord) -> str:
+    names = [within_scene(blob.name, record.scene) for blob in record.manifest if is_media(blob.name)]
+    return f"{', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}" if names else "what is archived"
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ class Worker:
         depth = scene.count("/") + 1
         stored = records.load(containers.state, scene)
         decided = stored is not None and stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
-        if not decided and not list_scene(containers.input, scene, depth):
+        wished = stored is not None and stored.record.wish is not None
+        if not decided and not wished and not list_scene(containers.input, scene, depth):
             raise InputError(
                 f"no blobs with prefix {scene}/ in container {containers.input.name}",
                 code=Code.NO_VIDEO, advice="upload the videos there, or correct BATCH_INPUT_PREFIX", stage="validation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runner.sandbox import landlock
-from tests.watching import Watching, wait_for
+from tests.watching import ROOT, Watching, wait_for
 
 GROWING_S = 3.5  # more than twice the stability time
 
@@ -57,6 +58,26 @@ def test_what_is_copied_to_the_folder_becomes_a_scene(watching: Watching) -> Non
     ).keys()
     videos = json.loads(watching.files("output")["hall/manifest.json"])["videos"]
     assert [video["filename"] for video in videos] == ["a.mp4", "b.mp4"]
+
+
+def test_a_scene_grows_and_runs_again_when_it_is_told_to(watching: Watching) -> None:
+    def files() -> list[tuple[str, int]]:
+        manifest = json.loads(watching.files("output")["yard/manifest.json"])
+        return [(file["filename"], file["generation"]) for file in manifest.get("files", [])]
+
+    def told(*arguments: str) -> None:
+        command = [sys.executable, "-m", "scenejobs", *arguments]
+        env = {"PATH": os.environ["PATH"], "DATA_PATH": str(watching.data)}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    watching.put("yard/a.mp4", b"first of the yard")
+    wait_for(lambda: watching.is_done("yard"), "the first result")
+    watching.put("yard/b.mp4", b"late")
+    wait_for(lambda: files() == [("a.mp4", 1), ("b.mp4", 2)], "the result of both")
+    told("exclude", "yard", "a.mp4")
+    wait_for(lambda: files() == [("b.mp4", 2)], "the result without the first")
+    assert {"yard/a.mp4", "yard/b.mp4"} <= watching.files("processed").keys()
 
 
 def test_what_cannot_work_goes_to_error_with_its_reason(watching: Watching) -> None:

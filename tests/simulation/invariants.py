@@ -122,10 +122,10 @@ class Checker:
         record = self.records.get(scene)
         if self._pointed_at(scene):
             return  # a paused runner settles its message when another works on the scene, with a message of its own
-        if record is None or record["phase"] != "idle":
-            self.fail("I8", f"the message of {scene} left the queue in phase {record and record['phase']}")
-        elif record["attempts"] and self._has_uploads(scene, self._listed[self._sim.hub.process.name, scene]):
-            self.fail("I8", f"the message of {scene} left the queue though its attempt failed and nothing points at it")
+        known = self._listed[self._sim.hub.process.name, scene]
+        left = (record is None or record["attempts"]) and self._has_uploads(scene, known)
+        if left or (record and record["phase"] != "idle"):
+            self.fail("I8", f"the message of {scene} left the queue, and nothing points at it: {record}")
 
     # ---- after every change -----------------------------------------------------------------------------------------
 
