@@ -12,11 +12,12 @@ from runner.files.disk import require_space
 from runner.media.settings import Limits
 from runner.scene.frames import Clip, RefusedClip
 from runner.worker.usable_uploads import usable_files
-from scenejobs.errors import REMEDIES, Code, Conflict, InputError, NotFound, UploadsChanged, WrongChecksum
+from scenejobs.errors import REMEDIES, Code, Conflict, InputError, NotFound, StorageError, UploadsChanged, WrongChecksum
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.contents import container
+from scenejobs.state.copies import find
 from scenejobs.state.record import SceneRecord
 
 
@@ -106,6 +107,9 @@ def _fetch(store: BlobStore, name: str, etag: str, path: Path, blob: InputBlob) 
     try:
         return store.download(name, path, if_match=etag)
     except (Conflict, NotFound) as exc:
+        found = find(store, name)
+        if found is not None and found.etag == etag:  # the service refuses it for another reason, and will again
+            raise StorageError(f"{blob.name} is there, and cannot be read: {exc.cause}") from exc
         raise UploadsChanged(f"{blob.name} was replaced or deleted before it was read") from exc
 
 

@@ -79,8 +79,16 @@ class FolderBlobStore:
             with openat.private(self.folder):
                 pass  # the volume is there
             for name, here, leaf in openat.walk(self.folder, prefix, all_kinds=self._of_people):
-                with suppress(FileNotFoundError):  # removed since
-                    yield self._special(here, leaf, name) or self._version(here, leaf, name)[0]
+                if (info := self._listed(here, leaf, name)) is not None:
+                    yield info
+
+    def _listed(self, here: int, leaf: str, name: str) -> BlobInfo | None:
+        """None for what was removed since."""
+        with suppress(FileNotFoundError):
+            return self._version(here, leaf, name)[0]
+        with suppress(FileNotFoundError):
+            return self._special(here, leaf, name)
+        return None
 
     def list_all(self, prefix: str = "") -> Listing:
         return Listing(tuple(self.list(prefix)))  # a file is there from its first byte

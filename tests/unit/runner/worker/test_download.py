@@ -8,11 +8,10 @@ import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from scenejobs.errors import (
-    Code,
-    InputError,
-)
+from scenejobs.errors import Code, Conflict, InputError
+from scenejobs.ports import BlobInfo
 from scenejobs.settings.groups import PipelineSettings
+from tests.doubles.faults import FaultyBlobStore
 from tests.invariants import assert_at_rest
 from tests.runner_world import Cloud, bad_video, echo_job
 
@@ -122,3 +121,28 @@ def test_photos_have_limits_of_their_own_that_hold_before_any_is_downloaded(
     assert reason["code"] == Code.TOO_LARGE
     assert words in reason["cause"]
     assert not any(call.startswith("download input/") for call in plan.calls)
+
+
+class Locked(FaultyBlobStore):
+    """A service that shows an upload and refuses to give it, as one that was encrypted with its uploader's own key."""
+
+    def download(self, name: str, path: Path, *, if_match: str | None = None) -> BlobInfo:
+        super().head(name)
+        raise Conflict(f"{name} uses a customer specified encryption")
+
+
+def test_an_upload_that_the_service_does_not_give_ends_with_its_reason(tmp_path: Path) -> None:
+    """It was taken for one that had changed: given back for nothing, and tried again for as long as it lay there."""
+    cloud = Cloud(tmp_path)
+    plan = cloud.plan()
+    cloud.upload("lobby/a.mp4", b"video")
+    cloud.queue("lobby")
+    wrapped = plan.store
+    plan.store = lambda store: Locked(store, plan) if store.name == "input" else wrapped(store)  # type: ignore[method-assign]
+    for _ in range(6):
+        cloud.worker(plan=plan).drain()
+        cloud.clock.advance(2000)
+        cloud.dispatch()
+    reason = cloud.json("error", "lobby/error.json")
+    assert (reason["code"], len(reason["attempts"])) == (Code.STORAGE_FAILED, 3)
+    assert "lobby/a.mp4 is there, and cannot be read" in reason["cause"]
