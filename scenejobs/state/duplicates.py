@@ -84,7 +84,7 @@ def read(state: BlobStore, name: str) -> Duplicate:
     """Raises NotFound; StorageError when it cannot be understood."""
     data, _ = state.read(name)
     try:
-        return Duplicate.from_json(json.loads(data))
+        return Duplicate.from_json(codec.loads(data))
     except ValueError as exc:
         raise StorageError(f"{name} cannot be read: {exc}", advice="restore it (soft delete)") from exc
 

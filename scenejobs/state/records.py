@@ -196,8 +196,8 @@ def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[s
 def _is_newer(data: bytes) -> bool:
     """Whether a record that cannot be read says that it is of a later program."""
     try:
-        version = json.loads(data)["schema_version"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        version = codec.loads(data)["schema_version"]
+    except (ValueError, KeyError, TypeError):
         return False
     return isinstance(version, int) and version > VERSION_WITH_PARTS
 

@@ -7,6 +7,7 @@ Python reads more than it can work with: `Infinity`, whole numbers that no float
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import pytest
 from PIL.ExifTags import GPS, Base
 from PIL.TiffImagePlugin import IFDRational
 
-from function_app.sweep import _swept_at
+from function_app.sweep import Notes
 from runner.commands.progress_line import describe
 from runner.job.request import decode_report, decode_result
 from runner.media.decoder_answers import clip_surveys, photo_surveys
@@ -46,6 +47,7 @@ from tests.unit.scenejobs.state.test_codec import BLOBS, FAILURE, NOW, OUTPUTS, 
 from watch.loop import measured
 from watch.status import FinishedScene
 
+ROOT = Path(__file__).parents[2]
 LAST_EVENING, FIRST_MORNING = "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"
 TIMES = [LAST_EVENING, FIRST_MORNING, "9999-12-31T23:59:59.999999-23:59", "2026-01-01T00:00:00", "2026-01-01", "24:00"]
 TIMES += ["2026-13-45T99:99:99Z", "1e999", "", "0", "NaT", "\u0662\u0660\u0662\u0666-01-01", "9" * 5000]
@@ -252,10 +254,11 @@ def test_times_in_metadata_are_understood_or_left_out(time: str) -> None:
     state.write("spend/2026-01-01/x.json", b"", metadata={"begun_at": time, "seconds": "1"})
     info = state.head("spend/2026-01-01/x.json")
     shown = replace(info, metadata={"queued_at": time, "not_before": time})
-    for found in (ListedBatch.of(shown).queued_at, records.due_at(shown.metadata), activity.queued_at(shown.metadata)):
+    sent = activity.sent({"queued_at": time, "sends": "1"})
+    for found in (ListedBatch.of(shown).queued_at, records.due_at(shown.metadata), sent and sent.at):
         assert found is None or found < NOW or found >= NOW
     assert all(one.begun_at <= NOW for one in usage.read([info]))
-    swept_at = _swept_at(json.dumps({"swept_at": time}).encode())
+    swept_at = Notes.from_json(json.dumps({"swept_at": time}).encode()).swept_at
     assert swept_at is None or NOW - swept_at
 
 
@@ -301,3 +304,14 @@ def only(error: type[Exception], call: Callable[..., Any], *arguments: Any) -> A
         return call(*arguments)
     except error:
         return None
+
+
+@pytest.mark.parametrize("package", ["scenejobs/state", "scenejobs/audit", "function_app", "runner/worker", "watch"])
+def test_stored_json_and_times_are_read_in_one_place(package: str) -> None:
+    """`codec.loads` and `codec.parse_time`: what they refuse, each other reader would have to remember to refuse."""
+    other = re.compile(r"\bjson\.loads\(|\bdatetime\.fromisoformat\(|parsedate_to_datetime\(")
+    found = {
+        path.name: other.findall(path.read_text())
+        for path in sorted((ROOT / package).rglob("*.py")) if path.name != "codec.py"
+    }  # fmt: skip
+    assert {name: calls for name, calls in found.items() if calls} == {}

@@ -226,3 +226,21 @@ def test_deeper_prefixes_can_name_scenes() -> None:
         world.upload(name)
     world.advance(70)
     assert sorted(message.scene for message in world.sent) == ["c", "house", "house/attic", "house/lobby"]
+
+
+@pytest.mark.parametrize("name", ["lobby/manifest.json/a.mp4", "lobby/runs/a.mp4", "lobby/generation~2/a.mp4"])
+def test_a_folder_called_like_a_file_of_its_scene_is_refused_by_name(name: str) -> None:
+    """With two levels of folders it would be a scene whose results lie where those of `lobby` do."""
+    deep = World(replace(SETTINGS, prefix_depth=2))
+    deep.upload(name)
+    deep.upload("lobby/a.mp4")
+    deep.advance(70)
+    deep.work()
+    assert [scene for scene, _ in deep.runs] == ["lobby"]
+    (refused,) = deep.state.list("refused/")
+    assert "cannot be called" in json.loads(deep.state.read(refused.name)[0])["reason"]
+    flat = World()
+    flat.upload(name)  # with one it is a file of scene `lobby`
+    flat.advance(70)
+    flat.work()
+    assert flat.runs == [("lobby", (name,))]

@@ -327,6 +327,14 @@ def test_what_the_phone_wrote_beside_the_pictures_is_kept(tmp_path):
     assert recording.gps == pytest.approx((48.1374, 11.5755))
 
 
+def test_a_clip_of_the_last_evening_of_all_times_is_used(tmp_path):
+    """West of Greenwich the year 9999 ends when UTC has no more days: the whole scene ended as a bug."""
+    tags = {"com.apple.quicktime.creationdate": "9999-12-31T23:59:59-12:00"}
+    path = write_video(tmp_path / "a.mp4", [corners()] * 3, tags=tags)
+    assert header(path).recording.recorded_at is None
+    assert len(read(path)[0]) == 3
+
+
 def test_clocks_that_were_never_set_and_broken_tags_say_nothing():
     assert read_recording({"creation_time": "1904-01-01T00:00:00Z"}).recorded_at is None
     assert read_recording({"creation_time": "yesterday", "location": "here"}).gps is None

@@ -111,3 +111,14 @@ def test_who_lost_the_scene_moves_nothing() -> None:
         )  # fmt: skip
     assert list(stores.processed.list()) == []
     assert len(list(stores.input.list())) == 1
+
+
+def test_a_move_that_an_earlier_program_began_is_finished_where_it_began() -> None:
+    """It called the folder of generation 7 `7`."""
+    stores = Stores()
+    stores.processed.write("lobby/a.mp4", b"older")
+    blob = stores.upload("lobby/a.mp4", b"a")
+    stores.processed.copy_from(stores.input, blob.name, "lobby/7/a.mp4", source_etag=blob.etag, if_absent=True)
+    assert stores.archive(generation=7) == {"lobby/a.mp4": "processed/lobby/7/a.mp4"}
+    assert [info.name for info in stores.processed.list()] == ["lobby/7/a.mp4", "lobby/a.mp4"]
+    assert list(stores.input.list()) == []
