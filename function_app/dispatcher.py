@@ -17,7 +17,7 @@ from scenejobs.errors import Conflict, NotFound, UnreadableMessage, UnreadableRe
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, checks, records
+from scenejobs.state import batches, checks, records, undeleted
 from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
@@ -105,7 +105,8 @@ class Dispatcher:
                     self.starter.ensure_started()
                 return False
             checks.take(self.containers.state, check.scene, stands)
-        found = look_at(self.containers.input, check.scene, self.settings.prefix_depth)
+        seen = look_at(self.containers.input, check.scene, self.settings.prefix_depth)
+        found = replace(seen, blobs=undeleted.without(self.containers.state, check.scene, seen.blobs))
         now, waiting = self.containers.input.now(), self.waiting(check.scene, found.blobs)
         judged = self.judge.judge(check, waiting, found.sending, now)
         log.info("scene %s: %s", check.scene, judged.decision)

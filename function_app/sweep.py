@@ -24,11 +24,11 @@ from function_app import chores, healing
 from function_app.debounce import Nothing, Settled
 from function_app.dispatcher import Dispatcher, Sealing
 from function_app.view import View, look
-from scenejobs.errors import Conflict, NotFound, StorageError
+from scenejobs.errors import AccessDenied, Conflict, NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
-from scenejobs.state import activity, batches, codec, leftovers
+from scenejobs.state import activity, batches, codec, leftovers, undeleted
 from scenejobs.state.layout import REFUSED, SWEEP_RECORD, refused_name
 from scenejobs.state.leftovers import Leftover
 from scenejobs.state.messages import DebounceCheck
@@ -186,6 +186,7 @@ class _Pass:
         quiet_s = self._dispatcher.settings.quiet_s
         old = [*chores.spent(self._state, view, quiet_s, now), *chores.old_work(self._state, view, now, self._crew)]
         self._clear([*old, *daily.leftovers])
+        self._delete_at_last(view, now)
         self.told(tidied=self.report.tidied + healing.remove_markers(self._dispatcher, view, heads, now, self._crew))
         if looks and daily.whole:
             notes = replace(notes, looked_at=now)
@@ -250,6 +251,18 @@ class _Pass:
         self.told(refused=sum(outcome.results))
         self._stopped("noting refused names", outcome.left)
         self._clear(leftovers.old_refusals(self._state, known.values(), (item.name for item in view.refused), now))
+
+    def _delete_at_last(self, view: View, now: datetime) -> None:
+        """Tries again to delete uploads that are done with, as far as this identity may."""
+        uploads = self._dispatcher.containers.input
+        try:
+            kept = undeleted.clear_away(self._state, uploads, view.undeleted, now, self._crew.goes_on)
+        except AccessDenied as exc:
+            log.warning("uploads that are done with are left to a runner: %s", exc)
+        except StorageError as exc:
+            self.failed.append(exc)
+        else:
+            undeleted.alert_still(kept)
 
     def _clear(self, found: Iterable[Leftover]) -> bool:
         """Removes what was found. Whether it came to the end in time."""

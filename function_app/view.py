@@ -11,9 +11,10 @@ from scenejobs.ports import BlobInfo, Containers, JobQueue
 from scenejobs.state import batches
 from scenejobs.state.batches import ListedBatch
 from scenejobs.state.blobs import digest
-from scenejobs.state.layout import ACTIVE, is_check, key_of_marker
+from scenejobs.state.layout import ACTIVE, UNDELETED, is_check, key_of_marker
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.sending import Memories
+from scenejobs.state.undeleted import Known
 from scenejobs.state.uploads import Refused, Sending, snapshot, sort_uploads
 
 FULL_PEEK = 32  # so many messages a queue shows; where it shows fewer, there are no others
@@ -30,6 +31,7 @@ class View:
     checks: tuple[BlobInfo, ...]  # notes of checks that are on their way
     sending: dict[str, tuple[Sending, ...]]  # uploads in progress
     memories: Memories  # of these
+    undeleted: tuple[BlobInfo, ...] = ()  # notes of uploads that are done with and cannot be deleted; not in `scenes`
 
     @property
     def keys(self) -> frozenset[str]:
@@ -86,10 +88,14 @@ def look(containers: Containers, depth: int) -> View:
     """Lists the uploads, the markers, and where there are uploads their batches. Raises StorageError."""
     listing = containers.input.list_all()
     uploads = sort_uploads(listing.blobs, depth, listing.sending)
-    found = batches.by_key(batches.listed(containers.state)) if uploads.scenes else {}
+    kept = tuple(containers.state.list(UNDELETED)) if uploads.scenes else ()  # after the uploads
+    done_with = Known(kept)
+    scenes = {scene: left for scene, blobs in uploads.scenes.items() if (left := done_with.without(blobs))}
+    found = batches.by_key(batches.listed(containers.state)) if scenes else {}
     listed = list(containers.state.list(ACTIVE))
     return View(
-        scenes=uploads.scenes,
+        scenes=scenes,
+        undeleted=kept,
         refused=uploads.refused,
         batches=found,
         active={key_of_marker(info.name): info for info in listed if not is_check(info.name)},

@@ -56,6 +56,7 @@ class Code(StrEnum):
     INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
     ARCHIVE_GONE = "ARCHIVE_GONE"  # archived files of the published result are gone: the next one would be smaller
     CLIPS_LOST = "CLIPS_LOST"  # the new result lacks clips that the published one shows: it does not replace it
+    ARCHIVE_TIER = "ARCHIVE_TIER"  # an upload lies in the archive tier, where its bytes cannot be read
 
     MISSING_SETTING = "MISSING_SETTING"  # a required variable is not set
     INVALID_SETTING = "INVALID_SETTING"  # a variable or option has a value that is not allowed
@@ -119,6 +120,10 @@ REMEDIES: dict[Code, str] = {
     Code.CLIPS_LOST: (
         "the published result stays. Film the way between the new files and the others, or take out what does not "
         "belong there: `python -m scenejobs exclude SCENE NAME`"
+    ),
+    Code.ARCHIVE_TIER: (
+        "rehydrate it to the hot tier, which takes up to 15 hours and needs nothing else, or upload it again; the rest "
+        "of its scene does not wait for it"
     ),
     Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
     Code.INVALID_SETTING: "correct the named variable or option",

@@ -31,6 +31,8 @@ class BlobInfo:
     content_encoding: str = ""  # what the uploader said, as "gzip"; it need not be true
     copied_bytes: int = 0  # of a copy that is under way
     unusable: str = ""  # why it can never be an upload, where that shows from outside: "it is a named pipe"
+    archived: bool = False  # it lies in the archive tier, where its bytes cannot be read or copied ...
+    rehydrating: bool = False  # ... and is on its way out of it, which takes hours; the ETag stays the same
 
     @property
     def whole(self) -> bool:

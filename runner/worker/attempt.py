@@ -69,7 +69,7 @@ from scenejobs.errors import (
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.names import is_companion, is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
-from scenejobs.state import contents, duplicates, records, sending
+from scenejobs.state import contents, duplicates, records, sending, undeleted
 from scenejobs.state.blobs import InputBlob, Member
 from scenejobs.state.layout import RUN_LOG
 from scenejobs.state.messages import DebounceCheck
@@ -136,12 +136,15 @@ class SceneWork:
         stored = dataclasses.replace(stored, record=contents.of_history(self._context.containers.state, stored.record))
         inputs = self._put_away_known(stored.record, snapshot(self._uploads()))
         archive = self._archive(stored.record, inputs)
+        waits = stored.record.held or stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
+        # who waits for a day must not wait for the difference of two machines' clocks as well
+        now = self._context.containers.state.now() if waits else self._context.now()
         step = next_step(
             stored.record,
             inputs,
             max_attempts=settings.max_attempts,
             run=self._run,
-            now=self._context.now(),
+            now=now,
             max_runs_per_day=settings.max_scene_runs,
             choice=contents.choose(stored.record, inputs, archive, extend=self._extends),
         )
@@ -152,7 +155,7 @@ class SceneWork:
                 records.unmark(self._context.containers.state, stored)
                 return Acknowledge("nothing")
             case RollForward():
-                return self._roll_forward(self._save(stored, before_another_try(stored.record, self._context.now())))
+                return self._roll_forward(self._save(stored, before_another_try(stored.record, now)))
             case TooEarly(delay_s):
                 return Requeue(delay_s)
             case NotNow(delay_s, alert, why, record):
@@ -358,7 +361,7 @@ class SceneWork:
         except (LeaseLost, Interrupted):
             raise
         except SceneJobError as exc:
-            record, delay_s = after_block(stored.record, exc, context.now())
+            record, delay_s = after_block(stored.record, exc, context.containers.state.now())
             self._save(stored, record)
             text = f"scene {self._scene}: {stored.record.phase}, and it cannot go on (try {record.tries}): {exc}"
             log_alert(log, Alert.BLOCKED, text, scene=self._scene)
@@ -375,7 +378,8 @@ class SceneWork:
 
     def _uploads(self) -> tuple[BlobInfo, ...]:
         containers, stalled_s = self._context.containers, self._context.settings.upload_stalled_s
-        found = list_scene(containers.input, self._scene, self._depth)
+        listed = list_scene(containers.input, self._scene, self._depth)
+        found = undeleted.without(containers.state, self._scene, listed)
         return sending.whole(containers.input, containers.state, self._scene, found, stalled_s)
 
     def _hint(self) -> None:

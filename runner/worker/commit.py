@@ -25,7 +25,7 @@ from runner.worker.resume_store import forget
 from scenejobs.errors import REMEDIES, Code, InputError
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.state import generations
+from scenejobs.state import generations, undeleted
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.contents import after, clip_names, lost_clips
 from scenejobs.state.layout import RUN_LOG, run_folder
@@ -116,10 +116,18 @@ def publish_or_explain(scene: Decided) -> Decided:
 
 
 def archive_inputs(scene: Decided) -> Decided:
-    """The inputs to `processed` or `error`. Tells for each of them where it lies, also when all have moved before."""
-    containers = scene.containers
+    """The inputs to `processed` or `error`. Tells for each of them where it lies, also when all have moved before.
+
+    One that is copied and cannot be deleted is noted: its scene goes on without it.
+    """
+    containers, record = scene.containers, scene.record
     destination, kind = (containers.processed, "processed") if scene.succeeded else (containers.error, "error")
-    return replace(scene, archived=archive(scene.record, containers.input, destination, kind, scene.check, scene.depth))
+    kept: list[str] = []
+    keep = undeleted.keeper(containers.state, record.scene, kind, scene.now(), kept)
+    places = archive(record, containers.input, destination, kind, scene.check, scene.depth, keep)
+    if kept:
+        undeleted.alert(record.scene, f"{len(kept)} uploads are archived and cannot be deleted, as {min(kept)}")
+    return replace(scene, archived=places)
 
 
 def note_generation(scene: Decided) -> Decided:

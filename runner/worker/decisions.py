@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from scenejobs.errors import (
     REMEDIES,
+    Busy,
     Code,
     ConfigurationError,
     Failure,
@@ -116,7 +117,7 @@ def next_step(
 
     choice: the archived files that belong to the attempt as well.
     """
-    early_s = (record.not_before - now).total_seconds() if record.tries and record.not_before else 0.0
+    early_s = (record.not_before - now).total_seconds() if record.not_before else 0.0
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
         return TooEarly(early_s) if early_s > 0 else RollForward()
     vanished = record.phase is Phase.RUNNING  # its runner held the lease that is ours now
@@ -136,7 +137,7 @@ def next_step(
         return TooEarly(early_s)
     if record.held:
         delay_s = back_off.after(record.tries + 1, HELD_S)
-        return NotNow(delay_s, Alert.HELD, record.held, record.tried(now + timedelta(seconds=delay_s)))
+        return NotNow(delay_s, Alert.HELD, record.held, record.in_vain(now + timedelta(seconds=delay_s)))
     runs = record.runs_on(now.date().isoformat())
     if max_runs_per_day and runs >= max_runs_per_day:
         tomorrow = next_day(now)
@@ -147,14 +148,16 @@ def next_step(
 
 def before_another_try(record: SceneRecord, now: datetime) -> SceneRecord:
     """For a decided generation that its runner did not bring to an end. Counted before the work, which may kill."""
-    wait_s = back_off.after(record.tries + 1 - back_off.FREE_TRIES)
-    return record.tried(now + timedelta(seconds=wait_s) if record.tries >= back_off.FREE_TRIES else None)
+    wait_s = back_off.after(record.begun + 1 - back_off.FREE_TRIES)
+    return record.taken_up(now + timedelta(seconds=wait_s) if record.begun >= back_off.FREE_TRIES else None)
 
 
 def after_block(record: SceneRecord, error: SceneJobError, now: datetime) -> tuple[SceneRecord, float]:
     """For a decided generation that could not be brought to its end: the record, and the seconds until the next try."""
-    delay_s = back_off.after(max(1, record.tries))
-    return record.blocked_by(error.failure(), now + timedelta(seconds=delay_s)), delay_s
+    delay_s = back_off.after(record.tries + 1)
+    if isinstance(error, Busy):  # it passes by itself, and a scene waits for it no longer than four hours
+        delay_s = min(delay_s, back_off.BUSY_MOST_S)
+    return record.in_vain(now + timedelta(seconds=delay_s), error.failure()), delay_s
 
 
 def after_failure(

@@ -24,6 +24,7 @@ from scenejobs.errors import (
     Interrupted,
     LeaseLost,
     NotFound,
+    SceneJobError,
     UnreadableMessage,
     UnreadableRecord,
 )
@@ -31,9 +32,9 @@ from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
 from scenejobs.ports import Lease, QueueMessage
-from scenejobs.state import back_off, records
+from scenejobs.state import back_off, records, undeleted
 from scenejobs.state.control_names import scene_refusal
-from scenejobs.state.layout import record_name
+from scenejobs.state.layout import UNDELETED, record_name
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import Phase
 from scenejobs.state.uploads import list_scene
@@ -80,7 +81,19 @@ class Worker:
                 log.error("the work is given back: %s", exc)
                 exit_code = exc.exit_code
             self.usage.report()  # where an exception ends the execution, its caller reports
+        self._clear_away()
         return exit_code
+
+    def _clear_away(self) -> None:
+        """Tries again to delete uploads that are done with. What fails here a later execution tries."""
+        state, uploads, stop = self._context.containers.state, self._context.containers.input, self._context.stop
+        try:
+            notes = tuple(state.list(UNDELETED))
+            kept = undeleted.clear_away(state, uploads, notes, self._context.now(), lambda: not stop.is_set())
+        except SceneJobError as exc:
+            log.warning("uploads that are done with are left for later: %s", exc)
+            return
+        undeleted.alert_still(kept)
 
     def _may_take(self, taken: int) -> bool:
         """Neither the day's budget nor the rest of this execution's time forbids another scene."""

@@ -16,6 +16,7 @@ SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
+    layout.UNDELETED,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
 SILENT_S = 300.0  # a runner reports its usage about once a minute
@@ -49,7 +50,10 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
     """I7, I8: every upload waits for something that will happen."""
     found = sort_uploads(evidence.blobs["input"].values(), evidence.depth)
     yield from _refused(evidence, found)
-    for name, blobs in found.scenes.items():
+    for name, listed in found.scenes.items():
+        blobs = evidence.done_with.without(listed)
+        if not blobs:
+            continue  # said of their generation (check_uploads.py)
         scene = evidence.scenes.get(name)
         record = scene.record if scene else None
         if scene_key(name) in evidence.damaged_keys or (record and record.phase is not Phase.IDLE):

@@ -119,7 +119,12 @@ def _archived(
 def _one_place(evidence: Evidence, found: Generation, blob: InputBlob, place: str) -> Iterator[Finding]:
     """I7: the version lies nowhere but in its place."""
     upload = evidence.blobs["input"].get(blob.name)
-    if upload is not None and upload.etag == blob.etag:
+    if upload is not None and upload in evidence.done_with:
+        note = evidence.undeleted.get(blob.etag)
+        why = f": {note.why.cause}; tried {note.tries} times" if note else ""
+        what = f"generation {found.number} ended with it, and it cannot be deleted{why}"
+        yield Finding("I7", False, f"input/{blob.name}", what, note.why.advice if note else "")
+    elif upload is not None and upload.etag == blob.etag:
         what = f"generation {found.number} ended with it, and it is still there"
         yield Finding("I7", True, f"input/{blob.name}", what, f"remove it: {place} is the same")
     for kind, copy in copies(evidence, found, blob):

@@ -8,6 +8,7 @@ leased, or changed meanwhile, is *moving*: what looks wrong about it may be a st
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,7 +18,7 @@ from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import codec, duplicates, generations, records, redrive
+from scenejobs.state import codec, duplicates, generations, records, redrive, undeleted
 from scenejobs.state.copies import is_input
 from scenejobs.state.duplicates import Duplicate
 from scenejobs.state.generations import Generation
@@ -27,11 +28,13 @@ from scenejobs.state.layout import (
     GENERATIONS,
     RECORDS,
     REDRIVES,
+    UNDELETED,
     document_names,
     generation_name,
 )
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.redrive import Redrive
+from scenejobs.state.undeleted import Known, Undeleted
 
 DAY = timedelta(days=1)
 KINDS = ("input", "processed", "error", "output", "state")
@@ -97,11 +100,17 @@ class Evidence:
     patience: timedelta  # longer than any healing takes: what has not moved for so long is forgotten
     max_attempts: int
     damaged_keys: frozenset[str] = frozenset()  # of scenes with unreadable evidence: nothing else is said of them
+    undeleted: dict[str, Undeleted] = field(default_factory=dict)  # by ETag, why uploads stay that are done with
     retention: timedelta | None = None  # archived inputs may be gone after so long; None: never
 
     def below(self, kind: str, folder: str) -> list[BlobInfo]:
         """Every blob of a container whose name begins with `folder/`."""
         return self._folders[kind].get(folder, [])
+
+    @cached_property
+    def done_with(self) -> Known:
+        """Uploads that are noted as finished with, and cannot be deleted."""
+        return Known(info for name, info in self.blobs["state"].items() if name.startswith(UNDELETED))
 
     @cached_property
     def _folders(self) -> dict[str, dict[str, list[BlobInfo]]]:
@@ -188,6 +197,7 @@ def collect(
         ),
         max_attempts=max_attempts,
         damaged_keys=frozenset(damaged_keys),
+        undeleted=_undeleted(containers.state, blobs["state"]),
         retention=timedelta(days=retention_days) if retention_days else None,
     )
 
@@ -203,6 +213,18 @@ def _noted(state: BlobStore, folders: dict[str, list[BlobInfo]], key: str) -> li
 def _returned(state: BlobStore, folders: dict[str, list[BlobInfo]], key: str) -> list[Redrive]:
     found = folders.get(f"{REDRIVES}{key}", [])
     return [redrive.read(state, info.name)[0] for info in found if info.name.count("/") == 2]  # not the documents
+
+
+def _undeleted(state: BlobStore, listed: dict[str, BlobInfo]) -> dict[str, Undeleted]:
+    found: dict[str, Undeleted] = {}
+    for name in listed:
+        if not name.startswith(UNDELETED):
+            continue
+        with suppress(StorageError):  # that it is noted is enough to know
+            note = undeleted.read(state, name)
+            if note is not None:
+                found[note.etag] = note
+    return found
 
 
 def _reason(error: BlobStore, scene: SceneEvidence, listed: dict[str, BlobInfo]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from scenejobs.errors import Conflict, StorageError
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.state import codec
+from scenejobs.state import codec, undeleted
 from scenejobs.state.blobs import InputBlob, Member
 from scenejobs.state.copies import is_copy
 from scenejobs.state.layout import archive_names, duplicate_name
@@ -64,9 +64,10 @@ def put_away(
     Raises StorageError.
     """
     scene = record.scene
-    if _lies_in_archive(containers, scene, blob):  # this very version: only the upload is too many
+    keep = undeleted.keeper(containers.state, scene, KIND, containers.state.now())
+    if place := _in_archive(containers, scene, blob):  # this very version: only the upload is too many
         check()
-        remove(blob, containers.input)
+        remove(blob, containers.input, lambda why: keep(blob, place, why))
         return
     name = duplicate_name(scene, blob.name, blob.etag)
     places = archive_names(scene, blob.name, record.generation, f"again-{name[-13:-5]}", depth)
@@ -77,7 +78,7 @@ def put_away(
         containers.state.write(name, json.dumps(note.to_json()).encode(), if_absent=True)
     except Conflict:
         note = read(containers.state, name)
-    move(blob, containers.input, containers.processed, note.places, check)
+    move(blob, containers.input, containers.processed, note.places, check, kept=keep)
 
 
 def read(state: BlobStore, name: str) -> Duplicate:
@@ -89,9 +90,10 @@ def read(state: BlobStore, name: str) -> Duplicate:
         raise StorageError(f"{name} cannot be read: {exc}", advice="restore it (soft delete)") from exc
 
 
-def _lies_in_archive(containers: Containers, scene: str, blob: InputBlob) -> bool:
-    return any(
-        is_copy(info, blob.etag, blob.size_bytes)
-        for store in (containers.processed, containers.error)
-        for info in store.list(f"{scene}/")
-    )
+def _in_archive(containers: Containers, scene: str, blob: InputBlob) -> str:
+    """The name of a whole copy of this version in the archive, "" when there is none."""
+    for store in (containers.processed, containers.error):
+        for info in store.list(f"{scene}/"):
+            if is_copy(info, blob.etag, blob.size_bytes):
+                return info.name
+    return ""

@@ -13,6 +13,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            duplicates/<key>/<digest>.json  an upload that was archived without a run, and what it is the same as
            refused/<digest>.json         an upload whose name is refused, and why
+           undeleted/<key>/<version>.json   an upload that is done with, lies in the archive and cannot be deleted
            redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
            sending/<key>.json            what is being sent into a scene, and when it last grew; a hint, overwritten
            spend/<day>/<execution>.json  for how long an execution ran on that day
@@ -48,6 +49,7 @@ PARTS = "parts/"
 GENERATIONS = "generations/"
 DUPLICATES = "duplicates/"
 REFUSED = "refused/"
+UNDELETED = "undeleted/"
 REDRIVES = "redrive/"
 USAGE = "spend/"
 SENDING = "sending/"
@@ -106,6 +108,15 @@ def duplicate_name(scene: str, blob_name: str, etag: str) -> str:
     """Of one version of one upload."""
     digest = hashlib.sha256(f"{blob_name}\0{etag}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{DUPLICATES}{scene_key(scene)}/{digest}.json"
+
+
+def undeleted_folder(scene: str) -> str:
+    return f"{UNDELETED}{scene_key(scene)}/"
+
+
+def undeleted_name(scene: str, version: str) -> str:
+    """`version`: of undeleted.version."""
+    return f"{undeleted_folder(scene)}{version}.json"
 
 
 def redrive_name(scene: str, generation: int) -> str:

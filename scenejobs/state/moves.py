@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from scenejobs.errors import Conflict, NotFound, StorageError
+from scenejobs.errors import AccessDenied, Conflict, NotFound, SceneJobError, StorageError
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import find, is_copy
 
+Kept = Callable[[InputBlob, str, SceneJobError], None]  # the version, the name of its copy, what keeps it
 SUPERSEDED = "superseded"  # instead of a name: the user replaced or deleted this version before it was moved
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,15 @@ def move(
     names: Sequence[str],
     check: Callable[[], None],
     existing: Mapping[str, BlobInfo] | None = None,
+    kept: Kept | None = None,
 ) -> str:
     """Moves this version to the first of `names` that is free; returns its name there, or SUPERSEDED.
 
     `check` is called before every change and raises when the move is no longer this caller's. `existing`: a listing of
     the destination, where the caller moves many; it may be old, for `if_absent` meets whoever copies meanwhile.
-    Raises StorageError when a copy is not whole or every name is taken, Conflict when somebody leases the source.
+    kept: told of a version that is copied and cannot be deleted, which then counts as moved; None: that is raised.
+    Raises StorageError when a copy is not whole, every name is taken or the source cannot be read, and Conflict or
+    AccessDenied when it cannot be deleted.
     """
     check()
     name = copied(blob, source, destination, names, existing)
@@ -40,7 +44,7 @@ def move(
         log.info("%s was replaced or deleted before it could be moved", blob.name)
         return SUPERSEDED
     check()
-    remove(blob, source)
+    remove(blob, source, (lambda why: kept(blob, name, why)) if kept else None)
     return name
 
 
@@ -75,14 +79,22 @@ def copied(
     raise StorageError(f"every name for {blob.name} in {destination.name} is taken: {', '.join(names)}")
 
 
-def remove(blob: InputBlob, source: BlobStore) -> None:
-    """Deletes this version and no other. Raises Conflict when somebody leases it."""
+def remove(blob: InputBlob, source: BlobStore, kept: Callable[[SceneJobError], None] | None = None) -> bool:
+    """Deletes this version and no other. False when it cannot be deleted, which `kept` was told.
+
+    Raises Conflict (a lease, a snapshot, a legal hold, an immutability policy) or AccessDenied where `kept` is None.
+    """
     try:
         source.delete(blob.name, if_match=blob.etag)
     except NotFound:
-        return  # done before, or by the user
-    except Conflict:
+        return True  # done before, or by the user
+    except (Conflict, AccessDenied) as exc:
         current = find(source, blob.name)
-        if current is not None and current.etag == blob.etag:  # this very version: somebody holds a lease on it
+        if current is None or current.etag != blob.etag:
+            log.info("%s was uploaded again meanwhile; the new version stays", blob.name)
+            return True
+        if kept is None:
             raise
-        log.info("%s was uploaded again meanwhile; the new version stays", blob.name)
+        kept(exc)
+        return False
+    return True

@@ -18,8 +18,8 @@ from scenejobs.state.blobs import InputBlob, Member, OutputFile, digest
 RECORD_VERSION = 1
 # fields that earlier programs did not write
 ADDED = (
-    "not_before", "day", "runs_today", "held", "tries", "blocked", "carried", "contents", "retired", "published",
-    "shown", "wish",
+    "not_before", "day", "runs_today", "held", "tries", "begun", "blocked", "carried", "contents", "retired",
+    "published", "shown", "wish",
 )  # fmt: skip
 KEEP_RETIRED = 1000  # versions that a scene no longer consists of are remembered, the newest
 
@@ -111,6 +111,7 @@ class SceneRecord:
     held: str = ""  # why nobody may begin an attempt now: inputs are being brought back
     ending: Ending | None = None
     tries: int = 0  # in vain since the outcome was decided, or since the scene is held (back_off.py)
+    begun: int = 0  # tries since the last of them of which nothing was heard again: their runners died
     blocked: Failure | None = None  # what kept the last of them from bringing a decided generation to its end
     carried: tuple[Member, ...] = ()  # archived files that the present attempt uses as well (contents.py)
     contents: tuple[Member, ...] | None = None  # what the scene consists of; None: an earlier program did not say
@@ -158,18 +159,18 @@ class SceneRecord:
         """No attempt begins as long as `why` is not empty. Only where nobody works on the scene."""
         if self.phase is not Phase.IDLE:
             raise ValueError(f"scene {self.scene}: {self.phase} cannot be held")
-        return replace(self, held=why, tries=0, blocked=None, not_before=None)
+        return replace(self, held=why, tries=0, begun=0, blocked=None, not_before=None)
 
-    def tried(self, due_at: datetime | None) -> SceneRecord:
-        """Another try to go on, counted before the work: what kills its runner cannot loop. Not a move.
+    def taken_up(self, due_at: datetime | None) -> SceneRecord:
+        """Somebody goes on with a decided generation. Counted before the work: what kills its runner cannot loop.
 
-        due_at: before when nobody tries again; None: at once.
+        due_at: before when nobody does so again, should it die; None: at once. Not a move.
         """
-        return replace(self, tries=self.tries + 1, not_before=due_at)
+        return replace(self, begun=self.begun + 1, not_before=due_at)
 
-    def blocked_by(self, failure: Failure, due_at: datetime) -> SceneRecord:
-        """The decided generation could not be brought to its end. Not a move: the next try goes on from here."""
-        return replace(self, tries=max(1, self.tries), not_before=due_at, blocked=failure)
+    def in_vain(self, due_at: datetime, blocked: Failure | None = None) -> SceneRecord:
+        """The try is over, and the scene as far as before. due_at: of the next. Not a move."""
+        return replace(self, tries=self.tries + 1, begun=0, not_before=due_at, blocked=blocked)
 
     def postponed(self, until: datetime) -> SceneRecord:
         """No attempt before then. Not a move: nothing began."""
@@ -231,6 +232,7 @@ class SceneRecord:
             started_at=None,
             not_before=None,
             tries=0,
+            begun=0,
             blocked=None,
             ending=Ending(self.generation, outcome, self.run, now, archived, failure),
             carried=(),
@@ -242,8 +244,8 @@ class SceneRecord:
     def to_json(self) -> dict[str, Any]:
         failures = [failure.to_json() for failure in self.failures]
         body = {"schema_version": RECORD_VERSION, **codec.to_json(self), "failures": failures}
-        if not self.tries:  # as earlier programs wrote it
-            del body["tries"], body["blocked"]
+        if not self.tries and not self.begun:  # as earlier programs wrote it
+            del body["tries"], body["begun"], body["blocked"]
         return body
 
     @staticmethod

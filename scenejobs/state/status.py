@@ -6,6 +6,7 @@ Read from the blobs alone; nothing here changes anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +15,10 @@ from scenejobs.errors import UnreadableRecord
 from scenejobs.names import is_companion, refusal, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, progress, records, start_backoff, usage, waiting
+from scenejobs.state import batches, progress, records, start_backoff, undeleted, usage, waiting
 from scenejobs.state.blobs import digest
 from scenejobs.state.record import Outcome, Phase, SceneRecord
+from scenejobs.state.undeleted import Undeleted
 from scenejobs.state.uploads import SceneUploads, look_at, snapshot
 
 
@@ -95,10 +97,14 @@ def scene_status(
         status = SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
         return _with_later_uploads(status, containers, record, depth, settings)
     uploads = look_at(containers.input, scene, depth)
+    done_with = undeleted.of_scene(containers.state, scene, uploads.blobs) if uploads.blobs else []
+    kept = {found.blob for found in done_with}
+    uploads = replace(uploads, blobs=tuple(blob for blob in uploads.blobs if not kept.intersection(snapshot([blob]))))
     status = replace(_of_uploads(containers, record, uploads, settings), refused=len(uploads.refused))
     for item in uploads.refused:
         if not item.for_its_name:
             status = replace(status, refused_why=f"({within_scene(item.name, scene)}: {item.reason})")
+    status = replace(status, note="; ".join(filter(None, (status.note, _cannot_be_deleted(done_with)))))
     if status.state is State.BLOCKED or not (uploads.sending or settings):
         return status
     return _with_sending(status, containers, uploads, settings or DispatchSettings())
@@ -172,7 +178,8 @@ def _with_later_uploads(
     if settings is None:
         return status
     uploads = look_at(containers.input, record.scene, depth)
-    more = set(snapshot(uploads.blobs)).difference(record.manifest)
+    blobs = undeleted.without(containers.state, record.scene, uploads.blobs)
+    more = set(snapshot(blobs)).difference(record.manifest)
     found = waiting.uploading(containers, record.scene, uploads.blobs, uploads.sending, settings)
     later = [f"for the next generation: {waiting.sizes(found.growing)}"] if found.growing else []
     why = waiting.for_own_run(containers, record, len(more)) if more else waiting.Reason("")
@@ -214,9 +221,20 @@ def _because(status: SceneStatus, why: waiting.Reason) -> SceneStatus:
 
 def _blocked(record: SceneRecord, why: str) -> SceneStatus:
     """Decided and not brought to its end, or held."""
-    due = f"next try at {record.not_before:%Y-%m-%d %H:%M:%S} UTC" if record.tries and record.not_before else ""
+    due = f"next try at {record.not_before:%Y-%m-%d %H:%M:%S} UTC" if record.not_before else ""
     expected = record.not_before if due else None
     return SceneStatus(record.scene, State.BLOCKED, run=record.run, note=due, reason=why, expected=expected)
+
+
+def _cannot_be_deleted(found: Sequence[Undeleted]) -> str:
+    """What to tell of uploads that are done with. They keep their scene from nothing."""
+    if not found:
+        return ""
+    first, more = found[0], f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return (
+        f"blocked: {first.name}{more} cannot be deleted: {first.why.advice or first.why.cause} "
+        f"(archived in {first.place}, tried {first.tries} times)"
+    )
 
 
 def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> bool:

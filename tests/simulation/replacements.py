@@ -35,6 +35,7 @@ from scenejobs.settings.groups import DispatchSettings, PipelineSettings
 from scenejobs.state import batches, blobs, contents, messages, records
 from scenejobs.state import record as state_record
 from scenejobs.state.layout import MANIFEST, RECORDS, published_name, run_folder
+from scenejobs.state.moves import Kept
 from scenejobs.state.sending import InProgress
 from scenejobs.state.uploads import list_scene, snapshot
 from tests.simulation.ports import SimBlobs
@@ -259,6 +260,7 @@ def delete_first(
     kind: str,
     check: Callable[[], None],
     depth: int = 1,
+    kept: Kept | None = None,
 ) -> dict[str, str]:
     places = {}
     for blob in record.manifest:
@@ -280,9 +282,10 @@ def archive_what_lies_there(
     kind: str,
     check: Callable[[], None],
     depth: int = 1,
+    kept: Kept | None = None,
 ) -> dict[str, str]:
     there = snapshot(list_scene(source, record.scene, 1))
-    return _archive(replace(record, manifest=there), source, destination, kind, check, depth)
+    return _archive(replace(record, manifest=there), source, destination, kind, check, depth, kept)
 
 
 def archive_then_explain(
@@ -292,8 +295,9 @@ def archive_then_explain(
     kind: str,
     check: Callable[[], None],
     depth: int = 1,
+    kept: Kept | None = None,
 ) -> dict[str, str]:
-    places = _archive(record, source, destination, kind, check, depth)
+    places = _archive(record, source, destination, kind, check, depth, kept)
     if kind == "error":
         _write_reason(record, destination, b"", check)
     return places

@@ -312,4 +312,6 @@ def _info(name: str, blob: BlobProperties) -> BlobInfo:
         content_md5=bytes(content.content_md5 or b"").hex(),
         content_encoding=content.content_encoding or "",
         copied_bytes=copied_bytes(blob),
+        archived=str(blob.blob_tier or "") == "Archive",
+        rehydrating=bool(blob.archive_status),
     )

@@ -15,6 +15,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from scenejobs.adapters import kept
 from scenejobs.adapters.azure.retry import RETRIED_STATUS, parse_retry_after
 from scenejobs.errors import (
     AccessDenied,
@@ -23,7 +24,6 @@ from scenejobs.errors import (
     ComputeError,
     ConfigurationError,
     Conflict,
-    InputError,
     NotFound,
     SceneJobError,
     StartUnknown,
@@ -40,6 +40,13 @@ ROLE_ADVICE = (
     "wait some minutes; if it has them, look at the account's firewall"
 )
 SAS_ADVICE = "make a new SAS: it may have expired, start later, or lack a permission (blobs need rwdlc, queues raup)"
+KEPT = {
+    "SnapshotsPresent": kept.SNAPSHOTS,
+    "LeaseIdMissing": kept.LEASED,
+    "BlobImmutableDueToLegalHold": kept.LEGAL_HOLD,
+    "ContainerHasLegalHold": kept.LEGAL_HOLD,
+    "BlobImmutableDueToPolicy": kept.IMMUTABLE,
+}
 
 
 @contextmanager
@@ -79,15 +86,15 @@ def storage_error(exc: AzureError, doing: str) -> SceneJobError:
         return _denied(status, code, text)
     if isinstance(exc, ServiceRequestError | ServiceResponseError) or status in RETRIED_STATUS:
         return Busy(text)
-    if code == "BlobArchived":
-        advice = "rehydrate it to the hot tier, or upload it again"
-        return InputError(f"{doing}: the blob is in the archive tier", code=Code.INPUT_GONE, advice=advice)
+    if code in ("BlobArchived", "BlobBeingRehydrated"):
+        advice = kept.ARCHIVED if code == "BlobArchived" else kept.REHYDRATING
+        return StorageError(f"{doing}: the blob is in the archive tier", code=Code.ARCHIVE_TIER, advice=advice)
     if code in ("ContainerBeingDeleted", "QueueBeingDeleted", "ContainerBeingCreated"):
         return Busy(text)
     if status == 404:
         return NotFound(text)
     if status in (409, 412):
-        return Conflict(text)
+        return Conflict(text, advice=KEPT.get(code, ""))
     if status is None and isinstance(exc, HttpResponseError):  # the answer broke off or was no storage answer
         return Busy(text)
     return StorageError(text)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from scenejobs.adapters.memory.blobs import CopyPlan, MemoryBlobStore, MemoryLease
 from scenejobs.adapters.memory.clock import Clock, ManualClock, system_clock
 from scenejobs.adapters.memory.compute import MemoryCompute
+from scenejobs.adapters.memory.guards import Guards
 from scenejobs.adapters.memory.queues import MemoryQueue
 
 __all__ = [
-    "Clock", "CopyPlan", "ManualClock", "MemoryBlobStore", "MemoryCompute", "MemoryLease", "MemoryQueue",
+    "Clock", "CopyPlan", "Guards", "ManualClock", "MemoryBlobStore", "MemoryCompute", "MemoryLease", "MemoryQueue",
     "system_clock",
 ]  # fmt: skip

@@ -10,12 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from scenejobs.adapters import kept
 from scenejobs.adapters.memory.clock import Clock, system_clock
+from scenejobs.adapters.memory.guards import Guards
 from scenejobs.errors import Busy, Conflict, LeaseLost, NotFound, StorageError, WrongChecksum
 from scenejobs.names import refusal
 from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Lease, Listing
@@ -32,6 +34,7 @@ class _Blob:
     lease_id: str | None = None
     lease_until: datetime | None = None
     lease_seconds: int = 0
+    guards: Guards = field(default_factory=Guards)
     copy: _Copy | None = None  # under way, or failed; None: whole
     copies: list[_Blob] = field(default_factory=list)  # that are being made of this one
 
@@ -139,6 +142,7 @@ class MemoryBlobStore:
     def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
         with self.lock:
             blob = self._get(name)
+            blob.guards.check("read", f"{self.name}/{name}", self.clock)
             if len(blob.data) > limit_bytes:
                 raise StorageError(f"{self.name}/{name} has {len(blob.data):,} bytes; at most {limit_bytes:,} are read")
             self._check_md5(name, blob)
@@ -163,7 +167,10 @@ class MemoryBlobStore:
                 raise Conflict(f"{self.name}/{name} is another version now")
             self._check_lease(name, old, lease)
             self._check_copy(name, old)
+            guards = old.guards if old is not None else Guards()
+            guards.check("write", f"{self.name}/{name}", self.clock)
             new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}), _md5(data))
+            new.guards = replace(guards, tier="", rehydrated_at=None)  # its snapshots stay
             if old is not None:
                 new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
                 self._fail_copies_of(old)
@@ -196,6 +203,7 @@ class MemoryBlobStore:
         blob = self._get(name)
         if if_match is not None and blob.etag != if_match:
             raise Conflict(f"{self.name}/{name} is another version now")
+        blob.guards.check("read", f"{self.name}/{name}", self.clock)
         self._check_md5(name, blob)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(blob.data)
@@ -228,6 +236,7 @@ class MemoryBlobStore:
             raise Conflict(f"{source_name} is another version now")
         if source._copy_state(original):
             raise Conflict(f"{source_name} is itself a copy that is not whole")
+        original.guards.check("read", f"{source.name}/{source_name}", self.clock)
         with self.lock:
             there = self.blobs.get(name)
             same = there is not None and there.metadata.get("source_etag") == original.etag
@@ -262,6 +271,7 @@ class MemoryBlobStore:
                 raise Conflict(f"{self.name}/{name} is another version now")
             self._check_lease(name, blob, None)
             self._check_copy(name, blob)
+            blob.guards.check("delete", f"{self.name}/{name}", self.clock)
             self._fail_copies_of(blob)
             del self.blobs[name]
             self.staged.pop(name, None)  # like the emulator
@@ -288,6 +298,16 @@ class MemoryBlobStore:
             blob.lease_until = self.clock() + timedelta(seconds=seconds)
             return MemoryLease(self, name, blob.lease_id)
 
+    def lease_without_end(self, name: str) -> MemoryLease:
+        """The lease that anybody who may write the blob can take, and need never give back."""
+        lease = self.lease(name, 60)
+        self.blobs[name].lease_until = datetime.max.replace(tzinfo=UTC)
+        return lease
+
+    def guards(self, name: str) -> Guards:
+        """What others put on a blob, to be changed by tests. Its ETag stays the same, as on the service."""
+        return self._get(name).guards
+
     def _get(self, name: str) -> _Blob:
         _guard(name)
         if name not in self.blobs:
@@ -302,7 +322,7 @@ class MemoryBlobStore:
     def _check_lease(self, name: str, blob: _Blob | None, lease: Lease | None) -> None:
         held = blob is not None and self._leased(blob)
         if held and (lease is None or blob is None or lease.id != blob.lease_id):
-            raise Conflict(f"{self.name}/{name} is leased by somebody else")
+            raise Conflict(f"{self.name}/{name} is leased by somebody else", advice=kept.LEASED)
         if lease is not None and not held:
             raise Conflict(f"the lease of {self.name}/{name} has ended")
         if not held and blob is not None:
@@ -344,6 +364,8 @@ class MemoryBlobStore:
             content_md5=blob.content_md5,
             content_encoding=blob.content_encoding,
             copied_bytes=blob.copy.copied(self.clock()) if blob.copy and copy == "pending" else 0,
+            archived=blob.guards.in_archive_tier(self.clock),
+            rehydrating=blob.guards.rehydrated_at is not None,
         )
 
 

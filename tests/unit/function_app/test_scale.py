@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.worker.archive import AT_ONCE
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
@@ -47,7 +48,7 @@ def test_ten_thousand_uploads_are_moved_once_although_the_runner_is_killed_again
         moved = number * UPLOADS // 10
         with pytest.raises(Killed):
             cloud.worker(plan=cloud.plan(_AtMove(cloud.stores["input"], moved))).drain()
-        assert len(cloud.names("input")) in (UPLOADS - moved, UPLOADS - moved + 1)
+        assert UPLOADS - moved - AT_ONCE <= len(cloud.names("input")) <= UPLOADS - moved + 1
         assert cloud.record("lobby").phase is Phase.COMMITTED
         assert cloud.stores["state"].head(record_name("lobby")).size_bytes < MIB // 16
         if number == 5:
@@ -69,7 +70,8 @@ def test_a_snapshot_is_one_listing_and_a_move_asks_for_nothing_it_knows(cloud: C
     counts = Counter(call.split()[0] for call in plan.calls)
     assert counts["copy"] == UPLOADS + 2  # and the published files; their manifest is written
     assert counts["delete"] == UPLOADS + 2  # and the scene's marker and progress
-    assert counts["list"] <= 11  # among them the saved work, twice, what an older run published, and the batches
+    # among them the saved work and the uploads that are done with, twice, what an older run published, and the batches
+    assert counts["list"] <= 13
     assert counts["head"] < 50
 
 
@@ -81,4 +83,4 @@ class _AtMove(Rule):
         self._uploads, self._moved = uploads, moved
 
     def takes(self, verb: str, name: str, now: datetime) -> bool:
-        return self.matches(verb, name) and len(self._uploads.blobs) == UPLOADS - self._moved
+        return self.matches(verb, name) and len(self._uploads.blobs) <= UPLOADS - self._moved
