@@ -7,6 +7,7 @@ kill at any line, the next start resumes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -18,12 +19,12 @@ from runner.process.signals import StopFlag
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.folder.cleanup import tidy
 from scenejobs.errors import NotFound, SceneJobError, StorageError, UnreadableMessage
-from scenejobs.names import refusal
+from scenejobs.names import refusal, scene_key
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.state import codec, generations
 from scenejobs.state.generations import Generation
-from scenejobs.state.layout import GENERATIONS, MANIFEST, run_folder
+from scenejobs.state.layout import ACTIVE, GENERATIONS, MANIFEST, is_check, key_of_marker, run_folder
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import Outcome
 from scenejobs.state.status import SceneStatus, scene_status
@@ -62,6 +63,7 @@ class Watch:
         self._depth = depth
         self._places = places
         self._known: set[str] | None = None  # generations that ended before this process, or that it has counted
+        self._busy: set[str] = set()  # keys of scenes with something to do, at the last poll
         self._tidied_at: float | None = None
 
     def run(self, stop: StopFlag) -> None:
@@ -83,9 +85,10 @@ class Watch:
             self._take_hints()
             report = self._app.sweeper.sweep()
             self._log_sweep(report)
-            self._count_finished()
+            uploads = sort_uploads(self._containers.input.list(), self._depth).scenes
+            self._count_finished(uploads)
             self._tidy_if_due()
-            status.scenes = self._scenes()
+            status.scenes = self._scenes(uploads)
             status.queued = self._queues.jobs.total()
             status.poisoned = self._queues.poison.total()
         except SceneJobError as exc:
@@ -113,16 +116,23 @@ class Watch:
             log.info("%d scenes complete, %d sent again, %d uploads refused, %d workers started",
                      report.sealed, report.resent + report.requeued, report.refused, report.started)  # fmt: skip
 
-    def _scenes(self) -> tuple[SceneStatus, ...]:
-        found = sort_uploads(self._containers.input.list(), self._depth).scenes
-        return tuple(scene_status(self._containers, scene, self._depth) for scene in sorted(found)[:MAX_SHOWN])
+    def _scenes(self, uploads: Collection[str]) -> tuple[SceneStatus, ...]:
+        return tuple(scene_status(self._containers, scene, self._depth) for scene in sorted(uploads)[:MAX_SHOWN])
 
     # ---- finished scenes --------------------------------------------------------------------------------------------
 
-    def _count_finished(self) -> None:
+    def _count_finished(self, uploads: Collection[str]) -> None:
+        """Looks at scenes that have or had something to do, at this poll or the last: others have not ended since.
+
+        uploads: scenes that have some. Listing all that ever ended would cost each poll more from scene to scene.
+        """
         state = self._containers.state
-        names = {info.name for info in state.list(GENERATIONS)}
-        for name in sorted(names - (names if self._known is None else self._known)):
+        if self._known is None:
+            self._known = {info.name for info in state.list(GENERATIONS)}
+        active = {key_of_marker(info.name) for info in state.list(ACTIVE) if not is_check(info.name)}
+        before, self._busy = self._busy, active | {scene_key(scene) for scene in uploads}
+        names = {info.name for key in sorted(before | self._busy) for info in state.list(f"{GENERATIONS}{key}/")}
+        for name in sorted(names - self._known):
             try:
                 finished = self._finished(generations.read(state, name))
             except StorageError as exc:  # one damaged note must not hold up the rest
@@ -135,7 +145,7 @@ class Watch:
                        "duration_secs": round(finished.seconds, 1), "frames_extracted": finished.frames,
                        "gaussian_count": finished.gaussians},
             )  # fmt: skip
-        self._known = names
+        self._known |= names
 
     def _finished(self, generation: Generation) -> FinishedScene:
         finished = FinishedScene(generation.scene, generation.run, generation.outcome)
