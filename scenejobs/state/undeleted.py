@@ -146,7 +146,7 @@ def read(state: BlobStore, name: str) -> Undeleted | None:
     """None where it is gone. Raises StorageError when it cannot be understood."""
     try:
         data, _ = state.read(name)
-        return Undeleted.from_json(json.loads(data))
+        return Undeleted.from_json(codec.loads(data))
     except NotFound:
         return None
     except ValueError as exc:
@@ -195,7 +195,7 @@ def _tried(found: Undeleted, uploads: BlobStore, now: datetime) -> Undeleted | N
 
 def _is_due(info: BlobInfo, now: datetime) -> bool:
     try:
-        return datetime.fromisoformat(info.metadata[NEXT_TRY]) <= now
+        return codec.parse_time(info.metadata[NEXT_TRY]) <= now
     except (KeyError, ValueError):
         return True
 
