@@ -114,7 +114,8 @@ REMEDIES: dict[Code, str] = {
     Code.WRONG_CHECKSUM: "upload it again; if that helps not, with a program that sets the right Content-MD5, or none",
     Code.INPUT_GONE: "nothing, if you removed it; else upload it again",
     Code.ARCHIVE_GONE: (
-        "the published result stays. Upload the missing files again, or run the scene without them: "
+        "the published result stays. Upload the missing files again (or rehydrate them, where they lie in the archive "
+        "tier), or run the scene without them: "
         "`python -m scenejobs retry SCENE --with-what-is-there`"
     ),
     Code.CLIPS_LOST: (

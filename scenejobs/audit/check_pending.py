@@ -109,7 +109,8 @@ def _refused(evidence: Evidence, found: Uploads) -> Iterator[Finding]:
         if not listed and old:
             yield Finding("I7", True, "input", f"{what}, and no {layout.REFUSED} blob says so", SWEEP)
         else:
-            yield Finding("I7", False, "input", what, "upload it under another name, and remove this one")
+            remedy = "" if item.in_archive_tier else "upload it under another name, and remove this one"
+            yield Finding("I7", False, "input", what, remedy)
 
 
 def _batches(evidence: Evidence, scene: str) -> list[ListedBatch]:

@@ -200,5 +200,6 @@ def _members(found: generations.Generation, *, published: bool) -> list[Member]:
 
 
 def is_copy_at(member: Member, listed: Mapping[str, BlobInfo]) -> bool:
-    """Whether the file lies whole where it was archived."""
-    return is_copy(listed.get(member.place), member.etag, member.size_bytes)
+    """Whether the file lies whole where it was archived, and can be read: in the archive tier it cannot."""
+    found = listed.get(member.place)
+    return is_copy(found, member.etag, member.size_bytes) and not (found and found.archived)

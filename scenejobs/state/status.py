@@ -105,6 +105,8 @@ def scene_status(
         if not item.for_its_name:
             status = replace(status, refused_why=f"({within_scene(item.name, scene)}: {item.reason})")
     status = replace(status, note="; ".join(filter(None, (status.note, _cannot_be_deleted(done_with)))))
+    if status.state is State.UNKNOWN and any(item.in_archive_tier for item in uploads.refused):
+        return replace(status, state=State.BLOCKED)
     if status.state is State.BLOCKED or not (uploads.sending or settings):
         return status
     return _with_sending(status, containers, uploads, settings or DispatchSettings())

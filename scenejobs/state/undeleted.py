@@ -19,7 +19,7 @@ from typing import Any
 
 from scenejobs.errors import Conflict, Failure, NotFound, SceneJobError, StorageError
 from scenejobs.logs.alerts import Alert, log_alert
-from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
 from scenejobs.state import back_off, codec
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.layout import UNDELETED, undeleted_folder, undeleted_name
@@ -145,7 +145,7 @@ def of_scene(state: BlobStore, scene: str, uploads: Iterable[BlobInfo]) -> list[
 def read(state: BlobStore, name: str) -> Undeleted | None:
     """None where it is gone. Raises StorageError when it cannot be understood."""
     try:
-        data, _ = state.read(name)
+        data, _ = state.read(name, limit_bytes=SMALL_BYTES)
         return Undeleted.from_json(codec.loads(data))
     except NotFound:
         return None

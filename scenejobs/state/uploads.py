@@ -6,11 +6,17 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scenejobs.errors import NotFound
+from scenejobs.errors import Code, NotFound
 from scenejobs.names import is_used, scene_of, upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.control_names import scene_refusal
+
+ARCHIVED = (
+    f"{Code.ARCHIVE_TIER}: it lies in the archive tier, where it cannot be read: rehydrate it "
+    "(az storage blob set-tier --tier Hot), or upload it again"
+)
+REHYDRATING = f"{Code.ARCHIVE_TIER}: it is on its way out of the archive tier (up to 15 hours), and used after that"
 
 
 def refusal_at(name: str, depth: int) -> str | None:
@@ -25,6 +31,11 @@ class Refused:
     name: str
     reason: str
     for_its_name: bool = True
+
+    @property
+    def in_archive_tier(self) -> bool:
+        """Its bytes cannot be read now. Rehydrated, it counts as a new upload, for a listing shows it as one."""
+        return self.reason in (ARCHIVED, REHYDRATING)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,8 @@ def _unusable(blob: BlobInfo) -> str:
     """Why a blob of a good name is used for nothing; "" when it is used."""
     if blob.copy:
         return "the copy that was to make it failed"
+    if blob.archived:
+        return REHYDRATING if blob.rehydrating else ARCHIVED
     if _is_called_folder(blob):
         return f"it has {blob.size_bytes:,} bytes, and its metadata hdi_isfolder=true calls it a directory"
     return blob.unusable
