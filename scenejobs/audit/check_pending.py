@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
+from scenejobs.audit.snapshot import DAY, Evidence, Finding, SceneEvidence
 from scenejobs.names import is_companion, scene_key
-from scenejobs.state import layout, usage
+from scenejobs.state import activity, layout, usage
 from scenejobs.state.batches import ListedBatch
 from scenejobs.state.record import Phase
 from scenejobs.state.records import parts_in
@@ -19,6 +19,7 @@ FOLDERS = (
     layout.UNDELETED,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
+UNMARKED = 2 * DAY  # a sweep looks at all records once a day
 SILENT_S = 300.0  # a runner reports its usage about once a minute
 
 
@@ -33,6 +34,11 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
     if scene.info.leased and not _any_runner(evidence):
         what = f"its lease is held, and no runner has reported usage for {SILENT_S:.0f} s"
         yield Finding("I7", True, where, what, "break the lease with period 0, and see who held it")
+    active = activity.is_active(scene.info.metadata)
+    if active and layout.marker_name(record.scene) not in evidence.blobs["state"]:  # the version before wrote none
+        forgotten = evidence.now - scene.info.modified > UNMARKED
+        what = "somebody has to come back to it, and no marker says so: the sweeps of a day pass it by"
+        yield Finding("I8", forgotten, where, what, f"a look at all records marks it: {SWEEP}")
     if record.held and evidence.now - scene.info.modified > evidence.patience:
         yield Finding("I7", True, where, f"nobody finished what holds it: {record.held}", "run the command it names")
     elif record.blocked and record.phase is not Phase.IDLE and not scene.info.leased:
@@ -80,6 +86,8 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
 def state(evidence: Evidence) -> Iterator[Finding]:
     """I7: nothing in the state container is there for nothing."""
     keys = {scene_key(name) for name in evidence.scenes} | evidence.damaged_keys
+    busy = {scene_key(name) for name, scene in evidence.scenes.items() if activity.is_active(scene.info.metadata)}
+    busy |= evidence.damaged_keys
     named = {part for scene in evidence.scenes.values() for part in parts_in(scene.info.metadata)}
     for name, info in evidence.blobs["state"].items():
         folder = next((folder for folder in FOLDERS if name.startswith(folder)), "")
@@ -88,6 +96,8 @@ def state(evidence: Evidence) -> Iterator[Finding]:
         elif folder in (layout.GENERATIONS, layout.DUPLICATES, layout.REDRIVES) and _key(name, folder) not in keys:
             what = f"there is no record {layout.RECORDS}{_key(name, folder)}.json"
             yield Finding("I1", True, f"state/{name}", what, "restore the record (soft delete, versions)")
+        elif folder == layout.ACTIVE and not layout.is_check(name) and layout.key_of_marker(name) not in busy:
+            yield Finding("I7", False, f"state/{name}", "it marks a scene that is idle", "a sweep removes it")
         elif folder == layout.RESUME_FOLDER and _key(name, folder) not in keys:
             yield Finding("I7", True, f"state/{name}", "a checkpoint of no scene", "remove it")
         elif folder == layout.USAGE and not usage.read([info]):

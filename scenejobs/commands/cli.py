@@ -7,6 +7,7 @@
     python -m scenejobs audit [--json] [--deep]
     python -m scenejobs retry lobby [--with-what-is-there]
     python -m scenejobs exclude lobby view2.mp4
+    python -m scenejobs tidy [--apply]
     python -m scenejobs blobfuse output [--mount DIR]
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
@@ -21,12 +22,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, status, upload
+from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, status, tidy, upload
 from scenejobs.errors import InputError, SceneJobError
 from scenejobs.logs.setup import printable
 
 INTERRUPTED = 130  # by ctrl-C, or by the end of whoever reads what is printed
-COMMANDS = (upload, status, download, refused, audit, redrive, exclude, blobfuse)  # in the order of the help
+COMMANDS = (upload, status, download, refused, audit, redrive, exclude, tidy, blobfuse)  # in the order of the help
 
 
 def parser() -> argparse.ArgumentParser:
