@@ -35,6 +35,7 @@ class Sealing(StrEnum):
     RESENT = "resent"  # whoever created the batch died before noting that the message was sent: sent again
     KNOWN = "known"  # the same set was queued before
     PENDING = "pending"  # somebody is creating it at this moment
+    IN_WORK = "in work"  # a runner has the scene; when it lets go, it asks for a check
     BLOCKED = "blocked"  # the scene's record cannot be read: nothing is sent before it can
     NO_NEWS = "no news"  # all of it is part of the scene's result already: archived, and nothing is started
 
@@ -110,12 +111,14 @@ class Dispatcher:
         now, waiting = self.containers.input.now(), self.waiting(check.scene, found.blobs)
         judged = self.judge.judge(check, waiting, found.sending, now)
         log.info("scene %s: %s", check.scene, judged.decision)
+        # The first delivery may have sealed the scene and failed to start an execution. A runner that asks may be about
+        # to end and leave work behind.
+        start = redelivered or not check.blob
         match judged.decision:
-            case Nothing() if not check.blob and self.send_wish(check.scene, now, traceparent):
-                self.starter.ensure_started()
+            case Nothing() if not check.blob:
+                self.send_wish(check.scene, now, traceparent)
             case Nothing():
-                if redelivered:  # the first delivery may have sealed the scene and failed to start an execution
-                    self.starter.ensure_started()
+                pass
             case NotYet() | Superseded() as later:  # superseded: by an upload whose event found this check on its way
                 delay_s = later.delay_s if isinstance(later, NotYet) else debounce.rest_s(waiting, now, self.settings)
                 again = replace(check, sizes=seen_sizes(waiting), seen_at=now)
@@ -126,7 +129,9 @@ class Dispatcher:
                 if self.seal(check.scene, blobs, now, why, traceparent) is Sealing.PENDING:
                     self.queues.debounce.send(check.to_json(), delay_s=SEND_TIMEOUT.total_seconds() + CLOCK_GRAIN_S)
                 else:
-                    self.starter.ensure_started()
+                    start = True
+        if start:
+            self.starter.ensure_started()
         return True
 
     def send_wish(self, scene: str, now: datetime, traceparent: str = "") -> bool:
@@ -155,12 +160,18 @@ class Dispatcher:
         why: str,
         traceparent: str = "",
     ) -> Sealing:
-        """Turns a set of uploads into one job: the batch, then its message, then the stamp."""
+        """Turns a set of uploads into one job: the batch, then its message, then the stamp.
+
+        Not while a runner has the scene: an execution would be started in vain. Where it is gone without a word, a
+        sweep seals.
+        """
         state, due_at = self.containers.state, None
         with suppress(UnreadableRecord):  # `send` tells
             record = records.load(state, scene)
             if record and known_uploads.put_away(self.containers, record, blobs, self.settings.prefix_depth):
                 return Sealing.NO_NEWS
+            if record and record.record.phase is not Phase.IDLE and state.head(record_name(scene)).leased:
+                return Sealing.IN_WORK
             due_at = (record.record.not_before if record else None) or now
         batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
         sealing = Sealing.CREATED

@@ -2,7 +2,7 @@
 
 A start that was accepted proves nothing (executions with a GPU die before they begin, sometimes for hours), so nothing
 is taken for granted about starts that went well: every look counts what really waits and what really runs, and whether
-any runner has begun since (scenejobs/state/start_backoff.py).
+any runner has begun since (scenejobs/state/start_backoff.py). What runs is what shows life (executions.py).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, StartUnknown
+from function_app import executions
+from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, StartUnknown
 from scenejobs.logs.alerts import Alert, log_alert
-from scenejobs.ports import BlobStore, Compute, JobQueue, Lease
+from scenejobs.ports import BlobStore, Compute, Execution, JobQueue, Lease
 from scenejobs.state import start_backoff, usage
 from scenejobs.state.layout import DISPATCHER_RECORD
 from scenejobs.state.start_backoff import StarterState
@@ -27,13 +28,21 @@ log = logging.getLogger(__name__)
 # Counting takes a few seconds, a start without an answer 25 (scenejobs/adapters/azure/container_apps.py).
 LEASE_S = 30
 LEASE_TRIES = 40
+LOOK_S = 60.0  # while nothing waits, the executions are looked after so often at most
+START_TIMEOUT_S = 1800.0
 LEASE_PAUSE_S = 0.5
+
+
+NEARLY = 0.8  # of the day's minutes: a warning
+RAISE_BUDGET = (
+    "to raise it: azd env set MAX_GPU_MINUTES_PER_DAY 1200, azd provision (0: no limit); docs/configuration.md"
+)
 
 
 def starts_needed(waiting: int, total: int, live: int, limit: int) -> int:
     """How many executions to start.
 
-    waiting: visible messages. total: visible and hidden ones. live: executions that run or are about to.
+    waiting: visible messages. total: visible and hidden ones. live: executions that show life, or have time left to.
     A live execution that holds no message will take a waiting one. The job's own limit is none: `limit` is ours.
     """
     held = max(0, total - waiting)
@@ -51,6 +60,7 @@ class Starter:
     limit: int  # executions at the same time; 0: somebody else starts them
     pause: Callable[[float], None] = time.sleep
     max_gpu_minutes: float = 0.0  # of executions per day, after which nothing is started; 0: no limit
+    start_timeout_s: float = START_TIMEOUT_S  # an execution in which no runner has begun by then is stopped
     told: set[datetime] = field(default_factory=set, compare=False)  # the end of the wait that was logged last
 
     def ensure_started(self) -> int:
@@ -67,6 +77,27 @@ class Starter:
             if self._must_wait(before):
                 return 0
             return self._start_missing(before, lease)
+
+    def look_after(self) -> int:
+        """The same for a sweep: where nothing waits it stops executions that show no life, because they cost.
+
+        Does not raise what only concerns that.
+        """
+        if self.limit == 0 or self.jobs.waiting() > 0:
+            return self.ensure_started()
+        state = self.load()
+        if not state.known_since or not _is_past(state.looked_at, LOOK_S, self.state.now()):
+            return 0
+        try:
+            with self._alone() as lease:
+                before, now = self.load(), self.state.now()
+                live = self.compute.live()
+                reports = executions.reports(self.state, live, before, now)
+                looked = self._look_after(live, before, reports, now, lease)
+                self._save(replace(looked.state, looked_at=now), lease)
+        except (ComputeError, AccessDenied, Busy, LeaseLost) as exc:
+            log.warning("the executions could not be looked after: %s", exc)
+        return 0
 
     def load(self) -> StarterState:
         return start_backoff.load(self.state)
@@ -89,20 +120,26 @@ class Starter:
 
     def _start_missing(self, before: StarterState, lease: Lease) -> int:
         now = self.state.now()
-        state = before.answered() if self._answered(before, now) else before
-        if self._over_budget(now):
-            self._save_change(before, state.out_of_budget(usage.next_day(now)), lease)
-            return 0
-        state = state.within_budget()
-        names: list[str] = []
+        state, names = before, list[str]()
         try:
             live = self.compute.live()
-            state = state.looked([execution.name for execution in live], now)
-            if state.ghosts_in_row > before.ghosts_in_row:
+            reports = usage.Reports({})
+            if live or before.unanswered_since is not None or self.max_gpu_minutes:
+                reports = executions.reports(self.state, live, before, now)
+            since = before.unanswered_since
+            state = before.answered() if since is not None and reports.begun_since(since) else before
+            looked = self._look_after(live, state, reports, now, lease)  # first: it costs beyond any budget
+            ghosts = looked.state.ghosts_in_row
+            state = looked.state.looked([execution.name for execution in live], now)
+            if self._over_budget(reports, now):
+                self._save_change(before, state.out_of_budget(usage.next_day(now)), lease)
+                return 0
+            state = state.within_budget()
+            if state.ghosts_in_row > ghosts:
                 self._alert_ghosts(state)
                 self._save_change(before, state, lease)
                 return 0
-            needed = starts_needed(self.jobs.waiting(), self.jobs.total(), len(live), self.limit)
+            needed = starts_needed(self.jobs.waiting(), self.jobs.total(), looked.live, self.limit)
             for _ in range(state.may_start(needed)):
                 _renew(lease)  # it must outlast the start: the result is saved before anybody else counts
                 names.append(self.compute.start())
@@ -131,13 +168,30 @@ class Starter:
         else:  # and no check in between saw one
             log_alert(log, Alert.START_REFUSED, text, failures_in_row=state.failures_in_row)
 
-    def _over_budget(self, now: datetime) -> bool:
+    def _look_after(
+        self,
+        live: tuple[Execution, ...],
+        state: StarterState,
+        reports: usage.Reports,
+        now: datetime,
+        lease: Lease,
+    ) -> executions.Counted:
+        return executions.look_after(
+            live, self.state, self.compute, state, reports, now, self.start_timeout_s, self.limit, lambda: _renew(lease)
+        )
+
+    def _over_budget(self, reports: usage.Reports, now: datetime) -> bool:
         if not self.max_gpu_minutes:
             return False
-        used = usage.minutes_on(self.state, now.date())
+        used = reports.minutes_on(now.date())
+        if NEARLY * self.max_gpu_minutes <= used < self.max_gpu_minutes:
+            log.warning("%.0f of %g minutes of today are used up; %s", used, self.max_gpu_minutes, RAISE_BUDGET)
         if used < self.max_gpu_minutes:
             return False
-        text = f"{used:.0f} of {self.max_gpu_minutes:g} minutes of today are used up; the next start is tomorrow (UTC)"
+        text = (
+            f"{used:.0f} of {self.max_gpu_minutes:g} minutes of today are used up; the next start is tomorrow (UTC). "
+            f"{RAISE_BUDGET}"
+        )
         log_alert(log, Alert.GPU_BUDGET, text, minutes=round(used), waiting=self.jobs.waiting())
         return True
 
@@ -172,6 +226,10 @@ class Starter:
             except Conflict:
                 self.pause(LEASE_PAUSE_S)
         raise Busy(f"{DISPATCHER_RECORD} is leased by another starter", advice="the next look tries again")
+
+
+def _is_past(time: datetime | None, seconds: float, now: datetime) -> bool:
+    return time is None or (now - time).total_seconds() >= seconds
 
 
 def _renew(lease: Lease) -> None:

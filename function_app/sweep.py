@@ -136,7 +136,7 @@ class Sweeper:
 
     def _start(self, pass_: _Pass) -> None:
         starter = self.dispatcher.starter
-        pass_.told(started=starter.ensure_started())
+        pass_.told(started=starter.look_after())
         if self.dispatcher.queues.jobs.waiting() > 0:
             pass_.told(held_back=starter.load().held_back(pass_.now or self._state.now()))
 

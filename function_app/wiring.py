@@ -84,6 +84,7 @@ def assemble(
         settings.max_parallel_jobs,
         pause,
         max_gpu_minutes=settings.max_gpu_minutes,
+        start_timeout_s=settings.start_timeout_s,
     )
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher, at_once))

@@ -30,8 +30,8 @@ param runnerImage string = ''
 @description('When the platform ends an execution, seconds.')
 param replicaTimeout int = 14400
 param maxParallelJobs int = 3
-@description('Minutes of executions per day (UTC) after which nothing is started. 0: no limit.')
-param maxGpuMinutesPerDay int = 0
+@description('Minutes of executions per day (UTC) after which nothing is started: strangers with the right to upload cannot cost without end. 0: no limit.')
+param maxGpuMinutesPerDay int = 600
 @description('Seconds without an upload after which a scene is complete.')
 param quietSeconds int = 60
 @description('When the sweep runs: seconds, minutes, hours, day, month, weekday.')

@@ -133,6 +133,7 @@ resource job 'Microsoft.App/jobs@2024-03-01' existing = {
   name: jobName
 }
 
+// Its jobs/*/action covers start and stop/execution.
 resource jobRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(job.id, dispatcherPrincipalId, roleIds['Container Apps Jobs Operator'])
   scope: job

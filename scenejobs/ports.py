@@ -182,7 +182,7 @@ class JobQueue(Protocol):
 class Execution:
     """One execution of the job that has not ended."""
 
-    name: str
+    name: str  # "" where the service gives none
     status: str  # "Running" | "Processing" | "Unknown"
     started_at: datetime | None
 
@@ -200,7 +200,11 @@ class Compute(Protocol):
     def live(self) -> tuple[Execution, ...]:
         """Executions that are running or about to."""
 
-    def stop(self, name: str) -> None: ...
+    def stop(self, name: str) -> None:
+        """Asks for the end of one execution; does nothing when it has ended. Accepted proves nothing.
+
+        Raises ComputeError, AccessDenied.
+        """
 
 
 @dataclass(frozen=True)

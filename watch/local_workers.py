@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ from scenejobs.ports import Execution
 
 ROOT = Path(__file__).parents[1]
 EXPECTED_EXITS = (0, 75, 143)  # done, another worker has the scene, stopped by a signal
+GRACE_S = 30.0  # from SIGTERM to SIGKILL, as on Container Apps
 # A worker needs no account, and the files that it opens could read its environment.
 WITHHELD = ("AZURE_", "IDENTITY_", "MSI_")
 
@@ -40,15 +42,26 @@ def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]
 class _Running:
     execution: Execution
     process: subprocess.Popen[bytes]
+    kill_at: float | None = None  # on the monotonic clock; None: it was not told to stop
+
+    def terminate(self, grace_s: float) -> None:
+        """Once: a second SIGTERM would end the worker before it has given its scene back."""
+        if self.kill_at is None:
+            self.kill_at = time.monotonic() + grace_s
+            self.process.send_signal(signal.SIGTERM)
 
 
 class LocalCompute:
     """See scenejobs.ports.Compute. Used from one thread, because the kernel stops a worker when that thread ends."""
 
     def __init__(
-        self, env: Mapping[str, str], command: Sequence[str] = (sys.executable, "-m", "watch.worker_process")
+        self,
+        env: Mapping[str, str],
+        command: Sequence[str] = (sys.executable, "-m", "watch.worker_process"),
+        grace_s: float = GRACE_S,
     ) -> None:
         self._env = dict(env)
+        self._grace_s = grace_s
         self._command = [*command, str(os.getpid())]
         self._running: list[_Running] = []
         self._refused = ""  # why the last worker stopped at its settings; raised once
@@ -77,6 +90,9 @@ class LocalCompute:
         for item in list(self._running):
             code = item.process.poll()
             if code is None:
+                if item.kill_at is not None and time.monotonic() >= item.kill_at:
+                    log.warning("worker %s did not stop and is killed", item.execution.name)
+                    item.process.kill()  # its job dies with it, by the kernel; the next look sees the end
                 continue
             self._running.remove(item)
             if code not in EXPECTED_EXITS:
@@ -86,9 +102,10 @@ class LocalCompute:
         return tuple(item.execution for item in self._running)
 
     def stop(self, name: str) -> None:
+        """SIGTERM; what hangs or stands still is killed by a look after the grace."""
         for item in self._running:
             if item.execution.name == name:
-                item.process.send_signal(signal.SIGTERM)
+                item.terminate(self._grace_s)
 
     def end(self, grace_s: float) -> None:
         """Sends SIGTERM to all, so that they requeue their scene, waits, and kills the rest."""

@@ -2,6 +2,8 @@
 
 Each has a session of its own and a log. Stopping is SIGTERM to every process of it, and SIGKILL 30 s later. When the
 main process ends, what it left behind in its session is killed, as with a container.
+
+The platform has bad days, and tests ask for them (`Fault`): azure-container-apps issues 1656 and 1649.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -35,6 +38,17 @@ class Status(StrEnum):
     STOPPED = "Stopped"  # on request
 
 
+class Fault(StrEnum):
+    """What is wrong with an execution."""
+
+    NONE = "none"
+    IDLE = "idle"  # it runs and does nothing, without a line
+    UNNOTICED = "unnoticed"  # it does its work, and is listed as running after its end, until it is stopped
+
+
+DOES_NOTHING = (sys.executable, "-c", "import time; time.sleep(10**6)")
+
+
 @dataclass(frozen=True)
 class Execution:
     """One start of the job."""
@@ -55,6 +69,7 @@ class Executions:
 
     command: what one runs. env: its environment, to which the variables of Container Apps are added.
     logs: folder of `<execution>.log`. limit: executions at the same time; None for no limit.
+    faults: of the first starts, in their order.
     """
 
     def __init__(
@@ -66,6 +81,7 @@ class Executions:
         *,
         limit: int | None = None,
         grace_s: float = GRACE_S,
+        faults: Sequence[Fault] = (),
     ) -> None:
         self.job = job
         self._command = list(command)
@@ -73,6 +89,8 @@ class Executions:
         self._logs = logs
         self._limit = limit
         self._grace_s = grace_s
+        self._faults = list(faults)
+        self._unnoticed: set[str] = set()
         self._lock = threading.Lock()
         self._history: dict[str, Execution] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -100,6 +118,8 @@ class Executions:
             if name not in self._history:
                 return False
             process = self._processes.get(name)
+            if process is None and self._history[name].status is Status.RUNNING:
+                self._ended(name, Status.STOPPED, self._history[name].exit_code)
             if process is not None and name not in self._stopping:
                 self._stopping.add(name)
                 signal_all(process.pid, signal.SIGTERM)
@@ -129,9 +149,12 @@ class Executions:
             if self._limit is not None and len(self._processes) >= self._limit:
                 raise TooManyExecutions(f"{len(self._processes)} executions of {self.job} are running")
             name = f"{self.job}-{uuid.uuid4().hex[:7]}"
+            fault = self._faults.pop(0) if self._faults else Fault.NONE
+            if fault is Fault.UNNOTICED:
+                self._unnoticed.add(name)
             with (self._logs / f"{name}.log").open("wb") as log:
                 process = subprocess.Popen(
-                    dying_with_parent(self._command),
+                    dying_with_parent(DOES_NOTHING if fault is Fault.IDLE else self._command),
                     env={**self._env, **self._platform_variables(name)},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -157,10 +180,14 @@ class Executions:
             os.killpg(process.pid, signal.SIGKILL)
         with self._lock:
             del self._processes[name]
+            if name in self._unnoticed and name not in self._stopping:
+                self._history[name] = replace(self._history[name], exit_code=code)
+                return
             status = Status.STOPPED if name in self._stopping else Status.SUCCEEDED if code == 0 else Status.FAILED
-            self._history[name] = replace(
-                self._history[name], status=status, ended_at=datetime.now(UTC), exit_code=code
-            )
+            self._ended(name, status, code)
+
+    def _ended(self, name: str, status: Status, code: int | None) -> None:
+        self._history[name] = replace(self._history[name], status=status, ended_at=datetime.now(UTC), exit_code=code)
 
     def _kill(self, name: str) -> None:
         with self._lock:

@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from local.jobs_api.executions import GRACE_S, Execution, Executions, TooManyExecutions
+from local.jobs_api.executions import GRACE_S, Execution, Executions, Fault, TooManyExecutions
 from scenejobs.loopback import foreign
 
 DEFAULT_COMMAND = (sys.executable, "-m", "runner")
@@ -153,13 +153,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--job", default=os.environ.get("RUNNER_JOB_NAME") or "runner", help="name of the job")
     parser.add_argument("--limit", type=int, help="executions at the same time; more are answered with 429")
     parser.add_argument("--grace", type=float, default=GRACE_S, help="seconds from SIGTERM to SIGKILL")
+    parser.add_argument(
+        "--faults", default="", help="of the first starts: idle, unnoticed or none, with commas between"
+    )
     parser.add_argument("command", nargs="*", default=list(DEFAULT_COMMAND), help="what an execution runs")
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logs = options.logs or Path(tempfile.mkdtemp(prefix="executions-"))
-    executions = Executions(options.job, options.command, os.environ, logs, limit=options.limit, grace_s=options.grace)
+    faults = [Fault(word) for word in options.faults.split(",") if word]
+    executions = Executions(
+        options.job, options.command, os.environ, logs, limit=options.limit, grace_s=options.grace, faults=faults
+    )
     with JobsApi(executions, options.port) as api:
         if options.port_file:
             part = options.port_file.with_suffix(".part")

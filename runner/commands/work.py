@@ -20,7 +20,6 @@ from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from runner.worker.shutdown import last_resort
-from runner.worker.usage import INTERVAL_S
 from scenejobs.adapters.open import open_storage
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.logs.setup import configure
@@ -73,12 +72,9 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         execution=_execution(env),
     )
     worker = Worker(context, timing)
-    reporting = context.repeat("usage", worker.usage.report, INTERVAL_S)
     try:
         return worker.batch() if runner.mode == "batch" else worker.drain()
     finally:
-        reporting.end()
-        worker.usage.report()
         if stop.left_s() == 0.0:
             log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
 

@@ -72,7 +72,6 @@ from scenejobs.ports import BlobInfo
 from scenejobs.state import contents, duplicates, records, sending, undeleted
 from scenejobs.state.blobs import InputBlob, Member
 from scenejobs.state.layout import RUN_LOG
-from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored
 from scenejobs.state.uploads import list_scene, snapshot
@@ -274,7 +273,7 @@ class SceneWork:
 
     def _progress(self, record: SceneRecord) -> ProgressBlob:
         context = self._context
-        details = {"scene": self._scene, "run": self._run, "attempt": record.attempts}
+        details = {"scene": self._scene, "run": self._run, "attempt": record.attempts, "execution": context.execution}
         return ProgressBlob(context.containers.state, self._scene, details, context.now, context.repeat)
 
     def _cache(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
@@ -368,8 +367,7 @@ class SceneWork:
             return Requeue(delay_s)
         outcome = str(ending.outcome) if ending else ""
         log.info("scene %s, generation %d: %s", self._scene, stored.record.generation, outcome)
-        if remove_spent_batches(context.containers.state, self._scene, self._uploads):
-            self._hint()
+        remove_spent_batches(context.containers.state, self._scene, self._uploads)
         return Acknowledge(outcome, failure)
 
     def _after_commit(self) -> None:
@@ -381,10 +379,6 @@ class SceneWork:
         listed = list_scene(containers.input, self._scene, self._depth)
         found = undeleted.without(containers.state, self._scene, listed)
         return sending.whole(containers.input, containers.state, self._scene, found, stalled_s)
-
-    def _hint(self) -> None:
-        """Makes the dispatcher list what is still in the input container."""
-        self._context.queues.debounce.send(DebounceCheck(self._scene, "", self._context.now()).to_json())
 
     def _save(self, stored: Stored, record: SceneRecord) -> Stored:
         self._lease.check()

@@ -2,6 +2,11 @@
 
 The queue message only points at a scene. It is acknowledged when what it asks for is durable, and requeued when another
 runner works on the scene, when the work failed for now, or when the runner was asked to stop.
+
+What became ready during a run does not wait for the next sweep. When a scene is free again and has uploads left, the
+dispatcher is asked to look at it; it sends nothing for a scene in work. When the execution ends, it first says so, and
+then looks into the queue once more: so either it sees what was sent in the meantime, or who sent it sees that nobody
+will come (scenejobs/state/life.py).
 """
 
 from __future__ import annotations
@@ -35,11 +40,12 @@ from scenejobs.ports import Lease, QueueMessage
 from scenejobs.state import back_off, records, undeleted
 from scenejobs.state.control_names import scene_refusal
 from scenejobs.state.layout import UNDELETED, record_name
-from scenejobs.state.messages import JobMessage
+from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
 from scenejobs.state.uploads import list_scene
 
 SNOOZE_S = 60.0  # another runner works on the scene
+CHECKED_S = 900.0  # work that is postponed for longer is found by a sweep
 MAX_DEQUEUES = 1000  # a message that comes back this often is going round in circles
 POISON_TEXT_CHARS = 4000  # of the unreadable text are kept: escaped, they fit into a message
 
@@ -54,7 +60,7 @@ class Worker:
         self._timing = timing or Timing()
         name = context.execution or "execution"
         # by the store with short retries: a report that waits for minutes would delay the exit of a cut-off runner
-        self.usage = UsageReporter(context.leases, f"{name}-{context.token()}", context.clock)
+        self.usage = UsageReporter(context.leases, f"{name}-{context.token()}", context.clock, context.repeat)
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.
@@ -62,27 +68,52 @@ class Worker:
         Raises Interrupted, ConfigurationError, LeaseLost: each ends the execution, with the message requeued where it
         is still this runner's.
         """
-        context = self._context
-        begun_at, empty_looks, taken, exit_code = context.clock(), 0, 0, 0
-        self.usage.report()  # first: it proves that this execution began
-        while context.clock() - begun_at <= context.settings.run_budget_s and self._may_take(taken):
+        context, exit_code, taken = self._context, 0, 0
+        begun_at = context.clock()
+        self.usage.begin()  # first: it proves that this execution began
+        try:
+            while message := self._next(begun_at, taken) or self._last_look(begun_at, taken):
+                taken += 1
+                try:
+                    self.handle(message)
+                except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
+                    log.error("the work is given back: %s", exc)
+                    exit_code = exc.exit_code
+                self.usage.report()
+        except Interrupted:
+            if context.stop.signalled_s() is None:  # by its own clock. Who sends a signal may not want another to come
+                self.usage.end()
+                self._hand_over()
+            raise
+        finally:
+            self.usage.end()
+        return exit_code
+
+    def _next(self, begun_at: float, taken: int) -> QueueMessage | None:
+        """The next message; None when none came for a while, or no further one may be taken."""
+        context, empty_looks = self._context, 0
+        while self._may_take(begun_at, taken):
             context.stop.check("waiting for work")
             message = context.queues.jobs.receive(self._timing.visibility_s)
-            if message is None:
-                empty_looks += 1
-                if empty_looks >= context.settings.idle_polls:
-                    break
-                context.stop.wait(context.settings.idle_wait_s)
-                continue
-            empty_looks, taken = 0, taken + 1
-            try:
-                self.handle(message)
-            except InfrastructureError as exc:  # outside an attempt: the next runner, or this one later, goes on
-                log.error("the work is given back: %s", exc)
-                exit_code = exc.exit_code
-            self.usage.report()  # where an exception ends the execution, its caller reports
+            if message is not None:
+                return message
+            empty_looks += 1
+            if empty_looks >= context.settings.idle_polls:
+                break
+            context.stop.wait(context.settings.idle_wait_s)
+        return None
+
+    def _last_look(self, begun_at: float, taken: int) -> QueueMessage | None:
+        """Says that this execution ends, and looks whether something came before everybody could know."""
         self._clear_away()
-        return exit_code
+        self.usage.end()
+        if not self._may_take(begun_at, taken, quietly=True):
+            self._hand_over()
+            return None
+        message = self._context.queues.jobs.receive(self._timing.visibility_s)
+        if message is not None:
+            self.usage.begin()
+        return message
 
     def _clear_away(self) -> None:
         """Tries again to delete uploads that are done with. What fails here a later execution tries."""
@@ -95,11 +126,25 @@ class Worker:
             return
         undeleted.alert_still(kept)
 
-    def _may_take(self, taken: int) -> bool:
+    def _hand_over(self) -> None:
+        """Where work waits that this execution will not take, the dispatcher is asked to start another."""
+        jobs = self._context.queues.jobs
+        try:
+            message = jobs.receive(self._timing.visibility_s)
+            if message is not None:
+                jobs.release(message)
+                self._ask_for_check(_scene_of(message))
+        except SceneJobError as exc:
+            log.warning("whether work waits could not be looked at, a sweep will: %s", exc)
+
+    def _may_take(self, begun_at: float, taken: int, *, quietly: bool = False) -> bool:
         """Neither the day's budget nor the rest of this execution's time forbids another scene."""
         context = self._context
+        if context.clock() - begun_at > context.settings.run_budget_s:
+            return False
         if self.usage.over_budget(context.settings.max_gpu_minutes):
-            log_alert(log, Alert.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
+            if not quietly:
+                log_alert(log, Alert.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")
             return False
         if not takes_another(taken, context.stop.left_s(), planned_s(context.pipeline)):
             log.info("the rest of this execution's time cannot hold another scene")
@@ -123,8 +168,14 @@ class Worker:
 
         Raises InputError when there is nothing to do, LeaseLost when somebody else works on the scene.
         """
+        self.usage.begin()
+        try:
+            return self._batch()
+        finally:
+            self.usage.end()
+
+    def _batch(self) -> int:
         settings, containers = self._context.settings, self._context.containers
-        self.usage.report()
         scene = settings.batch_prefix.strip("/")
         reason = refusal(scene) or scene_refusal(scene)
         if reason:
@@ -210,7 +261,12 @@ class Worker:
         lease.release()
         if isinstance(result, Requeue):
             self._requeue(held.message, result.delay_s)
-        elif held.message is not None:
+            if held.message is not None and self._idle_s < result.delay_s <= CHECKED_S:  # this one has ended by then
+                self._ask_for_check(scene, result.delay_s)
+            return result
+        if list_scene(self._context.containers.input, scene, depth):  # now that it is free: nothing slips through
+            self._ask_for_check(scene)
+        if held.message is not None:
             self._context.queues.jobs.complete(held.message)
         return result
 
@@ -226,6 +282,16 @@ class Worker:
                 return None
         records.ensure(self._context.containers.state, scene)
         return self._context.leases.lease(record_name(scene), self._timing.lease_s)
+
+    @property
+    def _idle_s(self) -> float:
+        """How long this execution waits for messages before it ends."""
+        return self._context.settings.idle_polls * self._context.settings.idle_wait_s
+
+    def _ask_for_check(self, scene: str, delay_s: float = 0.0) -> None:
+        """Makes the dispatcher list what is in the input container, and start an execution where one is missing."""
+        check = DebounceCheck(scene, "", self._context.now())
+        self._context.queues.debounce.send(check.to_json(), delay_s=delay_s)
 
     def _requeue(self, message: QueueMessage | None, delay_s: float) -> None:
         if message is not None:

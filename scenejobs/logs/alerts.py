@@ -15,6 +15,7 @@ class Alert(StrEnum):
 
     GPU_BUDGET = "guard.gpu_budget"  # the day's minutes are used up: nothing is started
     NO_GPU = "guard.no_gpu"  # executions end before they begin: one probe at a time, further and further apart
+    NO_LIFE = "guard.no_life"  # an execution is listed as running and does nothing: it is stopped and counts no more
     START_REFUSED = "guard.start_refused"  # the compute service refuses to start executions
     SCENE_RUNS = "guard.scene_runs"  # one scene was run too often today: it waits for the next day
     ATTEMPTS = "guard.attempts"  # a scene used up its attempts and is dead-lettered

@@ -113,6 +113,12 @@ class DispatchSettings:
         minimum=0,
     )
     max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
+    start_timeout_s: float = _setting(
+        "START_TIMEOUT_SECS",
+        "an execution in which no runner has begun by then, image pull included, is stopped and counts no more",
+        1800.0,
+        minimum=60,
+    )
     requeue_after_s: float = _setting(
         "REQUEUE_AFTER_SECONDS",
         "sealed work that nobody holds and no message points at is sent again",

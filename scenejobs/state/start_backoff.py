@@ -6,13 +6,16 @@ one, there is no GPU: then one probe is started at a time, after waits that doub
 
 A start whose answer was lost proves nothing either: what was started is in the listing of executions a minute later, so
 the next look comes then, and counts.
+
+An execution that is listed and shows no life (life.py) is stopped, and counts no more. Where none of the starts was
+answered by a runner, that is one more sign that there is no GPU. It needs no further wait: it took its time.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,6 +51,10 @@ class StarterState:
     unanswered_since: datetime | None = None  # when the first of them was accepted
     ghosts_in_row: int = 0  # looks that found such starts ended
     budget_until: datetime | None = None  # the day's minutes are used up; no start before
+    known_since: dict[str, datetime] = field(default_factory=dict)  # executions listed at the last look, or started
+    stop_asked: dict[str, datetime] = field(default_factory=dict)  # those of them that are to stop: when it was asked
+    not_stopped: tuple[str, ...] = ()  # those of them for which the service refused that
+    looked_at: datetime | None = None  # when the executions were last listed although nothing waited
 
     def started(self, names: tuple[str, ...], now: datetime) -> StarterState:
         """The service accepted these starts."""
@@ -61,6 +68,7 @@ class StarterState:
             unanswered=(*self.unanswered, *names),
             unanswered_since=self.unanswered_since or now,
             budget_until=None,
+            known_since={**{name: now for name in names if name}, **self.known_since},
         )
 
     def failed(self, now: datetime, error: Exception) -> StarterState:
@@ -103,6 +111,33 @@ class StarterState:
         ghosts = self.ghosts_in_row + 1
         wait = timedelta(seconds=back_off_s(ghosts))
         return replace(self, unanswered=unanswered, ghosts_in_row=ghosts, not_before=now + wait)
+
+    def listed(self, names: Iterable[str], now: datetime) -> StarterState:
+        """The listing of executions names these. What is known of others goes: they have ended."""
+        here = {name: self.known_since.get(name, now) for name in names if name}
+        young = {name: at for name, at in self.known_since.items() if (now - at).total_seconds() < LISTED_AFTER_S}
+        asked = {name: at for name, at in self.stop_asked.items() if name in here}
+        refused = tuple(name for name in self.not_stopped if name in here)
+        return replace(self, known_since={**young, **here}, stop_asked=asked, not_stopped=refused)
+
+    def lives(self, name: str) -> StarterState:
+        """An execution that was to stop works: it began late, or its heartbeat came back."""
+        asked = {other: at for other, at in self.stop_asked.items() if other != name}
+        return replace(self, stop_asked=asked, not_stopped=tuple(each for each in self.not_stopped if each != name))
+
+    def stopped(self, name: str, now: datetime, *, accepted: bool, never_began: bool) -> StarterState:
+        """The service was asked to stop an execution."""
+        others = tuple(each for each in self.not_stopped if each != name)
+        state = replace(
+            self, stop_asked={**self.stop_asked, name: now}, not_stopped=others if accepted else (*others, name)
+        )
+        unnamed = name not in self.unanswered and "" in self.unanswered  # it may be one of those
+        gone = "" if unnamed else name
+        if not never_began or gone not in self.unanswered:
+            return state
+        left = list(self.unanswered)
+        left.remove(gone)
+        return replace(state, unanswered=tuple(left), ghosts_in_row=self.ghosts_in_row + 1)
 
     def may_start(self, needed: int) -> int:
         """While no GPU comes, one probe at a time."""

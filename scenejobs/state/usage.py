@@ -1,14 +1,18 @@
 """Usage: how long executions ran, `state/spend/<day>/<execution>.json`, one blob per execution and day.
 
-Each execution writes blobs of its own, so nobody waits for anybody; a listing with its metadata is the sum. Days are
-those of the storage service's clock (UTC). What a runner has written also proves that it began: an execution that was
-started and ended without a blob here never was (scenejobs/state/start_backoff.py).
+Each start of a runner writes blobs of its own, `<execution>-<token>`, so nobody waits for anybody; a listing with its
+metadata is the sum. Days are those of the storage service's clock (UTC).
+
+What a runner has written also proves that it began, and what it keeps writing that it lives: the blob is its heartbeat,
+and its last one says that it ends (life.py). An execution that was started and ended without a blob here never began
+(start_backoff.py). For an execution that had to be stopped, the dispatcher writes what nobody else did.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -18,23 +22,54 @@ from scenejobs.state.layout import USAGE, usage_name
 
 MAX_SECONDS = 2 * 86_400.0  # an execution and day have half of it
 KEEP_DAYS = 35  # a month's bill can be looked up
+HEARTBEAT_S = 60.0  # between two reports of a runner
+UNNAMED = "execution"  # in the place of its name, where the platform does not tell it
+STOPPED = "stopped"  # in the place of the token, in what the dispatcher writes
 
 
 @dataclass(frozen=True)
 class ExecutionUsage:
-    """What one execution has reported for one day."""
+    """What one start of a runner has reported for one day."""
 
-    execution: str
+    execution: str  # as its blob is called: the platform's name of the execution, and a token of this start
     begun_at: datetime  # of the execution, possibly the day before
     seconds: float
     reported_at: datetime
+    beats: bool = False  # it repeats itself every HEARTBEAT_S; programs before did not promise that
+    ended: bool = False  # its own last word
+    by_dispatcher: bool = False  # for an execution that was stopped: no sign of a runner
+
+    @property
+    def platform_name(self) -> str:
+        """Of the execution; "" where the runner does not know it."""
+        name = self.execution.rpartition("-")[0]
+        return "" if name == UNNAMED else name
 
 
-def write(state: BlobStore, execution: str, begun_at: datetime, day: date, seconds: float) -> None:
-    """Raises StorageError."""
+def write(
+    state: BlobStore,
+    execution: str,
+    begun_at: datetime,
+    day: date,
+    seconds: float,
+    *,
+    beats: bool = False,
+    ended: bool = False,
+    by_dispatcher: bool = False,
+) -> None:
+    """See ExecutionUsage. Raises StorageError."""
     body = {"execution": execution, "begun_at": begun_at.isoformat(), "day": day.isoformat(), "seconds": seconds}
     metadata = {"begun_at": begun_at.isoformat(), "seconds": f"{seconds:.1f}"}
+    flags = {"beats": beats, "ended": ended, "by_dispatcher": by_dispatcher}
+    metadata |= {name: "true" for name, value in flags.items() if value}
     state.write(usage_name(day.isoformat(), execution), json.dumps(body).encode(), metadata=metadata)
+
+
+def write_stopped(state: BlobStore, name: str, silent_since: datetime, now: datetime) -> None:
+    """The time of an execution for which no runner has reported, when it is stopped. Raises StorageError."""
+    for day in days_between(silent_since, now):
+        seconds = seconds_on(day, silent_since, now)
+        write(state, f"{name}-{STOPPED}", silent_since, day, seconds, ended=True, by_dispatcher=True)
 
 
 def seconds_on(day: date, begun_at: datetime, now: datetime) -> float:
@@ -64,10 +99,32 @@ def read(listing: Iterable[BlobInfo]) -> list[ExecutionUsage]:
             continue
         if not 0 <= seconds <= MAX_SECONDS:  # not finite either: one such blob would stop all starts
             continue
-        found.append(
-            ExecutionUsage(info.name.rpartition("/")[2].removesuffix(".json"), begun_at, seconds, info.modified)
-        )
+        name = info.name.rpartition("/")[2].removesuffix(".json")
+        flags = {name: info.metadata.get(name) == "true" for name in ("beats", "ended", "by_dispatcher")}
+        found.append(ExecutionUsage(name, begun_at, seconds, info.modified, **flags))
     return found
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What was reported for some days. Each is listed once, however many questions there are."""
+
+    days: dict[date, list[ExecutionUsage]]
+
+    def __iter__(self) -> Iterator[ExecutionUsage]:
+        return itertools.chain.from_iterable(self.days.values())
+
+    def minutes_on(self, day: date) -> float:
+        return sum(usage.seconds for usage in self.days.get(day, ())) / 60
+
+    def begun_since(self, since: datetime) -> bool:
+        """Whether any runner has begun since then."""
+        return any(usage.begun_at >= since for usage in self if not usage.by_dispatcher)
+
+
+def reports(state: BlobStore, since: datetime, now: datetime) -> Reports:
+    """One listing for each day."""
+    return Reports({day: on(state, day) for day in days_between(since, now)})
 
 
 def minutes_on(state: BlobStore, day: date) -> float:
@@ -83,7 +140,7 @@ def next_day(now: datetime) -> datetime:
 
 def begun_since(state: BlobStore, since: datetime, now: datetime) -> bool:
     """Whether any runner has begun since then. One listing for each day."""
-    return any(usage.begun_at >= since for day in days_between(since, now) for usage in on(state, day))
+    return reports(state, since, now).begun_since(since)
 
 
 def is_old(info: BlobInfo, now: datetime) -> bool:

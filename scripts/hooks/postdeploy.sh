@@ -62,6 +62,9 @@ image=$(az_tsv containerapp job show --resource-group "$group" --name "$job" \
 case $image in
   *k8se/quickstart-jobs*) warn "$job still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh" ;;
 esac
+minutes=$(value MAX_GPU_MINUTES_PER_DAY)
+say "At most ${minutes:-600} minutes of executions a day (0: no limit). To raise it: azd env set MAX_GPU_MINUTES_PER_DAY 1200," \
+  "azd provision"
 say "Ready. Upload videos of one scene into one folder of $account/$input:"
 say "    az storage blob upload-batch --auth-mode login --account-name $account --destination $input/my-scene --source FOLDER"
 say "and look with: python -m scenejobs status"

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from local.azurite import dying_with_parent
-from local.jobs_api.executions import Executions, Status
+from local.jobs_api.executions import Executions, Fault, Status
 from local.jobs_api.server import JobsApi
 from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 from scenejobs.errors import ComputeError
@@ -51,10 +51,17 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> object:
 
 @contextmanager
 def desk(
-    folder: Path, program: str, *, limit: int | None = None, grace_s: float = 20, env: Mapping[str, str] | None = None
+    folder: Path,
+    program: str,
+    *,
+    limit: int | None = None,
+    grace_s: float = 20,
+    env: Mapping[str, str] | None = None,
+    faults: Sequence[Fault] = (),
 ) -> Iterator[tuple[ContainerAppsCompute, Executions]]:
     command = [sys.executable, "-c", program]
-    executions = Executions("runner", command, {**os.environ, **(env or {})}, folder, limit=limit, grace_s=grace_s)
+    settings_of = {**os.environ, **(env or {})}
+    executions = Executions("runner", command, settings_of, folder, limit=limit, grace_s=grace_s, faults=faults)
     with JobsApi(executions) as api:
         settings = ComputeSettings("sub", "group", "runner", arm_endpoint=api.endpoint)
         yield ContainerAppsCompute(settings, read_timeout_s=5), executions
@@ -132,6 +139,31 @@ def test_more_executions_than_the_limit_are_refused_with_a_time_to_wait(tmp_path
         with pytest.raises(ComputeError) as refused:
             compute.start()
         assert refused.value.retry_after_s == 5
+
+
+def test_an_execution_that_does_nothing_runs_until_it_is_stopped(tmp_path: Path) -> None:
+    with desk(tmp_path, "print('worked')", faults=[Fault.IDLE]) as (compute, executions):
+        name = compute.start()
+        time.sleep(0.3)
+        assert [execution.name for execution in compute.live()] == [name]
+        assert log(tmp_path, name) == ""
+        compute.stop(name)
+        wait_for(lambda: not compute.live())
+        ended = executions.get(name)
+        assert ended is not None
+        assert ended.status is Status.STOPPED
+        other = compute.start()
+        wait_for(lambda: "worked" in log(tmp_path, other))
+
+
+def test_an_execution_whose_end_is_not_noticed_is_listed_until_it_is_stopped(tmp_path: Path) -> None:
+    with desk(tmp_path, "", faults=[Fault.UNNOTICED]) as (compute, executions):
+        name = compute.start()
+        found = wait_for(lambda: (item := executions.get(name)) and item.exit_code == 0 and item)
+        assert getattr(found, "status", None) is Status.RUNNING
+        assert [execution.name for execution in compute.live()] == [name]
+        compute.stop(name)
+        assert compute.live() == ()
 
 
 def test_another_job_is_not_there(tmp_path: Path) -> None:

@@ -141,6 +141,24 @@ def test_stopping_what_has_ended_is_quiet() -> None:
         ContainerAppsCompute(api.settings).stop("runner-abc")
 
 
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal(403, "AuthorizationFailed"), AccessDenied),
+        (refusal(429, "TooManyRequests"), ComputeError),
+        (refusal(503, "Unavailable"), ComputeError),
+        (Answer(202, hang=True), ComputeError),
+    ],
+)
+def test_a_stop_that_is_refused_or_not_answered_is_told_after_one_request(
+    answer: Answer, error: type[Exception]
+) -> None:
+    """The starter asks with a lease in hand that does not outlast a second one; its next look asks again."""
+    with jobs_api(answer) as api, pytest.raises(error, match="stopping execution runner-abc"):
+        ContainerAppsCompute(api.settings, read_timeout_s=0.2).stop("runner-abc")
+    assert len(api.requests) == 1
+
+
 @pytest.mark.parametrize("endpoint", ["http://management.example.org", "ftp://127.0.0.1", "http://127.0.0.1.evil.org"])
 def test_an_endpoint_that_is_not_encrypted_is_refused(endpoint: str) -> None:
     """Only a server on this machine is asked without a token and without TLS."""

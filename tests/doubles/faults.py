@@ -155,8 +155,9 @@ class FaultPlan:
         return FaultyQueue(queue, self)
 
     def count(self, verb: str = "") -> int:
-        """The calls of this verb so far; of every verb without one."""
-        return sum(call.startswith(f"{verb} ") for call in self.calls) if verb else len(self.calls)
+        """The calls of this verb so far ("list"), or of a verb on some names ("lease state/scenes/")."""
+        start = verb if not verb or " " in verb else f"{verb} "
+        return sum(call.startswith(start) for call in self.calls)
 
 
 def nth_call(number: int, fault: Fault) -> Rule:

@@ -122,7 +122,12 @@ def test_both_halves_agree_on_what_both_read() -> None:
 def test_defaults_are_those_of_the_code() -> None:
     code = {row.variable: row.default for row in table()}
     deployment = deploy()
-    own = {"BACKEND", "REPLICA_TIMEOUT_SECS", "LOG_FORMAT"}  # of a job on a GPU, whose end is known
+    own = {
+        "BACKEND",
+        "REPLICA_TIMEOUT_SECS",
+        "LOG_FORMAT",
+        "MAX_GPU_MINUTES_PER_DAY",
+    }  # a GPU, whose end is known, and costs
     for settings in (app_settings(deployment), job_env(deployment)):
         for name in settings.keys() & code.keys() - own:
             if isinstance(code[name], int | float) and not isinstance(code[name], bool):

@@ -3,7 +3,8 @@
     hub.py           the scheduler: actors are greenlets, exactly one of them runs, a seed says which
     profile.py       how often which fault happens
     ports.py         the ports over the in-memory adapters; every call passes the scheduler, which may spoil it
-    world.py         one schedule: the stores, the users, the Functions host, the executions of the runner
+    world.py         one schedule: the stores, the users, the Functions host
+    platform.py      the executions of the runner
     people.py        what users do
     invariants.py    I1 to I10, checked after every step and at rest
     mutants.py       each rule of the protocol switched off; the invariants must notice

@@ -27,7 +27,7 @@ from tests.simulation.hub import Process
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
-MAX_ATTEMPTS, MAX_PREEMPTIONS = 3, 3  # of the simulated runner: world.RUNNER
+MAX_ATTEMPTS, MAX_PREEMPTIONS = 3, 3  # of the simulated runner: platform.RUNNER
 HOPELESS = frozenset({"NOT_A_VIDEO", "NO_VIDEO", "BUG"})  # given up at once; a bug the second time
 ONCE = frozenset({"calm", "doubled", "skewed"})  # profiles in which everything has to happen exactly once
 MOVED = ("processed", "error")
@@ -373,6 +373,10 @@ class Checker:
     def _holds_lease(self, process: Process, name: str) -> bool:
         blob = self._sim.stores["state"].blobs.get(name)
         return blob is not None and self._leased(name) and self._sim.state.holders.get(blob.lease_id or "") is process
+
+    def works_on(self, process: Process) -> list[str]:
+        """The scenes whose lease it holds."""
+        return [scene for scene in self.records if self._holds_lease(process, layout.record_name(scene))]
 
     def _has_uploads(self, scene: str, known: int) -> bool:
         """Whether one of the first `known` versions ever uploaded lies in the input yet. A newer one has an event.

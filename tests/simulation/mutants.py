@@ -12,7 +12,7 @@ from runner.worker import loop as worker_loop
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
-from scenejobs.state import record
+from scenejobs.state import life, record
 from scenejobs.state.layout import BATCHES, RECORDS
 from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always
@@ -78,8 +78,21 @@ MUTANTS = (
     Mutant(
         "no hint",
         "the look at what is left after a job",
-        (always(WORK, "_hint", None),),
+        (always(worker_loop.Worker, "_ask_for_check", None),),
         redundant="every upload has an event of its own, and the sweep finds what has none; it only shortens the wait",
+    ),
+    Mutant(
+        "all that is listed counts",
+        "an execution counts only while it shows life",
+        (Patch(life, "judge", new.judged_by_the_listing),),
+        "idle executions",
+    ),
+    Mutant(
+        "stopped in doubt",
+        "who may hold the lease of a scene is not stopped",
+        (Patch(life, "spared", new.nobody_spared),),
+        "idle executions",
+        limit=300,
     ),
     Mutant("sealed again", "create-once of a batch", (Patch(SimBlobs, "write", new.writes_over(BATCHES)),), "doubled"),
     Mutant("sealed at once", "the quiet time", (Patch(debounce, "decide", new.always_settled),), "calm", limit=1000),

@@ -56,7 +56,8 @@ def choose_scenes(sim: Simulation) -> tuple[Scene, ...]:
             if 0 <= dice < share:
                 fault = kind
             dice -= share
-        scenes.append(Scene(name, draw.choice((2.0, 20.0, 60.0, 130.0)), fault))
+        long = (500.0,) if profile.mute else ()  # longer than a heartbeat may be silent
+        scenes.append(Scene(name, draw.choice((2.0, 20.0, 60.0, 130.0, *long)), fault))
     return tuple(scenes)
 
 

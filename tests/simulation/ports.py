@@ -250,10 +250,10 @@ class SimQueue:
 
 
 class SimCompute:
-    """See scenejobs.ports.Compute. `launch` makes an execution run in the world."""
+    """See scenejobs.ports.Compute. `launch` makes an execution run in the world, `end` is told that it should stop."""
 
-    def __init__(self, hub: Hub, launch: Callable[[str], None]) -> None:
-        self._hub, self._launch = hub, launch
+    def __init__(self, hub: Hub, launch: Callable[[str], None], end: Callable[[str], None]) -> None:
+        self._hub, self._launch, self._end = hub, launch, end
         self.executions: dict[str, Execution] = {}  # that the service calls live
         self.starts = 0
         self.most = 0  # live at once
@@ -285,4 +285,12 @@ class SimCompute:
         return self._hub.call("executions", lambda: tuple(self.executions.values()))
 
     def stop(self, name: str) -> None:
-        raise NotImplementedError("nobody asks the service to stop an execution")
+        def effect() -> None:
+            if name in self.executions:
+                self._hub.note("stopped", name)
+                self._end(name)
+
+        try:
+            self._hub.call(f"stop {name}", effect)
+        except Busy as exc:
+            raise ComputeError(str(exc)) from exc

@@ -27,6 +27,12 @@ class Profile:
     start_fails: float = 0.0
     start_ghost: float = 0.0  # accepted, and nothing ever runs
     start_dies: float = 0.0  # the execution ends before it does anything
+    start_idles: float = 0.0  # it lives for hours and does nothing
+    start_late: float = 0.0  # its runner begins later than START_TIMEOUT_SECS allow, where it is not stopped before
+    freezes: float = 0.0  # its runner stands still for hours, soon after it began
+    end_unnoticed: float = 0.0  # the platform goes on to list it after its end
+    mute: float = 0.0  # its heartbeat falls silent, and its work goes on
+    few: bool = False  # at most one execution at a time, or three: as the seed says
     # of a copy on the server
     copy_takes_time: float = 0.0
     copy_fails: float = 0.0
@@ -81,6 +87,9 @@ PROFILES = {
     "events": replace(USERS, drop_event=0.6, double_event=0.5, late_event=0.4, start_fails=0.4, start_ghost=0.3),
     "copies": replace(USERS, copy_takes_time=0.8, copy_fails=0.15, crash=0.01, pause=0.01),
     "meddlers": replace(USERS, meddles=0.9, deletes=0.4, crash=0.003),
+    "idle executions": replace(
+        USERS, start_idles=0.25, start_late=0.15, freezes=0.1, end_unnoticed=0.2, mute=0.15, start_ghost=0.05, few=True
+    ),
     "stops": replace(USERS, stop=0.02, start_dies=0.1),
 }
 MIXED = "mixed"  # each seed has a profile of its own: some faults often, some not at all

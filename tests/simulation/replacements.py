@@ -30,9 +30,9 @@ from runner.worker.periodic import Repeat, Thread
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease
 from scenejobs.errors import Conflict, NotFound, SceneJobError, UnreadableMessage
 from scenejobs.names import upload_refusal
-from scenejobs.ports import BlobInfo, BlobStore, JobQueue, Lease, QueueMessage
+from scenejobs.ports import BlobInfo, BlobStore, Execution, JobQueue, Lease, QueueMessage
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
-from scenejobs.state import batches, blobs, contents, messages, records
+from scenejobs.state import batches, blobs, contents, life, messages, records, usage
 from scenejobs.state import record as state_record
 from scenejobs.state.layout import MANIFEST, RECORDS, published_name, run_folder
 from scenejobs.state.moves import Kept
@@ -57,6 +57,20 @@ def stamp_then_send(
 
 def start_once(self: starter.Starter) -> int:
     return _ensure_started(self) if self.compute.starts < self.jobs.sent else 0  # type: ignore[attr-defined]
+
+
+def judged_by_the_listing(
+    live: Iterable[Execution],
+    reports: Iterable[usage.ExecutionUsage],
+    known_since: Mapping[str, datetime],
+    now: datetime,
+    start_timeout_s: float,
+) -> tuple[life.Judged, ...]:
+    return tuple(life.Judged(execution.name, life.Life.WORKS, now) for execution in live)
+
+
+def nobody_spared(judged: Iterable[life.Judged], holding: Collection[str]) -> tuple[life.Judged, ...]:
+    return tuple(judged)
 
 
 class NobodysLease:

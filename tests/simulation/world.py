@@ -12,26 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from function_app.wiring import assemble
-from runner.process.signals import StopFlag
-from runner.worker.context import WorkerContext
-from runner.worker.lease import Timing
-from runner.worker.loop import Worker
-from runner.worker.periodic import Repeating
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryQueue
 from scenejobs.errors import SceneJobError, UnreadableMessage
 from scenejobs.ports import Containers, QueueMessage, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state.layout import RESUME_FOLDER
 from scenejobs.state.messages import DebounceCheck
-from tests.simulation.hub import JOIN_S, STOP_GRACE_S, Hub, Process
+from tests.simulation.hub import Hub, Process
 from tests.simulation.invariants import Checker
-from tests.simulation.people import choose_scenes, job_of, start_users
+from tests.simulation.people import choose_scenes, start_users
+from tests.simulation.platform import Platform
 from tests.simulation.ports import SimBlobs, SimCompute, SimQueue
 from tests.simulation.profile import CALM, profile_of
 
 KINDS = ("input", "output", "processed", "error", "state")
-DISPATCH = DispatchSettings(quiet_s=30, max_wait_s=300, max_parallel_jobs=2, requeue_after_s=240, sweep_interval_s=400)
-RUNNER = RunnerSettings(idle_polls=2, idle_wait_s=5, run_budget_s=400, min_free_gb=0, max_attempts=3, max_preemptions=3)
+DISPATCH = DispatchSettings(
+    quiet_s=30, max_wait_s=300, max_parallel_jobs=2, requeue_after_s=240, sweep_interval_s=400, start_timeout_s=300
+)
 SWEEP_S = 120.0
 FAULTS_END_S = 900.0  # from here on nothing goes wrong any more, and everything has to end
 END_S = 9000.0  # that much later at the latest
@@ -40,12 +37,6 @@ HOST_LOCK_S = 600.0  # the Functions host hides a message that long, tries it so
 HOST_TRIES = 8
 HOST_RETRY_S = 60.0
 EVENT_TRIES = 5
-BEAT_EVERY_S = {
-    "lease": 5.0,
-    "message": 20.0,
-    "resume saver": 8.0,
-}  # seldomer than in production: nothing is due more often
-OTHERS_EVERY_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -77,8 +68,11 @@ class Simulation:
         self.jobs = SimQueue(hub, MemoryQueue("jobs", hub.clock), self.checker.completed)
         self.queues = Queues(self.debounce, self.jobs, self.poison)
         self.debounce_poison: list[str] = []
-        self.compute = SimCompute(hub, self._launch)
-        self.app = assemble(self.containers, self.queues, self.compute, DISPATCH, hub.sleep, at_once=1)
+        self.platform = Platform(self)
+        self.compute = SimCompute(hub, self.platform.launch, self.platform.stop)
+        limit = (1, 3)[options.seed % 2] if hub.profile.few else DISPATCH.max_parallel_jobs
+        settings = replace(DISPATCH, max_parallel_jobs=limit)
+        self.app = assemble(self.containers, self.queues, self.compute, settings, hub.sleep, at_once=1)
         self.users = 0  # who are not done yet
         self.invocations = 0  # of functions, those that wait for a retry included
         self.tokens = 0
@@ -170,7 +164,7 @@ class Simulation:
         self.hub.note("slow copy" if succeeds else "failing copy", f"{seconds:.0f} s")
         return seconds, succeeds
 
-    def _skew(self) -> float:
+    def skew(self) -> float:
         draw = self.hub.random
         return draw.uniform(-7200, 7200) if draw.random() < self.hub.profile.skew else 0.0
 
@@ -181,7 +175,7 @@ class Simulation:
         hub = self.hub
         self.invocations += 1
         label = f"{name}-{hub.steps}-{self.invocations}"
-        process = Process(label, mortal=True, skew_s=self._skew())
+        process = Process(label, mortal=True, skew_s=self.skew())
         ended: list[str] = []
 
         def invocation() -> None:
@@ -243,110 +237,9 @@ class Simulation:
         except SceneJobError as exc:
             self.hub.note("function failed", f"sweep: {type(exc).__name__}")
 
-    # ---- executions -------------------------------------------------------------------------------------------------
-
-    def _launch(self, name: str) -> None:
-        hub, draw = self.hub, self.hub.random.random()
-        platform = Process("platform")
-        if draw < hub.profile.start_ghost:
-            hub.note("ghost", name)
-            hub.spawn(platform, f"ghost {name}", lambda: self._ends_idle(name, 60 + 240 * hub.random.random()))
-        elif draw < hub.profile.start_ghost + hub.profile.start_dies:
-            hub.note("dies at once", name)
-            hub.spawn(platform, f"stillborn {name}", lambda: self._ends_idle(name, 5.0))
-        else:
-            hub.spawn(platform, f"platform of {name}", lambda: self._execution(name))
-
-    def _ends_idle(self, name: str, after_s: float) -> None:
-        self.hub.sleep(after_s)
-        self._gone(name)
-
-    def _gone(self, name: str) -> None:
-        self.compute.executions.pop(name, None)
-
-    def _execution(self, name: str) -> None:
-        hub = self.hub
-        hub.sleep(5 + 30 * hub.random.random())  # a node, an image
-        stop = SimStop(hub)
-        process = Process(name, mortal=True, skew_s=self._skew())
-
-        def kill_later() -> None:
-            hub.sleep(STOP_GRACE_S)
-            hub.kill(process)
-
-        def told_to_stop() -> None:
-            stop.set()
-            hub.spawn(Process("platform"), f"platform of {name}", kill_later)
-
-        process.on_stop = told_to_stop
-        process.on_end = lambda: self._gone(name)
-        hub.spawn(process, name, lambda: self._runner(process, stop))
-
-    def _runner(self, process: Process, stop: SimStop) -> None:
-        hub = self.hub
-        context = WorkerContext(
-            containers=self.containers,
-            leases=self.state,
-            queues=self.queues,
-            settings=replace(RUNNER, workspace=str(self.folder / process.name)),
-            pipeline=PipelineSettings(backend="mock"),
-            run_job=job_of(self, process),
-            stop=stop,
-            now=lambda: hub.clock() + timedelta(seconds=process.skew_s),
-            clock=lambda: hub.now,
-            repeat=lambda name, act, every_s: SimRepeating(hub, process, name, act),
-            pause=lambda seconds: hub.sleep(max(1.0, seconds)),
-            token=self._token,
-        )
-        try:
-            Worker(context, Timing()).drain()
-        except SceneJobError as exc:
-            hub.note("runner ended", f"{process.name}: {type(exc).__name__}")
-        hub.kill(process)  # the heartbeats end with the program
-
-    def _token(self) -> str:
+    def token(self) -> str:
         self.tokens += 1
         return f"{self.tokens:04d}"
-
-
-class SimStop(StopFlag):
-    """A stop flag that waits on the virtual clock."""
-
-    def __init__(self, hub: Hub) -> None:
-        super().__init__(lambda: hub.now)
-        self._hub = hub
-
-    def wait(self, seconds: float) -> bool:
-        while seconds > 0 and not self.is_set():
-            self._hub.sleep(min(2.0, seconds))
-            seconds -= 2.0
-        return self.is_set()
-
-
-class SimRepeating(Repeating):
-    """A heartbeat as an actor of its runner's process."""
-
-    def __init__(self, hub: Hub, process: Process, name: str, act: Any) -> None:
-        self._hub = hub
-        self._ended = self._busy = False
-        every_s = BEAT_EVERY_S.get(name, OTHERS_EVERY_S)
-
-        def beat() -> None:
-            while True:
-                hub.sleep(every_s)
-                if self._ended:
-                    return
-                self._busy = True
-                act()
-                self._busy = False
-
-        hub.spawn(process, f"{process.name}.{name}", beat)
-
-    def end(self) -> None:
-        self._ended = True
-        until = self._hub.now + JOIN_S
-        while self._busy and self._hub.now < until:
-            self._hub.sleep(0.5)
 
 
 def simulate(options: Options) -> Simulation:

@@ -44,17 +44,17 @@ class ContainerAppsCompute:
     def live(self) -> tuple[Execution, ...]:
         with compute_errors(f"listing the executions of job {self._job}"):
             found = [
-                Execution(str(item.name), _word(item.properties.status), _utc(item.properties.start_time))
+                Execution(str(item.name or ""), _word(item.properties.status), _utc(item.properties.start_time))
                 for item in self._client.jobs_executions.list(self._group, self._job)
                 if item.properties is not None
             ]
         return tuple(execution for execution in found if execution.status in LIVE)
 
     def stop(self, name: str) -> None:
-        """Does nothing when the execution has ended."""
         with compute_errors(f"stopping execution {name} of job {self._job}"):
             try:
-                self._client.jobs.begin_stop_execution(self._group, self._job, name, polling=False)
+                # No retry: the starter's lease would end meanwhile, and its next look asks again.
+                self._client.jobs.begin_stop_execution(self._group, self._job, name, polling=False, retry_total=0)
             except ResourceNotFoundError:
                 return
 

@@ -55,13 +55,17 @@ def test_the_first_runner_that_begins_ends_the_back_off_at_once() -> None:
 
 
 def test_a_probe_that_waits_for_its_gpu_is_not_joined_by_another() -> None:
+    """Until START_TIMEOUT_SECS are over: then it is stopped, and the next one takes its place."""
     desk = Desk(waiting=5)
     looks(desk, 10)
     desk.clock.advance(BACK_OFF_MAX_S)
     assert desk.starter.ensure_started() == 1
-    for _ in range(20):
+    for _ in range(3):
         desk.clock.advance(600)
         assert desk.starter.ensure_started() == 0
+    desk.clock.advance(1)
+    assert desk.starter.ensure_started() == 1
+    assert len(desk.compute.live()) == 1
 
 
 def test_executions_that_ran_and_ended_are_no_ghosts() -> None:

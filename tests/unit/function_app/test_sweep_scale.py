@@ -62,7 +62,7 @@ def test_a_sweep_reads_no_batch_and_probes_no_lease_while_scenes_are_worked_on()
     for number in range(300):
         world.state.lease(layout.record_name(f"scene{number}"), 60)
     report, _, to_state = counted_sweep(world)
-    assert (report.requeued, to_state.count("lease")) == (0, 0)
+    assert (report.requeued, to_state.count("lease state/scenes/")) == (0, 0)
     assert to_state.count("read") <= 5
 
 

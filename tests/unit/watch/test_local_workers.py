@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,19 @@ def test_a_worker_gets_folders_and_settings_and_no_account(tmp_path: Path) -> No
     assert not [name for name in found if name.startswith("AZURE_")]
     assert (found["RUN_MODE"], found["BACKEND"]) == ("queue", "mock")
     assert found["OUTPUT_PATH"] == str(tmp_path / "output")
+
+
+def test_a_worker_that_stands_still_is_killed_after_the_grace(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    deaf = 'trap "" TERM; echo >"$READY"; while :; do sleep 0.05; done'
+    compute = LocalCompute({"READY": str(ready), "PATH": os.environ["PATH"]}, ["/bin/sh", "-c", deaf], grace_s=0.2)
+    name = compute.start()
+    wait_for(ready.exists, "the worker is up")
+    compute.stop("watch-unknown")
+    compute.stop(name)
+    compute.stop(name)
+    assert [execution.name for execution in compute.live()] == [name]
+    wait_for(lambda: not compute.live(), "the worker was killed")
 
 
 def test_a_worker_that_stops_at_its_settings_is_not_started_again_at_once(tmp_path: Path) -> None:

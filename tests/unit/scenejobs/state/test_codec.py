@@ -62,11 +62,15 @@ REDRIVE_TEXT = (
     '"etag":"0x9","size_bytes":100,"name":"lobby/a.mp4","copied_etag":"0xA","left":true}],'
     '"done_at":"2026-11-01T10:30:00+00:00"}'
 )
-STARTER = StarterState(NOW, 1, True, LATER, "throttled", ("a", ""), NOW, 2, LATER)
+STARTER = StarterState(
+    NOW, 1, True, LATER, "throttled", ("a", ""), NOW, 2, LATER, {"a": NOW}, {"a": LATER}, ("a",), NOW
+)
 STARTER_TEXT = (
     '{"last_start":"2026-11-01T10:30:00+00:00","failures_in_row":1,"unsure":true,'
     '"not_before":"2026-11-01T10:30:00.250000+00:00","last_error":"throttled","unanswered":["a",""],'
-    '"unanswered_since":"2026-11-01T10:30:00+00:00","ghosts_in_row":2,"budget_until":"2026-11-01T10:30:00.250000+00:00"}'
+    '"unanswered_since":"2026-11-01T10:30:00+00:00","ghosts_in_row":2,"budget_until":"2026-11-01T10:30:00.250000+00:00",'
+    '"known_since":{"a":"2026-11-01T10:30:00+00:00"},"stop_asked":{"a":"2026-11-01T10:30:00.250000+00:00"},'
+    '"not_stopped":["a"],"looked_at":"2026-11-01T10:30:00+00:00"}'
 )
 STORED = [
     (RECORD, RECORD_TEXT), (SceneRecord("lobby"), IDLE_TEXT), (GENERATION, GENERATION_TEXT), (BATCH, BATCH_TEXT),
