@@ -129,6 +129,8 @@ class Starter:
             since = before.unanswered_since
             state = before.answered() if since is not None and reports.begun_since(since) else before
             looked = self._look_after(live, state, reports, now, lease)  # first: it costs beyond any budget
+            if looked.state.stop_asked != state.stop_asked:  # their time was written down
+                reports = executions.reports(self.state, live, before, now)
             ghosts = looked.state.ghosts_in_row
             state = looked.state.looked([execution.name for execution in live], now)
             if self._over_budget(reports, now):

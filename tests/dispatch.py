@@ -117,7 +117,7 @@ def put_record(world: World, *, phase: str = "running", lease_s: int = 0) -> Lea
 class Desk:
     """A starter with its twins. `plan`: faults of the compute service; `compute`: what really runs there."""
 
-    def __init__(self, waiting: int = 1, max_gpu_minutes: float = 0) -> None:
+    def __init__(self, waiting: int = 1, max_gpu_minutes: float = 0, limit: int = 3) -> None:
         self.clock = ManualClock()
         self.state = MemoryBlobStore("state", self.clock)
         self.jobs = MemoryQueue("jobs", self.clock)
@@ -126,7 +126,7 @@ class Desk:
         self.service = FaultyCompute(self.compute, self.plan)
         self.pauses: list[float] = []
         self.starter = Starter(
-            self.state, self.jobs, self.service, 3, self.pauses.append, max_gpu_minutes=max_gpu_minutes
+            self.state, self.jobs, self.service, limit, self.pauses.append, max_gpu_minutes=max_gpu_minutes
         )
         for number in range(waiting):
             self.jobs.send(str(number))
@@ -137,3 +137,12 @@ class Desk:
     def executions_end(self) -> None:
         for execution in self.compute.live():
             self.compute.finish(execution.name)
+
+    def beat(self, execution: str, *, start: str = "0001", beats: bool = True, ended: bool = False) -> None:
+        """A report of the runner in an execution. `start`: each start of its container has a token of its own."""
+        now = self.clock()
+        usage.write(self.state, f"{execution}-{start}", now, now.date(), 0.0, beats=beats, ended=ended)
+
+    @property
+    def live(self) -> list[str]:
+        return [execution.name for execution in self.compute.live()]

@@ -99,6 +99,7 @@ class Cloud:
     jobs_run: int = 0
     tokens: int = 0  # handed out, for names of runs: a test that is repeated gets the same names
     by_hand: ByHand | None = None  # in the place of threads
+    execution: str = ""  # the platform's name of the one in which the next runner begins
 
     def __post_init__(self) -> None:
         self.stores = {kind: MemoryBlobStore(kind, self.clock) for kind in KINDS}
@@ -163,6 +164,7 @@ class Cloud:
             run_job=run,
             stop=self.stop,
             now=self.clock,
+            execution=self.execution,
             token=self.token,
             **repeating,
         )

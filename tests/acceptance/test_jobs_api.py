@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from function_app.starter import Starter
 from local.azurite import dying_with_parent
 from local.jobs_api.executions import Executions, Fault, Status
 from local.jobs_api.server import JobsApi
 from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
 from scenejobs.errors import ComputeError
 from scenejobs.settings.groups import ComputeSettings
 from tests.processes import is_running
@@ -164,6 +166,23 @@ def test_an_execution_whose_end_is_not_noticed_is_listed_until_it_is_stopped(tmp
         assert [execution.name for execution in compute.live()] == [name]
         compute.stop(name)
         assert compute.live() == ()
+
+
+@pytest.mark.parametrize("fault", [Fault.IDLE, Fault.UNNOTICED])
+def test_the_starter_stops_what_shows_no_life_through_the_api_and_starts_another(tmp_path: Path, fault: Fault) -> None:
+    clock = ManualClock()
+    state, jobs = MemoryBlobStore("state", clock), MemoryQueue("jobs", clock)
+    jobs.send("work")
+    program = OBEDIENT if fault is Fault.IDLE else ""
+    with desk(tmp_path, program, faults=[fault], env={"COLOUR": "blue"}) as (compute, executions):
+        starter = Starter(state, jobs, compute, 1)
+        assert starter.ensure_started() == 1
+        (first,) = (execution.name for execution in compute.live())
+        wait_for(lambda: fault is Fault.IDLE or getattr(executions.get(first), "exit_code", None) == 0)
+        clock.advance(1801)
+        assert starter.ensure_started() == 1
+        wait_for(lambda: getattr(executions.get(first), "status", None) is Status.STOPPED)
+        assert len(executions.all()) == 2
 
 
 def test_another_job_is_not_there(tmp_path: Path) -> None:

@@ -361,6 +361,7 @@ class FaultyCompute:
     ) -> None:
         self.compute = compute
         self.listed_after_s, self.names_starts = listed_after_s, names_starts
+        self.on_stop: Callable[[str], None] = compute.stop  # what comes of a request to stop
         self._plan = plan
 
     def start(self) -> str:
@@ -388,6 +389,6 @@ class FaultyCompute:
 
     def stop(self, name: str) -> None:
         try:
-            self._plan.call("stop", self.JOB, lambda: self.compute.stop(name))
+            self._plan.call("stop", self.JOB, lambda: self.on_stop(name))
         except Busy as exc:
             raise ComputeError(str(exc)) from exc

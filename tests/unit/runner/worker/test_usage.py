@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -90,6 +91,74 @@ def test_the_budget_is_that_of_all_executions_of_the_day() -> None:
     assert other.over_budget(2)
     desk.advance(24 * 3600)
     assert not other.over_budget(2)
+
+
+class ByHand:
+    """The heartbeat, when the test says so."""
+
+    def __init__(self) -> None:
+        self.act: Callable[[], None] | None = None
+
+    def __call__(self, name: str, act: Callable[[], None], every_s: float) -> ByHand:
+        assert every_s < usage.HEARTBEAT_S / 2
+        self.act = act
+        return self
+
+    def end(self) -> None:
+        self.act = None
+
+
+def last(desk: Desk) -> usage.ExecutionUsage:
+    (found,) = usage.on(desk.state, desk.clock().date())
+    return found
+
+
+def test_a_heartbeat_goes_on_through_a_long_job_and_the_last_report_ends_it() -> None:
+    desk, by_hand = Desk(MIDNIGHT), ByHand()
+    reporter = UsageReporter(desk.state, "first-0001", lambda: desk.elapsed, by_hand)
+    reporter.begin()
+    for _ in range(4 * 60):  # an hour in which nobody else reports
+        desk.advance(15)
+        assert by_hand.act is not None
+        by_hand.act()
+        found = last(desk)
+        assert (desk.clock() - found.reported_at).total_seconds() < usage.HEARTBEAT_S
+        assert (found.platform_name, found.beats, found.ended) == ("first", True, False)
+    reporter.end()
+    assert by_hand.act is None, "it would write that the execution goes on"
+    assert last(desk).ended
+    reporter.begin()  # something came after all
+    assert not last(desk).ended
+
+
+def test_a_report_that_failed_is_written_at_the_next_look() -> None:
+    desk, by_hand = Desk(MIDNIGHT), ByHand()
+    plan = FaultPlan(desk.clock, [Rule(Fault.BUSY, "write", skip=1, times=2)])
+    reporter = UsageReporter(plan.store(desk.state), "first-0001", lambda: desk.elapsed, by_hand)
+    reporter.begin()
+    for _ in range(7):
+        desk.advance(15)
+        assert by_hand.act is not None
+        by_hand.act()
+    assert last(desk).seconds == 90, "of 60, 75 and 90 s the first two failed"
+
+
+def test_a_last_word_that_was_written_is_not_repeated() -> None:
+    desk = Desk(MIDNIGHT)
+    plan = FaultPlan(desk.clock, [])
+    reporter = UsageReporter(plan.store(desk.state), "first-0001", lambda: desk.elapsed, ByHand())
+    reporter.begin()
+    reporter.end()
+    reporter.end()
+    assert plan.count("write") == 2
+
+
+def test_what_the_version_before_wrote_is_linked_to_its_execution_by_name() -> None:
+    desk = Desk(MIDNIGHT)
+    old = {"begun_at": MIDNIGHT.isoformat(), "seconds": "5.0"}
+    desk.state.write("spend/2026-01-02/job-dev-abc1234-deadbeef.json", b"{}", metadata=old)
+    found = last(desk)
+    assert (found.platform_name, found.beats, found.ended) == ("job-dev-abc1234", False, False)
 
 
 @pytest.mark.parametrize(("age_days", "old"), [(0, False), (35, False), (36, True), (400, True)])
