@@ -27,6 +27,7 @@ processed  <scene>/<name>                inputs of a committed run
 error      the same                      inputs that could not be processed
            <scene>/error.json            why; written before the first input moves
            <scene>/run.log               the runner's log of the last attempt
+           <scene>/generation~<n>~reason/   both, where an input of an earlier program has one of their names
 
 Earlier programs wrote <n> for generation~<n>; what they put there is found by the notes about it. Names of users and
 of ours never meet: scenejobs/state/control_names.py says why.
