@@ -123,8 +123,8 @@ REMEDIES: dict[Code, str] = {
         "belong there: `python -m scenejobs exclude SCENE NAME`"
     ),
     Code.ARCHIVE_TIER: (
-        "rehydrate it to the hot tier, which takes up to 15 hours and needs nothing else, or upload it again; the rest "
-        "of its scene does not wait for it"
+        "rehydrate it to the hot tier, which takes up to 15 hours and needs nothing else, or delete it and upload it "
+        "again; the rest of its scene does not wait for it"
     ),
     Code.MISSING_SETTING: "set the named variables ([configuration](configuration.md))",
     Code.INVALID_SETTING: "correct the named variable or option",

@@ -7,6 +7,6 @@ LEASED = "somebody holds a lease on it: end it (az storage blob lease break --le
 LEGAL_HOLD = "a legal hold is on it: end it"
 IMMUTABLE = "an immutability policy holds it: wait until it ends"
 ARCHIVED = (
-    "rehydrate it (az storage blob set-tier --tier Hot), which takes up to 15 hours, or upload it again in the hot tier"
+    "rehydrate it (az storage blob set-tier --tier Hot), which takes up to 15 hours, or delete it and upload it again"
 )
 REHYDRATING = "it is being rehydrated, which takes up to 15 hours"

@@ -14,7 +14,7 @@ from scenejobs.state.control_names import scene_refusal
 
 ARCHIVED = (
     f"{Code.ARCHIVE_TIER}: it lies in the archive tier, where it cannot be read: rehydrate it "
-    "(az storage blob set-tier --tier Hot), or upload it again"
+    "(az storage blob set-tier --tier Hot), or delete it and upload it again"
 )
 REHYDRATING = f"{Code.ARCHIVE_TIER}: it is on its way out of the archive tier (up to 15 hours), and used after that"
 

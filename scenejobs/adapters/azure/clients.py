@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
@@ -18,6 +19,7 @@ from scenejobs.errors import Code, ConfigurationError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
 
+CONNECTIONS = 16  # kept open to a host
 BLOCK_BYTES = 16 * 2**20  # 50 000 blocks of this size are 780 GiB
 MISSING = frozenset({"ContainerNotFound", "QueueNotFound"})
 NOT_SUPPORTED = {
@@ -137,6 +139,8 @@ def _start_up_error(exc: AzureError, what: str, endpoint: str, variable: str) ->
 
 def blob_service(opened: Access, patience: Patience, **options: Any) -> BlobServiceClient:
     """`options`: of the SDK's client, as another transport."""
+    if "transport" not in options:
+        options["transport"] = _transport(**_options(opened, patience))
     return BlobServiceClient(
         opened.blob_url,
         credential=opened.credential,
@@ -146,6 +150,16 @@ def blob_service(opened: Access, patience: Patience, **options: Any) -> BlobServ
         max_chunk_get_size=BLOCK_BYTES,
         **_options(opened, patience) | options,
     )
+
+
+def _transport(**options: Any) -> RequestsTransport:
+    """With an open connection for each of the threads that move inputs; the SDK keeps ten, and makes others anew."""
+    transport = RequestsTransport(**options)
+    transport.open()
+    session: Any = transport.session
+    for adapter in session.adapters.values():
+        adapter.init_poolmanager(CONNECTIONS, CONNECTIONS)
+    return transport
 
 
 def queue_service(opened: Access, patience: Patience, **options: Any) -> QueueServiceClient:

@@ -37,24 +37,32 @@ def copy_blob(
 ) -> BlobProperties:
     """Returns the properties of the finished copy. See BlobStore.copy_from for the errors.
 
-    A copy of the same version that is there already, or under way, is what was wanted: repeating is harmless.
+    A copy of the same version that is there already, or under way, is what was wanted: repeating is harmless. Where
+    the version is named, the source is not asked first: the service compares, and its copy tells how many bytes it
+    was to have. A thousand copies cost a thousand calls less.
     """
-    doing = f"copying {_path(source)} to {_path(target)}"
-    with storage_errors(doing):
-        original = source.get_blob_properties(raw_request_hook=Sent())
-        etag = str(original.etag).strip('"')
-    if source_etag is not None and etag != source_etag:
-        raise Conflict(f"{_path(source)} is another version now")
+    doing, sent = f"copying {_path(source)} to {_path(target)}", Sent()
+    if source_etag is None:
+        source_etag = str(_original(source, doing).etag).strip('"')
     try:
         with storage_errors(doing):
-            _copy(source, target, original, etag, if_absent)
+            _copy(source, target, source_etag, if_absent, sent)
     except (Conflict, NotFound):
-        if not _is_copy_of(target, etag, int(original.size)):
+        if sent.times <= 1:  # otherwise an earlier try may have been granted, and its answer was lost
+            etag = str(_original(source, doing).etag).strip('"')
+            if etag != source_etag:
+                raise Conflict(f"{_path(source)} is another version now") from None
+        if not _is_copy_of(target, source, source_etag, doing):
             raise
-    return _finished(target, doing, original, wait_s, sleep)
+    return _finished(target, source, doing, wait_s, sleep)
 
 
-def _copy(source: BlobClient, target: BlobClient, original: BlobProperties, etag: str, if_absent: bool) -> None:
+def _original(source: BlobClient, doing: str) -> BlobProperties:
+    with storage_errors(doing):
+        return source.get_blob_properties(raw_request_hook=Sent())
+
+
+def _copy(source: BlobClient, target: BlobClient, etag: str, if_absent: bool, sent: Sent) -> None:
     condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if if_absent else {}
     try:
         target.start_copy_from_url(
@@ -62,18 +70,16 @@ def _copy(source: BlobClient, target: BlobClient, original: BlobProperties, etag
             metadata={SOURCE_ETAG: etag},
             source_etag=f'"{etag}"',
             source_match_condition=MatchConditions.IfNotModified,
-            raw_request_hook=Sent(),
+            raw_request_hook=sent,
             **condition,
         )
     except HttpResponseError as exc:
         if error_code(exc) not in _NOT_READABLE_BY_SERVICE:
             raise
-        _copy_through_here(source, target, original, etag, if_absent)
+        _copy_through_here(source, target, etag, if_absent)
 
 
-def _copy_through_here(
-    source: BlobClient, target: BlobClient, original: BlobProperties, etag: str, if_absent: bool
-) -> None:
+def _copy_through_here(source: BlobClient, target: BlobClient, etag: str, if_absent: bool) -> None:
     """Copies block by block, so that a video of any size fits into memory.
 
     The last request gives the copy its properties, as they are: what its uploader said of the MD5 may be false, and the
@@ -88,7 +94,7 @@ def _copy_through_here(
         block = BlobBlock(f"{attempt}{number:08}")
         target.stage_block(block.id, chunk, raw_request_hook=Sent())
         blocks.append(block)
-    settings = original.content_settings
+    settings = download.properties.content_settings
     condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing} if if_absent else {}
     target.commit_block_list(
         blocks,
@@ -111,19 +117,26 @@ def copy_state(found: BlobProperties) -> Literal["", "pending", "failed"]:
     return "" if status == "success" else "failed"  # the service says "aborted" and "failed"
 
 
-def _is_copy_of(target: BlobClient, etag: str, size: int) -> bool:
+def _is_copy_of(target: BlobClient, source: BlobClient, etag: str, doing: str) -> bool:
     """A copy of this version: whole, under way, or failed, which `_finished` clears away."""
     try:
         with storage_errors(f"looking at {_path(target)}"):
             found = target.get_blob_properties(raw_request_hook=Sent())
     except NotFound:
         return False
-    unfinished = copy_state(found) != ""
-    return (found.metadata or {}).get(SOURCE_ETAG) == etag and (unfinished or int(found.size) == size)
+    if (found.metadata or {}).get(SOURCE_ETAG) != etag:
+        return False
+    return copy_state(found) != "" or int(found.size) == _expected(found, source, doing)
+
+
+def _expected(copy: BlobProperties, source: BlobClient, doing: str) -> int:
+    """How many bytes a whole copy has: as the service says of its own copies, else as the source has."""
+    _, _, total = str(copy.copy.progress or "").partition("/")
+    return int(total) if total.isdecimal() else int(_original(source, doing).size)
 
 
 def _finished(
-    target: BlobClient, doing: str, original: BlobProperties, wait_s: float, sleep: Callable[[float], None]
+    target: BlobClient, source: BlobClient, doing: str, wait_s: float, sleep: Callable[[float], None]
 ) -> BlobProperties:
     waited, poll_s = 0.0, _FIRST_POLL_S
     while True:
@@ -131,8 +144,9 @@ def _finished(
             found = target.get_blob_properties(raw_request_hook=Sent())
         state = copy_state(found)
         if not state:
-            if int(found.size) != int(original.size):
-                raise StorageError(f"{doing}: {found.size} of {original.size} bytes arrived", advice="try again")
+            size = _expected(found, source, doing)
+            if int(found.size) != size:
+                raise StorageError(f"{doing}: {found.size} of {size} bytes arrived", advice="try again")
             return found
         if state == "failed":
             with storage_errors(doing):  # it would stand in the way of the next try

@@ -170,7 +170,7 @@ class MemoryBlobStore:
             guards = old.guards if old is not None else Guards()
             guards.check("write", f"{self.name}/{name}", self.clock)
             new = _Blob(data, self._etag(name), self.now(), dict(metadata or {}), _md5(data))
-            new.guards = replace(guards, tier="", rehydrated_at=None)  # its snapshots stay
+            new.guards = replace(guards, tier="")  # its snapshots stay
             if old is not None:
                 new.lease_id, new.lease_until, new.lease_seconds = old.lease_id, old.lease_until, old.lease_seconds
                 self._fail_copies_of(old)

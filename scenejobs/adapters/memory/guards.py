@@ -29,7 +29,7 @@ class Guards:
         """Raises what the service answers. `what`: "input/lobby/a.mp4"."""
         if verb in self.denied:
             raise AccessDenied(f"{what}: no right to {verb} it", advice=ROLE_ADVICE)
-        if verb == "read" and self.in_archive_tier(clock):
+        if verb in ("read", "write") and self.in_archive_tier(clock):
             advice = kept.REHYDRATING if self.rehydrated_at else kept.ARCHIVED
             raise StorageError(f"{what} is in the archive tier", code=Code.ARCHIVE_TIER, advice=advice)
         if verb == "read":

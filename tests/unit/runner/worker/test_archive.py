@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 
-from runner.worker.archive import archive
-from scenejobs.adapters.memory import MemoryBlobStore
-from scenejobs.errors import Conflict, LeaseLost
+from runner.worker.archive import AT_ONCE, archive
+from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
+from scenejobs.errors import Busy, Code, Conflict, Interrupted, LeaseLost, StorageError
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.moves import SUPERSEDED
 from scenejobs.state.record import Phase, SceneRecord
+from tests.doubles.faults import Fault, FaultPlan, Killed, Rule
 
 
 def nothing() -> None: ...
@@ -121,4 +129,113 @@ def test_a_move_that_an_earlier_program_began_is_finished_where_it_began() -> No
     stores.processed.copy_from(stores.input, blob.name, "lobby/7/a.mp4", source_etag=blob.etag, if_absent=True)
     assert stores.archive(generation=7) == {"lobby/a.mp4": "processed/lobby/7/a.mp4"}
     assert [info.name for info in stores.processed.list()] == ["lobby/7/a.mp4", "lobby/a.mp4"]
+    assert list(stores.input.list()) == []
+
+
+# ---- many inputs ----------------------------------------------------------------------------------------------------
+
+MANY = 400
+ANSWER_S = 0.015  # of a call
+MOST_S = 40.0 * MANY / 10_000  # of virtual time
+
+
+def many(stores: Stores) -> None:
+    for number in range(MANY):
+        stores.upload(f"lobby/{number:04}.jpg", str(number).encode())
+
+
+class Meeting:
+    """Stands between the archive and a store: counts calls, and how many are under way at once."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.most = self._now = 0
+        self._lock = threading.Lock()
+
+    def wrapped(self, store: MemoryBlobStore) -> Any:
+        meeting = self
+
+        class Met(MemoryBlobStore):
+            def copy_from(self, *arguments: Any, **options: Any) -> Any:
+                with meeting.call("copy"):
+                    return super().copy_from(*arguments, **options)
+
+            def delete(self, *arguments: Any, **options: Any) -> None:
+                with meeting.call("delete"):
+                    super().delete(*arguments, **options)
+
+        store.__class__ = Met
+        return store
+
+    @contextmanager
+    def call(self, verb: str) -> Iterator[None]:
+        with self._lock:
+            self.calls[verb] += 1
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.001)  # so that others are under way as well
+        yield
+        with self._lock:
+            self._now -= 1
+
+
+def test_many_inputs_are_moved_some_at_a_time_with_few_calls_for_each() -> None:
+    stores, meeting = Stores(), Meeting()
+    many(stores)
+    meeting.wrapped(stores.input)
+    meeting.wrapped(stores.processed)
+    places = stores.archive()
+    assert list(places) == [blob.name for blob in stores.blobs]
+    assert {name: stores.lies(place.partition("/")[2]) for name, place in places.items()} == {
+        blob.name: str(number).encode() for number, blob in enumerate(stores.blobs)
+    }
+    assert list(stores.input.list()) == []
+    assert meeting.calls == {"copy": MANY, "delete": MANY}
+    assert 2 < meeting.most <= AT_ONCE
+    # on the service a copy is two calls: it is asked for, and looked at
+    assert (2 * meeting.calls["copy"] + meeting.calls["delete"]) * ANSWER_S / AT_ONCE <= MOST_S
+
+
+@pytest.mark.parametrize("error", [LeaseLost("somebody else's"), Interrupted("told to stop"), Busy("503")])
+def test_what_ends_one_move_ends_all(error: Exception) -> None:
+    """No thread changes anything once the scene may be another runner's."""
+    stores, moved, lock = Stores(), 0, threading.Lock()
+    many(stores)
+
+    def check() -> None:
+        nonlocal moved
+        with lock:
+            moved += 1
+            if moved == 100:
+                raise error
+
+    record = SceneRecord("lobby", Phase.COMMITTED, run="run", manifest=tuple(stores.blobs))
+    with pytest.raises(type(error)):
+        archive(record, stores.input, stores.processed, "processed", check)
+    assert moved <= 100 + 2 * AT_ONCE, "the other threads went on"
+    assert len(list(stores.input.list())) > MANY - 100
+    assert len(stores.archive()) == MANY
+    assert list(stores.input.list()) == []
+
+
+def test_what_cannot_be_moved_keeps_no_other_from_it() -> None:
+    stores = Stores()
+    many(stores)
+    for number in (0, 7, MANY - 1):
+        stores.input.guards(stores.blobs[number].name).tier = "Archive"
+    with pytest.raises(StorageError, match=f"3 of {MANY} inputs") as caught:
+        stores.archive()
+    assert caught.value.code == Code.ARCHIVE_TIER
+    assert len(list(stores.input.list())) == 3
+
+
+def test_a_runner_killed_in_one_thread_is_followed_by_one_that_goes_on() -> None:
+    stores = Stores()
+    many(stores)
+    plan = FaultPlan(ManualClock(), [Rule(Fault.KILLED_AFTER, "copy", skip=150), Rule(Fault.KILLED_BEFORE, "delete")])
+    record = SceneRecord("lobby", Phase.COMMITTED, run="run", manifest=tuple(stores.blobs))
+    with pytest.raises(Killed):
+        archive(record, plan.store(stores.input), plan.store(stores.processed), "processed", nothing)
+    assert len(stores.archive()) == MANY
+    assert [blob.data for blob in stores.processed.blobs.values()].count(b"7") == 1
     assert list(stores.input.list()) == []
