@@ -14,7 +14,6 @@ heartbeat, one whose name is not told, and one that may hold the lease of a scen
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from enum import StrEnum
 
 from scenejobs.errors import NotFound, StorageError
 from scenejobs.ports import BlobStore, Execution
-from scenejobs.state import records
+from scenejobs.state import codec, records
 from scenejobs.state.layout import ACTIVE, key_of_marker, progress_name, record_of_key
 from scenejobs.state.usage import HEARTBEAT_S, ExecutionUsage
 
@@ -126,7 +125,7 @@ def _is_leased(state: BlobStore, name: str) -> bool:
 def _holder(state: BlobStore, record: str) -> str:
     try:
         stored = records.read(state, record)
-        progress = json.loads(state.read(progress_name(stored.record.scene))[0]) if stored else None
+        progress = codec.loads(state.read(progress_name(stored.record.scene))[0]) if stored else None
         if isinstance(progress, dict) and stored and progress.get("run") == stored.record.run:
             return str(progress.get("execution") or "")
     except (NotFound, ValueError, StorageError):  # not begun, or of another program
