@@ -43,6 +43,9 @@ def put_away(containers: Containers, stored: Stored, blobs: tuple[BlobInfo, ...]
     try:
         if records.load(state, scene) != stored:
             return False
+        remembering = contents.remembering(record, known)
+        if remembering != record:  # first: from then on they are no news, whatever becomes of this function
+            records.save(state, stored, remembering, lease)
         for blob, member in known.items():
             duplicates.put_away(containers, record, blob, member, depth, lease.renew)
     except AccessDenied as exc:  # the identity may only read: a runner does it

@@ -133,7 +133,7 @@ class SceneWork:
             raise StorageError(f"the record of scene {self._scene} is gone", advice="it is made anew next time")
         settings = self._context.settings
         stored = dataclasses.replace(stored, record=contents.of_history(self._context.containers.state, stored.record))
-        inputs = self._put_away_known(stored.record, snapshot(self._uploads()))
+        inputs, stored = self._put_away_known(stored, snapshot(self._uploads()))
         archive = self._archive(stored.record, inputs)
         waits = stored.record.held or stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
         # who waits for a day must not wait for the difference of two machines' clocks as well
@@ -179,8 +179,7 @@ class SceneWork:
         except LeaseLost:
             raise
         except NothingNew as exc:
-            self._save(stored, record.nothing_new())
-            self._put_away(record, exc.known)
+            self._put_away(self._save(stored, record.nothing_new()), exc.known)
             return Acknowledge("nothing")
         except SceneJobError as exc:
             return self._record_failure(stored, exc)
@@ -199,17 +198,21 @@ class SceneWork:
             return {}
         return contents.archive_of(self._context.containers, record)
 
-    def _put_away_known(self, record: SceneRecord, uploads: tuple[InputBlob, ...]) -> tuple[InputBlob, ...]:
+    def _put_away_known(self, stored: Stored, uploads: tuple[InputBlob, ...]) -> tuple[tuple[InputBlob, ...], Stored]:
         """Archives uploads that are no news. Returns the others."""
+        record = stored.record
         if record.phase in (Phase.COMMITTED, Phase.FAILING) or not record.contents:
-            return uploads
+            return uploads, stored
         new, known = contents.news(record, uploads, extend=self._extends)
-        self._put_away(record, known)
-        return new
+        return new, self._put_away(stored, known)
 
-    def _put_away(self, record: SceneRecord, known: Mapping[InputBlob, Member | None]) -> None:
+    def _put_away(self, stored: Stored, known: Mapping[InputBlob, Member | None]) -> Stored:
+        record = contents.remembering(stored.record, known)
+        if record != stored.record:  # first: from then on they are no news, whatever becomes of this runner
+            stored = self._save(stored, record)
         for blob, member in known.items():
             duplicates.put_away(self._context.containers, record, blob, member, self._depth, self._before_commit)
+        return stored
 
     # ---- before the commit ------------------------------------------------------------------------------------------
 

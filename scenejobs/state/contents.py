@@ -11,7 +11,7 @@ the published result is gone, only a wish (`scenejobs retry --with-what-is-there
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from scenejobs.errors import NotFound
@@ -133,6 +133,12 @@ def news(
     return tuple(blob for blob in uploads if blob not in known), known
 
 
+def remembering(record: SceneRecord, known: Iterable[InputBlob]) -> SceneRecord:
+    """The record that knows the versions of uploads that are put away, so that they are no news if they reappear."""
+    members = {member.etag for member in record.contents or ()}
+    return record.having_retired(blob.etag for blob in known if blob.etag not in members)
+
+
 def was_archived(record: SceneRecord, blob: InputBlob) -> bool:
     """Whether this very version was archived before, and lies in `input` again."""
     return blob.etag in record.retired or any((m.name, m.etag) == (blob.name, blob.etag) for m in record.contents or ())
@@ -142,7 +148,8 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
     """What the scene consists of once this COMMITTED or FAILING generation is closed.
 
     archived: input name -> place, or "superseded". After a success it is what the result was made from. After a
-    failure it is what it was, and (with `extend`) the new files, but for those that the failure refuses by name.
+    failure it is what it was, and (with `extend`) the new files, but for those that the failure refuses by name: they
+    would make every further generation fail. The published result is made of none of them.
     """
     new = [
         Member(
@@ -156,8 +163,8 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
         fresh = [member for member in new if member.sha256 not in hashes]
         return tuple(replace(member, published=True) for member in (*record.carried, *fresh))
     refused = set(record.failures[-1].failure.files) if record.failures else set()
-    kept = [member for member in new if extend and within_scene(member.name, record.scene) not in refused]
-    return (*(record.contents or ()), *kept)
+    members = (*(record.contents or ()), *(new if extend else ()))
+    return tuple(each for each in members if each.published or within_scene(each.name, record.scene) not in refused)
 
 
 def of_history(state: BlobStore, record: SceneRecord) -> SceneRecord:

@@ -6,6 +6,7 @@ A queue message only points at a scene; the record is the truth about it. It cha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -219,7 +220,7 @@ class SceneRecord:
         """Everything of this generation is where it belongs. contents: what the scene consists of from now on."""
         succeeded = self.phase is Phase.COMMITTED
         kept = {member.etag for member in contents or ()}
-        gone = [member.etag for member in self.contents or () if member.etag not in kept]
+        before = (*(member.etag for member in self.contents or ()), *self._archived_versions(archived))
         outcome = Outcome.SUCCEEDED if succeeded else Outcome.DEAD_LETTERED
         failure = self.failures[-1].failure if self.failures and not succeeded else None
         return self._moved(
@@ -237,9 +238,17 @@ class SceneRecord:
             ending=Ending(self.generation, outcome, self.run, now, archived, failure),
             carried=(),
             contents=contents,
-            retired=(*self.retired, *gone)[-KEEP_RETIRED:],
             wish=None,
-        )
+        ).having_retired(etag for etag in before if etag not in kept)
+
+    def _archived_versions(self, archived: dict[str, str]) -> list[str]:
+        """ETags of the manifest's uploads that were archived; the others were replaced or deleted before."""
+        return [blob.etag for blob in self.manifest if "/" in archived.get(blob.name, "")]
+
+    def having_retired(self, etags: Iterable[str]) -> SceneRecord:
+        """These versions are archived, and no part of the scene: they are no news, should they lie in `input` again."""
+        new = [etag for etag in etags if etag not in self.retired]
+        return replace(self, retired=(*self.retired, *new)[-KEEP_RETIRED:])
 
     def to_json(self) -> dict[str, Any]:
         failures = [failure.to_json() for failure in self.failures]

@@ -168,11 +168,15 @@ def observe(
             grew_at = blob.modified if grew or seen is None or is_unfinished(blob.name) else seen.grew_at
             names[blob.name] = Growth(blob.size_bytes, grew_at, now, blocks=False)
     listed = frozenset(names)
-    for item in _due(memory, sending):
-        size = item.size_bytes if item.size_bytes is not None else uploads.sent_bytes(item.name)
-        seen = memory.names.get(item.name)
-        grew_at = now if seen is None or seen.size_bytes != size else seen.grew_at
-        names[item.name] = Growth(size, grew_at, now, blocks=True)
+    sizes = {
+        item.name: item.size_bytes if item.size_bytes is not None else uploads.sent_bytes(item.name)
+        for item in _due(memory, sending)
+    }
+    counted_at = max(now, uploads.now()) if sizes else now  # a sweep's `now` may be minutes old
+    for name, size in sizes.items():
+        seen = memory.names.get(name)
+        grew_at = counted_at if seen is None or seen.size_bytes != size else seen.grew_at
+        names[name] = Growth(size, grew_at, now, blocks=True)
     for item in sending:
         if item.name not in names and item.name in memory.names:
             names[item.name] = memory.names[item.name]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from scenejobs.state import layout, sending
+from scenejobs.state.uploads import Sending
 from tests.dispatch import SETTINGS, World
 
 MEGABYTE = b"0" * 1_000_000
@@ -63,6 +64,16 @@ def test_an_upload_that_has_stalled_is_not_waited_for() -> None:
     world.advance(125)
     world.work()
     assert world.runs == [("lobby", ("lobby/small.mp4",))]
+
+
+def test_growth_counts_from_when_it_is_seen_and_not_from_the_begin_of_the_sweep() -> None:
+    """A sweep of many scenes reaches this one minutes after it asked for the time."""
+    world = World()
+    stage(world, "lobby/large.mp4", 1)
+    begun_at = world.clock()
+    world.clock.advance(200)
+    memory, _ = sending.observe(world.input, sending.Memory("lobby"), (), [Sending("lobby/large.mp4")], (), begun_at)
+    assert memory.names["lobby/large.mp4"].grew_at == world.clock()
 
 
 def test_one_that_was_given_up_long_ago_keeps_nobody_waiting() -> None:
