@@ -291,7 +291,7 @@ def _oldest_s(view: View, heads: Mapping[str, BlobInfo | None], now: datetime) -
     for scene in view.scenes:
         record = heads.get(scene_key(scene))
         if view.may_run(scene) and not (record is not None and record.leased):
-            since += [item.sealed_at or item.queued_at or now for item in view.sent_batches(scene)]
+            since += [item.sealed_at or item.queued_at or now for item in view.batches_with(scene)]
     for key, record in heads.items():
         if record is not None and key not in view.keys and not record.leased:
             since += [record.modified] if activity.is_active(record.metadata) else []

@@ -48,12 +48,16 @@ class View:
         """Whether it holds more than what waits for videos or photos."""
         return not all(is_companion(blob.name) for blob in self.scenes[scene])
 
-    def sent_batches(self, scene: str) -> list[ListedBatch]:
-        """Batches with a message that may hold some of the uploads that lie there now."""
+    def batches_with(self, scene: str) -> list[ListedBatch]:
+        """Batches that may hold some of the uploads that lie there now."""
         uploads, found = self.scenes[scene], self.batches_of(scene)
         whole = digest(snapshot(uploads))
         held = {item.info.name for item in batches.may_hold(found, uploads)}
-        return [item for item in found if item.queued_at and (item.digest == whole or item.info.name in held)]
+        return [item for item in found if item.digest == whole or item.info.name in held]
+
+    def sent_batches(self, scene: str) -> list[ListedBatch]:
+        """Those of them whose message was sent."""
+        return [item for item in self.batches_with(scene) if item.queued_at]
 
 
 @dataclass(frozen=True)

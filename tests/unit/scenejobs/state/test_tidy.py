@@ -12,7 +12,9 @@ from scenejobs.commands.tidy import apply, told
 from scenejobs.errors import Busy
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import records, tidy
+from scenejobs.state import batches, records, tidy
+from scenejobs.state.batches import Batch
+from scenejobs.state.blobs import InputBlob
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.tidy import Tidy
 from tests.doubles.faults import Fault, Killed, Rule
@@ -72,6 +74,22 @@ def test_a_scene_that_failed_leaves_no_folder_of_a_run(cloud: Cloud) -> None:
         cloud.worker(plan=cloud.plan(Rule(Fault.BUSY, "upload", "run.log", times=100))).drain()
     assert cloud.record("lobby").ending is not None
     assert [name for name in cloud.stores["output"].blobs if "/runs/" in name] == []
+
+
+def test_a_scene_that_is_never_empty_keeps_no_batch_of_a_generation_that_ended(cloud: Cloud) -> None:
+    state = cloud.stores["state"]
+    for number in range(5):
+        info = cloud.upload("lobby/view1.mp4", b"video %d" % number)
+        batch = Batch("lobby", (InputBlob("lobby/view1.mp4", info.etag, 7),), cloud.clock(), "quiet")
+        stored = batches.create(state, batch)
+        assert stored is not None
+        batches.stamp(state, stored, cloud.clock())
+        cloud.queue("lobby")
+        cloud.clock.advance(5)
+        cloud.settle()
+        cloud.upload("lobby/_READY", b"")
+        assert [name for name in state.blobs if name.startswith("batches/")] == []
+        assert [name for name in state.blobs if name.startswith(("active/", "progress/"))] == []
 
 
 def test_a_message_for_a_scene_that_never_was_leaves_no_record(cloud: Cloud) -> None:
