@@ -12,9 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scenejobs.adapters.folder import FolderBlobStore, FolderQueue
+from scenejobs.audit.report import audit
+from scenejobs.audit.snapshot import collect
+from scenejobs.commands.status import known_scenes
 from scenejobs.errors import Conflict, StorageError
 from scenejobs.names import scene_of
-from scenejobs.state import records
+from scenejobs.ports import Containers, Queues
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import records, redrive
 from scenejobs.state.control_names import stored_scene
 from scenejobs.state.layout import (
     ERROR_DOCUMENT,
@@ -164,3 +169,25 @@ def waiting(cloud: Cloud, depth: int) -> set[str]:
     """Scenes of companions alone, which wait for videos."""
     found = sort_uploads(cloud.stores["input"].list(), depth).scenes
     return {scene for scene, blobs in found.items() if all(blob.name.endswith("_READY") for blob in blobs)}
+
+
+def audited(cloud: Cloud, depth: int) -> list[str]:
+    containers, queues = Containers(**cloud.stores), Queues(**cloud.queues)
+    evidence = collect(containers, queues, DispatchSettings(prefix_depth=depth), 3, cloud.clock())
+    return [finding.line() for finding in audit(evidence, containers.output).violations]
+
+
+def test_what_lies_in_our_folders_is_audited_and_brought_back(tmp_path: Path) -> None:
+    """Scene `s/2` lies in the folder of scene `s`: what one has in `error` is not the other's."""
+    cloud = cloud_of("memory", tmp_path)
+    work(cloud, ["s/x.mp4"], 2, 0, fails=False)
+    work(cloud, ["s/2/z.mp4"], 2, 1, fails=True)
+    assert audited(cloud, 2) == []  # `s` has no dead letter, and needs no reason
+    sent = work(cloud, ["s/error.json", "s/y.mp4"], 2, 2, fails=True)
+    assert {"s/error.json", "s/generation~2/error.json", "s/2/error.json"} <= set(cloud.names("error"))
+    assert audited(cloud, 2) == []
+    containers, queues = Containers(**cloud.stores), Queues(**cloud.queues)
+    redrive.carry_out(containers, queues, redrive.plan(containers, "s"))
+    assert {name: cloud.stores["input"].read(name)[0] for name in cloud.names("input")} == sent
+    assert cloud.json("error", "s/2/error.json")["scene"] == "s/2"
+    assert known_scenes(containers, 2) == ["s", "s/2"]
