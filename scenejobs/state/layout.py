@@ -16,7 +16,8 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            undeleted/<key>/<version>.json   an upload that is done with, lies in the archive and cannot be deleted
            redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
            sending/<key>.json            what is being sent into a scene, and when it last grew; a hint, overwritten
-           spend/<day>/<execution>.json  for how long an execution ran on that day
+           spend/<day>/<execution>-<token>.json  for how long an execution ran on a day, and that it lives; each start
+                                      of its container has a token, "stopped" is the dispatcher's
            dispatcher.json               when the last execution was started, what keeps the next one back
            sweep.json                    when the last sweep ran, and what it found
 output     <scene>/<file>                the published result, manifest.json last (while files are replaced it bears

@@ -110,6 +110,16 @@ def test_nothing_is_started_when_the_days_minutes_are_used_up_until_the_next_day
     assert desk.starter.ensure_started() == 2
 
 
+def test_a_budget_that_is_nearly_used_up_warns_and_says_how_to_raise_it(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(waiting=1, max_gpu_minutes=600)
+    desk.runner_begins("one", 479 * 60)
+    desk.starter.ensure_started()
+    assert "MAX_GPU_MINUTES_PER_DAY" not in caplog.text
+    desk.runner_begins("two", 60)
+    desk.starter.ensure_started()
+    assert "480 of 600 minutes of today are used up; to raise it: azd env set MAX_GPU_MINUTES_PER_DAY" in caplog.text
+
+
 def test_executions_that_run_are_left_alone_when_the_budget_is_used_up() -> None:
     desk = Desk(waiting=3, max_gpu_minutes=1)
     desk.starter.ensure_started()
