@@ -378,9 +378,10 @@ class SceneWork:
         self._context.stop.check("publishing and archiving")
 
     def _uploads(self) -> tuple[BlobInfo, ...]:
-        containers, stalled_s = self._context.containers, self._context.settings.upload_stalled_s
+        containers, settings = self._context.containers, self._context.settings
         listed = list_scene(containers.input, self._scene, self._depth)
         found = undeleted.without(containers.state, self._scene, listed)
+        stalled_s = 0.0 if settings.mode == "batch" else settings.upload_stalled_s  # batch: wanted as it is
         return sending.whole(containers.input, containers.state, self._scene, found, stalled_s)
 
     def _save(self, stored: Stored, record: SceneRecord) -> Stored:

@@ -16,7 +16,7 @@ SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
-    layout.UNDELETED,
+    layout.UNDELETED, layout.SENDING,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
 UNMARKED = 2 * DAY  # a sweep looks at all records once a day
@@ -64,7 +64,8 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
         record = scene.record if scene else None
         if scene_key(name) in evidence.damaged_keys or (record and record.phase is not Phase.IDLE):
             continue  # reported already
-        changes = [blob.modified for blob in blobs] + ([scene.info.modified] if scene else [])
+        grew = evidence.blobs["state"].get(layout.sending_name(name))  # written whenever an upload in progress grew
+        changes = [blob.modified for blob in blobs] + [info.modified for info in (scene and scene.info, grew) if info]
         queued = [item.queued_at for item in _batches(evidence, name) if item.queued_at]
         rest = evidence.now - max([*changes, *queued])
         due = record.not_before if record else None

@@ -60,6 +60,12 @@ def test_with_the_setting_at_zero_all_is_taken(cloud: Cloud) -> None:
     assert cloud.names("input") == []
 
 
+def test_in_batch_mode_somebody_wants_what_is_there(cloud: Cloud) -> None:
+    cloud.upload("lobby/b.mp4", b"")
+    assert cloud.worker(mode="batch", batch_prefix="lobby").batch() == 0
+    assert cloud.names("input") == []
+
+
 def test_a_marker_has_no_bytes_and_is_whole(cloud: Cloud) -> None:
     cloud.upload("lobby/_READY", b"")
     cloud.worker().drain()

@@ -18,8 +18,9 @@ from scenejobs.audit.report import Report, audit
 from scenejobs.audit.snapshot import Finding, collect
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import layout, records
+from scenejobs.state import layout, records, sending
 from scenejobs.state.record import Phase
+from scenejobs.state.sending import Growth, Memory
 from tests.doubles.faults import Fault, Killed, Rule, killed_at
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, echo_job
 
@@ -290,6 +291,17 @@ def test_poses_that_wait_for_their_pictures_are_a_note_for_however_long(cloud: C
     cloud.clock.advance(30 * 86400)
     assert audited(cloud).violations == ()
     assert notes(cloud) == ["input/lobby/transforms.json: 1 files of scene lobby wait for its videos or photos"]
+
+
+def test_a_scene_that_an_upload_keeps_open_for_hours_is_a_note(cloud: Cloud) -> None:
+    cloud.upload("attic/small.mp4", b"video")
+    for number in range(20):
+        cloud.clock.advance(600)
+        seen = Growth(number, cloud.clock(), cloud.clock(), blocks=True)
+        sending.save(cloud.stores["state"], Memory("attic"), Memory("attic", {"attic/large.mp4": seen}))
+    assert violations(cloud) == []
+    cloud.clock.advance(7200)
+    assert violations(cloud) == [("I7", "input/attic/small.mp4")], "it grows no more, and nothing points at the scene"
 
 
 def test_what_a_run_left_that_was_not_committed_is_a_note(cloud: Cloud) -> None:
