@@ -37,11 +37,16 @@ def spent(state: BlobStore, view: View, quiet_s: float, now: datetime) -> Iterat
     for info in view.checks:
         if checks.is_overdue(info, quiet_s, now):
             yield Leftover(state, info, "the note of a check that never came")
-    for info in view.memories.of_others({*view.scenes, *view.sending}):
-        yield Leftover(state, info, "the memory of an upload that is no longer in progress")
+    if view.memories.listed:
+        yield from _memories(state, view)
     uploads = view.uploads_by_key()
     for key, found in view.batches.items():
         yield from leftovers.spent_batches(state, found, uploads.get(key, ()), now)
+
+
+def _memories(state: BlobStore, view: View) -> Iterator[Leftover]:
+    for info in view.memories.of_others({*view.scenes, *view.sending}):
+        yield Leftover(state, info, "the memory of an upload that is no longer in progress")
 
 
 def old_work(state: BlobStore, view: View, now: datetime, crew: Crew) -> list[Leftover]:
@@ -83,6 +88,8 @@ def daily(state: BlobStore, view: View, cache_days: float, now: datetime) -> Ite
     if not view.refused:  # where there are some, every sweep lists their refusals
         yield from leftovers.old_refusals(state, state.list(REFUSED), (), now)
     yield from leftovers.old_cache(state, cache_days, now)
+    if not view.memories.listed:
+        yield from _memories(state, view)
     if not view.scenes:  # where there are some, every sweep lists their batches
         for found in batches.by_key(batches.listed(state)).values():
             yield from leftovers.spent_batches(state, found, (), now)

@@ -57,6 +57,7 @@ def decide(
     now: datetime,
     settings: DispatchSettings,
     sending: Collection[InProgress] = (),
+    grew_at: datetime | None = None,
 ) -> Decision:
     """What to do about a scene.
 
@@ -64,6 +65,8 @@ def decide(
     now:     the service's clock. With the local one, a skew of minutes would seal scenes in mid-upload.
     sending: uploads in progress that have not stalled. While there are some, neither the quiet time nor the longest
              wait seals the scene; an end marker does, and they are left to the next generation.
+    grew_at: when an upload in progress last grew, one that is whole since too. The longest wait begins anew there: the
+             next large clip of a row is begun a moment after the one before is whole.
 
     An end marker speaks for what was uploaded before it. One that lies there from an earlier time, or that overtook a
     large video, says nothing about later uploads: those wait for the quiet time. Poses that come ahead of their
@@ -81,7 +84,7 @@ def decide(
     if sending:
         return Superseded() if superseded else NotYet(_look_again_s(now, settings, sending))
     oldest = min(blob.modified for blob in waiting if not is_companion(blob.name))
-    if (now - oldest).total_seconds() >= settings.max_wait_s:
+    if (now - max(oldest, grew_at or oldest)).total_seconds() >= settings.max_wait_s:
         return Settled(Why.MAX_WAIT)
     age_s = (now - newest.modified).total_seconds()
     if age_s >= settings.quiet_s:

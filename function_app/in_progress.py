@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from function_app import debounce
@@ -64,7 +64,7 @@ class Judge:
             return Judged(first)
         memory = memories.load(check.scene) if memories else sending.load(self.state, check.scene)
         if not sent and not suspected and not memory.names:
-            return Judged(first)
+            return Judged(debounce.decide(check, waiting, now, self.settings, grew_at=memory.grew_at))
         known, suspected = _without_whole(check, waiting, memory, suspected, now, self.settings.quiet_s)
         after, found = sending.observe(self.uploads, known, waiting, sent, suspected, now)
         sending.save(self.state, memory, after)
@@ -72,7 +72,8 @@ class Judge:
         stalled = tuple(item for item in found if item not in going_on)
         for item in stalled:
             log.info("scene %s: %s has not grown since %s and is not waited for", check.scene, item.name, item.grew_at)
-        return Judged(debounce.decide(check, waiting, now, self.settings, going_on), going_on, stalled)
+        decision = debounce.decide(check, waiting, now, self.settings, going_on, after.grew_at)
+        return Judged(decision, going_on, stalled)
 
     def watch(self, scene: str, sent: Sequence[Sending], now: datetime, memories: Memories) -> bool:
         """Looks at what is being sent into a scene that nothing else asks about, so that it is known when it stalls.
@@ -112,4 +113,4 @@ def _without_whole(
     if (now - own.modified).total_seconds() < quiet_s:
         return memory, suspected
     names = {name: seen for name, seen in memory.names.items() if name != own.name}
-    return Memory(memory.scene, names), suspected - {own.name}
+    return replace(memory, names=names), suspected - {own.name}

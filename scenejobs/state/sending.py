@@ -18,7 +18,6 @@ import json
 import logging
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -52,22 +51,29 @@ class Memory:
 
     scene: str
     names: Mapping[str, Growth] = field(default_factory=dict)
+    grew_at: datetime | None = None  # when any was last seen to grow, those that are whole since among them
 
     def to_json(self) -> dict[str, Any]:
-        return {"scene": self.scene, "names": {name: codec.to_json(seen) for name, seen in self.names.items()}}
+        names = {name: codec.to_json(seen) for name, seen in self.names.items()}
+        return {"scene": self.scene, "names": names, **({"grew_at": self.grew_at.isoformat()} if self.grew_at else {})}
 
     @staticmethod
     def from_json(value: Any) -> Memory:
         """Raises ValueError."""
         try:
             names = {name: codec.from_json(seen, Growth) for name, seen in value["names"].items()}
-            return Memory(value["scene"], names)
+            grew_at = codec.parse_time(value["grew_at"]) if "grew_at" in value else None
+            return Memory(value["scene"], names, grew_at)
         except (AttributeError, KeyError, TypeError) as exc:
             raise ValueError(f"what is being sent cannot be read: {exc}") from exc
 
     @property
     def digest(self) -> str:
         return digest(self.names)
+
+    @property
+    def last_grew_at(self) -> datetime | None:
+        return max([self.grew_at, *(seen.grew_at for seen in self.names.values())], key=_early)
 
 
 @dataclass(frozen=True)
@@ -135,10 +141,15 @@ class Memories:
         except (KeyError, ValueError):
             return False
 
+    @property
+    def listed(self) -> bool:
+        """Whether anything has been asked for."""
+        return self._listed is not None
+
     def of_others(self, scenes: Collection[str]) -> list[BlobInfo]:
-        """Those of scenes without uploads. None where nothing has asked for any: another sweep will."""
+        """Those of scenes without uploads."""
         names = {sending_name(scene) for scene in scenes}
-        return [info for name, info in (self._listed or {}).items() if name not in names]
+        return [info for name, info in self._all().items() if name not in names]
 
     def _all(self) -> dict[str, BlobInfo]:
         with self._lock:
@@ -182,7 +193,12 @@ def observe(
             names[item.name] = memory.names[item.name]
     kept = sorted(names, key=lambda name: names[name].grew_at, reverse=True)[:KEPT]
     found = tuple(InProgress(name, names[name].size_bytes, names[name].grew_at, name in listed) for name in kept)
-    return replace(memory, names={name: names[name] for name in kept}), found
+    after = Memory(memory.scene, {name: names[name] for name in kept}, memory.last_grew_at)
+    return replace(after, grew_at=after.last_grew_at), found
+
+
+def _early(time: datetime | None) -> float:
+    return time.timestamp() if time is not None else 0.0
 
 
 def _due(memory: Memory, sending: Sequence[Sending]) -> list[Sending]:
@@ -196,16 +212,11 @@ def _due(memory: Memory, sending: Sequence[Sending]) -> list[Sending]:
 
 def save(state: BlobStore, before: Memory, after: Memory) -> None:
     """Writes what has changed. The last of two at once wins: a hint, which the next look corrects."""
-    if len(after.names) <= ASKED and _grown(before) == _grown(after):
+    grew_at = after.last_grew_at
+    if grew_at is None or (len(after.names) <= ASKED and _grown(before) == _grown(after)):
         return  # only the times of the looks differ, which matter where not all were asked
-    name = sending_name(after.scene)
-    if not after.names:
-        with suppress(NotFound):
-            state.delete(name)
-        return
-    grew_at = max(seen.grew_at for seen in after.names.values())
     metadata = {"names": after.digest, "grew_at": grew_at.isoformat()}
-    state.write(name, json.dumps(after.to_json(), indent=1).encode(), metadata=metadata)
+    state.write(sending_name(after.scene), json.dumps(after.to_json(), indent=1).encode(), metadata=metadata)
 
 
 def _grown(memory: Memory) -> dict[str, tuple[int, datetime, bool]]:

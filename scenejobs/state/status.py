@@ -204,7 +204,7 @@ def _waiting(
     if record.held:
         return replace(_blocked(record, f"held: {record.held}"), waiting=status.waiting)
     if status.state is State.SETTLING:
-        return _because(status, waiting.for_quiet(uploads, settings)) if settings else status
+        return _because(status, waiting.for_quiet(state, record.scene, uploads, settings)) if settings else status
     now = state.now()
     if record.not_before and record.not_before > now:
         note = f"next attempt at {record.not_before:%Y-%m-%d %H:%M:%S} UTC"

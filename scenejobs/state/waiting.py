@@ -81,10 +81,12 @@ def stalled_note(found: Uploading) -> str:
     return f"{', '.join(names)}{more}: not waited for, send it again" if names else ""
 
 
-def for_quiet(blobs: Collection[BlobInfo], settings: DispatchSettings) -> Reason:
+def for_quiet(state: BlobStore, scene: str, blobs: Collection[BlobInfo], settings: DispatchSettings) -> Reason:
     """The quiet time, or the longest wait where that ends earlier."""
     newest = max(blob.modified for blob in blobs)
     oldest = min(blob.modified for blob in blobs if not is_companion(blob.name))
+    if settings.max_wait_s < (newest - oldest).total_seconds() + settings.quiet_s:
+        oldest = max(oldest, sending.load(state, scene).grew_at or oldest)
     if settings.max_wait_s < (newest - oldest).total_seconds() + settings.quiet_s:
         longest = oldest + _delay(settings.max_wait_s)
         return Reason(f"complete {_at(longest)}, the longest wait", longest)

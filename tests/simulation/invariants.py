@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS, MAX_PREEMPTIONS = 3, 3  # of the simulated runner: platform.RUNNER
 HOPELESS = frozenset({"NOT_A_VIDEO", "NO_VIDEO", "BUG"})  # given up at once; a bug the second time
-ONCE = frozenset({"calm", "doubled", "skewed"})  # profiles in which everything has to happen exactly once
+ONCE = frozenset({"calm", "doubled", "skewed", "senders"})  # profiles in which everything has to happen exactly once
 MOVED = ("processed", "error")
 
 

@@ -12,7 +12,7 @@ from runner.worker import loop as worker_loop
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
-from scenejobs.state import life, record
+from scenejobs.state import life, record, sending
 from scenejobs.state.layout import BATCHES, RECORDS
 from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always
@@ -96,6 +96,12 @@ MUTANTS = (
     ),
     Mutant("sealed again", "create-once of a batch", (Patch(SimBlobs, "write", new.writes_over(BATCHES)),), "doubled"),
     Mutant("sealed at once", "the quiet time", (Patch(debounce, "decide", new.always_settled),), "calm", limit=1000),
+    Mutant(
+        "sealed in mid-upload",
+        "an upload in progress keeps its scene open",
+        (always(sending, "active", ()),),
+        "senders",
+    ),
     Mutant("poses are enough", "poses alone start nothing", (Patch(debounce, "is_companion", is_ready_marker),)),
     Mutant(
         "local clock", "the service's clock for the age of uploads", (Patch(SimBlobs, "now", new.local_time),), "skewed"

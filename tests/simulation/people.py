@@ -18,6 +18,7 @@ from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, 
 from scenejobs.state.messages import JobMessage
 from tests.runner_world import echo_job
 from tests.simulation.hub import Killed, Process
+from tests.simulation.sending import send
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -88,7 +89,7 @@ def _user(sim: Simulation, scene: Scene) -> None:
         files.append(f"{scene.name}.mp4")
     for name in files:
         hub.sleep(draw.choice(GAPS_S[:4] if not profile.any_after and not profile.comes_late else GAPS_S))
-        sim.upload(name)
+        send(sim, name)
     if draw.random() < profile.marks_ready:
         sim.upload(f"{scene.name}/_READY")
     if draw.random() < profile.meddles:

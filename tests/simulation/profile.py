@@ -45,6 +45,8 @@ class Profile:
     meddles: float = 0.0  # replaces or deletes an upload in the moment an attempt begins
     marks_ready: float = 0.0
     supplies_poses: float = 0.0
+    sends_blocks: float = 0.0  # of an upload: in blocks, over minutes
+    grows: float = 0.0  # of an upload: in place, from no bytes on
     # of a scene: what its job does
     bad_input: float = 0.0  # InputError
     breaks: float = 0.0  # fails now and then
@@ -66,6 +68,7 @@ class Profile:
 CALM = Profile()
 USERS = Profile(
     replaces=0.4, deletes=0.15, comes_late=0.3, meddles=0.15, marks_ready=0.1, supplies_poses=0.2,
+    sends_blocks=0.2, grows=0.15,
     bad_input=0.12, breaks=0.15, kills=0.08, unset=0.03, hostile=0.2, root_upload=0.2,
 )  # fmt: skip
 HARSH = replace(
@@ -78,6 +81,7 @@ PROFILES = {
     "calm": CALM,  # no fault at all: everything happens exactly once
     "doubled": Profile(double_event=0.6, late_event=0.3),  # no fault either: events may come twice, and late
     "skewed": Profile(skew=0.9),  # nor is a wrong clock
+    "senders": Profile(sends_blocks=0.6),  # nor a clip that is sent for longer than the others are quiet
     "scripted": replace(USERS, copy_takes_time=0.4),  # for single crashes: nothing else goes wrong
     "users": USERS,  # only the users are unpredictable
     "harsh": HARSH,  # everything at once

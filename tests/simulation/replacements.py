@@ -94,6 +94,7 @@ def always_settled(
     now: datetime,
     settings: DispatchSettings,
     sending: Collection[InProgress] = (),
+    grew_at: datetime | None = None,
 ) -> debounce.Decision:
     return debounce.Settled(debounce.Why.QUIET) if waiting else debounce.Nothing()
 

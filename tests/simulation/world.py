@@ -132,7 +132,7 @@ class Simulation:
         etag = self.stores["input"].write(name, data)
         self.checker.uploaded(name, etag, data)
         self.hub.note("upload", name)
-        self._emit(name)
+        self.emit(name)
 
     def remove(self, name: str) -> None:
         if name in self.stores["input"].blobs:
@@ -147,9 +147,9 @@ class Simulation:
         self.stores["input"].blobs[name] = self.stores["input"].blobs.pop("hostile")
         self.refused.append(name)
         self.hub.note("hostile upload", repr(name))
-        self._emit(name)
+        self.emit(name)
 
-    def _emit(self, name: str) -> None:
+    def emit(self, name: str) -> None:
         draw, profile = self.hub.random, self.hub.profile
         copies = 0 if draw.random() < profile.drop_event else 2 if draw.random() < profile.double_event else 1
         for _ in range(copies):

@@ -53,6 +53,23 @@ def test_not_even_the_longest_wait_seals_a_scene_whose_upload_grows() -> None:
     assert world.runs == [("lobby", ("lobby/large.mp4", "lobby/small.mp4"))]
 
 
+def test_large_clips_one_after_the_other_are_one_scene() -> None:
+    """Each takes longer than the longest wait, and the next is begun a moment after: the wait begins anew."""
+    world = World()
+    for clip in range(3):
+        for number in range(40):
+            stage(world, f"lobby/{clip}.mp4", number)
+            world.advance(60, step=10)
+            world.app.sweeper.sweep()
+        commit(world, f"lobby/{clip}.mp4", event=clip == 2)
+        world.advance(20)
+        world.app.sweeper.sweep()
+        assert world.sent == [], clip
+    world.advance(45)
+    world.work()
+    assert world.runs == [("lobby", ("lobby/0.mp4", "lobby/1.mp4", "lobby/2.mp4"))]
+
+
 def test_an_upload_that_has_stalled_is_not_waited_for() -> None:
     world = World()
     world.upload("lobby/small.mp4")
@@ -141,6 +158,7 @@ def test_the_sweep_alone_waits_as_well() -> None:
     world.app.sweeper.sweep()
     world.work()
     assert world.runs == [("lobby", ("lobby/large.mp4", "lobby/small.mp4"))]
+    world.clock.advance(86_400)
     world.app.sweeper.sweep()
     assert not list(world.state.list(layout.SENDING)), "nothing is left of it"
 
