@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from scenejobs.errors import UnreadableMessage
@@ -23,6 +23,7 @@ from scenejobs.state.record import SceneRecord
 from tests.invariants import assert_result_is_whole
 from tests.runner_world import Cloud
 from tests.simulation.hub import Process
+from tests.simulation.seen import Commit, Version
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -31,28 +32,6 @@ MAX_ATTEMPTS, MAX_PREEMPTIONS = 3, 3  # of the simulated runner: platform.RUNNER
 HOPELESS = frozenset({"NOT_A_VIDEO", "NO_VIDEO", "BUG"})  # given up at once; a bug the second time
 ONCE = frozenset({"calm", "doubled", "skewed", "senders"})  # profiles in which everything has to happen exactly once
 MOVED = ("processed", "error")
-
-
-@dataclass
-class Version:
-    """One successful upload."""
-
-    name: str
-    etag: str
-    data: bytes
-    superseded: bool = False  # replaced or deleted by its user before it was archived
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One COMMIT of a record."""
-
-    scene: str
-    generation: int
-    run: str
-    etags: tuple[str, ...]
-    outputs: tuple[OutputFile, ...]
-    names: frozenset[str]  # of the videos that it was made from
 
 
 class Checker:
@@ -64,6 +43,7 @@ class Checker:
         self.records: dict[str, dict[str, Any]] = {}  # scene -> the last version seen
         self.commits: list[Commit] = []
         self.given_up: dict[str, tuple[str, int]] = {}  # etag -> scene and generation that was dead-lettered with it
+        self._removed: set[str] = set()  # names that their user deleted, and that no run has taken since
         self._started: Counter[tuple[str, int]] = Counter()
         self._listed: Counter[tuple[str, str]] = Counter()  # process, scene -> versions there were when it listed
         self._reasons: dict[str, int] = {}  # scene -> generation whose error.json lies there
@@ -81,6 +61,8 @@ class Checker:
         self._no_loss()
 
     def changed(self, container: str, verb: str, name: str) -> None:
+        if verb == "user":  # deleted: a run that began before it was sent again lacks it rightly
+            self._removed.add(name)
         if container == "state":
             if name.startswith("scenes/"):
                 self._record_changed(name)
@@ -196,9 +178,10 @@ class Checker:
         names = frozenset(item["name"] for item in files if is_video(item["name"]))
         before = next((commit for commit in reversed(self.commits) if commit.scene == scene), None)
         kept = {version.name for version in self.versions.values() if not version.superseded}
-        if before is not None and (lost := (before.names & kept) - names):
+        if before is not None and (lost := (before.names & kept) - names - self._removed):
             self.fail("I11", f"generation {generation} of {scene} lacks {sorted(lost)}")
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs, names))
+        self._removed -= names
         self._run_is_whole(self.commits[-1])
         used = [item for item in files if is_video(item["name"])]
         used += [item for item in files if is_pose_file(item["name"])]  # a job gets them last
