@@ -91,13 +91,14 @@ def run(folder: Path, events: Events, *, scenes: int, videos: int, runners: int,
         heard = [name for name in names for _ in range(chance.randint(*events.times)) if chance.random() >= events.lost]
         chance.shuffle(heard)
         _deliver(cloud, heard)
-        problems = _rest(cloud)
+        sends: dict[str, int] = {}
+        problems = _rest(cloud, sends)
         seconds = time.monotonic() - uploaded_at
         problems += at_rest(cloud.containers, cloud.queues, uploads)
-        committed, messages, more = _look(cloud, scenes, videos)
+        committed, more = _look(cloud, scenes, videos)
         return Day(
             events, scenes, len(names), len(heard), len(set(names) - set(heard)), uploaded_at - began, seconds,
-            committed, sum(1 for _ in cloud.containers.processed.list()), messages,
+            committed, sum(1 for _ in cloud.containers.processed.list()), sum(sends.values()),
             len(list((folder / "cloud" / "executions").glob("*.log"))), (*problems, *more),
         )  # fmt: skip
 
@@ -114,22 +115,27 @@ def _deliver(cloud: LocalCloud, names: Sequence[str]) -> None:
         list(pool.map(lambda name: dispatcher.on_upload(name, datetime.now(UTC)), names))
 
 
-def _rest(cloud: LocalCloud) -> list[str]:
-    """Until nothing is left to do; what is wrong when that takes too long."""
+def _rest(cloud: LocalCloud, sends: dict[str, int]) -> list[str]:
+    """Until nothing is left to do; what is wrong when that takes too long.
+
+    sends: messages sent, by batch, as they were seen: a batch goes with its generation.
+    """
     deadline = time.monotonic() + LIMIT_S
     while (
         any(True for _ in cloud.containers.input.list()) or cloud.queues.jobs.total() or cloud.queues.debounce.total()
     ):
         cloud.check()
+        for item in batches.listed(cloud.containers.state):
+            sends[item.info.name] = max(sends.get(item.info.name, 0), item.sends if item.queued_at else 0)
         if time.monotonic() > deadline:
             return [f"not at rest after {LIMIT_S:.0f} s"]
         time.sleep(0.5)
     return []
 
 
-def _look(cloud: LocalCloud, scenes: int, videos: int) -> tuple[int, int, list[str]]:
-    """Committed runs, job messages, and what is wrong with either."""
-    committed, messages, problems = 0, 0, []
+def _look(cloud: LocalCloud, scenes: int, videos: int) -> tuple[int, list[str]]:
+    """Committed runs, and what is wrong with them."""
+    committed, problems = 0, []
     for scene in (f"scene_{number}" for number in range(scenes)):
         stored = records.load(cloud.containers.state, scene)
         ending = stored.record.ending if stored else None
@@ -140,10 +146,9 @@ def _look(cloud: LocalCloud, scenes: int, videos: int) -> tuple[int, int, list[s
         ):
             problems.append(f"{scene} ended with {ending}")
         committed += len({blob.name.split("/")[2] for blob in cloud.containers.output.list(f"{scene}/runs/")})
-        messages += sum(item.batch.sends for item in batches.of_scene(cloud.containers.state, scene))
     if committed != scenes:
         problems.append(f"{committed} runs uploaded a result, {scenes} scenes were there")
-    return committed, messages, problems
+    return committed, problems
 
 
 def problems_of(day: Day) -> list[str]:
