@@ -249,6 +249,7 @@ def environment(settings: StorageSettings) -> dict[str, str]:
         "REQUEUE_AFTER_SECONDS": "5",
         "SWEEP_INTERVAL_SECONDS": "3600",
         "CHAOS_LOCK_SECONDS": "10",
+        "UPLOAD_STALLED_SECS": "0",  # a file without bytes is one that came so
     }
 
 
