@@ -177,7 +177,8 @@ class Checker:
         files = sorted([*record["manifest"], *record.get("carried", [])], key=lambda item: str(item["name"]))
         names = frozenset(item["name"] for item in files if is_video(item["name"]))
         before = next((commit for commit in reversed(self.commits) if commit.scene == scene), None)
-        kept = {version.name for version in self.versions.values() if not version.superseded}
+        known = {etag for commit in self.commits for etag in commit.etags}  # a newer one of a name may come meanwhile
+        kept = {version.name for version in self.versions.values() if not version.superseded and version.etag in known}
         if before is not None and (lost := (before.names & kept) - names - self._removed):
             self.fail("I11", f"generation {generation} of {scene} lacks {sorted(lost)}")
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs, names))

@@ -185,7 +185,13 @@ MUTANTS = (
         (always(COMMIT, "forget", None), always(RUN, "forget", None)),
         off=(always(chores, "old_work", []),),
     ),
-    Mutant("work kept for ever", "the sweep removes saved work", (always(chores, "old_work", []),), "zombies"),
+    Mutant(
+        "work kept for ever",
+        "the sweep removes saved work",
+        (always(chores, "old_work", []),),
+        "zombies",
+        limit=300,
+    ),
     Mutant(
         "no requeue",
         "the sweep's search for sealed work that no message points at",

@@ -87,7 +87,8 @@ def test_an_exception_of_its_own_does_not_count_as_noticed(redundant: str) -> No
     assert trial.verdict is Verdict.BROKEN
     assert not trial.as_expected
     assert trial.outcome is not None
-    assert "I0: x1 died of TypeError" in trial.outcome.violation
+    assert trial.outcome.violation.startswith("I0: x")
+    assert " died of TypeError" in trial.outcome.violation
 
 
 @pytest.mark.parametrize("redundant", ["", "nobody needs it"])
