@@ -40,6 +40,7 @@ class Scene:
             "QUEUE_IDLE_WAIT_SECS": "0",
             "MIN_DISK_SPACE_GB": "0",
             "RETRY_BASE_DELAY_SECS": "1",
+            "UPLOAD_STALLED_SECS": "0",  # a file of no bytes is one, and no upload in progress
         }
         self.folder = folder
 
