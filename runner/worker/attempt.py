@@ -201,7 +201,7 @@ class SceneWork:
     def _put_away_known(self, stored: Stored, uploads: tuple[InputBlob, ...]) -> tuple[tuple[InputBlob, ...], Stored]:
         """Archives uploads that are no news. Returns the others."""
         record = stored.record
-        if record.phase in (Phase.COMMITTED, Phase.FAILING) or not record.contents:
+        if record.phase in (Phase.COMMITTED, Phase.FAILING) or not (record.contents or record.retired):
             return uploads, stored
         new, known = contents.news(record, uploads, extend=self._extends)
         return new, self._put_away(stored, known)

@@ -22,7 +22,7 @@ from tests.simulation.campaign import (
 from tests.simulation.hub import UNEXPECTED
 from tests.simulation.mutant import Mutant, applied
 from tests.simulation.mutants import BY_NAME, MUTANTS
-from tests.simulation.profile import MIXED, PROFILES
+from tests.simulation.profile import MIXED, MIXED_GROWING, PROFILES
 from tests.simulation.report import table
 from tests.simulation.world import Options, simulate
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--schedules", type=int, default=1000, help="how many; 1 prints its whole trace")
     parser.add_argument("--seed", type=int, default=0, help="of the first")
-    parser.add_argument("--profile", default=MIXED, choices=[MIXED, *PROFILES], help="which faults")
+    parser.add_argument("--profile", default=MIXED, choices=[MIXED, MIXED_GROWING, *PROFILES], help="which faults")
     parser.add_argument("--mutant", choices=sorted(BY_NAME), help="with this rule switched off")
     parser.add_argument("--mutants", action="store_true", help="every mutant, and nothing else")
     parser.add_argument("--crash-at", metavar="SIDE:CALL", help="one schedule: one crash there (before:17, after:17)")

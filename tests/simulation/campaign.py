@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from tests.simulation.hub import INVARIANTS
 from tests.simulation.mutant import Mutant, applied, patched
+from tests.simulation.profile import SCRIPTED
 from tests.simulation.world import Options, Simulation, simulate
 
 SHOWN_STEPS = 60  # of the trace of a violating schedule
@@ -129,7 +130,9 @@ def judge(mutant: Mutant, seed: int = 0) -> Trial:
 
 def _schedules(mutant: Mutant, seed: int) -> Iterator[Options]:
     for each in itertools.count(seed):
-        yield from single_crashes(each) if mutant.profile == "scripted" else (Options(each, mutant.profile),)
+        yield from (
+            single_crashes(each, mutant.profile) if mutant.profile in SCRIPTED else (Options(each, mutant.profile),)
+        )
 
 
 def _violated_anyhow(mutant: Mutant, options: Options) -> bool:
@@ -140,12 +143,12 @@ def _violated_anyhow(mutant: Mutant, options: Options) -> bool:
         return bool(run_one(options).violation)
 
 
-def single_crashes(seed: int) -> Iterator[Options]:
+def single_crashes(seed: int, profile: str = "scripted") -> Iterator[Options]:
     """One schedule for each side of each call of a scenario in which nothing else goes wrong."""
-    plain = run_one(Options(seed, "scripted"))
+    plain = run_one(Options(seed, profile))
     for number in range(1, plain.calls + 1):
         for side in ("before", "after"):
-            yield Options(seed, "scripted", crash_at=(number, side))
+            yield Options(seed, profile, crash_at=(number, side))
 
 
 def command(options: Options, mutant: str = "") -> str:

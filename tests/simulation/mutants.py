@@ -16,6 +16,7 @@ from scenejobs.state import life, record, sending
 from scenejobs.state.layout import BATCHES, RECORDS
 from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always
+from tests.simulation.mutants_growth import GROWING
 from tests.simulation.ports import SimBlobs
 
 ARCHIVE, WORK, RUN, COMMIT = archive, attempt.SceneWork, attempt, commit  # where the replaced names are looked up
@@ -24,7 +25,7 @@ STARTER, SWEEPER, LEASE = starter.Starter, sweep.Sweeper, lease.RecordLease
 NO_SWEEP = (always(SWEEPER, "sweep", sweep.SweepReport()), always(SWEEPER, "sweep_if_due", None))
 NO_REQUEUE = always(healing, "requeue_lost", healing.Requeued(frozenset(), (), 0))
 
-MUTANTS = (
+PROTOCOL = (
     Mutant("no sweep", "the sweep, while events and starts are lost", NO_SWEEP, "events"),
     Mutant(
         "unfenced record",
@@ -196,9 +197,9 @@ MUTANTS = (
         "no requeue",
         "the sweep's search for sealed work that no message points at",
         (NO_REQUEUE,),
-        "meddlers",
-        limit=300,
+        "growing, crashes",
     ),
 )
 
+MUTANTS = (*PROTOCOL, *GROWING)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

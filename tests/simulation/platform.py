@@ -68,7 +68,7 @@ class Platform:
             self._gone(name)
         elif process.actors:
             works_on = self._sim.checker.works_on(process)
-            if works_on and process.paused_until <= hub.now and not (hub.profile.pause or hub.profile.slow):
+            if works_on and process.paused_until <= hub.now and not (self._sim.profile.pause or self._sim.profile.slow):
                 hub.fail("I10", f"{name} was stopped while it worked on {works_on}")
             if process.on_stop is not None:
                 process.on_stop()

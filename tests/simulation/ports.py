@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease, MemoryQueue
-from scenejobs.errors import Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
+from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, NotFound, StartUnknown, StorageError
 from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Execution, Lease, Listing, QueueMessage
 from tests.simulation.hub import Hub, Process
 
@@ -51,9 +51,13 @@ class SimBlobs:
         self._hub, self.store, self._watch, self._listed = hub, store, watch, listed
         self.name = store.name
         self.holders: dict[str, Process] = {}  # lease id -> who took it
+        self.counted: Callable[[str], None] = lambda _: None  # told whenever the blocks of an upload are counted
+        self.denied: set[tuple[str, str]] = set()  # verb, prefix of names: the identity lost the right to it
 
     def _changes(self, verb: str, name: str, effect: Callable[[], T]) -> Callable[[], T]:
         def changed() -> T:
+            if any(verb == denied and name.startswith(prefix) for denied, prefix in self.denied):
+                raise AccessDenied(f"simulated: no right to {verb} {self.name}/{name}")
             result = effect()
             self._watch(self.name, verb, name)
             return result
@@ -77,7 +81,11 @@ class SimBlobs:
         return self._hub.call(f"list {self.name}/{prefix}", effect)
 
     def sent_bytes(self, name: str) -> int:
-        return self._hub.call(f"blocks {self.name}/{name}", lambda: self.store.sent_bytes(name))
+        def effect() -> int:
+            self.counted(name)
+            return self.store.sent_bytes(name)
+
+        return self._hub.call(f"blocks {self.name}/{name}", effect)
 
     def now(self) -> datetime:
         return self._hub.call(f"time {self.name}", self.store.now)
@@ -202,9 +210,15 @@ class SimBlobs:
 class SimQueue:
     """See scenejobs.ports.JobQueue. `on_complete` is told of every message that leaves the queue."""
 
-    def __init__(self, hub: Hub, queue: MemoryQueue, on_complete: Callable[[QueueMessage], None] | None = None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        queue: MemoryQueue,
+        on_complete: Callable[[QueueMessage], None] | None = None,
+        on_receive: Callable[[QueueMessage], None] | None = None,
+    ) -> None:
         self._hub, self.queue = hub, queue
-        self._on_complete = on_complete
+        self._on_complete, self._on_receive = on_complete, on_receive
         self.sent = 0
 
     def send(self, text: str, *, delay_s: float = 0) -> None:
@@ -219,7 +233,10 @@ class SimQueue:
             messages = self.queue.messages
             if len(messages) > 1:  # the service promises no order
                 messages.append(messages.pop(self._hub.random.randrange(len(messages))))
-            return self.queue.receive(visibility_s)
+            message = self.queue.receive(visibility_s)
+            if message is not None and self._on_receive is not None:
+                self._on_receive(message)
+            return message
 
         return self._hub.call(f"receive {self.queue.name}", effect)  # again: another one; the first stays hidden
 

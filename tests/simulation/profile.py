@@ -47,6 +47,19 @@ class Profile:
     supplies_poses: float = 0.0
     sends_blocks: float = 0.0  # of an upload: in blocks, over minutes
     grows: float = 0.0  # of an upload: in place, from no bytes on
+    # of a scene that grows, and of each thing its owner may do once it has a result (owners.py)
+    adds: float = 0.0  # a clip is added
+    spoils: float = 0.0  # a clip is added that is refused by name
+    repeats: float = 0.0  # bytes that were uploaded before come again
+    excludes: float = 0.0
+    retries: float = 0.0
+    expires: float = 0.0  # retention removes a file from the archive
+    reappears: float = 0.0  # an archived version lies in `input` again, with its old ETag
+    shows_less: float = 0.0  # the next result has no frames of one of the clips
+    # of a scene and an upload into it
+    sends_large: float = 0.0  # for longer than the quiet time
+    holds: float = 0.0  # somebody else's lease or snapshot keeps an upload from being deleted
+    holds_long: float = 0.0  # for hours
     # of a scene: what its job does
     bad_input: float = 0.0  # InputError
     breaks: float = 0.0  # fails now and then
@@ -77,6 +90,17 @@ HARSH = replace(
     copy_takes_time=0.3, copy_fails=0.03, skew=0.5,
 )  # fmt: skip
 
+GROWS = Profile(
+    adds=0.7, spoils=0.2, repeats=0.4, excludes=0.3, retries=0.2, expires=0.2, reappears=0.3, shows_less=0.2,
+    sends_large=0.4, holds=0.1,
+)  # fmt: skip
+
+
+def growing(profile: Profile) -> Profile:
+    """The same, with scenes that grow."""
+    return replace(profile, **{field.name: share for field in fields(GROWS) if (share := getattr(GROWS, field.name))})
+
+
 PROFILES = {
     "calm": CALM,  # no fault at all: everything happens exactly once
     "doubled": Profile(double_event=0.6, late_event=0.3),  # no fault either: events may come twice, and late
@@ -95,17 +119,28 @@ PROFILES = {
         USERS, start_idles=0.25, start_late=0.15, freezes=0.1, end_unnoticed=0.2, mute=0.15, start_ghost=0.05, few=True
     ),
     "stops": replace(USERS, stop=0.02, start_dies=0.1),
+    "growing": growing(replace(CALM, comes_late=0.3)),  # no fault at all, but scenes that grow
+    "growing, scripted": growing(replace(CALM, copy_takes_time=0.2)),  # for single crashes
+    "growing, users": growing(USERS),
+    "growing, crashes": growing(replace(USERS, crash=0.01, start_dies=0.1)),
+    "growing, zombies": growing(replace(USERS, pause=0.015, slow=0.01, copy_takes_time=0.3)),
+    "growing, answers": growing(replace(USERS, lost=0.05, unanswered=0.02, busy=0.02)),
+    "in blocks": Profile(sends_large=0.95, adds=0.5, drop_event=0.1),
+    "archive": Profile(adds=0.8, excludes=0.4, retries=0.5, expires=0.8, reappears=0.8, repeats=0.8),
+    "blocked": Profile(holds=0.8, holds_long=0.5),
 }
-MIXED = "mixed"  # each seed has a profile of its own: some faults often, some not at all
-
-# Faults whose presence hides others when they are always there: a seed of `mixed` draws how strong each is.
-_VARIED = tuple(field.name for field in fields(Profile) if getattr(HARSH, field.name))
+# each seed has a profile of its own: some faults often, some not at all
+MIXED, MIXED_GROWING = "mixed", "growing, mixed"
+_MIXTURES = {MIXED: HARSH, MIXED_GROWING: growing(HARSH)}
+SCRIPTED = frozenset({"scripted", "growing, scripted"})  # of single crashes
 
 
 def profile_of(name: str, seed: int) -> Profile:
     """Raises KeyError for a name that is none."""
-    if name != MIXED:
+    if name not in _MIXTURES:
         return PROFILES[name]
-    draw = random.Random(f"profile {seed}")
-    factors = {name: draw.choice((0.0, 0.5, 1.0, 1.0, 2.5)) for name in _VARIED}
-    return Profile(**{name: min(0.9, getattr(HARSH, name) * factor) for name, factor in factors.items()})
+    draw, most = random.Random(f"profile {seed}"), _MIXTURES[name]
+    # faults whose presence hides others when they are always there: a seed draws how strong each is
+    varied = [field.name for field in fields(Profile) if getattr(most, field.name)]
+    factors = {name: draw.choice((0.0, 0.5, 1.0, 1.0, 2.5)) for name in varied}
+    return Profile(**{name: min(0.9, getattr(most, name) * factor) for name, factor in factors.items()})

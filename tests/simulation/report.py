@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tests.simulation.campaign import Totals, Trial, Verdict
+from tests.simulation.profile import SCRIPTED
 
 COLUMNS = (
     ("uploads", ("upload",)),
@@ -74,7 +75,7 @@ def _count(trials: list[Trial], verdict: Verdict) -> int:
 
 
 def _noticed(trial: Trial) -> str:
-    counted = "crash point" if trial.mutant.profile == "scripted" else "schedule"
+    counted = "crash point" if trial.mutant.profile in SCRIPTED else "schedule"
     match trial.verdict:
         case Verdict.NOTICED if trial.outcome is not None:
             return f"{counted} {trial.schedules}, {trial.outcome.invariant}"

@@ -15,6 +15,7 @@ class Version:
     etag: str
     data: bytes
     superseded: bool = False  # replaced or deleted by its user before it was archived
+    expired: bool = False  # removed from the archive by retention
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,3 @@ class Commit:
     run: str
     etags: tuple[str, ...]
     outputs: tuple[OutputFile, ...]
-    names: frozenset[str]  # of the videos that it was made from

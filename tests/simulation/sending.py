@@ -34,12 +34,14 @@ def _in_blocks(sim: Simulation, name: str) -> None:
         block = hashlib.sha256(f"{name} {number} {len(sim.checker.versions)}".encode()).digest()
         data += block
         store.stage_block(name, f"{number:03}", block)
+        sim.checker.growth.block_sent(name)
         hub.note("block", name)
         hub.sleep(draw.choice(PAUSES_S))
     if draw.random() < GIVES_UP or sum(map(len, store.staged.get(name, {}).values())) != len(data):
         hub.note("given up", name)  # or another upload of the name took the blocks with it
         return
     sim.checker.before_user_change(name)
+    sim.checker.growth.sending.pop(name, None)
     sim.checker.uploaded(name, store.commit_blocks(name), data)
     hub.note("upload", name)
     sim.emit(name)
