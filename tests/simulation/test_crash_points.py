@@ -11,12 +11,12 @@ import pytest
 
 from tests.simulation.campaign import explain, run_many, single_crashes
 
-# seed: of different users (late uploads, re-uploads, bad inputs, copies that take time); every how many crashes
-SCENARIOS = ((1, 5), (2, 5), (3, 1))
+# profile, seed: of different users (late uploads, re-uploads, bad inputs, copies that take time); every how many crashes
+SCENARIOS = (("scripted", 1, 5), ("scripted", 2, 5), ("scripted", 3, 1), ("growing, scripted", 5, 40))
 
 
-@pytest.mark.parametrize(("seed", "every"), SCENARIOS)
-def test_a_crash_at_any_call_is_recovered_from(seed: int, every: int) -> None:
-    totals = run_many(islice(single_crashes(seed), 0, None, every))
+@pytest.mark.parametrize(("profile", "seed", "every"), SCENARIOS)
+def test_a_crash_at_any_call_is_recovered_from(profile: str, seed: int, every: int) -> None:
+    totals = run_many(islice(single_crashes(seed, profile), 0, None, every))
     assert totals.counts["crash"] == totals.schedules > 250 / every
     assert not totals.violations, "\n\n".join(explain(outcome) for outcome in totals.violations[:3])

@@ -22,7 +22,7 @@ from tests.simulation.world import Options, simulate
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 200
 SLICE = range(0, 600, AT_ONCE)
-OF_EACH_PROFILE = 30
+OF_EACH_PROFILE = 20
 
 
 def assert_none_violated(totals: Totals) -> None:

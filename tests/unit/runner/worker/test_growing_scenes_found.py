@@ -55,6 +55,18 @@ def test_a_file_that_is_refused_later_than_it_was_archived_does_not_fail_every_f
     assert scene.violations() == []
 
 
+def test_it_reappears_in_vain_in_a_scene_without_a_file_too(tmp_path: Path) -> None:
+    scene = GrowingScene(tmp_path)
+    etag = scene.upload("lobby/c.mp4", b"not a video")
+    scene.settle(refuses_c)
+    reappear(scene, "lobby/c.mp4", b"not a video", etag)
+    scene.upload("lobby/d.mp4", b"good")
+    scene.settle(refuses_c)
+    assert scene.used == [["c.mp4"], ["d.mp4"]]
+    assert scene.published() == ["d.mp4"]
+    assert scene.violations() == []
+
+
 @pytest.mark.parametrize(
     ("name", "data", "beside"),
     [
