@@ -6,10 +6,16 @@
     world.py         one schedule: the stores, the users, the Functions host
     platform.py      the executions of the runner
     people.py        what users do
-    invariants.py    I1 to I10, checked after every step and at rest
+    sending.py       uploads that take their time
+    owners.py        who lets a scene grow, shrink or run again, and who stands in its way
+    invariants.py    I1 to I6 and I8, after every step
+    growth.py        I13 to I16: scenes that grow, uploads in progress, blocked scenes
+    at_rest.py       I7, I9 and I10: when a schedule has come to rest, and what is true then
+    stores.py        what the stores show; seen.py: what is remembered of them
     mutants.py       each rule of the protocol switched off; the invariants must notice
+    mutants_growth.py   the same for the rules of growth.py
     mutant.py        what a mutant is; one that does not fit the code is refused
-    replacements.py  what mutants put in the place of functions
+    replacements.py  what mutants put in the place of functions (and replacements_growth.py)
     campaign.py      many schedules, in several processes
     report.py        the table of results
 

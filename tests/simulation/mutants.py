@@ -188,16 +188,15 @@ PROTOCOL = (
     ),
     Mutant(
         "work kept for ever",
-        "the sweep removes saved work",
+        "the sweep removes saved work; with its removal when a generation is closed off as well",
         (always(chores, "old_work", []),),
-        "zombies",
-        limit=300,
+        off=(always(COMMIT, "forget", None), always(RUN, "forget", None)),
     ),
     Mutant(
         "no requeue",
-        "the sweep's search for sealed work that no message points at",
+        "the sweep's search for work that no message points at: sealed, decided, or wished for",
         (NO_REQUEUE,),
-        "growing, crashes",
+        "operators",
     ),
 )
 

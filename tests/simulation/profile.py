@@ -127,6 +127,7 @@ PROFILES = {
     "growing, answers": growing(replace(USERS, lost=0.05, unanswered=0.02, busy=0.02)),
     "in blocks": Profile(sends_large=0.95, adds=0.5, drop_event=0.1),
     "archive": Profile(adds=0.8, excludes=0.4, retries=0.5, expires=0.8, reappears=0.8, repeats=0.8),
+    "operators": Profile(excludes=0.9, retries=0.9, adds=0.6, crash=0.03),  # whose commands die as well
     "blocked": Profile(holds=0.8, holds_long=0.5),
 }
 # each seed has a profile of its own: some faults often, some not at all

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation.campaign import explain, run_many, single_crashes
 
-# profile, seed: of different users (late uploads, re-uploads, bad inputs, copies that take time); every how many crashes
+# profile, seed: of different users (late uploads, re-uploads, bad inputs, slow copies); every how many crashes
 SCENARIOS = (("scripted", 1, 5), ("scripted", 2, 5), ("scripted", 3, 1), ("growing, scripted", 5, 40))
 
 

@@ -17,7 +17,13 @@ from tests.simulation.mutant import Mutant, MutantRefused, Patch, always
 from tests.simulation.mutants import BY_NAME, MUTANTS, NO_SWEEP
 
 # The seed to begin at, where it takes many crashes from 0 on: a shorter scenario. `make simulate` begins at 0.
-BEGIN = {"stamped before sent": 3}
+BEGIN = {
+    "stamped before sent": 3,
+    "delete any version": 100,
+    "leased when answered": 350,
+    "any marker removed": 100,
+    "no requeue": 70,
+}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
