@@ -126,7 +126,10 @@ class Dispatcher:
                 checks.note(self.containers.state, again, where_none=True)
             case Settled(why):
                 blobs = judged.whole(found.blobs)
-                if self.seal(check.scene, blobs, now, why, traceparent) is Sealing.PENDING:
+                sealing = self.seal(check.scene, blobs, now, why, traceparent)
+                if sealing is Sealing.NO_NEWS:
+                    start = self.send_wish(check.scene, now, traceparent)
+                elif sealing is Sealing.PENDING:
                     self.queues.debounce.send(check.to_json(), delay_s=SEND_TIMEOUT.total_seconds() + CLOCK_GRAIN_S)
                 else:
                     start = True

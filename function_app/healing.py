@@ -69,7 +69,8 @@ def requeue_lost(
         return Requeued(frozenset(), (), 0)
     head = Head.of(dispatcher.queues.jobs)
     candidates = [_Lost(scene_key(scene), sent_at, scene) for scene, sent_at in with_uploads.items()]
-    candidates += [_Lost(key, sent_at) for key, sent_at in without.items() if key not in view.keys]
+    running = {scene_key(scene) for scene in view.scenes if view.may_run(scene)}  # in others only poses or markers lie
+    candidates += [_Lost(key, sent_at) for key, sent_at in without.items() if key not in running]
     invisible = [item for item in candidates if item.key not in head.keys]
     lost = [item for item in invisible if head.passed(item.sent_at)]
     doubtful = [item for item in invisible if not head.passed(item.sent_at)]

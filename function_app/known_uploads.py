@@ -6,6 +6,7 @@ published result. What only a download would tell is left to the runner (runner/
 
 from __future__ import annotations
 
+import functools
 import logging
 
 from scenejobs.errors import AccessDenied, Conflict
@@ -33,7 +34,8 @@ def put_away(containers: Containers, stored: Stored, blobs: tuple[BlobInfo, ...]
     if stored.record.phase is not Phase.IDLE or len(blobs) > MOST:
         return False
     record = contents.of_history(state, stored.record)
-    new, known = contents.news(record, uploads, extend=True)
+    archive = functools.partial(contents.archive_of, containers, record)
+    new, known = contents.news(record, uploads, extend=True, archive=archive)
     if not known or any(not is_companion(blob.name) for blob in new):
         return False
     try:

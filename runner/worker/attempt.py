@@ -203,7 +203,8 @@ class SceneWork:
         record = stored.record
         if record.phase in (Phase.COMMITTED, Phase.FAILING) or not (record.contents or record.retired):
             return uploads, stored
-        new, known = contents.news(record, uploads, extend=self._extends)
+        archive = partial(contents.archive_of, self._context.containers, record)
+        new, known = contents.news(record, uploads, extend=self._extends, archive=archive)
         return new, self._put_away(stored, known)
 
     def _put_away(self, stored: Stored, known: Mapping[InputBlob, Member | None]) -> Stored:
@@ -236,7 +237,8 @@ class SceneWork:
                 )
                 summary = context.run_job(job, supervision)
             output = context.containers.output
-            result = Result(job.out, self._log_file, clips_of(record, summary), files.manifest)
+            unused = {*files.repeated, *(clip.name for clip in files.refused)}
+            result = Result(job.out, self._log_file, clips_of(record, summary, unused), files.manifest)
             return commit(stored, result, output, self._before_commit, self._save)
 
     def _download(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Downloaded:
@@ -246,9 +248,9 @@ class SceneWork:
         files = download(
             record, context.containers, archive, folder, limits, context.settings.min_free_gb, self._before_commit
         )
-        new = [blob for blob in files.manifest if not is_companion(blob.name)]
-        known = {blob: member for blob in new if (member := contents.same_bytes(record, blob)) is not None}
-        if new and len(known) == len(new):
+        new = [blob for blob in files.manifest if not is_ready_marker(blob.name)]
+        known = contents.repeated(record, files.manifest)
+        if new and all(blob in known and contents.is_copy_at(known[blob], archive) for blob in new):
             raise NothingNew(known)
         return files
 

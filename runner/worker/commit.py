@@ -10,7 +10,7 @@ another attempt, after it by all steps from the first on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -46,9 +46,12 @@ class Result:
     manifest: tuple[InputBlob, ...]  # of the record, with what the download told
 
 
-def clips_of(record: SceneRecord, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """The clips of which a result has frames, as its job told; all of them where it did not tell."""
-    offered = clip_names(record)
+def clips_of(record: SceneRecord, summary: Mapping[str, Any], unused: Collection[str] = ()) -> tuple[str, ...]:
+    """The clips of which a result has frames, as its job told; all of them where it did not tell.
+
+    unused: files that the job did not get: refused by their download, or of the same bytes as another.
+    """
+    offered = clip_names(record).difference(unused)
     told = summary.get("clips_shown")
     return tuple(sorted(offered if told is None else offered & set(told)))
 
@@ -66,7 +69,7 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
             f"{', '.join(lost[:NAMED])}{', ...' if len(lost) > NAMED else ''} can be seen in the published result of "
             f"scene {record.scene} and not in the new one, made with {_new_names(record)}, so the published one stays",
             code=Code.CLIPS_LOST, advice=REMEDIES[Code.CLIPS_LOST].replace("`", "").replace("SCENE", record.scene),
-            stage="upload",
+            stage="upload", files=tuple(clip for clip in lost if clip in _new(record)),
         )  # fmt: skip
     outputs = upload_outputs(result.folder, output, record.scene, record.run, check)
     if result.log_file.is_file():
@@ -75,8 +78,12 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
     return save(stored, record.committed(outputs, result.clips, result.manifest))
 
 
+def _new(record: SceneRecord) -> list[str]:
+    return [within_scene(blob.name, record.scene) for blob in record.manifest if is_media(blob.name)]
+
+
 def _new_names(record: SceneRecord) -> str:
-    names = [within_scene(blob.name, record.scene) for blob in record.manifest if is_media(blob.name)]
+    names = _new(record)
     return f"{', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}" if names else "what is archived"
 
 

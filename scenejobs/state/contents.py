@@ -11,11 +11,11 @@ the published result is gone, only a wish (`scenejobs retry --with-what-is-there
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from scenejobs.errors import NotFound
-from scenejobs.names import is_companion, is_photo, is_ready_marker, within_scene
+from scenejobs.names import is_companion, is_media, is_photo, is_pose_file, is_ready_marker, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state import generations
 from scenejobs.state.blobs import InputBlob, Member
@@ -24,6 +24,7 @@ from scenejobs.state.layout import generation_name
 from scenejobs.state.record import Outcome, Phase, Published, SceneRecord
 
 PHOTOS = "photos"  # stands for all photos of a scene, which may be grouped otherwise in another run
+Archive = Callable[[], Mapping[str, BlobInfo]]  # what lies in it now, see `archive_of`
 LOOK_BACK = 50  # generations, for the contents of a scene that an earlier program finished
 
 
@@ -49,7 +50,11 @@ def choose(
     members = [member for member in record.contents or () if member.name not in replaced]
     newest = {member.name: member for member in members if is_copy_at(member, listed)}  # of one name the last
     forgiven = record.published is None or (record.wish is not None and record.wish.with_what_is_there)
-    gone = [member.name for member in members if member.published and member.name not in newest and not forgiven]
+    if forgiven:
+        return Choice(tuple(newest.values()))
+    gone = [member.name for member in members if member.published and member.name not in newest]
+    offered = _clips(record.scene, [*newest, *replaced, *gone])
+    gone += [f"{record.scene}/{clip}" for clip in record.shown if clip not in offered]
     return Choice(tuple(newest.values()), tuple(gone))
 
 
@@ -84,52 +89,76 @@ def lost_clips(record: SceneRecord, clips: Collection[str]) -> tuple[str, ...]:
 
 def clip_names(record: SceneRecord) -> frozenset[str]:
     """The clips that the attempt works on, as `SceneRecord.shown` has them."""
-    names = [blob.name for blob in record.inputs if not is_companion(blob.name)]
-    return frozenset(PHOTOS if is_photo(name) else within_scene(name, record.scene) for name in names)
+    return _clips(record.scene, [blob.name for blob in record.inputs if not is_companion(blob.name)])
 
 
-def already_there(record: SceneRecord, uploads: Collection[InputBlob]) -> dict[InputBlob, Member | None]:
+def _clips(scene: str, names: Iterable[str]) -> frozenset[str]:
+    return frozenset(PHOTOS if is_photo(name) else within_scene(name, scene) for name in names)
+
+
+def already_there(
+    record: SceneRecord, uploads: Collection[InputBlob], archive: Archive | None = None
+) -> dict[InputBlob, Member | None]:
     """Uploads that are no news, each with the file of the scene that it is; None: a version that was replaced before.
 
     A version that was archived once and is in `input` again (undeleted, or an older state of the account came back) is
     never news. The same bytes as a new upload are none while they are part of the published result; after a failure,
-    or when a run is wished for, they run.
+    or when a run is wished for, they run. archive: asked for what lies in it, where a file is recognised by its bytes.
     """
     members = record.contents or ()
     by_etag = {member.etag: member for member in members}
     found: dict[InputBlob, Member | None] = {}
+    same = repeated(record, uploads)
+    listed = archive() if same and archive else None
     for blob in uploads:
         if was_archived(record, blob):
             found[blob] = by_etag.get(blob.etag)
-        elif (same := same_bytes(record, blob)) is not None:
-            found[blob] = same
+        elif blob in same and (listed is None or is_copy_at(same[blob], listed)):
+            found[blob] = same[blob]
     return found
 
 
-def same_bytes(record: SceneRecord, blob: InputBlob) -> Member | None:
-    """The file of the published result with the bytes of an upload, as far as their hashes are known."""
+def repeated(record: SceneRecord, uploads: Collection[InputBlob]) -> dict[InputBlob, Member]:
+    """Uploads that hold the bytes of a file of the published result, as far as their hashes are known.
+
+    The bytes of one file under the name of another replace that one, and a file that is replaced by the same uploads is
+    no longer part of the scene: names may be swapped, or shifted by one, and no file is lost.
+    """
     if record.wish is not None or record.ending is None or record.ending.outcome is not Outcome.SUCCEEDED:
-        return None
-    for member in record.contents or ():
-        same_hash = (blob.content_md5 and blob.content_md5 == member.content_md5) or (
-            blob.sha256 and blob.sha256 == member.sha256
-        )
-        if member.published and member.size_bytes == blob.size_bytes and same_hash:
-            return member
-    return None
+        return {}
+    own = {member.name: member for member in record.contents or ()}
+    replaced = {blob.name for blob in uploads if blob.name in own and not _same(own[blob.name], blob)}
+    found = {}
+    for blob in uploads:
+        same = (m for m in record.contents or () if m.published and m.name not in replaced and _same(m, blob))
+        if blob.name not in replaced and (member := next(same, None)) is not None:
+            found[blob] = member
+    return found
+
+
+def _same(member: Member, blob: InputBlob) -> bool:
+    same_hash = (blob.content_md5 and blob.content_md5 == member.content_md5) or (
+        blob.sha256 and blob.sha256 == member.sha256
+    )
+    return bool(same_hash) and member.size_bytes == blob.size_bytes
 
 
 def news(
-    record: SceneRecord, uploads: Collection[InputBlob], *, extend: bool
+    record: SceneRecord, uploads: Collection[InputBlob], *, extend: bool, archive: Archive | None = None
 ) -> tuple[tuple[InputBlob, ...], dict[InputBlob, Member | None]]:
     """The uploads that a run is for, and those that are none (`already_there`), which are put away without a run.
 
-    With extend=False, uploads that replace the scene stay together: all of them are news as soon as one is.
+    With extend=False, uploads that replace the scene stay together: all of them are news as soon as one is. So do
+    camera poses and the files that come with them. Of a scene with a result, files that nothing is made of are no news.
     """
-    known = already_there(record, uploads)
+    known = already_there(record, uploads, archive)
     new = [blob for blob in uploads if blob not in known]
-    if not extend and any(not is_companion(blob.name) for blob in new):
+    together = any(is_pose_file(blob.name) for blob in new)
+    if together or (not extend and any(not is_companion(blob.name) for blob in new)):
         known = {blob: member for blob, member in known.items() if was_archived(record, blob)}
+    new = [blob for blob in uploads if blob not in known]
+    if record.published is not None and not any(is_media(blob.name) or is_pose_file(blob.name) for blob in new):
+        known |= {blob: None for blob in new if not is_companion(blob.name)}
     return tuple(blob for blob in uploads if blob not in known), known
 
 
@@ -160,7 +189,8 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
     ]
     if record.phase is Phase.COMMITTED:
         hashes = {member.sha256 for member in record.carried if member.sha256}
-        fresh = [member for member in new if member.sha256 not in hashes]
+        read = [member for member in new if member.sha256] or new  # the others were refused, or nothing is made of them
+        fresh = [member for member in read if member.sha256 not in hashes]
         return tuple(replace(member, published=True) for member in (*record.carried, *fresh))
     refused = set(record.failures[-1].failure.files) if record.failures else set()
     members = (*(record.contents or ()), *(new if extend else ()))
@@ -193,9 +223,13 @@ def without(record: SceneRecord, name: str) -> SceneRecord:
     """The record without a file, by its name in the scene or in the input container. Raises KeyError."""
     left = tuple(m for m in record.contents or () if name not in (m.name, within_scene(m.name, record.scene)))
     taken = [member.etag for member in record.contents or () if member not in left]
-    if not taken:
+    photos = any(is_photo(member.name) for member in left)
+    shown = tuple(
+        clip for clip in record.shown if clip != within_scene(name, record.scene) and (photos or clip != PHOTOS)
+    )
+    if not taken and shown == record.shown:
         raise KeyError(name)
-    return replace(record, contents=left, retired=(*record.retired, *taken))
+    return replace(record, contents=left, shown=shown, retired=(*record.retired, *taken))
 
 
 def _members(found: generations.Generation, *, published: bool) -> list[Member]:

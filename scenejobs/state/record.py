@@ -22,7 +22,7 @@ ADDED = (
     "not_before", "day", "runs_today", "held", "tries", "begun", "blocked", "carried", "contents", "retired",
     "published", "shown", "wish",
 )  # fmt: skip
-KEEP_RETIRED = 1000  # versions that a scene no longer consists of are remembered, the newest
+KEEP_RETIRED = 20_000  # versions that a scene no longer consists of are remembered, the newest
 
 
 class Phase(StrEnum):

@@ -131,6 +131,13 @@ def plan(containers: Containers, scene: str, *, generation: int = 0, replacing: 
             code=Code.NO_SCENE,
             advice="see its status",
         )
+    shown = {member.place for member in record.contents or () if member.published}
+    if any(f"error/{item.archived_as}" in shown for item in redrive.inputs):
+        raise NothingToBringBack(
+            f"files of generation {number} of scene {scene} are part of its published result, which reads them there",
+            code=Code.NO_SCENE,
+            advice=f"python -m scenejobs retry {scene} runs the scene again with all it has",
+        )
     stays = {blob.name for blob in found.manifest} - {item.name for item in redrive.inputs}
     taken = [item.name for item in redrive.inputs if not item.copied_etag and _is_taken(containers.input, item)]
     if taken and not replacing:

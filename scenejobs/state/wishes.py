@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scenejobs.errors import Code, Conflict, InputError
-from scenejobs.names import is_companion, refusal, within_scene
+from scenejobs.names import is_companion, is_media, refusal, within_scene
 from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.state import contents, records
 from scenejobs.state.layout import record_name
@@ -74,7 +74,7 @@ def exclude(
     it, or somebody works on it; StorageError.
     """
     state = containers.state
-    wish = Wish("exclude", state.now())
+    now = state.now()
 
     def excluding(record: SceneRecord) -> SceneRecord:
         record = contents.of_history(state, record)
@@ -86,12 +86,13 @@ def exclude(
                 f"scene {scene} does not consist of a file {name}", code=Code.NO_VIDEO,
                 advice=f"it consists of {known or 'nothing yet'}; what lies in the input container is removed there",
             ) from exc  # fmt: skip
-        if all(is_companion(member.name) for member in without.contents or ()):
+        if not any(is_media(member.name) for member in without.contents or ()):
             cause = f"without {name} nothing is left of scene {scene}"
             raise InputError(
                 cause, code=Code.NO_VIDEO, advice="upload another clip first, or remove the scene's result"
             )
-        return without.wishing(wish)
+        forgiving = record.wish is not None and record.wish.with_what_is_there  # of a wish that has not begun
+        return without.wishing(Wish("exclude", now, forgiving))
 
     changed = change(state, scene, excluding, pause)
     call_for(queues, scene, state)

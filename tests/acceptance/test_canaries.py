@@ -87,6 +87,7 @@ class Plant:
             "PATH": os.environ["PATH"], "LOG_LEVEL": "DEBUG", "LOG_FORMAT": "json", "BACKEND": "mock",
             "TEMP_PATH": str(folder), "RUNNER_LEASE_SECONDS": "15", "QUEUE_IDLE_POLLS": "1",
             "QUEUE_IDLE_WAIT_SECS": "0", "MIN_DISK_SPACE_GB": "0", "MAX_RETRIES": "1",
+            "UPLOAD_STALLED_SECS": "0",  # the empty clip is one, and no upload in progress
             "IDENTITY_ENDPOINT": f"http://127.0.0.1:{identity_port}/token", "IDENTITY_HEADER": HEADER,
             "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000000",
             "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000001", "AZURE_CLIENT_SECRET": SECRET,

@@ -131,7 +131,7 @@ def test_every_function_is_invoked_from_an_upload_to_a_started_execution(
     assert worker.invoke("on_upload", upload={"blob": blob}) == {"failure": "", "outputs": {}}
     assert queues.debounce.total() == 1
 
-    check = DebounceCheck("lobby", "lobby/cam 1/ü.mp4", datetime.now(UTC))
+    check = DebounceCheck("lobby", "", datetime.now(UTC))  # the event's own comes after the quiet time
     assert worker.invoke("on_quiet", message=queue_input(check.to_json())) == {"failure": "", "outputs": {}}
     message = queues.jobs.receive(60)
     assert message is not None

@@ -111,7 +111,14 @@ def test_a_file_that_still_grows_is_not_taken(watching: Watching) -> None:
 
 
 def test_it_tells_how_it_is_and_its_numbers(watching: Watching) -> None:
-    wait_for(lambda: watching.health().get("jobs_failed") == 1, "the ended scenes are counted")
+    def committed() -> int:
+        return sum("/runs/" in name and name.endswith("/manifest.json") for name in watching.files("output"))
+
+    def counted() -> list[object]:
+        body = watching.health()
+        return [body.get("jobs_failed"), body.get("jobs_succeeded")]
+
+    wait_for(lambda: counted() == [1, committed()], "the ended scenes are counted")
     body = watching.health()
     assert body["status"] == "healthy"
     assert body["disk_free_gb"] > 0

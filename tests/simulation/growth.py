@@ -17,7 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scenejobs.names import is_ready_marker, is_video, scene_of, within_scene
+from scenejobs.names import is_media, is_pose_file, is_ready_marker, is_video, scene_of, within_scene
 from scenejobs.state import layout
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ class Growth:
         scene, new = record["scene"], _files(record["manifest"])
         kept = [(name, etag) for name, etag in new if not self._version(etag).superseded and not is_ready_marker(name)]
         if record["phase"] == "committed":
-            self.members[scene] = [*_files(record.get("carried", [])), *kept]
+            used = [(name, etag) for name, etag in kept if _is_used(name)]
+            self.members[scene] = [*_files(record.get("carried", [])), *used]
         else:
             files = {f"{scene}/{name}" for name in record["failures"][-1].get("files", [])}
             self.refused |= {etag for name, etag in new if name in files}
@@ -148,6 +149,8 @@ class Growth:
             return
         ending, last = checker.records[scene].get("ending"), self._last.get(scene)
         succeeded = ending is not None and ending["outcome"] == "succeeded"
+        if last is not None and not _is_used(note["name"]):
+            return  # nothing is made of it
         if not succeeded or last is None or self._data(etag) not in {self._data(each) for _, each in last.files}:
             self.fail("I13", f"{note['name']} ({etag}) was put away, and the published result does not hold it")
 
@@ -201,6 +204,11 @@ class Growth:
 
     def _clips(self, shown: Shown) -> frozenset[str]:
         return self.clips.get(shown.run, frozenset())
+
+
+def _is_used(name: str) -> bool:
+    """A result may be made of it."""
+    return is_media(name) or is_pose_file(name)
 
 
 def _files(items: list[dict[str, Any]]) -> list[File]:

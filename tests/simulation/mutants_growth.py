@@ -52,7 +52,7 @@ GROWING = (
     Mutant(
         "repeats of anything",
         "the same bytes are no news only while they are part of the published result",
-        (Patch(contents, "same_bytes", grown.same_bytes_as_anything),),
+        (Patch(contents, "repeated", grown.repeats_of_anything),),
         "growing",
     ),
     Mutant(
@@ -131,7 +131,7 @@ GROWING = (
         "an upload that cannot be deleted is no upload any more",
         (Patch(undeleted, "without", grown.everything_is_news),),
         "blocked",
-        off=(always(contents, "was_archived", False), always(contents, "same_bytes", None)),
+        off=(always(contents, "was_archived", False), always(contents, "repeated", {})),
     ),
     Mutant(
         "never deleted at last",

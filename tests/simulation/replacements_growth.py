@@ -54,13 +54,15 @@ def after_success_only(record: SceneRecord, archived: Mapping[str, str], *, exte
     return _after(record, archived, extend=extend and record.phase is not Phase.FAILING)
 
 
-def same_bytes_as_anything(record: SceneRecord, blob: InputBlob) -> Member | None:
+def repeats_of_anything(record: SceneRecord, uploads: Collection[InputBlob]) -> dict[InputBlob, Member]:
     """Whether or not they are part of the published result, or a run is wanted."""
-    for member in record.contents or ():
-        md5 = blob.content_md5 and blob.content_md5 == member.content_md5
-        if member.size_bytes == blob.size_bytes and (md5 or (blob.sha256 and blob.sha256 == member.sha256)):
-            return member
-    return None
+    found = {}
+    for blob in uploads:
+        for member in record.contents or ():
+            md5 = blob.content_md5 and blob.content_md5 == member.content_md5
+            if member.size_bytes == blob.size_bytes and (md5 or (blob.sha256 and blob.sha256 == member.sha256)):
+                found[blob] = member
+    return found
 
 
 def remember_nothing(record: SceneRecord, known: Iterable[InputBlob]) -> SceneRecord:

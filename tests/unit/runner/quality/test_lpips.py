@@ -186,7 +186,7 @@ def test_wrong_weights_stop_the_program_before_any_work(
     assert cli.main(["scene", str(tmp_path / "view1.mp4"), "--out", str(tmp_path / "out")], env) == 2
     assert cli.main([], env) == 2
     for line in capsys.readouterr().err.splitlines():
-        assert line.startswith(f"error: LPIPS_WEIGHTS={folder}: {BACKBONE.name} is not the published file")
+        assert f"LPIPS_WEIGHTS={folder}: {BACKBONE.name} is not the published file" in line  # as text, and as a record
     assert cli.main(["preflight", "--no-storage", "--json"], env) == 2
     failed = [check for check in json.loads(capsys.readouterr().out)["checks"] if not check["passed"]]
     assert [check["name"] for check in failed] == ["lpips"]
