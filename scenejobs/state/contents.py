@@ -189,7 +189,8 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
     ]
     if record.phase is Phase.COMMITTED:
         hashes = {member.sha256 for member in record.carried if member.sha256}
-        read = [member for member in new if member.sha256] or new  # the others were refused, or nothing is made of them
+        # What was not read was refused, or nothing is made of it. (A program before this one hashed nothing.)
+        read = [member for member in new if member.sha256] if hashes or any(m.sha256 for m in new) else new
         fresh = [member for member in read if member.sha256 not in hashes]
         return tuple(replace(member, published=True) for member in (*record.carried, *fresh))
     refused = set(record.failures[-1].failure.files) if record.failures else set()

@@ -205,9 +205,10 @@ def test_a_generation_is_brought_back_once(cloud: Cloud) -> None:
 
 
 def test_a_failure_before_the_last_success_is_brought_back_when_named(cloud: Cloud) -> None:
+    """Where late clips replace the scene: else they extend it by what failed, which is then part of the result."""
     cloud.upload("lobby/view3.mp4", b"third")
     cloud.queue("lobby")
-    cloud.settle()
+    cloud.settle(late_uploads="replace")
     with pytest.raises(InputError, match="--generation brings back one of 1"):
         bring_back(cloud)
     bring_back(cloud, generation=1)
