@@ -111,7 +111,8 @@ class Growth:
             if not excused:
                 self.fail("I13", f"generation {record['generation']} of {scene} lost {name} ({etag})")
         offered = {within_scene(name, scene) for name, _ in now.files}
-        lost = (self._clips(before) & offered) - self._clips(now)
+        asked = {within_scene(name, scene) for each, name in self.taken_out if each == scene}
+        lost = (self._clips(before) & offered) - self._clips(now) - asked  # also of what is uploaded anew since
         if lost:
             self.fail("I13", f"the result of {scene} shows no longer {sorted(lost)}")
 
