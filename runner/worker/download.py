@@ -53,8 +53,9 @@ def download(
     first: dict[str, str] = {}  # SHA-256 of media -> the name of the one that is used
     repeated: dict[str, str] = {}
     refused: list[tuple[InputBlob, InputError]] = []
-    # archived files first: of the same bytes, the one that the scene has already is used
-    for number, blob in sorted(enumerate(usable, start=1), key=lambda each: each[1] in new):
+    # of the same bytes, the one is used that the scene has had for longest
+    oldest = {blob: member.generation for blob, member in carried.items()}
+    for number, blob in sorted(enumerate(usable, start=1), key=lambda each: oldest.get(each[1], record.generation)):
         check()
         path = inputs / f"{number:04d}{PurePosixPath(blob.name).suffix.lower()}"
         name = within_scene(blob.name, record.scene)

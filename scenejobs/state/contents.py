@@ -188,11 +188,11 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
         if "/" in archived.get(blob.name, "") and not is_ready_marker(blob.name)
     ]
     if record.phase is Phase.COMMITTED:
-        hashes = {member.sha256 for member in record.carried if member.sha256}
         # What was not read was refused, or nothing is made of it. (A program before this one hashed nothing.)
-        read = [member for member in new if member.sha256] if hashes or any(m.sha256 for m in new) else new
-        fresh = [member for member in read if member.sha256 not in hashes]
-        return tuple(replace(member, published=True) for member in (*record.carried, *fresh))
+        # The same bytes under two names are two files, of which one is used: the other may be replaced later.
+        hashed = any(member.sha256 for member in (*record.carried, *new))
+        read = [member for member in new if member.sha256 or not hashed]
+        return tuple(replace(member, published=True) for member in (*record.carried, *read))
     refused = set(record.failures[-1].failure.files) if record.failures else set()
     members = (*(record.contents or ()), *(new if extend else ()))
     return tuple(each for each in members if each.published or within_scene(each.name, record.scene) not in refused)

@@ -64,6 +64,11 @@ def copied(
         try:
             copy = destination.copy_from(source, blob.name, name, source_etag=blob.etag, if_absent=True)
         except NotFound:
+            found = find(source, blob.name)
+            if found is not None and found.etag == blob.etag:  # not the source: the copy was removed at once
+                raise StorageError(
+                    f"the copy {name} of {blob.name} vanished", advice="see which rule removes blobs of the archive"
+                ) from None
             return None
         except Conflict:  # the source is another version now, or the name is taken: by another blob, or by a folder
             found = find(source, blob.name)

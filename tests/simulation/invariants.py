@@ -204,8 +204,8 @@ class Checker:
         files = sorted([*record["manifest"], *record.get("carried", [])], key=lambda item: str(item["name"]))
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs))
         self._run_is_whole(self.commits[-1])
-        media, old = dict[bytes, str](), {item["name"] for item in record.get("carried", [])}
-        for item in sorted(files, key=lambda item: item["name"] not in old):  # of the same bytes the first
+        media, old = dict[bytes, str](), {item["name"]: item["generation"] for item in record.get("carried", [])}
+        for item in sorted(files, key=lambda item: old.get(item["name"], generation)):  # of the same bytes the first
             if is_video(item["name"]):
                 media.setdefault(self.versions[item["etag"]].data, item["name"])
         used = [item for item in files if item["name"] in media.values()]
