@@ -89,7 +89,7 @@ def lost_clips(record: SceneRecord, clips: Collection[str]) -> tuple[str, ...]:
 
 def clip_names(record: SceneRecord) -> frozenset[str]:
     """The clips that the attempt works on, as `SceneRecord.shown` has them."""
-    return _clips(record.scene, [blob.name for blob in record.inputs if not is_companion(blob.name)])
+    return _clips(record.scene, [blob.name for blob in record.inputs if is_media(blob.name)])
 
 
 def _clips(scene: str, names: Iterable[str]) -> frozenset[str]:
