@@ -13,11 +13,12 @@ from function_app import debounce, known_uploads
 from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Superseded
 from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
-from scenejobs.errors import Conflict, NotFound, UnreadableMessage, UnreadableRecord
+from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, checks, records, undeleted
+from scenejobs.state.copies import find
 from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
@@ -139,11 +140,8 @@ class Dispatcher:
 
     def send_wish(self, scene: str, now: datetime, traceparent: str = "") -> bool:
         """Sends a message for a run that somebody wished for (scenejobs/state/wishes.py). False: nobody did."""
-        try:
-            info = self.containers.state.head(record_name(scene))
-        except NotFound:
-            return False
-        if "wish" not in info.metadata or info.metadata.get("phase") != Phase.IDLE or info.leased:
+        info = find(self.containers.state, record_name(scene))
+        if info is None or "wish" not in info.metadata or info.metadata.get("phase") != Phase.IDLE or info.leased:
             return False
         self.queues.jobs.send(JobMessage(scene, "", now, traceparent).to_json())
         return True

@@ -22,6 +22,7 @@ from scenejobs.ports import BlobInfo
 from scenejobs.state import activity, batches, records
 from scenejobs.state.activity import Sent
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.copies import find
 from scenejobs.state.layout import record_of_key
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.uploads import snapshot
@@ -49,13 +50,7 @@ def heads_of(dispatcher: Dispatcher, keys: Iterable[str], crew: Crew) -> dict[st
     """
     state = dispatcher.containers.state
 
-    def head(key: str) -> BlobInfo | None:
-        try:
-            return state.head(record_of_key(key))
-        except NotFound:
-            return None
-
-    return dict(crew.each(head, sorted(keys)).done)
+    return dict(crew.each(lambda key: find(state, record_of_key(key)), sorted(keys)).done)
 
 
 def requeue_lost(
@@ -155,10 +150,7 @@ class _Healer:
     def heal(self, item: _Lost) -> bool:
         """Whether a message was sent."""
         state = self.dispatcher.containers.state
-        try:  # looked at again: the listing may be a minute old
-            record = state.head(record_of_key(item.key))
-        except NotFound:
-            record = None  # never begun
+        record = find(state, record_of_key(item.key))  # again: the listing may be a minute old. None: never begun
         if record is not None and _waits(record, self.before):
             return False
         if item.scene and self._batch(item.scene):

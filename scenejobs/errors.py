@@ -153,6 +153,12 @@ REMEDIES: dict[Code, str] = {
 }
 """What the person who meets a code can do, where its message says nothing better. `docs/errors.md` prints them."""
 
+
+def remedy(code: Code, scene: str) -> str:
+    """The same for a message about one scene: plain text, with its name in the commands."""
+    return REMEDIES[code].replace("`", "").replace("SCENE", scene)
+
+
 MAX_CAUSE_BYTES = 1536  # with the advice 2 KiB: a record keeps the failures of all attempts
 MAX_ADVICE_BYTES = 512
 

@@ -10,7 +10,7 @@ another attempt, after it by all steps from the first on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from runner.worker.dead_letter import write_reason
 from runner.worker.leftovers import remove_progress, remove_run
 from runner.worker.publish import publish, upload_outputs
 from runner.worker.resume_store import forget
-from scenejobs.errors import REMEDIES, Code, InputError
+from scenejobs.errors import Code, InputError, remedy
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import generations, undeleted
@@ -66,9 +66,10 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
     record = stored.record
     if lost := lost_clips(record, result.clips):
         raise InputError(
-            f"{', '.join(lost[:NAMED])}{', ...' if len(lost) > NAMED else ''} can be seen in the published result of "
-            f"scene {record.scene} and not in the new one, made with {_new_names(record)}, so the published one stays",
-            code=Code.CLIPS_LOST, advice=REMEDIES[Code.CLIPS_LOST].replace("`", "").replace("SCENE", record.scene),
+            f"{_listed(lost)} can be seen in the published result of "
+            f"scene {record.scene} and not in the new one, made with {_listed(_new(record)) or 'what is archived'}, "
+            "so the published one stays",
+            code=Code.CLIPS_LOST, advice=remedy(Code.CLIPS_LOST, record.scene),
             stage="upload", files=tuple(clip for clip in lost if clip in _new(record)),
         )  # fmt: skip
     outputs = upload_outputs(result.folder, output, record.scene, record.run, check)
@@ -82,9 +83,8 @@ def _new(record: SceneRecord) -> list[str]:
     return [within_scene(blob.name, record.scene) for blob in record.manifest if is_media(blob.name)]
 
 
-def _new_names(record: SceneRecord) -> str:
-    names = _new(record)
-    return f"{', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}" if names else "what is archived"
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from scenejobs.errors import (
-    REMEDIES,
     Busy,
     Code,
     ConfigurationError,
@@ -21,6 +20,7 @@ from scenejobs.errors import (
     Interrupted,
     SceneJobError,
     UploadsChanged,
+    remedy,
 )
 from scenejobs.logs.alerts import Alert
 from scenejobs.names import is_companion
@@ -212,7 +212,7 @@ def _archive_gone(record: SceneRecord, names: tuple[str, ...]) -> Failure:
         code=str(Code.ARCHIVE_GONE),
         cause=f"{shown} of the published result of scene {record.scene} can no longer be read in the archive; "
         "a result without would be smaller, so the published one stays",
-        advice=REMEDIES[Code.ARCHIVE_GONE].replace("`", "").replace("SCENE", record.scene),
+        advice=remedy(Code.ARCHIVE_GONE, record.scene),
     )
 
 

@@ -64,15 +64,13 @@ def copied(
         try:
             copy = destination.copy_from(source, blob.name, name, source_etag=blob.etag, if_absent=True)
         except NotFound:
-            found = find(source, blob.name)
-            if found is not None and found.etag == blob.etag:  # not the source: the copy was removed at once
+            if _is_there(blob, source):  # the copy was removed at once
                 raise StorageError(
                     f"the copy {name} of {blob.name} vanished", advice="see which rule removes blobs of the archive"
                 ) from None
             return None
         except Conflict:  # the source is another version now, or the name is taken: by another blob, or by a folder
-            found = find(source, blob.name)
-            if found is None or found.etag != blob.etag:
+            if not _is_there(blob, source):
                 return None
             continue
         if not is_copy(copy, blob.etag, blob.size_bytes):
@@ -94,8 +92,7 @@ def remove(blob: InputBlob, source: BlobStore, kept: Callable[[SceneJobError], N
     except NotFound:
         return True  # done before, or by the user
     except (Conflict, AccessDenied) as exc:
-        current = find(source, blob.name)
-        if current is None or current.etag != blob.etag:
+        if not _is_there(blob, source):
             log.info("%s was uploaded again meanwhile; the new version stays", blob.name)
             return True
         if kept is None:
@@ -103,3 +100,9 @@ def remove(blob: InputBlob, source: BlobStore, kept: Callable[[SceneJobError], N
         kept(exc)
         return False
     return True
+
+
+def _is_there(blob: InputBlob, source: BlobStore) -> bool:
+    """Whether this very version still lies in the source."""
+    found = find(source, blob.name)
+    return found is not None and found.etag == blob.etag
