@@ -1,0 +1,1 @@
+"""What people upload, one module per topic; each has CASES."""

@@ -1,0 +1,122 @@
+"""One kind of footage as a case: how its files come to be, the command they are given to, and what is right."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.synthetic import pose_errors
+
+FOOTAGE = Path(os.environ.get("SCENE_FOOTAGE", Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+class NotHere(Exception):
+    """A case needs footage that is not on this machine."""
+
+
+def footage(name: str) -> Path:
+    """A file or folder of the footage. Raises NotHere."""
+    path = FOOTAGE / name
+    if not path.exists():
+        raise NotHere(f"{name} is not in the folder of footage (SCENE_FOOTAGE)")
+    return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of the files."""
+
+    exit_code: int
+    cpu_s: float  # of the whole process tree
+    out: Path
+    stderr: str
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json; empty without a result."""
+        return self._document("metrics.json")
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """error.json; empty with a result."""
+        return self._document("error.json")
+
+    def _document(self, name: str) -> dict[str, Any]:
+        path = self.out / name
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return found
+
+    def cameras(self) -> dict[tuple[str, int], NDArray[np.float64]]:
+        """World to camera [4, 4] by clip and index of the frame in it."""
+        path = self.out / "cameras.json"
+        entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        return {
+            (entry["video"], int(Path(entry["image"]).stem)): np.array(entry["world_to_camera"], np.float64)
+            for entry in entries
+        }
+
+    def summary(self) -> str:
+        """The outcome in one cell: placed frames and dB, or the code and its message."""
+        if not self.metrics:
+            failure = self.error or {}
+            code = failure.get("code") or failure.get("error", {}).get("code", "")
+            message = failure.get("message") or failure.get("error", {}).get("message", "") or self.stderr[-200:]
+            return f"exit {self.exit_code} {code}: {message[:160]}".strip()
+        metrics = self.metrics
+        psnr = metrics.get("psnr_heldout")
+        doubtful = ", doubtful" if metrics.get("suspect") else ""
+        quality = f", {psnr:.1f} dB" if psnr is not None else ""
+        return f"{metrics['images_registered']} of {metrics['images_total']} placed{quality}{doubtful}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of footage."""
+
+    name: str
+    point: str  # of the list of kinds, as a heading of the table
+    what: str  # the input in words
+    make: Callable[[Path], Sequence[Path]]  # writes the files into a folder; raises NotHere
+    right: Callable[[Run], str]  # what is wrong with the outcome; empty: nothing
+    arguments: tuple[str, ...] = ("--preset", "smoke")
+    environment: Mapping[str, str] = field(default_factory=dict)
+    truth: Callable[[Run], Mapping[tuple[str, int], NDArray[np.float64]]] | None = None  # of `camera_errors`
+
+
+def camera_errors(run: Run, truth: Mapping[tuple[str, int], NDArray[np.float64]]) -> tuple[float, float] | None:
+    """Median position error in per cent of the path's size, median rotation error in degrees; None: too few cameras.
+
+    truth: world to camera by clip and frame index. Those that both have are compared, after a similarity alignment.
+    """
+    found = run.cameras()
+    both = sorted(found.keys() & truth.keys())
+    if len(both) < 4:
+        return None
+    ours, true = (np.stack([cameras[key] for key in both]) for cameras in (found, truth))
+    centres = [-np.einsum("nji,nj->ni", each[:, :3, :3], each[:, :3, 3]) for each in (ours, true)]
+    position, angle = pose_errors(centres[0], ours[:, :3, :3], centres[1], true[:, :3, :3])
+    return 100 * float(np.median(position)), float(np.median(angle))
+
+
+def result(run: Run) -> str:
+    """Right for whatever must give a result that nobody needs to doubt."""
+    if not run.metrics:
+        return "no result"
+    return "doubtful" if run.metrics.get("suspect") else ""
+
+
+def refused(*codes: str) -> Callable[[Run], str]:
+    """Right for what must be refused with one of these codes."""
+
+    def right(run: Run) -> str:
+        code = str(run.error.get("code") or run.error.get("error", {}).get("code", ""))
+        return "" if code in codes else f"{code or 'a result'} instead of {' or '.join(codes)}"
+
+    return right
