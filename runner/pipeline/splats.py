@@ -52,6 +52,7 @@ class FinishedSplats:
     orientation: Orientation
     scores: Evaluation
     pictures: Mapping[str, str]  # of the report: file names by image
+    doubts: tuple[str, ...] = ()  # sentences that say why the result may be wrong; not empty: it is suspect
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, M
         lenses=lenses,
         resumed_at=splats.trained.resumed_at,
         reused=splats.posed.reused,
+        doubts=splats.doubts,
     )
 
 

@@ -80,6 +80,7 @@ class Results:
     lenses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by image: its camera before undistortion
     resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
     reused: Mapping[str, int] = field(default_factory=dict)  # what earlier runs had found: how many of what
+    doubts: tuple[str, ...] = ()  # sentences that say why the result may be wrong; not empty: it is suspect
 
 
 def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
