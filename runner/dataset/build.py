@@ -23,26 +23,33 @@ from runner.files.marker import file_fingerprint, fingerprint, read_marker, writ
 from runner.poses.colmap import client as colmap_client
 from runner.poses.colmap.requests import Undistort
 from runner.scene.frames import FrameSet
+from runner.scene.masks import FOLDER, digest_of_frames, read_mask
 from runner.scene.views import TrainingScene, View
 from scenejobs.errors import Code, RunnerError
 
 STAGE = "colmap_reconstruction"
 UNDISTORT_LIMIT_S = 1800.0
+VIEW_MASKS = "view_masks"  # folder in the workspace
 
 
 def build_views(frames: FrameSet, context: StageContext, long_side: int) -> TrainingScene:
     """Writes workspace/images/<clip>/<index>.png and, last, workspace/views.json, from workspace/sparse.
+
+    A frame with a mask (runner/scene/masks.py) gets workspace/view_masks/<clip>/<index>.png beside its image.
 
     The images on disk are lossless and exactly what training and the metrics see. Skips when all is there already.
     Raises RunnerError and ResourceError when undistortion fails, Interrupted.
     """
     workspace = context.workspace
     marker = workspace / "views.json"
-    made_from = fingerprint(asdict(frames), file_fingerprint(workspace / "sparse.json"), long_side)
+    masks = digest_of_frames(workspace, frames)
+    made_from = fingerprint(
+        asdict(frames), file_fingerprint(workspace / "sparse.json"), long_side, *([masks] if masks else [])
+    )
     stored = read_marker(marker, made_from)
-    if stored is None or not all((workspace / "images" / view["image"]).is_file() for view in stored["views"]):
+    if stored is None or not all(file.is_file() for view in stored["views"] for file in _files(workspace, view)):
         marker.unlink(missing_ok=True)
-        stored = _write_views(frames, context, long_side)
+        stored = _write_views(frames, context, long_side, masked=bool(masks))
         write_marker(marker, made_from, stored)
     return _load(workspace, stored)
 
@@ -55,14 +62,22 @@ def load_views(workspace: Path) -> TrainingScene:
     return _load(workspace, stored)
 
 
-def _write_views(frames: FrameSet, context: StageContext, long_side: int) -> dict[str, Any]:
+def _files(workspace: Path, view: dict[str, Any]) -> list[Path]:
+    """The files of a stored view."""
+    masks = [workspace / VIEW_MASKS / view["image"]] if view.get("masked") else []
+    return [workspace / "images" / view["image"], *masks]
+
+
+def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, masked: bool) -> dict[str, Any]:
     """The undistorted images; what is to be known of them, for views.json."""
     workspace, progress = context.workspace, context.progress
-    shutil.rmtree(workspace / "images", ignore_errors=True)
+    for folder in ("images", VIEW_MASKS):
+        shutil.rmtree(workspace / folder, ignore_errors=True)
     names = tuple(frame.image for frame in frames.frames)
     request = Undistort(
         seed=0, images=str(workspace / "frames"), model=str(workspace / "sparse"), output=str(workspace / "images"),
-        names=names, long_side=long_side,
+        names=names, long_side=long_side, masks=str(workspace / FOLDER) if masked else "",
+        masks_output=str(workspace / VIEW_MASKS),
     )  # fmt: skip
     made = colmap_client.run(
         request, workspace / "sfm", progress, limit_s=UNDISTORT_LIMIT_S,
@@ -80,10 +95,12 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int) -> dic
 
 
 def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
-    views, pixels = [], []
+    views, pixels, masks = [], [], []
     for entry in stored["views"]:
         matrices = {name: np.array(entry[name], np.float64) for name in ("K", "world_to_camera")}
-        views.append(View(**{**entry, **matrices}))
+        facts = {name: value for name, value in entry.items() if name != "masked"}
+        views.append(View(**{**facts, **matrices}))
+        masks.append(read_mask(workspace / VIEW_MASKS, entry["image"]) if entry.get("masked") else None)
         with Image.open(workspace / "images" / entry["image"]) as image:
             pixels.append(np.asarray(image.convert("RGB")))
     model = pycolmap.Reconstruction(str(workspace / "sparse"))
@@ -97,6 +114,7 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
         point_errors=np.array([point.error for point in ordered], np.float32),
         track_lengths=np.array([point.track.length() for point in ordered], np.int32),
         sightings=_sightings(model, [view.image for view in views], sorted(points)),
+        masks=tuple(masks) if any(mask is not None for mask in masks) else (),
     )
 
 

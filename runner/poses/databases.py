@@ -15,6 +15,7 @@ from runner.poses.coverage import Coverage
 from runner.poses.ladder import NEIGHBOURS, OVERLAP, Rung, pair_count, thinned_to
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.settings import STAGE, PoseSettings
+from runner.scene.masks import FOLDER
 from scenejobs.errors import Code, InputError, RunnerError
 
 PROBE = 24  # frames looked at first
@@ -55,6 +56,7 @@ class Databases:
         request = Extract(
             seed=self.session.seed, source=source, groups=self.coverage.groups(names), features=rung.features,
             max_image_size=rung.max_image_size, sensitive=rung.sensitive, threads=self.session.threads,
+            masks=str(masks) if (masks := self.images.with_name(FOLDER)).is_dir() else "",
         )  # fmt: skip
 
         def watch(_steps: int) -> None:

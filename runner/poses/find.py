@@ -26,6 +26,7 @@ from runner.poses.settings import STAGE, PoseSettings
 from runner.poses.supplied.attempt import supplied_rungs
 from runner.poses.supplied.match import SuppliedPoses
 from runner.scene.frames import FrameSet
+from runner.scene.masks import digest_of_frames
 from runner.scene.pose_report import PoseReport
 from runner.scene.sizes import sizes_of
 from scenejobs.errors import InputError
@@ -45,7 +46,7 @@ def find_poses(
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
     POSES_UNRELIABLE), RunnerError or ResourceError when the COLMAP process fails, Interrupted.
     """
-    result = _Result(context, _made_from(frames, context.workspace / "frames", settings, supplied))
+    result = _Result(context, _made_from(frames, context.workspace, settings, supplied))
     if (report := result.stored()) is not None:
         return report
     sizes = sizes_of(context.workspace / "frames", frames)  # width, height in px, by clip
@@ -108,11 +109,12 @@ def _cache(
     return PoseCache(context.cache, frames, context.workspace / "frames", sizes, settings, digest)
 
 
-def _made_from(frames: FrameSet, root: Path, settings: PoseSettings, supplied: SuppliedPoses | None) -> str:
+def _made_from(frames: FrameSet, workspace: Path, settings: PoseSettings, supplied: SuppliedPoses | None) -> str:
     """Changes when the result would."""
-    sizes = [(root / frame.image).stat().st_size for frame in frames.frames]
+    sizes = [(workspace / "frames" / frame.image).stat().st_size for frame in frames.frames]
     lenses = [(clip.folder, clip.focal_px, clip.cuts_s) for clip in frames.clips]
     digests = [supplied.digest] if supplied else []
+    digests += [masks] if (masks := digest_of_frames(workspace, frames)) else []
     return fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *digests)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
-from runner.quality.evaluate import render_view
+from runner.quality.evaluate import render_view, used_pixels
 from runner.quality.metrics import psnr
 from runner.raster import parameters
 from runner.raster.port import Rasterizer
@@ -106,7 +106,8 @@ def clean(
             progress.check(STAGE)
             truth = torch.from_numpy(scene.pixels[index]).to(rasterizer.device).float() / 255
             image = render_view(params, scene.views[index], rasterizer)
-            values[scene.views[index].split].append(float(psnr(image, truth)))
+            used = used_pixels(scene, index, rasterizer.device)
+            values[scene.views[index].split].append(psnr(image, truth, used))
         return Quality(tuple(values["test"]), tuple(values["train"]))
 
     keep, report = remove_in_steps(features, measure)
@@ -170,7 +171,8 @@ def measure_features(
     gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, progress: Progress
 ) -> Features:
     """Neighbours and cameras by search trees, coverage by drawing every training view once."""
-    views = [scene.views[index] for index in scene.subset("train")]
+    train = scene.subset("train")
+    views = [scene.views[index] for index in train]
     centers = camera_positions(views)
     means = gaussians.means.astype(np.float64)
     distance = cKDTree(centers).query(means, workers=-1)[0] if len(centers) else np.full(len(means), np.inf)
@@ -187,7 +189,7 @@ def measure_features(
         size=np.exp(gaussians.log_scales.max(axis=1).astype(np.float64)) / distance,
         gap=neighbours / distance,
         nearness=nearness,
-        covered_px=coverage(gaussians, views, rasterizer, progress),
+        covered_px=coverage(gaussians, views, rasterizer, progress, [scene.mask(index) for index in train]),
     )
 
 
@@ -201,10 +203,14 @@ def scene_begins(view: View, points: NDArray[np.float32]) -> float | None:
 
 
 def coverage(
-    gaussians: Gaussians, views: Sequence[View], rasterizer: Rasterizer, progress: Progress
-) -> NDArray[np.float64]:
+    gaussians: Gaussians, views: Sequence[View], rasterizer: Rasterizer, progress: Progress,
+    masks: Sequence[NDArray[np.bool_] | None] = (),
+) -> NDArray[np.float64]:  # fmt: skip
     """[N] pixels each fills in all views together: the sum of its blending weights, which is what the sum of an image
-    changes by per unit of its colour. So the gradient of any rasteriser holds it, occlusion included."""
+    changes by per unit of its colour. So the gradient of any rasteriser holds it, occlusion included.
+
+    masks: of each view, see TrainingScene.masks: what is seen in ignored pixels only counts as unseen.
+    """
     grey = replace(
         gaussians,
         sh0=np.zeros_like(gaussians.sh0),  # half grey: no colour is clamped, so every gradient passes
@@ -212,12 +218,15 @@ def coverage(
     )
     params = parameters.parameters(grey, rasterizer.device)
     black = torch.zeros(3, device=rasterizer.device)
-    for view in views:
+    for view, mask in zip(views, masks or [None] * len(views), strict=True):
         progress.check(STAGE)
         pose = torch.tensor(view.world_to_camera, dtype=torch.float32, device=rasterizer.device)
         K = torch.tensor(view.K, dtype=torch.float32, device=rasterizer.device)
         drawn = rasterizer.render(params, pose, K, view.width, view.height, sh_degree=0, background=black)
-        drawn.image[..., 0].sum().backward()  # adds to the gradients of the views before
+        grey_levels = drawn.image[..., 0]
+        if mask is not None:
+            grey_levels = grey_levels[torch.from_numpy(mask).to(rasterizer.device)]
+        grey_levels.sum().backward()  # adds to the gradients of the views before
     gradient = params["sh0"].grad
     if gradient is None:
         return np.zeros(gaussians.count)

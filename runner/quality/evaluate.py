@@ -103,34 +103,56 @@ def score_split(
     for index in scene.subset(split):
         truth = _truth(scene, index, rasterizer.device)
         image = render_view(params, scene.views[index], rasterizer, sh_degree)
-        corrected = exposure_corrected(image, truth)
-        apart = lpips(image, truth) if lpips else None
+        used = used_pixels(scene, index, rasterizer.device)
+        corrected = psnr(exposure_corrected(image, truth, used), truth, used)
+        apart = masked_lpips(lpips, image, truth, used) if lpips else None
         scores.append(
-            ViewScore(scene.views[index].image, psnr(image, truth), ssim(image, truth), psnr(corrected, truth), apart)
-        )
+            ViewScore(
+                scene.views[index].image, psnr(image, truth, used), ssim(image, truth, used), corrected, apart
+            )
+        )  # fmt: skip
     return SplitScore(tuple(scores))
 
 
-def exposure_corrected(image: Tensor, truth: Tensor) -> Tensor:
+def used_pixels(scene: TrainingScene, index: int, device: torch.device) -> Tensor | None:
+    """[H, W] bool: which pixels of a view count; None: all of them."""
+    mask = scene.mask(index)
+    return None if mask is None else torch.from_numpy(mask).to(device)
+
+
+def masked_lpips(lpips: Lpips, image: Tensor, truth: Tensor, used: Tensor | None) -> float | None:
+    """LPIPS over the pixels that count: the others are made equal, and the mean is taken over the rest."""
+    if used is None:
+        return lpips(image, truth)
+    share = float(used.double().mean())
+    apart = lpips(torch.where(used[..., None], image, truth), truth)
+    return None if apart is None or not share else apart / share
+
+
+def exposure_corrected(image: Tensor, truth: Tensor, used: Tensor | None = None) -> Tensor:
     """The rendering with the gain and bias per channel that bring it nearest to its image; [H, W, 3] 0..1.
 
     Six numbers fitted to the image that is scored: what is left is not a matter of exposure or white balance.
+    used: [H, W] bool, the pixels that they are fitted to; None: all of them.
     """
-    x, y = image.double(), truth.double()
-    mean_x, mean_y = x.mean(dim=(0, 1)), y.mean(dim=(0, 1))
-    variance = (x - mean_x).square().mean(dim=(0, 1))
-    gain = ((x - mean_x) * (y - mean_y)).mean(dim=(0, 1)) / variance.clamp_min(1e-12)
-    return (gain * (x - mean_x) + mean_y).clamp(0.0, 1.0)
+    whole, dims = image.double(), (0, 1) if used is None else (0,)
+    x, y = (whole, truth.double()) if used is None else (whole[used], truth.double()[used])
+    mean_x, mean_y = x.mean(dim=dims), y.mean(dim=dims)
+    variance = (x - mean_x).square().mean(dim=dims)
+    gain = ((x - mean_x) * (y - mean_y)).mean(dim=dims) / variance.clamp_min(1e-12)
+    return (gain * (whole - mean_x) + mean_y).clamp(0.0, 1.0)
 
 
 def mean_psnr(
     params: Mapping[str, Tensor], scene: TrainingScene, rasterizer: Rasterizer, split: str, sh_degree: int
 ) -> float | None:
     """Mean PSNR in dB of one split, without the cost of SSIM; None when the split has no views."""
+    device = rasterizer.device
     values = [
-        float(psnr(render_view(params, scene.views[i], rasterizer, sh_degree), _truth(scene, i, rasterizer.device)))
+        psnr(render_view(params, scene.views[i], rasterizer, sh_degree), _truth(scene, i, device),
+             used_pixels(scene, i, device))
         for i in scene.subset(split)
-    ]
+    ]  # fmt: skip
     return float(np.mean(values)) if values else None
 
 

@@ -11,26 +11,38 @@ from torch import Tensor
 
 WINDOW_TAPS = 11
 WINDOW_SIGMA_PX = 1.5
+_REACH = WINDOW_TAPS // 2
 C1, C2 = 0.01**2, 0.03**2  # stabilisers for values in 0..1
 
 
-def psnr(image: Tensor, truth: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of two images with values in 0..1; infinite for equal ones."""
-    error = float((image.double() - truth.double()).square().mean())
+def psnr(image: Tensor, truth: Tensor, used: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio in dB of two images with values in 0..1; infinite for equal ones.
+
+    used: [H, W] bool, the pixels that count; None: all of them.
+    """
+    if used is not None:
+        image, truth = image[used], truth[used]
+    error = float((image.double() - truth.double()).square().mean()) if image.numel() else 0.0
     return -10.0 * math.log10(error) if error > 0 else math.inf
 
 
-def ssim(image: Tensor, truth: Tensor) -> float:
+def ssim(image: Tensor, truth: Tensor, used: Tensor | None = None) -> float:
     """Mean structural similarity (Wang et al. 2004) of two images [H, W, 3] with values in 0..1.
 
     Gaussian window of 11 x 11 pixels, sigma 1.5, only where it lies inside the image; mean over the channels.
+    used: [H, W] bool: windows about pixels that do not count are left out, and in the others such pixels are alike.
     Raises ValueError for images smaller than the window.
     """
     if min(image.shape[:2]) < WINDOW_TAPS:
         raise ValueError(f"SSIM needs images of at least {WINDOW_TAPS} pixels a side, got {tuple(image.shape)}")
+    if used is not None:
+        image = torch.where(used[..., None], image, truth)
     x, y = image.detach().permute(2, 0, 1), truth.detach().permute(2, 0, 1)
     mean_x, square_x, product, mean_y, square_y = blur(torch.stack([x, x * x, x * y, y, y * y]), padding=0)
-    return float(ssim_map(mean_x, square_x, product, mean_y, square_y).mean())
+    similarity = ssim_map(mean_x, square_x, product, mean_y, square_y)
+    if used is not None and (centres := used[_REACH:-_REACH, _REACH:-_REACH]).any():
+        return float(similarity[:, centres].mean())
+    return float(similarity.mean())
 
 
 def blur(maps: Tensor, padding: int) -> Tensor:

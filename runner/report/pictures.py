@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from runner.quality.evaluate import SplitScore, render_view
@@ -20,6 +21,8 @@ def write_comparisons(
 ) -> dict[str, str]:
     """Write the worst views and the median one, the picture left, the rendering right, as it is.
 
+    What a mask ignores is grey in the picture: it was not compared.
+
     Names by View.image: `comparison_worst.png`, `comparison_worst_2.png`, ..., `comparison_median.png` (not written for
     a view that is among the worst). Empty when `score` has no views.
     """
@@ -34,11 +37,18 @@ def write_comparisons(
     for image, name in names.items():
         index = by_name[image]
         drawn = render_view(params, scene.views[index], rasterizer).cpu().numpy()
-        pair = np.concatenate([scene.pixels[index], np.round(drawn * 255).astype(np.uint8)], axis=1)
+        pair = np.concatenate([_filmed(scene, index), np.round(drawn * 255).astype(np.uint8)], axis=1)
         Image.fromarray(pair).save(folder / name)
     return names
 
 
+def _filmed(scene: TrainingScene, index: int) -> NDArray[np.uint8]:
+    """[H, W, 3] of a view."""
+    mask = scene.mask(index)
+    return scene.pixels[index] if mask is None else np.where(mask[..., None], scene.pixels[index], np.uint8(GREY))
+
+
+GREY = 128
 JPEG_QUALITY = 88
 
 

@@ -35,6 +35,12 @@ class TrainingScene:
     track_lengths: NDArray[np.int32]  # [N] images that see the point
     sightings: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     """[M, 2] (view, point): which view saw which point, as far as the sparse model says."""
+    masks: tuple[NDArray[np.bool_] | None, ...] = ()
+    """Per view [height, width], True where a pixel is used; None: all of them are. Empty: no view has a mask."""
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Of one view, see `masks`."""
+        return self.masks[index] if self.masks else None
 
     def subset(self, split: str) -> list[int]:
         """Indices of the views of one split."""

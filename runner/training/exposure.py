@@ -142,7 +142,10 @@ def _samples(scene: TrainingScene) -> tuple[NDArray[np.intp], NDArray[np.intp], 
         ahead = in_camera[:, 2] > 1e-6
         seen, in_camera = seen[ahead], in_camera[ahead]
         u, v = (in_camera[:, :2] / in_camera[:, 2:] * camera.K[[0, 1], [0, 1]] + camera.K[:2, 2]).T
+        mask = scene.mask(view)
         inside = (u >= PATCH) & (u < camera.width - PATCH) & (v >= PATCH) & (v < camera.height - PATCH)
+        if mask is not None:
+            inside[inside] = mask[v[inside].astype(int), u[inside].astype(int)]
         column, row = u[inside].astype(int), v[inside].astype(int)
         around = range(-PATCH, PATCH + 1)
         patches = np.array([pixels[row + dy, column + dx] for dy in around for dx in around])  # [PATCH^2, M, 3]

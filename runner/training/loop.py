@@ -151,7 +151,7 @@ def _step(run: Run, state: TrainingState) -> bool:
         background=run.background,
     )
     rendered = state.exposures.apply(rendering.image, view) if state.exposures else rendering.image
-    loss = photometric_loss(rendered, image.target, settings.ssim_weight)
+    loss = photometric_loss(image.compared(rendered), image.target, settings.ssim_weight)
     state.losses.append((share, loss.detach()))
     if recipe.opacity_penalty:
         loss = loss + recipe.opacity_penalty * torch.sigmoid(params["opacities"]).mean()

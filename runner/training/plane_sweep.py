@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import minimum_filter
 
 from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene, View, evenly
@@ -24,6 +25,7 @@ from runner.scene.views import TrainingScene, View, evenly
 AVAILABLE = importlib.util.find_spec("numba") is not None
 STAGE = "training"
 SIDE_PX = 240  # long side of the images that are compared
+WINDOW_PX = 5  # side of the window that is compared, see kernels/plane_sweep.py
 PLANES = 64
 OTHERS = 3  # images that each is compared with
 MAX_IMAGES = 100  # whose depths are measured, evenly chosen
@@ -60,6 +62,7 @@ class _SmallView:
     rotation: NDArray[np.float64]  # [3, 3] world to camera
     translation: NDArray[np.float64]  # [3]
     seen: NDArray[np.int32]  # indices of the sparse points it saw, rising
+    used: NDArray[np.bool_] | None = None  # [H, W]; None: all pixels are
 
     @property
     def centre(self) -> NDArray[np.float64]:
@@ -83,7 +86,8 @@ def dense_points(scene: TrainingScene, progress: Progress, max_images: int = MAX
     views = evenly(scene.subset("train"), max_images)
     seen = [np.unique(scene.sightings[scene.sightings[:, 0] == view, 1]) for view in views]
     images = [
-        _small_view(scene.views[view], scene.pixels[view], points) for view, points in zip(views, seen, strict=True)
+        _small_view(scene.views[view], scene.pixels[view], points, scene.mask(view))
+        for view, points in zip(views, seen, strict=True)
     ]
     others = [_source_views(index, images, scene.points) for index in range(len(images))]
     if not any(others):
@@ -107,7 +111,9 @@ def dense_points(scene: TrainingScene, progress: Progress, max_images: int = MAX
     return DensePoints(np.concatenate(points), np.concatenate(colors), float(checked.mean()) if len(checked) else 0.0)
 
 
-def _small_view(view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32]) -> _SmallView:
+def _small_view(
+    view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32], mask: NDArray[np.bool_] | None
+) -> _SmallView:
     shrink = min(1.0, SIDE_PX / max(view.width, view.height))
     width, height = max(1, round(view.width * shrink)), max(1, round(view.height * shrink))
     grey = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
@@ -118,7 +124,16 @@ def _small_view(view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32]) 
         view.world_to_camera[:3, :3],
         view.world_to_camera[:3, 3],
         seen,
+        None if mask is None else _small_mask(mask, width, height),
     )
+
+
+def _small_mask(mask: NDArray[np.bool_], width: int, height: int) -> NDArray[np.bool_]:
+    """Used where all of a pixel is, and of the window about it: what is masked would be compared with the scene."""
+    grey = Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
+    whole = np.asarray(grey) == 255
+    used: NDArray[np.bool_] = minimum_filter(whole, WINDOW_PX)
+    return used
 
 
 def _source_views(index: int, images: Sequence[_SmallView], points: NDArray[np.float32]) -> list[int]:
@@ -161,6 +176,8 @@ def _depth_map(image: _SmallView, others: Sequence[_SmallView], points: NDArray[
     inverse, best = np.empty_like(mean), np.empty_like(mean)
     best_planes(scores, inverse_depths, inverse, best)
     known = (best >= SCORE_MIN) & (inverse > 0) & (variance >= DEVIATION_MIN**2)
+    if image.used is not None:
+        known &= image.used
     return np.where(known, 1 / np.where(known, inverse, 1), 0).astype(np.float32)
 
 

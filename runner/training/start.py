@@ -70,6 +70,8 @@ class Run:
             digest.update(f"{view.image} {view.width}x{view.height} {view.split}".encode())
             digest.update(view.K.tobytes() + view.world_to_camera.tobytes())
         digest.update(self.scene.points.tobytes() + self.scene.sightings.tobytes())
+        for index, mask in enumerate(self.scene.masks):
+            digest.update(b"" if mask is None else f"{index}".encode() + mask.tobytes())
         return digest.hexdigest()
 
 

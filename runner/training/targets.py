@@ -14,6 +14,7 @@ from runner.training.loss import Target
 
 CACHE_BYTES = 600 * 2**20  # of prepared targets (float images and their blurred maps)
 DEVICE_BYTES = 4 * 2**30  # of images as bytes on a GPU; more stay on the host and are copied at every step
+IGNORED_LEVEL = 0.5  # of ignored pixels, in the target and in what is compared with it
 TARGET_BYTES_PER_VALUE = 4 * 3  # the image, its mean and its mean square, float32
 
 
@@ -26,6 +27,14 @@ class TrainingImage:
     width: int
     height: int
     target: Target
+    used: Tensor | None = None  # [H, W, 1] bool, True where a pixel is used; None: all of them are
+
+    def compared(self, rendered: Tensor) -> Tensor:
+        """What the loss compares with the target: the rendering, and the target itself where nothing is to be learned.
+
+        So the gradient is zero there. rendered: [H, W, 3].
+        """
+        return rendered if self.used is None else torch.where(self.used, rendered, self.target.image)
 
 
 class TrainingImages:
@@ -55,8 +64,12 @@ class TrainingImages:
             pixels = torch.from_numpy(reduced(self._scene.pixels[index], divisor))
         K = self._Ks[index].clone()
         K[:2] /= divisor
+        used = None
+        if (mask := self._scene.mask(index)) is not None:
+            used = torch.from_numpy(reduced_mask(mask, divisor)).to(self._device)
+            pixels = torch.where(used, pixels, IGNORED_LEVEL)  # windows beside the mask are not to see what is there
         image = TrainingImage(
-            self._poses[index], K, width=pixels.shape[1], height=pixels.shape[0], target=Target(pixels)
+            self._poses[index], K, width=pixels.shape[1], height=pixels.shape[0], target=Target(pixels), used=used
         )  # fmt: skip
         size = pixels.numel() * TARGET_BYTES_PER_VALUE
         if size <= self._room_bytes:  # first come, first kept: evicting would miss every time in a shuffled epoch
@@ -86,6 +99,14 @@ def reduced(pixels: NDArray[np.uint8], divisor: int) -> NDArray[np.float32]:
         return (pixels / np.float32(255)).astype(np.float32)
     means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
     return (means / np.float32(255)).astype(np.float32)
+
+
+def reduced_mask(used: NDArray[np.bool_], divisor: int) -> NDArray[np.bool_]:
+    """[H // divisor, W // divisor, 1] of a mask [H, W]: a block is used where all of its pixels are."""
+    height, width = used.shape[0] // divisor, used.shape[1] // divisor
+    blocks = used[: height * divisor, : width * divisor].reshape(height, divisor, width, divisor)
+    whole: NDArray[np.bool_] = np.asarray(blocks.all(axis=(1, 3)))
+    return np.ascontiguousarray(whole[..., None])
 
 
 def reduced_on_device(pixels: Tensor, divisor: int) -> Tensor:

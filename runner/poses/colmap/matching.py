@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
+from runner.poses.colmap.feature_masks import feature_masks
 from runner.poses.colmap.parallax import Pairs, turning_share
 from runner.poses.colmap.requests import (
     Done,
@@ -37,7 +38,8 @@ WHOLE = frozenset({
 def extract(request: Extract) -> Features:
     """SIFT features into the database, one camera per group: a shot keeps its lens, another may have another.
 
-    Images that are in the database already are skipped, and their group goes on with the camera they have.
+    Images that are in the database already are skipped, and their group goes on with the camera they have. Nothing is
+    found where a mask ignores pixels, and close to it.
     """
     source = request.source
     options = pycolmap.FeatureExtractionOptions(
@@ -47,10 +49,12 @@ def extract(request: Extract) -> Features:
     if request.sensitive:
         options.sift.peak_threshold *= WEAK
     for group in request.groups:
+        reader = reader_of(source, group)
+        if request.masks and (folder := feature_masks(Path(request.masks), group.names, Path(source.database).parent)):
+            reader.mask_path = str(folder)
         pycolmap.extract_features(
-            source.database, source.images, image_names=list(group.names),
-            camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader_of(source, group),
-            extraction_options=options,
+            source.database, source.images, image_names=list(group.names), camera_mode=pycolmap.CameraMode.SINGLE,
+            reader_options=reader, extraction_options=options,
         )  # fmt: skip
     wanted = {name for group in request.groups for name in group.names}
     with pycolmap.Database.open(source.database) as database:

@@ -126,6 +126,7 @@ class UndistortedView(Message, frozen=True):
     height: Positive
     K: tuple[Point, Point, Point]  # intrinsics in pixels of this image
     world_to_camera: tuple[Row, Row, Row, Row]
+    masked: bool = False  # there is a mask of its name in the folder of the masks
 
 
 class UndistortedViews(Message, frozen=True):
@@ -209,6 +210,7 @@ class Extract(Request[Features], frozen=True, tag="extract"):
     max_image_size: Positive  # px, long side
     sensitive: bool  # weak ones as well
     threads: Threads
+    masks: str = ""  # folder of runner/scene/masks.py; empty: all of the images is used
 
 
 class Match(Request[Matches], frozen=True, tag="match"):
@@ -291,7 +293,7 @@ class Rescale(Request[Model], frozen=True, tag="rescale"):
 
 
 class Undistort(Request[UndistortedViews], frozen=True, tag="undistort"):
-    """Pinhole images of the registered ones."""
+    """Pinhole images of the registered ones, and their masks where they have some."""
 
     answer = UndistortedViews
     images: str  # folder
@@ -299,6 +301,8 @@ class Undistort(Request[UndistortedViews], frozen=True, tag="undistort"):
     output: str  # folder
     names: tuple[str, ...]
     long_side: Positive  # px
+    masks: str = ""  # folder of runner/scene/masks.py; empty: no image has one
+    masks_output: str = ""  # folder
 
 
 AnyRequest = (

@@ -16,6 +16,8 @@ from PIL import Image
 from runner.files.atomic import naming_a_full_disk
 from runner.poses.colmap.mapping import counter
 from runner.poses.colmap.requests import Undistort, UndistortedView, UndistortedViews
+from runner.poses.colmap.undistorted_masks import UndistortedMasks
+from runner.scene.masks import write_mask
 from runner.scene.sizes import shrink
 
 
@@ -51,6 +53,7 @@ def undistort(request: Undistort) -> UndistortedViews:
     options = pycolmap.UndistortCameraOptions(blank_pixels=0.0)
     registered = {image.name: image for image in model.images.values() if image.has_pose}
     count = counter(1)
+    masks = UndistortedMasks(Path(request.masks) if request.masks else None, options)
 
     def view(name: str) -> UndistortedView:
         image = registered[name]
@@ -60,6 +63,9 @@ def undistort(request: Undistort) -> UndistortedViews:
         full = (camera.width, camera.height)
         width, height = shrink(*full, request.long_side)
         write_shrunk(bitmap.to_array(), Path(request.output) / name, (width, height))
+        used = masks.of(name, model.cameras[image.camera_id], (width, height))
+        if used is not None:
+            write_mask(Path(request.masks_output) / name, used)
         count()
         intrinsics = scaled_intrinsics(tuple(camera.params), full, (width, height))
         pose = [*image.cam_from_world().matrix().tolist(), [0.0, 0.0, 0.0, 1.0]]
@@ -69,6 +75,7 @@ def undistort(request: Undistort) -> UndistortedViews:
             height=height,
             K=intrinsics.tolist(),
             world_to_camera=pose,  # type: ignore[arg-type]
+            masked=used is not None,
         )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -37,6 +37,7 @@ from runner.poses.reuse.reusable_poses import (
 )
 from runner.poses.settings import PoseSettings
 from runner.scene.frames import FrameSet
+from runner.scene.masks import FOLDER, digest_of, masks_digest
 from runner.scene.pose_report import PoseReport
 from scenejobs.errors import ResourceError, RunnerError
 
@@ -67,7 +68,12 @@ class PoseCache:
         user supplies; with it, nothing is taken from runs without, and the other way round."""
         self._cache, self._frames, self._images, self._settings = cache, frames, images, settings
         self._sizes, self._keys, self._supplied = sizes, frame_keys(frames), supplied
-        facts = [[asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._keys]
+        self._masks = images.with_name(FOLDER)
+        facts: list[Any] = [
+            [asdict(clip) for clip in frames.clips], [asdict(frame) for frame in frames.frames], self._keys
+        ]  # fmt: skip
+        if masks := masks_digest(self._masks, (frame.image for frame in frames.frames)):
+            facts.append(masks)
         made_from = [facts, sorted(sizes.items()), timeless(settings)]
         self._first_rung = f"{prefix(frames, settings, supplied)}-{key(*made_from)}"
         self._later_rung = f"{prefix(frames, settings, supplied)}-{key(*made_from, settings.budget_s)}"
@@ -179,8 +185,11 @@ class PoseCache:
 
     @cached_property
     def _hashes(self) -> dict[str, str]:
-        """Of the pixels, by image name."""
-        return {frame.image: content_hash(self._images / frame.image) for frame in self._frames.frames}
+        """Of the pixels and the masks, by image name: features that were found without a mask are others."""
+        return {
+            frame.image: content_hash(self._images / frame.image) + digest_of(self._masks, frame.image)
+            for frame in self._frames.frames
+        }
 
     def _features(self, kind: str) -> str:
         return f"features-{key(kind, self._settings.seed)}"  # pairs are verified by chance, which the seed decides

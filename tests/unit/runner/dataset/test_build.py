@@ -13,6 +13,7 @@ from runner.context import StageContext
 from runner.dataset.build import build_views, load_views
 from runner.poses.colmap.undistort import scaled_intrinsics
 from runner.scene.frames import ClipInfo, Frame, FrameSet
+from runner.scene.masks import clip_mask, write_mask
 from runner.scene.progress import SILENT
 from scenejobs.errors import RunnerError
 
@@ -129,3 +130,29 @@ def test_sightings_say_which_view_saw_which_point(scene, tmp_path):
     views = build_views(scene, StageContext(tmp_path, SILENT), 100)
     expected = [[view, point] for view in range(12) for point in range(4) if (view, point) != (3, 2)]
     assert views.sightings.tolist() == expected
+
+
+def test_a_mask_moves_with_the_pixels_it_ignores(scene, tmp_path):
+    """White discs are drawn in the frames and masked; in the undistorted views all that is white is still masked."""
+    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    discs = (np.hypot(x - 60, y - 190) < 30) | (np.hypot(x - 290, y - 40) < 20)
+    for frame in scene.frames:
+        path = tmp_path / "frames" / frame.image
+        Image.fromarray(np.where(discs[..., None], 255, 60).astype(np.uint8).repeat(3, axis=2)).save(path)
+    write_mask(clip_mask(tmp_path / "masks", "a"), ~discs)
+    for long_side in (2000, 100):
+        views = build_views(scene, StageContext(tmp_path, SILENT), long_side)
+        for index, pixels in enumerate(views.pixels):
+            used = views.mask(index)
+            assert used is not None
+            assert (pixels[used] < 66).all()
+            assert 0.85 < used.mean() < 0.99
+    one = next(iter(scene.frames)).image
+    write_mask(tmp_path / "masks" / one, x < 100)  # another mask is another set of views
+    both = build_views(scene, StageContext(tmp_path, SILENT), 100).mask(0)
+    assert both is not None
+    assert both.mean() < 0.4
+
+
+def test_views_without_masks_have_none(scene, tmp_path):
+    assert build_views(scene, StageContext(tmp_path, SILENT), 100).masks == ()

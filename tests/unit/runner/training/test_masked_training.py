@@ -1,0 +1,75 @@
+"""What a mask ignores changes neither the training, nor a score, nor what counts as seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from runner.postprocess.floaters import coverage
+from runner.quality.evaluate import evaluate
+from runner.raster import Rasterizer
+from runner.scene.progress import SILENT
+from runner.scene.views import TrainingScene
+from runner.training.loss import Target, photometric_loss, torch_loss
+from runner.training.targets import TrainingImage
+from tests.tiny_scene import HEIGHT, WIDTH, ground_truth
+from tests.trainings import SETTINGS, fields_equal, run_training
+
+SHORT = replace(SETTINGS, iterations=40)
+BOX = np.s_[30:44, 4:30]
+
+
+def stamped(scene: TrainingScene, value: int, *, masked: bool) -> TrainingScene:
+    """A box of one grey level in every picture."""
+    pictures = []
+    for picture in scene.pixels:
+        pictures.append(picture.copy())
+        pictures[-1][BOX] = value
+    used = np.ones((HEIGHT, WIDTH), bool)
+    used[BOX] = False
+    return replace(scene, pixels=tuple(pictures), masks=(used,) * len(pictures) if masked else ())
+
+
+def test_what_is_under_a_mask_changes_no_gaussian(scene: TrainingScene, backend: Rasterizer) -> None:
+    """Not by a bit, also where a window of SSIM reaches into the mask."""
+    white, black = (run_training(stamped(scene, value, masked=True), SHORT, backend) for value in (255, 0))
+    loud = run_training(stamped(scene, 255, masked=False), SHORT, backend)
+    assert fields_equal(white.gaussians, black.gaussians)
+    assert not fields_equal(white.gaussians, loud.gaussians)
+
+
+def test_masks_that_use_everything_change_no_bit(scene: TrainingScene, backend: Rasterizer) -> None:
+    whole = replace(scene, masks=(np.ones((HEIGHT, WIDTH), bool),) * len(scene.views))
+    assert fields_equal(run_training(whole, SHORT, backend).gaussians, run_training(scene, SHORT, backend).gaussians)
+
+
+@pytest.mark.parametrize("loss", [photometric_loss, torch_loss])
+def test_ignored_pixels_have_no_gradient(loss) -> None:
+    rng = np.random.default_rng(0)
+    target = Target(rng.random((HEIGHT, WIDTH, 3), np.float32))
+    used = torch.ones(HEIGHT, WIDTH, 1, dtype=torch.bool)
+    used[BOX] = False
+    rendered = torch.tensor(rng.random((HEIGHT, WIDTH, 3), np.float32), requires_grad=True)
+    image = TrainingImage(torch.eye(4), torch.eye(3), WIDTH, HEIGHT, target, used)
+    loss(image.compared(rendered), target, 0.2).backward()
+    assert rendered.grad is not None
+    assert not rendered.grad[BOX].any()
+    assert rendered.grad[:25].abs().min() > 0
+
+
+def test_scores_do_not_see_what_is_masked(scene: TrainingScene, backend: Rasterizer) -> None:
+    clean, marked = evaluate(ground_truth(), scene, backend), stamped(scene, 255, masked=True)
+    masked, loud = (evaluate(ground_truth(), one, backend) for one in (marked, replace(marked, masks=())))
+    for split in ("train", "test"):
+        for was, now, bad in zip(*(getattr(one, split).views for one in (clean, masked, loud)), strict=True):
+            assert now.psnr > was.psnr - 1 > bad.psnr + 10
+            assert now.psnr_corrected > bad.psnr_corrected + 5
+            assert now.ssim > 0.99 > bad.ssim
+
+
+def test_what_is_seen_below_masks_only_is_unseen(scene: TrainingScene, backend: Rasterizer) -> None:
+    nothing = [np.zeros((HEIGHT, WIDTH), bool)] * len(scene.views)
+    assert not coverage(ground_truth(), scene.views, backend, SILENT, nothing).any()
