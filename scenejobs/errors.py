@@ -49,6 +49,7 @@ class Code(StrEnum):
     NO_OVERLAP = "NO_OVERLAP"  # the clips or parts of a clip do not show the same place
     TOO_FEW_REGISTERED = "TOO_FEW_REGISTERED"  # camera poses were found for too few frames
     POSES_UNRELIABLE = "POSES_UNRELIABLE"  # poses were found, but a health gate says they are wrong
+    POSES_SUSPECT = "POSES_SUSPECT"  # no failure: the result is there, and what was measured on it says it may be wrong
     BAD_POSES = "BAD_POSES"  # a supplied file of camera poses that is damaged, or holds what cannot be a camera
     POSES_NOT_USED = "POSES_NOT_USED"  # only in warnings: supplied poses fit no picture, or contradict the pictures
     BAD_SCENE_FILE = "BAD_SCENE_FILE"  # a .ply, .splat or .spz file that is damaged or something else
@@ -103,6 +104,10 @@ REMEDIES: dict[Code, str] = {
     Code.NO_OVERLAP: "let the clips show common parts of the place",
     Code.TOO_FEW_REGISTERED: "move slowly, keep the subject textured and sharp, overlap by two thirds",
     Code.POSES_UNRELIABLE: "walk sideways around the subject, avoid pure forward motion and blank walls",
+    Code.POSES_SUSPECT: (
+        "look at the result before you use it. Film again, sideways around the subject and with overlap, without cuts, "
+        "stamps or bars in the picture: the next result that is not in doubt takes its place"
+    ),
     Code.BAD_POSES: (
         "the message names file, place and field: export the poses again, or leave the file out ([poses](poses.md))"
     ),

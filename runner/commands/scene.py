@@ -25,6 +25,7 @@ from runner.report import documents
 from runner.scene.frames import Clip
 from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
+from scenejobs.logs.setup import printable
 from scenejobs.names import POSE_FOLDERS
 from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 from scenejobs.settings.reader import read_all
@@ -36,7 +37,7 @@ ERROR = "error.json"
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> int:
-    """Returns 0. Raises every failure, after writing DIR/error.json where there is a DIR."""
+    """Returns 0, also for a suspect result. Raises every failure, after writing DIR/error.json where there is a DIR."""
     options = _parser().parse_args(arguments)
     out = Path(options.out).absolute()
     _prepare(out)
@@ -57,11 +58,22 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
     finally:
         if not options.keep_workspace:
             shutil.rmtree(out / WORKSPACE, ignore_errors=True)
+    doubtful = _tell_doubt(summary)
     if not options.quiet:
         psnr = summary.get("psnr_heldout")
         quality = f", {psnr:.1f} dB on held-out frames" if psnr is not None else ""
-        print(f"{out}: {summary.get('n_gaussians', 0):,} Gaussians{quality}", flush=True)
+        print(f"{out}: {summary.get('n_gaussians', 0):,} Gaussians{quality}{doubtful}", flush=True)
     return 0
+
+
+def _tell_doubt(summary: Mapping[str, Any]) -> str:
+    """Of a suspect result one line on stderr, which `--quiet` does not keep back; returns what the last line adds."""
+    doubt = summary.get("doubt")
+    if not doubt:
+        return ""
+    reasons = "; ".join(str(reason).rstrip(".") for reason in doubt["reasons"])
+    print(printable(f"doubtful ({doubt['code']}): {reasons}: {doubt['advice']}"), file=sys.stderr, flush=True)
+    return ", doubtful"
 
 
 def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:

@@ -36,12 +36,14 @@ def write_viewer(
     *,
     title: str,
     note: str,
+    doubt: str = "",
     up: Sequence[float] | NDArray[np.float64] | None = None,
 ) -> int:
     """Writes the page from an existing .splat file; returns how many splats are in it.
 
-    title, note: plain text; both are escaped. views: at least one. up: unit vector of the world, where it is known;
-    else the page uses the mean upper side of the cameras.
+    title, note: plain text; both are escaped. doubt: the same, why the scene may be wrong: a banner over it.
+    views: at least one. up: unit vector of the world, where it is known; else the page uses the mean upper side of the
+    cameras.
     """
     data = splat.read_bytes()[: MAX_EMBEDDED * BYTES_PER_SPLAT]
     cameras = [
@@ -53,7 +55,7 @@ def write_viewer(
         for view in views
     ]
     focus = focus_point(views)
-    scene = {"cameras": cameras, "focus": focus, "first": most_central(views, focus), "note": note}
+    scene = {"cameras": cameras, "focus": focus, "first": most_central(views, focus), "note": note, "doubt": doubt}
     scene["up"] = None if up is None else [float(value) for value in up]
     page = resources.files("runner.export").joinpath("viewer.html").read_text(encoding="utf-8")
     parts = {

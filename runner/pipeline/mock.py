@@ -40,7 +40,8 @@ POLL_S = 0.1
 def reconstruct_mock(
     clips: list[Clip], workspace: Path, out: Path, name: str, settings: JobSettings, progress: Progress
 ) -> dict[str, Any]:
-    """Same contract as `reconstruct`. MOCK_SECONDS (default 0) is the length of its "training".
+    """Same contract as `reconstruct`. MOCK_SECONDS (default 0) is the length of its "training"; MOCK_DOUBT makes its
+    result suspect, for that reason.
 
     It writes the files of the real stages, with nothing in them, and resumes from those it finds.
     """
@@ -83,6 +84,7 @@ def reconstruct_mock(
             exports=exports,
             intrinsics=intrinsics_of(views, clips),
             resumed_at=resumed_at,
+            doubts=tuple(filter(None, [os.environ.get("MOCK_DOUBT")])),
         )
     )
 

@@ -118,7 +118,7 @@ def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...
         if suffix == "splat":
             write_viewer(
                 path, scene.views, context.out / "viewer.html", title=context.name,
-                note=_note(splats), up=splats.orientation.up_in_output,
+                note=_note(splats), doubt=_doubt(splats), up=splats.orientation.up_in_output,
             )  # fmt: skip
     return Exported(reports)
 
@@ -128,3 +128,11 @@ def _note(splats: FinishedSplats) -> str:
     psnr = splats.scores.test.psnr
     quality = f", {psnr:.1f} dB on held-out frames" if psnr is not None else ""
     return f"{splats.trained.gaussians.count:,} Gaussians from {splats.posed.poses.images_registered} frames{quality}"
+
+
+def _doubt(splats: FinishedSplats) -> str:
+    """The banner of the viewer page over a suspect scene; "" for any other."""
+    if not splats.doubts:
+        return ""
+    more = f" (and {len(splats.doubts) - 1} more)" if len(splats.doubts) > 1 else ""
+    return f"This scene is doubtful: {splats.doubts[0].rstrip('.')}{more}. report.html says more."

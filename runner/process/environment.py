@@ -40,8 +40,8 @@ COLMAP = Needs(
     },
 )
 JOB = Needs(
-    names=frozenset({"HOME", "USER", "TZ", "VIRTUAL_ENV", "XDG_CACHE_HOME", "MOCK_SECONDS", "LOG_LEVEL",
-                     "PYTHONWARNINGS", "TERM"}),
+    names=frozenset({"HOME", "USER", "TZ", "VIRTUAL_ENV", "XDG_CACHE_HOME", "MOCK_SECONDS", "MOCK_DOUBT",
+                     "LOG_LEVEL", "PYTHONWARNINGS", "TERM"}),
     prefixes=("NUMBA_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "TORCH_", "PYTORCH_"),
     defaults={"OMP_WAIT_POLICY": "PASSIVE"},  # as above
     fixed={

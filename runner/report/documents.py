@@ -23,7 +23,7 @@ from runner.scene.cameras import CameraIntrinsics
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
 from runner.scene.pose_report import PoseReport
 from runner.scene.views import View
-from scenejobs.errors import Failure
+from scenejobs.errors import REMEDIES, Code, Failure
 
 SCHEMA_VERSION = 1
 SHOWN_SHARE = (
@@ -89,6 +89,8 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
     return {
         "job_id": run.job_id,
         "mock": run.mock,
+        "suspect": bool(results.doubts),
+        "doubt": doubt(results),
         "preset": run.preset,
         "backend": training.backend,
         "psnr_heldout": training.psnr_heldout,
@@ -121,6 +123,14 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "versions": run.versions,
         "history": training.history,
     }
+
+
+def doubt(results: Results) -> dict[str, Any] | None:
+    """Why a suspect result may be wrong, and what to do; None: it is not in doubt."""
+    if not results.doubts:
+        return None
+    code = Code.POSES_SUSPECT
+    return {"code": str(code), "reasons": list(results.doubts), "advice": REMEDIES[code]}
 
 
 def clips_shown(results: Results) -> list[str]:
@@ -171,6 +181,8 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
         "job_id": run.job_id,
         "processing_timestamp": utc(run.processed_at),
         "mock": run.mock,
+        "suspect": bool(results.doubts),
+        "doubt": doubt(results),
         "preset": run.preset,
         "backend": training.backend,
         "videos": [_video(clip, frames) for clip in frames.clips],
