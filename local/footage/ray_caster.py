@@ -68,7 +68,7 @@ def lit_world(patches: list[Patch], detail: float = 1.0) -> World:
 
     `detail`: factor of the light maps' density.
     """
-    world = _pack(patches)
+    world = packed(patches)
 
     def texels(metres: float) -> int:
         return int(np.clip(metres * LIGHT_DENSITY * detail, 4, 180))
@@ -87,7 +87,7 @@ def lit_world(patches: list[Patch], detail: float = 1.0) -> World:
         smooth = np.stack([np.asarray(c.resize((width, height), Image.Resampling.BICUBIC)) for c in channels], -1)
         radiance = patch.color**2.2 * np.maximum(smooth, 0.02) * 1.15
         images.append((radiance / (1 + 0.18 * radiance)) ** (1 / 2.2))
-    return _pack([Patch(p.kind, p.centre, p.axes, p.half, c, p.alpha) for p, c in zip(patches, images, strict=True)])
+    return packed([Patch(p.kind, p.centre, p.axes, p.half, c, p.alpha) for p, c in zip(patches, images, strict=True)])
 
 
 def render(world: World, K: NDArray[np.float64], world_to_camera: NDArray[np.float64], width: int, height: int,
@@ -127,7 +127,7 @@ def _extent(patch: Patch) -> tuple[float, float]:
     return {QUAD: (2 * a, 2 * b), CYLINDER: (2 * np.pi * a, 2 * b), SPHERE: (2 * np.pi * a, np.pi * a)}[patch.kind]
 
 
-def _pack(patches: list[Patch]) -> World:
+def packed(patches: list[Patch]) -> World:
     texels, levels, total = [], [], 0
     for patch in patches:
         alpha = np.ones(patch.color.shape[:2], np.float32) if patch.alpha is None else patch.alpha

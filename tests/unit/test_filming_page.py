@@ -1,0 +1,75 @@
+"""docs/filming.md: its numbers are those of the program, the repository draws its pictures, its sections exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.media import detail_check
+from runner.media.frame_selection import MAX_RATE_FPS
+from runner.media.settings import Limits
+from runner.poses.colmap.zoom import SPREAD
+from runner.poses.gates import Thresholds
+from scripts import filming_pictures
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "filming.md"
+LIMITS, GATES = Limits(), Thresholds()
+TOLD = (
+    f"at least {100 * GATES.min_baseline_to_depth:g} % of the distance",
+    f"At most {MAX_RATE_FPS:g} frames per second are used",
+    f"below {detail_check.DARK:g} or above {detail_check.BRIGHT:g} of 255",
+    f"noticed from a factor of {SPREAD:g}",
+    f"at least {LIMITS.min_scene_photos} without a video",
+    f"| smallest picture | {LIMITS.min_long_side}x{LIMITS.min_short_side} |",
+    f"| shortest | {LIMITS.min_frames} frames, {LIMITS.min_duration_s:g} s (",
+    f"| longest | {LIMITS.max_duration_s / 60:g} minutes |",
+    f"| largest file | {LIMITS.max_file_bytes / 1024**3:g} GiB | {LIMITS.max_photo_bytes / 1024**2:g} MiB |",
+    f"| most in one scene | {LIMITS.max_clips} | {LIMITS.max_photos:,} |",
+)
+
+
+def anchors(page: str) -> set[str]:
+    """Of its sections, as GitHub makes them of headings."""
+    return {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in re.findall(r"^## (.+)$", page, re.M)}
+
+
+def linked() -> Iterator[tuple[str, str]]:
+    """Where a section of the page is named, and which."""
+    for folder in ("scenejobs", "runner", "function_app", "watch", "local", "docs", "."):
+        for path in (ROOT / folder).glob("*" if folder == "." else "**/*"):
+            if path.suffix in (".py", ".md", ".j2", ".html") and path.is_file():
+                for anchor in re.findall(r"filming\.md#([\w-]+)", path.read_text(encoding="utf-8")):
+                    yield path.relative_to(ROOT).as_posix(), anchor
+
+
+@pytest.mark.parametrize("words", TOLD)
+def test_the_numbers_are_those_of_the_program(words: str) -> None:
+    assert words in " ".join(PAGE.read_text(encoding="utf-8").split())
+
+
+def test_every_advice_links_to_a_section_that_exists() -> None:
+    there = anchors(PAGE.read_text(encoding="utf-8"))
+    assert [(where, anchor) for where, anchor in linked() if anchor not in there] == []
+
+
+def test_each_section_has_its_pair_of_pictures_and_none_is_left_over() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    shown = re.findall(r"^!\[(.+)\]\(images/filming/([\w-]+)\.jpg\)$", page, re.M)
+    assert [name for _, name in shown] == list(filming_pictures.PICTURES)
+    assert anchors(page) == set(filming_pictures.PICTURES)
+    assert {path.stem for path in filming_pictures.OUT.iterdir()} == set(filming_pictures.PICTURES)
+    assert all("left: " in words and "right: " in words for words, _ in shown)
+
+
+def test_a_picture_is_what_the_script_draws() -> None:
+    """One of the cheap ones, drawn again: within what JPEG and another version of Pillow change."""
+    drawn = np.asarray(filming_pictures.PICTURES["move-around"](), float)
+    kept = np.asarray(Image.open(filming_pictures.OUT / "move-around.jpg"), float)
+    assert drawn.shape == kept.shape
+    assert np.abs(drawn - kept).mean() < 4
