@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from runner.cache.store import StageCache
@@ -143,6 +143,16 @@ def _encoded(clip: Clip, error: InputError) -> InputError:
         return error
     cause = f"{error.cause}; it was uploaded with the Content-Encoding {printable(clip.encoding)[:40]}"
     return InputError(cause, advice=UNPACK, code=error.code, stage=error.stage, files=error.files)
+
+
+def without(captures: Sequence[Capture], names: Container[str]) -> list[Capture]:
+    """The captures without the files of these names."""
+    kept = []
+    for capture in captures:
+        left = [index for index, clip in enumerate(capture.clips) if clip.name not in names]
+        if left:
+            kept.append(capture.only(left) if capture.is_photos else capture)
+    return kept
 
 
 def part_of(on_progress: OnProgress, start: float, share: float) -> OnProgress:

@@ -98,7 +98,8 @@ class Decoder(Protocol):
     def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         """For each photo its survey, or why it cannot be used."""
 
-    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None: ...
+    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
+        """Those that could not be written, and why."""
 
 
 class Sandboxed:
@@ -130,17 +131,25 @@ class Sandboxed:
             found += self._survey_some(some, part)
         return found
 
-    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None:
+    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
+        return [failed for part, some in _batches(wanted, on_progress) for failed in self._write_some(some, part)]
+
+    def _write_some(self, some: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
+        """Like `_survey_some`."""
         limits, side = self._settings.limits, self._settings.long_side
-        for part, some in _batches(wanted, on_progress):
-            images = [_Image(file_name(n), one.width, one.height, one.path) for n, one in enumerate(some)]
-            names = tuple(image.name for image in images)
-
-            def asked(files: tuple[File, ...], names: tuple[str, ...] = names) -> WritePhotos:
-                return WritePhotos(files, limits, side, names)
-
-            work = _Work([one.clip for one in some], asked, self._bounds(0, 0))
-            self._write(work, images, check_photos_written, part)
+        images = [_Image(file_name(n), one.width, one.height, one.path) for n, one in enumerate(some)]
+        names = tuple(image.name for image in images)
+        work = _Work(
+            [one.clip for one in some], lambda files: WritePhotos(files, limits, side, names), self._bounds(0, 0)
+        )
+        try:
+            self._write(work, images, check_photos_written, on_progress)
+        except InputError as exc:
+            if len(some) == 1:
+                return [(some[0].clip, exc)]
+            log.warning("photos are written one by one: %s", exc)
+            return [failed for one in some for failed in self._write_some([one], on_progress)]
+        return []
 
     def _survey_some(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         """One process for all of them; where it died, one for each, so that only the culprit is lost."""

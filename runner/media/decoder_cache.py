@@ -57,8 +57,8 @@ class CachedDecoder:
     def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         return self._decoder.survey_photos(photos, on_progress)
 
-    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> None:
-        self._decoder.write_photos(wanted, on_progress)
+    def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
+        return self._decoder.write_photos(wanted, on_progress)
 
     def _known(self, name: str, clip: Clip) -> list[ClipSurvey] | None:
         with tempfile.TemporaryDirectory() as folder:

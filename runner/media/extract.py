@@ -27,6 +27,7 @@ from runner.media.captures import (
     part_of,
     sort_media,
     survey_all,
+    without,
 )
 from runner.media.decoder import Decoder, Sandboxed, WantedPhoto
 from runner.media.decoder_cache import CachedDecoder
@@ -84,15 +85,26 @@ def extract_with(
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     captures, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
-    only_photos = all(capture.is_photos for capture in captures)
-    least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
-    _check_motion(captures, least)
     sources = hashed_sources(clips, context.cache)
-    choice = choose_frames(captures, settings, preference.rank(captures), least)
-    chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
-    _check_enough(len(chosen), least, only_photos)
-    warnings = require_detail(chosen, least)
-    frames = _write(decoder, choice.kept, workspace / "frames", _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
+    while True:
+        only_photos = all(capture.is_photos for capture in captures)
+        least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
+        _check_motion(captures, least)
+        choice = choose_frames(captures, settings, preference.rank(captures), least)
+        chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
+        _check_enough(len(chosen), least, only_photos)
+        warnings = require_detail(chosen, least)
+        frames, failed = _write(
+            decoder, choice.kept, workspace / "frames", _reporter(progress, FIRST_PASS, 1 - FIRST_PASS)
+        )
+        if not failed:
+            break
+        # It was read once, and not a second time: gone, unreadable, or its decoder died. The others share its frames.
+        refused += [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in failed]
+        captures = without(captures, {clip.name for clip, _ in failed})
+        shutil.rmtree(workspace / "frames", ignore_errors=True)
+        if not captures:
+            raise failed[0][1]
     infos = tuple(capture.info for capture in choice.captures)
     result = FrameSet(infos, tuple(frames), tuple(refused), warnings, sources)
     write_marker(marker, made_from, asdict(result))
@@ -121,10 +133,13 @@ def _check_enough(total: int, least: int, only_photos: bool) -> None:
         raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
 
 
-def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, on_progress: OnProgress) -> list[Frame]:
-    """Second pass: the images of what is left of each capture, in its folder."""
+def _write(
+    decoder: Decoder, captures: Sequence[Capture], root: Path, on_progress: OnProgress
+) -> tuple[list[Frame], list[tuple[Clip, InputError]]]:
+    """Second pass: the images of what is left of each capture, in its folder; and the files that failed."""
     total = sum(len(capture.measures) for capture in captures)
     wanted: list[WantedPhoto] = []
+    failed: list[tuple[Clip, InputError]] = []
     done = 0
     for capture in captures:
         info, measures = capture.info, capture.measures
@@ -134,17 +149,17 @@ def _write(decoder: Decoder, captures: Sequence[Capture], root: Path, on_progres
             size = info.width, info.height
             wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(capture.clips, paths, strict=True)]
         elif measures:
-            decoder.write(
-                capture.clips[0],
-                info,
-                measures,
-                root / info.folder,
-                part_of(on_progress, done / total, len(measures) / total),
-            )
+            part = part_of(on_progress, done / total, len(measures) / total)
+            try:
+                decoder.write(capture.clips[0], info, measures, root / info.folder, part)
+            except InputError as exc:
+                failed.append((capture.clips[0], exc))
             done += len(measures)
     if wanted:
-        decoder.write_photos(wanted, part_of(on_progress, done / total, len(wanted) / total))
-    return [frame for capture in captures for frame in capture.frames()]
+        failed += decoder.write_photos(wanted, part_of(on_progress, done / total, len(wanted) / total))
+    for _, error in failed:
+        log.warning("a file is refused: %s", error)
+    return [frame for capture in captures for frame in capture.frames()], failed
 
 
 def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: Path, progress: Progress) -> bool:
@@ -153,12 +168,10 @@ def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: P
     captures = captures_again(chosen, media)
     if captures is None:
         return False
-    try:
-        written = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))
-    except InputError as exc:
-        log.warning("the choice of frames found here does not fit and is made anew: %s", exc)
-        return False
-    return written == list(chosen.frames)
+    written, failed = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))
+    if failed:
+        log.warning("the choice of frames found here does not fit and is made anew: %s", failed[0][1])
+    return not failed and written == list(chosen.frames)
 
 
 def frame_set_from_json(value: dict[str, Any]) -> FrameSet:

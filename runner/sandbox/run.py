@@ -75,6 +75,11 @@ class _Heard:
         self.failure: SceneJobError | None = None
         self.result: Any = None
 
+    @property
+    def began(self) -> bool:
+        """Whether it was closed in, after which it opens the file."""
+        return self._layers is not None
+
     def take(self, line: bytes) -> bool:
         """True for progress: the sign of life. What is not understood is ignored: it is not trusted."""
         try:
@@ -115,8 +120,8 @@ def run(
     often, and may raise to end the child. on_layers: gets the names of the layers before the child looks at the file,
     and may raise as well.
     Raises InputError (what the child says about the file; UNSAFE_VIDEO, TOO_LARGE for how it died), ResourceError when
-    the system killed it for memory or the disk is full, RunnerError BUG for an exception of ours. The child never
-    outlives the call.
+    the system killed it for memory or the disk is full, RunnerError BUG for an exception before it opened the file. The
+    child never outlives the call.
     """
     user = own_user() if mode != "off" else None
     if folder is not None and user is not None:
@@ -177,11 +182,11 @@ def _verdict(end: Exit, heard: _Heard, about: str, bounds: Bounds) -> Any:
         log.warning("decoder of %s: %s", about, line)
     if end.reason not in BY_SUPERVISOR and isinstance(heard.failure, InputError | ResourceError):
         raise heard.failure
-    raise death(end, about, bounds)
+    raise death(end, about, bounds, opened=heard.began)
 
 
-def death(end: Exit, about: str, bounds: Bounds) -> SceneJobError:
-    """The error for a child that ended without an answer, or was ended."""
+def death(end: Exit, about: str, bounds: Bounds, *, opened: bool) -> SceneJobError:
+    """The error for a child that ended without an answer, or was ended. opened: it had come to the file."""
     if end.reason is ExitReason.TIMED_OUT:
         return _too_large(about, f"more than {bounds.wall_s:g} s")
     if end.signal == signal.SIGXCPU and end.reason is ExitReason.CRASHED:
@@ -195,6 +200,9 @@ def death(end: Exit, about: str, bounds: Bounds) -> SceneJobError:
         )  # fmt: skip
     if end.code == lockdown.EXCEPTION and end.reason is ExitReason.FAILED:
         cause = f"the decoder of {about} failed: {end.last_lines[-1] if end.last_lines else 'see the log'}"
+        if opened:  # what one file makes it raise costs that file, and says nothing about the others
+            advice = f"{RE_EXPORT}; this is a bug: report it with the log"
+            return InputError(cause, code=Code.UNSAFE_VIDEO, advice=advice)
         return RunnerError(cause, code=Code.BUG, advice="this is a bug; report it with the log")
     return InputError(f"the decoder of {about} {_misdeed(end, bounds)}", code=Code.UNSAFE_VIDEO, advice=RE_EXPORT)
 

@@ -15,10 +15,17 @@ class Clock:
         self._interval_s = interval_s
         self._offset_s = 0.0
         self._last_s: float | None = None
+        self._last_ticks: list[int | None] = [None, None]  # pts, dts
+        self._backward = [0, 0]  # how often each did not grow
 
-    def read(self, pts: int | None, time_base: Fraction | None) -> float:
-        """Seconds since the first frame. A missing, backward or far timestamp is replaced and counted in `repaired`."""
-        raw_s = None if pts is None or time_base is None else float(pts * time_base)
+    def read(self, pts: int | None, time_base: Fraction | None, dts: int | None = None) -> float:
+        """Seconds since the first frame. A missing, backward or far timestamp is replaced and counted in `repaired`.
+
+        dts: when the packet that gave the frame had to be decoded. It takes the place of pts where there is none, and
+        where pts went back more often: some programs write the order of decoding into both.
+        """
+        ticks = self._better(pts, dts)
+        raw_s = None if ticks is None or time_base is None else float(ticks * time_base)
         if self._last_s is None:
             self._offset_s = raw_s or 0.0
             self.repaired += raw_s is None
@@ -32,3 +39,14 @@ class Clock:
                 self._offset_s = raw_s - time_s  # go on from here: a restarted clock is repaired once, not for ever
         self._last_s = time_s
         return time_s
+
+    def _better(self, pts: int | None, dts: int | None) -> int | None:
+        """The one that grew more often. The same choice as FFmpeg's `best_effort_timestamp` makes."""
+        for kind, ticks in enumerate((pts, dts)):
+            last = self._last_ticks[kind]
+            if ticks is not None:
+                self._backward[kind] += last is not None and ticks <= last
+                self._last_ticks[kind] = ticks
+        if pts is None or (dts is not None and self._backward[0] > self._backward[1]):
+            return dts
+        return pts

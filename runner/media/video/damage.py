@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import av
+
 from runner.media.video.header import Header
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
 MIN_DECODED_SHARE = 0.9  # of the frames that the container states; less is a damaged upload, not a usable clip
-SOUND_MAY_LAST_S = 1.0  # longer than the frames; the duration of a Matroska file is that of its longest stream
+MAY_LACK_S = 1.0  # of the stated length: durations are rounded, and the last packet's own may be missing
 PLAYS = "upload it again, and check that it plays to its end on a computer"
 
 
@@ -19,10 +21,28 @@ class Damage:
 
     packets: int = 0  # that gave an error or a damaged frame
     cut: bool = False  # the container itself broke off
+    first_s: float | None = None  # of all packets of all streams, by the container's clock
+    last_s: float = 0.0
+
+    @property
+    def seen_s(self) -> float:
+        """From the first packet to the end of the last, of any stream: sound may last longer than the pictures."""
+        return 0.0 if self.first_s is None else self.last_s - self.first_s
+
+    def arrived(self, packet: av.Packet) -> None:
+        """Of any stream."""
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is None or not packet.time_base:
+            return
+        start_s = float(time * packet.time_base)
+        self.last_s = max(start_s + float((packet.duration or 0) * packet.time_base), self.last_s)
+        if self.first_s is None:
+            self.first_s = self.last_s = start_s
+        self.first_s = min(start_s, self.first_s)
 
 
-def judge_damage(clip: Clip, header: Header, decoded: int, shown_s: float, damage: Damage) -> list[str]:
-    """Warnings. decoded: usable frames. shown_s: from the first frame to the end of the last.
+def judge_damage(clip: Clip, header: Header, decoded: int, damage: Damage) -> list[str]:
+    """Warnings. decoded: usable frames.
 
     Raises InputError CORRUPT_VIDEO when too little of what the header states was decoded.
     """
@@ -30,8 +50,8 @@ def judge_damage(clip: Clip, header: Header, decoded: int, shown_s: float, damag
     if decoded == 0 or decoded < MIN_DECODED_SHARE * stated:
         cause = f"{clip.name} is damaged or cut off: {decoded} of {stated} frames decode"
         raise InputError(cause, advice=PLAYS, code=Code.CORRUPT_VIDEO)
-    if not header.frame_count and shown_s < MIN_DECODED_SHARE * header.duration_s - SOUND_MAY_LAST_S:
-        cause = f"{clip.name} is damaged or cut off: its pictures end after {shown_s:.1f} of {header.duration_s:.1f} s"
+    if not header.frame_count and damage.seen_s < MIN_DECODED_SHARE * header.stated_s - MAY_LACK_S:
+        cause = f"{clip.name} is damaged or cut off: it ends after {damage.seen_s:.1f} of {header.stated_s:.1f} s"
         raise InputError(cause, advice=PLAYS, code=Code.CORRUPT_VIDEO)
     if decoded < stated:
         return [f"{stated - decoded} of {stated} frames did not decode"]

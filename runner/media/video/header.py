@@ -16,6 +16,8 @@ from scenejobs.errors import Code, InputError
 
 CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores"}
 DECODERS = CODECS | {"libdav1d"}  # what FFmpeg calls them
+# Formats that state how long they are. Of others FFmpeg says what it finds at their end, and a cut moves that.
+STATES_DURATION = {"mov", "matroska", "asf", "flv"}
 CONVERT = "convert it to MP4 with H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4) or record it again"
 
 
@@ -26,7 +28,8 @@ class Header:
     width: int  # pixels as stored, before rotation and pixel aspect ratio
     height: int
     frame_count: int  # stated and not cut away by an edit list; 0: the container does not say
-    duration_s: float  # 0.0: the container does not say
+    duration_s: float  # of the pictures, from the first one on; 0.0: the container does not say
+    stated_s: float  # from the first packet of any stream to the last, at least; 0.0: the container does not state it
     fps: float  # average; 30 where the container does not say
     codec: str
     pixel_aspect: float  # width / height of one stored pixel
@@ -54,11 +57,11 @@ def best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, 
 
 def read_header(container: InputContainer, stream: av.VideoStream) -> Header:
     """Numbers that cannot be are replaced by usual ones."""
-    duration_s = 0.0
+    whole_s = _whole_s(container)
+    duration_s = whole_s
     if stream.duration is not None and stream.time_base is not None:
         duration_s = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        duration_s = container.duration / av.time_base
+    stated_s = whole_s if STATES_DURATION.intersection(container.format.name.split(",")) else 0.0
     fps = float(stream.average_rate or stream.guessed_rate or 30)
     frame_count = stream.frames
     if frame_count and (entries := stream.index_entries):
@@ -66,10 +69,22 @@ def read_header(container: InputContainer, stream: av.VideoStream) -> Header:
         frame_count = min(frame_count, sum(not entry.is_discard for entry in entries))
     aspect = float(stream.sample_aspect_ratio or 1)
     return Header(
-        stream.width, stream.height, frame_count, max(0.0, duration_s), fps if 0.1 <= fps <= 1000 else 30.0,
+        stream.width, stream.height, frame_count, max(0.0, duration_s), stated_s, fps if 0.1 <= fps <= 1000 else 30.0,
         stream.codec_context.name, aspect if 0.1 <= aspect <= 10 else 1.0,
         read_recording({**stream.metadata, **container.metadata}),
     )  # fmt: skip
+
+
+def _whole_s(container: InputContainer) -> float:
+    """Of the longest stream, from the first packet of any stream on; 0.0 where nothing is known.
+
+    Matroska has one number for it. Some programs write the time of the end there, others the length, and a file may
+    begin at any time (RFC 9559, 5.1.2.10 says neither); the smaller of the two is true in any case.
+    """
+    if container.duration is None:
+        return 0.0
+    end_s, start_s = container.duration / av.time_base, (container.start_time or 0) / av.time_base
+    return max(0.0, end_s - start_s if 0 < start_s < end_s else end_s)
 
 
 def check_header(clip: Clip, header: Header, limits: Limits) -> None:

@@ -7,15 +7,18 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
 
+from runner.media.video.side_data import side_data
+
 IDENTITY_MATRIX = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)  # display matrix, 16.16 fixed point
+MATRIX_BYTES = 36  # nine int32
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
     """[9] as FFmpeg has it; the identity where the frame states none."""
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]  # the stub knows texts only
-    if data is None:
+    data = side_data(frame, SideDataType.DISPLAYMATRIX)
+    if data is None or len(data) < MATRIX_BYTES:
         return IDENTITY_MATRIX
-    return tuple(int(value) for value in np.frombuffer(bytes(data), np.int32))
+    return tuple(int(value) for value in np.frombuffer(data[:MATRIX_BYTES], np.int32))
 
 
 def is_quarter_turn(matrix: tuple[int, ...]) -> bool:

@@ -16,6 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from runner.media.colour import LEVELS, Colour, Transfer, colour_of, to_srgb
+from runner.media.video.side_data import side_data
 
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG; anything else is video range, as players take it
 LUMA_WEIGHTS = {
@@ -122,9 +123,9 @@ def _levels(frame: av.VideoFrame) -> tuple[tuple[float, float], tuple[float, flo
 
 def _peak_nits(frame: av.VideoFrame) -> float:
     """Brightest of the display that the video was graded on (SMPTE ST 2086); 0 where it is not stated."""
-    data = frame.side_data.get(SideDataType.MASTERING_DISPLAY_METADATA)  # type: ignore[call-overload]
-    if data is None or len(bytes(data)) < MASTERING_BYTES:
+    data = side_data(frame, SideDataType.MASTERING_DISPLAY_METADATA)
+    if data is None or len(data) < MASTERING_BYTES:
         return 0.0
-    numbers = np.frombuffer(bytes(data)[:MASTERING_BYTES], np.int32)
+    numbers = np.frombuffer(data[:MASTERING_BYTES], np.int32)
     numerator, denominator, has_luminance = int(numbers[18]), int(numbers[19]), int(numbers[21])
     return numerator / denominator if has_luminance and numerator > 0 and denominator > 0 else 0.0

@@ -82,7 +82,7 @@ class VideoReader:
                 matrix = display_matrix(frame)
                 self.rotation_deg = round(frame.rotation / 90) * 90 % 360
                 colour = pixels.frame_colour(frame)  # of the whole clip, or one scene would have two exposures
-            timestamp_s = clock.read(frame.pts, frame.time_base)
+            timestamp_s = clock.read(frame.pts, frame.time_base, frame.dts)
             if index >= self._limits.max_decoded_frames or timestamp_s > self._limits.max_duration_s:
                 most = f"{self._limits.max_decoded_frames} frames or {self._limits.max_duration_s:g} s"
                 advice = "cut it into the part that shows the scene"
@@ -92,14 +92,13 @@ class VideoReader:
                 width, height = height, width
             yield DecodedFrame(index, timestamp_s, width, height, frame, matrix, colour, reformatter)
             index += 1
-        shown_s = timestamp_s + 1 / self.header.fps
-        self.warnings += judge_damage(self.clip, self.header, index, shown_s, damage)
+        self.warnings += judge_damage(self.clip, self.header, index, damage)
         if clock.repaired:
             self.warnings.append(f"{clock.repaired} frames had missing or backward timestamps, which were repaired")
 
     def _decoded(self, damage: Damage) -> Iterator[av.VideoFrame]:
         """Every frame that decodes whole. One bad packet costs its frames, not the clip."""
-        packets = self._container.demux(self._stream)
+        packets = self._container.demux()  # of all streams: they tell where the file ends
         while True:
             try:
                 packet = next(packets)
@@ -110,6 +109,9 @@ class VideoReader:
                     raise
                 damage.cut = True
                 return
+            damage.arrived(packet)
+            if packet.stream_index != self._stream.index:
+                continue
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as exc:
