@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import av
 
@@ -29,7 +30,7 @@ class Damage:
         """From the first packet to the end of the last, of any stream: sound may last longer than the pictures."""
         return 0.0 if self.first_s is None else self.last_s - self.first_s
 
-    def arrived(self, packet: av.Packet) -> None:
+    def arrived(self, packet: av.Packet[Any]) -> None:
         """Of any stream."""
         time = packet.dts if packet.pts is None else packet.pts
         if time is None or not packet.time_base:

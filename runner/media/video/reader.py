@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import av
 import numpy as np
@@ -110,10 +111,10 @@ class VideoReader:
                 damage.cut = True
                 return
             damage.arrived(packet)
-            if packet.stream_index != self._stream.index:
+            if packet.stream.index != self._stream.index:  # those at the end have no `stream_index`
                 continue
             try:
-                frames = packet.decode()
+                frames = cast("list[av.VideoFrame]", packet.decode())
             except av.error.FFmpegError as exc:
                 if isinstance(exc, MemoryError):
                     raise

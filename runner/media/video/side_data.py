@@ -15,7 +15,7 @@ def _nameless(_: type[Type], value: object) -> Type | None:
     if not isinstance(value, int):
         return None
     member = object.__new__(Type)
-    member._value_, member._name_ = value, f"UNKNOWN_{value}"  # as the Enum's documentation has it
+    member._value_, member._name_ = value, f"UNKNOWN_{value}"  # type: ignore[assignment]  # as the Enum's documentation has it
     return member
 
 
