@@ -138,6 +138,8 @@ def summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
     print(f"{metrics['n_gaussians']:,} Gaussians")
     if metrics["psnr_heldout"] is not None and metrics["ssim_heldout"] is not None:
         print(f"held-out PSNR {metrics['psnr_heldout']:.2f} dB, SSIM {metrics['ssim_heldout']:.3f}")
+    if metrics.get("suspect"):
+        print(f"doubtful ({metrics['doubt']['code']}): {'; '.join(metrics['doubt']['reasons'])}")
     print("seconds per stage: ", end="")
     print(", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics["stage_seconds"].items() if seconds >= 0.5))
     print(f"inputs archived: {', '.join(f'processed/{name}' for name in archived)}")

@@ -56,6 +56,7 @@ def health(status: WatchStatus, poll_s: float) -> Response:
         "uptime_secs": round(status.uptime_s),
         "jobs_processed": status.succeeded + status.failed,
         "jobs_succeeded": status.succeeded,
+        "jobs_suspect": status.suspect,
         "jobs_failed": status.failed,
         "jobs_waiting": sum(scene.state not in ACTIVE for scene in status.scenes),
         "disk_free_gb": _free_gb(status),

@@ -140,15 +140,17 @@ class Watch:
                 continue
             self._status.scene_finished(finished)
             log.info(
-                "scene %s: %s", finished.scene, finished.outcome,
+                "scene %s: %s%s", finished.scene, finished.outcome, ", suspect" if finished.suspect else "",
                 extra={"job_id": finished.run, "scene": finished.scene, "outcome": str(finished.outcome),
+                       "suspect": finished.suspect,
                        "duration_secs": round(finished.seconds, 1), "frames_extracted": finished.frames,
                        "gaussian_count": finished.gaussians},
             )  # fmt: skip
         self._known |= names
 
     def _finished(self, generation: Generation) -> FinishedScene:
-        finished = FinishedScene(generation.scene, generation.run, generation.outcome)
+        suspect = generation.doubt is not None
+        finished = FinishedScene(generation.scene, generation.run, generation.outcome, suspect=suspect)
         if generation.outcome is not Outcome.SUCCEEDED:
             return finished
         folder = run_folder(generation.scene, generation.run)

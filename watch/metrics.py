@@ -49,6 +49,7 @@ def _counters(status: WatchStatus) -> Iterator[Metric]:
     totals = status.totals
     ended = {"succeeded": status.succeeded, "failed": status.failed}
     yield _counter("scenes", "Scenes that ended since the start.", "outcome", ended)
+    yield _counter("suspect_scenes", "Of those that succeeded, whose result may be wrong.", value=status.suspect)
     yield _counter("processing_seconds", "Time of all stages of scenes that succeeded.", value=totals["seconds"])
     yield _counter("frames", "Frames extracted for scenes that succeeded.", value=totals["frames"])
     yield _counter("frame_extraction_seconds", "Time it took to extract them.", value=totals["frames_seconds"])

@@ -30,6 +30,7 @@ class FinishedScene:
     gaussians: int = 0
     psnr: float | None = None  # of held-out views, dB
     loss: float | None = None  # of the training at its end, smoothed
+    suspect: bool = False  # it succeeded, and its result may be wrong
 
 
 @dataclass
@@ -50,6 +51,7 @@ class WatchStatus:
     workers: int = 0
     succeeded: int = 0  # scenes since the start
     failed: int = 0
+    suspect: int = 0  # of those that succeeded
     last: FinishedScene | None = None
     totals: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("seconds", "frames", "frames_seconds"), 0.0)
@@ -67,6 +69,7 @@ class WatchStatus:
     def scene_finished(self, finished: FinishedScene) -> None:
         self.succeeded += finished.outcome is Outcome.SUCCEEDED
         self.failed += finished.outcome is not Outcome.SUCCEEDED
+        self.suspect += finished.suspect
         added = {"seconds": finished.seconds, "frames": finished.frames, "frames_seconds": finished.frames_seconds}
         self.totals = {name: total + added[name] for name, total in self.totals.items()}
         self.last = finished

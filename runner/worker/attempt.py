@@ -31,7 +31,7 @@ from runner.pipeline import settings as pipeline_settings
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline
 from runner.worker.cache_sync import cached
-from runner.worker.commit import Decided, Result, clips_of, commit, roll_forward
+from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
     Attempt,
@@ -238,7 +238,8 @@ class SceneWork:
                 summary = context.run_job(job, supervision)
             output = context.containers.output
             unused = {*files.repeated, *(clip.name for clip in files.refused)}
-            result = Result(job.out, self._log_file, clips_of(record, summary, unused), files.manifest)
+            result = Result(job.out, self._log_file, clips_of(record, summary, unused), files.manifest,
+                            doubt_of(summary, self._scene))  # fmt: skip
             return commit(stored, result, output, self._before_commit, self._save)
 
     def _download(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Downloaded:
@@ -371,7 +372,8 @@ class SceneWork:
             log_alert(log, Alert.BLOCKED, text, scene=self._scene)
             return Requeue(delay_s)
         outcome = str(ending.outcome) if ending else ""
-        log.info("scene %s, generation %d: %s", self._scene, stored.record.generation, outcome)
+        suspect = ", suspect" if ending and ending.doubt else ""
+        log.info("scene %s, generation %d: %s%s", self._scene, stored.record.generation, outcome, suspect)
         remove_spent_batches(context.containers.state, self._scene, self._uploads)
         return Acknowledge(outcome, failure)
 

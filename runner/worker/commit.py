@@ -10,6 +10,7 @@ another attempt, after it by all steps from the first on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.job import run_log
+from runner.scene.stages import Stage
 from runner.worker.archive import archive
 from runner.worker.dead_letter import write_reason
 from runner.worker.leftovers import remove_progress, remove_run
 from runner.worker.publish import publish, upload_outputs
 from runner.worker.resume_store import forget
-from scenejobs.errors import Code, InputError, remedy
+from scenejobs.errors import Code, Failure, InputError, remedy
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import generations, undeleted
@@ -31,6 +33,8 @@ from scenejobs.state.contents import after, clip_names, lost_clips
 from scenejobs.state.layout import RUN_LOG, run_folder
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored
+
+log = logging.getLogger(__name__)
 
 NAMED = 5  # clips in a message
 Save = Callable[[Stored, SceneRecord], Stored]  # the conditional write of a record
@@ -44,6 +48,7 @@ class Result:
     log_file: Path
     clips: tuple[str, ...]  # of which it has frames; see SceneRecord.shown
     manifest: tuple[InputBlob, ...]  # of the record, with what the download told
+    doubt: Failure | None = None  # why it may be wrong
 
 
 def clips_of(record: SceneRecord, summary: Mapping[str, Any], unused: Collection[str] = ()) -> tuple[str, ...]:
@@ -54,6 +59,16 @@ def clips_of(record: SceneRecord, summary: Mapping[str, Any], unused: Collection
     offered = clip_names(record).difference(unused)
     told = summary.get("clips_shown")
     return tuple(sorted(offered if told is None else offered & set(told)))
+
+
+def doubt_of(summary: Mapping[str, Any], scene: str) -> Failure | None:
+    """Why a suspect result may be wrong, as its job told; None where it is not in doubt."""
+    told = summary.get("doubt")
+    if not told:
+        return None
+    first, *others = map(str, told["reasons"])
+    more = f" (and {len(others)} more reasons: see metrics.json)" if others else ""
+    return Failure(str(Stage.CLEAN_UP), str(told["code"]), first.rstrip(".") + more, remedy(Code.POSES_SUSPECT, scene))
 
 
 def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[], None], save: Save) -> Stored:
@@ -72,11 +87,22 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
             code=Code.CLIPS_LOST, advice=remedy(Code.CLIPS_LOST, record.scene),
             stage="upload", files=tuple(clip for clip in lost if clip in _new(record)),
         )  # fmt: skip
+    if result.doubt is not None:
+        _tell(record, result.doubt)
     outputs = upload_outputs(result.folder, output, record.scene, record.run, check)
     if result.log_file.is_file():
         output.upload(result.log_file, run_folder(record.scene, record.run) + RUN_LOG, content_type="text/plain")
     check()
-    return save(stored, record.committed(outputs, result.clips, result.manifest))
+    return save(stored, record.committed(outputs, result.clips, result.manifest, result.doubt))
+
+
+def _tell(record: SceneRecord, doubt: Failure) -> None:
+    """The line of a suspect result, in the log of its run too. Its event never changes: `scene.suspect`."""
+    stays = "; the published result stays" if record.withholds(doubt) else ""
+    log.warning(
+        "scene %s: the result may be wrong (%s): %s%s", record.scene, doubt.code, doubt.cause, stays,
+        extra={"event": "scene.suspect", "scene": record.scene, "job_id": record.run},
+    )  # fmt: skip
 
 
 def _new(record: SceneRecord) -> list[str]:
@@ -114,10 +140,13 @@ Step = Callable[[Decided], Decided]
 
 
 def publish_or_explain(scene: Decided) -> Decided:
-    """The committed result where the user looks, or the reason of a dead letter before its inputs move."""
-    if scene.succeeded:
+    """The committed result where the user looks, or the reason of a dead letter before its inputs move.
+
+    A suspect result is withheld where a better one is published: it stays in the folder of its run.
+    """
+    if scene.succeeded and not scene.record.withheld:
         publish(scene.record, scene.containers.output, scene.check)
-    else:
+    elif not scene.succeeded:
         write_reason(scene.record, scene.containers.error, run_log.tail(scene.log_file), scene.check)
     return scene
 

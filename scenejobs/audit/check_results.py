@@ -36,8 +36,9 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
         succeeded.append(publishing)
     for found in succeeded:
         yield from _committed(evidence, found)
-    if succeeded and publishing is None:  # the newest result is the one that is shown
-        yield from _published(evidence, succeeded[-1])
+    shown = [found for found in succeeded if not found.withheld]
+    if shown and publishing is None:  # the newest result is the one that is shown, unless it was withheld
+        yield from _published(evidence, shown[-1])
     yield from _reason(evidence, scene)
 
 
@@ -159,7 +160,7 @@ def _explained(evidence: Evidence, kind: str) -> set[str]:
 def _stale(evidence: Evidence) -> Iterator[Finding]:
     """I6: nothing of an older result is published beside the newest, as if it were its own."""
     for scene in evidence.scenes.values():
-        results = [found for found in scene.closed if found.outcome is Outcome.SUCCEEDED]
+        results = [found for found in scene.closed if found.outcome is Outcome.SUCCEEDED and not found.withheld]
         if not results or scene.ongoing is not None:
             continue
         newest = results[-1]

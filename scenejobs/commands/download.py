@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from scenejobs.commands.storage import check_scene, open_from
 from scenejobs.errors import Code, InputError, NotFound, StorageError
+from scenejobs.logs.setup import printable
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
 from scenejobs.state import layout
@@ -23,10 +25,26 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """Prints the path of each file. Raises InputError, ConfigurationError, and the errors of storage."""
+    """Prints the path of each file, and on stderr that a result is suspect.
+
+    Raises InputError, ConfigurationError, and the errors of storage.
+    """
     for path in download(open_from(env)[0].containers, options.scene, options.folder):
         print(path)
+    if reason := _doubt(options.folder / layout.MANIFEST):
+        print(printable(f"{options.scene} is doubtful: {reason}"), file=sys.stderr)
     return 0
+
+
+def _doubt(manifest: Path) -> str:
+    """The first reason why a result may be wrong; "" for one that is not suspect."""
+    document = json.loads(manifest.read_bytes())
+    if document.get("suspect") is not True:
+        return ""
+    try:
+        return str(document["doubt"]["reasons"][0])
+    except (LookupError, TypeError):
+        return "its manifest does not say why"
 
 
 def download(containers: Containers, scene: str, folder: Path) -> list[Path]:

@@ -81,8 +81,11 @@ def container(containers: Containers, kind: str) -> BlobStore:
 def lost_clips(record: SceneRecord, clips: Collection[str]) -> tuple[str, ...]:
     """Clips that the published result shows, that this attempt works on, and of which its result has no frames.
 
-    clips: of which it has frames. What was taken out, or is gone with its user's consent, cannot be lost.
+    clips: of which it has frames. What was taken out, or is gone with its user's consent, cannot be lost; nor can what
+    only a suspect result shows.
     """
+    if record.published is not None and record.published.suspect:
+        return ()
     offered = clip_names(record)
     return tuple(clip for clip in record.shown if clip in offered and clip not in clips)
 
@@ -177,8 +180,9 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
     """What the scene consists of once this COMMITTED or FAILING generation is closed.
 
     archived: input name -> place, or "superseded". After a success it is what the result was made from. After a
-    failure it is what it was, and (with `extend`) the new files, but for those that the failure refuses by name: they
-    would make every further generation fail. The published result is made of none of them.
+    failure, or a result that was withheld, it is what it was, and (with `extend`) the new files, but for those that a
+    failure refuses by name: they would make every further generation fail. The published result is made of none of
+    them.
     """
     new = [
         Member(
@@ -191,9 +195,11 @@ def after(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = Tr
         # What was not read was refused, or nothing is made of it. (A program before this one hashed nothing.)
         # The same bytes under two names are two files, of which one is used: the other may be replaced later.
         hashed = any(member.sha256 for member in (*record.carried, *new))
-        read = [member for member in new if member.sha256 or not hashed]
-        return tuple(replace(member, published=True) for member in (*record.carried, *read))
-    refused = set(record.failures[-1].failure.files) if record.failures else set()
+        new = [member for member in new if member.sha256 or not hashed]
+        if not record.withheld:
+            return tuple(replace(member, published=True) for member in (*record.carried, *new))
+    gave_up = record.phase is Phase.FAILING and record.failures
+    refused = set(record.failures[-1].failure.files) if gave_up else set()
     members = (*(record.contents or ()), *(new if extend else ()))
     return tuple(each for each in members if each.published or within_scene(each.name, record.scene) not in refused)
 
@@ -212,10 +218,10 @@ def of_history(state: BlobStore, record: SceneRecord) -> SceneRecord:
             found = generations.read(state, generation_name(record.scene, number))
         except NotFound:
             break
-        succeeded = found.outcome is Outcome.SUCCEEDED
+        succeeded = found.outcome is Outcome.SUCCEEDED and not found.withheld
         members = [*_members(found, published=succeeded), *members]
         if succeeded:
-            published = Published(found.number, found.run)
+            published = Published(found.number, found.run, found.doubt is not None)
             break
     return replace(record, contents=tuple(members), published=record.published or published)
 

@@ -19,6 +19,7 @@ from scenejobs.state.layout import generation_name
 from scenejobs.state.record import Outcome, Phase, SceneRecord
 
 VERSION = 1
+ADDED = ("doubt", "withheld")  # fields that earlier programs did not write
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Generation:
     outputs: tuple[OutputFile, ...] = ()
     archived: dict[str, str] = field(default_factory=dict)  # input name -> "<container kind>/<name>" or "superseded"
     failure: Failure | None = None
+    doubt: Failure | None = None  # why its result, a success, may be wrong
+    withheld: bool = False  # its result was not published: a better one was there
 
     def to_json(self) -> dict[str, Any]:
         body = codec.to_json(self)
@@ -45,7 +48,7 @@ class Generation:
         version = value.get("schema_version") if isinstance(value, dict) else None
         if version != VERSION:
             raise ValueError(f"generation version {version!r}; this program knows {VERSION}")
-        return codec.from_json({**value, "number": value.get("generation")}, Generation)
+        return codec.from_json({**value, "number": value.get("generation")}, Generation, ADDED)
 
 
 def of(record: SceneRecord, archived: dict[str, str]) -> Generation:
@@ -61,6 +64,8 @@ def of(record: SceneRecord, archived: dict[str, str]) -> Generation:
         record.outputs,
         archived,
         record.failures[-1].failure if record.failures and not succeeded else None,
+        record.doubt,
+        record.withheld,
     )
 
 

@@ -20,7 +20,7 @@ RECORD_VERSION = 1
 # fields that earlier programs did not write
 ADDED = (
     "not_before", "day", "runs_today", "held", "tries", "begun", "blocked", "carried", "contents", "retired",
-    "published", "shown", "wish",
+    "published", "shown", "wish", "doubt",
 )  # fmt: skip
 KEEP_RETIRED = 20_000  # versions that a scene no longer consists of are remembered, the newest
 
@@ -73,6 +73,7 @@ class Ending:
     at: datetime
     archived: dict[str, str]  # input name -> "<container kind>/<name>" where it lies now
     failure: Failure | None  # why it was dead-lettered
+    doubt: Failure | None = None  # why its result, a success, may be wrong: it is suspect
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Published:
 
     generation: int
     run: str
+    suspect: bool = False  # it may be wrong: the next result takes its place, whatever it shows
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class SceneRecord:
     published: Published | None = None
     shown: tuple[str, ...] = ()  # clips of which it has frames, by their names in the scene; "photos": all photos
     wish: Wish | None = None
+    doubt: Failure | None = None  # of a committed run: why its result may be wrong
 
     @property
     def batch(self) -> str:
@@ -129,6 +132,16 @@ class SceneRecord:
     def inputs(self) -> tuple[InputBlob, ...]:
         """Everything that the attempt works on, as it was uploaded, in the order of names."""
         return tuple(sorted((*(member.blob for member in self.carried), *self.manifest), key=lambda blob: blob.name))
+
+    def withholds(self, doubt: Failure | None) -> bool:
+        """Whether a result with this doubt, if any, stays in its run's folder: it never replaces one without."""
+        return doubt is not None and self.published is not None and not self.published.suspect
+
+    @property
+    def withheld(self) -> bool:
+        """Of a committed run: its result is not published, the one that was published before stays."""
+        published = self.published
+        return self.doubt is not None and published is not None and published.run != self.run
 
     def _moved(self, phase: Phase, **changes: Any) -> SceneRecord:
         if phase not in MOVES[self.phase]:
@@ -147,6 +160,7 @@ class SceneRecord:
             carried=carried,
             attempts=self.attempts + 1,
             outputs=(),
+            doubt=None,
             started_at=now,
             not_before=None,
             day=day,
@@ -200,14 +214,18 @@ class SceneRecord:
         outputs: tuple[OutputFile, ...],
         clips: tuple[str, ...] = (),
         manifest: tuple[InputBlob, ...] | None = None,
+        doubt: Failure | None = None,
     ) -> SceneRecord:
         """The result is final. From here on only forward.
 
-        clips: see `shown`. manifest: the same uploads, with what their download told; None: unchanged.
+        clips: see `shown`. manifest: the same uploads, with what their download told; None: unchanged. doubt: why the
+        result may be wrong.
         """
-        published = Published(self.generation, self.run)
         manifest = self.manifest if manifest is None else manifest
-        return self._moved(Phase.COMMITTED, outputs=outputs, published=published, shown=clips, manifest=manifest)
+        record = self._moved(Phase.COMMITTED, outputs=outputs, manifest=manifest, doubt=doubt)
+        if self.withholds(doubt):
+            return record
+        return replace(record, published=Published(self.generation, self.run, doubt is not None), shown=clips)
 
     def given_up(self, failure: Failure, manifest: tuple[InputBlob, ...], run: str, now: datetime) -> SceneRecord:
         """No further attempt; the inputs go to the error container."""
@@ -235,7 +253,8 @@ class SceneRecord:
             tries=0,
             begun=0,
             blocked=None,
-            ending=Ending(self.generation, outcome, self.run, now, archived, failure),
+            ending=Ending(self.generation, outcome, self.run, now, archived, failure, self.doubt),
+            doubt=None,
             carried=(),
             contents=contents,
             wish=None,

@@ -2,7 +2,8 @@
 
 A scene of thousands of uploads has lists of megabytes. These lie in blobs of their own (`state/parts/`), named by their
 content, and the record only names them: it is rewritten at every step and stays small. A record with such parts has
-schema version 2, so that a program that does not know them refuses it; all others have version 1, as they always had.
+schema version 2, so that a program that does not know them refuses it. So does, by version 3, one that would publish a
+committed result that is to be withheld. All others have version 1, as they always had.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from scenejobs.errors import Conflict, LeaseLost, NotFound, UnreadableRecord
 from scenejobs.ports import BlobInfo, BlobStore, Lease
 from scenejobs.state import activity, codec
 from scenejobs.state.layout import part_name, record_name
-from scenejobs.state.record import RECORD_VERSION, SceneRecord
+from scenejobs.state.record import RECORD_VERSION, Phase, SceneRecord
 
 VERSION_WITH_PARTS = 2
+VERSION_WITHHELD = 3  # with parts or without
 INLINE_BYTES = 64 * 1024  # a longer list becomes a part
 RESTORE = "it is damaged: restore it (soft delete, versions)"
 NEWER = "a newer program wrote it: run that program again; until then nothing is begun with the scene"
@@ -174,14 +176,16 @@ def _split(record: SceneRecord) -> tuple[dict[str, Any], dict[str, bytes]]:
             holder[key] = empty
     if named:
         body |= {"schema_version": VERSION_WITH_PARTS, "parts": named}
+    if record.phase is Phase.COMMITTED and record.withheld:
+        body["schema_version"] = VERSION_WITHHELD
     return body, parts
 
 
 def _completed(state: BlobStore, name: str, body: Any) -> tuple[Any, frozenset[str]]:
     """The body with its parts put back. Raises NotFound, ValueError."""
-    if not isinstance(body, dict) or body.get("schema_version") != VERSION_WITH_PARTS:
+    if not isinstance(body, dict) or body.get("schema_version") not in (VERSION_WITH_PARTS, VERSION_WITHHELD):
         return body, frozenset()
-    named = body.get("parts")
+    named = body.get("parts", {} if body["schema_version"] == VERSION_WITHHELD else None)
     if not isinstance(named, dict) or not named.keys() <= {*LISTS, "archived"}:
         raise ValueError(f"it names parts that this program does not know: {named!r}")
     for key, sha256 in named.items():
@@ -199,7 +203,7 @@ def _is_newer(data: bytes) -> bool:
         version = codec.loads(data)["schema_version"]
     except (ValueError, KeyError, TypeError):
         return False
-    return isinstance(version, int) and version > VERSION_WITH_PARTS
+    return isinstance(version, int) and version > VERSION_WITHHELD
 
 
 def _encode(body: dict[str, Any]) -> bytes:

@@ -17,7 +17,8 @@ from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import batches, progress, records, start_backoff, undeleted, usage, waiting
 from scenejobs.state.blobs import digest
-from scenejobs.state.record import Outcome, Phase, SceneRecord
+from scenejobs.state.layout import run_folder
+from scenejobs.state.record import Ending, Outcome, Phase, SceneRecord
 from scenejobs.state.undeleted import Undeleted
 from scenejobs.state.uploads import SceneUploads, look_at, snapshot
 
@@ -50,7 +51,8 @@ class SceneStatus:
     attempt: int = 0
     run: str = ""
     since: datetime | None = None
-    reason: str = ""  # of a failure
+    reason: str = ""  # of a failure, or of a doubt
+    doubtful: bool = False  # done, and its result may be wrong
     note: str = ""  # what keeps it waiting
     refused: int = 0  # uploads in its folder that are used for nothing
     refused_why: str = "for the name"  # of one of them, where it is something else
@@ -58,7 +60,7 @@ class SceneStatus:
 
     def line(self) -> str:
         """For a terminal."""
-        text = f"{self.scene}: {self.state}"
+        text = f"{self.scene}: {self.state}" + (", doubtful" if self.doubtful else "")
         if self.state in (State.SETTLING, State.UPLOADING) and self.waiting:
             text += f", {self.waiting} upload{'s' if self.waiting != 1 else ''}"
         if self.state is State.RUNNING:
@@ -132,13 +134,21 @@ def _of_uploads(
         fraction=1.0 if state is State.DONE else 0.0,
         run=ending.run,
         since=ending.at,
-        reason=ending.failure.cause if ending.failure else "",
-        note=_what_stays(record) if state is State.FAILED else "",
+        reason=next((why.cause for why in (ending.failure, ending.doubt) if why), ""),
+        doubtful=ending.doubt is not None,
+        note=_what_stays(record, ending),
     )
 
 
-def _what_stays(record: SceneRecord) -> str:
-    return f"the published result of generation {record.published.generation} stays" if record.published else ""
+def _what_stays(record: SceneRecord, ending: Ending) -> str:
+    """Where the last generation is not the one that is published."""
+    if record.published is None or record.published.generation == ending.generation:
+        return ""
+    doubtful = ", which is doubtful," if record.published.suspect else ""
+    stays = f"the published result of generation {record.published.generation}{doubtful} stays"
+    if ending.outcome is not Outcome.SUCCEEDED:
+        return stays
+    return f"{stays}; the doubtful one lies in output/{run_folder(record.scene, ending.run)}"
 
 
 def _wished_for(containers: Containers, record: SceneRecord, settings: DispatchSettings | None) -> SceneStatus:

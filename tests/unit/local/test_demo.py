@@ -10,6 +10,16 @@ import pytest
 from local.demo import summarise
 
 
+def test_of_a_suspect_result_the_doubt_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {
+        "images_registered": 71, "images_total": 72, "n_gaussians": 39_209, "psnr_heldout": 14.0, "ssim_heldout": 0.4,
+        "stage_seconds": {}, "suspect": True, "doubt": {"code": "POSES_SUSPECT", "reasons": ["14 dB", "no depth"]},
+    }  # fmt: skip
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    summarise(tmp_path, "demo", [])
+    assert "doubtful (POSES_SUSPECT): 14 dB; no depth\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("psnr", "ssim"), [(30.314, 0.9388), (None, None)])
 def test_scores_are_printed_where_there_are_some(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], psnr: float | None, ssim: float | None

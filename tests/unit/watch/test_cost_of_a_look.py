@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from function_app.wiring import assemble
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.adapters.open import open_folders
+from scenejobs.errors import Failure
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.state import generations, layout
 from scenejobs.state.record import SceneRecord
 from tests.counting import Counts
+from watch.http_server import health
 from watch.loop import Watch
 from watch.status import WatchStatus
 
@@ -30,9 +33,9 @@ def looked(status: WatchStatus) -> tuple[Watch, Counts, Places]:
     return watch, counts, status.places
 
 
-def finish(containers: object, scene: str, now: object) -> None:
+def finish(containers: object, scene: str, now: object, doubt: Failure | None = None) -> None:
     state = containers.state  # type: ignore[attr-defined]
-    record = SceneRecord(scene).attempted("run-1", (), now).committed(())  # type: ignore[arg-type]
+    record = SceneRecord(scene).attempted("run-1", (), now).committed((), doubt=doubt)  # type: ignore[arg-type]
     generations.note(state, record, {})
     state.write(layout.record_name(scene), b"{}", metadata={"phase": "idle"})
 
@@ -51,17 +54,25 @@ def test_a_look_lists_nothing_that_has_finished(looked: tuple[Watch, Counts, Pla
     assert status.succeeded == 0, "they ended before this program began"
 
 
+@pytest.mark.parametrize("doubt", [None, Failure("clean_up", "POSES_SUSPECT", "14 dB", "film again")])
 def test_a_scene_that_ended_since_the_last_look_is_counted(
-    looked: tuple[Watch, Counts, Places], status: WatchStatus
+    looked: tuple[Watch, Counts, Places],
+    status: WatchStatus,
+    doubt: Failure | None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A suspect one as a success, and by itself; the line about it and the health page say so."""
+    caplog.set_level("INFO")
     watch, _, places = looked
     clip = Path(places.input, "lobby", "a.mp4")
     clip.parent.mkdir()
     clip.write_bytes(b"video")
     watch.poll()
     storage = open_folders(replace(places))
-    finish(storage.containers, "lobby", storage.containers.state.now())
+    finish(storage.containers, "lobby", storage.containers.state.now(), doubt)
     clip.unlink()
     watch.poll()
     watch.poll()
-    assert status.succeeded == 1
+    assert (status.succeeded, status.suspect) == (1, int(doubt is not None))
+    assert json.loads(health(status, 5.0).body)["jobs_suspect"] == status.suspect
+    assert "scene lobby: succeeded" + (", suspect" if doubt else "") in caplog.messages

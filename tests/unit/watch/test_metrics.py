@@ -16,6 +16,7 @@ from watch.status import FinishedScene, WatchStatus
 FINISHED = FinishedScene("a", "r1", Outcome.SUCCEEDED, 60.5, 240, 12.5, 8000, 23.25, 0.125)
 COUNTERS = {
     "scenes_total", "processing_seconds_total", "frames_total", "frame_extraction_seconds_total", "pruned_files_total",
+    "suspect_scenes_total",
 }  # fmt: skip
 GAUGES = {
     "scenes", "progress_ratio", "queued_messages", "poison_messages", "workers", "up_to_date", "uptime_seconds",
@@ -37,10 +38,10 @@ def values(status: WatchStatus) -> dict[tuple[str, str], float]:
 
 @pytest.fixture
 def busy(status: WatchStatus) -> WatchStatus:
-    """One scene finished, one failed, one in training, two that wait."""
+    """Two scenes finished, one of them suspect, one failed, one in training, two that wait."""
     status.scene_finished(FINISHED)
     status.scene_finished(FinishedScene("b", "r2", Outcome.DEAD_LETTERED))
-    status.scene_finished(replace(FINISHED, scene="c"))
+    status.scene_finished(replace(FINISHED, scene="c", suspect=True))
     status.scenes = (
         SceneStatus("d", State.RUNNING, stage="training", fraction=0.25),
         SceneStatus("e", State.QUEUED),
@@ -53,7 +54,8 @@ def busy(status: WatchStatus) -> WatchStatus:
 def test_every_line_of_the_numbers_is_what_prometheus_reads(busy: WatchStatus) -> None:
     found = values(busy)
     expected = {
-        ("scenes_total", "succeeded"): 2, ("scenes_total", "failed"): 1, ("processing_seconds_total", ""): 121,
+        ("scenes_total", "succeeded"): 2, ("scenes_total", "failed"): 1, ("suspect_scenes_total", ""): 1,
+        ("processing_seconds_total", ""): 121,
         ("frames_total", ""): 480, ("frame_extraction_seconds_total", ""): 25, ("pruned_files_total", ""): 7,
         ("scenes", "running"): 1, ("scenes", "queued"): 2, ("scenes", "settling"): 0, ("scenes", "archiving"): 0,
         ("progress_ratio", "training"): 0.25, ("queued_messages", ""): 3, ("poison_messages", ""): 1,

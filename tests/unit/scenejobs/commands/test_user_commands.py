@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from scenejobs.state.record import SceneRecord
 from scenejobs.state.status import SceneStatus
 
 ROOT = Path(__file__).parents[4]
+NO_REASON = "its manifest does not say why"
 
 
 @pytest.fixture
@@ -101,6 +103,22 @@ def test_a_download_brings_what_the_manifest_names(containers: Containers, tmp_p
         "lobby.ply", "sub/a.txt", "manifest.json",
     ]  # fmt: skip
     assert (tmp_path / "out" / "lobby.ply").read_bytes() == b"ply"
+
+
+@pytest.mark.parametrize("said", [{}, {"suspect": True, "doubt": {"reasons": ["14 dB"]}}, {"suspect": True}])
+def test_a_download_of_a_suspect_result_says_so(
+    said: dict[str, Any],
+    containers: Containers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    containers.output.write("lobby/manifest.json", json.dumps({"outputs": [], **said}).encode())
+    storage = SimpleNamespace(containers=containers)
+    monkeypatch.setattr(download, "open_from", lambda env: (storage, None))
+    assert download.run(cli.parser().parse_args(["download", "lobby", str(tmp_path / "out")]), {}) == 0
+    told = capsys.readouterr().err
+    assert told == ("" if not said else f"lobby is doubtful: {'14 dB' if 'doubt' in said else NO_REASON}\n")
 
 
 def test_a_changed_output_is_noticed(containers: Containers, tmp_path: Path) -> None:
