@@ -37,7 +37,7 @@ class Code(StrEnum):
     NOT_A_VIDEO = "NOT_A_VIDEO"  # the content is no video container that is allowed, whatever the name says
     NO_VIDEO_STREAM = "NO_VIDEO_STREAM"  # a media file, but without pictures (audio only)
     CORRUPT_VIDEO = "CORRUPT_VIDEO"  # truncated or damaged: nothing, or too little, decodes
-    NOT_A_PHOTO = "NOT_A_PHOTO"  # named like a photo, but no JPEG, PNG, TIFF or HEIC inside
+    NOT_A_PHOTO = "NOT_A_PHOTO"  # named like a photo, but none that can be read inside
     CORRUPT_PHOTO = "CORRUPT_PHOTO"  # a photo that is truncated or damaged
     UNSAFE_VIDEO = "UNSAFE_VIDEO"  # the decoder crashed or hung on it, or tried what its sandbox forbids
     TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames, seconds, memory, videos or photos than the limits allow
@@ -84,7 +84,7 @@ class Code(StrEnum):
 
 REMEDIES: dict[Code, str] = {
     Code.NO_VIDEO: (
-        "upload at least one video (mp4, mov, avi, mkv, webm) or a set of photos (jpg, heic, png, tif) under "
+        "upload at least one video (mp4, mov, mkv, mts, ...) or a set of photos (jpg, heic, png, webp, ...) under "
         "the scene's folder"
     ),
     Code.NO_SCENE: "use a plain folder name: no dot segments, backslashes or control characters",

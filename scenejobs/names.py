@@ -17,8 +17,18 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-VIDEO_EXTENSIONS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
-PHOTO_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".heic", ".heif", ".hif", ".tif", ".tiff"})
+VIDEO_EXTENSIONS = frozenset({
+    ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".qt", ".3gp", ".3g2",
+    ".mts", ".m2ts", ".m2t", ".ts", ".mpg", ".mpeg", ".m2v", ".vob", ".mod", ".tod",  # camcorders, DVD, TV
+    ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogg", ".ogm", ".divx", ".dv", ".h264", ".h265", ".hevc",
+})  # fmt: skip
+RAW_EXTENSIONS = frozenset({  # of cameras: pictures that are developed first. Known so that they are refused by name
+    ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".rw2", ".rwl", ".orf", ".pef",
+    ".srw", ".3fr", ".iiq", ".x3f", ".dcr", ".kdc", ".gpr",
+})  # fmt: skip
+PHOTO_EXTENSIONS = RAW_EXTENSIONS | {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".heic", ".heif", ".hif", ".tif", ".tiff", ".webp", ".avif",
+}  # fmt: skip
 POSE_FILES = frozenset({
     "transforms.json", "cameras.json", "project.ini", "points3D.ply",  # the last two: what COLMAP leaves beside
     *(f"{stem}.{kind}" for stem in ("cameras", "images", "points3D", "rigs", "frames") for kind in ("bin", "txt")),
@@ -106,6 +116,11 @@ def is_video(name: str) -> bool:
 
 def is_photo(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in PHOTO_EXTENSIONS
+
+
+def is_raw_photo(name: str) -> bool:
+    """Whether it is named like a raw file of a camera, which is a photo that cannot be used."""
+    return PurePosixPath(name).suffix.lower() in RAW_EXTENSIONS
 
 
 def is_media(name: str) -> bool:

@@ -300,7 +300,8 @@ def _renamed_codec() -> bytes:
 for container, codec, pix_fmt in (
     ("mkv", "libx264", "yuv420p"), ("mov", "prores_ks", "yuv422p10le"), ("webm", "libvpx", "yuv420p"),
     ("webm", "libvpx-vp9", "yuv420p"), ("avi", "mpeg4", "yuv420p"), ("avi", "mjpeg", "yuvj420p"),
-    ("mp4", "libx265", "yuv420p10le"),
+    ("mp4", "libx265", "yuv420p10le"), ("mkv", "mpeg2video", "yuv420p"), ("mkv", "ffv1", "yuv420p"),
+    ("mpegts", "libx264", "yuv420p"), ("flv", "flv", "yuv420p"),
 ):  # fmt: skip
     case(
         f"{codec}.{container}", f"{codec} in {container}", ACCEPTED,
@@ -343,8 +344,7 @@ def _still(path: Path, level: int) -> None:
 # ---- what is not supported ------------------------------------------------------------------------------------------
 
 for container, codec, pix_fmt in (
-    ("mkv", "mpeg2video", "yuv420p"), ("mkv", "ffv1", "yuv420p"), ("avi", "rawvideo", "yuv420p"),
-    ("mpegts", "libx264", "yuv420p"), ("flv", "flv", "yuv420p"),
+    ("mkv", "huffyuv", "yuv422p"), ("avi", "rawvideo", "yuv420p"), ("nut", "libx264", "yuv420p"),
 ):  # fmt: skip
     case(
         f"{codec}-in-{container}.mp4", f"{codec} in {container}", Code.NOT_A_VIDEO,

@@ -25,7 +25,7 @@ from scenejobs.logs.setup import printable
 from scenejobs.names import is_photo
 
 STAGE = "frame_extraction"
-CODEC_OF_PHOTOS = {"jpeg", "png", "tiff", "heif", "mixed"}
+CODEC_OF_PHOTOS = {"jpeg", "png", "tiff", "heif", "webp", "avif", "mixed"}
 
 Sources = tuple[tuple[str, str], ...]  # Clip.name and SHA-256 of every file
 

@@ -11,7 +11,7 @@ from typing import Any
 import av.subtitles.stream  # noqa: F401  # PyAV and numpy load these two when they first need them
 import msgspec
 import numpy.ma  # noqa: F401  # for a median
-from PIL import Image, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
+from PIL import AvifImagePlugin, Image, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from runner.media.decoder_requests import (
     Answer,

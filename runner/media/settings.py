@@ -21,13 +21,14 @@ class Kind:
     is_one: Callable[[str], bool]
     most: int
     most_bytes: int
+    bytes_setting: str  # that raises these
 
 
 def kinds(limits: Limits) -> tuple[Kind, Kind]:
     """Videos, photos."""
     return (
-        Kind("videos", "MAX_VIDEOS_PER_SCENE", is_video, limits.max_clips, limits.max_file_bytes),
-        Kind("photos", "MAX_PHOTOS_PER_SCENE", is_photo, limits.max_photos, limits.max_photo_bytes),
+        Kind("videos", "MAX_VIDEOS_PER_SCENE", is_video, limits.max_clips, limits.max_file_bytes, "MAX_VIDEO_BYTES"),
+        Kind("photos", "MAX_PHOTOS_PER_SCENE", is_photo, limits.max_photos, limits.max_photo_bytes, "MAX_PHOTO_BYTES"),
     )
 
 

@@ -1,23 +1,73 @@
-"""What a file is, by its first bytes. Reads twelve of them and parses nothing."""
+"""What a file is, by its first bytes. Reads a few hundred of them and parses nothing but a list of brands."""
 
 from __future__ import annotations
 
-HEAD = 12  # bytes
+HEAD = 400  # bytes: two packets of a transport stream
 PHOTO_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # JPEG, PNG, TIFF in both byte orders
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12
+AVIF_BRANDS = {b"avif", b"avis"}  # AV1 Image File Format, section 6
 MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}  # QuickTime and MP4 begin with one of these
-MATROSKA = b"\x1a\x45\xdf\xa3"
+VIDEO_MAGIC = (
+    b"\x1a\x45\xdf\xa3",  # Matroska, WebM
+    b"\x00\x00\x01\xba",  # MPEG program stream
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
+    b"FLV\x01",
+    b"OggS",
+)
+TS_SYNC, TS_PACKET = 0x47, 188  # a transport stream; of AVCHD each packet has four bytes before it
+RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")  # of cameras, where it is no TIFF
+OTHER_PICTURES = {  # that are not read
+    b"GIF8": "a GIF",
+    b"BM": "a BMP",
+    b"8BPS": "a Photoshop file",
+    b"\xff\x0a": "a JPEG XL",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000",
+}
+
+
+def brands(head: bytes) -> set[bytes]:
+    """Of the box `ftyp` at the beginning: the main one and those that the file is compatible with."""
+    if head[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
+
+
+def looks_like_avif(head: bytes) -> bool:
+    return bool(brands(head) & AVIF_BRANDS) and (head[8:12] in AVIF_BRANDS | HEIF_BRANDS)
 
 
 def looks_like_heif(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
+    """HEIC and AVIF."""
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS | AVIF_BRANDS
+
+
+def looks_like_webp(head: bytes) -> bool:
+    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
 
 
 def looks_like_photo(head: bytes) -> bool:
-    return head.startswith(PHOTO_MAGIC) or looks_like_heif(head)
+    """Like one of the formats that are read, as far as this tells: most raw files of cameras begin like a TIFF."""
+    return head.startswith(PHOTO_MAGIC) or looks_like_heif(head) or looks_like_webp(head)
+
+
+def other_picture(head: bytes) -> str:
+    """What kind of picture that is not read it begins like; "" for none."""
+    if head.startswith(RAW_MAGIC) or head[4:12] == b"ftypcrx ":
+        return "a raw photo of a camera"
+    return next((kind for magic, kind in OTHER_PICTURES.items() if head.startswith(magic)), "")
 
 
 def looks_like_video(head: bytes) -> bool:
     """Like one of the containers that are allowed."""
-    is_mov = head[4:8] in MOV_BOXES and not looks_like_heif(head)
-    return is_mov or head.startswith(MATROSKA) or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
+    is_mov = head[4:8] in MOV_BOXES and not looks_like_heif(head) and not other_picture(head)
+    is_avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
+    return is_mov or is_avi or head.startswith(VIDEO_MAGIC) or _looks_like_transport_stream(head)
+
+
+def _looks_like_transport_stream(head: bytes) -> bool:
+    return any(
+        len(head) > start + step and head[start] == head[start + step] == TS_SYNC
+        for start, step in ((0, TS_PACKET), (4, TS_PACKET + 4))
+    )

@@ -10,7 +10,7 @@ from scenejobs.errors import Code, InputError
 from scenejobs.names import is_media, within_scene
 from scenejobs.state.blobs import InputBlob
 
-TAKEN = "mp4, mov, avi, mkv or webm, or a set of jpg, heic, png or tif photos"
+TAKEN = "mp4, mov, mkv, mts or another video, or a set of jpg, heic, png, webp or other photos"
 
 
 def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> list[InputBlob]:
@@ -36,7 +36,8 @@ def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:
         if blob.size_bytes > kind.most_bytes:
             raise InputError(
                 f"{blob.name} has {_in_units(blob.size_bytes)}; {_in_units(kind.most_bytes)} are allowed",
-                code=Code.TOO_LARGE, advice="upload a shorter or smaller file", stage="validation",
+                advice=f"upload a shorter or smaller file, or raise {kind.bytes_setting}",
+                code=Code.TOO_LARGE, stage="validation",
                 files=(within_scene(blob.name, scene),),
             )  # fmt: skip
 

@@ -55,7 +55,8 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path], depth: in
             raise InputError(f"{scene}/{video.name}: {reason}", code=Code.NO_SCENE, advice="use another name")
         if not (is_media(video.name) or is_pose_file(video.name)):
             cause = f"{video.name} is no video, no photo and no file of camera poses by its name"
-            raise InputError(cause, advice="mp4, mov, avi, mkv, webm, jpg, heic, png and tif are taken")
+            advice = "mp4, mov, mkv, mts and other videos, jpg, heic, png, webp and other photos are taken"
+            raise InputError(cause, advice=advice)
         if names.count(f"{scene}/{video.name}") > 1:
             raise InputError(f"two files are called {video.name}", advice="rename one: names are unique in a scene")
     for video, name in sorted(zip(videos, names, strict=True), key=lambda each: not is_pose_file(each[1])):

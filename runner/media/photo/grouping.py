@@ -83,12 +83,25 @@ def _set(number: int, members: Sequence[tuple[int, PhotoSurvey]]) -> PhotoSet:
         recorded_at=next((photo.recorded_at for photo in photos if photo.recorded_at), None),
         camera_model=first.camera_model,
         gps=next((photo.gps for photo in photos if photo.gps), None),
-        warnings=tuple(f"{photo.clip.name}: {warning}" for photo in photos for warning in photo.warnings)[:NAMED],
+        warnings=_said_once(photos),
         focal_px=next((photo.focal_px for photo in photos if photo.focal_px), None),
     )
     # Each photo is a view of its own, so the image travels by a whole length from one to the next.
     measures = (FrameMeasures(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))
     return PhotoSet(ClipSurvey(info, tuple(measures)), photos)
+
+
+def _said_once(photos: Sequence[PhotoSurvey]) -> tuple[str, ...]:
+    """Each warning with the photos that it is about."""
+    about: dict[str, list[str]] = {}
+    for photo in photos:
+        for warning in photo.warnings:
+            about.setdefault(warning, []).append(photo.clip.name)
+    said = []
+    for warning, names in list(about.items())[:NAMED]:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        said.append(f"{', '.join(names[:NAMED])}{more}: {warning}")
+    return tuple(said)
 
 
 def _warned(photos: PhotoSet, warning: str) -> PhotoSet:

@@ -1,6 +1,6 @@
 """Opens, checks and decodes one untrusted photo: upright sRGB pixels, or a typed error.
 
-Runs in the sandboxed decoder (`media/decoder_process.py`). Pillow may try four formats and no other of its dozens; the
+Runs in the sandboxed decoder (`media/decoder_process.py`). Pillow may try five formats and no other of its dozens; the
 size in the header is checked before a pixel is decoded, so that a bomb costs nothing.
 """
 
@@ -15,23 +15,27 @@ from dataclasses import dataclass
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL.ExifTags import IFD, Base
 
 from runner.files.packed import UNPACK, packed_as
 from runner.media.colour import Colour, colour_of, to_srgb
+from runner.media.photo.avif_colour import avif_colour
 from runner.media.photo.metadata import PhotoRecording, Tags, read_photo
+from runner.media.photo.pixels import EXPORT, by_numbers, eight_bits, srgb
 from runner.media.settings import Limits
-from runner.media.signatures import HEAD, looks_like_heif, looks_like_photo
+from runner.media.signatures import HEAD, looks_like_avif, looks_like_heif, looks_like_photo, other_picture
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, InputError, SceneJobError
+from scenejobs.names import is_raw_photo
 
-FORMATS = ("JPEG", "PNG", "TIFF")  # a JPEG that holds several images (MPO) opens as its first
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")  # a JPEG that holds several images (MPO) opens as its first
 TURNED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored image upright; others mirror it
-EXPORT = "export it as JPEG, or take the photo again"
+DNG_VERSION, COLOUR_FILTER = 0xC612, 0x828E  # tags of a TIFF that is a raw photo: DNG, and TIFF/EP (NEF, ...)
 
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours: of the settings, and not twice that
 
 
@@ -41,7 +45,7 @@ class Photo:
 
     width: int  # pixels, upright, as stored in the file
     height: int
-    codec: str  # "jpeg", "png", "tiff", "heif"
+    codec: str  # "jpeg", "png", "tiff", "heif", "webp", "avif"
     recording: PhotoRecording
     pixels: NDArray[np.uint8]  # [h, w, 3] sRGB, upright, shrunk to the long side that was asked for
     warnings: tuple[str, ...] = ()
@@ -51,14 +55,30 @@ class Photo:
 def read(clip: Clip, limits: Limits, long_side: int | None) -> Photo:
     """Raises InputError: EMPTY_FILE, NOT_A_PHOTO, CORRUPT_PHOTO, TOO_LARGE, TOO_SMALL."""
     data = _bytes(clip, limits)
-    if not looks_like_photo(data[:HEAD]):
-        cause, advice = f"{clip.name} is no JPEG, PNG, TIFF or HEIC photo", EXPORT
-        if packed := packed_as(data[:HEAD]):
-            cause, advice = f"{cause}, but something packed ({packed})", UNPACK
-        raise InputError(cause, advice=advice, code=Code.NOT_A_PHOTO)
+    _check_kind(clip, data[:HEAD])
     with _naming_damage(clip):
-        read_it = _heif if looks_like_heif(data[:HEAD]) else _pillow
-        return read_it(clip, data, limits, long_side)
+        heic = looks_like_heif(data[:HEAD]) and not looks_like_avif(data[:HEAD])
+        return (_heif if heic else _pillow)(clip, data, limits, long_side)
+
+
+def _check_kind(clip: Clip, head: bytes) -> None:
+    """Raises InputError NOT_A_PHOTO."""
+    if is_raw_photo(clip.name) and head and not head.startswith(b"\xff\xd8\xff"):
+        raise _raw(clip)
+    if looks_like_photo(head):
+        return
+    if picture := other_picture(head):
+        cause = f"{clip.name} is a picture that is not read: {picture}"
+        raise InputError(cause, advice="export it as JPEG", code=Code.NOT_A_PHOTO)
+    cause, advice = f"{clip.name} is no JPEG, PNG, TIFF, HEIC, WebP or AVIF photo", EXPORT
+    if packed := packed_as(head):
+        cause, advice = f"{cause}, but something packed ({packed})", UNPACK
+    raise InputError(cause, advice=advice, code=Code.NOT_A_PHOTO)
+
+
+def _raw(clip: Clip) -> InputError:
+    cause = f"{clip.name} is a raw photo of a camera, which has to be developed first"
+    return InputError(cause, advice="export it as JPEG", code=Code.NOT_A_PHOTO)
 
 
 def _bytes(clip: Clip, limits: Limits) -> bytes:
@@ -86,7 +106,7 @@ def _check_size(clip: Clip, width: int, height: int, limits: Limits) -> None:
 
 
 def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> Photo:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _opened(clip, data) as image:
         _check_size(clip, *image.size, limits)
         width, height = image.size
         turned_deg = TURNS.get(image.getexif().get(Base.Orientation, 1), 0)
@@ -104,10 +124,33 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
             width, height = upright.size
         tags, warnings = _tags(image.getexif())
         profile = image.info.get("icc_profile")
-        pixels = _srgb(_eight_bits(clip, upright).resize(shrink(width, height, long_side), Image.Resampling.LANCZOS),
-                       profile, warnings)  # fmt: skip
+        small = eight_bits(clip.name, upright, warnings).resize(
+            shrink(width, height, long_side), Image.Resampling.LANCZOS
+        )
+        pixels = srgb(small, profile, warnings)
+        if codec == "avif" and not profile:
+            pixels = by_numbers(pixels, avif_colour(data))
     recording = read_photo(tags, width, height)
     return Photo(width, height, codec, recording, np.asarray(pixels), tuple(warnings), turned_deg)
+
+
+@contextmanager
+def _opened(clip: Clip, data: bytes) -> Iterator[Image.Image]:
+    """Raises InputError NOT_A_PHOTO for what Pillow opens and is no photo to be used."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as exc:
+        if not data.startswith((b"II*\0", b"MM\0*")):
+            raise
+        cause = f"{clip.name} is damaged, or a TIFF of a kind that is not read (16 bits for each colour, for example)"
+        raise InputError(cause, advice=EXPORT, code=Code.NOT_A_PHOTO) from exc
+    with image:
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and {DNG_VERSION, COLOUR_FILTER} & set(image.tag_v2):
+            raise _raw(clip)
+        if image.format in ("WEBP", "AVIF") and (pictures := getattr(image, "n_frames", 1)) > 1:
+            cause = f"{clip.name} is no photo, but moves: it holds {pictures} pictures"
+            raise InputError(cause, advice="save it as a video (MP4), or each as JPEG", code=Code.NOT_A_PHOTO)
+        yield image
 
 
 def _heif(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> Photo:
@@ -116,7 +159,7 @@ def _heif(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> Pho
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
     width, height = file.size
     _check_size(clip, width, height, limits)
-    stored = np.asarray(file)
+    stored, seen = np.asarray(file), list[str]()
     colour, profile = _heif_colour(file.info), file.info.get("icc_profile")
     if stored.ndim == 2:
         stored = np.repeat(stored[..., None], 3, axis=2)
@@ -124,15 +167,13 @@ def _heif(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> Pho
         image = Image.fromarray(to_srgb(stored[..., :3], colour))
         colour = Colour()
     else:
-        image = Image.fromarray(np.ascontiguousarray(stored[..., :3]))
+        image = eight_bits(clip.name, Image.fromarray(np.ascontiguousarray(stored)), seen)
     image = image.resize(shrink(width, height, long_side), Image.Resampling.LANCZOS)
     exif = Image.Exif()
     exif.load(file.info.get("exif") or b"")
     tags, warnings = _tags(exif)
-    if profile:
-        image = _srgb(image, profile, warnings)
-    elif not colour.is_srgb:
-        image = Image.fromarray(to_srgb(np.asarray(image).astype(np.uint16) * 257, colour))
+    warnings += seen
+    image = srgb(image, profile, warnings) if profile else by_numbers(image, colour)
     return Photo(width, height, "heif", read_photo(tags, width, height), np.asarray(image), tuple(warnings))
 
 
@@ -150,31 +191,6 @@ def _tags(exif: Image.Exif) -> tuple[Tags, list[str]]:
         raise
     except Exception:  # noqa: BLE001  # Pillow raises anything on damaged tags; the photo is good without them
         return Tags({}, {}, {}), ["its EXIF data cannot be read"]
-
-
-def _eight_bits(clip: Clip, image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise InputError(f"{clip.name} holds numbers of 32 bits", advice=EXPORT, code=Code.NOT_A_PHOTO)
-    return image.convert("RGB")
-
-
-def _srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> Image.Image:
-    """Display P3, Adobe RGB and others, by the profile in the file."""
-    if not profile:
-        return image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if ImageCms.getProfileDescription(source).strip().lower().startswith("srgb"):
-            return image
-        converted = ImageCms.profileToProfile(
-            image, source, ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError):  # damaged, or of grey or CMYK, which became RGB before
-        warnings.append("its colour profile cannot be used")
-        return image
-    return converted or image
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Opens an untrusted video file as a container, with everything forbidden that is not needed.
 
-FFmpeg learns what it may touch before it sees a byte: three container families, one open descriptor and no name of any
+FFmpeg learns what it may touch before it sees a byte: the containers below, one open descriptor and no name of any
 kind, no references to other files. A playlist named .mp4 would else open URLs and other files.
 """
 
@@ -16,12 +16,25 @@ from av.container import InputContainer
 
 from runner.files.packed import UNPACK, packed_as
 from runner.media.settings import Limits
-from runner.media.signatures import HEAD, looks_like_heif, looks_like_video
+from runner.media.signatures import (
+    HEAD,
+    looks_like_avif,
+    looks_like_heif,
+    looks_like_photo,
+    looks_like_video,
+    other_picture,
+)
 from runner.media.video.header import CONVERT
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"  # one string of demuxer names, as FFmpeg wants it
+# What phones, cameras and usual editors write; none of them names other files. docs/SECURITY.md lists the same.
+CONTAINERS = ",".join((
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi",
+    "mpegts", "mpeg",  # camcorders (MTS, M2TS, MOD), television, DVD
+    "asf", "flv", "ogg", "dv",  # older cameras, computers and web cameras
+    "h264", "hevc", "mpegvideo",  # streams without a container, as small board computers record them
+))  # one string of demuxer names, as FFmpeg wants it  # fmt: skip
 SAFE_OPTIONS = {
     "protocol_whitelist": "fd",  # the descriptor it is given: no path and no URL can be opened, whatever asks for it
     "format_whitelist": CONTAINERS,
@@ -35,9 +48,7 @@ def open_container(clip: Clip, limits: Limits) -> Iterator[InputContainer]:
     """Raises InputError: INPUT_GONE, EMPTY_FILE, TOO_LARGE, NOT_A_VIDEO, CORRUPT_VIDEO."""
     with _opened(clip) as descriptor:
         _check_size(clip, descriptor, limits)
-        if looks_like_heif(os.pread(descriptor, HEAD, 0)):  # the same container as MP4: one picture would be found
-            cause = f"{clip.name} is a photo and not a video"
-            raise InputError(cause, advice="name it .heic", code=Code.NOT_A_VIDEO)
+        _check_no_picture(clip, os.pread(descriptor, HEAD, 0))
         with _container(clip, descriptor) as container:
             yield container
 
@@ -62,10 +73,21 @@ def _opened(clip: Clip) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _check_no_picture(clip: Clip, head: bytes) -> None:
+    """HEIC and AVIF lie in the same container as MP4: one picture would be found. Raises InputError NOT_A_VIDEO."""
+    if looks_like_photo(head):
+        suffix = ".avif" if looks_like_avif(head) else ".heic" if looks_like_heif(head) else ".jpg, .png or as it is"
+        advice = f"export it as JPEG, or name it {suffix}"
+        raise InputError(f"{clip.name} is not a video, but a photo", advice=advice, code=Code.NOT_A_VIDEO)
+    if picture := other_picture(head):
+        cause = f"{clip.name} is not a video, but a picture that is not read: {picture}"
+        raise InputError(cause, advice="export it as JPEG", code=Code.NOT_A_VIDEO)
+
+
 def _container(clip: Clip, descriptor: int) -> InputContainer:
     options = {**SAFE_OPTIONS, "fd": str(descriptor)}
     try:
-        return av.open("fd:", options=options, metadata_errors="replace", timeout=(10, 10))
+        return av.open("fd:", options=options, metadata_errors="replace", timeout=None)
     except av.error.FFmpegError as exc:
         if isinstance(exc, MemoryError):
             raise
@@ -84,4 +106,5 @@ def _check_size(clip: Clip, descriptor: int, limits: Limits) -> None:
         raise InputError(f"{clip.name} is empty (0 bytes)", advice="upload it again", code=Code.EMPTY_FILE)
     if size > limits.max_file_bytes:
         cause = f"{clip.name} has {size:,} bytes; {limits.max_file_bytes:,} are allowed"
-        raise InputError(cause, advice="cut it or record at a lower resolution", code=Code.TOO_LARGE)
+        advice = "cut it, record at a lower resolution, or raise MAX_VIDEO_BYTES"
+        raise InputError(cause, advice=advice, code=Code.TOO_LARGE)

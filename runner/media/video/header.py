@@ -14,8 +14,13 @@ from runner.scene.frames import Clip
 from runner.scene.sizes import square_pixels
 from scenejobs.errors import Code, InputError
 
-CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores"}
-DECODERS = CODECS | {"libdav1d"}  # what FFmpeg calls them
+# Decoders, as FFmpeg calls them. docs/SECURITY.md lists the same.
+DECODERS = {
+    "h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mjpeg", "prores",  # of today
+    "mpeg1video", "mpeg2video", "dvvideo", "h263", "wmv1", "wmv2", "wmv3", "vc1", "msmpeg4v1", "msmpeg4v2", "msmpeg4",
+    "flv", "vp6f", "theora",  # and was until about 2010; FFmpeg's decoder of the third msmpeg4 has no number
+    "dnxhd", "cfhd", "ffv1",  # what editors and cinema cameras keep
+}  # fmt: skip
 # Formats that state how long they are. Of others FFmpeg says what it finds at their end, and a cut moves that.
 STATES_DURATION = {"mov", "matroska", "asf", "flv"}
 CONVERT = "convert it to MP4 with H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4) or record it again"
