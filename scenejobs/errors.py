@@ -44,6 +44,7 @@ class Code(StrEnum):
     TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
     TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
     TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames
+    PANORAMA = "PANORAMA"  # a 360-degree recording that no program has stitched yet, or of a kind that is not read
     NO_DETAIL = "NO_DETAIL"  # the pictures show nothing to hold on to: dark, over-exposed, blurred or blank
     STATIC_CAMERA = "STATIC_CAMERA"  # the camera does not move: no parallax, no depth
     NO_OVERLAP = "NO_OVERLAP"  # the clips or parts of a clip do not show the same place
@@ -99,6 +100,9 @@ REMEDIES: dict[Code, str] = {
     Code.TOO_SMALL: "record at 640x480 or more",
     Code.TOO_SHORT: "film for some seconds",
     Code.TOO_FEW_FRAMES: "film longer, or add clips of the same place",
+    Code.PANORAMA: (
+        "export it from the camera's app as a 360-degree MP4 (equirectangular, not 3D) or as a flat (reframed) video"
+    ),
     Code.NO_DETAIL: "film in good light, slowly, and things with texture; the message names clip and time",
     Code.STATIC_CAMERA: "walk around the scene: turning on the spot gives no depth",
     Code.NO_OVERLAP: "let the clips show common parts of the place",

@@ -100,6 +100,14 @@ def render(world: World, K: NDArray[np.float64], world_to_camera: NDArray[np.flo
     )
 
 
+def render_rays(world: World, eye: F64, rays: F64, pixel_rad: float) -> U8:
+    """[N, 3] sRGB of what unit rays [N, 3] (world) meet from one place; pixel_rad: the angle between neighbours.
+
+    For lenses that are no pinhole. Rays of length 0 give black.
+    """
+    return _render_rays(world.shapes, world.levels, world.texels, world.densities, eye, rays, pixel_rad)
+
+
 def _surface(patch: Patch, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Points and normals, each [rows * columns, 3], at the centres of a grid on the unrolled surface."""
     rows, columns = shape
@@ -363,3 +371,21 @@ def _render(
                 image[top + row, left + column, 1] = min(255, int(green / share + 0.5))
                 image[top + row, left + column, 2] = min(255, int(blue / share + 0.5))
     return image, depth
+
+
+@_parallel
+def _render_rays(shapes: F64, levels: I64, texels: U8, densities: F64, eye: F64, rays: F64, pixel_rad: float) -> U8:
+    image = np.zeros((len(rays), 3), np.uint8)
+    everything = np.arange(len(shapes))
+    for k in prange(len(rays)):
+        dx, dy, dz = rays[k, 0], rays[k, 1], rays[k, 2]
+        if dx == 0.0 and dy == 0.0 and dz == 0.0:
+            continue
+        i, distance, s, t, cosine = _trace(eye[0], eye[1], eye[2], dx, dy, dz, everything, shapes, levels, texels)
+        if i < 0:
+            r, g, b = 150 + 60 * (1 - dz), 185 + 40 * (1 - dz), 225.0
+        else:
+            r, g, b = _shade(i, s, t, densities[i] * distance * pixel_rad / np.sqrt(max(cosine, 0.05)), levels, texels)
+        image[k, 0], image[k, 1] = min(255, int(r + 0.5)), min(255, int(g + 0.5))
+        image[k, 2] = min(255, int(b + 0.5))
+    return image

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.context import StageContext
-from runner.dataset.holdout import assign_split
+from runner.dataset.holdout import split_of_moments
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.poses.colmap import client as colmap_client
 from runner.poses.colmap.requests import Undistort
@@ -86,10 +86,13 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, mas
     shutil.rmtree(workspace / "sfm")
     frame_of = {frame.image: frame for frame in frames.frames}
     timeline = [(frame_of[view.image].video, frame_of[view.image].timestamp_s) for view in made]
+    together = {clip.name: clip.source or clip.name for clip in frames.clips if clip.view is not None}
     return {
         "views": [
             {**msgspec.structs.asdict(view), "video": video, "timestamp_s": timestamp_s, "split": split}
-            for view, (video, timestamp_s), split in zip(made, timeline, assign_split(timeline), strict=True)
+            for view, (video, timestamp_s), split in zip(
+                made, timeline, split_of_moments(timeline, together), strict=True
+            )
         ]
     }
 

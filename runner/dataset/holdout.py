@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 HELD_OUT = 0.09  # share of all views
@@ -33,6 +33,20 @@ def assign_split(timeline: Sequence[tuple[str, float]]) -> list[str]:
         for position in range(start, start + length):
             split[order[position]] = "test"
     return split
+
+
+def split_of_moments(timeline: Sequence[tuple[str, float]], together: Mapping[str, str]) -> list[str]:
+    """The same where some videos were taken together: what they show at one moment is held out together.
+
+    together: of such videos what they are views of.
+    """
+    moments = [(together.get(video, video), time_s) for video, time_s in timeline]
+    once = sorted({moment for moment, (video, _) in zip(moments, timeline, strict=True) if video in together})
+    alone = [index for index, (video, _) in enumerate(timeline) if video not in together]
+    split = assign_split([*(timeline[index] for index in alone), *once])
+    of_moment = dict(zip(once, split[len(alone) :], strict=True))
+    of_view = dict(zip(alone, split, strict=False))
+    return [of_view[index] if index in of_view else of_moment[moment] for index, moment in enumerate(moments)]
 
 
 def _possible_starts(videos: Sequence[str], length: int) -> list[int]:

@@ -32,6 +32,7 @@ from runner.media.decoder_answers import (
 from runner.media.decoder_requests import File, Request, SurveyPhotos, SurveyVideo, WriteFrames, WritePhotos
 from runner.media.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.photo.grouping import PhotoSurvey
+from runner.media.reframe import written_side
 from runner.media.settings import MAX_THREADS, FrameSettings
 from runner.sandbox import lockdown
 from runner.sandbox import run as sandbox_run
@@ -120,10 +121,11 @@ class Sandboxed:
     ) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
-        limits, side, indices = self._settings.limits, self._settings.long_side, tuple(frame.index for frame in wanted)
+        limits, indices = self._settings.limits, tuple(frame.index for frame in wanted)
+        side = written_side(info.projection, self._settings.long_side)
         images = [_Image(file_name(index), info.width, info.height, folder / file_name(index)) for index in indices]
         work = _Work([clip], lambda files: WriteFrames(files[0], limits, side, indices), self._bounds(0, 0))
-        self._write(work, images, check_frames_written, on_progress)
+        self._write(work, images, check_frames_written, on_progress, side)
 
     def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:
         found: list[PhotoSurvey | InputError] = []
@@ -164,9 +166,12 @@ class Sandboxed:
             log.warning("photos are looked at one by one: %s", exc)
             return [one for photo in photos for one in self._survey_some([photo], on_progress)]
 
-    def _write(self, work: _Work, images: Sequence[_Image], check: CheckAnswer, on_progress: OnProgress) -> None:
+    def _write(
+        self, work: _Work, images: Sequence[_Image], check: CheckAnswer, on_progress: OnProgress,
+        long_side: int | None = None,
+    ) -> None:  # fmt: skip
         """The images that the process writes go to their paths, if they are what they must be."""
-        shrunk = [shrink(image.width, image.height, self._settings.long_side) for image in images]
+        shrunk = [shrink(image.width, image.height, long_side or self._settings.long_side) for image in images]
         most = max(int(width * height * 3 * FRAME_OVERHEAD) + FRAME_EXTRA_BYTES for width, height in shrunk)
         temporary = Path(tempfile.mkdtemp(prefix=".decoder-", dir=images[0].path.parent.parent))
         try:

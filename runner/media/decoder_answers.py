@@ -59,7 +59,7 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
     info = ClipInfo(
         clip.name, "", len(frames), part.width, part.height, part.fps, part.duration_s, part.codec, part.rotation_deg,
         _time(part.recorded_at), _text(part.camera_model), part.gps, tuple(map(shortened, part.warnings)),
-        focal_px=part.focal_px,
+        focal_px=part.focal_px, projection=part.projection,
     )  # fmt: skip
     return ClipSurvey(info, frames)
 
@@ -80,7 +80,7 @@ def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
             clip, said.width, said.height, said.codec, _time(said.recorded_at), _text(said.camera_model),
             _text(said.lens), said.focal_px, said.gps, said.sharpness,
             np.array(said.small, np.uint8),  # raises ValueError where its rows are not of one length
-            tuple(map(shortened, said.warnings)), said.turned_deg,
+            tuple(map(shortened, said.warnings)), said.turned_deg, said.projection,
         )  # fmt: skip
     except ValueError:
         return impossible(clip, "the answer is not understood")

@@ -29,6 +29,7 @@ Focal = Annotated[float, Meta(ge=1, le=FINITE)]  # pixels
 Place = tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]]  # degrees
 QuarterTurns = Literal[0, 90, 180, 270]
 Codec = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,30}\Z")]  # not `$`, which a line end may follow
+Projection = Literal["", "fisheye", "equirectangular"]
 Time = Annotated[str, Meta(pattern=r"\A[0-9T:.+-]{1,40}\Z")]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Warnings = Annotated[tuple[Text, ...], Meta(max_length=MAX_WARNINGS)]
@@ -123,6 +124,7 @@ class VideoPart(Value, frozen=True):
     focal_px: Focal | None
     warnings: Warnings
     frames: tuple[MeasuredFrame, ...]
+    projection: Projection = ""
 
 
 class VideoSurvey(Message, frozen=True):
@@ -146,6 +148,7 @@ class PhotoSeen(Message, frozen=True):
     small: Annotated[tuple[Row, ...], Meta(min_length=1, max_length=2 * MOTION_SIDE)]  # brightness, rows of one length
     warnings: Warnings
     turned_deg: QuarterTurns
+    projection: Projection = ""
 
 
 class Refused(Message, frozen=True):
@@ -170,5 +173,5 @@ def _part(info: ClipInfo, frames: Sequence[FrameMeasures]) -> VideoPart:
     return VideoPart(
         info.width, info.height, info.fps, info.duration_s, info.codec, cast(QuarterTurns, info.rotation_deg),
         info.recorded_at, info.camera_model, info.gps, info.focal_px, info.warnings,
-        tuple(MeasuredFrame(*astuple(frame)) for frame in frames),
+        tuple(MeasuredFrame(*astuple(frame)) for frame in frames), cast(Projection, info.projection),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ from runner.media.captures import (
 from runner.media.decoder import Decoder, Sandboxed, WantedPhoto
 from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
-from runner.media.frame_preference import NONE, FramePreference
+from runner.media.frame_preference import NONE, FramePreference, Preferred
 from runner.media.measures import file_name, is_static
-from runner.media.selection import choose_frames
+from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
+from runner.media.whole_spheres import pictures, reframed
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError
@@ -90,9 +91,9 @@ def extract_with(
         only_photos = all(capture.is_photos for capture in captures)
         least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
         _check_motion(captures, least)
-        choice = choose_frames(captures, settings, preference.rank(captures), least)
+        choice = _choose(captures, settings, preference.rank(captures), least)
         chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
-        _check_enough(len(chosen), least, only_photos)
+        _check_enough(pictures(choice.kept), least, only_photos)
         warnings = require_detail(chosen, least)
         frames, failed = _write(
             decoder, choice.kept, workspace / "frames", _reporter(progress, FIRST_PASS, 1 - FIRST_PASS)
@@ -106,10 +107,22 @@ def extract_with(
         if not captures:
             raise failed[0][1]
     infos = tuple(capture.info for capture in choice.captures)
-    result = FrameSet(infos, tuple(frames), tuple(refused), warnings, sources)
+    made = reframed(infos, frames, workspace / "frames", settings.long_side, _reporter(progress, 1.0, 0.0))
+    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources)
     write_marker(marker, made_from, asdict(result))
-    progress.report(STAGE, 1.0, f"{len(frames)} frames of {len(infos)} clips")
+    progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
     return result
+
+
+def _choose(captures: Sequence[Capture], settings: FrameSettings, preferred: Preferred, least: int) -> Choice:
+    """The budget counts pictures, of which a 360-degree frame gives several."""
+    budget = settings.budget
+    while True:
+        choice = choose_frames(captures, replace(settings, budget=budget), preferred, least)
+        count = pictures(choice.kept)
+        if count <= settings.budget or count == sum(len(capture.measures) for capture in choice.kept) or budget == 1:
+            return choice
+        budget = max(1, min(budget - 1, budget * settings.budget // count))
 
 
 def _check_motion(captures: Sequence[Capture], least: int) -> None:
@@ -166,7 +179,7 @@ def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: P
     """Writes the images of a choice that was made before. False when the clips do not give all of them any more."""
     shutil.rmtree(workspace / "frames", ignore_errors=True)
     captures = captures_again(chosen, media)
-    if captures is None:
+    if captures is None or any(info.view is not None for info in chosen.clips):  # views come from whole frames
         return False
     written, failed = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))
     if failed:

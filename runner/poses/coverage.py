@@ -39,13 +39,29 @@ class Coverage:
     def groups(self, names: Iterable[str]) -> tuple[Group, ...]:
         """Of some images, those that share a camera: those of one shot."""
         wanted, groups = set(names), []
+        for info in self.frames.clips:  # views cut out of 360-degree frames have one lens, whatever is cut
+            if info.view is not None and info.focal_px is not None:
+                own = tuple(f.image for f in self.frames.frames if f.video == info.name and f.image in wanted)
+                known = info.focal_px / max(info.width, info.height)
+                groups += [Group(names=own, focal_ratio=known, known_lens=True)] if own else []
         for shot in self.shots:
+            if shot.clip.view is not None:
+                continue
             inside = tuple(name for name in shot.names if name in wanted)
             focal = shot.clip.focal_px
             ratio = None if focal is None else focal / max(shot.clip.width, shot.clip.height)
             if inside:
                 groups.append(Group(names=inside, focal_ratio=ratio))
         return tuple(groups)
+
+    @cached_property
+    def rigs(self) -> tuple[tuple[str, ...], ...]:
+        """Image folders of the views of each 360-degree clip, a quarter turn from one to the next."""
+        found: dict[str, list[str]] = {}
+        for info in sorted(self.frames.clips, key=lambda info: info.view or 0):
+            if info.view is not None:
+                found.setdefault(info.source or info.name, []).append(info.folder)
+        return tuple(map(tuple, found.values()))
 
     def shots_in(self, model: Model) -> list[Shot]:
         """Shots of which a part is registered: these are the scene."""

@@ -91,7 +91,7 @@ class Databases:
         request = Match(
             seed=self.session.seed, database=str(database), names=names, matching=rung.matching, guided=rung.guided,
             thinned_to=thinned_to(len(names), self.settings), overlap=OVERLAP, neighbours=NEIGHBOURS,
-            threads=self.session.threads,
+            threads=self.session.threads, rigs=self.coverage.rigs,
         )  # fmt: skip
 
         def watch(_steps: int) -> None:

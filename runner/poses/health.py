@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,17 @@ class Observations:
     point_of: NDArray[np.int64]  # [N] index into points, not decreasing
     focal_ratios: NDArray[np.float64]  # per lens: focal length / long side
     k1: NDArray[np.float64]  # per lens: first radial coefficient
+    place_of: NDArray[np.int64] | None = None  # [C] cameras with one number took their images together, at one place
+
+    def at_places(self) -> Observations:
+        """The same with one camera for all that took their images together: they have one pose, and hold together."""
+        if self.place_of is None or len(np.unique(self.place_of)) == len(self.centers):
+            return self
+        first = np.unique(self.place_of, return_index=True)[1]
+        return replace(
+            self, centers=self.centers[first], forward=self.forward[first],
+            camera_of=self.place_of[self.camera_of], place_of=None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,11 +47,14 @@ class Cut:
 
 def measure(seen: Observations) -> tuple[Health, Cut]:
     """The health numbers of one reconstruction, in less than a second."""
-    cut = weakest_cut(seen)
+    places = seen.at_places()
+    cut = weakest_cut(places)
+    if seen.place_of is not None and places is not seen:
+        cut = Cut(cut.bridge, cut.side[seen.place_of])
     offsets = seen.points[seen.point_of] - seen.centers[seen.camera_of]
     depths = np.einsum("ni,ni->n", offsets, seen.forward[seen.camera_of])
     spread = np.linalg.norm(seen.centers - seen.centers.mean(axis=0), axis=1).mean()
-    per_image = np.bincount(seen.camera_of, minlength=len(seen.centers))
+    per_image = np.bincount(places.camera_of, minlength=len(places.centers))
     health = Health(
         bridge=cut.bridge,
         baseline_to_depth=float(spread / max(np.median(depths), 1e-9)) if len(depths) else 0.0,

@@ -37,6 +37,7 @@ class PhotoSurvey:
     small: NDArray[np.uint8]  # [h, w] brightness, about MOTION_SIDE
     warnings: tuple[str, ...] = ()
     turned_deg: int = 0  # counter-clockwise, from how it is stored to upright
+    projection: str = ""  # see ClipInfo
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     order = sorted(kept, key=_taken if all(photo.recorded_at for photo in kept) else _by_name)
     cameras: dict[tuple[object, ...], list[tuple[int, PhotoSurvey]]] = {}
     for place, photo in enumerate(order):
-        camera = (photo.camera_model, photo.lens, photo.width, photo.height)
+        camera = (photo.camera_model, photo.lens, photo.width, photo.height, photo.projection)
         cameras.setdefault(camera, []).append((place, photo))
     sets = [_set(number, members) for number, members in enumerate(cameras.values(), start=1)]
     if left_out and sets:
@@ -84,7 +85,8 @@ def _set(number: int, members: Sequence[tuple[int, PhotoSurvey]]) -> PhotoSet:
         camera_model=first.camera_model,
         gps=next((photo.gps for photo in photos if photo.gps), None),
         warnings=_said_once(photos),
-        focal_px=next((photo.focal_px for photo in photos if photo.focal_px), None),
+        focal_px=None if first.projection else next((photo.focal_px for photo in photos if photo.focal_px), None),
+        projection=first.projection,
     )
     # Each photo is a view of its own, so the image travels by a whole length from one to the next.
     measures = (FrameMeasures(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))

@@ -50,6 +50,7 @@ class Photo:
     pixels: NDArray[np.uint8]  # [h, w, 3] sRGB, upright, shrunk to the long side that was asked for
     warnings: tuple[str, ...] = ()
     turned_deg: int = 0  # counter-clockwise, from how it is stored to upright
+    xmp: bytes = b""  # what other programs wrote into it, as XML
 
 
 def read(clip: Clip, limits: Limits, long_side: int | None) -> Photo:
@@ -123,7 +124,7 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
         if codec != "jpeg":
             width, height = upright.size
         tags, warnings = _tags(image.getexif())
-        profile = image.info.get("icc_profile")
+        profile, xmp = image.info.get("icc_profile"), image.info.get("xmp", b"")
         small = eight_bits(clip.name, upright, warnings).resize(
             shrink(width, height, long_side), Image.Resampling.LANCZOS
         )
@@ -131,7 +132,8 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
         if codec == "avif" and not profile:
             pixels = by_numbers(pixels, avif_colour(data))
     recording = read_photo(tags, width, height)
-    return Photo(width, height, codec, recording, np.asarray(pixels), tuple(warnings), turned_deg)
+    xmp = xmp if isinstance(xmp, bytes) else b""
+    return Photo(width, height, codec, recording, np.asarray(pixels), tuple(warnings), turned_deg, xmp)
 
 
 @contextmanager

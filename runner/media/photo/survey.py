@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.media.decoder_requests import Done, PhotoSeen, QuarterTurns, Refused
+from runner.media.decoder_requests import Done, PhotoSeen, Projection, QuarterTurns, Refused
 from runner.media.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
 from runner.media.photo import reader as photo_reader
+from runner.media.photo.panorama import photo_shape
 from runner.media.settings import Limits
 from runner.media.video.survey import write_png
 from runner.process.error_json import dump_error
@@ -41,7 +42,7 @@ def survey(
         return PhotoSeen(
             found.width, found.height, found.codec, recording.recorded_at, recording.camera_model, recording.lens,
             recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())), found.warnings,
-            cast(QuarterTurns, found.turned_deg),
+            cast(QuarterTurns, found.turned_deg), cast(Projection, photo_shape(clip, found.xmp, luma).value),
         )  # fmt: skip
 
     answers: list[PhotoSeen | Refused] = []

@@ -22,6 +22,7 @@ from runner.media.video.container import open_container
 from runner.media.video.damage import Damage, judge_damage
 from runner.media.video.header import CONVERT, best_stream, check_header, read_header
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
+from runner.media.video.projection import check_streams, is_stereo, stated_projection
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink, square_pixels
 from scenejobs.errors import Code, InputError
@@ -62,6 +63,8 @@ class VideoReader:
         self.clip = clip
         self.header = read_header(container, stream)
         self.rotation_deg = 0  # counter-clockwise, known from the first frame on
+        self.projection: int | None = None  # AVSphericalProjection, where the clip states one; known like the rotation
+        self.is_stereo = False
         self.warnings: list[str] = []
         self._container, self._stream, self._limits = container, stream, limits
 
@@ -82,6 +85,7 @@ class VideoReader:
             if index == 0:
                 matrix = display_matrix(frame)
                 self.rotation_deg = round(frame.rotation / 90) * 90 % 360
+                self.projection, self.is_stereo = stated_projection(frame), is_stereo(frame)
                 colour = pixels.frame_colour(frame)  # of the whole clip, or one scene would have two exposures
             timestamp_s = clock.read(frame.pts, frame.time_base, frame.dts)
             if index >= self._limits.max_decoded_frames or timestamp_s > self._limits.max_duration_s:
@@ -138,6 +142,7 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
         reader = VideoReader(clip, container, stream, limits)
         if others:
             reader.warnings.append(f"it holds {others + 1} video streams; only the largest is used")
+        check_streams(clip, list(container.streams.video))
         check_header(clip, reader.header, limits)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)

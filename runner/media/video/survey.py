@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.files.atomic import naming_a_full_disk
+from runner.media.lens_shape import LOOKED_AT, Shape, ShapeWatch
 from runner.media.measures import (
     MAX_PARTS,
     SHARPNESS_SIDE,
@@ -30,6 +31,7 @@ from runner.media.measures import (
 )
 from runner.media.settings import Limits
 from runner.media.shot_detection import Layouts
+from runner.media.video.projection import check_shape, shape_by_statement
 from runner.media.video.reader import DecodedFrame, VideoReader, open_video
 from runner.scene.frames import Clip, ClipInfo
 from runner.scene.progress import OnProgress
@@ -46,9 +48,11 @@ class _Size:
     odometer: Odometer = field(default_factory=Odometer)
     layouts: Layouts = field(default_factory=Layouts)
     measures: list[FrameMeasures] = field(default_factory=list)
+    shapes: ShapeWatch = field(default_factory=ShapeWatch)
 
     def measure(self, frame: DecodedFrame) -> None:
         luma = frame.luma(SHARPNESS_SIDE)
+        self.shapes.read(luma, frame.timestamp_s)
         change, change_over = self.layouts.read(luma)
         self.measures.append(
             FrameMeasures(
@@ -65,16 +69,24 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
     """
     on_progress = _now_and_then(on_progress)
     sizes: dict[tuple[int, int], _Size] = {}
+    stated: Shape | None = None
     with open_video(clip, limits) as video:
         header = video.header
         expected = header.frame_count or header.duration_s * header.fps or 1
         for frame in video.frames():
             on_progress(min(1.0, frame.index / expected), f"looking at {clip.name}, frame {frame.index}")
-            sizes.setdefault((frame.width, frame.height), _Size()).measure(frame)
+            found = sizes.setdefault((frame.width, frame.height), _Size())
+            found.measure(frame)
+            if frame.index == 0:
+                stated = shape_by_statement(clip, video.projection, video.is_stereo, frame.width, frame.height)
+            if len(found.shapes.found) == LOOKED_AT:  # what cannot be used is said after seconds, not after the film
+                check_shape(clip, found.shapes.verdict)
     by_count = sorted(sizes.items(), key=lambda item: -len(item[1].measures))
     parts: list[ClipSurvey] = []
     for size, found in by_count:
-        part = _part(clip, video, size, found.measures)
+        shape = stated or found.shapes.verdict
+        check_shape(clip, shape)
+        part = _part(clip, video, size, found.measures, shape)
         frames, duration_s = part.info.frame_count, part.info.duration_s
         too_small = max(size) < limits.min_long_side or min(size) < limits.min_short_side
         if frames < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
@@ -91,7 +103,9 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
     return [_warned(part, warnings if part is parts[0] else ()) for part in parts]
 
 
-def _part(clip: Clip, video: VideoReader, size: tuple[int, int], measures: Sequence[FrameMeasures]) -> ClipSurvey:
+def _part(
+    clip: Clip, video: VideoReader, size: tuple[int, int], measures: Sequence[FrameMeasures], shape: Shape
+) -> ClipSurvey:  # fmt: skip
     """The frames of one size, which get their folder later."""
     header, count = video.header, len(measures)
     # The last frame is shown as long as the others are, which its own timestamp does not say.
@@ -99,7 +113,7 @@ def _part(clip: Clip, video: VideoReader, size: tuple[int, int], measures: Seque
     info = ClipInfo(
         clip.name, "", count, *size, 1 / between_s, duration_s(measures) + between_s, header.codec, video.rotation_deg,
         header.recording.recorded_at, header.recording.camera_model, header.recording.gps,
-        focal_px=header.recording.focal_px(*size),
+        focal_px=None if shape else header.recording.focal_px(*size), projection=shape.value,
     )  # fmt: skip
     return ClipSurvey(info, tuple(measures))
 

@@ -59,6 +59,7 @@ def observations(model: pycolmap.Reconstruction) -> tuple[Observations, list[str
         point_of=np.array(point_of, np.int64),
         focal_ratios=np.array([lens.mean_focal_length() / max(lens.width, lens.height) for lens in lenses]),
         k1=np.array([_first_radial(lens) for lens in lenses]),
+        place_of=np.unique([image.frame_id for image in images], return_inverse=True)[1].astype(np.int64),
     )
     return seen, [image.name for image in images]
 

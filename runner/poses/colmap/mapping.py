@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pycolmap
 
+from runner.poses.colmap import rigs
 from runner.poses.colmap.describe import is_finite, written
 from runner.poses.colmap.requests import Centres, Cut, FindCentres, MapperRun, Model, Models, Reconstruct, Rescale, Step
 from runner.poses.colmap.rescale import rescaled
@@ -22,6 +23,9 @@ def reconstruct(request: Reconstruct) -> Models:
     if request.mapper == "global":
         # Without view graph calibration: it took planar pairs at their word and broke three of five tried scenes.
         options = pycolmap.GlobalPipelineOptions(random_seed=request.seed, num_threads=run.threads)
+        if rigs.known_cameras(run.database):
+            options.mapper.refine_sensor_from_rig = False
+            rigs.hold_still(options.mapper.bundle_adjustment)
         models = pycolmap.global_mapping(run.database, run.images, str(output), options)
     else:
         models = pycolmap.incremental_mapping(
@@ -32,7 +36,7 @@ def reconstruct(request: Reconstruct) -> Models:
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
             continue
-        zoom = zoomed(model)
+        zoom = None if rigs.has_rigs(model) else zoomed(model)
         model, spread = (zoom.model, zoom.spread) if zoom else (model, 1.0)
         found.append(written(model, output / f"model{number}", spread))
     return Models(models=tuple(filter(is_finite, found)))
@@ -47,6 +51,9 @@ def mapper_options(run: MapperRun, seed: int) -> pycolmap.IncrementalPipelineOpt
     for part in (options, options.mapper, options.triangulation):
         part.min_focal_length_ratio, part.max_focal_length_ratio = 0.4, 3.0
     options.ba_refine_focal_length = not run.fixed_lens
+    if known := rigs.known_cameras(run.database):
+        options.constant_cameras = options.mapper.constant_cameras = known
+        options.ba_refine_sensor_from_rig = False
     return options
 
 
@@ -54,9 +61,10 @@ def cut(request: Cut) -> Model:
     """A model without some of its images, adjusted anew: what lies beyond a wrong link had bent it."""
     model = pycolmap.Reconstruction(request.model)
     dropped = set(request.drop)
-    for image in [image for image in model.images.values() if image.has_pose and image.name in dropped]:
-        model.deregister_frame(image.frame_id)
-    pycolmap.bundle_adjustment(model, pycolmap.BundleAdjustmentOptions(refine_principal_point=False))
+    for frame in {image.frame_id for image in model.images.values() if image.has_pose and image.name in dropped}:
+        model.deregister_frame(frame)
+    options = pycolmap.BundleAdjustmentOptions(refine_principal_point=False)
+    pycolmap.bundle_adjustment(model, rigs.hold_still(options) if rigs.has_rigs(model) else options)
     return written(model, Path(request.output))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
+from runner.poses.colmap import rigs
 from runner.poses.colmap.feature_masks import feature_masks
 from runner.poses.colmap.parallax import Pairs, turning_share
 from runner.poses.colmap.requests import (
@@ -64,21 +65,24 @@ def extract(request: Extract) -> Features:
 
 def reader_of(source: Source, group: Group) -> pycolmap.ImageReaderOptions:
     """How the images of a group come into the database: with the camera they have there, or a new one."""
-    reader = pycolmap.ImageReaderOptions(camera_model=source.camera_model)
+    model = "SIMPLE_PINHOLE" if group.known_lens else source.camera_model
+    reader = pycolmap.ImageReaderOptions(camera_model=model)
     known = _camera_of(source.database, group.names)
     if known is not None:
         reader.existing_camera_id = known
     elif group.focal_ratio is not None:
-        reader.camera_params = _prior(source, group.names[0], group.focal_ratio)
+        reader.camera_params = _prior(source, model, group.names[0], group.focal_ratio)
     return reader
 
 
 def match(request: Match) -> Matches:
     """Matches and verifies pairs: all of them; or neighbours in time with loops or look-alikes and a thinned set."""
     database = request.database
+    rigs.configure(database, request.rigs)
     matching = pycolmap.FeatureMatchingOptions(
         guided_matching=request.guided, num_threads=request.threads, use_gpu=False
     )
+    matching.skip_image_pairs_in_same_frame = bool(request.rigs)  # the views of a 360-degree frame do not overlap
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = request.seed
     common: dict[str, Any] = {"matching_options": matching, "verification_options": verification}
@@ -139,12 +143,12 @@ def _camera_of(path: str, names: Sequence[str]) -> int | None:
     return None
 
 
-def _prior(source: Source, name: str, focal_ratio: float) -> str:
+def _prior(source: Source, model: str, name: str, focal_ratio: float) -> str:
     """Parameters of the camera of an image with the focal length of the metadata; COLMAP refines it."""
     with Image.open(Path(source.images) / name) as image:
         width, height = image.size
-    model = getattr(pycolmap.CameraModelId, source.camera_model)
-    camera = pycolmap.Camera.create_from_model_id(1, model, focal_ratio * max(width, height), width, height)
+    number = getattr(pycolmap.CameraModelId, model)
+    camera = pycolmap.Camera.create_from_model_id(1, number, focal_ratio * max(width, height), width, height)
     return ",".join(map(repr, map(float, camera.params)))
 
 

@@ -161,6 +161,7 @@ class Group(Message, frozen=True):
 
     names: tuple[str, ...]
     focal_ratio: float | None  # focal length of the metadata / long side; None: not known
+    known_lens: bool = False  # a pinhole of exactly that focal length
 
 
 class Source(Message, frozen=True):
@@ -225,6 +226,7 @@ class Match(Request[Matches], frozen=True, tag="match"):
     overlap: Count  # neighbours in time per image
     neighbours: Count  # look-alikes per image
     threads: Threads
+    rigs: tuple[tuple[str, ...], ...] = ()  # see `rigs.configure`
 
 
 class ForgetMatches(Request[Done], frozen=True, tag="forget_matches"):

@@ -1,0 +1,126 @@
+"""What kind of picture a camera with more than a usual lens makes, told from the pixels alone.
+
+An equirectangular picture (360 degrees across, 180 degrees down) is twice as wide as high, its left edge goes on at its
+right one, and its uppermost and lowest row are each one single point. A circular fisheye is a disc in front of black;
+raw recordings of 360-degree cameras are two such discs side by side. Nothing else has all of these marks at once, and
+each is asked for in most of the frames that are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.float32]
+
+
+class Shape(StrEnum):
+    """Of the pictures of one clip or photo."""
+
+    FLAT = ""  # usual: what the lens sees fills the picture
+    EQUIRECTANGULAR = "equirectangular"
+    FISHEYE = "fisheye"  # one disc
+    TWO_DISCS = "two discs"  # raw, one for each lens of a 360-degree camera
+
+
+LOOKED_AT = 12  # frames of a clip at most, a second apart or further
+MOST = 0.75  # of them have to have the marks
+ASPECT = (1.97, 2.03)  # width / height of what may be equirectangular or two discs
+EDGES_DIFFER = 1.6  # left edge from right edge, as a factor of neighbouring columns
+FAR_DIFFER = 0.6  # left edge from right edge, as a share of columns that are far apart
+POLE_VARIES = 0.3  # from column to column of the uppermost and the lowest row, as a share of the rows in the middle
+NOISE = 2.0  # grey levels: compression and rounding
+CONTRAST = 8.0  # grey levels: a picture with less says nothing
+BLACK = 20.0  # grey level at most, outside of a disc
+DISC = (0.7, 1.06)  # diameter of a disc / height of its part of the picture
+ROUND = 0.94  # of the pixels are on the side of the disc's edge where they belong
+
+
+@dataclass
+class ShapeWatch:
+    """Looks at some frames of a clip, one second apart."""
+
+    found: list[Shape | None] = field(default_factory=list)
+    _next_s: float = 0.0
+
+    def wants(self, timestamp_s: float) -> bool:
+        return len(self.found) < LOOKED_AT and timestamp_s >= self._next_s
+
+    def read(self, luma: NDArray[np.uint8], timestamp_s: float) -> None:
+        """luma [height, width], shrunk."""
+        if self.wants(timestamp_s):
+            self.found.append(shape_of(luma))
+            self._next_s = timestamp_s + 1.0
+
+    @property
+    def verdict(self) -> Shape:
+        return most_common(self.found)
+
+
+def most_common(found: Iterable[Shape | None]) -> Shape:
+    """What most of the frames that say something are. None stands for a frame that says nothing."""
+    said = [one for one in found if one is not None]
+    for shape in (Shape.EQUIRECTANGULAR, Shape.TWO_DISCS, Shape.FISHEYE):
+        if said and sum(one == shape for one in said) >= MOST * len(said):
+            return shape
+    return Shape.FLAT
+
+
+def shape_of(luma: NDArray[np.uint8]) -> Shape | None:
+    """What one picture [height, width] looks like; None: it is too dark or too even to say."""
+    grey = luma.astype(np.float32)
+    if float(grey.std()) < CONTRAST:
+        return None
+    height, width = grey.shape
+    if ASPECT[0] <= width / height <= ASPECT[1]:
+        if all(disc(half) is not None for half in (grey[:, : width // 2], grey[:, width // 2 :])):
+            return Shape.TWO_DISCS
+        if is_equirectangular(grey):
+            return Shape.EQUIRECTANGULAR
+    return Shape.FISHEYE if disc(grey) is not None else Shape.FLAT
+
+
+def is_equirectangular(grey: Grey) -> bool:
+    """Does its left edge go on at its right one, and is each pole one point? grey: [height, width], 2:1."""
+    height, width = grey.shape
+    inner = grey[height // 6 : height - height // 6]
+
+    def apart(columns: int) -> float:
+        """Mean difference of columns that far apart, over the whole width."""
+        return float(np.abs(inner - np.roll(inner, columns, axis=1))[:, columns:].mean())
+
+    seam = float(np.abs(inner[:, 0] - inner[:, -1]).mean())
+    edges = float(inner[:, [0, -1]].std(axis=0).min())
+    closes = seam <= NOISE + EDGES_DIFFER * apart(1) and seam <= FAR_DIFFER * apart(width // 5)
+    # Black bars are even and alike as well; the edges of a picture of something are not even.
+    drawn = edges >= 0.3 * float(inner.std(axis=0).mean()) and edges >= CONTRAST / 2
+    poles = all(float(np.abs(np.diff(row)).mean()) <= NOISE / 2 + POLE_VARIES * apart(1) for row in (grey[0], grey[-1]))
+    return closes and drawn and poles
+
+
+def disc(grey: Grey) -> tuple[float, float, float] | None:
+    """(x, y, radius) in px of the one disc that the picture [height, width] is, black around it; None: it is none."""
+    height, width = grey.shape
+    lit = grey > BLACK
+    if not 0.2 <= float(lit.mean()) <= 0.9:
+        return None
+    across, down = np.flatnonzero(lit.mean(axis=0) > 0.02), np.flatnonzero(lit.mean(axis=1) > 0.02)
+    if len(across) < 8 or len(down) < 8:
+        return None
+    x, y = (across[0] + across[-1] + 1) / 2, (down[0] + down[-1] + 1) / 2
+    radius = (across[-1] - across[0] + 1) / 2  # up and down it may be cut off by the picture
+    if not DISC[0] * min(height, width) <= 2 * radius <= DISC[1] * max(height, width) or 2 * radius > 1.6 * height:
+        return None
+    v, u = np.mgrid[0:height, 0:width] + 0.5
+    distance = np.hypot(u - x, v - y)
+    outside, rim = distance > 1.04 * radius, (distance > 0.8 * radius) & (distance < 0.94 * radius)
+    if outside.mean() < 0.05 or not rim.any():
+        return None
+    inside_lit = float(lit[rim].mean())  # things at the rim may be dark
+    outside_dark = 1 - float(lit[outside].mean())
+    even = float(grey[outside].std()) < CONTRAST / 2
+    return (float(x), float(y), float(radius)) if outside_dark >= ROUND and even and inside_lit >= 0.6 else None

@@ -1,0 +1,47 @@
+"""Photos that are no usual picture: 360-degree spheres, parts of one, and raw recordings of 360-degree cameras.
+
+Google's Photo Sphere XMP Metadata (`GPano`) is looked for as text: what of it matters are one word and two numbers.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.media.lens_shape import ASPECT, Shape, shape_of
+from runner.media.video.projection import EXPORT
+from runner.scene.frames import Clip
+from scenejobs.errors import Code, InputError
+
+_SAID = {
+    name: re.compile(rf"GPano:{name}\s*(?:=\s*[\"']|>)\s*([A-Za-z0-9.]{{1,20}})".encode())
+    for name in ("ProjectionType", "FullPanoWidthPixels", "CroppedAreaImageWidthPixels", "FullPanoHeightPixels",
+                 "CroppedAreaImageHeightPixels")
+}  # fmt: skip
+
+
+def photo_shape(clip: Clip, xmp: bytes, luma: NDArray[np.uint8]) -> Shape:
+    """By what the photo states, and by its pixels. luma: [height, width], shrunk.
+
+    Raises InputError PANORAMA for a part of a panorama, another projection, and raw recordings.
+    """
+    said = {name: match[1].decode().lower() for name, pattern in _SAID.items() if (match := pattern.search(xmp))}
+    height, width = luma.shape
+    if projection := said.get("ProjectionType"):
+        whole = all(
+            said.get(f"FullPano{side}Pixels", "") == said.get(f"CroppedAreaImage{side}Pixels", "")
+            for side in ("Width", "Height")
+        )
+        if projection != "equirectangular" or not whole or not ASPECT[0] <= width / height <= ASPECT[1]:
+            raise InputError(
+                f"{clip.name} is a part of a panorama, made of several pictures", code=Code.PANORAMA,
+                advice="take single photos, each from another place",
+            )  # fmt: skip
+        return Shape.EQUIRECTANGULAR
+    shape = shape_of(luma) or Shape.FLAT
+    if shape is Shape.TWO_DISCS:
+        cause = f"{clip.name} is the raw recording of a 360-degree camera (what its two lenses see, side by side)"
+        raise InputError(cause, code=Code.PANORAMA, advice=EXPORT)
+    return shape

@@ -1,0 +1,60 @@
+"""360-degree pictures and fisheye discs are told from ordinary wide ones by their pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.media.lens_shape import Shape, shape_of
+from tests.synthetic import FOCAL, render
+from tests.synthetic import walk as arc
+from tests.videos import wall
+from tests.wide_lenses import equirectangular_rays, fisheye_rays, seen, walk
+
+
+def grey(pixels: NDArray[np.uint8], width: int | None = None) -> NDArray[np.uint8]:
+    image = Image.fromarray(pixels).convert("L")
+    if width is not None:
+        image = image.resize((width, image.height * width // image.width), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_whole_sphere_is_recognised(seed: int) -> None:
+    rays = equirectangular_rays(1280)
+    for pose in walk(4, 0.0):
+        assert shape_of(grey(seen(pose, rays, seed), 640)) == Shape.EQUIRECTANGULAR
+
+
+def test_raw_discs_are_recognised() -> None:
+    rays = fisheye_rays(320, 320, 160 / np.radians(95), 190)
+    for front, back in zip(walk(4), walk(4, 180.0), strict=True):
+        one = grey(seen(front, rays))
+        assert shape_of(one) == Shape.FISHEYE
+        assert shape_of(np.hstack([one, grey(seen(back, rays))])) == Shape.TWO_DISCS
+        wide = np.zeros((320, 568), np.uint8)
+        wide[:, 124:444] = one
+        assert shape_of(wide) == Shape.FISHEYE
+
+
+@pytest.mark.parametrize("size", [(640, 320), (640, 360), (480, 480)])
+def test_ordinary_pictures_are_not(size: tuple[int, int]) -> None:
+    """Two to one as well, with black bars, with a vignette, and mirrored so that the edges are alike."""
+    width, height = size
+    for position, rotation in arc(4):
+        flat = grey(render(position, rotation, size=size, focal=FOCAL))
+        bars = flat.copy()
+        bars[: height // 8] = bars[-height // 8 :] = 16
+        frame = bars.copy()
+        frame[:, : width // 10] = frame[:, -width // 10 :] = 16
+        v, u = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        vignette = (flat * (1 - 0.4 * (u**2 + v**2))).clip(0).astype(np.uint8)
+        mirrored = np.hstack([flat[:, : width // 2], flat[:, : width // 2][:, ::-1]])
+        for picture in (flat, bars, frame, vignette, mirrored, grey(wall(width, height))):
+            assert shape_of(picture) == Shape.FLAT
+
+
+def test_a_black_picture_says_nothing() -> None:
+    assert shape_of(np.full((320, 640), 17, np.uint8)) is None
