@@ -24,12 +24,13 @@ def desk(storage: StorageSettings, containers: Containers, queues: Queues, tmp_p
     return Scene(storage, containers, queues, tmp_path)
 
 
-def command(desk: Scene, *arguments: str) -> None:
+def command(desk: Scene, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "scenejobs", *arguments], cwd=ROOT, env=desk.env, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def files(desk: Scene) -> list[tuple[str, int]]:
@@ -92,4 +93,33 @@ def test_a_late_clip_that_is_none_leaves_the_published_result_as_it_is(desk: Sce
     desk.queue()
     assert desk.run().returncode == 0
     assert files(desk) == [("view1.mp4", 1), ("view3.mp4", 3)], "what was refused by name is not carried on"
+    command(desk, "audit", "--deep")
+
+
+def test_a_suspect_result_is_a_success_that_does_not_take_the_place_of_a_good_one(desk: Scene) -> None:
+    desk.upload("lobby/view1.mp4", b"first")
+    desk.queue()
+    assert desk.run().returncode == 0
+    published = desk.containers.output.read("lobby/manifest.json")
+    desk.upload("lobby/view2.mp4", b"late")
+    desk.queue()
+    done = desk.run(MOCK_DOUBT="held-out frames are 14 dB")
+    assert done.returncode == 0
+    assert "scene lobby: the result may be wrong (POSES_SUSPECT): held-out frames are 14 dB" in done.stderr
+    assert desk.containers.output.read("lobby/manifest.json") == published
+    assert names(desk.containers.processed) == ["lobby/view1.mp4", "lobby/view2.mp4"]
+    assert names(desk.containers.error) == []
+    ending = desk.record().ending
+    assert ending is not None
+    kept = json.loads(desk.containers.output.read(f"lobby/runs/{ending.run}/manifest.json")[0])
+    assert (kept["suspect"], kept["doubt"]["reasons"]) == (True, ["held-out frames are 14 dB"])
+    assert command(desk, "status", "lobby").startswith(
+        "lobby: done, doubtful, the published result of generation 1 stays"
+    )
+
+    command(desk, "retry", "lobby")
+    desk.queue()
+    assert desk.run().returncode == 0
+    assert files(desk) == [("view1.mp4", 1), ("view2.mp4", 2)]
+    assert command(desk, "status", "lobby") == "lobby: done\n"
     command(desk, "audit", "--deep")

@@ -10,6 +10,7 @@
     owners.py        who lets a scene grow, shrink or run again, and who stands in its way
     invariants.py    I1 to I6 and I8, after every step
     growth.py        I13 to I16: scenes that grow, uploads in progress, blocked scenes
+    doubts.py        I17: results that may be wrong
     at_rest.py       I7, I9 and I10: when a schedule has come to rest, and what is true then
     stores.py        what the stores show; seen.py: what is remembered of them
     mutants.py       each rule of the protocol switched off; the invariants must notice

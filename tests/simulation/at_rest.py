@@ -108,9 +108,10 @@ class Rest:
             self._everything_once()
 
     def _last_results_are_published(self) -> None:
-        """As the tests of the runner have it: `tests.invariants`. And nothing of an older run beside it."""
+        """As the tests of the runner have it: `tests.invariants`. And nothing of another run beside it."""
         sim = self._sim
-        last = {commit.scene: commit for commit in sim.checker.commits}
+        due = sim.checker.doubts.due
+        last = {commit.scene: commit for commit in sim.checker.commits if commit.run == due[commit.scene]}
         for scene, commit in last.items():
             record = SceneRecord.from_json(sim.checker.records[scene])
             try:
@@ -120,7 +121,7 @@ class Rest:
             known = {f"{scene}/{file.name}" for file in commit.outputs}
             for name in sim.stores["output"].blobs:
                 if name.startswith(f"{scene}/") and name.count("/") == 1 and name not in known:
-                    sim.hub.fail("I7", f"{name} is published, and the last run of {scene} did not write it")
+                    sim.hub.fail("I7", f"{name} is published, and run {commit.run} of {scene} did not write it")
 
     def _everything_once(self) -> None:
         """I9: without a fault, one message and one run with all uploads of a scene; nothing is tried twice."""

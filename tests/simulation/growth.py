@@ -1,8 +1,8 @@
 """What must be true of scenes that grow, of uploads on their way, and of scenes that cannot go on: I13 to I16.
 
     I13 grown         a generation is made of everything its scene has; no result loses what the one before it showed,
-                      unless it was replaced, taken out, or done without by its user's wish; only what is part of the
-                      published result, or was archived before, is put away without a run
+                      unless it was replaced, taken out, or done without by its user's wish, or was suspect; only what
+                      is part of the published result, or was archived before, is put away without a run
     I14 blocked       a scene that only somebody else can help costs at most 12 executions a day
     I15 in progress   no scene is sealed by the clock while a usable upload into it grows
     I16 found again   a record that somebody has to come back to has its marker; a generation's note is written once
@@ -94,6 +94,9 @@ class Growth:
         scene, run = record["scene"], record["run"]
         every = _files([*record.get("carried", []), *record["manifest"]])
         now = Shown(run, tuple((name, etag) for name, etag in every if is_video(name)))
+        doubts = self.sim.checker.doubts
+        if run in doubts.withheld:
+            return
         before = self._last.get(scene)
         self._last[scene] = now
         if before is None:
@@ -110,6 +113,8 @@ class Growth:
             excused |= self._data(etag) in out or (version.expired and scene in self.done_without)
             if not excused:
                 self.fail("I13", f"generation {record['generation']} of {scene} lost {name} ({etag})")
+        if before.run in doubts.suspect:
+            return
         offered = {within_scene(name, scene) for name, _ in now.files}
         asked = {within_scene(name, scene) for each, name in self.taken_out if each == scene}
         lost = (self._clips(before) & offered) - self._clips(now) - asked  # also of what is uploaded anew since
@@ -121,7 +126,9 @@ class Growth:
         kept = [(name, etag) for name, etag in new if not self._version(etag).superseded and not is_ready_marker(name)]
         if record["phase"] == "committed":
             used = [(name, etag) for name, etag in kept if _is_used(name)]
-            self.members[scene] = [*_files(record.get("carried", [])), *used]
+            withheld = record["run"] in self.sim.checker.doubts.withheld
+            before = self.members[scene] if withheld else _files(record.get("carried", []))
+            self.members[scene] = [*before, *used]
         else:
             files = {f"{scene}/{name}" for name in record["failures"][-1].get("files", [])}
             self.refused |= {etag for name, etag in new if name in files}

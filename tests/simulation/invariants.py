@@ -1,4 +1,5 @@
-"""What must be true after every change: I1 to I6 and I8. Of scenes that grow: `growth.py`. At rest: `at_rest.py`.
+"""What must be true after every change: I1 to I6 and I8. Of scenes that grow: `growth.py`. Of suspect results:
+`doubts.py`. At rest: `at_rest.py`.
 
 Told from the stores, and from what was seen of them: uploads, versions of records, starts of work. The statements are
 those of the protocol; `Checker.changed` is called after every change of a store, whoever made it.
@@ -19,6 +20,7 @@ from scenejobs.ports import QueueMessage
 from scenejobs.state import codec, layout
 from scenejobs.state.blobs import OutputFile
 from scenejobs.state.messages import JobMessage
+from tests.simulation.doubts import Doubts
 from tests.simulation.growth import Growth
 from tests.simulation.hub import Process
 from tests.simulation.seen import Commit, Version
@@ -37,7 +39,7 @@ class Checker:
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
-        self.stores, self.growth = Stores(sim), Growth(sim)
+        self.stores, self.growth, self.doubts = Stores(sim), Growth(sim), Doubts(sim)
         self.versions: dict[str, Version] = {}
         self.records: dict[str, dict[str, Any]] = {}  # scene -> the last version seen
         self.commits: list[Commit] = []
@@ -204,6 +206,7 @@ class Checker:
         files = sorted([*record["manifest"], *record.get("carried", [])], key=lambda item: str(item["name"]))
         self.commits.append(Commit(scene, generation, record["run"], etags, outputs))
         self._run_is_whole(self.commits[-1])
+        self.doubts.committed(scene, record["run"])
         media, old = dict[bytes, str](), {item["name"]: item["generation"] for item in record.get("carried", [])}
         for item in sorted(files, key=lambda item: old.get(item["name"], generation)):  # of the same bytes the first
             if is_video(item["name"]):
@@ -222,6 +225,7 @@ class Checker:
         charged = began - record["preemptions"]
         if code not in HOPELESS and charged < MAX_ATTEMPTS:
             self.fail("I5", f"{scene} was given up ({code}) after {charged} of {MAX_ATTEMPTS} attempts")
+        self.doubts.given_up(scene, code)
         etags = [item["etag"] for item in record["manifest"]]
         self._none_twice(scene, etags, "given up")
         for etag in etags:
@@ -248,7 +252,7 @@ class Checker:
 
     def _was_already_so(self, scene: str, file: str, verb: str, process: Process) -> None:
         """I6: who lost the lease in the middle of publishing may finish the step, as long as nobody came after."""
-        last = max((commit for commit in self.commits if commit.scene == scene), key=lambda c: c.generation)
+        last = next(commit for commit in self.commits if commit.run == self.doubts.due[scene])
         blob = self._sim.stores["output"].blobs.get(f"{scene}/{file}")
         whole = self._sim.stores["output"].blobs.get(f"{layout.run_folder(scene, last.run)}{file}")
         if verb == "delete" or (blob and whole and blob.metadata.get("source_etag") != whole.etag):
@@ -273,6 +277,7 @@ class Checker:
             return
         if manifest["job_id"] not in {commit.run for commit in self.commits}:
             self.fail("I3", f"the published manifest of {scene} is of run {manifest['job_id']}, which is not committed")
+        self.doubts.published(scene, manifest["job_id"])
         for entry in manifest["outputs"]:
             found = store.blobs.get(f"{scene}/{entry['name']}")
             if found is None or _sha256(found.data) != entry["sha256"]:

@@ -50,6 +50,36 @@ GROWING = (
         "growing",
     ),
     Mutant(
+        "suspect over good",
+        "a suspect result never replaces one that is not in doubt",
+        (always(SceneRecord, "withholds", False),),
+        "doubtful",
+    ),
+    Mutant(
+        "withheld and published",
+        "a result that is withheld is not published",
+        (always(SceneRecord, "withheld", False),),
+        "doubtful",
+    ),
+    Mutant(
+        "withheld and part of it",
+        "what a withheld result was made from is no part of the published one",
+        (Patch(commit, "after", grown.after_as_if_published),),
+        "doubtful",
+    ),
+    Mutant(
+        "suspect for ever",
+        "a suspect result is replaced by whatever comes next",
+        (Patch(SceneRecord, "withholds", grown.withholds_beside_any),),
+        "doubtful",
+    ),
+    Mutant(
+        "lost from a suspect one",
+        "what only a suspect result shows cannot be lost",
+        (Patch(commit, "lost_clips", grown.lost_from_suspect_as_well),),
+        "doubtful",
+    ),
+    Mutant(
         "repeats of anything",
         "the same bytes are no news only while they are part of the published result",
         (Patch(contents, "repeated", grown.repeats_of_anything),),

@@ -55,6 +55,10 @@ def _owner(sim: Simulation, scene: Scene) -> None:
         (profile.spoils, _spoils),
         (profile.retries, _retries),
     )
+    if profile.doubts:
+        acts += ((profile.doubts, _doubts),)
+        if draw.random() < profile.doubts / 2:  # of its first result
+            _doubts(sim, scene.name)
     for _ in range(draw.choice((1, 2, 3))):
         for share, act in draw.sample(acts, len(acts)):
             if draw.random() < share / 2:
@@ -83,8 +87,11 @@ def _spoils(sim: Simulation, scene: str) -> None:
 
 
 def _repeats(sim: Simulation, scene: str) -> None:
-    """Half of them tell no MD5, so that only a download shows it."""
+    """Half of them tell no MD5, so that only a download shows it. After a withheld result, what that was made from."""
     known = [v for v in sim.checker.versions.values() if scene_of(v.name) == scene and _is_free(v.name)]
+    made_into_it = {etag for c in sim.checker.commits if c.run in sim.checker.doubts.withheld for etag in c.etags}
+    if doubtful := [version for version in known if version.etag in made_into_it]:
+        known = doubtful
     if not known:
         return
     version = sim.hub.random.choice(known)
@@ -161,6 +168,10 @@ def _reappears(sim: Simulation, scene: str) -> None:
 
 def _shows_less(sim: Simulation, scene: str) -> None:
     sim.shows_less.add(scene)
+
+
+def _doubts(sim: Simulation, scene: str) -> None:
+    sim.doubts.add(scene)
 
 
 # ---- who takes long -----------------------------------------------------------------------------------------

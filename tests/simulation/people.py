@@ -19,6 +19,7 @@ from scenejobs.names import is_video
 from scenejobs.state.layout import MANIFEST
 from scenejobs.state.messages import JobMessage
 from tests.runner_world import echo_job
+from tests.simulation.doubts import REASON
 from tests.simulation.growth import BAD
 from tests.simulation.hub import Killed, Process
 from tests.simulation.sending import send
@@ -187,6 +188,11 @@ def job_of(sim: Simulation, process: Process) -> RunJob:
             sim.shows_less.discard(scene.name)
             hub.note("shows less", f"{scene.name} {shown.pop(0)}")
         sim.checker.growth.clips[job.job_id] = frozenset(shown)
+        if scene.name in sim.doubts:
+            sim.doubts.discard(scene.name)
+            hub.note("suspect", job.job_id)
+            sim.checker.doubts.suspect.add(job.job_id)
+            summary |= {"doubt": {"code": str(Code.POSES_SUSPECT), "reasons": [REASON], "advice": ""}}
         return {**summary, "clips_shown": shown}
 
     return run

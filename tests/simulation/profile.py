@@ -56,6 +56,7 @@ class Profile:
     expires: float = 0.0  # retention removes a file from the archive
     reappears: float = 0.0  # an archived version lies in `input` again, with its old ETag
     shows_less: float = 0.0  # the next result has no frames of one of the clips
+    doubts: float = 0.0  # the next result is suspect
     # of a scene and an upload into it
     sends_large: float = 0.0  # for longer than the quiet time
     holds: float = 0.0  # somebody else's lease or snapshot keeps an upload from being deleted
@@ -92,7 +93,7 @@ HARSH = replace(
 
 GROWS = Profile(
     adds=0.7, spoils=0.2, repeats=0.4, excludes=0.3, retries=0.2, expires=0.2, reappears=0.3, shows_less=0.2,
-    sends_large=0.4, holds=0.1,
+    doubts=0.2, sends_large=0.4, holds=0.1,
 )  # fmt: skip
 
 
@@ -127,6 +128,7 @@ PROFILES = {
     "growing, answers": growing(replace(USERS, lost=0.05, unanswered=0.02, busy=0.02)),
     "in blocks": Profile(sends_large=0.95, adds=0.5, drop_event=0.1),
     "archive": Profile(adds=0.8, excludes=0.4, retries=0.5, expires=0.8, reappears=0.8, repeats=0.8),
+    "doubtful": Profile(doubts=0.9, adds=0.9, shows_less=0.5, repeats=0.9, excludes=0.3, retries=0.5, crash=0.003),
     "operators": Profile(excludes=0.9, retries=0.9, adds=0.6, crash=0.03),  # whose commands die as well
     "blocked": Profile(holds=0.8, holds_long=0.5),
 }

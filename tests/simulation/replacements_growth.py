@@ -9,7 +9,7 @@ from datetime import datetime
 
 from function_app import sweep
 from function_app.view import View
-from scenejobs.errors import Conflict, NotFound
+from scenejobs.errors import Conflict, Failure, NotFound
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
 from scenejobs.state import activity, contents, moves, records, sending
 from scenejobs.state.blobs import InputBlob, Member
@@ -18,7 +18,7 @@ from scenejobs.state.record import Phase, SceneRecord
 
 # ---- what a scene consists of ---------------------------------------------------------------------------------------
 
-_choose, _after, _closed = contents.choose, contents.after, SceneRecord.closed
+_choose, _after, _closed, _lost_clips = contents.choose, contents.after, SceneRecord.closed, contents.lost_clips
 
 
 def choose_nothing(
@@ -52,6 +52,24 @@ def after_with_refused(record: SceneRecord, archived: Mapping[str, str], *, exte
 def after_success_only(record: SceneRecord, archived: Mapping[str, str], *, extend: bool = True) -> tuple[Member, ...]:
     """What a failure archived is forgotten."""
     return _after(record, archived, extend=extend and record.phase is not Phase.FAILING)
+
+
+def after_as_if_published(
+    record: SceneRecord, archived: Mapping[str, str], *, extend: bool = True
+) -> tuple[Member, ...]:
+    """What was made into a result that was withheld counts as part of the published one."""
+    return _after(replace(record, doubt=None), archived, extend=extend)
+
+
+def lost_from_suspect_as_well(record: SceneRecord, clips: Collection[str]) -> tuple[str, ...]:
+    """What only a suspect result shows may not be lost either."""
+    published = record.published and replace(record.published, suspect=False)
+    return _lost_clips(replace(record, published=published), clips)
+
+
+def withholds_beside_any(self: SceneRecord, doubt: Failure | None) -> bool:
+    """Also where the published one is suspect itself."""
+    return doubt is not None and self.published is not None
 
 
 def repeats_of_anything(record: SceneRecord, uploads: Collection[InputBlob]) -> dict[InputBlob, Member]:

@@ -23,6 +23,7 @@ BEGIN = {
     "leased when answered": 350,
     "any marker removed": 100,
     "no requeue": 70,
+    "withheld and part of it": 60,
 }
 
 

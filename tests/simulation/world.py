@@ -93,6 +93,7 @@ class Simulation:
         self.stranger_checks: list[str] = []
         self.refused: list[str] = []
         self.shows_less: set[str] = set()  # scenes whose next result has no frames of one clip
+        self.doubts: set[str] = set()  # scenes whose next result may be wrong
         self.helped_at = 0.0  # when the last of those who stand in the way lets go
         self.scenes = choose_scenes(self)
         self.rest = Rest(self)
