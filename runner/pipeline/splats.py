@@ -17,6 +17,8 @@ from runner.postprocess.floaters import CleanReport
 from runner.postprocess.upright import Orientation
 from runner.quality.evaluate import Evaluation, evaluate
 from runner.quality.lpips import load_lpips
+from runner.quality.result_checks import check_result
+from runner.quality.witness import Witness, doubts, examine
 from runner.raster import rasterizer as make_rasterizer
 from runner.raster.port import Rasterizer
 from runner.report.pictures import write_comparisons, write_poster
@@ -52,6 +54,7 @@ class FinishedSplats:
     orientation: Orientation
     scores: Evaluation
     pictures: Mapping[str, str]  # of the report: file names by image
+    witness: Witness
     doubts: tuple[str, ...] = ()  # sentences that say why the result may be wrong; not empty: it is suspect
 
     @property
@@ -61,6 +64,8 @@ class FinishedSplats:
             "removed": removed,
             "upright": self.orientation.confidence,
             "psnr_heldout": self.scores.test.psnr,
+            "witness": self.witness.to_json(),
+            "doubts": self.doubts,
         }
 
 
@@ -87,7 +92,12 @@ def train_splats(context: JobContext, posed: Posed) -> TrainedSplats:
 
 
 def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> FinishedSplats:
-    """Removes floaters, turns the scene upright where its coordinates are not the user's, scores it, draws pictures."""
+    """Removes floaters, turns the scene upright where its coordinates are not the user's, scores it, draws pictures.
+
+    Asks last whether such a result can be right.
+
+    Raises RunnerError(TRAINING_DIVERGED) when nothing of it can be seen, Interrupted.
+    """
     out, rasterizer = context.out, splats.rasterizer
     users_coordinates = bool(posed.poses.supplied and posed.poses.supplied["used"])
     finished = finish(splats.trained.gaussians, posed.scene, context, rasterizer, out, rotate=not users_coordinates)
@@ -97,7 +107,12 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     pictures = write_comparisons(gaussians, scene, rasterizer, scores.test, out)
     write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
     trained = replace(splats.trained, gaussians=gaussians)
-    return FinishedSplats(posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures)
+    witness = examine(scene, scores, context.progress, Stage.CLEAN_UP)
+    strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
+    return FinishedSplats(
+        posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures, witness,
+        (*doubts(witness), *strange),
+    )  # fmt: skip
 
 
 def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...]) -> Exported:

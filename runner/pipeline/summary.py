@@ -54,6 +54,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             "lpips_train": scores.train.lpips,
             "psnr_train_exposure_corrected": scores.train.psnr_corrected,
             "gap_db": scores.gap_db,
+            "witness": splats.witness.to_json(),
             "exposure": {
                 "spread": trained.exposure_spread,
                 "contradiction": trained.exposure_contradiction,

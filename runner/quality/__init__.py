@@ -1,1 +1,1 @@
-"""PSNR, SSIM, LPIPS on held-out views. Entry: `evaluate.evaluate`."""
+"""PSNR, SSIM, LPIPS on held-out views; witnesses of wrong cameras. Entries: `evaluate.evaluate`, `witness.examine`."""

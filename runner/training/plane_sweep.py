@@ -16,25 +16,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.ndimage import minimum_filter
 
+from runner.quality.small_views import COMMON_MIN, SmallView, small_view, source_views
 from runner.scene.progress import Progress
-from runner.scene.views import TrainingScene, View, evenly
+from runner.scene.views import TrainingScene, evenly
 
 AVAILABLE = importlib.util.find_spec("numba") is not None
 STAGE = "training"
 SIDE_PX = 240  # long side of the images that are compared
-WINDOW_PX = 5  # side of the window that is compared, see kernels/plane_sweep.py
 PLANES = 64
 OTHERS = 3  # images that each is compared with
 MAX_IMAGES = 100  # whose depths are measured, evenly chosen
 STEPS_MIN = 1000  # shorter trainings are over in the time that dense points take ...
 BUDGET_SHARE = 0.2  # ... and more than this of the time budget is not spent on them
 IMAGE_S = 0.25  # of processor time for each: two cores of 2021
-COMMON_MIN = 10  # sparse points that two images must share to be compared
-BEST_ANGLE_DEG = 8.0  # between the lines of sight: less tells little about depth, more makes images unlike
-ANGLE_SPREAD_DEG = (3.0, 10.0)  # how quickly smaller and larger angles are worth less
 MARGINS = (0.8, 1.6)  # nearest and farthest plane, as multiples of the depths of the sparse points
 SCORE_MIN = 0.6  # correlation of a depth that counts
 DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no texture to compare
@@ -53,22 +48,6 @@ class DensePoints:
     confirmed: float  # share of the sparse points at whose pixels depths are known that are at those depths; 0..1
 
 
-@dataclass(frozen=True)
-class _SmallView:
-    """A training view at the size that is compared."""
-
-    grey: NDArray[np.float32]  # [H, W] 0..1
-    K: NDArray[np.float64]  # [3, 3] for that size
-    rotation: NDArray[np.float64]  # [3, 3] world to camera
-    translation: NDArray[np.float64]  # [3]
-    seen: NDArray[np.int32]  # indices of the sparse points it saw, rising
-    used: NDArray[np.bool_] | None = None  # [H, W]; None: all pixels are
-
-    @property
-    def centre(self) -> NDArray[np.float64]:
-        return -self.rotation.T @ self.translation
-
-
 def is_worthwhile(scene: TrainingScene, iterations: int, budget_s: float) -> bool:
     """Whether a training of so many steps, within so many seconds, is long enough for `dense_points` to be found first.
 
@@ -84,12 +63,8 @@ def dense_points(scene: TrainingScene, progress: Progress, max_images: int = MAX
     max_images: whose depths are measured, evenly chosen. Empty where no two views can be compared.
     """
     views = evenly(scene.subset("train"), max_images)
-    seen = [np.unique(scene.sightings[scene.sightings[:, 0] == view, 1]) for view in views]
-    images = [
-        _small_view(scene.views[view], scene.pixels[view], points, scene.mask(view))
-        for view, points in zip(views, seen, strict=True)
-    ]
-    others = [_source_views(index, images, scene.points) for index in range(len(images))]
+    images = [small_view(scene, view, SIDE_PX) for view in views]
+    others = [source_views(index, images, scene.points, OTHERS) for index in range(len(images))]
     if not any(others):
         return DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), 0.0)
     depths = []
@@ -111,54 +86,11 @@ def dense_points(scene: TrainingScene, progress: Progress, max_images: int = MAX
     return DensePoints(np.concatenate(points), np.concatenate(colors), float(checked.mean()) if len(checked) else 0.0)
 
 
-def _small_view(
-    view: View, pixels: NDArray[np.uint8], seen: NDArray[np.int32], mask: NDArray[np.bool_] | None
-) -> _SmallView:
-    shrink = min(1.0, SIDE_PX / max(view.width, view.height))
-    width, height = max(1, round(view.width * shrink)), max(1, round(view.height * shrink))
-    grey = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
-    size = np.array([[width / view.width], [height / view.height], [1.0]])
-    return _SmallView(
-        np.asarray(grey, np.float32) / np.float32(255),
-        view.K * size,
-        view.world_to_camera[:3, :3],
-        view.world_to_camera[:3, 3],
-        seen,
-        None if mask is None else _small_mask(mask, width, height),
-    )
-
-
-def _small_mask(mask: NDArray[np.bool_], width: int, height: int) -> NDArray[np.bool_]:
-    """Used where all of a pixel is, and of the window about it: what is masked would be compared with the scene."""
-    grey = Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
-    whole = np.asarray(grey) == 255
-    used: NDArray[np.bool_] = minimum_filter(whole, WINDOW_PX)
-    return used
-
-
-def _source_views(index: int, images: Sequence[_SmallView], points: NDArray[np.float32]) -> list[int]:
-    """The source views of a reference view: those with most common points at good angles (MVSNet, Yao 2018)."""
-    mine = images[index]
-    scores = []
-    for number, other in enumerate(images):
-        common = np.intersect1d(mine.seen, other.seen, assume_unique=True)
-        if number == index or len(common) < COMMON_MIN:
-            continue
-        to_me, to_other = points[common] - mine.centre, points[common] - other.centre
-        lengths = np.linalg.norm(to_me, axis=1) * np.linalg.norm(to_other, axis=1)
-        cosine = (to_me * to_other).sum(axis=1) / np.maximum(lengths, 1e-12)
-        away = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))) - BEST_ANGLE_DEG
-        spread = np.where(away < 0, *ANGLE_SPREAD_DEG)
-        scores.append((float(np.exp(-0.5 * (away / spread) ** 2).sum()), -number))
-    return [-number for _, number in sorted(scores, reverse=True)[:OTHERS]]
-
-
-def _depth_map(image: _SmallView, others: Sequence[_SmallView], points: NDArray[np.float32]) -> NDArray[np.float32]:
+def _depth_map(image: SmallView, others: Sequence[SmallView], points: NDArray[np.float32]) -> NDArray[np.float32]:
     """[H, W] depth along the optical axis, world units; 0 where it is not known."""
-    from runner.training.kernels.plane_sweep import best_planes, sweep, window_moments
+    from runner.quality.kernels.plane_sweep import best_planes, sweep, window_moments
 
-    ahead = points[image.seen] @ image.rotation[2] + image.translation[2]
-    ahead = ahead[np.isfinite(ahead) & (ahead > 0)]
+    ahead = image.depths(points)
     if not others or len(ahead) < COMMON_MIN:
         return np.zeros(image.grey.shape, np.float32)
     nearest, farthest = np.percentile(ahead, 1) * MARGINS[0], np.percentile(ahead, 99) * MARGINS[1]
@@ -182,9 +114,9 @@ def _depth_map(image: _SmallView, others: Sequence[_SmallView], points: NDArray[
 
 
 def _consistent_points(
-    image: _SmallView,
+    image: SmallView,
     depth: NDArray[np.float32],
-    others: Sequence[tuple[_SmallView, NDArray[np.float32]]],
+    others: Sequence[tuple[SmallView, NDArray[np.float32]]],
     pixels: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """World positions and colours of the pixels whose depth those of other images agree with."""
@@ -202,7 +134,7 @@ def _consistent_points(
     return world.T[agree].astype(np.float32), pixels[at]
 
 
-def _confirmed(image: _SmallView, depth: NDArray[np.float32], sparse: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _confirmed(image: SmallView, depth: NDArray[np.float32], sparse: NDArray[np.float32]) -> NDArray[np.bool_]:
     """For each sparse point [N, 3] at whose pixel a depth is known: is it the point's own?"""
     found, own = _sampled(image, depth, sparse.T)
     known = found > 0
@@ -211,7 +143,7 @@ def _confirmed(image: _SmallView, depth: NDArray[np.float32], sparse: NDArray[np
 
 
 def _sampled(
-    image: _SmallView, depth: NDArray[np.float32], world: NDArray[np.floating]
+    image: SmallView, depth: NDArray[np.float32], world: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
     """What a depth map [H, W] says where points [3, M] show, 0 for nothing or beside the image; their own depths."""
     in_camera = image.rotation @ world + image.translation[:, None]

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
+from runner.quality.kernels.plane_sweep import OUTSIDE, sweep, window_moments
 from runner.raster import rasterizer
 from runner.raster.compiled import use_threads
 from runner.scene.progress import SILENT, Progress, Report
 from runner.scene.views import TrainingScene, View
 from runner.training.initialise import initial_gaussians
-from runner.training.kernels.plane_sweep import OUTSIDE, sweep, window_moments
 from runner.training.plane_sweep import STEPS_MIN, DensePoints, dense_points
 from runner.training.settings import TrainSettings
 from scenejobs.errors import Interrupted

@@ -1,0 +1,157 @@
+"""Do pictures agree with each other, if the cameras are where the poses say? Told without matches and without training.
+
+Two neighbours of a view are each searched along its lines of sight, by plane-sweep stereo (Collins 1996) with
+normalised cross-correlation. With true cameras both find a detail at one depth. With wrong ones the lines lead past it:
+each finds something that looks alike by chance, somewhere else. How often chance does that is measured on the same
+pictures, with the neighbours moved across the lines of sight. So a picture with little or with repeating detail is its
+own yardstick.
+
+What it cannot see: a group of cameras that is moved as a whole against another one (each agrees with its own
+neighbours), a slow drift, and a scene that is wrong only where all pictures are alike.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.quality.small_views import COMMON_MIN, SmallView, small_view, source_views
+from runner.scene.progress import Progress
+from runner.scene.views import TrainingScene, evenly
+
+AVAILABLE = importlib.util.find_spec("numba") is not None
+SIDE_PX = 160  # long side of the pictures that are compared
+PLANES = 48
+MOST_VIEWS = 32  # that are asked, evenly chosen
+NEIGHBOURS = 2  # of each view
+MARGINS = (0.8, 1.6)  # nearest and farthest plane, as multiples of the depths of the sparse points
+SCORE_MIN = 0.6  # correlation of a place that is found
+DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no detail to compare
+SAME_PLACE_PX = 1.5  # at SIDE_PX: between where one neighbour's depth leads in the other, and where that finds it
+ASIDE = 0.06  # of the long side: how far the neighbours are moved to see what chance finds
+LEAST_PX = 200  # details of a view that both neighbours show; fewer tell nothing
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ViewAgreement:
+    """How far one view and its two best neighbours agree."""
+
+    view: int  # index of TrainingScene.views
+    share: float  # of its details, 0..1, that both neighbours find at the same place
+    by_chance: float  # the same share with the neighbours moved aside
+    details: int  # pixels that were looked for
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Where a neighbour shows a pixel (x, y) of a view at an inverse depth w: at `rays` (x, y, 1) + w `shift`."""
+
+    rays: Array  # [3, 3]
+    shift: Array  # [3]
+
+    def at(self, x: Array, y: Array, inverse_depth: Array | float) -> Array:
+        """[2, M] pixels of the neighbour."""
+        place = self.rays @ np.stack([x, y, np.ones_like(x)]) + inverse_depth * self.shift[:, None]
+        depth = np.where(np.abs(place[2]) < 1e-9, 1e-9, place[2])
+        return np.asarray(place[:2] / depth)
+
+
+def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[ViewAgreement, ...]:
+    """Of at most MOST_VIEWS views of both splits that have two neighbours and enough details. Deterministic.
+
+    Empty where nothing can be said, and where the kernels cannot be compiled. Raises Interrupted.
+    """
+    if not AVAILABLE or not len(scene.sightings):
+        return ()
+    images = [small_view(scene, view, SIDE_PX) for view in range(len(scene.views))]
+    found = []
+    for view in evenly(range(len(images)), MOST_VIEWS):
+        progress.check(stage)
+        neighbours = [images[other] for other in source_views(view, images, scene.points, NEIGHBOURS)]
+        planes = _inverse_depths(images[view], scene.points)
+        if len(neighbours) < NEIGHBOURS:
+            continue
+        if planes is None:  # it shares points with others, and they lie behind it
+            found.append(ViewAgreement(view, 0.0, 0.0, 0))
+            continue
+        share, details = _found_alike(images[view], neighbours, planes, 0.0)
+        by_chance, _ = _found_alike(images[view], neighbours, planes, ASIDE)
+        if details >= LEAST_PX:
+            found.append(ViewAgreement(view, share, by_chance, details))
+    return tuple(found)
+
+
+def _inverse_depths(image: SmallView, points: NDArray[np.float32]) -> Array | None:
+    """[PLANES] rising, 1 / world units; None: it sees too few points."""
+    ahead = image.depths(points)
+    if len(ahead) < COMMON_MIN:
+        return None
+    nearest, farthest = np.percentile(ahead, 1) * MARGINS[0], np.percentile(ahead, 99) * MARGINS[1]
+    return np.linspace(1 / farthest, 1 / nearest, PLANES)
+
+
+def _found_alike(image: SmallView, neighbours: Sequence[SmallView], planes: Array, aside: float) -> tuple[float, int]:
+    """Share of the details that both neighbours find at the same place, and how many details both show.
+
+    aside: how far the neighbours are moved across the lines of sight, one to either side, as a share of the long side.
+    """
+    from runner.quality.kernels.plane_sweep import OUTSIDE, window_moments
+
+    mean, variance = window_moments(image.grey)
+    lines, depths, scores = [], [], []
+    for neighbour, sign in zip(neighbours, (1.0, -1.0), strict=True):
+        line = _moved(_line(image, neighbour), image, planes, sign * aside * max(image.grey.shape))
+        depth, score = _searched(image, mean, variance, neighbour, line, planes)
+        lines.append(line)
+        depths.append(depth)
+        scores.append(score)
+    known = (variance >= DEVIATION_MIN**2) & (scores[0] > OUTSIDE) & (scores[1] > OUTSIDE)
+    if image.used is not None:
+        known &= image.used
+    y, x = np.nonzero(known)
+    if len(y) < LEAST_PX:
+        return 0.0, len(y)
+    column, row = x + np.float64(0.5), y + np.float64(0.5)
+    places = [[line.at(column, row, depth[y, x]) for depth in depths] for line in lines]
+    apart = np.max([np.linalg.norm(one - other, axis=0) for one, other in places], axis=0)
+    alike = (scores[0][y, x] >= SCORE_MIN) & (scores[1][y, x] >= SCORE_MIN) & (apart <= SAME_PLACE_PX)
+    return float(alike.mean()), len(y)
+
+
+def _line(image: SmallView, neighbour: SmallView) -> _Line:
+    rotation = neighbour.rotation @ image.rotation.T
+    shift = neighbour.translation - rotation @ image.translation
+    return _Line(neighbour.K @ rotation @ np.linalg.inv(image.K), neighbour.K @ shift)
+
+
+def _moved(line: _Line, image: SmallView, planes: Array, pixels: float) -> _Line:
+    """The line beside itself, by so many pixels across the direction that it has for the middle of the image."""
+    if not pixels:
+        return line
+    height, width = image.grey.shape
+    middle = np.array([width / 2]), np.array([height / 2])
+    along = (line.at(*middle, planes[-1]) - line.at(*middle, planes[0]))[:, 0]
+    length = float(np.linalg.norm(along))
+    across = np.array([-along[1], along[0]]) / length if length > 1e-6 else np.array([0.0, 1.0])
+    step = np.eye(3)
+    step[:2, 2] = pixels * across
+    return _Line(step @ line.rays, step @ line.shift)
+
+
+def _searched(
+    image: SmallView, mean: NDArray[np.float32], variance: NDArray[np.float32], neighbour: SmallView, line: _Line,
+    planes: Array,
+) -> tuple[Array, NDArray[np.float32]]:  # fmt: skip
+    """[H, W] inverse depth at which the neighbour is most alike, and its correlation, OUTSIDE where it shows none."""
+    from runner.quality.kernels.plane_sweep import sweep
+
+    scores = np.empty((len(planes), *image.grey.shape), np.float32)
+    flat = np.float32(DEVIATION_MIN**2 / 4)
+    sweep(image.grey, mean, variance, neighbour.grey, line.rays, line.shift, planes, flat, scores)
+    best = scores.argmax(axis=0)
+    return planes[best], np.take_along_axis(scores, best[None], axis=0)[0]

@@ -1,0 +1,104 @@
+"""Is a result wrong, although everything before said it is right? What the pictures say, not the matches.
+
+Two witnesses, neither of which knows how the cameras were found:
+
+- `agreement`: do neighbouring pictures show the same things where the cameras say they are?
+- `nearest`: does the trained scene show a view better than the most similar picture that it was trained on?
+
+All limits are ratios or differences on the same scene: what 20 dB are worth depends on the footage. They come from the
+table of benchmarks/results/footage.md, which `python -m benchmarks.footage_cases.witness` makes anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runner.quality.agreement import ViewAgreement, agreement
+from runner.quality.evaluate import Evaluation
+from runner.quality.nearest import Gain, gains
+from runner.scene.progress import Progress
+from runner.scene.views import TrainingScene
+
+SHARE_MIN = 0.04  # of a view's details that its neighbours find at the same place ...
+CHANCE_FACTOR = 2.0  # ... beyond so many times what chance finds: less, and the cameras do not explain the view
+UNEXPLAINED_MAX = 0.2  # share of the views that the cameras do not explain; right cameras: 0
+LEAST_VIEWS = 3  # fewer say nothing
+GAIN_MIN_DB = -1.0  # of the training views over their most similar picture; right scenes: 3.8 to 9.4
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What was measured."""
+
+    views: tuple[ViewAgreement, ...]
+    heldout: tuple[Gain, ...]
+    train: tuple[Gain, ...]
+
+    @property
+    def unexplained(self) -> tuple[ViewAgreement, ...]:
+        """Views that agree with their neighbours hardly more than by chance."""
+        return tuple(view for view in self.views if view.share < SHARE_MIN + CHANCE_FACTOR * view.by_chance)
+
+    @property
+    def share(self) -> float | None:
+        """Median over the views, 0..1; None: nothing can be said."""
+        return float(np.median([view.share for view in self.views])) if self.views else None
+
+    @property
+    def by_chance(self) -> float | None:
+        """Median of what chance finds."""
+        return float(np.median([view.by_chance for view in self.views])) if self.views else None
+
+    @property
+    def unexplained_share(self) -> float | None:
+        """Of the views that were asked, 0..1; None: too few."""
+        return len(self.unexplained) / len(self.views) if len(self.views) >= LEAST_VIEWS else None
+
+    @property
+    def heldout_gain_db(self) -> float | None:
+        return _mean(self.heldout)
+
+    @property
+    def train_gain_db(self) -> float | None:
+        return _mean(self.train)
+
+    def to_json(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            "views_asked": len(self.views),
+            "views_unexplained": len(self.unexplained),
+            "agreement": self.share,
+            "agreement_by_chance": self.by_chance,
+            "gain_heldout_db": self.heldout_gain_db,
+            "gain_train_db": self.train_gain_db,
+        }
+
+
+def examine(scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str) -> Witness:
+    """Measures. scores: of the trained Gaussians on the views of this scene. Raises Interrupted."""
+    return Witness(agreement(scene, progress, stage), gains(scene, scores.test.views), gains(scene, scores.train.views))
+
+
+def doubts(witness: Witness) -> tuple[str, ...]:
+    """Pure: sentences that say why the scene is probably wrong. None: no witness speaks against it."""
+    found = []
+    share, by_chance, unexplained = witness.share, witness.by_chance, witness.unexplained_share
+    if unexplained is not None and unexplained > UNEXPLAINED_MAX and share is not None and by_chance is not None:
+        found.append(
+            f"the cameras do not explain {len(witness.unexplained)} of {len(witness.views)} pictures: neighbouring "
+            f"pictures show {share:.0%} of their details at the same place, and {by_chance:.0%} would be by chance"
+        )
+    gain = witness.train_gain_db
+    if gain is not None and gain < GAIN_MIN_DB:
+        found.append(
+            f"the scene shows its own pictures {-gain:.1f} dB worse than the most similar other picture does: "
+            "it has not become what was filmed"
+        )
+    return tuple(found)
+
+
+def _mean(views: tuple[Gain, ...]) -> float | None:
+    return float(np.mean([view.db for view in views])) if views else None

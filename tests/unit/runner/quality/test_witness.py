@@ -1,0 +1,158 @@
+"""Wrong cameras are seen by what the pictures show, without matches; right ones are not doubted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from runner.quality.agreement import AVAILABLE, ViewAgreement, agreement
+from runner.quality.evaluate import Evaluation, SplitScore, ViewScore
+from runner.quality.nearest import Gain
+from runner.quality.witness import Witness, doubts, examine
+from runner.scene.progress import SILENT
+from runner.scene.views import TrainingScene, View
+from tests.synthetic import render, walk
+
+SIZE, FOCAL, VIEWS = (160, 120), 150.0, 9
+K = np.array([[FOCAL, 0, SIZE[0] / 2], [0, FOCAL, SIZE[1] / 2], [0, 0, 1.0]])
+Change = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+needs_kernels = pytest.mark.skipif(not AVAILABLE, reason="numba is not installed")
+
+
+def points_of_the_room() -> NDArray[np.float32]:
+    """[N, 3] on the walls and the floor of tests/synthetic.py."""
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(0, 1, (2, 300))
+    wall = np.stack([6.5 * a - 2.5, 3.4 * b - 2.0, np.full(300, 7.0)], axis=1)
+    floor = np.stack([6.5 * a - 2.5, np.full(300, 1.4), 2 + 5 * b], axis=1)
+    side = np.stack([np.full(300, -2.5), 3.4 * a - 2.0, 2 + 5 * b], axis=1)
+    return np.concatenate([wall, floor, side]).astype(np.float32)
+
+
+@cache
+def picture(index: int) -> NDArray[np.uint8]:
+    return render(*walk(VIEWS)[index], size=SIZE, focal=FOCAL)
+
+
+def filmed(change: Change = lambda picture: picture) -> TrainingScene:
+    """The room with its true cameras, and pictures after a change."""
+    points, views, pixels, sightings = points_of_the_room(), [], [], []
+    for index, (position, rotation) in enumerate(walk(VIEWS)):
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = rotation, -rotation @ position
+        pixels.append(change(picture(index)))
+        split = "test" if index in (4, 5) else "train"
+        views.append(View(f"a/{index:06d}.png", "a.mp4", index / 5, *SIZE, K, pose, split))
+        x, y, z = K @ (rotation @ (points - position).T)
+        seen = (z > 0) & (x >= 0) & (y >= 0) & (x < SIZE[0] * z) & (y < SIZE[1] * z)
+        sightings += [(index, point) for point in np.nonzero(seen)[0]]
+    count = len(points)
+    return TrainingScene(
+        tuple(views), tuple(pixels), points, np.zeros((count, 3), np.uint8), np.zeros(count, np.float32),
+        np.full(count, 5, np.int32), np.array(sightings, np.int32),
+    )  # fmt: skip
+
+
+def scattered(scene: TrainingScene, by: float) -> TrainingScene:
+    """Every camera moved by a share of the path's size in some direction and turned a little."""
+    rng = np.random.default_rng(0)
+    views = []
+    for view in scene.views:
+        pose = view.world_to_camera.copy()
+        step, axis = rng.normal(size=(2, 3))
+        pose[:3, 3] += by * step / np.linalg.norm(step)
+        pose[:3, :3] = (
+            Rotation.from_rotvec(np.radians(50 * by) * axis / np.linalg.norm(axis)).as_matrix() @ pose[:3, :3]
+        )
+        views.append(replace(view, world_to_camera=pose))
+    return replace(scene, views=tuple(views))
+
+
+def scores(scene: TrainingScene, db: float) -> Evaluation:
+    """Of renderings that are all equally good."""
+    found = {
+        split: SplitScore(tuple(ViewScore(scene.views[i].image, db, 0.9, db) for i in scene.subset(split)))
+        for split in ("train", "test")
+    }
+    return Evaluation(**found)
+
+
+def asked(scene: TrainingScene, db: float = 28.0) -> Witness:
+    return examine(scene, scores(scene, db), SILENT, "clean_up")
+
+
+@needs_kernels
+def test_right_cameras_are_not_doubted() -> None:
+    witness = asked(filmed())
+    assert doubts(witness) == ()
+    assert len(witness.views) == VIEWS
+    assert not witness.unexplained
+
+
+@needs_kernels
+@pytest.mark.parametrize("by", [0.05, 0.2, 0.4])
+def test_scattered_cameras_are_doubted_with_numbers_in_words(by: float) -> None:
+    (sentence,) = doubts(asked(scattered(filmed(), by)))
+    assert sentence.startswith("the cameras do not explain ")
+    assert f" of {VIEWS} pictures" in sentence
+    assert "by chance" in sentence
+
+
+@needs_kernels
+def test_cameras_that_a_stamp_has_drawn_together_are_doubted() -> None:
+    """What stands still in every picture says that the camera stood still: poses of a stamp are all alike."""
+
+    def stamped(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        marked = picture.copy()
+        marked[100:112, 10:70] = np.random.default_rng(3).integers(0, 255, (12, 60, 1))
+        return marked
+
+    scene = filmed(stamped)
+    middle = np.mean([view.world_to_camera for view in scene.views], axis=0)
+    views = []
+    for view in scene.views:
+        pose = view.world_to_camera.copy()
+        pose[:3, 3] = middle[:3, 3] + 0.2 * (pose[:3, 3] - middle[:3, 3])
+        views.append(replace(view, world_to_camera=pose))
+    assert doubts(asked(filmed(stamped))) == ()
+    assert doubts(asked(replace(scene, views=tuple(views))))
+
+
+@needs_kernels
+def test_an_exposure_that_drifts_is_no_reason_for_doubt() -> None:
+    scene = filmed()
+    darker = [(picture * (1.0 if i % 2 else 0.6)).astype(np.uint8) for i, picture in enumerate(scene.pixels)]
+    assert doubts(asked(replace(scene, pixels=tuple(darker)))) == ()
+
+
+@needs_kernels
+def test_what_is_masked_is_not_asked() -> None:
+    """A picture that is all mask has no details; those beside it are asked on."""
+    scene = filmed()
+    nothing = np.zeros((SIZE[1], SIZE[0]), np.bool_)
+    found = agreement(replace(scene, masks=(nothing, *(None for _ in scene.views[1:]))), SILENT, "clean_up")
+    assert [view.view for view in found] == list(range(1, VIEWS))
+
+
+def test_a_scene_that_is_worse_than_its_own_pictures_is_doubted() -> None:
+    """A wall of black bars has right cameras and still is nothing that was filmed."""
+    witness = asked(filmed(), db=8.0)
+    assert (witness.train_gain_db or 0.0) < 0
+    assert any("worse than the most similar other picture" in sentence for sentence in doubts(witness))
+
+
+def test_without_sparse_points_nothing_is_said() -> None:
+    assert agreement(replace(filmed(), sightings=np.zeros((0, 2), np.int32)), SILENT, "clean_up") == ()
+
+
+@pytest.mark.parametrize(("lost", "doubted"), [(0, False), (1, False), (6, True)])
+def test_a_single_odd_view_is_no_doubt(lost: int, doubted: bool) -> None:
+    views = [ViewAgreement(i, 0.03 if i < lost else 0.5, 0.02, 5000) for i in range(12)]
+    gain = (Gain("a", 25.0, 18.0),)
+    assert bool(doubts(Witness(tuple(views), gain, gain))) is doubted
