@@ -172,6 +172,26 @@ MAX_CAUSE_BYTES = 1536  # with the advice 2 KiB: a record keeps the failures of 
 MAX_ADVICE_BYTES = 512
 
 
+MAX_REASON_BYTES = 300
+MAX_UNUSED = 500  # files of one failure whose reasons are kept
+
+
+@dataclass(frozen=True)
+class UnusedFile:
+    """A file that a scene was made without, or would have been. A long reason is cut."""
+
+    name: str  # in the scene: "cam1/a.mp4"
+    reason: str  # "the same bytes as a.mp4"; or a whole sentence about the file that begins with its name
+    same_as: str = ""  # the file that is used and shows what this one does, where that is the reason
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", _cut(self.reason, MAX_REASON_BYTES))
+
+    def sentence(self) -> str:
+        """The reason with the name of the file."""
+        return self.reason if self.name in self.reason else f"{self.name}: {self.reason}"
+
+
 @dataclass(frozen=True)
 class Failure:
     """An error as data: what `error.json`, records and reports hold. Long texts are cut."""
@@ -181,20 +201,31 @@ class Failure:
     cause: str  # what happened, naming the thing
     advice: str  # what the user can do about it
     files: tuple[str, ...] = ()  # names, in the scene, of the files that can never work as they are
+    unused: tuple[UnusedFile, ...] | None = None  # files that were not used, whatever failed; None: nobody knows
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cause", _cut(self.cause, MAX_CAUSE_BYTES))
         object.__setattr__(self, "advice", _cut(self.advice, MAX_ADVICE_BYTES))
+        if self.unused is not None:
+            object.__setattr__(self, "unused", self.unused[:MAX_UNUSED])
 
     def to_json(self) -> dict[str, Any]:
-        body = {"stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice}
-        return {**body, "files": list(self.files)} if self.files else body
+        body: dict[str, Any] = {
+            "stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice,
+        }  # fmt: skip
+        if self.files:
+            body["files"] = list(self.files)
+        if self.unused is not None:
+            body["unused"] = [{"name": each.name, "reason": each.reason} for each in self.unused]
+        return body
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Failure:
         files = value.get("files", [])
         stage, code, cause, advice = (str(value.get(key, "")) for key in ("stage", "code", "cause", "advice"))
-        return Failure(stage, code, cause, advice, tuple(map(str, files)) if isinstance(files, list) else ())
+        unused = value.get("unused")
+        told = None if unused is None else tuple(UnusedFile(str(each["name"]), str(each["reason"])) for each in unused)
+        return Failure(stage, code, cause, advice, tuple(map(str, files)) if isinstance(files, list) else (), told)
 
 
 def _cut(text: str, limit_bytes: int) -> str:
@@ -211,6 +242,7 @@ class SceneJobError(Exception):
     advice: the remedy: "film slower, with more overlap".
     stage:  filled in by whoever runs the stage, when the raiser does not know it.
     files:  names, in the scene, of the files that can never work as they are.
+    unused: files that the attempt did without, filled in by whoever knows them; None: nobody did.
     """
 
     exit_code = 3
@@ -225,12 +257,13 @@ class SceneJobError(Exception):
         self.code = code or self.default_code
         self.stage = stage
         self.files = files
+        self.unused: tuple[UnusedFile, ...] | None = None
 
     def __str__(self) -> str:
         return f"{self.cause.rstrip('.')}: {self.advice}" if self.advice else self.cause
 
     def failure(self, stage: str = "") -> Failure:
-        return Failure(self.stage or stage, str(self.code), self.cause, self.advice, self.files)
+        return Failure(self.stage or stage, str(self.code), self.cause, self.advice, self.files, self.unused)
 
 
 class InputError(SceneJobError):

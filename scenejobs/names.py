@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath, PurePosixPath
 from urllib.parse import unquote
 
 VIDEO_EXTENSIONS = frozenset({
@@ -174,3 +175,17 @@ def output_stem(scene: str) -> str:
     stem = scene.rsplit("/", 1)[-1]
     # 255 bytes are the limit of most disks, and a name that begins like an option or hides is a trap for who downloads
     return scene_key(stem) if len(stem.encode()) > MAX_STEM_BYTES or stem[0] in "-." else stem
+
+
+def shortest_tails(paths: Sequence[PurePath]) -> list[str]:
+    """The end of each absolute path, in as many parts as it takes to be no other's: "card1/DCIM/a.mp4"."""
+    parts = [path.parts[1:] for path in paths]
+    lengths = [1] * len(paths)
+    while True:
+        tails = ["/".join(own[-length:]) for own, length in zip(parts, lengths, strict=True)]
+        shared = {tail for tail, count in Counter(tails).items() if count > 1}
+        longer = [i for i, tail in enumerate(tails) if tail in shared and lengths[i] < len(parts[i])]
+        if not longer:
+            return tails
+        for i in longer:
+            lengths[i] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import uuid
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.cache.store import CacheSettings
+from runner.commands.inputs import NamedFiles, named_files
 from runner.commands.progress_line import ProgressLine
 from runner.files import json_file
 from runner.files.disk import require_space
@@ -39,10 +41,13 @@ ERROR = "error.json"
 def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> int:
     """Returns 0, also for a suspect result. Raises every failure, after writing DIR/error.json where there is a DIR."""
     options = _parser().parse_args(arguments)
-    out = Path(options.out).absolute()
+    out = Path(os.path.abspath(options.out))
     _prepare(out)
+    inputs = list(options.videos)  # their names, as far as they are known
     try:
-        summary = _run(options, out, env, stop)
+        files = named_files(options.videos)
+        inputs = [*(clip.name for clip in files.clips), *(each.name for each in files.unused)]
+        summary = _run(options, files, out, env, stop)
     except SceneJobError as exc:
         now = datetime.now(UTC)
         document = documents.error(
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
             exc.failure(),
             attempts=1,
             failed_at=now,
-            inputs=options.videos,
+            inputs=inputs,
             log=LOG if (out / LOG).is_file() else None,
         )
         json_file.write_json(out / ERROR, document)
@@ -76,11 +81,13 @@ def _tell_doubt(summary: Mapping[str, Any]) -> str:
     return ", doubtful"
 
 
-def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) -> dict[str, Any]:
+def _run(
+    options: Namespace, files: NamedFiles, out: Path, env: Mapping[str, str], stop: StopFlag
+) -> dict[str, Any]:  # fmt: skip
     runner, pipeline = read_all((RunnerSettings, PipelineSettings), env)
     pipeline = _overridden(pipeline, options)
     pipeline_settings.check(pipeline)
-    clips = (*_clips(options.videos), *_poses(options.poses))
+    clips = (*files.clips, *_poses(options.poses))
     reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
     require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)
     name = options.name or out.name or "scene"
@@ -88,7 +95,7 @@ def _run(options: Namespace, out: Path, env: Mapping[str, str], stop: StopFlag) 
         raise ConfigurationError(f"--name {name!r} is no file name", advice="use one without slashes")
     cache = _cache(options, out, runner)
     job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache,
-              warnings=misplaced(clip.name for clip in clips))  # fmt: skip
+              warnings=(*misplaced(clip.name for clip in clips), *files.warnings), unused=files.unused)  # fmt: skip
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     log = out / LOG
     with run_log.collected(log), ProgressLine(sys.stdout, quiet=options.quiet) as line:
@@ -183,20 +190,3 @@ def _poses(supplied: str | None) -> tuple[Clip, ...]:
         raise InputError(cause, code=Code.BAD_POSES if path.exists() else Code.INPUT_GONE, advice=advice,
                          stage="validation")  # fmt: skip
     return tuple(found)
-
-
-def _clips(videos: Sequence[str]) -> tuple[Clip, ...]:
-    """Named by their files, and by their folders too where those names are not unique."""
-    paths = [Path(video).absolute() for video in videos]
-    for video, path in zip(videos, paths, strict=True):
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
-            raise InputError(f"{video} {what}", code=Code.INPUT_GONE, advice="name the files", stage="validation")
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        names = ["/".join(path.parts[-2:]) for path in paths]
-    if len(set(names)) < len(names):
-        raise InputError(
-            "the same file is named twice", code=Code.NO_VIDEO, advice="name each once", stage="validation"
-        )
-    return tuple(Clip(name, path) for name, path in zip(names, paths, strict=True))

@@ -18,7 +18,7 @@ from runner.cache.store import CacheSettings
 from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
 from runner.scene.stages import SHARES
-from scenejobs.errors import Code, RunnerError
+from scenejobs.errors import Code, RunnerError, UnusedFile
 from scenejobs.settings.groups import PipelineSettings
 
 REQUEST_FILE = "request.json"  # in the workspace, parent -> child
@@ -43,6 +43,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
     refused: tuple[RefusedClip, ...] = ()  # files that could not be used before any was opened, for the reports
+    unused: tuple[UnusedFile, ...] = ()  # files that nothing is made of though they are whole, for the reports
     generations: dict[str, int] = {}  # of the scene that brought each file, by its name, for the manifest
 
 
@@ -52,6 +53,7 @@ class _Summary(msgspec.Struct, frozen=True):
     n_gaussians: Annotated[int, msgspec.Meta(ge=0)] = 0
     psnr_heldout: float | None = None  # dB
     clips_shown: list[str] | None = None  # clips of which the result has frames; None: not told
+    unused: list[UnusedFile] | None = None  # files that it does without; None: not told
 
 
 class ReportLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,12 +23,21 @@ from typing import Any
 from runner.files.disk import free_bytes
 from runner.job import request
 from runner.job.request import FAILURE_FILE, REQUEST_FILE, RESULT_FILE, STOP_LINE, Job
+from runner.job.unused_files import explain
 from runner.process import environment, memory
 from runner.process.error_json import load_error
 from runner.process.exit_reason import Exit, ExitReason
 from runner.process.supervise import Child, Grace, supervise
 from runner.scene.progress import Report
-from scenejobs.errors import Code, InfrastructureError, InputError, Interrupted, ResourceError, RunnerError
+from scenejobs.errors import (
+    Code,
+    InfrastructureError,
+    InputError,
+    Interrupted,
+    ResourceError,
+    RunnerError,
+    SceneJobError,
+)
 
 CHILD = (sys.executable, "-P", "-m", "runner.job.child")
 STACKS_S = 0.2  # for writing where each thread is
@@ -96,7 +105,11 @@ def run_job(
         on_ask=running.is_asked_to_stop, on_kill=running.is_killed,
     )  # fmt: skip
     end = supervise(child, None, running.take_line, supervision.check_lease, grace)
-    return _verdict(end, running, job.workspace)
+    try:
+        return _verdict(end, running, job.workspace)
+    except SceneJobError as exc:
+        explain(exc, job)
+        raise
 
 
 def child_environment(env: Mapping[str, str], job: Job) -> dict[str, str]:

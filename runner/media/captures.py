@@ -20,7 +20,7 @@ from runner.media.settings import Limits, kinds
 from runner.media.signatures import HEAD, looks_like_video
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress
-from scenejobs.errors import Code, InputError
+from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.logs.setup import printable
 from scenejobs.names import is_photo
 
@@ -244,4 +244,6 @@ def _nothing(errors: Sequence[tuple[Clip, InputError]]) -> InputError:
     first = errors[0][1]
     cause = "; ".join(error.cause for _, error in errors)
     files = tuple(clip.name for clip, _ in errors)
-    return InputError(cause, advice=first.advice, code=first.code, stage=STAGE, files=files)
+    error = InputError(cause, advice=first.advice, code=first.code, stage=STAGE, files=files)
+    error.unused = tuple(UnusedFile(clip.name, one.cause) for clip, one in errors)
+    return error

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from runner.media.settings import FrameSettings
 from runner.media.whole_spheres import pictures, reframed
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
-from scenejobs.errors import Code, Failure, InputError
+from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,20 @@ def extract_with(
 
     captures, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
     sources = hashed_sources(clips, context.cache)
+    with _telling(refused):
+        made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
+    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources)
+    write_marker(marker, made_from, asdict(result))
+    progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
+    return result
+
+
+def _made(
+    decoder: Decoder, captures: list[Capture], refused: list[RefusedClip], context: StageContext,
+    settings: FrameSettings, preference: FramePreference,
+) -> tuple[Any, tuple[ClipInfo, ...], tuple[str, ...]]:  # fmt: skip
+    """The frames of these captures, written. What turns out to be unusable on the way is added to `refused`."""
+    folder, progress = context.workspace / "frames", context.progress
     while True:
         only_photos = all(capture.is_photos for capture in captures)
         least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
@@ -95,23 +110,27 @@ def extract_with(
         chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
         _check_enough(pictures(choice.kept), least, only_photos)
         warnings = require_detail(chosen, least)
-        frames, failed = _write(
-            decoder, choice.kept, workspace / "frames", _reporter(progress, FIRST_PASS, 1 - FIRST_PASS)
-        )
+        frames, failed = _write(decoder, choice.kept, folder, _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
         if not failed:
             break
         # It was read once, and not a second time: gone, unreadable, or its decoder died. The others share its frames.
         refused += [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in failed]
         captures = without(captures, {clip.name for clip, _ in failed})
-        shutil.rmtree(workspace / "frames", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         if not captures:
             raise failed[0][1]
     infos = tuple(capture.info for capture in choice.captures)
-    made = reframed(infos, frames, workspace / "frames", settings.long_side, _reporter(progress, 1.0, 0.0))
-    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources)
-    write_marker(marker, made_from, asdict(result))
-    progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
-    return result
+    return reframed(infos, frames, folder, settings.long_side, _reporter(progress, 1.0, 0.0)), infos, warnings
+
+
+@contextmanager
+def _telling(refused: Sequence[RefusedClip]) -> Iterator[None]:
+    """What fails in here tells the files that were not used."""
+    try:
+        yield
+    except SceneJobError as exc:
+        exc.unused = FrameSet((), (), tuple(refused)).not_used
+        raise
 
 
 def _choose(captures: Sequence[Capture], settings: FrameSettings, preferred: Preferred, least: int) -> Choice:
@@ -204,6 +223,7 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         tuple(RefusedClip(entry["name"], Failure.from_json(entry["failure"])) for entry in value["refused"]),
         tuple(value["warnings"]),
         tuple((name, content) for name, content in value.get("sources", ())),
+        tuple(UnusedFile(**entry) for entry in value.get("unused", ())),
     )
 
 

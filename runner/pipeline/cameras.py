@@ -70,7 +70,9 @@ def choose_frames(context: JobContext, inputs: Inputs) -> ChosenFrames:
     preset = context.settings.preset
     preference = FramesWithPoses(inputs.clips, preset.frames, preset.poses, context.cache, inputs.supplied)
     frames = extract_frames(inputs.clips, context, preset.frames, preference)
-    return ChosenFrames(replace(frames, refused=(*context.settings.refused, *frames.refused)))
+    settings = context.settings
+    refused, unused = (*settings.refused, *frames.refused), (*settings.unused, *frames.unused)
+    return ChosenFrames(replace(frames, refused=refused, unused=unused))
 
 
 def find_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> Posed:

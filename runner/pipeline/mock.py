@@ -77,7 +77,7 @@ def reconstruct_mock(
     return stages.write_documents(
         Results(
             name=name,
-            frames=replace(_frames(clips), refused=settings.refused),
+            frames=replace(_frames(clips), refused=settings.refused, unused=settings.unused),
             poses=_poses(len(clips)),
             views=views,
             training=TrainingSummary("mock", gaussians.count, 0, None, None, None, warnings=warnings),

@@ -11,7 +11,7 @@ from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline.presets import PRESETS, Preset, preset, with_less_memory, with_threads
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
-from scenejobs.errors import Code, ConfigurationError
+from scenejobs.errors import Code, ConfigurationError, UnusedFile
 from scenejobs.settings.groups import MediaLimits, PipelineSettings
 
 BACKENDS = ("auto", "gsplat", "cpu", "mock")
@@ -31,6 +31,7 @@ class JobSettings:
     smaller: str = ""  # what was made smaller after an attempt ran out of memory, for the reports
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports
     refused: tuple[RefusedClip, ...] = ()  # uploads that could not be used before any was opened, for the reports
+    unused: tuple[UnusedFile, ...] = ()  # uploads that nothing is made of though they are whole, for the reports
     generations: Mapping[str, int] = field(
         default_factory=dict
     )  # of the scene that brought each file, for the manifest
@@ -68,7 +69,7 @@ def check_names(settings: PipelineSettings) -> None:
 def resolve(
     settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (), refused: tuple[RefusedClip, ...] = (),
-    generations: Mapping[str, int] | None = None,
+    generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
@@ -100,7 +101,7 @@ def resolve(
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
-        refused, generations or {}, lpips_weights(settings),
+        refused, unused, generations or {}, lpips_weights(settings),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from scenejobs.errors import (
     ResourceError,
     RunnerError,
     SceneJobError,
+    UnusedFile,
 )
 
 KINDS: dict[str, type[SceneJobError]] = {
@@ -40,6 +41,7 @@ class ErrorMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cause: str
     advice: str
     files: tuple[str, ...] = ()
+    unused: tuple[UnusedFile, ...] | None = None
 
 
 def dump_error(error: SceneJobError) -> str:
@@ -48,7 +50,7 @@ def dump_error(error: SceneJobError) -> str:
     failure = error.failure()
     message = ErrorMessage(
         known[0] if known else RunnerError.__name__, failure.stage, Code(failure.code), failure.cause, failure.advice,
-        failure.files,
+        failure.files, failure.unused,
     )  # fmt: skip
     return msgspec.json.encode(message).decode()
 
@@ -58,7 +60,9 @@ def load_error(text: str | bytes) -> SceneJobError:
     try:
         message = msgspec.json.decode(text, type=ErrorMessage)
         kind = KINDS[message.kind]
-        failure = Failure(message.stage, message.code, message.cause, message.advice, message.files)
+        failure = Failure(message.stage, message.code, message.cause, message.advice, message.files, message.unused)
     except (ValueError, KeyError, RecursionError):  # ValueError: of msgspec as well
         return RunnerError("the job ended with a report that cannot be read", code=Code.JOB_CRASHED)
-    return kind(failure.cause, advice=failure.advice, code=message.code, stage=failure.stage, files=failure.files)
+    error = kind(failure.cause, advice=failure.advice, code=message.code, stage=failure.stage, files=failure.files)
+    error.unused = failure.unused
+    return error

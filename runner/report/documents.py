@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from typing import Any
 from runner.files.atomic import WrittenFile
 from runner.files.json_file import utc
 from runner.scene.cameras import CameraIntrinsics
+from runner.scene.file_use import uses
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
 from runner.scene.pose_report import PoseReport
 from runner.scene.views import View
 from scenejobs.errors import REMEDIES, Code, Failure
+from scenejobs.names import is_photo
 
 SCHEMA_VERSION = 1
 SHOWN_SHARE = (
@@ -116,6 +118,7 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "left_out": poses.left_out,
         "unregistered": poses.unregistered,
         "clips_shown": clips_shown(results),
+        "unused": [asdict(each) for each in results.frames.not_used],
         "warnings": [*poses.warnings, *training.warnings],
         "stage_seconds": run.stage_seconds,
         "exports": results.exports,
@@ -140,7 +143,13 @@ def clips_shown(results: Results) -> list[str]:
     photos = {frame.video for frame in results.frames.frames if frame.photo is not None}
     sources = {clip.name: clip.source or clip.name for clip in results.frames.clips}
     shown = {name for name, count in registered.items() if count >= max(SHOWN_SHARE * chosen[name], 1)}
-    return sorted({"photos" if name in photos else sources.get(name, name) for name in shown})
+    found = {"photos" if name in photos else sources.get(name, name) for name in shown}
+    # What a file shows that is left out for another is in the result as much as that one.
+    of_photos = {frame.photo for frame in results.frames.frames if frame.photo is not None}
+    for each in results.frames.unused:
+        if each.same_as in found or (each.same_as in of_photos and "photos" in found):
+            found.add("photos" if is_photo(each.name) else each.name)
+    return sorted(found)
 
 
 def cameras(results: Results) -> list[dict[str, Any]]:
@@ -217,13 +226,13 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
 def error(
     job_id: str, failure: Failure, *, attempts: int, failed_at: datetime, inputs: Sequence[str], log: str | None = None
 ) -> dict[str, Any]:
-    """`inputs`: names of the videos; `log`: the name of the log file beside it, when there is one."""
+    """`inputs`: names of the files; `log`: the name of the log file beside it, when there is one."""
     return {
         "job_id": job_id,
         "failed_at": utc(failed_at),
-        **failure.to_json(),
+        **replace(failure, unused=None).to_json(),
         "attempts": attempts,
-        "inputs": inputs,
+        "inputs": [asdict(each) for each in uses(inputs, failure)],
         "log": log,
     }
 

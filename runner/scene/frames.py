@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scenejobs.errors import Failure
+from scenejobs.errors import Failure, UnusedFile
 
 
 @dataclass(frozen=True)
@@ -89,3 +89,10 @@ class FrameSet:
     warnings: tuple[str, ...] = ()  # about the scene as a whole
     sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Clip.name and SHA-256 of every file, where a cache of stages is kept: the key of what is cached of a frame."""
+    unused: tuple[UnusedFile, ...] = ()
+    """Files that nothing is wrong with and that the scene does without: copies, the moving parts of photos."""
+
+    @property
+    def not_used(self) -> tuple[UnusedFile, ...]:
+        """Every file that the scene does without, refused ones first."""
+        return (*(UnusedFile(clip.name, clip.failure.cause) for clip in self.refused), *self.unused)

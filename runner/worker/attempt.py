@@ -28,10 +28,11 @@ from runner.job.supervise import Supervision
 from runner.job.workspace import job_folder
 from runner.pipeline import estimate
 from runner.pipeline import settings as pipeline_settings
+from runner.scene.file_use import repeated as copies_of
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline
 from runner.worker.cache_sync import cached
-from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward
+from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward, unused_in
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
     Attempt,
@@ -56,6 +57,7 @@ from runner.worker.progress_blob import ProgressBlob
 from runner.worker.resume_saver import ResumeSaver, SaverContext
 from runner.worker.resume_store import forget, restore, resume_location
 from runner.worker.shutdown import job_left_s
+from runner.worker.usable_uploads import never_used
 from scenejobs.errors import (
     Code,
     ConfigurationError,
@@ -239,7 +241,7 @@ class SceneWork:
             output = context.containers.output
             unused = {*files.repeated, *(clip.name for clip in files.refused)}
             result = Result(job.out, self._log_file, clips_of(record, summary, unused), files.manifest,
-                            doubt_of(summary, self._scene))  # fmt: skip
+                            doubt_of(summary, self._scene), unused_in(summary))  # fmt: skip
             return commit(stored, result, output, self._before_commit, self._save)
 
     def _download(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Downloaded:
@@ -271,6 +273,7 @@ class SceneWork:
             out_of_memory=out_of_memory_in(record),
             warnings=(*misplaced(names), *repeated),
             refused=files.refused,
+            unused=(*copies_of(files.repeated), *never_used(self._scene, record.inputs)),
             generations={name: number for name, number in names.items() if not is_ready_marker(name)},
         )
         if settings.checkpoint_s:

@@ -17,6 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from runner.job import run_log
 from runner.scene.stages import Stage
 from runner.worker.archive import archive
@@ -24,7 +26,7 @@ from runner.worker.dead_letter import write_reason
 from runner.worker.leftovers import remove_progress, remove_run
 from runner.worker.publish import publish, upload_outputs
 from runner.worker.resume_store import forget
-from scenejobs.errors import Code, Failure, InputError, remedy
+from scenejobs.errors import Code, Failure, InputError, UnusedFile, remedy
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.state import generations, undeleted
@@ -49,6 +51,7 @@ class Result:
     clips: tuple[str, ...]  # of which it has frames; see SceneRecord.shown
     manifest: tuple[InputBlob, ...]  # of the record, with what the download told
     doubt: Failure | None = None  # why it may be wrong
+    unused: tuple[UnusedFile, ...] = ()  # files that it does without, and why
 
 
 def clips_of(record: SceneRecord, summary: Mapping[str, Any], unused: Collection[str] = ()) -> tuple[str, ...]:
@@ -69,6 +72,14 @@ def doubt_of(summary: Mapping[str, Any], scene: str) -> Failure | None:
     first, *others = map(str, told["reasons"])
     more = f" (and {len(others)} more reasons: see metrics.json)" if others else ""
     return Failure(str(Stage.CLEAN_UP), str(told["code"]), first.rstrip(".") + more, remedy(Code.POSES_SUSPECT, scene))
+
+
+def unused_in(summary: Mapping[str, Any]) -> tuple[UnusedFile, ...]:
+    """The files that a result does without, as its job told."""
+    try:
+        return msgspec.convert(summary.get("unused") or (), tuple[UnusedFile, ...])
+    except ValueError:  # of msgspec as well
+        return ()
 
 
 def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[], None], save: Save) -> Stored:
@@ -93,7 +104,7 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
     if result.log_file.is_file():
         output.upload(result.log_file, run_folder(record.scene, record.run) + RUN_LOG, content_type="text/plain")
     check()
-    return save(stored, record.committed(outputs, result.clips, result.manifest, result.doubt))
+    return save(stored, record.committed(outputs, result.clips, result.manifest, result.doubt, result.unused))
 
 
 def _tell(record: SceneRecord, doubt: Failure) -> None:

@@ -7,10 +7,14 @@ or fewer folders for a scene, put one there, the document lies beside it (layout
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from runner.scene.file_use import uses
+from runner.worker.usable_uploads import never_used
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.logs.setup import readable_json
+from scenejobs.names import within_scene
 from scenejobs.ports import BlobStore
 from scenejobs.state.copies import find, is_input
 from scenejobs.state.layout import ERROR_DOCUMENT, RUN_LOG, document_names
@@ -22,14 +26,26 @@ LOST = b"Its log was lost with the runner that kept it.\n"
 def error_document(record: SceneRecord) -> dict[str, Any]:
     """Made from the FAILING record alone, so whoever finishes the work writes the same bytes."""
     last = record.failures[-1]
+    names = [within_scene(blob.name, record.scene) for blob in record.manifest]
+    known = {each.name: each.reason for each in never_used(record.scene, record.manifest)}
+    fates = uses(names, last.failure, known)
     return {
-        **last.failure.to_json(),
+        **replace(last.failure, unused=None).to_json(),
         "scene": record.scene,
         "run": record.run,
         "generation": record.generation,
         "at": last.at.isoformat(),
-        "attempts": [failure.to_json() for failure in record.failures],
-        "inputs": [{"name": blob.name, "etag": blob.etag, "size_bytes": blob.size_bytes} for blob in record.manifest],
+        "attempts": [replace(each, failure=replace(each.failure, unused=None)).to_json() for each in record.failures],
+        "inputs": [
+            {
+                "name": blob.name,
+                "etag": blob.etag,
+                "size_bytes": blob.size_bytes,
+                "used": one.used,
+                "reason": one.reason,
+            }
+            for blob, one in zip(record.manifest, fates, strict=True)
+        ],
         **({"published_generation": record.published.generation} if record.published else {}),  # it stays
         "log": RUN_LOG,
     }

@@ -12,7 +12,17 @@ from runner.files.disk import require_space
 from runner.media.settings import Limits
 from runner.scene.frames import Clip, RefusedClip
 from runner.worker.usable_uploads import usable_files
-from scenejobs.errors import REMEDIES, Code, Conflict, InputError, NotFound, StorageError, UploadsChanged, WrongChecksum
+from scenejobs.errors import (
+    REMEDIES,
+    Code,
+    Conflict,
+    InputError,
+    NotFound,
+    StorageError,
+    UnusedFile,
+    UploadsChanged,
+    WrongChecksum,
+)
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state.blobs import InputBlob
@@ -101,7 +111,9 @@ def _require_some(
         return
     cause = "; ".join(error.cause for _, error in refused)
     first, files = refused[0][1], tuple(name for _, error in refused for name in error.files)
-    raise InputError(cause, code=first.code, advice=first.advice, stage=first.stage, files=files)
+    error = InputError(cause, code=first.code, advice=first.advice, stage=first.stage, files=files)
+    error.unused = tuple(UnusedFile(name, each.cause) for _, each in refused for name in each.files)
+    raise error
 
 
 def _fetch(store: BlobStore, name: str, etag: str, path: Path, blob: InputBlob) -> BlobInfo:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from runner.media.settings import Kind, Limits, kinds
 from runner.scene.pose_files import is_read
-from scenejobs.errors import Code, InputError
-from scenejobs.names import is_media, within_scene
+from scenejobs.errors import Code, InputError, UnusedFile
+from scenejobs.names import is_media, is_pose_file, is_ready_marker, within_scene
 from scenejobs.state.blobs import InputBlob
 
+# what cameras, phones and their programs write beside their recordings
+SIDECARS = frozenset(
+    {".aae", ".xmp", ".thm", ".lrf", ".lrv", ".srt", ".gpx", ".json", ".xml", ".txt", ".csv", ".log", ".bdm", ".mpl",
+     ".cpi", ".modd", ".moff", ".dat", ".ini", ".db", ".ctg", ".sav", ".wav", ".aac", ".m4a", ".mp3", ".nfo", ".pdf"}
+)  # fmt: skip
 TAKEN = "mp4, mov, mkv, mts or another video, or a set of jpg, heic, png, webp or other photos"
 
 
@@ -24,6 +30,22 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> l
     for kind in kinds(limits):
         _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)])
     return media + [blob for blob in manifest if is_read(within_scene(blob.name, scene))]
+
+
+def never_used(scene: str, uploads: Sequence[InputBlob]) -> tuple[UnusedFile, ...]:
+    """The uploads that nothing is ever made of, by their names. Markers are no files of a scene."""
+    others = [blob.name for blob in uploads if not (is_media(blob.name) or is_ready_marker(blob.name))]
+    names = [within_scene(name, scene) for name in others]
+    return tuple(UnusedFile(name, _why_never(name)) for name in names if not is_read(name))
+
+
+def _why_never(name: str) -> str:
+    if is_pose_file(name):
+        return "no camera poses are read from there"
+    kind = PurePosixPath(name).suffix.lower()
+    if kind in SIDECARS:
+        return f"{kind} files belong to photos or videos and hold none"
+    return f"{f'{kind} files are' if kind else 'a file without a suffix is'} not read: {TAKEN} are"
 
 
 def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:

@@ -23,7 +23,7 @@ PLAIN = frozenset({"str", "int", "float", "bool", "dict[str, str]", "frozenset[s
 # Fields that were added later, and are left out where they say nothing: lists of thousands of uploads stay as short.
 LEFT_OUT: dict[str, Any] = {
     "content_md5": "", "sha256": "", "files": [], "carried": [], "contents": None, "retired": [], "published": None,
-    "shown": [], "wish": None, "doubt": None, "suspect": False, "withheld": False,
+    "shown": [], "wish": None, "doubt": None, "suspect": False, "withheld": False, "unused": None,
 }  # fmt: skip
 
 

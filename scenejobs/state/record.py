@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from scenejobs.errors import Failure
+from scenejobs.errors import Failure, UnusedFile
 from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, Member, OutputFile, digest
 
@@ -20,7 +20,7 @@ RECORD_VERSION = 1
 # fields that earlier programs did not write
 ADDED = (
     "not_before", "day", "runs_today", "held", "tries", "begun", "blocked", "carried", "contents", "retired",
-    "published", "shown", "wish", "doubt",
+    "published", "shown", "wish", "doubt", "unused",
 )  # fmt: skip
 KEEP_RETIRED = 20_000  # versions that a scene no longer consists of are remembered, the newest
 
@@ -123,6 +123,7 @@ class SceneRecord:
     shown: tuple[str, ...] = ()  # clips of which it has frames, by their names in the scene; "photos": all photos
     wish: Wish | None = None
     doubt: Failure | None = None  # of a committed run: why its result may be wrong
+    unused: tuple[UnusedFile, ...] | None = None  # files that the published result does without; None: not told
 
     @property
     def batch(self) -> str:
@@ -215,17 +216,19 @@ class SceneRecord:
         clips: tuple[str, ...] = (),
         manifest: tuple[InputBlob, ...] | None = None,
         doubt: Failure | None = None,
+        unused: tuple[UnusedFile, ...] = (),
     ) -> SceneRecord:
         """The result is final. From here on only forward.
 
-        clips: see `shown`. manifest: the same uploads, with what their download told; None: unchanged. doubt: why the
-        result may be wrong.
+        clips, unused: see the fields. manifest: the same uploads, with what their download told; None: unchanged.
+        doubt: why the result may be wrong.
         """
         manifest = self.manifest if manifest is None else manifest
         record = self._moved(Phase.COMMITTED, outputs=outputs, manifest=manifest, doubt=doubt)
         if self.withholds(doubt):
             return record
-        return replace(record, published=Published(self.generation, self.run, doubt is not None), shown=clips)
+        published = Published(self.generation, self.run, doubt is not None)
+        return replace(record, published=published, shown=clips, unused=unused or None)
 
     def given_up(self, failure: Failure, manifest: tuple[InputBlob, ...], run: str, now: datetime) -> SceneRecord:
         """No further attempt; the inputs go to the error container."""

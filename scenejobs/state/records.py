@@ -27,7 +27,7 @@ VERSION_WITHHELD = 3  # with parts or without
 INLINE_BYTES = 64 * 1024  # a longer list becomes a part
 RESTORE = "it is damaged: restore it (soft delete, versions)"
 NEWER = "a newer program wrote it: run that program again; until then nothing is begun with the scene"
-LISTS = ("manifest", "carried", "contents", "shown", "retired")  # fields of a record that may be long
+LISTS = ("manifest", "carried", "contents", "shown", "retired", "unused")  # fields of a record that may be long
 
 
 @dataclass(frozen=True)

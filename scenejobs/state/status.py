@@ -22,6 +22,8 @@ from scenejobs.state.record import Ending, Outcome, Phase, SceneRecord
 from scenejobs.state.undeleted import Undeleted
 from scenejobs.state.uploads import SceneUploads, look_at, snapshot
 
+NAMED = 5  # files in one line
+
 
 class State(StrEnum):
     """A scene as its user sees it."""
@@ -136,7 +138,7 @@ def _of_uploads(
         since=ending.at,
         reason=next((why.cause for why in (ending.failure, ending.doubt) if why), ""),
         doubtful=ending.doubt is not None,
-        note=_what_stays(record, ending),
+        note=_what_stays(record, ending) or (_what_is_not_in_it(record) if state is State.DONE else ""),
     )
 
 
@@ -149,6 +151,16 @@ def _what_stays(record: SceneRecord, ending: Ending) -> str:
     if ending.outcome is not Outcome.SUCCEEDED:
         return stays
     return f"{stays}; the doubtful one lies in output/{run_folder(record.scene, ending.run)}"
+
+
+def _what_is_not_in_it(record: SceneRecord) -> str:
+    """Of a published result: which files it does without, and why."""
+    unused = record.unused or ()
+    if not unused:
+        return ""
+    named = "; ".join(each.sentence().rstrip(".") for each in unused[:NAMED])
+    more = f"; and {len(unused) - NAMED} more, see report.html" if len(unused) > NAMED else ""
+    return f"{len(unused)} file{'s' if len(unused) != 1 else ''} not used ({named}{more})"
 
 
 def _wished_for(containers: Containers, record: SceneRecord, settings: DispatchSettings | None) -> SceneStatus:

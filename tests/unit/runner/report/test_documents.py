@@ -132,4 +132,5 @@ def test_an_error_keeps_stage_code_cause_and_advice(tmp_path: Path) -> None:
         documents.error("lobby-1", failure, attempts=2, failed_at=NOON, inputs=["a.mp4", "b.mov"]), tmp_path
     )
     assert Failure.from_json(document) == failure
-    assert (document["attempts"], document["inputs"], document["log"]) == (2, ["a.mp4", "b.mov"], None)
+    assert (document["attempts"], document["log"]) == (2, None)
+    assert [(each["name"], each["used"]) for each in document["inputs"]] == [("a.mp4", False), ("b.mov", False)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runner.scene.file_use import NOT_LOOKED_AT
 from runner.worker.dead_letter import error_document, write_reason
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Code, Conflict, Failure, InputError, LeaseLost
@@ -43,7 +44,9 @@ def test_the_document_names_stage_cause_advice_attempts_and_inputs() -> None:
             {"run": run, "at": "2026-11-23T00:00:00+00:00", "stage": "training", "code": "DISK_FULL",
              "cause": "no space left", "advice": "a larger disk"} for run in ("run-1", "run-2")
         ],
-        "inputs": [{"name": "lobby/a.mp4", "etag": "E1", "size_bytes": 3}],
+        "inputs": [
+            {"name": "lobby/a.mp4", "etag": "E1", "size_bytes": 3, "used": False, "reason": NOT_LOOKED_AT},
+        ],
         "log": "run.log",
     }  # fmt: skip
 

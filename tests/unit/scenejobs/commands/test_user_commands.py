@@ -80,14 +80,26 @@ def test_what_is_no_video_is_refused_before_anything_is_uploaded(
     assert list(containers.input.list()) == []
 
 
-def test_two_files_of_one_name_would_overwrite_each_other_and_are_refused(
-    containers: Containers, tmp_path: Path
+@pytest.mark.parametrize(
+    ("depth", "scene", "names"),
+    [
+        (1, "lobby", ["card1/DCIM/v.mp4", "card2/DCIM/v.mp4", "w.mp4"]),
+        (2, "site/lobby", ["card1/DCIM/v.mp4", "card2/DCIM/v.mp4", "w.mp4"]),
+        (2, "lobby", ["card1_DCIM_v.mp4", "card2_DCIM_v.mp4", "w.mp4"]),  # a folder more would be another scene
+    ],
+)
+def test_files_of_two_cards_with_one_name_are_both_uploaded(
+    depth: int, scene: str, names: list[str], containers: Containers, tmp_path: Path
 ) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "v.mp4").write_bytes(folder.encode())
-    with pytest.raises(InputError, match=r"v\.mp4"):
-        commands_upload.upload(containers, "lobby", [tmp_path / "a" / "v.mp4", tmp_path / "b" / "v.mp4"])
+    """A file that is named twice is uploaded once."""
+    files = [tmp_path / "card1/DCIM/v.mp4", tmp_path / "card2/DCIM/v.mp4", tmp_path / "card2/DCIM/w.mp4"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(str(file))
+    again = tmp_path / "card1" / ".." / "card1" / "DCIM" / "v.mp4"
+    uploaded = commands_upload.upload(containers, scene, [*files, again], depth)
+    assert uploaded == [f"{scene}/{name}" for name in names]
+    assert [containers.input.read(name)[0].decode() for name in uploaded] == [str(file) for file in files]
 
 
 def test_a_scene_name_that_leaves_its_folder_is_refused(containers: Containers, tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""The files that a person names on the command line: each with a name that tells it from the others, and used once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.scene.file_use import repeated
+from runner.scene.frames import Clip
+from scenejobs.errors import Code, InputError, UnusedFile
+from scenejobs.names import is_pose_file, shortest_tails
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """What was named."""
+
+    clips: tuple[Clip, ...]  # each file, and each content, once
+    unused: tuple[UnusedFile, ...] = ()  # copies, and links to files that are used
+    warnings: tuple[str, ...] = ()
+
+
+def named_files(paths: Sequence[str]) -> NamedFiles:
+    """The files with the end of their paths as names, as long as it takes to tell them apart.
+
+    A file that is named twice, by a link too, is used once; so are files of the same bytes. Raises InputError.
+    """
+    found: dict[Path, tuple[int, int]] = {}  # by whole path: what file it is, a link aside
+    again: list[str] = []
+    for given in paths:
+        path = Path(os.path.abspath(given))
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "does not exist"
+            raise InputError(f"{given} {what}", code=Code.INPUT_GONE, advice="name the files", stage="validation")
+        if path in found:
+            again.append(given)
+            continue
+        status = path.stat()
+        found[path] = status.st_dev, status.st_ino
+    names = dict(zip(found, shortest_tails(list(found)), strict=True))
+    first: dict[tuple[int, int], Path] = {}
+    links = {names[path]: names[first[file]] for path, file in found.items() if first.setdefault(file, path) != path}
+    own = list(first.values())
+    copies = _copies([path for path in own if not is_pose_file(path.name)])
+    same = {names[path]: names[other] for path, other in copies.items()}
+    return NamedFiles(
+        tuple(Clip(names[path], path) for path in own if path not in copies),
+        (*(UnusedFile(name, f"the same file as {other}", other) for name, other in links.items()), *repeated(same)),
+        (
+            *(f"{given} is named twice: used once" for given in dict.fromkeys(again)),
+            *(f"{name} is the same file as {other}: used once" for name, other in links.items()),
+            *(f"{name} holds the same bytes as {other}: used once" for name, other in same.items()),
+        ),
+    )
+
+
+def _copies(paths: Sequence[Path]) -> dict[Path, Path]:
+    """Files that hold the same bytes as one before them. Only files of one size are read."""
+    of_size: dict[int, list[Path]] = defaultdict(list)
+    for path in paths:
+        of_size[path.stat().st_size].append(path)
+    first: dict[str, Path] = {}
+    found: dict[Path, Path] = {}
+    for size, alike in of_size.items():
+        for path in alike if size and len(alike) > 1 else ():
+            with path.open("rb") as file:
+                original = first.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
+            if original != path:
+                found[path] = original
+    return found

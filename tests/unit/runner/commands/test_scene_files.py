@@ -1,0 +1,87 @@
+"""`python -m runner scene`: which files are used, under what names, and what is said about the others."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import cli
+from tests.videos import pan, write_video
+
+QUIET = {"PATH": os.environ["PATH"]}
+BACKEND = ("--backend", "mock", "--quiet")
+
+
+def scene(*arguments: object, env: dict[str, str] | None = None) -> int:
+    return cli.main(["scene", *map(str, arguments)], {**QUIET, **(env or {})})
+
+
+def load(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_clips_of_two_cards_with_the_same_names_are_both_used(tmp_path: Path) -> None:
+    """Cameras count from 1 on every card, in folders of the same names."""
+    cards = [written(tmp_path / card / "DCIM/100GOPRO/GH010001.MP4", card) for card in ("card1", "card2")]
+    other = written(tmp_path / "card2/DCIM/100GOPRO/GH010002.MP4", "further")
+    assert scene(*cards, other, "--out", tmp_path / "o", *BACKEND) == 0
+    names = [video["filename"] for video in load(tmp_path / "o" / "manifest.json")["videos"]]
+    assert names == ["card1/DCIM/100GOPRO/GH010001.MP4", "card2/DCIM/100GOPRO/GH010001.MP4", "GH010002.MP4"]
+
+
+def test_a_file_that_is_named_twice_or_copied_is_used_once_and_that_is_said(tmp_path: Path) -> None:
+    first, copy = written(tmp_path / "a.mp4", "bytes"), written(tmp_path / "copy.mp4", "bytes")
+    link, hard = tmp_path / "link.mp4", tmp_path / "hard.mp4"
+    link.symlink_to(first)
+    hard.hardlink_to(first)
+    other = written(tmp_path / "b.mp4", "other")  # as long, and not the same
+    assert scene(first, link, other, copy, hard, first, "--out", tmp_path / "o", *BACKEND) == 0
+    assert [each["filename"] for each in load(tmp_path / "o" / "manifest.json")["videos"]] == ["a.mp4", "b.mp4"]
+    metrics = load(tmp_path / "o" / "metrics.json")
+    reasons = {each["name"]: each["reason"] for each in metrics["unused"]}
+    same_file, same_bytes = "the same file as a.mp4", "the same bytes as a.mp4"
+    assert reasons == {"link.mp4": same_file, "hard.mp4": same_file, "copy.mp4": same_bytes}
+    assert any("is named twice: used once" in warning for warning in metrics["warnings"])
+    page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in reasons)
+
+
+def test_a_refused_scene_says_of_each_file_what_happened_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two of three clips are cut off; the third alone is too short, which is not the whole story."""
+    short = write_video(tmp_path / "short.mp4", pan(11, 8), fps=10)
+    whole = write_video(tmp_path / "whole.mp4", pan(30, 8), fps=10).read_bytes()
+    for name in ("cut.mp4", "cut2.mp4"):
+        (tmp_path / name).write_bytes(whole[: len(whole) // 3 + len(name)])
+    link = tmp_path / "link.mp4"
+    link.symlink_to(short)
+    files = [tmp_path / "cut.mp4", short, tmp_path / "cut2.mp4", link]
+    assert scene(*files, "--out", tmp_path / "o", "--backend", "cpu", "--quiet") == 1
+    document = load(tmp_path / "o" / "error.json")
+    assert document["code"] == "TOO_FEW_FRAMES"
+    inputs = {each["name"]: each for each in document["inputs"]}
+    assert inputs["short.mp4"] == {"name": "short.mp4", "used": True, "reason": ""}
+    for name in ("cut.mp4", "cut2.mp4"):
+        assert not inputs[name]["used"]
+        assert "damaged or cut off" in inputs[name]["reason"]
+    assert inputs["link.mp4"] == {"name": "link.mp4", "used": False, "reason": "the same file as short.mp4"}
+    assert "3 of 4 files could not be used: " in document["cause"]
+    assert "cut2.mp4 is damaged or cut off" in capsys.readouterr().err
+
+
+def test_a_run_that_ends_before_it_looked_says_so_of_each_file(tmp_path: Path) -> None:
+    video = written(tmp_path / "a.mp4", "bytes")
+    assert scene(video, tmp_path / "gone.mp4", "--out", tmp_path / "o", *BACKEND) == 1
+    for each in load(tmp_path / "o" / "error.json")["inputs"]:
+        assert (each["used"], each["reason"]) == (False, "the run ended before it was looked at")
