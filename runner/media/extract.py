@@ -37,7 +37,7 @@ from runner.media.frame_preference import NONE, FramePreference, Preferred
 from runner.media.measures import file_name, is_static
 from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
-from runner.media.whole_spheres import pictures, reframed
+from runner.media.whole_spheres import Reframed, pictures, reframed
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
@@ -99,7 +99,7 @@ def extract_with(
 def _made(
     decoder: Decoder, captures: list[Capture], refused: list[RefusedClip], context: StageContext,
     settings: FrameSettings, preference: FramePreference,
-) -> tuple[Any, tuple[ClipInfo, ...], tuple[str, ...]]:  # fmt: skip
+) -> tuple[Reframed, tuple[ClipInfo, ...], tuple[str, ...]]:  # fmt: skip
     """The frames of these captures, written. What turns out to be unusable on the way is added to `refused`."""
     folder, progress = context.workspace / "frames", context.progress
     while True:
