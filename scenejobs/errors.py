@@ -71,6 +71,7 @@ class Code(StrEnum):
     OUT_OF_MEMORY = "OUT_OF_MEMORY"  # the job was killed for memory, or an allocation failed
     JOB_CRASHED = "JOB_CRASHED"  # the job's process died of a signal or an unknown exit code
     JOB_TIMED_OUT = "JOB_TIMED_OUT"  # the job ran past its deadline or stopped making progress
+    POSES_TIMED_OUT = "POSES_TIMED_OUT"  # the time for camera poses was over before every way was tried to its end
     BUG = "BUG"  # an exception nobody expected
     TRAINING_DIVERGED = "TRAINING_DIVERGED"  # parameters became NaN or infinite and could not be recovered
     START_FAILED = "START_FAILED"  # the compute service refused to start an execution
@@ -148,6 +149,10 @@ REMEDIES: dict[Code, str] = {
     Code.OUT_OF_MEMORY: "use a smaller preset or a machine with more memory",
     Code.JOB_CRASHED: "see `run.log` beside the inputs; the work is retried by itself",
     Code.JOB_TIMED_OUT: "raise `DEADLINE_FACTOR` and `JOB_TIMEOUT_SECS`, or use a smaller preset",
+    Code.POSES_TIMED_OUT: (
+        "nothing is known to be wrong with the files: raise `POSES_BUDGET_SECS` to what the message says, or use a "
+        "smaller preset or a faster machine"
+    ),
     Code.BUG: "report it with `run.log`",
     Code.TRAINING_DIVERGED: "report it with `run.log`; another preset may do",
     Code.START_FAILED: "see the message; the sweep tries again by itself",

@@ -41,6 +41,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     save_s: float = 60.0  # between two saves of the training state in the workspace
     cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
+    poses_factor: float = 1.0  # times the preset's budget for poses, after attempts that ended for want of it
+    poses_most_s: float = 0.0  # but no more than that, where there is a factor
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
     refused: tuple[RefusedClip, ...] = ()  # files that could not be used before any was opened, for the reports
     unused: tuple[UnusedFile, ...] = ()  # files that nothing is made of though they are whole, for the reports

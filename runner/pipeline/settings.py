@@ -70,10 +70,12 @@ def resolve(
     settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (), refused: tuple[RefusedClip, ...] = (),
     generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
+    poses_factor: float = 1.0, poses_most_s: float = 0.0,
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
+    poses_factor, poses_most_s: the budget for poses is so many times the usual one, but no more than that.
     """
     check(settings)
     backend = _backend(settings)
@@ -92,7 +94,7 @@ def resolve(
         chosen.poses,
         features=settings.features or chosen.poses.features,
         min_points=settings.min_points,
-        budget_s=settings.poses_budget_s or chosen.poses.budget_s,
+        budget_s=_extended(settings.poses_budget_s or chosen.poses.budget_s, poses_factor, poses_most_s),
         seed=settings.seed,
     )
     chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
@@ -103,6 +105,10 @@ def resolve(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
         refused, unused, generations or {}, lpips_weights(settings),
     )  # fmt: skip
+
+
+def _extended(budget_s: float, factor: float, most_s: float) -> float:
+    return max(budget_s, min(factor * budget_s, most_s))
 
 
 def limits(settings: PipelineSettings) -> Limits:

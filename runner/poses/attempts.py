@@ -17,9 +17,10 @@ from runner.poses.colmap.session import GRACE_S, MATCHED, Session
 from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
 from runner.poses.gates import FILM_SLOWER, WALK, Verdict, gate_results, judge, only_the_weakest_link_fails
-from runner.poses.ladder import Attempt, Part, Rivals, Rung, choose_part, rivals_of, why
+from runner.poses.ladder import choose_part, rivals_of, why
 from runner.poses.repeatability import FURTHER_RUNS, disagreement, is_odd, judged
-from runner.poses.reuse.cache import PoseCache
+from runner.poses.reuse.cache import DATABASE, PoseCache
+from runner.poses.rungs import Attempt, Part, Rivals, Rung
 from runner.poses.settings import PoseSettings
 from runner.poses.supplied import attempt as supplied_method
 from runner.poses.supplied.match import SuppliedPoses
@@ -111,6 +112,11 @@ class PoseAttempts:
         reason = f"poses of an earlier run (preset {run}, {frames} frames) are used: they pass every gate"
         return part.model, replace(self.report([attempt], attempt), why=reason)
 
+    def keep(self, rung: Rung) -> None:
+        """Features and matches of a rung, for later runs."""
+        if self.cache is not None and (self.session.work / rung.database / DATABASE).is_file():
+            self.cache.keep_databases({rung.database}, self.session.work)
+
     def attempt(self, rung: Rung, tried: Sequence[Attempt], left_s: float | None) -> Attempt:
         """Runs one rung and judges its models. left_s: its budget; None: only what stops a process that hangs.
 
@@ -123,7 +129,8 @@ class PoseAttempts:
             if exc.code not in (Code.JOB_CRASHED, Code.JOB_TIMED_OUT) or (left_s is None and not rung.supplied):
                 raise
             # A rescue that crashes or takes too long has failed; the job has not.
-            return timer.timed(Attempt(rung, None, Verdict(False, exc.code, (exc.cause,), exc.advice)))
+            late = exc.cause if exc.code == Code.JOB_TIMED_OUT else ""
+            return timer.timed(Attempt(rung, None, Verdict(False, exc.code, (exc.cause,), exc.advice), cut=late))
 
     def _attempt(self, rung: Rung, tried: Sequence[Attempt], left_s: float | None, timer: StageTimer) -> Attempt:
         state = AttemptState.of(tried)
@@ -137,15 +144,15 @@ class PoseAttempts:
         )  # fmt: skip
         if matches.turning > TURNING_ONLY:
             return replace(begun, verdict=self._only_turns(matches.turning))
-        limit_s = self.settings.max_runtime_s if left_s is None else min(self.settings.max_runtime_s, left_s)
+        limit_s = max(self.settings.max_runtime_s, self.settings.budget_s) if left_s is None else left_s
         run = self._mapper_run(rung, database, len(tried), limit_s)
-        models, fit = self._mapped(rung, run, limit_s)
+        models, fit, cut = self._mapped(rung, run, limit_s)
         parts = [self._judged(model, Path(run.output)) for model in models]
         timer.stop("map_s")
-        attempt = self._chosen(replace(begun, fit=fit), parts, matches, state)
+        attempt = self._chosen(replace(begun, fit=fit, cut=cut), parts, matches, state)
         if self._needs_confirmation(attempt, state):
             attempt = self._confirmed(attempt, run, limit_s)
-            timer.stop("map_s")
+            timer.stop("confirm_s")
         return attempt
 
     def _only_turns(self, share: float) -> Verdict:
@@ -162,8 +169,8 @@ class PoseAttempts:
             max_runtime_s=int(limit_s) + 1, fixed_lens=rung.fixed_lens, threads=self.session.threads,
         )  # fmt: skip
 
-    def _mapped(self, rung: Rung, run: MapperRun, limit_s: float) -> tuple[tuple[Model, ...], SuppliedFit | None]:
-        """Models of a mapper, or with the cameras that the user supplies and how well these fit."""
+    def _mapped(self, rung: Rung, run: MapperRun, limit_s: float) -> tuple[tuple[Model, ...], SuppliedFit | None, str]:
+        """Models of a mapper, or with the cameras that the user supplies and how well these fit; and what was cut."""
         names = self.coverage.names
 
         def watch(registered: int) -> None:
@@ -172,8 +179,9 @@ class PoseAttempts:
         if rung.supplied and self.supplied is not None:
             request = supplied_method.register_request(self.supplied, run, names, self.session.seed)
             answer = self.session.ask(request, limit_s + GRACE_S, watch)
-            return answer.models, answer.fit
-        return self.session.ask(_reconstruct(rung, run, self.session.seed), limit_s + GRACE_S, watch).models, None
+            return answer.models, answer.fit, ""
+        found = self.session.ask(_reconstruct(rung, run, self.session.seed), limit_s + GRACE_S, watch)
+        return found.models, None, f"mapping was ended after {limit_s:.0f} s" if found.cut else ""
 
     def _judged(self, model: Model, output: Path) -> Part:
         """The verdict on a model; where only a covisibility link is weak, on its bigger side without the other."""
@@ -207,9 +215,10 @@ class PoseAttempts:
         inside = set(kept.model.names)
         own = sum(len(shot.frames) for shot in self.coverage.shots_in(kept.model))
         joining = sum((one in inside) != (two in inside) for one, two in matches.links)
+        linked = joining >= LINKS or len(inside) == len(self.coverage.names)
         return replace(
             begun, model=kept.model, verdict=verdict, others=tuple(part.model for part in rest),
-            linked=joining >= LINKS, partial=kept.cut or len(kept.shots) < len(self.coverage.shots),
+            linked=linked, partial=kept.cut or len(kept.shots) < len(self.coverage.shots),
             shots=len(kept.shots), share=len(inside) / max(own, 1), rivals=rivals,
         )  # fmt: skip
 
@@ -227,24 +236,31 @@ class PoseAttempts:
 
     def _confirmed(self, attempt: Attempt, run: MapperRun, limit_s: float) -> Attempt:
         """The attempt after further runs from other seeds; the first that differs decides."""
-        verdict = attempt.verdict
+        verdict, cut = attempt.verdict, ""
         for number in range(1, FURTHER_RUNS + 1):
             if attempt.model is not None and verdict.passed:
-                verdict = judged(verdict, self._difference(attempt.rung, attempt.model, run, limit_s, number))
-        return replace(attempt, verdict=verdict, disputed=not verdict.passed)
+                differs, cut = self._difference(attempt.rung, attempt.model, run, limit_s, number)
+                verdict = judged(verdict, differs)
+        # A run that was ended before it was done contradicts nothing.
+        disputed = not verdict.passed and not cut
+        return replace(attempt, verdict=verdict, disputed=disputed, cut=attempt.cut or cut)
 
-    def _difference(self, rung: Rung, model: Model, run: MapperRun, limit_s: float, number: int) -> float | None:
-        """How far a run from another seed puts the cameras elsewhere. None: it has too few of them to tell."""
+    def _difference(
+        self, rung: Rung, model: Model, run: MapperRun, limit_s: float, number: int
+    ) -> tuple[float | None, str]:
+        """How far a run from another seed puts the cameras elsewhere, None where it has too few of them to tell; and
+        why it has no more, where the time was up."""
         output = f"{run.output}_again{number}"
         shutil.rmtree(output, ignore_errors=True)
         again = _reconstruct(rung, msgspec.structs.replace(run, output=output), self.session.seed + number)
-        found = self.session.ask(again, limit_s + GRACE_S).models
+        found = self.session.ask(again, limit_s + GRACE_S)
+        cut = f"a mapping that is to confirm it was ended after {limit_s:.0f} s" if found.cut else ""
         inside = set(model.names)
-        other = max(found, key=lambda one: len(inside.intersection(one.names)), default=None)
+        other = max(found.models, key=lambda one: len(inside.intersection(one.names)), default=None)
         if other is None:
-            return None
+            return None, cut
         request = FindCentres(seed=self.session.seed, models=(model.folder, other.folder))
-        return disagreement(*self.session.ask(request).centres)
+        return disagreement(*self.session.ask(request).centres), cut
 
     def report(self, attempts: Sequence[Attempt], chosen: Attempt) -> PoseReport:
         """Of a chosen attempt that passed, with what became of the supplied poses."""

@@ -12,8 +12,9 @@ from runner.poses.colmap import client
 from runner.poses.colmap.requests import Extract, Features, FixLenses, ForgetMatches, Match, Matches, Source
 from runner.poses.colmap.session import EXTRACTED, MATCHED, Session, prepare_limit_s
 from runner.poses.coverage import Coverage
-from runner.poses.ladder import NEIGHBOURS, OVERLAP, Rung, pair_count, thinned_to
+from runner.poses.prices import NEIGHBOURS, OVERLAP, pair_count, thinned_to
 from runner.poses.reuse.cache import DATABASE, PoseCache
+from runner.poses.rungs import Rung
 from runner.poses.settings import STAGE, PoseSettings
 from runner.scene.masks import FOLDER
 from scenejobs.errors import Code, InputError, RunnerError

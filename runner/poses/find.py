@@ -7,7 +7,6 @@ rungs are for what it cannot do: too many frames for all pairs, few features, a 
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,10 @@ from runner.poses.colmap.session import Session, StageProgress
 from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
 from runner.poses.gates import gate_results
-from runner.poses.ladder import Attempt, best, next_rung
+from runner.poses.ladder import best, next_rung, time_for, untried
+from runner.poses.out_of_time import first_way_took_too_long, out_of_time
 from runner.poses.reuse.cache import PoseCache
+from runner.poses.rungs import Attempt
 from runner.poses.settings import STAGE, PoseSettings
 from runner.poses.supplied.attempt import supplied_rungs
 from runner.poses.supplied.match import SuppliedPoses
@@ -29,7 +30,7 @@ from runner.scene.frames import FrameSet
 from runner.scene.masks import digest_of_frames
 from runner.scene.pose_report import PoseReport
 from runner.scene.sizes import sizes_of
-from scenejobs.errors import InputError
+from scenejobs.errors import Code, InputError, RunnerError
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def find_poses(
     the user supplies are tried before any method, and the report says what became of them.
 
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
-    POSES_UNRELIABLE), RunnerError or ResourceError when the COLMAP process fails, Interrupted.
+    POSES_UNRELIABLE), RunnerError POSES_TIMED_OUT where one might have with more time, RunnerError or ResourceError
+    when the COLMAP process fails, Interrupted.
     """
     result = _Result(context, _made_from(frames, context.workspace, settings, supplied))
     if (report := result.stored()) is not None:
@@ -60,15 +62,15 @@ def find_poses(
         return result.finish(Path(model.folder), report)
     largest = max(map(max, sizes.values()))
     tried = _climb(attempts, len(frames.frames), settings, largest)
-    if cache is not None:  # of a scene that fails as well: one more clip may be what it needs
-        cache.keep_databases({attempt.rung.database for attempt in tried}, result.work)
-    chosen = best(tried)
+    chosen, left = best(tried), untried(tried, len(frames.frames), settings, largest)
     if chosen.model is None or not chosen.verdict.passed:
         verdict = chosen.verdict
+        if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
+            raise late
         raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
     if cache is not None:
-        at_once = len(tried) == 1 and next_rung(tried, len(frames.frames), _patient(settings), largest) is None
+        at_once = len(tried) == 1 and not left
         cache.keep_poses(report, folder, at_once, chosen.rung, chosen.model.zoom)
     return result.finish(folder, report)
 
@@ -76,16 +78,22 @@ def find_poses(
 def _climb(attempts: PoseAttempts, frame_count: int, settings: PoseSettings, largest: int) -> list[Attempt]:
     """One attempt after another: the user's poses, then the ladder as far as its budget allows.
 
-    largest: long side of the largest frame, px.
+    What each found goes to the cache before the next one begins, and whatever ends them: of a scene that fails as well,
+    which one more clip may help, or more time. largest: long side of the largest frame, px.
     """
     tried: list[Attempt] = []
     for given in supplied_rungs(attempts.supplied, frame_count, settings):
         tried.append(attempts.attempt(given, tried, None))
-    ladder_begins = len(tried)
+        attempts.keep(given)
     while (rung := next_rung(tried, frame_count, settings, largest)) is not None:
-        spent_s = sum(attempt.seconds for attempt in tried)
-        left_s = settings.budget_s - spent_s if tried[ladder_begins:] else None  # the first rung is always tried
-        tried.append(attempts.attempt(rung, tried, left_s))
+        try:
+            tried.append(attempts.attempt(rung, tried, time_for(rung, tried, frame_count, settings)))
+        except RunnerError as exc:
+            if exc.code != Code.JOB_TIMED_OUT:
+                raise
+            raise first_way_took_too_long(exc, settings) from exc
+        finally:
+            attempts.keep(rung)
     return tried
 
 
@@ -116,11 +124,6 @@ def _made_from(frames: FrameSet, workspace: Path, settings: PoseSettings, suppli
     digests = [supplied.digest] if supplied else []
     digests += [masks] if (masks := digest_of_frames(workspace, frames)) else []
     return fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *digests)
-
-
-def _patient(settings: PoseSettings) -> PoseSettings:
-    """The same without a limit of time."""
-    return replace(settings, budget_s=math.inf)
 
 
 def _read(value: dict[str, Any]) -> PoseReport:

@@ -6,96 +6,20 @@ The order of the rungs is that of docs/stages.md ("The pose ladder"); what each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from runner.poses.colmap.requests import Model, SuppliedFit
 from runner.poses.gates import Thresholds, Verdict, lens_is_impossible
-from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S, PoseSettings
+from runner.poses.prices import expected_s
+from runner.poses.rungs import Attempt, Part, Rivals, Rung
+from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
 
 STRONG_IMAGE_SIZE = 1600  # px, of the try with more features
 MOST_FEATURES = 8192
 CAPPED = 0.9  # of the features asked for: with fewer the frames have no more, and a higher limit finds none
-OVERLAP, NEIGHBOURS = 10, 40  # pairs per frame: in time; by likeness
+PATIENCE = 2.0  # times what a second way is expected to take: it is ended later than that only
 RIVAL = 0.8  # of the seconds of the longest part: whoever films two places films them about equally
-MAPPING_GROWS = 1.5  # a further mapping has more matches to work on
 LOW_SHARE = Thresholds().low_share  # of the frames registered; below, half of what was filmed may still be missing
-
-Rivals = tuple[frozenset[str], frozenset[str]]  # the shots of two places of the same weight
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One method: how to match, and how to map."""
-
-    matching: Literal["exhaustive", "retrieval", "sequential"]  # all pairs; by likeness and in time; in time, loops
-    mapper: Literal["incremental", "global", "supplied"]
-    features: int  # per image
-    max_image_size: int  # px
-    guided: bool = False  # match a second time along the epipolar lines found
-    sensitive: bool = False  # take features of half the usual contrast
-    fixed_lens: bool = False  # believe the focal length of the metadata, or of a usual phone
-    supplied: str = ""  # where the user's own poses come from: "transforms.json"
-
-    def __str__(self) -> str:
-        if self.supplied:
-            return f"supplied: {self.supplied}"
-        guided = " guided" if self.guided else ""
-        lens = " with a fixed lens" if self.fixed_lens else ""
-        weak = " and weaker ones" if self.sensitive else ""
-        return f"{self.matching}{guided} + {self.mapper}{lens}, {self.features} features{weak}"
-
-    @property
-    def database(self) -> str:
-        """Rungs with the same name share features and matches."""
-        return f"{self.features}_{self.max_image_size}" + ("_weak" if self.sensitive else "")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One model of an attempt, after a weak covisibility link was cut."""
-
-    model: Model
-    verdict: Verdict
-    shots: tuple[str, ...]  # clips, or shots of edited clips, that it joins
-    seconds: float  # of footage
-    cut: bool = False  # what lies beyond a weak link was left out
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One rung tried, with its best model."""
-
-    rung: Rung
-    model: Model | None
-    verdict: Verdict
-    others: tuple[Model, ...] = ()  # further, smaller models: parts that did not connect
-    partial: bool = False  # a whole shot, or what lies beyond a weak link, is not in the model
-    linked: bool = True  # some frames outside the model do match frames in it
-    shots: int = 1  # in the model
-    share: float = 1.0  # of the frames of those shots that are registered
-    rivals: tuple[Rivals, ...] = ()  # two places of the same weight that it found
-    disputed: bool = False  # a second run from another start did not confirm it
-    features: float = 0.0  # median per frame
-    pairs: int = 0  # compared so far with these features
-    reused: bool = False  # some of these pairs were compared in an earlier run: their time says nothing
-    fit: SuppliedFit | None = None  # of the cameras that the user supplies, where the rung is theirs
-    extract_s: float = 0.0
-    match_s: float = 0.0
-    map_s: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Of all its parts."""
-        return self.extract_s + self.match_s + self.map_s
-
-    def __str__(self) -> str:
-        outcome = "passed" if self.verdict.passed else "; ".join(self.verdict.reasons)
-        if self.model is None:
-            return f"{self.rung}: no model: {outcome}"
-        parts = f" and {len(self.others)} separate parts" if self.others else ""
-        return f"{self.rung}: {len(self.model.names)} frames, {self.model.points:,} points{parts}: {outcome}"
 
 
 def rivals_of(kept: Part, rest: Sequence[Part]) -> tuple[Rivals, ...]:
@@ -127,20 +51,53 @@ def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
 def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int = 0) -> Rung | None:
     """What to try next, or None when something passed, nothing is left that could help, or the time is used up.
 
-    max_side: long side of the largest frame in px; 0: not known. The first rung is always tried.
+    The first rung is always tried, and a second one where the first failed: the cheapest where none fits into the
+    budget. max_side: long side of the largest frame in px; 0: not known.
     """
-    if any(attempt.rung.supplied and attempt.verdict.passed for attempt in tried):
-        return None  # what the user knows is better than what could be found
-    tried = [attempt for attempt in tried if not attempt.rung.supplied]
+    tried = _without_supplied(tried)
+    left = untried(tried, frame_count, settings, max_side)
     if not tried:
-        return first_rung(frame_count, settings)
-    if any(attempt.verdict.passed and not attempt.partial and attempt.share >= LOW_SHARE for attempt in tried):
-        return None
-    done, spent_s = {attempt.rung for attempt in tried}, sum(attempt.seconds for attempt in tried)
-    for rung in _ladder(tried, frame_count, settings, max_side):
-        if rung not in done and spent_s + expected_s(rung, tried, frame_count, settings) <= settings.budget_s:
+        return next(iter(left), None)
+    spent_s = sum(attempt.seconds for attempt in tried)
+    prices = {rung: expected_s(rung, tried, frame_count, settings) for rung in left}
+    for rung in left:
+        if spent_s + prices[rung] <= settings.budget_s:
             return rung
-    return None
+    second_way = len(tried) == 1 and not tried[0].verdict.passed
+    return min(left, key=prices.__getitem__, default=None) if second_way else None
+
+
+def untried(
+    tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int = 0
+) -> tuple[Rung, ...]:  # fmt: skip
+    """What could still help, in order, whatever time it takes; nothing where what was found is good enough."""
+    if any(attempt.rung.supplied and attempt.verdict.passed for attempt in tried):
+        return ()  # what the user knows is better than what could be found
+    tried = _without_supplied(tried)
+    if not tried:
+        return (first_rung(frame_count, settings),)
+    if any(attempt.verdict.passed and not attempt.partial and attempt.share >= LOW_SHARE for attempt in tried):
+        return ()
+    done = {attempt.rung for attempt in tried}
+    return tuple(dict.fromkeys(
+        rung for rung in _ladder(tried, frame_count, settings, max_side) if rung not in done
+    ))  # fmt: skip
+
+
+def time_for(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float | None:
+    """Seconds that a rung may take: what is left of the budget, and for a second way what it needs, twice over.
+
+    None for the first: it is run whatever it takes.
+    """
+    tried = _without_supplied(tried)
+    if not tried:
+        return None
+    left_s = settings.budget_s - sum(attempt.seconds for attempt in tried)
+    return max(left_s, PATIENCE * expected_s(rung, tried, frame_count, settings)) if len(tried) == 1 else left_s
+
+
+def _without_supplied(tried: Sequence[Attempt]) -> list[Attempt]:
+    return [attempt for attempt in tried if not attempt.rung.supplied]
 
 
 def best(tried: Sequence[Attempt]) -> Attempt:
@@ -161,35 +118,6 @@ def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
     return text + (f", and {passed} placed no more" if passed else "")
 
 
-def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float:
-    """Seconds, from what earlier rungs needed on this machine, else from runs on two cores."""
-    # The slowest: a rung that found its pairs compared before needed no time for them.
-    measured = [(a.match_s / a.pairs, a.rung.features) for a in tried if a.pairs and a.match_s and not a.reused]
-    pair_s, of_features = max(measured, default=(PAIR_S, PAIR_FEATURES))
-    pairs = pair_count(rung.matching, frame_count, settings)
-    same = [attempt for attempt in tried if attempt.rung.database == rung.database]
-    if same and not rung.guided:
-        pairs = max(0, pairs - max(attempt.pairs for attempt in same))
-    matching = pairs * pair_s * (rung.features / of_features) ** 2
-    extracting = 0.0 if same else frame_count * FRAME_S * rung.features / PAIR_FEATURES
-    mapping = MAPPING_GROWS * max((attempt.map_s for attempt in tried), default=0.0)
-    return extracting + matching + mapping
-
-
-def pair_count(matching: str, frame_count: int, settings: PoseSettings) -> int:
-    """How many pairs of frames are compared, at most."""
-    everything = frame_count * (frame_count - 1) // 2
-    if matching == "exhaustive":
-        return everything
-    thinned = thinned_to(frame_count, settings)
-    return min(everything, (OVERLAP + (NEIGHBOURS if matching == "retrieval" else 1)) * frame_count + thinned**2 // 2)
-
-
-def thinned_to(frame_count: int, settings: PoseSettings) -> int:
-    """So many frames, evenly chosen, are compared with each other where all pairs are too many."""
-    return max(2, min(frame_count, settings.exhaustive_up_to // 2))
-
-
 def first_rung(frame_count: int, settings: PoseSettings) -> Rung:
     """All pairs, or where these are too many, neighbours in time with loops; incremental mapping."""
     everything = frame_count <= settings.exhaustive_up_to
@@ -204,7 +132,7 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
         return []  # no method finds depth where there is no parallax
     # Weak links hold with more pairs where neighbours in time fail: measured on one scene at four qualities.
     everything = replace(first, matching="exhaustive")
-    fits = expected_s(everything, tried, frame_count, settings) <= settings.budget_s / 2
+    fits = everything == first or expected_s(everything, tried, frame_count, settings) <= settings.budget_s / 2
     wide = everything if fits else replace(first, matching="retrieval")
     if passed := [attempt for attempt in tried if attempt.verdict.passed]:
         if max(attempt.share for attempt in passed) >= LOW_SHARE or (not last.linked and last.rung == wide):

@@ -49,6 +49,7 @@ from runner.worker.decisions import (
     may_resume,
     next_step,
     out_of_memory_in,
+    poses_factor_of,
 )
 from runner.worker.download import Downloaded, download
 from runner.worker.lease import RecordLease
@@ -227,7 +228,8 @@ class SceneWork:
         planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.inputs))
         limit_s = deadline.attempt_s(context.settings, planned)
         with self._cache(folder / "cache") as cache:
-            job = replace(job, cache=cache)
+            more = {"poses_factor": poses_factor_of(record), "poses_most_s": deadline.poses_most_s(limit_s, planned)}
+            job = replace(job, cache=cache, **more)
             with self._progress(record) as progress, self._resume_store(record, job.workspace, folder):
                 supervision = Supervision(
                     context.stop.is_set,

@@ -30,6 +30,14 @@ def attempt_s(settings: RunnerSettings, planned: float) -> float:
     return deadline
 
 
+def poses_most_s(limit_s: float, planned: float) -> float:
+    """How long an attempt may look for poses at most, when it gets more time: what its deadline leaves beside its plan.
+
+    limit_s: the deadline. planned: seconds that the attempt needs when all goes well.
+    """
+    return max(0.0, limit_s - planned)
+
+
 def takes_another(taken: int, left_s: float | None, planned: float) -> bool:
     """Whether an execution that has taken `taken` messages takes one more. `left_s`: of its time; None: no end."""
     return taken == 0 or left_s is None or left_s >= planned

@@ -3,7 +3,7 @@
 what is there             -> next_step       NothingToDo | RollForward | TooEarly | NotNow | Attempt | GiveUp
 a decided one taken up    -> before_another_try, after_block     when it is tried again
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
-the failures so far       -> may_resume, out_of_memory_in
+the failures so far       -> may_resume, out_of_memory_in, poses_factor_of
 """
 
 from __future__ import annotations
@@ -203,6 +203,12 @@ def out_of_memory_in(record: SceneRecord) -> str:
     """The stage in which an attempt of this generation ran out of memory, or "": the next one is made with less."""
     stages = [each.failure.stage for each in record.failures if each.failure.code == Code.OUT_OF_MEMORY]
     return (stages[-1] or "training") if stages else ""
+
+
+def poses_factor_of(record: SceneRecord) -> float:
+    """Times the budget for poses: twice as much after each attempt that ended for want of it."""
+    codes = [each.failure.code for each in record.failures]
+    return 2.0 ** codes.count(Code.POSES_TIMED_OUT)
 
 
 def _archive_gone(record: SceneRecord, names: tuple[str, ...]) -> Failure:

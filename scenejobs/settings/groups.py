@@ -303,7 +303,8 @@ class PipelineSettings(MediaLimits):
     features: int = _setting("COLMAP_MAX_NUM_FEATURES", "SIFT features per image; 0: the preset's", 0, minimum=0)
     poses_budget_s: float = _setting(
         "POSES_BUDGET_SECS",
-        "no further way to find the poses is tried that would pass it; 0: the preset's",
+        "no third or further way to find the poses is tried that would pass it; an attempt after one that ended for "
+        "want of it has twice as much; 0: the preset's",
         0.0,
         minimum=0,
     )

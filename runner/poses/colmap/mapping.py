@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib  # noqa: F401 - must be loaded before pycolmap, else Pillow's PNG writer frees its memory in another zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ def reconstruct(request: Reconstruct) -> Models:
     """Camera poses and points. Every model found is written to its own folder and measured."""
     run, output = request.run, Path(request.run.output)
     output.mkdir(parents=True)
+    begun = time.monotonic()
     if request.mapper == "global":
         # Without view graph calibration: it took planar pairs at their word and broke three of five tried scenes.
         options = pycolmap.GlobalPipelineOptions(random_seed=request.seed, num_threads=run.threads)
@@ -32,14 +34,18 @@ def reconstruct(request: Reconstruct) -> Models:
             run.database, run.images, str(output), mapper_options(run, request.seed),
             initial_image_pair_callback=counter(2), next_image_callback=counter(1),
         )  # fmt: skip
+    # The incremental mapper ends by its clock without a word, and without the last adjustment.
+    was_cut = request.mapper == "incremental" and time.monotonic() - begun >= run.max_runtime_s
     found = []
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
             continue
+        if was_cut:
+            _adjust(model)
         zoom = None if rigs.has_rigs(model) else zoomed(model)
         model, spread = (zoom.model, zoom.spread) if zoom else (model, 1.0)
         found.append(written(model, output / f"model{number}", spread))
-    return Models(models=tuple(filter(is_finite, found)))
+    return Models(models=tuple(filter(is_finite, found)), cut=was_cut)
 
 
 def mapper_options(run: MapperRun, seed: int) -> pycolmap.IncrementalPipelineOptions:
@@ -63,9 +69,14 @@ def cut(request: Cut) -> Model:
     dropped = set(request.drop)
     for frame in {image.frame_id for image in model.images.values() if image.has_pose and image.name in dropped}:
         model.deregister_frame(frame)
+    _adjust(model)
+    return written(model, Path(request.output))
+
+
+def _adjust(model: pycolmap.Reconstruction) -> None:
+    """All of it, with its points."""
     options = pycolmap.BundleAdjustmentOptions(refine_principal_point=False)
     pycolmap.bundle_adjustment(model, rigs.hold_still(options) if rigs.has_rigs(model) else options)
-    return written(model, Path(request.output))
 
 
 def rescale(request: Rescale) -> Model:

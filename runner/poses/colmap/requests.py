@@ -75,6 +75,7 @@ class Models(Message, frozen=True):
     """Parts that did not connect are models of their own."""
 
     models: tuple[Model, ...]
+    cut: bool = False  # the mapper was ended by its time limit before it was done
 
 
 class Fit(Message, frozen=True):

@@ -23,7 +23,6 @@ import msgspec
 from runner.cache.store import StageCache, content_hash, key
 from runner.poses.colmap.requests import Group, Model, Rename, Rescale, Source, TakeOver
 from runner.poses.colmap.session import Ask
-from runner.poses.ladder import Rung
 from runner.poses.reuse.reusable_poses import (
     FACTS,
     MODEL,
@@ -35,6 +34,7 @@ from runner.poses.reuse.reusable_poses import (
     reusable_poses,
     timeless,
 )
+from runner.poses.rungs import Rung
 from runner.poses.settings import PoseSettings
 from runner.scene.frames import FrameSet
 from runner.scene.masks import FOLDER, digest_of, masks_digest

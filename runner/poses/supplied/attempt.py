@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from runner.poses.colmap.requests import Fit, MapperRun, Moved, Register, SuppliedCamera, SuppliedFit
 from runner.poses.gates import Verdict
-from runner.poses.ladder import Attempt, Rung, first_rung
+from runner.poses.ladder import first_rung
+from runner.poses.rungs import Attempt, Rung
 from runner.poses.settings import PoseSettings
 from runner.poses.supplied.match import SuppliedPoses
 from runner.scene.pose_report import PoseReport

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from runner.poses.attempts import AttemptState, StageTimer
 from runner.poses.gates import Verdict
-from runner.poses.ladder import Attempt, Rung
+from runner.poses.rungs import Attempt, Rung
 from scenejobs.errors import Code
 from tests.pose_models import failed
 

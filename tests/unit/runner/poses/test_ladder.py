@@ -8,18 +8,9 @@ from dataclasses import replace
 import pytest
 
 from runner.poses.gates import Verdict
-from runner.poses.ladder import (
-    Attempt,
-    Part,
-    Rung,
-    best,
-    choose_part,
-    expected_s,
-    next_rung,
-    pair_count,
-    rivals_of,
-    why,
-)
+from runner.poses.ladder import best, choose_part, next_rung, rivals_of, time_for, untried, why
+from runner.poses.prices import expected_s, mapping_s, pair_count
+from runner.poses.rungs import Attempt, Part, Rung
 from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
 from tests.pose_models import HEALTH, failed, model
@@ -91,7 +82,38 @@ def test_no_rung_is_begun_that_would_pass_the_budget():
     assert 1980 < expected_s(stronger, [took], 100, SETTINGS) < 2400
     assert next_rung([took], 100, PoseSettings(budget_s=4000)) == stronger
     assert next_rung([took], 100, PoseSettings(budget_s=1000)) == replace(FIRST, mapper="global")  # the pairs are there
-    assert next_rung([took], 100, PoseSettings(budget_s=600)) is None
+    again = replace(took, rung=replace(FIRST, mapper="global"))
+    assert next_rung([took, again], 100, PoseSettings(budget_s=600)) is None
+
+
+def test_a_second_way_is_tried_whatever_the_budget_and_given_the_time_that_it_needs():
+    """The cheapest: the other mapper, for which everything is there. A good clip was refused after one way of three."""
+    took = Attempt(FIRST, model(), failed(Code.TOO_FEW_REGISTERED), features=4096, pairs=4950, match_s=495.0, map_s=60)
+    poor = PoseSettings(budget_s=1)
+    second = next_rung([took], 100, poor)
+    assert second == GLOBAL
+    assert time_for(second, [took], 100, poor) > expected_s(second, [took], 100, poor)
+    lost = Attempt(GLOBAL, model(), failed(Code.TOO_FEW_REGISTERED), pairs=4950, map_s=30)
+    assert next_rung([took, lost], 100, poor) is None
+    assert untried([took, lost], 100, poor) == (FINER, replace(FINER, guided=True))
+
+
+def test_a_mapper_is_priced_by_what_it_took_itself():
+    """Where the incremental mapper fails it takes long; the global one was priced by that three times too high."""
+    lost = Attempt(FIRST, model(), failed(Code.TOO_FEW_REGISTERED), features=4096, pairs=4950, match_s=495, map_s=600)
+    other = Attempt(GLOBAL, model(), failed(Code.TOO_FEW_REGISTERED), pairs=4950, map_s=40)
+    lens = replace(GLOBAL, fixed_lens=True)
+    assert mapping_s(lens, [lost, other], 100) == 40
+    assert mapping_s(FIXED_LENS, [lost, other], 100) == 600
+    assert mapping_s(GLOBAL, [lost], 100) < 100
+    ended = replace(other, cut="mapping was ended after 1 s", map_s=1)
+    assert mapping_s(lens, [lost, ended], 100) > 40, "what was ended says nothing about the price"
+
+
+def test_a_second_mapping_that_only_confirms_is_no_part_of_the_price_and_counts_in_the_budget():
+    confirmed = Attempt(FIRST, model(), failed(Code.POSES_UNRELIABLE), map_s=10, confirm_s=20)
+    assert mapping_s(FIXED_LENS, [confirmed], 100) == 10
+    assert confirmed.seconds == 30
 
 
 def test_the_first_rung_is_tried_whatever_the_budget():

@@ -55,6 +55,26 @@ def test_attempts_are_capped_and_all_reasons_kept(cloud: Cloud) -> None:
     assert b"no space left" in cloud.stores["error"].read("lobby/run.log")[0]
 
 
+def test_what_ended_for_want_of_time_gets_twice_the_time_within_its_deadline_and_is_no_fault_of_the_films(
+    cloud: Cloud,
+) -> None:
+    jobs: list[Job] = []
+
+    def too_slow(job: Job, supervision: Supervision) -> dict[str, object]:
+        jobs.append(job)
+        limits.append(supervision.deadline_s or 0.0)
+        raise RunnerError("POSES_BUDGET_SECS=60 was enough for 1 of 3 ways", code=Code.POSES_TIMED_OUT, advice="more")
+
+    limits: list[float] = []
+    cloud.settle(too_slow)
+    assert [job.poses_factor for job in jobs] == [1, 2, 4]
+    assert all(0 < job.poses_most_s < limit for job, limit in zip(jobs, limits, strict=True))
+    document = cloud.json("error", "lobby/error.json")
+    assert document["code"] == "POSES_TIMED_OUT"
+    assert "POSES_BUDGET_SECS" in document["cause"]
+    assert_at_rest(cloud)
+
+
 def test_runners_that_vanish_use_up_attempts_too(cloud: Cloud) -> None:
     def killed(job: Job, supervision: Supervision) -> dict[str, object]:
         raise Killed

@@ -1,0 +1,52 @@
+"""What ended for want of time, and not because of the footage: an error that is tried again, with more time.
+
+A refusal says that the footage cannot work. That may be said only of what was tried to its end: another way that the
+budget did not allow, or a mapping that was ended before it was done, may be what the scene needs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from runner.poses.prices import expected_s
+from runner.poses.rungs import Attempt, Rung
+from runner.poses.settings import STAGE, PoseSettings
+from scenejobs.errors import Code, RunnerError
+
+ROUND_S = 60.0  # a budget that is advised is a multiple of it
+
+
+def out_of_time(
+    tried: Sequence[Attempt], left: Sequence[Rung], frame_count: int, settings: PoseSettings
+) -> RunnerError | None:
+    """The error for attempts of which none passed; None: more time would not have helped.
+
+    left: rungs that could still help.
+    """
+    own = [attempt for attempt in tried if not attempt.rung.supplied]
+    cut = [f"{attempt.rung}: {attempt.cut}" for attempt in own if attempt.cut]
+    if not left and not cut:
+        return None
+    spent_s = sum(attempt.seconds for attempt in own)
+    more_s = sum(expected_s(rung, own, frame_count, settings) for rung in left)
+    ways = f"{len(own)} of {len(own) + len(left)} ways to find the camera poses"
+    causes = [f"POSES_BUDGET_SECS={settings.budget_s:.0f} was enough for {ways}, which took {spent_s:.0f} s"]
+    if left:
+        causes.append(f"the next one ({left[0]}) was not begun")
+    needed_s = max(spent_s + more_s, 2 * settings.budget_s)
+    return _timed_out("; ".join([*causes, *cut]), needed_s)
+
+
+def first_way_took_too_long(error: RunnerError, settings: PoseSettings) -> RunnerError:
+    """For a first rung that was ended: nothing is known yet."""
+    return _timed_out(f"the first way to find the camera poses was ended: {error.cause}", 2 * settings.budget_s)
+
+
+def _timed_out(cause: str, needed_s: float) -> RunnerError:
+    budget_s = math.ceil(needed_s / ROUND_S) * ROUND_S
+    advice = (
+        f"nothing is known to be wrong with the files: raise POSES_BUDGET_SECS to {budget_s:.0f}, use a smaller preset "
+        "or a faster machine"
+    )
+    return RunnerError(cause, code=Code.POSES_TIMED_OUT, stage=STAGE, advice=advice)
