@@ -11,6 +11,7 @@ from runner.media.extract import extract_frames
 from runner.pipeline.frame_preferences import FramesWithPoses
 from runner.pipeline.stages import JobContext, require_clips
 from runner.poses.find import find_poses
+from runner.poses.reuse.reusable_poses import forget_poses
 from runner.poses.supplied.match import match
 from runner.poses.supplied.read import Supplied, read_supplied
 from runner.scene.frames import Clip, FrameSet
@@ -82,3 +83,10 @@ def find_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> Posed
     poses = find_poses(frames, context, preset.poses, supplied)
     scene = build_views(frames, context, preset.train.long_side)
     return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {})
+
+
+def forget_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> None:
+    """Poses that made a suspect result serve no later run: `retry` and other presets search again."""
+    if context.cache is not None:
+        digest = match(inputs.supplied, frames).digest if inputs.supplied else ""
+        forget_poses(context.cache, frames, context.settings.preset.poses, digest)

@@ -35,6 +35,8 @@ def reconstruct(
     trained = stages.run(Stage.TRAINING, splats.train_splats, posed)
     finished = stages.run(Stage.CLEAN_UP, splats.clean_up, posed, trained)
     del trained  # as large as the finished ones
+    if finished.doubts:
+        cameras.forget_cameras(stages.context, inputs, frames)
     exports: dict[str, dict[str, Any]] = {}
     for stage, suffixes in splats.EXPORTS.items():
         exports |= stages.run(stage, splats.export, finished, suffixes).reports

@@ -70,7 +70,7 @@ def doubt_of(summary: Mapping[str, Any], scene: str) -> Failure | None:
     if not told:
         return None
     first, *others = map(str, told["reasons"])
-    more = f" (and {len(others)} more reasons: see metrics.json)" if others else ""
+    more = f" (and {len(others)} more: see metrics.json)" if others else ""
     return Failure(str(Stage.CLEAN_UP), str(told["code"]), first.rstrip(".") + more, remedy(Code.POSES_SUSPECT, scene))
 
 

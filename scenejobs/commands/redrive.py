@@ -32,7 +32,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("scene", nargs="?")
     command.add_argument("--all", action="store_true", help="every scene that ended in the error container")
-    command.add_argument("--code", default="", help="with --all: only those that ended with this code, as DISK_FULL")
+    command.add_argument(
+        "--code",
+        default="",
+        help="with --all: only those that ended with this code, as DISK_FULL (POSES_SUSPECT: finished, in doubt)",
+    )
     command.add_argument("--generation", type=int, default=0, help="another one than the last that ended")
     command.add_argument("--replace", action="store_true", help="overwrite newer uploads of the same names")
     command.add_argument(
@@ -71,7 +75,8 @@ def _bring_back(options: argparse.Namespace, containers: Containers, queues: Que
     try:
         plan = redrive.plan(containers, scene, generation=options.generation, replacing=options.replace)
     except InputError as exc:
-        if options.generation or options.all or not _has_nothing_to_bring_back(exc):
+        suspect = options.code == Code.POSES_SUSPECT
+        if options.generation or (options.all and not suspect) or not _has_nothing_to_bring_back(exc):
             raise
         again = wishes.plan_again(containers, scene, with_what_is_there=anyway)
         if options.apply:

@@ -182,11 +182,16 @@ def carry_out(
 
 
 def dead_lettered(containers: Containers, code: str = "") -> list[str]:
-    """Scenes whose last generation ended in `error` (with this code), or whose bringing back was begun."""
+    """Scenes whose last generation ended in `error` (with this code), or whose bringing back was begun.
+
+    With POSES_SUSPECT those whose last result, a success, is suspect.
+    """
     found = []
     for info in containers.state.list(RECORDS):
         stored = records.read(containers.state, info.name)
         ending = stored.record.ending if stored else None
+        if stored and ending and ending.doubt and ending.doubt.code == code:
+            found.append(stored.record.scene)
         if stored is None or ending is None or ending.outcome is not Outcome.DEAD_LETTERED:
             continue
         failure = ending.failure.code if ending.failure else ""

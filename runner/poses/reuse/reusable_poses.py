@@ -124,6 +124,15 @@ def reusable_poses(
             log.info("poses of preset %s have %d points; %d are needed", one.run, one.points, settings.min_points)
 
 
+def forget_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, supplied: str = "") -> None:
+    """Removes every entry for these files: a result made with one of them is suspect, so the next run looks anew.
+
+    supplied: digest of poses that the user supplies.
+    """
+    for name in cache.names(f"{prefix(frames, settings, supplied)}-"):
+        cache.remove(name)
+
+
 def chosen_name(content: str, size: tuple[int, int], settings: PoseSettings) -> str:
     """Of the entry about one video. size: width, height of its images as they are written."""
     return f"chosen-{key(content, list(size), settings.features, settings.max_image_size, settings.seed)}"

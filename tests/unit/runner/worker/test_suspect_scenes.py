@@ -86,7 +86,7 @@ def test_a_suspect_result_is_published_its_inputs_are_archived_and_status_says_d
     assert (scene.cloud.names("error"), scene.cloud.names("input")) == ([], [])
     status = scene_status(scene.containers, "lobby")
     assert (status.state, status.doubtful) == (State.DONE, True)
-    assert status.line() == f"lobby: done, doubtful: {REASON} (and 1 more reasons: see metrics.json)"
+    assert status.line() == f"lobby: done, doubtful: {REASON} (and 1 more: see metrics.json)"
     record = scene.cloud.record("lobby")
     assert record.published == Published(1, record.run, suspect=True)
     assert record.ending is not None
@@ -139,6 +139,24 @@ def test_a_suspect_scene_can_be_run_again(doubtful: GrowingScene) -> None:
     assert doubtful.violations() == []
 
 
+def test_all_suspect_scenes_and_no_others_can_be_run_again(doubtful: GrowingScene) -> None:
+    doubtful.upload("attic/a.mp4", b"another place")
+    doubtful.settle()
+    options = parser().parse_args(["retry", "--all", "--code", "POSES_SUSPECT"])
+    assert redrive_scenes(options, doubtful.containers, doubtful.queues) == 0
+    doubtful.settle()
+    assert doubtful.used[2:] == [["a.mp4", "b.mp4"]]
+    assert redrive_scenes(options, doubtful.containers, doubtful.queues) == 0, "none is left"
+    assert (len(doubtful.used), line(doubtful)) == (3, "lobby: done")
+    assert redrive_scenes(parser().parse_args(["retry", "--all"]), doubtful.containers, doubtful.queues) == 0
+
+
+def test_in_batch_mode_a_suspect_result_is_exit_0(doubtful: GrowingScene) -> None:
+    doubtful.cloud.upload("hall/a.mp4", b"a")
+    assert doubtful.cloud.worker(suspect, mode="batch", batch_prefix="hall").batch() == 0
+    assert scene_status(doubtful.containers, "hall").doubtful
+
+
 def test_a_clip_can_be_taken_out_of_a_suspect_scene(doubtful: GrowingScene) -> None:
     wishes.exclude(doubtful.containers, doubtful.queues, "lobby", "b.mp4")
     doubtful.settle()
@@ -182,7 +200,7 @@ def test_a_suspect_result_does_not_replace_one_that_is_not_in_doubt(scene: Growi
     assert kept["videos"] == ["a.mp4", "b.mp4", "c.mp4"], "it can be looked at"
     assert line(scene) == (
         f"lobby: done, doubtful, the published result of generation 1 stays; the doubtful one lies in "
-        f"output/lobby/runs/{run}/: {REASON} (and 1 more reasons: see metrics.json)"
+        f"output/lobby/runs/{run}/: {REASON} (and 1 more: see metrics.json)"
     )
     members = [(member.name, member.published) for member in record.contents or ()]
     assert members == [("lobby/a.mp4", True), ("lobby/b.mp4", True), ("lobby/c.mp4", False)]
@@ -257,6 +275,17 @@ def test_where_late_clips_replace_the_scene_a_suspect_result_replaces_nothing_ei
     scene.settle()
     assert scene.published() == ["d.mp4"]
     assert scene.violations() == []
+
+
+def test_the_audit_sees_a_withheld_result_that_is_published_or_lost(scene: GrowingScene) -> None:
+    scene.upload("lobby/c.mp4", b"late")
+    scene.settle(suspect)
+    output, run = scene.cloud.stores["output"], scene.cloud.record("lobby").run
+    output.copy_from(output, f"lobby/runs/{run}/lobby.ply", "lobby/lobby.ply", source_etag=None, if_absent=False)
+    output.delete(f"lobby/runs/{run}/lobby.splat")
+    missing, mixed = scene.violations()
+    assert f"I3 output/lobby/runs/{run}/lobby.splat: it is missing" in missing
+    assert "I6 output/lobby/lobby.ply: it is not of generation 1" in mixed
 
 
 @pytest.mark.parametrize("fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
