@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from local.footage.ray_caster import QUAD, Patch, World, packed, render_rays
-from tests.synthetic import texture
 from tests.videos import write_video
 
 Array = NDArray[np.float64]
 Pose = tuple[Array, Array]  # position [3]; rotation world to camera [3, 3]
 
 HALF, HEIGHT = (4.0, 3.0), 3.0  # metres: half the length and width of the room; its height
+TEXELS = 150  # per metre
 # Boxes: centre x, y; half edges; height.
 BOXES = ((2.6, 1.7, 0.5, 0.4, 1.1), (-2.4, -1.6, 0.4, 0.6, 1.6), (-2.9, 1.9, 0.5, 0.3, 0.8), (1.9, -2.0, 0.7, 0.3, 0.9),
          (0.3, 2.3, 0.3, 0.3, 2.0), (-0.4, -2.3, 0.3, 0.25, 1.3))  # fmt: skip
@@ -31,14 +32,12 @@ def room(seed: int = 0) -> World:
     patches: list[Patch] = []
 
     def quad(centre: tuple[float, float, float], u: Array, v: Array, across: float, up: float) -> None:
-        number = len(patches)
-        grey = 2 * texture(100 * seed + number, 512)[: int(170 * 2 * up) % 512 or 512] - 128
-        tint = 0.75 + 0.25 * np.random.default_rng([seed, number]).random(3)
-        colour = (np.clip(grey, 8, 247)[..., None] / 255 * tint).astype(np.float32)
-        rows = np.arange(max(16, int(150 * 2 * up))) % colour.shape[0]
-        columns = np.arange(max(16, int(150 * 2 * across))) % colour.shape[1]
+        rng = np.random.default_rng([seed, len(patches)])
+        size = max(32, int(2 * across * TEXELS)), max(32, int(2 * up * TEXELS))
+        grey = np.mean([_blobs(rng, size, cell) for cell in (6, 12, 25, 60)], axis=0)
+        colour = (np.clip(2 * grey - 0.5, 0.03, 0.97)[..., None] * (0.75 + 0.25 * rng.random(3))).astype(np.float32)
         axes = np.array([u, v, np.cross(u, v)], np.float64)
-        patches.append(Patch(QUAD, np.array(centre), axes, (across, up), colour[rows][:, columns]))
+        patches.append(Patch(QUAD, np.array(centre), axes, (across, up), colour))
 
     x, y, z = np.eye(3)
     long, wide = HALF
@@ -53,6 +52,13 @@ def room(seed: int = 0) -> World:
             quad((cx, cy + side * b, height / 2), side * x, z, a, height / 2)
             quad((cx + side * a, cy, height / 2), -side * y, z, b, height / 2)
     return packed(patches)
+
+
+def _blobs(rng: np.random.Generator, size: tuple[int, int], cell: int) -> Array:
+    """[height, width] 0..1, blobs of about `cell` texels; nothing repeats. size: width, height."""
+    coarse = rng.random((size[1] // cell + 2, size[0] // cell + 2))
+    image = Image.fromarray((coarse * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(image, np.float64) / 255
 
 
 def walk(count: int, looking: float | None = None) -> list[Pose]:

@@ -37,6 +37,7 @@ NOISE = 2.0  # grey levels: compression and rounding
 CONTRAST = 8.0  # grey levels: a picture with less says nothing
 BLACK = 20.0  # grey level at most, outside of a disc
 DISC = (0.7, 1.06)  # diameter of a disc / height of its part of the picture
+DISC_DEG = 190.0  # what a lens usually sees that draws a disc
 ROUND = 0.94  # of the pixels are on the side of the disc's edge where they belong
 
 
@@ -45,6 +46,7 @@ class ShapeWatch:
     """Looks at some frames of a clip, one second apart."""
 
     found: list[Shape | None] = field(default_factory=list)
+    radii: list[float] = field(default_factory=list)  # of discs, in widths of the picture
     _next_s: float = 0.0
 
     def wants(self, timestamp_s: float) -> bool:
@@ -54,7 +56,13 @@ class ShapeWatch:
         """luma [height, width], shrunk."""
         if self.wants(timestamp_s):
             self.found.append(shape_of(luma))
+            if self.found[-1] is Shape.FISHEYE and (found := disc(luma.astype(np.float32))) is not None:
+                self.radii.append(found[2] / luma.shape[1])
             self._next_s = timestamp_s + 1.0
+
+    def disc_focal_px(self, width: int) -> float | None:
+        """Of a lens whose picture is a disc and that sees DISC_DEG, where pictures are `width` px wide."""
+        return float(np.median(self.radii)) * width / np.radians(DISC_DEG / 2) if self.radii else None
 
     @property
     def verdict(self) -> Shape:

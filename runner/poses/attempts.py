@@ -18,6 +18,7 @@ from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
 from runner.poses.gates import FILM_SLOWER, WALK, Verdict, gate_results, judge, only_the_weakest_link_fails
 from runner.poses.ladder import choose_part, rivals_of, why
+from runner.poses.lens_warnings import wide_lens
 from runner.poses.repeatability import FURTHER_RUNS, disagreement, is_odd, judged
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.rungs import Attempt, Part, Rivals, Rung
@@ -273,7 +274,7 @@ class PoseAttempts:
             mean_track_length=model.mean_track_length, mean_reprojection_error_px=model.mean_reprojection_error_px,
             health=model.health, rung=str(chosen.rung), attempts=tuple(map(str, attempts)),
             unregistered=tuple(name for name in names if name not in inside),
-            warnings=(*chosen.verdict.warnings, *zooms), why=why(attempts, chosen),
+            warnings=(*chosen.verdict.warnings, *zooms, *wide_lens(model.seen_deg)), why=why(attempts, chosen),
             joined=tuple(shot.title for shot in self.coverage.shots_in(model)),
             left_out=gaps(self.coverage.shots, inside),
             attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts), gates=gate_results(model.health),

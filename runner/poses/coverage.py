@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from runner.poses.colmap.requests import Group, Model
 from runner.poses.gates import Counts
@@ -43,7 +44,7 @@ class Coverage:
             if info.view is not None and info.focal_px is not None:
                 own = tuple(f.image for f in self.frames.frames if f.video == info.name and f.image in wanted)
                 known = info.focal_px / max(info.width, info.height)
-                groups += [Group(names=own, focal_ratio=known, known_lens=True)] if own else []
+                groups += [Group(names=own, focal_ratio=known, lens="pinhole")] if own else []
         for shot in self.shots:
             if shot.clip.view is not None:
                 continue
@@ -51,7 +52,8 @@ class Coverage:
             focal = shot.clip.focal_px
             ratio = None if focal is None else focal / max(shot.clip.width, shot.clip.height)
             if inside:
-                groups.append(Group(names=inside, focal_ratio=ratio))
+                lens: Literal["usual", "fisheye"] = "fisheye" if shot.clip.projection == "fisheye" else "usual"
+                groups.append(Group(names=inside, focal_ratio=ratio, lens=lens))
         return tuple(groups)
 
     @cached_property

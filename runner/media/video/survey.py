@@ -86,7 +86,8 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
     for size, found in by_count:
         shape = stated or found.shapes.verdict
         check_shape(clip, shape)
-        part = _part(clip, video, size, found.measures, shape)
+        focal_px = found.shapes.disc_focal_px(size[0]) if shape is Shape.FISHEYE else None
+        part = _part(clip, video, size, found.measures, shape, focal_px)
         frames, duration_s = part.info.frame_count, part.info.duration_s
         too_small = max(size) < limits.min_long_side or min(size) < limits.min_short_side
         if frames < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
@@ -104,7 +105,8 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
 
 
 def _part(
-    clip: Clip, video: VideoReader, size: tuple[int, int], measures: Sequence[FrameMeasures], shape: Shape
+    clip: Clip, video: VideoReader, size: tuple[int, int], measures: Sequence[FrameMeasures], shape: Shape,
+    disc_focal_px: float | None,
 ) -> ClipSurvey:  # fmt: skip
     """The frames of one size, which get their folder later."""
     header, count = video.header, len(measures)
@@ -113,7 +115,7 @@ def _part(
     info = ClipInfo(
         clip.name, "", count, *size, 1 / between_s, duration_s(measures) + between_s, header.codec, video.rotation_deg,
         header.recording.recorded_at, header.recording.camera_model, header.recording.gps,
-        focal_px=None if shape else header.recording.focal_px(*size), projection=shape.value,
+        focal_px=disc_focal_px if shape else header.recording.focal_px(*size), projection=shape.value,
     )  # fmt: skip
     return ClipSurvey(info, tuple(measures))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pycolmap
 
+from runner.poses.colmap import fisheye
 from runner.poses.colmap.requests import Model
 from runner.poses.health import Observations, measure
 
@@ -28,6 +29,9 @@ def written(model: pycolmap.Reconstruction, folder: Path, zoom: float = 1.0) -> 
         health=health,
         smaller_side=tuple(name for name, inside in zip(names, cut.side, strict=True) if inside),
         zoom=zoom,
+        seen_deg=max(
+            (fisheye.seen_deg(lens) for lens in model.cameras.values() if fisheye.is_fisheye(lens)), default=0.0
+        ),
     )
 
 
@@ -57,11 +61,17 @@ def observations(model: pycolmap.Reconstruction) -> tuple[Observations, list[str
         points=np.array(positions).reshape(-1, 3),
         camera_of=np.array(camera_of, np.int64),
         point_of=np.array(point_of, np.int64),
-        focal_ratios=np.array([lens.mean_focal_length() / max(lens.width, lens.height) for lens in lenses]),
+        focal_ratios=np.array([_focal_ratio(lens) for lens in lenses]),
         k1=np.array([_first_radial(lens) for lens in lenses]),
         place_of=np.unique([image.frame_id for image in images], return_inverse=True)[1].astype(np.int64),
     )
     return seen, [image.name for image in images]
+
+
+def _focal_ratio(camera: pycolmap.Camera) -> float:
+    if fisheye.is_fisheye(camera):
+        return fisheye.focal_ratio(camera)
+    return float(camera.mean_focal_length() / max(camera.width, camera.height))
 
 
 def _first_radial(camera: pycolmap.Camera) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pycolmap
 
-from runner.poses.colmap import rigs
+from runner.poses.colmap import fisheye, rigs
 from runner.poses.colmap.describe import is_finite, written
 from runner.poses.colmap.requests import Centres, Cut, FindCentres, MapperRun, Model, Models, Reconstruct, Rescale, Step
 from runner.poses.colmap.rescale import rescaled
@@ -30,12 +30,12 @@ def reconstruct(request: Reconstruct) -> Models:
             rigs.hold_still(options.mapper.bundle_adjustment)
         models = pycolmap.global_mapping(run.database, run.images, str(output), options)
     else:
-        models = pycolmap.incremental_mapping(
-            run.database, run.images, str(output), mapper_options(run, request.seed),
-            initial_image_pair_callback=counter(2), next_image_callback=counter(1),
-        )  # fmt: skip
+        models = _incremental(run, request.seed, output)
     # The incremental mapper ends by its clock without a word, and without the last adjustment.
-    was_cut = request.mapper == "incremental" and time.monotonic() - begun >= run.max_runtime_s
+    left_s = run.max_runtime_s - (time.monotonic() - begun)
+    was_cut = request.mapper == "incremental" and left_s <= 0
+    if request.mapper == "incremental" and not was_cut and not run.fixed_lens:
+        models = _with_fisheye(run, request.seed, output, models, left_s)
     found = []
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
@@ -48,14 +48,43 @@ def reconstruct(request: Reconstruct) -> Models:
     return Models(models=tuple(filter(is_finite, found)), cut=was_cut)
 
 
+def _incremental(run: MapperRun, seed: int, output: Path) -> dict[int, pycolmap.Reconstruction]:
+    return pycolmap.incremental_mapping(
+        run.database, run.images, str(output), mapper_options(run, seed),
+        initial_image_pair_callback=counter(2), next_image_callback=counter(1),
+    )  # fmt: skip
+
+
+def _with_fisheye(
+    run: MapperRun, seed: int, output: Path, usual: dict[int, pycolmap.Reconstruction], left_s: float
+) -> dict[int, pycolmap.Reconstruction]:
+    """The same models, or where the pictures fit a fisheye better than the usual lens, others with that."""
+    if not fisheye.may_be_fisheye(list(usual.values()), run.database):
+        return usual
+    database = fisheye.as_fisheye(Path(run.database), run.threads, seed)
+    folder = output / "fisheye"
+    folder.mkdir()
+    again = msgspec.structs.replace(run, database=str(database), max_runtime_s=max(1, int(left_s)))
+    found = _incremental(again, seed, folder)
+    one, other = (max(models.values(), key=_size, default=None) for models in (found, usual))
+    return found if one is not None and fisheye.is_better(one, other) else usual
+
+
+def _size(model: pycolmap.Reconstruction) -> int:
+    return int(model.num_reg_images())
+
+
 def mapper_options(run: MapperRun, seed: int) -> pycolmap.IncrementalPipelineOptions:
     """Of the incremental mapper."""
     options = pycolmap.IncrementalPipelineOptions(
         random_seed=seed, num_threads=run.threads, max_runtime_seconds=run.max_runtime_s
     )
     # Without this range a forward flight collapsed to a focal length of 0.18 of the width; no phone has such a lens.
+    wide = fisheye.holds_fisheye(run.database)
     for part in (options, options.mapper, options.triangulation):
         part.min_focal_length_ratio, part.max_focal_length_ratio = 0.4, 3.0
+        if wide:
+            part.min_focal_length_ratio = fisheye.SHORTEST
     options.ba_refine_focal_length = not run.fixed_lens
     if known := rigs.known_cameras(run.database):
         options.constant_cameras = options.mapper.constant_cameras = known

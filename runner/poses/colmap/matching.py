@@ -10,7 +10,7 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from runner.poses.colmap import rigs
+from runner.poses.colmap import fisheye, rigs
 from runner.poses.colmap.feature_masks import feature_masks
 from runner.poses.colmap.parallax import Pairs, turning_share
 from runner.poses.colmap.requests import (
@@ -65,7 +65,7 @@ def extract(request: Extract) -> Features:
 
 def reader_of(source: Source, group: Group) -> pycolmap.ImageReaderOptions:
     """How the images of a group come into the database: with the camera they have there, or a new one."""
-    model = "SIMPLE_PINHOLE" if group.known_lens else source.camera_model
+    model = {"pinhole": "SIMPLE_PINHOLE", "fisheye": fisheye.MODEL}.get(group.lens, source.camera_model)
     reader = pycolmap.ImageReaderOptions(camera_model=model)
     known = _camera_of(source.database, group.names)
     if known is not None:

@@ -68,6 +68,7 @@ class Model(Message, frozen=True):
     mean_reprojection_error_px: NotNegative
     health: Health
     smaller_side: tuple[str, ...]  # images on the smaller side of the weakest covisibility link
+    seen_deg: NotNegative = 0.0  # across the widest fisheye; 0: there is none
     zoom: Annotated[float, Meta(ge=1.0)] = 1.0  # longest focal length / shortest, where the lens zooms while filming
 
 
@@ -162,7 +163,7 @@ class Group(Message, frozen=True):
 
     names: tuple[str, ...]
     focal_ratio: float | None  # focal length of the metadata / long side; None: not known
-    known_lens: bool = False  # a pinhole of exactly that focal length
+    lens: Literal["usual", "pinhole", "fisheye"] = "usual"  # a pinhole has exactly that focal length
 
 
 class Source(Message, frozen=True):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from runner.files.atomic import naming_a_full_disk
 from runner.poses.colmap.mapping import counter
+from runner.poses.colmap.pinhole_views import undistorted
 from runner.poses.colmap.requests import Undistort, UndistortedView, UndistortedViews
 from runner.poses.colmap.undistorted_masks import UndistortedMasks
 from runner.scene.masks import write_mask
@@ -58,11 +59,11 @@ def undistort(request: Undistort) -> UndistortedViews:
     def view(name: str) -> UndistortedView:
         image = registered[name]
         with Image.open(Path(request.images) / name) as file:
-            distorted = pycolmap.Bitmap.from_array(np.asarray(file.convert("RGB")))
-        bitmap, camera = pycolmap.undistort_image(options, distorted, model.cameras[image.camera_id])
+            distorted = np.asarray(file.convert("RGB"))
+        pixels, camera = undistorted(options, distorted, model.cameras[image.camera_id])
         full = (camera.width, camera.height)
         width, height = shrink(*full, request.long_side)
-        write_shrunk(bitmap.to_array(), Path(request.output) / name, (width, height))
+        write_shrunk(pixels, Path(request.output) / name, (width, height))
         used = masks.of(name, model.cameras[image.camera_id], (width, height))
         if used is not None:
             write_mask(Path(request.masks_output) / name, used)

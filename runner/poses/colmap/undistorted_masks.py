@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
+from runner.poses.colmap.pinhole_views import undistorted
 from runner.scene.masks import USED, Mask, mask_files, read_mask
 
 MOSTLY = 0.99  # of what an undistorted pixel shows must be used: none of an overlay's colour may bleed in
@@ -38,7 +39,7 @@ class UndistortedMasks:
 
     def _undistorted(self, used: Mask, camera: pycolmap.Camera, size: tuple[int, int]) -> Mask:
         grey = np.repeat(np.where(used, USED, 0).astype(np.uint8)[..., None], 3, axis=2)
-        moved, _ = pycolmap.undistort_image(self._options, pycolmap.Bitmap.from_array(grey), camera)
-        small = Image.fromarray(moved.to_array()[..., 0]).resize(size, Image.Resampling.BILINEAR)
+        moved, _ = undistorted(self._options, grey, camera)
+        small = Image.fromarray(np.ascontiguousarray(moved[..., 0])).resize(size, Image.Resampling.BILINEAR)
         mostly: Mask = np.asarray(small) >= MOSTLY * USED
         return mostly

@@ -1,0 +1,75 @@
+"""Fisheye footage gives right cameras and pinhole views; ordinary lenses stay what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.context import StageContext
+from runner.dataset.build import build_views
+from runner.poses.colmap import fisheye
+from runner.poses.find import find_poses
+from runner.poses.settings import PoseSettings
+from runner.scene.progress import SILENT
+from tests.synthetic import pose_errors, write_frames
+from tests.wide_lenses import fisheye_rays, seen, truth, walk
+
+WIDTH, HEIGHT = 480, 270
+SETTINGS = PoseSettings(features=1024, max_image_size=480, min_points=300, threads=1)
+
+
+def equidistant(width: int, height: int, across_deg: float) -> pycolmap.Camera:
+    focal = width / 2 / np.radians(across_deg / 2)
+    return pycolmap.Camera(
+        camera_id=1, model=fisheye.MODEL, width=width, height=height, params=[focal, width / 2, height / 2, 0, 0]
+    )
+
+
+def pinhole_rays(camera: pycolmap.Camera) -> NDArray[np.float64]:
+    v, u = np.mgrid[0 : camera.height, 0 : camera.width] + 0.5
+    fx, fy, cx, cy = camera.params
+    rays = np.stack([(u - cx) / fx, (v - cy) / fy, np.ones_like(u)], axis=-1)
+    unit: NDArray[np.float64] = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    return unit
+
+
+@pytest.mark.parametrize("across_deg", [90.0, 150.0])
+def test_the_view_of_a_fisheye_is_what_a_pinhole_there_sees(across_deg: float) -> None:
+    lens, pose = equidistant(640, 360, across_deg), walk(8)[3]
+    view, camera = fisheye.undistorted(seen(pose, fisheye_rays(640, 360, lens.focal_length, 360)), lens)
+    across = 2 * np.degrees(np.arctan(camera.width / 2 / camera.focal_length_x))
+    assert across <= 110.01
+    assert across == pytest.approx(min(across_deg, 110.0), abs=1.0)
+    true = seen(pose, pinhole_rays(camera))
+    middle = np.s_[camera.height // 4 : -camera.height // 4, camera.width // 4 : -camera.width // 4]
+    ours, expected = (np.asarray(Image.fromarray(image).convert("L"), float)[middle] for image in (view, true))
+    assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.9
+
+
+def test_what_a_lens_sees_is_said_and_what_none_can_see_is_impossible() -> None:
+    assert fisheye.seen_deg(equidistant(960, 540, 150)) == pytest.approx(150)
+    assert fisheye.focal_ratio(equidistant(960, 540, 150)) == pytest.approx(0.5 / np.tan(np.radians(55)))
+    assert fisheye.focal_ratio(equidistant(480, 480, 240)) == 0.0
+
+
+def test_a_lens_of_150_degrees_is_found_by_trial(tmp_path: Path) -> None:
+    """SIMPLE_RADIAL places all of these frames as well, 20 degrees off, and passes every gate on the lens."""
+    poses = walk(14)
+    rays = fisheye_rays(WIDTH, HEIGHT, WIDTH / 2 / np.radians(75), 360)
+    frames = write_frames(tmp_path, {"wide": [seen(pose, rays) for pose in poses]})
+    context = StageContext(tmp_path, SILENT)
+    report = find_poses(frames, context, SETTINGS)
+    assert report.images_registered == len(poses)
+    assert any("150 degrees" in warning and "110 are used" in warning for warning in report.warnings)
+    views = build_views(frames, context, 240).views
+    found, true = np.stack([view.world_to_camera for view in views]), np.stack(truth(poses))
+    centres = [-np.einsum("nji,nj->ni", each[:, :3, :3], each[:, :3, 3]) for each in (found, true)]
+    positions, degrees = pose_errors(centres[0], found[:, :3, :3], centres[1], true[:, :3, :3])
+    assert np.median(positions) < 0.01
+    assert np.median(degrees) < 0.5
+    assert views[0].width / views[0].K[0, 0] == pytest.approx(2 * np.tan(np.radians(55)), rel=0.02)
