@@ -230,27 +230,29 @@ def measured(name: str, cameras: str, scene: TrainingScene, wrong: bool) -> Row:
 
 
 def left_out(rows: Sequence[Row]) -> str:
-    """For each set: the limits halfway between good and bad of all others, and how often they are wrong about it."""
+    """For each set: limits from all others, and what they are wrong about in it.
+
+    A limit lies a third of the way from the worst right scene of the others to their median wrong one.
+    """
     lines = [
         "",
         "| set left out | limit unexplained | limit gain train | wrong about it |",
-        "| --- | ---: | ---: | ---: |",
+        "| --- | ---: | ---: | --- |",
     ]
     for name in dict.fromkeys(row.name for row in rows):
         others, own = [row for row in rows if row.name != name], [row for row in rows if row.name == name]
         good, bad = ([row for row in others if row.wrong is wrong] for wrong in (False, True))
         if not good or not bad:
             continue
-        unexplained = (max(row.unexplained or 0.0 for row in good) + 1.0) / 2
-        caught = [row.unexplained for row in bad if row.unexplained is not None and row.unexplained > 0.2]
-        unexplained = (max(row.unexplained or 0.0 for row in good) + min(caught, default=1.0)) / 2
-        gain = min(row.gain_train for row in good if row.gain_train is not None) / 2
-        wrong = sum(
-            ((row.unexplained or 0.0) > unexplained or (row.gain_train is not None and row.gain_train < gain))
-            is not row.wrong
-            for row in own
-        )
-        lines.append(f"| {name} | {unexplained:.2f} | {gain:.1f} | {wrong} of {len(own)} |")
+        worst = max(row.unexplained or 0.0 for row in good)
+        unexplained = worst + (float(np.median([row.unexplained or 0.0 for row in bad])) - worst) / 3
+        least = min(row.gain_train or 0.0 for row in good)
+        gain = least - (least - float(np.min([row.gain_train or 0.0 for row in bad]))) / 3
+        missed = [
+            row.cameras for row in own
+            if ((row.unexplained or 0.0) > unexplained or (row.gain_train or 0.0) < gain) is not row.wrong
+        ]  # fmt: skip
+        lines.append(f"| {name} | {unexplained:.2f} | {gain:.1f} | {', '.join(missed) or 'nothing'} |")
     return "\n".join(lines)
 
 

@@ -6,8 +6,9 @@ each finds something that looks alike by chance, somewhere else. How often chanc
 pictures, with the neighbours moved across the lines of sight. So a picture with little or with repeating detail is its
 own yardstick.
 
-What it cannot see: a group of cameras that is moved as a whole against another one (each agrees with its own
-neighbours), a slow drift, and a scene that is wrong only where all pictures are alike.
+One of the two neighbours is from another time where there is one: parts that were joined at the wrong place agree
+within themselves. What it cannot see: such parts when hardly any view sees both, a slow drift, and a scene that is
+wrong only where all pictures are alike.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.quality.small_views import COMMON_MIN, SmallView, small_view, source_views
+from runner.quality.small_views import COMMON_MIN, SmallView, scored_views, small_view
 from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene, evenly
 
@@ -27,7 +28,8 @@ AVAILABLE = importlib.util.find_spec("numba") is not None
 SIDE_PX = 160  # long side of the pictures that are compared
 PLANES = 48
 MOST_VIEWS = 32  # that are asked, evenly chosen
-NEIGHBOURS = 2  # of each view
+FAR = 0.1  # of all views lie between a view and a neighbour from another time, or it is of another clip ...
+FAR_SCORE = 0.3  # ... which is asked when its score is at least this share of the best one's
 MARGINS = (0.8, 1.6)  # nearest and farthest plane, as multiples of the depths of the sparse points
 SCORE_MIN = 0.6  # correlation of a place that is found
 DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no detail to compare
@@ -69,12 +71,13 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
     if not AVAILABLE or not len(scene.sightings):
         return ()
     images = [small_view(scene, view, SIDE_PX) for view in range(len(scene.views))]
+    places = _places(scene)
     found = []
     for view in evenly(range(len(images)), MOST_VIEWS):
         progress.check(stage)
-        neighbours = [images[other] for other in source_views(view, images, scene.points, NEIGHBOURS)]
+        neighbours = [images[other] for other in _two(view, scored_views(view, images, scene.points), places)]
         planes = _inverse_depths(images[view], scene.points)
-        if len(neighbours) < NEIGHBOURS:
+        if len(neighbours) < 2:
             continue
         if planes is None:  # it shares points with others, and they lie behind it
             found.append(ViewAgreement(view, 0.0, 0.0, 0))
@@ -84,6 +87,28 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
         if details >= LEAST_PX:
             found.append(ViewAgreement(view, share, by_chance, details))
     return tuple(found)
+
+
+def _places(scene: TrainingScene) -> list[int]:
+    """Of each view in the order in which all were filmed."""
+    order = sorted(
+        range(len(scene.views)), key=lambda index: (scene.views[index].video, scene.views[index].timestamp_s)
+    )
+    return [place for _, place in sorted((view, place) for place, view in enumerate(order))]
+
+
+def _two(view: int, scored: Sequence[tuple[float, int]], places: Sequence[int]) -> list[int]:
+    """The best neighbour, and the best one from another time where there is one that is nearly as good.
+
+    Neighbours in time agree with each other in a scene that is put together wrongly, too.
+    """
+    near = [number for _, number in scored[:2]]
+    apart = max(2.0, FAR * len(places))
+    far = [
+        number for score, number in scored[1:]
+        if score >= FAR_SCORE * scored[0][0] and abs(places[number] - places[view]) > apart
+    ]  # fmt: skip
+    return [near[0], far[0]] if far else near
 
 
 def _inverse_depths(image: SmallView, points: NDArray[np.float32]) -> Array | None:

@@ -20,6 +20,7 @@ from runner.scene.views import TrainingScene, evenly
 
 THUMB_PX = 48  # long side of the pictures among which the most similar one is looked for
 MOST_VIEWS = 12  # of each split, evenly chosen
+SAME_DB = 24.0  # more alike, and a picture is the same once more: slow films have such, and nothing has to beat them
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Gain:
 
     image: str  # View.image
     rendered: float  # dB, of the rendering
-    nearest: float  # dB, of the most similar training picture other than itself
+    nearest: float  # dB, of the most similar training picture other than itself, SAME_DB at most
 
     @property
     def db(self) -> float:
@@ -47,7 +48,8 @@ def gains(scene: TrainingScene, scores: Sequence[ViewScore]) -> tuple[Gain, ...]
         others = [index for index in train if index != view and scene.pixels[index].shape == truth.shape]
         if others:
             best = _most_similar(thumbs.get(view, _thumb(truth)), {index: thumbs[index] for index in others})
-            found.append(Gain(score.image, score.psnr_corrected, _corrected_psnr(scene, best, view)))
+            nearest = min(SAME_DB, _corrected_psnr(scene, best, view))
+            found.append(Gain(score.image, score.psnr_corrected, nearest))
     return tuple(found)
 
 

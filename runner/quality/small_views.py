@@ -65,7 +65,15 @@ def _small_mask(mask: NDArray[np.bool_], width: int, height: int) -> NDArray[np.
 
 
 def source_views(index: int, images: Sequence[SmallView], points: NDArray[np.float32], most: int) -> list[int]:
-    """The source views of a reference view: those with most common points at good angles (MVSNet, Yao 2018)."""
+    """The source views of a reference view, best first."""
+    return [number for _, number in scored_views(index, images, points)[:most]]
+
+
+def scored_views(index: int, images: Sequence[SmallView], points: NDArray[np.float32]) -> list[tuple[float, int]]:
+    """Score and number of every view that a view can be compared with, best first.
+
+    The score counts common points, those at good angles for most (MVSNet, Yao 2018).
+    """
     mine = images[index]
     scores = []
     for number, other in enumerate(images):
@@ -78,4 +86,4 @@ def source_views(index: int, images: Sequence[SmallView], points: NDArray[np.flo
         away = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))) - BEST_ANGLE_DEG
         spread = np.where(away < 0, *ANGLE_SPREAD_DEG)
         scores.append((float(np.exp(-0.5 * (away / spread) ** 2).sum()), -number))
-    return [-number for _, number in sorted(scores, reverse=True)[:most]]
+    return [(score, -number) for score, number in sorted(scores, reverse=True)]
