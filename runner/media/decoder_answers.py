@@ -51,7 +51,7 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
         a.index < b.index and a.timestamp_s < b.timestamp_s and a.travel <= b.travel
         for a, b in itertools.pairwise(frames)
     )
-    if not (forward and limits.min_frames <= len(frames) and frames[-1].index < limits.max_decoded_frames):
+    if not (forward and limits.min_frames <= len(frames) <= limits.max_decoded_frames):
         raise impossible(clip, "its frames are not in order")
     # A pixel aspect ratio between 0.1 and 10 enlarges one side of the frame.
     if part.width * part.height > 10 * limits.max_pixels or frames[-1].timestamp_s > limits.max_duration_s:

@@ -19,6 +19,7 @@ CUT = 0.2  # 1 - correlation of two layouts; in footage of hands and cars consec
 ABRUPT = 5.0  # times the median change around it: where everything changes fast, nothing is a cut
 RESEMBLES = 0.5  # of the change to a stray: its neighbours differ less than that from each other
 AROUND = 8  # frames on either side
+MIN_GAPS = 3  # that tell how much changes in one
 MAX_BOUNDARIES = 20  # of one clip; more is a slide show, whose pieces the reconstruction has to sort out
 
 
@@ -51,11 +52,12 @@ def find_shot_boundaries(frames: Sequence[FrameMeasures]) -> ShotBoundaries:
     if len(frames) < 3 or is_slide_show(frames):
         return ShotBoundaries()
     change = np.array([frame.change for frame in frames])
+    gaps = np.diff([frame.index for frame in frames], prepend=frames[0].index - 1) > 1  # of a long film, see thinning
     over = np.array([frame.change_over for frame in frames])
     strays, starts = [], []
     index = 1
     while index < len(frames):
-        if change[index] > CUT and _abrupt(change, index):
+        if change[index] > CUT and (_abrupt_gap(change, gaps, index) if gaps[index] else _abrupt(change, index)):
             back = change[index + 1] if index + 1 < len(frames) else 0.0
             if back > CUT and over[index + 1] < RESEMBLES * min(change[index], back):
                 strays.append(index)
@@ -80,6 +82,14 @@ def _abrupt(change: NDArray[np.float64], index: int) -> bool:
     low, high = max(1, index - AROUND), min(len(change), index + AROUND + 1)
     around = [change[i] for i in range(low, high) if i not in (index, index + 1)]
     return not around or float(change[index]) > ABRUPT * float(np.median(around))
+
+
+def _abrupt_gap(change: NDArray[np.float64], gaps: NDArray[np.bool_], index: int) -> bool:
+    """Do the frames across other gaps change much less? A camera comes far in one; alone it says nothing."""
+    places = np.flatnonzero(gaps)
+    at = int(np.searchsorted(places, index))
+    around = [change[i] for i in (*places[max(0, at - AROUND) : at], *places[at + 1 : at + 1 + AROUND])]
+    return len(around) >= MIN_GAPS and float(change[index]) > ABRUPT * float(np.median(around))
 
 
 def _layout(luma: NDArray[np.uint8]) -> NDArray[np.float32]:

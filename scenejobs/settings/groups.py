@@ -276,8 +276,11 @@ class MediaLimits:
         "MAX_VIDEO_BYTES", "largest video, bytes; looked at before it is downloaded", 8 * 1024**3, minimum=1
     )
     max_pixels: int = _setting("MAX_VIDEO_PIXELS", "largest picture of a video, width x height", 7680 * 4320, minimum=1)
-    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 3600.0, minimum=1)
-    max_decoded_frames: int = _setting("MAX_DECODED_FRAMES", "most frames of a video", 20_000, minimum=1)
+    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 86_400.0, minimum=1)
+    max_decoded_frames: int = _setting(
+        "MAX_DECODED_FRAMES", "most frames of a video that are decoded; of a longer one some, spread over it", 20_000,
+        minimum=1,
+    )  # fmt: skip
     max_clips: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
     max_photo_bytes: int = _setting(
         "MAX_PHOTO_BYTES", "largest photo, bytes; looked at before it is downloaded", 512 * 1024**2, minimum=1

@@ -55,7 +55,7 @@ def open_container(clip: Clip, limits: Limits) -> Iterator[InputContainer]:
 
 @contextmanager
 def _opened(clip: Clip) -> Iterator[int]:
-    """A descriptor of the clip, at its beginning."""
+    """A descriptor of the clip, at its beginning. Where another one of it was is set again at the end."""
     gone = InputError(f"{clip.name} is gone", advice="upload it again", code=Code.INPUT_GONE)
     try:
         if clip.descriptor is not None:
@@ -67,8 +67,12 @@ def _opened(clip: Clip) -> Iterator[int]:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise gone
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, 0, os.SEEK_SET)  # another descriptor of the same file shares its position
-        yield descriptor
+        try:
+            yield descriptor
+        finally:
+            os.lseek(descriptor, place, os.SEEK_SET)
     finally:
         os.close(descriptor)
 

@@ -12,6 +12,7 @@ from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
 MIN_DECODED_SHARE = 0.9  # of the frames that the container states; less is a damaged upload, not a usable clip
+MIN_DECODED_OF_PLANNED = 0.5  # of the packets of a long film that were to be decoded: a frame may come in two
 MAY_LACK_S = 1.0  # of the stated length: durations are rounded, and the last packet's own may be missing
 PLAYS = "upload it again, and check that it plays to its end on a computer"
 
@@ -49,11 +50,16 @@ def judge_damage(clip: Clip, header: Header, decoded: int, damage: Damage) -> li
     """
     stated = header.frame_count or decoded + damage.packets
     if decoded == 0 or decoded < MIN_DECODED_SHARE * stated:
-        cause = f"{clip.name} is damaged or cut off: {decoded} of {stated} frames decode"
-        raise InputError(cause, advice=PLAYS, code=Code.CORRUPT_VIDEO)
+        raise broken(clip, decoded, stated)
     if not header.frame_count and damage.seen_s < MIN_DECODED_SHARE * header.stated_s - MAY_LACK_S:
         cause = f"{clip.name} is damaged or cut off: it ends after {damage.seen_s:.1f} of {header.stated_s:.1f} s"
         raise InputError(cause, advice=PLAYS, code=Code.CORRUPT_VIDEO)
     if decoded < stated:
         return [f"{stated - decoded} of {stated} frames did not decode"]
     return ["the end of the file is damaged"] if damage.cut else []
+
+
+def broken(clip: Clip, decoded: int, stated: int) -> InputError:
+    """Too few frames decode."""
+    cause = f"{clip.name} is damaged or cut off: {decoded} of {stated} frames decode"
+    return InputError(cause, advice=PLAYS, code=Code.CORRUPT_VIDEO)

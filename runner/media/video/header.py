@@ -98,11 +98,17 @@ def check_header(clip: Clip, header: Header, limits: Limits) -> None:
         cause = f"{clip.name} has {header.width}x{header.height} pixels; {limits.max_pixels:,} are allowed"
         raise InputError(cause, advice="record at a lower resolution", code=Code.TOO_LARGE)
     if header.duration_s > limits.max_duration_s:
-        cause = f"{clip.name} lasts {header.duration_s:.0f} s; {limits.max_duration_s:g} are allowed"
-        raise InputError(cause, advice="cut it into the part that shows the scene", code=Code.TOO_LARGE)
+        raise too_long(clip, header.duration_s, limits)
     width, height = square_pixels(header.width, header.height, header.pixel_aspect)
     if max(width, height) < limits.min_long_side or min(width, height) < limits.min_short_side:
         raise InputError(
             f"{clip.name} has {width}x{height} pixels; {limits.min_long_side}x{limits.min_short_side} are needed",
             advice="record at 1080p or more", code=Code.TOO_SMALL,
         )  # fmt: skip
+
+
+def too_long(clip: Clip, lasts_s: float, limits: Limits) -> InputError:
+    """For more seconds than the limit."""
+    cause = f"{clip.name} lasts {lasts_s:.0f} s; {limits.max_duration_s:g} are allowed"
+    advice = "cut it into the part that shows the scene, or raise MAX_VIDEO_DURATION"
+    return InputError(cause, advice=advice, code=Code.TOO_LARGE)

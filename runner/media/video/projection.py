@@ -14,6 +14,7 @@ import av
 from av.sidedata.sidedata import Type as SideDataType
 
 from runner.media.lens_shape import ASPECT, Shape
+from runner.media.video.side_data import side_data
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
@@ -31,15 +32,13 @@ RAW_NAMES = {".insv": "an Insta360 raw recording", ".360": "a GoPro MAX raw reco
 
 def stated_projection(frame: av.VideoFrame) -> int | None:
     """AVSphericalProjection of the clip; None: it states none."""
-    data = frame.side_data.get(SideDataType.SPHERICAL)  # type: ignore[call-overload]  # the stub knows texts only
-    raw = b"" if data is None else bytes(data)
+    raw = side_data(frame, SideDataType.SPHERICAL) or b""
     return int(struct.unpack_from("<i", raw)[0]) if len(raw) >= 4 else None
 
 
 def is_stereo(frame: av.VideoFrame) -> bool:
     """Does the clip state that it holds a picture for each eye (`st3d`)?"""
-    data = frame.side_data.get(SideDataType.STEREO3D)  # type: ignore[call-overload]
-    raw = b"" if data is None else bytes(data)
+    raw = side_data(frame, SideDataType.STEREO3D) or b""
     return len(raw) >= 4 and struct.unpack_from("<i", raw)[0] != 0
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -15,14 +14,17 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from runner.media.colour import Colour
-from runner.media.settings import MAX_THREADS, Limits
+from runner.media.settings import Limits
 from runner.media.video import pixels
 from runner.media.video.clock import Clock
 from runner.media.video.container import open_container
-from runner.media.video.damage import Damage, judge_damage
-from runner.media.video.header import CONVERT, best_stream, check_header, read_header
+from runner.media.video.damage import MIN_DECODED_OF_PLANNED, Damage, broken, judge_damage
+from runner.media.video.decoding import FrameDecoder, Numbered, decode_groups
+from runner.media.video.header import CONVERT, best_stream, check_header, read_header, too_long
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
+from runner.media.video.packets import packets_of, read_packets
 from runner.media.video.projection import check_streams, is_stereo, stated_projection
+from runner.media.video.thinning import Plan, Thinned, allowance, plan
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink, square_pixels
 from scenejobs.errors import Code, InputError
@@ -32,7 +34,7 @@ from scenejobs.errors import Code, InputError
 class DecodedFrame:
     """Its pixels are converted only when asked for; valid until the next one is read."""
 
-    index: int  # among the usable decoded frames, from 0
+    index: int  # of a long film its number among all frames, else among those that decode; from 0
     timestamp_s: float  # from the first frame, strictly increasing
     width: int  # pixels, upright, square
     height: int
@@ -66,69 +68,95 @@ class VideoReader:
         self.projection: int | None = None  # AVSphericalProjection, where the clip states one; known like the rotation
         self.is_stereo = False
         self.warnings: list[str] = []
+        self.thinned: Thinned | None = None  # of a long film, as soon as frames come
+        self.on_share: Callable[[float], None] = lambda _: None  # is told which share of the film was read, often
         self._container, self._stream, self._limits = container, stream, limits
+        self._most = allowance(limits.max_decoded_frames, self.header.width, self.header.height)
 
-    def frames(self) -> Iterator[DecodedFrame]:
-        """Usable frames in order, of whatever size. Damaged ones are left out with a warning.
+    def frames(self, wanted: Collection[int] = ()) -> Iterator[DecodedFrame]:
+        """Usable frames in order, of whatever size: all of them, or of a long film some (`thinning.py`). Damaged ones
+        are left out with a warning.
 
+        wanted: numbers of frames without which others need not be decoded; none: there are no such.
         Raises InputError: TOO_LARGE as soon as a limit is passed; CORRUPT_VIDEO after the last frame when too few
         of the stated frames decoded.
         """
-        clock = Clock(1.0 / self.header.fps)
         reformatter = VideoReformatter()  # keeps its scaling tables from frame to frame
         matrix: tuple[int, ...] = IDENTITY_MATRIX
         colour = Colour()
-        index = 0
-        timestamp_s = 0.0
-        damage = Damage()
-        for frame in self._decoded(damage):
-            if index == 0:
-                matrix = display_matrix(frame)
+        first = True
+        for number, timestamp_s, frame in self._numbered(frozenset(wanted)):
+            if first:
                 self.rotation_deg = round(frame.rotation / 90) * 90 % 360
                 self.projection, self.is_stereo = stated_projection(frame), is_stereo(frame)
                 colour = pixels.frame_colour(frame)  # of the whole clip, or one scene would have two exposures
-            timestamp_s = clock.read(frame.pts, frame.time_base, frame.dts)
-            if index >= self._limits.max_decoded_frames or timestamp_s > self._limits.max_duration_s:
-                most = f"{self._limits.max_decoded_frames} frames or {self._limits.max_duration_s:g} s"
-                advice = "cut it into the part that shows the scene"
-                raise InputError(f"{self.clip.name} is longer than {most}", advice=advice, code=Code.TOO_LARGE)
+            if first or self.header.codec == "mjpeg":  # each of its pictures may be a photo with its own EXIF
+                matrix = display_matrix(frame)
+            first = False
+            if timestamp_s > self._limits.max_duration_s:
+                raise too_long(self.clip, timestamp_s, self._limits)
             width, height = square_pixels(frame.width, frame.height, self.header.pixel_aspect)
             if is_quarter_turn(matrix):
                 width, height = height, width
-            yield DecodedFrame(index, timestamp_s, width, height, frame, matrix, colour, reformatter)
-            index += 1
-        self.warnings += judge_damage(self.clip, self.header, index, damage)
+            yield DecodedFrame(number, timestamp_s, width, height, frame, matrix, colour, reformatter)
+
+    def _numbered(self, wanted: frozenset[int]) -> Iterator[Numbered]:
+        expected = self.header.frame_count or self.header.duration_s * self.header.fps
+        if 0 < expected <= self._most:
+            yield from self._all_frames()
+            return
+        chosen = self._plan()
+        if chosen is None:
+            yield from self._all_frames()
+            return
+        count = len(chosen.times_s)
+        self.thinned = Thinned(count, float(chosen.times_s[-1]), sum(each.end - each.first for each in chosen.groups))
+        damage, decoded = Damage(), 0
+        decoder = FrameDecoder(self._stream, self._limits, damage)
+        packets = packets_of(self._container, self._stream, damage)
+        passed = 0
+        for found in decode_groups(decoder, packets, chosen.only(wanted) if wanted else chosen):
+            passed = max(passed + 1, found[0] if found else 0)
+            self.on_share(passed / count)
+            if found is not None:
+                decoded += 1
+                yield found
+        self.warnings.append(self.thinned.told(decoded))
+        if decoded < MIN_DECODED_OF_PLANNED * chosen.planned:
+            raise broken(self.clip, decoded, chosen.planned)
+
+    def _plan(self) -> Plan | None:
+        """What of the film to decode, after a look at all of its packets; None: everything. Raises InputError."""
+        damage = Damage()
+        with open_container(self.clip, self._limits) as container:
+            stream = container.streams[self._stream.index]
+            most = max(1.0, self.header.frame_count or self.header.duration_s * self.header.fps)
+            packets = read_packets(
+                container, cast(av.VideoStream, stream), damage, lambda count: self.on_share(min(1.0, count / most))
+            )
+        if len(packets) <= self._most:
+            return None
+        self.warnings += judge_damage(self.clip, self.header, len(packets), damage)
+        return plan(packets, 1.0 / self.header.fps, self._most)
+
+    def _all_frames(self) -> Iterator[Numbered]:
+        """One after the other, with a number for each that decodes."""
+        clock = Clock(1.0 / self.header.fps)
+        damage = Damage()
+        decoder = FrameDecoder(self._stream, self._limits, damage)
+        expected = self.header.frame_count or self.header.duration_s * self.header.fps or 1
+        number = 0
+        for packet in packets_of(self._container, self._stream, damage):
+            for frame in decoder.decode(packet):
+                if number >= self._limits.max_decoded_frames:
+                    self.warnings.append(f"only its first {number} frames are used: it says that it holds fewer")
+                    return
+                yield number, clock.read(frame.pts, frame.time_base, frame.dts), frame
+                number += 1
+                self.on_share(min(1.0, number / expected))
+        self.warnings += judge_damage(self.clip, self.header, number, damage)
         if clock.repaired:
             self.warnings.append(f"{clock.repaired} frames had missing or backward timestamps, which were repaired")
-
-    def _decoded(self, damage: Damage) -> Iterator[av.VideoFrame]:
-        """Every frame that decodes whole. One bad packet costs its frames, not the clip."""
-        packets = self._container.demux()  # of all streams: they tell where the file ends
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.FFmpegError as exc:
-                if isinstance(exc, MemoryError):
-                    raise
-                damage.cut = True
-                return
-            damage.arrived(packet)
-            if packet.stream.index != self._stream.index:  # those at the end have no `stream_index`
-                continue
-            try:
-                frames = cast("list[av.VideoFrame]", packet.decode())
-            except av.error.FFmpegError as exc:
-                if isinstance(exc, MemoryError):
-                    raise
-                damage.packets += 1
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
-                    damage.packets += 1
-                else:
-                    yield frame
 
 
 @contextmanager
@@ -144,11 +172,6 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
             reader.warnings.append(f"it holds {others + 1} video streams; only the largest is used")
         check_streams(clip, list(container.streams.video))
         check_header(clip, reader.header, limits)
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
-        # FFmpeg compares the size of its buffers, whose sides it rounds up: 4320x7680 would be more than 7680x4320.
-        rounded = (reader.header.width + 128) * (reader.header.height + 128)
-        stream.codec_context.options = {"max_pixels": str(max(limits.max_pixels, rounded))}
         try:
             yield reader
         except av.error.FFmpegError as exc:  # of a conversion; those of decoding are handled where they happen

@@ -71,13 +71,13 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
     sizes: dict[tuple[int, int], _Size] = {}
     stated: Shape | None = None
     with open_video(clip, limits) as video:
-        header = video.header
-        expected = header.frame_count or header.duration_s * header.fps or 1
+        number = 0
+        video.on_share = lambda share: on_progress(share, f"looking at {clip.name}, frame {number}")
         for frame in video.frames():
-            on_progress(min(1.0, frame.index / expected), f"looking at {clip.name}, frame {frame.index}")
+            number = frame.index
             found = sizes.setdefault((frame.width, frame.height), _Size())
             found.measure(frame)
-            if frame.index == 0:
+            if stated is None:
                 stated = shape_by_statement(clip, video.projection, video.is_stereo, frame.width, frame.height)
             if len(found.shapes.found) == LOOKED_AT:  # what cannot be used is said after seconds, not after the film
                 check_shape(clip, found.shapes.verdict)
@@ -112,8 +112,12 @@ def _part(
     header, count = video.header, len(measures)
     # The last frame is shown as long as the others are, which its own timestamp does not say.
     between_s = duration_s(measures) / (count - 1) if count > 1 else 1 / header.fps
+    lasts_s = duration_s(measures) + between_s
+    if video.thinned:
+        between_s = 1 / video.thinned.fps
+        lasts_s = video.thinned.lasts_s + between_s
     info = ClipInfo(
-        clip.name, "", count, *size, 1 / between_s, duration_s(measures) + between_s, header.codec, video.rotation_deg,
+        clip.name, "", count, *size, 1 / between_s, lasts_s, header.codec, video.rotation_deg,
         header.recording.recorded_at, header.recording.camera_model, header.recording.gps,
         focal_px=disc_focal_px if shape else header.recording.focal_px(*size), projection=shape.value,
     )  # fmt: skip
@@ -141,8 +145,8 @@ def write_frames(
     on_progress = _now_and_then(on_progress)
     left = set(wanted)
     with open_video(clip, limits) as video:
-        for frame in video.frames():
-            on_progress(1 - len(left) / len(wanted), f"writing frames of {clip.name}")
+        video.on_share = lambda _: on_progress(1 - len(left) / len(wanted), f"writing frames of {clip.name}")
+        for frame in video.frames(wanted):
             if frame.index not in left:
                 continue
             write_png(folder / file_name(frame.index), frame.rgb(long_side))

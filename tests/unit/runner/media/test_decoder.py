@@ -85,7 +85,6 @@ def test_the_words_of_a_liar_are_short_and_on_one_line(tmp_path: Path) -> None:
         ("MAX_VIDEO_BYTES", "10", r"\b10\b"),
         ("MAX_VIDEO_PIXELS", "1000", r"\b1,000\b"),
         ("MAX_VIDEO_DURATION", "1", r"\b1\b"),
-        ("MAX_DECODED_FRAMES", "11", r"\b11\b"),
         ("MAX_VIDEOS_PER_SCENE", "1", r"\b2\b.*\b1\b"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_survey_comes_through_the_pipe_as_it_was() -> None:
         answer(frames=[[*row[:4], 120.0, 0.0, 0.0, 1.5] for row in FRAMES]),
         answer(frames=[[True, *row[1:]] for row in FRAMES]),
         answer(frames=[[str(i), i / 10, 5.0, 0.0, *REST] for i in range(12)]),
-        answer(frames=[[i, i * 1000.0, 5.0, 0.0, *REST] for i in range(12)]),
+        answer(frames=[[i, i * 10_000.0, 5.0, 0.0, *REST] for i in range(12)]),
         answer(frames=[[i, i / 1e6, 5.0, 0.0, *REST] for i in range(20_001)]),
         answer(width=0),
         answer(width=-5),

@@ -1,0 +1,146 @@
+"""Which frames of a long film are decoded: groups of packets from keyframes on, spread evenly over its time. Pure.
+
+Nothing is lost by it that would have been used: a scene takes some hundred frames, and a group gives several to choose
+the sharpest from. The file is read as a whole and only the groups are decoded, so that no index has to be right and no
+format needs to know how to seek; an hour of 4K is read in seconds and would be decoded for an hour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.media.video.clock import Clock
+from runner.media.video.packets import MISSING, Packets, Times
+
+MAX_GROUPS = 1200  # of one film: three for each frame of the largest budget
+GROUP = 5  # frames at least, where there are more keyframes than groups
+RESTART_S = 2.0  # back by more than that, a clock began anew; by less, frames are decoded in another order than shown
+# Pixels decoded in one pass: 10,000 pictures of 4K take 2 slow cores some minutes, those of 8K a quarter as many.
+MAX_PIXELS = 10_000 * 3840 * 2160
+
+
+@dataclass(frozen=True)
+class Group:
+    """Packets that are decoded one after the other."""
+
+    first: int  # number of its keyframe among the packets
+    end: int  # of the first one that is left out again
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to decode, and what it will be."""
+
+    groups: tuple[Group, ...]
+    numbers: Times  # [packets] number of the frame among all that are shown, in the order of showing; -1: not shown
+    pts: Times  # [packets]
+    times_s: NDArray[np.float64]  # [frames] since the first one, increasing
+
+    def only(self, wanted: frozenset[int]) -> Plan:
+        """With the groups that give one of these frames."""
+        numbers = np.array(sorted(wanted))
+        kept = tuple(group for group in self.groups if np.isin(self.numbers[group.first : group.end], numbers).any())
+        return Plan(kept, self.numbers, self.pts, self.times_s)
+
+    @property
+    def planned(self) -> int:
+        """Frames that decode when nothing is damaged. What is shown before its keyframe needs an earlier one."""
+        return sum(
+            int((self.numbers[group.first : group.end] >= self.numbers[group.first]).sum()) for group in self.groups
+        )
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What there is of a film that is too long to be decoded as a whole."""
+
+    frames: int
+    lasts_s: float  # from its first frame to its last
+    chosen: int  # frames that are decoded
+
+    @property
+    def fps(self) -> float:
+        return (self.frames - 1) / self.lasts_s if self.frames > 1 and self.lasts_s > 0 else 30.0
+
+    def told(self, decoded: int) -> str:
+        return f"it is long: {decoded:,} of its {self.frames:,} frames, from all of its parts, were looked at"
+
+
+def allowance(max_frames: int, width: int, height: int) -> int:
+    """Frames of this size that one pass decodes at most."""
+    return max(1, min(max_frames, MAX_PIXELS // max(1, width * height)))
+
+
+def plan(packets: Packets, interval_s: float, most: int) -> Plan:
+    """Groups of at most `most` packets in all. interval_s: between frames, where the timestamps do not say."""
+    numbers, times_s = _order_of_showing(packets, interval_s)
+    keys = np.flatnonzero(packets.is_key & (numbers >= 0))
+    if len(keys) == 0:
+        keys = np.array([0])
+    starts = _spread(keys, times_s[np.maximum(numbers[keys], 0)], max(1, min(MAX_GROUPS, most // GROUP)))
+    return Plan(_groups(starts, len(packets), most), numbers, packets.pts, times_s)
+
+
+def _groups(starts: NDArray[np.int64], count: int, most: int) -> tuple[Group, ...]:
+    """From each start on as many as there is room for; what touches is one group."""
+    each = _share([int(gap) for gap in np.diff([*starts, count])], most)
+    found: list[Group] = []
+    for start, length in zip(starts.tolist(), each, strict=True):
+        if found and found[-1].end >= start:
+            found[-1] = Group(found[-1].first, start + length)
+        else:
+            found.append(Group(start, start + length))
+    return tuple(found)
+
+
+def _share(gaps: list[int], most: int) -> list[int]:
+    """Each gets the same, and nobody more than it has."""
+    left, waiting = most, len(gaps)
+    lengths = [0] * len(gaps)
+    for index in sorted(range(len(gaps)), key=lambda index: gaps[index]):
+        lengths[index] = min(gaps[index], max(1, left // waiting))
+        left, waiting = left - lengths[index], waiting - 1
+    return lengths
+
+
+def _spread(keys: NDArray[np.int64], times_s: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """`count` of the keyframes, evenly over time; all where there are no more."""
+    if len(keys) <= count:
+        return keys
+    targets = np.linspace(times_s[0], times_s[-1], count)
+    chosen: NDArray[np.int64] = keys[np.unique(np.minimum(np.searchsorted(times_s, targets), len(keys) - 1))]
+    return chosen
+
+
+def _order_of_showing(packets: Packets, interval_s: float) -> tuple[Times, NDArray[np.float64]]:
+    """numbers [packets] and times [frames], see Plan."""
+    shown = np.flatnonzero(~packets.is_discarded)
+    pts, dts, unit = packets.pts[shown], packets.dts[shown], packets.time_base
+    if (pts == MISSING).any():
+        pts = dts  # then the order of decoding is the only one there is
+    order = np.arange(len(shown))
+    if not (pts == MISSING).any() and unit:
+        order = np.lexsort((pts, _stretches(pts, RESTART_S / float(unit))))
+    clock = Clock(interval_s)
+    ticks = pts[order].tolist()
+    times_s = np.array([clock.read(None if tick == MISSING else tick, unit) for tick in ticks])
+    numbers = np.full(len(packets), -1, np.int64)
+    numbers[shown[order]] = np.arange(len(shown))
+    return numbers, times_s
+
+
+def _stretches(pts: Times, restart: float) -> Times:
+    """[packets] how often the clock began anew before."""
+    before = np.maximum.accumulate(pts)
+    if not (pts < before - restart).any():
+        return np.zeros(len(pts), np.int64)
+    found, stretch, latest = [], 0, int(pts[0])
+    for tick in pts.tolist():
+        if tick < latest - restart:
+            stretch, latest = stretch + 1, tick
+        latest = max(latest, tick)
+        found.append(stretch)
+    return np.array(found, np.int64)
