@@ -67,7 +67,8 @@ def decode_groups(decoder: FrameDecoder, packets: Iterable[av.Packet[Any]], plan
         if number < group.first:
             yield None
             continue
-        yield from numbering.of(decoder.decode(packet))
+        if plan.is_decoded(number, group):
+            yield from numbering.of(decoder.decode(packet))
         if number + 1 == group.end:
             yield from numbering.of(decoder.decode(None))
             decoder.restart()

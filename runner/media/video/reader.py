@@ -110,7 +110,7 @@ class VideoReader:
             yield from self._all_frames()
             return
         count = len(chosen.times_s)
-        self.thinned = Thinned(count, float(chosen.times_s[-1]), sum(each.end - each.first for each in chosen.groups))
+        self.thinned = Thinned(count, float(chosen.times_s[-1]))
         damage, decoded = Damage(), 0
         decoder = FrameDecoder(self._stream, self._limits, damage)
         packets = packets_of(self._container, self._stream, damage)
@@ -122,7 +122,7 @@ class VideoReader:
                 decoded += 1
                 yield found
         self.warnings.append(self.thinned.told(decoded))
-        if decoded < MIN_DECODED_OF_PLANNED * chosen.planned:
+        if not wanted and decoded < MIN_DECODED_OF_PLANNED * chosen.planned:
             raise broken(self.clip, decoded, chosen.planned)
 
     def _plan(self) -> Plan | None:

@@ -45,12 +45,14 @@ class Plan:
         kept = tuple(group for group in self.groups if np.isin(self.numbers[group.first : group.end], numbers).any())
         return Plan(kept, self.numbers, self.pts, self.times_s)
 
+    def is_decoded(self, packet: int, group: Group) -> bool:
+        """What follows a keyframe and is shown before it may need the frames before that."""
+        return int(self.numbers[packet]) >= int(self.numbers[group.first])
+
     @property
     def planned(self) -> int:
-        """Frames that decode when nothing is damaged. What is shown before its keyframe needs an earlier one."""
-        return sum(
-            int((self.numbers[group.first : group.end] >= self.numbers[group.first]).sum()) for group in self.groups
-        )
+        """Frames that decode when nothing is damaged."""
+        return sum(self.is_decoded(packet, each) for each in self.groups for packet in range(each.first, each.end))
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,6 @@ class Thinned:
 
     frames: int
     lasts_s: float  # from its first frame to its last
-    chosen: int  # frames that are decoded
 
     @property
     def fps(self) -> float:
@@ -81,18 +82,20 @@ def plan(packets: Packets, interval_s: float, most: int) -> Plan:
     if len(keys) == 0:
         keys = np.array([0])
     starts = _spread(keys, times_s[np.maximum(numbers[keys], 0)], max(1, min(MAX_GROUPS, most // GROUP)))
-    return Plan(_groups(starts, len(packets), most), numbers, packets.pts, times_s)
+    return Plan(_groups(starts, numbers, most), numbers, packets.pts, times_s)
 
 
-def _groups(starts: NDArray[np.int64], count: int, most: int) -> tuple[Group, ...]:
-    """From each start on as many as there is room for; what touches is one group."""
-    each = _share([int(gap) for gap in np.diff([*starts, count])], most)
+def _groups(starts: NDArray[np.int64], numbers: Times, most: int) -> tuple[Group, ...]:
+    """From each start on as many frames as there is room for; what touches is one group."""
+    ends = [*starts.tolist()[1:], len(numbers)]
+    lengths = _share([end - start for start, end in zip(starts.tolist(), ends, strict=True)], most)
     found: list[Group] = []
-    for start, length in zip(starts.tolist(), each, strict=True):
-        if found and found[-1].end >= start:
+    for start, end, length in zip(starts.tolist(), ends, lengths, strict=True):
+        if found and found[-1].end == start:
             found[-1] = Group(found[-1].first, start + length)
-        else:
-            found.append(Group(start, start + length))
+            continue
+        decodable = start + np.flatnonzero(numbers[start:end] >= numbers[start])
+        found.append(Group(start, int(decodable[min(length, len(decodable)) - 1]) + 1))
     return tuple(found)
 
 

@@ -1,0 +1,180 @@
+"""A film with more frames than may be decoded is used: some frames of all of its parts, with their true numbers."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.context import StageContext
+from runner.media.extract import extract_frames
+from runner.media.settings import FrameSettings, Limits
+from runner.media.shot_detection import find_shot_boundaries
+from runner.media.video import survey as two_passes
+from runner.media.video.damage import Damage
+from runner.media.video.packets import read_packets
+from runner.media.video.reader import open_video
+from runner.media.video.thinning import GROUP, Group, allowance, plan
+from runner.scene.frames import Clip
+from runner.scene.progress import SILENT
+from scenejobs.errors import Code, InputError
+from tests.films import write_film
+from tests.videos import pan, wall
+
+BITS, WIDTH, HEIGHT = 10, 160, 96
+WALL = wall(WIDTH + 300, HEIGHT)
+UNHEARD = lambda _share, _detail: None  # noqa: E731
+SMALL = {"min_long_side": 64, "min_short_side": 48}
+
+
+def counted(number: int) -> np.ndarray:
+    """A picture of a wall that says its number below: a white or black bar for each bit."""
+    bits = [255 * (number >> bit & 1) for bit in range(BITS)]
+    picture = WALL[:, number % 300 : number % 300 + WIDTH].copy()
+    picture[HEIGHT // 2 :] = np.repeat(np.array(bits, np.uint8), WIDTH // BITS)[None, :, None]
+    return picture
+
+
+def number_in(pixels: np.ndarray) -> int:
+    places = (np.arange(BITS) + 0.5) * pixels.shape[1] / BITS
+    return sum(int(pixels[3 * pixels.shape[0] // 4, int(place), 0] > 127) << bit for bit, place in enumerate(places))
+
+
+def film(path: Path, count: int = 400, **more) -> Path:
+    return write_film(path, [counted(number) for number in range(count)], fps=20, **more)
+
+
+def seen(path: Path, most: int, wanted: tuple[int, ...] = ()) -> tuple[list[tuple[int, float, int]], list[str]]:
+    with open_video(Clip(path.name, path), Limits(max_decoded_frames=most, **SMALL)) as video:
+        found = [(frame.index, frame.timestamp_s, number_in(frame.rgb())) for frame in video.frames(wanted)]
+    return found, video.warnings
+
+
+KINDS = [
+    (".mp4", "mp4", "libx264", {"preset": "veryfast", "g": "20", "bf": "3"}),  # frames are stored in another order
+    (".mp4", "mp4", "libx264", {"preset": "veryfast", "g": "20", "bf": "3", "x264-params": "open-gop=1"}),
+    (".mkv", "matroska", "libx265", {"x265-params": "log-level=none:keyint=25:bframes=4"}),
+    (".ts", "mpegts", "libx264", {"preset": "veryfast", "g": "20", "bf": "2"}),
+    (".mpg", "mpeg", "mpeg2video", {"g": "15", "bf": "2"}),
+    (".avi", "avi", "mpeg4", {"g": "12"}),
+    (".webm", "webm", "libvpx", {"g": "20", "deadline": "realtime", "cpu-used": "8"}),
+    (".h264", "h264", "libx264", {"preset": "veryfast", "g": "20", "bf": "0"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("suffix", "container", "codec", "options"), KINDS)
+def test_each_frame_of_a_thinned_film_has_its_true_number_and_time(tmp_path, suffix, container, codec, options):
+    fps = 25 if container in ("h264", "mpeg") else 20
+    path = write_film(
+        tmp_path / f"a{suffix}", [counted(number) for number in range(400)], fps=fps, container=container, codec=codec,
+        options=options,
+    )  # fmt: skip
+    found, warnings = seen(path, 100)
+    assert 60 <= len(found) <= 100
+    assert [number for _, _, number in found] == [index for index, _, _ in found]
+    exact = 0.002 if container != "mpeg" else 0.2  # whose packets have not all a timestamp
+    assert [time for _, time, _ in found] == pytest.approx([index / fps for index, _, _ in found], abs=exact)
+    assert found[0][0] < 5
+    assert found[-1][0] > 370, "the end of the film is looked at as well"
+    assert any("it is long" in warning and "of its 400 frames" in warning for warning in warnings)
+    # The second pass decodes only what it is asked for, and finds the same frames.
+    wanted = tuple(index for index, _, _ in found[::17])
+    again, _ = seen(path, 100, wanted)
+    assert set(wanted) <= {index for index, _, _ in again}
+    assert all(index == number for index, _, number in again)
+    assert len(again) < len(found)
+
+
+def test_a_film_within_the_limit_is_looked_at_as_a_whole(tmp_path):
+    path = film(tmp_path / "a.mp4", 50, container="mp4")
+    found, warnings = seen(path, 50)
+    assert [index for index, _, _ in found] == list(range(50))
+    assert warnings == []
+    assert len(seen(path, 49)[0]) <= 49
+
+
+def test_a_film_with_one_keyframe_is_used_as_far_as_the_limit_reaches(tmp_path):
+    path = film(tmp_path / "a.mp4", container="mp4", options={"g": "1000", "sc_threshold": "0"})
+    found, _ = seen(path, 100)
+    assert [index for index, _, _ in found] == list(range(100))
+
+
+def test_a_film_that_does_not_say_how_long_it_is_is_counted(tmp_path):
+    path = film(tmp_path / "a.mkv", container="matroska")
+    data = path.read_bytes()
+    at = data.index(b"\x44\x89\x88")  # Duration of the segment, as a double
+    path.write_bytes(data[: at + 3] + bytes(8) + data[at + 11 :])
+    found, _ = seen(path, 100)
+    assert len(found) <= 100
+    assert found[-1][0] > 370
+
+
+def test_a_long_film_that_breaks_off_is_damaged(tmp_path):
+    path = film(tmp_path / "a.mp4", container="mp4", options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError) as caught:
+        seen(path, 100)
+    assert caught.value.code == Code.CORRUPT_VIDEO
+
+
+def test_the_frames_that_are_written_are_those_that_were_chosen(tmp_path):
+    """Through both sandboxed processes; the clip states its whole length."""
+    path = film(tmp_path / "a.mp4", container="mp4")
+    settings = FrameSettings(budget=14, long_side=160, limits=Limits(max_decoded_frames=100, **SMALL))
+    found = extract_frames([Clip("a.mp4", path)], StageContext(tmp_path / "workspace", SILENT), settings)
+    (info,) = found.clips
+    assert info.duration_s == pytest.approx(20.0, abs=0.1)
+    assert info.fps == pytest.approx(20.0, abs=0.1)
+    assert len(found.frames) == 14
+    assert found.frames[-1].timestamp_s > 17
+    for frame in found.frames:
+        with Image.open(tmp_path / "workspace" / "frames" / frame.image) as picture:
+            assert number_in(np.asarray(picture)) == frame.index, frame
+
+
+@pytest.mark.parametrize(("step_px", "static"), [(0.0, True), (1.5, False)])
+def test_gaps_are_no_cuts_and_no_motion(tmp_path, step_px, static):
+    path = write_film(
+        tmp_path / "a.mp4", pan(400, step_px, WIDTH, HEIGHT), fps=20, container="mp4", options={"g": "20"}
+    )
+    (found,) = two_passes.survey(Clip("a.mp4", path), Limits(max_decoded_frames=100, **SMALL), UNHEARD)
+    assert ("the camera does not move in this clip" in found.info.warnings) is static
+    assert find_shot_boundaries(found.measures).starts == ()
+
+
+def test_a_cut_between_gaps_is_seen_where_the_camera_moves_slowly(tmp_path):
+    pictures = [*pan(200, 0.3, WIDTH, HEIGHT), *pan(200, 0.3, WIDTH, HEIGHT, seed=9)]
+    path = write_film(tmp_path / "a.mp4", pictures, fps=20, container="mp4", options={"g": "10"})
+    (found,) = two_passes.survey(Clip("a.mp4", path), Limits(max_decoded_frames=200, **SMALL), UNHEARD)
+    (start,) = find_shot_boundaries(found.measures).starts
+    assert found.measures[start].index == pytest.approx(200, abs=2)
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------------
+
+
+def planned(path: Path, most: int) -> tuple[Group, ...]:
+    with open_video(Clip(path.name, path), Limits(**SMALL)) as video:
+        packets = read_packets(video._container, video._stream, Damage(), lambda _: None)
+    return plan(packets, 0.05, most).groups
+
+
+def test_a_plan_takes_from_all_parts_and_no_more_than_it_may(tmp_path):
+    path = film(tmp_path / "a.mp4", container="mp4", options={"g": "10", "sc_threshold": "0"})
+    for most in (5, 40, 100, 399):
+        groups = planned(path, most)
+        assert sum(group.end - group.first for group in groups) <= most
+        assert len(groups) == min(40, most // GROUP) or most > 100
+        assert all(group.first % 10 == 0 for group in groups)
+        assert all(one.end < other.first for one, other in itertools.pairwise(groups))
+    assert planned(path, 40)[-1].first >= 350
+
+
+def test_large_pictures_count_more():
+    assert allowance(20_000, 1920, 1080) == 20_000
+    assert allowance(20_000, 3840, 2160) == 10_000
+    assert allowance(20_000, 7680, 4320) == 2_500
+    assert allowance(100, 3840, 2160) == 100
