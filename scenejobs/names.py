@@ -21,6 +21,7 @@ from urllib.parse import unquote
 VIDEO_EXTENSIONS = frozenset({
     ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".qt", ".3gp", ".3g2",
     ".mts", ".m2ts", ".m2t", ".ts", ".mpg", ".mpeg", ".m2v", ".vob", ".mod", ".tod",  # camcorders, DVD, TV
+    ".insv", ".360", ".lrv", ".lrf",  # 360-degree cameras, whose raw recordings are refused by name; previews
     ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogg", ".ogm", ".divx", ".dv", ".h264", ".h265", ".hevc",
 })  # fmt: skip
 RAW_EXTENSIONS = frozenset({  # of cameras: pictures that are developed first. Known so that they are refused by name
@@ -28,7 +29,7 @@ RAW_EXTENSIONS = frozenset({  # of cameras: pictures that are developed first. K
     ".srw", ".3fr", ".iiq", ".x3f", ".dcr", ".kdc", ".gpr",
 })  # fmt: skip
 PHOTO_EXTENSIONS = RAW_EXTENSIONS | {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".heic", ".heif", ".hif", ".tif", ".tiff", ".webp", ".avif",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".heic", ".heif", ".hif", ".tif", ".tiff", ".webp", ".avif", ".insp",
 }  # fmt: skip
 POSE_FILES = frozenset({
     "transforms.json", "cameras.json", "project.ini", "points3D.ply",  # the last two: what COLMAP leaves beside

@@ -35,6 +35,7 @@ from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
 from runner.media.frame_preference import NONE, FramePreference, Preferred
 from runner.media.measures import file_name, is_static
+from runner.media.previews import said_of_previews, without_previews
 from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
 from runner.media.whole_spheres import Reframed, pictures, reframed
@@ -77,7 +78,7 @@ def extract_with(
         finished = frame_set_from_json(stored)
         if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
             return finished
-    media = sort_media(clips)
+    media, unused = without_previews(sort_media(clips))
     check_counts(media, settings.limits)
     if context.cache is not None:
         decoder = CachedDecoder(decoder, context.cache, settings.limits)
@@ -90,7 +91,8 @@ def extract_with(
     sources = hashed_sources(clips, context.cache)
     with _telling(refused):
         made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
-    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources)
+    warnings += said_of_previews(media)
+    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
     return result
