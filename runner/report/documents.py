@@ -198,7 +198,7 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
         "files": [{"filename": name, "generation": number} for name, number in sorted(run.generations.items())],
         "refused_videos": [{"filename": clip.name, "reason": clip.failure.to_json()} for clip in frames.refused],
         "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
-        "cameras": [asdict(camera) for camera in intrinsics],
+        "cameras": [camera.to_json() for camera in intrinsics],
         "reconstruction": {
             **_pose_numbers(poses),
             "health": asdict(poses.health),

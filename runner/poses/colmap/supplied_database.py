@@ -83,6 +83,8 @@ def _camera(lens: Lens, width: int, height: int) -> pycolmap.Camera:
     model, params = "OPENCV", [lens.fx, lens.fy, lens.cx, lens.cy, lens.k1, lens.k2, lens.p1, lens.p2]
     if np.isclose(lens.fx, lens.fy, rtol=1e-6) and not any((lens.k2, lens.p1, lens.p2)):
         model, params = "SIMPLE_RADIAL", [lens.fx, lens.cx, lens.cy, lens.k1]
+    if lens.fisheye:
+        model, params = "OPENCV_FISHEYE", [lens.fx, lens.fy, lens.cx, lens.cy, lens.k1, lens.k2, lens.k3, lens.k4]
     camera = pycolmap.Camera(model=model, width=width, height=height, params=params)
     camera.has_prior_focal_length = True
     return camera

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ ORTHOGONAL = 2e-3  # what a rotation may be off by: files keep five digits or mo
 
 @dataclass(frozen=True)
 class Lens:
-    """OpenCV's pinhole camera with distortion, in pixels of an image of width x height.
+    """OpenCV's pinhole camera with distortion, or its fisheye, in pixels of an image of width x height.
 
     width 0: the file does not say for which size; lengths are in widths of the image, its centre is the centre.
     """
@@ -43,20 +43,23 @@ class Lens:
     p1: float = 0.0
     p2: float = 0.0
     sure: bool = True  # False: no distortion is known, or the focal length only roughly
+    fisheye: bool = False  # the distance from the middle is that of the angle, bent by k1 to k4
+    k3: float = 0.0  # these two of a fisheye only
+    k4: float = 0.0
 
     def scaled(self, width: int, height: int) -> Lens:
         """Of the same image in another size."""
         if not self.width:
-            return Lens(width, height, self.fx * width, self.fy * width, width / 2, height / 2,
-                        self.k1, self.k2, self.p1, self.p2, self.sure)  # fmt: skip
+            return replace(self, width=width, height=height, fx=self.fx * width, fy=self.fy * width,
+                           cx=width / 2, cy=height / 2)  # fmt: skip
         x, y = width / self.width, height / self.height
-        return Lens(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y,
-                    self.k1, self.k2, self.p1, self.p2, self.sure)  # fmt: skip
+        return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y,
+                       cx=self.cx * x, cy=self.cy * y)  # fmt: skip
 
     def turned(self) -> Lens:
         """Of the same image turned by 90 degrees counter-clockwise: x' = y, y' = width - x."""
-        return Lens(self.height, self.width, self.fy, self.fx, self.cy, self.width - self.cx,
-                    self.k1, self.k2, -self.p2, self.p1, self.sure)  # fmt: skip
+        return replace(self, width=self.height, height=self.width, fx=self.fy, fy=self.fx,
+                       cx=self.cy, cy=self.width - self.cx, p1=-self.p2, p2=self.p1)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,13 @@ def pose(rotation: NDArray[np.float64], translation: Sequence[float]) -> tuple[f
     return tuple(map(float, rows.ravel()))
 
 
-def lens(values: Mapping[str, object], width: object, height: object) -> Lens:
-    """From fx, fy, cx, cy in pixels and k1, k2, p1, p2. Raises ValueError."""
+def lens(values: Mapping[str, object], width: object, height: object, *, fisheye: bool = False) -> Lens:
+    """From fx, fy, cx, cy in pixels and k1, k2, p1, p2; of a fisheye k1 to k4. Raises ValueError."""
     sides = (_side(width, "the width"), _side(height, "the height"))
     numbers = {
         key: number(value, MAX_DISTORTION if key[0] in "kp" else MAX_PIXELS, key) for key, value in values.items()
     }
-    made = Lens(*sides, **numbers)  # type: ignore[arg-type]  # mypy sees floats for `sure`, which is none of the keys
+    made = Lens(*sides, fisheye=fisheye, **numbers)  # type: ignore[arg-type]  # mypy sees floats for `sure`, no key
     if min(made.fx, made.fy) <= 0:
         raise ValueError("the focal length is not positive")
     if not (0 <= made.cx <= made.width and 0 <= made.cy <= made.height):

@@ -54,7 +54,7 @@ def colmap_lens(model: str, width: Any, height: Any, params: list[Any]) -> Lens:
     values = dict(zip(names, params, strict=True))
     if "f" in values:
         values["fx"] = values["fy"] = values.pop("f")
-    return lens(values, width, height)
+    return lens(values, width, height, fisheye=model.endswith("FISHEYE"))
 
 
 def name_of(entry: dict[str, Any], key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,15 @@ def _frame(file: str, common: dict[str, Any], position: int, entry: Any) -> Pose
 def _lens(values: dict[str, Any]) -> Lens:
     """Of one frame, its own values before those of the file."""
     model = values.get("camera_model", "OPENCV")
-    if model not in LENSES or values.get("is_fisheye") is True or values.get("k3") or values.get("k4"):
+    fisheye = values.get("is_fisheye") is True or (isinstance(model, str) and model.endswith("FISHEYE"))
+    if model not in LENSES or (not fisheye and (values.get("k3") or values.get("k4"))):
         raise OtherLens(
             f"its lens ({shown(model)}{', with k3 or k4' if model in LENSES else ''}) is none that is known"
         )
-    distortion: dict[str, Any] = {key: values[key] for key in ("k1", "k2", "p1", "p2") if key in values}
+    if fisheye and "fl_x" not in values:
+        raise OtherLens("its lens (a fisheye without fl_x) is none that is known")
+    keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2")
+    distortion: dict[str, Any] = {key: values[key] for key in keys if key in values}
     sized = "w" in values and "h" in values
     if "fl_x" not in values and "camera_angle_x" not in values:
         raise ValueError("it has neither fl_x nor camera_angle_x")
@@ -63,7 +68,8 @@ def _lens(values: dict[str, Any]) -> Lens:
             raise ValueError(f"camera_angle_x is {angle:g}, and radians between 0.01 and 3.1 are needed")
         focal = 0.5 / math.tan(angle / 2)  # widths
         if not sized:
-            return Lens(0, 0, focal, focal, 0.5, 0.5, sure=bool(distortion), **_distortion(distortion))
+            plain = Lens(0, 0, focal, focal, 0.5, 0.5, sure=bool(distortion))
+            return replace(plain, **_distortion(distortion))  # type: ignore[arg-type]  # its keys are k1, k2, p1, p2
         values = {**values, "fl_x": focal * number(values["w"], MAX_PIXELS, "w")}
     if not sized:
         if "cx" not in values or "cy" not in values:
@@ -75,7 +81,7 @@ def _lens(values: dict[str, Any]) -> Lens:
         "fx": values["fl_x"], "fy": values.get("fl_y", values["fl_x"]),
         "cx": values.get("cx", width / 2), "cy": values.get("cy", height / 2),
     }  # fmt: skip
-    return lens({**known, **distortion}, width, height)
+    return lens({**known, **distortion}, width, height, fisheye=fisheye)
 
 
 def _distortion(values: dict[str, Any]) -> dict[str, float]:

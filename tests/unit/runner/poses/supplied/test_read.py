@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycolmap
 import pytest
 
 from runner.media.settings import Limits
@@ -121,3 +122,24 @@ def test_names_with_spaces_and_pictures_without_features_are_read(tmp_path: Path
     images = read(tmp_path, "cameras.txt", "images.txt").images
     assert [posed.name for posed in images] == ["my photo 1.jpg", "my photo 2.jpg"]
     assert images[0].lens.k1 == 0.1
+
+
+@pytest.mark.parametrize("words", [{"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}])
+def test_fisheye_lenses_are_known(tmp_path: Path, words: dict[str, Any]) -> None:
+    """nerfstudio and instant-ngp name them in different ways; k3 and k4 belong to them."""
+    picture = read_value(tmp_path, {**TRANSFORMS, **words, "k1": 0.1, "k3": 0.02, "k4": -0.01}).images[0]
+    assert picture.lens.fisheye
+    assert (picture.lens.k1, picture.lens.k3, picture.lens.k4) == (0.1, 0.02, -0.01)
+    assert picture.lens.scaled(640, 480).fisheye
+    turned = picture.lens.turned()
+    assert (turned.fisheye, turned.k3, turned.width) == (True, 0.02, picture.lens.height)
+
+
+def test_a_colmap_model_with_a_fisheye_is_read(tmp_path: Path) -> None:
+    model = colmap_model(NAMES, POSES, SIZE, FOCAL)
+    for camera in model.cameras.values():
+        camera.model = pycolmap.CameraModelId.OPENCV_FISHEYE
+        camera.params = [FOCAL, FOCAL, SIZE[0] / 2, SIZE[1] / 2, 0.01, 0.0, 0.002, 0.0]
+    write_model(tmp_path / "sparse/0", model, "bin")
+    lens = read(tmp_path, "sparse/0/cameras.bin", "sparse/0/images.bin").images[0].lens
+    assert (lens.fisheye, lens.k1, lens.k3) == (True, 0.01, 0.002)

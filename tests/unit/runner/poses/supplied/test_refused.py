@@ -53,7 +53,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("centre", changed(cx=900), "lies outside"),
     ("size", changed(w=0.5), "a whole number of pixels"),
     ("angle", {"camera_angle_x": 0, "frames": TRANSFORMS["frames"]}, "camera_angle_x is 0"),
-    ("fisheye", changed(camera_model="OPENCV_FISHEYE"), "OPENCV_FISHEYE"),
+    ("fisheye", changed(camera_model="THIN_PRISM_FISHEYE"), "THIN_PRISM_FISHEYE"),
     ("k3", changed(k3=0.1), "k3"),
 ]
 
@@ -124,7 +124,7 @@ CAMERA = binary_camera(1, [300, 300, 160, 120])
         (CAMERA[:-1], IMAGE, "camera 1: the file ends"),
         (CAMERA + b"x", IMAGE, "more in it than its count says"),
         (binary_camera(77, []), IMAGE, "no camera model 77"),
-        (binary_camera(5, [1.0] * 8), IMAGE, "OPENCV_FISHEYE"),
+        (binary_camera(6, [1.0] * 12), IMAGE, "FULL_OPENCV"),
         (binary_camera(1, [math.nan, 300, 160, 120]), IMAGE, "fx is nan"),
         (binary_camera(1, [300, 300, 160, 120], width=1 << 40), IMAGE, "the width"),
         (CAMERA, IMAGE[:-1], "image 1 (a.jpg): the file ends"),
