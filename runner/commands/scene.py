@@ -7,13 +7,14 @@ import shutil
 import sys
 import uuid
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.cache.store import CacheSettings
+from runner.commands.earlier_results import forget, is_result, put_aside, remove_results
 from runner.commands.inputs import NamedFiles, named_files
 from runner.commands.progress_line import ProgressLine
 from runner.files import json_file
@@ -21,6 +22,7 @@ from runner.files.disk import require_space
 from runner.job import run_log
 from runner.job.request import Job
 from runner.job.supervise import JobLimits, Supervision, run_job
+from runner.media.settings import Limits
 from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag
 from runner.report import documents
@@ -28,7 +30,7 @@ from runner.scene.frames import Clip
 from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
-from scenejobs.names import POSE_FOLDERS
+from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, is_photo, output_stem, refusal
 from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 from scenejobs.settings.reader import read_all
 
@@ -42,13 +44,20 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
     """Returns 0, also for a suspect result. Raises every failure, after writing DIR/error.json where there is a DIR."""
     options = _parser().parse_args(arguments)
     out = Path(os.path.abspath(options.out))
-    _prepare(out)
+    name = _checked_name(options, out)
+    _check_frames(options)
+    read = {Path(os.path.abspath(path)) for path in options.videos}
+    if options.poses:
+        poses = Path(os.path.abspath(options.poses))
+        read |= {poses, *(poses / file for file in READ)}
+    aside = _prepare(out, name, read)
     inputs = list(options.videos)  # their names, as far as they are known
     try:
         files = named_files(options.videos)
         inputs = [*(clip.name for clip in files.clips), *(each.name for each in files.unused)]
-        summary = _run(options, files, out, env, stop)
+        summary = _run(options, files, out, name, env, stop)
     except SceneJobError as exc:
+        remove_results(out, name, read)
         now = datetime.now(UTC)
         document = documents.error(
             "",
@@ -58,11 +67,13 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
             inputs=inputs,
             log=LOG if (out / LOG).is_file() else None,
         )
-        json_file.write_json(out / ERROR, document)
+        earlier = {"earlier_result": aside.name} if aside else {}
+        json_file.write_json(out / ERROR, document | earlier)
         raise
     finally:
         if not options.keep_workspace:
             shutil.rmtree(out / WORKSPACE, ignore_errors=True)
+    forget(aside)
     doubtful = _tell_doubt(summary)
     if not options.quiet:
         psnr = summary.get("psnr_heldout")
@@ -82,7 +93,7 @@ def _tell_doubt(summary: Mapping[str, Any]) -> str:
 
 
 def _run(
-    options: Namespace, files: NamedFiles, out: Path, env: Mapping[str, str], stop: StopFlag
+    options: Namespace, files: NamedFiles, out: Path, name: str, env: Mapping[str, str], stop: StopFlag
 ) -> dict[str, Any]:  # fmt: skip
     runner, pipeline = read_all((RunnerSettings, PipelineSettings), env)
     pipeline = _overridden(pipeline, options)
@@ -90,9 +101,6 @@ def _run(
     clips = (*files.clips, *_poses(options.poses))
     reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
     require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)
-    name = options.name or out.name or "scene"
-    if "/" in name or name in (".", ".."):
-        raise ConfigurationError(f"--name {name!r} is no file name", advice="use one without slashes")
     cache = _cache(options, out, runner)
     job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache,
               warnings=(*misplaced(clip.name for clip in clips), *files.warnings), unused=files.unused)  # fmt: skip
@@ -102,6 +110,31 @@ def _run(
         summary = run_job(job, Supervision(stop.is_set, on_progress=line.show, log_file=log), limits, env=env)
     log.unlink(missing_ok=True)  # of interest only when there is no result
     return summary
+
+
+def _checked_name(options: Namespace, out: Path) -> str:
+    """The stem of the result files. Raises ConfigurationError for one that no file can have."""
+    if options.name is None:
+        return output_stem(out.name) if out.name else "scene"
+    name: str = options.name
+    reason = refusal(name)
+    if "/" in name:
+        reason = "it holds a slash"
+    elif (size := len(os.fsencode(name))) > MAX_STEM_BYTES:
+        reason = f"it has {size} bytes, and {MAX_STEM_BYTES} leave room for what is made from it"
+    if reason:
+        cause = f"--name {name[:40]!r}{'...' if len(name) > 40 else ''} is no name for files: {reason}"
+        raise ConfigurationError(cause, advice="use a short one without slashes", stage="configuration")
+    return name
+
+
+def _check_frames(options: Namespace) -> None:
+    """Raises ConfigurationError for fewer frames than any scene is made of: the film could not help it."""
+    limits = Limits()
+    least = limits.min_scene_photos if all(map(is_photo, options.videos)) else limits.min_scene_frames
+    if options.frames is not None and 0 < options.frames < least:
+        cause = f"--frames {options.frames} is too few: a scene needs {least}"
+        raise ConfigurationError(cause, advice="leave the option out, or use a larger number", stage="configuration")
 
 
 def _cache(options: Namespace, out: Path, runner: RunnerSettings) -> CacheSettings | None:
@@ -159,15 +192,24 @@ def _overridden(settings: PipelineSettings, options: Namespace) -> PipelineSetti
     return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
 
 
-def _prepare(out: Path) -> None:
-    """Makes the folder, and removes what an earlier run said about itself. Raises ConfigurationError."""
+def _prepare(out: Path, name: str, inputs: Collection[Path]) -> Path | None:
+    """Makes the folder, and puts aside the result of an earlier run; returns where it lies. Raises ConfigurationError.
+
+    inputs: what this run reads, which stays where it is.
+    """
+    if out == out.parent:
+        raise ConfigurationError(f"--out {out} is no folder for results", advice="name another", stage="configuration")
+    if taken := sorted(path.name for path in inputs if path.parent == out and is_result(path.name, name)):
+        cause = f"the result would be written over {taken[0]}, which it is made from"
+        raise ConfigurationError(cause, advice="choose another --out", stage="configuration")
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / f".probe-{uuid.uuid4().hex}"
         probe.touch()
         probe.unlink()
-        for name in (ERROR, LOG, "manifest.json"):
-            (out / name).unlink(missing_ok=True)
+        for ours in (ERROR, LOG):
+            (out / ours).unlink(missing_ok=True)
+        return put_aside(out, name, inputs)
     except OSError as exc:
         raise ConfigurationError(
             f"the folder {out} cannot be written: {exc.strerror}", advice="choose another --out", stage="configuration"

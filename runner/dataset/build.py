@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.context import StageContext
-from runner.dataset.holdout import split_of_moments
+from runner.dataset.holdout import split_of_scene
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.poses.colmap import client as colmap_client
 from runner.poses.colmap.requests import Undistort
@@ -87,11 +87,12 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, mas
     frame_of = {frame.image: frame for frame in frames.frames}
     timeline = [(frame_of[view.image].video, frame_of[view.image].timestamp_s) for view in made]
     together = {clip.name: clip.source or clip.name for clip in frames.clips if clip.view is not None}
+    photos = {frame.video for frame in frames.frames if frame.photo is not None}
     return {
         "views": [
             {**msgspec.structs.asdict(view), "video": video, "timestamp_s": timestamp_s, "split": split}
             for view, (video, timestamp_s), split in zip(
-                made, timeline, split_of_moments(timeline, together), strict=True
+                made, timeline, split_of_scene(timeline, together, photos), strict=True
             )
         ]
     }

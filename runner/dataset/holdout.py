@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import groupby
 
 HELD_OUT = 0.09  # share of all views
 FRAMES_PER_BLOCK = 30  # one frame of block length for so many views
 BLOCK_LENGTH = (2, 4)  # frames, shortest and longest
+PHOTOS = "photos"  # the timeline of all sets of photos
 SMALLEST = 8  # views; fewer are all needed for training
 
 
@@ -25,7 +26,9 @@ def assign_split(timeline: Sequence[tuple[str, float]]) -> list[str]:
     if count < SMALLEST:
         return split
     length = min(max(round(count / FRAMES_PER_BLOCK), BLOCK_LENGTH[0]), BLOCK_LENGTH[1])
-    starts = _possible_starts([timeline[i][0] for i in order], length)
+    videos = [timeline[i][0] for i in order]
+    while not (starts := _possible_starts(videos, length)) and length > 1:
+        length -= 1  # every clip is short
     wanted = max(2, round(HELD_OUT * count / length))
     if wanted * length > 0.2 * count:
         wanted = 1  # a small scene cannot spare two blocks
@@ -33,6 +36,21 @@ def assign_split(timeline: Sequence[tuple[str, float]]) -> list[str]:
         for position in range(start, start + length):
             split[order[position]] = "test"
     return split
+
+
+def split_of_scene(
+    timeline: Sequence[tuple[str, float]], together: Mapping[str, str], photos: Container[str]
+) -> list[str]:
+    """`split_of_moments`; where no set of photos is large enough for a block, all of them are one timeline.
+
+    Photos of another size are a set of their own: sixteen crops would be sixteen sets. photos: names of such sets,
+    whose times count through all of them.
+    """
+    split = split_of_moments(timeline, together)
+    if "test" in split:
+        return split
+    joined = [(PHOTOS if video in photos and video not in together else video, time_s) for video, time_s in timeline]
+    return split_of_moments(joined, together)
 
 
 def split_of_moments(timeline: Sequence[tuple[str, float]], together: Mapping[str, str]) -> list[str]:

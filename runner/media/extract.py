@@ -107,6 +107,7 @@ def _made(
     while True:
         only_photos = all(capture.is_photos for capture in captures)
         least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
+        _check_budget(settings.budget, least)
         _check_motion(captures, least)
         choice = _choose(captures, settings, preference.rank(captures), least)
         chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
@@ -144,6 +145,13 @@ def _choose(captures: Sequence[Capture], settings: FrameSettings, preferred: Pre
         if count <= settings.budget or count == sum(len(capture.measures) for capture in choice.kept) or budget == 1:
             return choice
         budget = max(1, min(budget - 1, budget * settings.budget // count))
+
+
+def _check_budget(budget: int, least: int) -> None:
+    """Raises InputError where the settings allow fewer frames than a scene needs: no film could help it."""
+    if budget < least:
+        cause = f"only {budget} frames may be chosen (--frames, FRAME_COUNT); {least} are needed"
+        raise InputError(cause, code=Code.TOO_FEW_FRAMES, advice="leave the option out, or use a larger number")
 
 
 def _check_motion(captures: Sequence[Capture], least: int) -> None:

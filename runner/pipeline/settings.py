@@ -44,6 +44,7 @@ def check(settings: PipelineSettings) -> None:
     Light: the parent asks before any work begins.
     """
     check_names(settings)
+    _check_frame_count(settings)
     if weights := lpips_weights(settings):
         weights.check()
 
@@ -114,6 +115,15 @@ def _extended(budget_s: float, factor: float, most_s: float) -> float:
 def limits(settings: PipelineSettings) -> Limits:
     """What a video or photo may be."""
     return Limits(**{item.name: getattr(settings, item.name) for item in fields(MediaLimits)})
+
+
+def _check_frame_count(settings: PipelineSettings) -> None:
+    least = Limits().min_scene_photos  # a scene with videos needs more, which is told when they are known
+    if 0 < settings.frame_count < least:
+        raise ConfigurationError(
+            f"FRAME_COUNT={settings.frame_count} is too few: a scene needs {least} frames at least",
+            code=Code.INVALID_SETTING, advice="leave it out, or use a larger number", stage="configuration",
+        )  # fmt: skip
 
 
 def lpips_weights(settings: PipelineSettings) -> Weights | None:

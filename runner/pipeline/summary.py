@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from runner.dataset.holdout import SMALLEST
 from runner.pipeline.settings import JobSettings
 from runner.pipeline.splats import FinishedSplats
 from runner.pipeline.stages import JobContext
@@ -64,10 +65,21 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             "settings": asdict(settings.preset.train),
             "worst_views": [{**asdict(view), "picture": splats.pictures[view.image]} for view in scores.test.worst()],
         },
-        warnings=_warnings(settings, splats.posed.frames),
+        warnings=(*_warnings(settings, splats.posed.frames), *_no_score(splats)),
         cleaning=splats.cleaning.to_json(),
         orientation=splats.orientation.to_json(),
     )
+
+
+def _no_score(splats: FinishedSplats) -> tuple[str, ...]:
+    """Why there is no held-out score."""
+    views = splats.scene.views
+    if any(view.split == "test" for view in views):
+        return ()
+    why = (
+        f"{len(views)} of them are all needed" if len(views) < SMALLEST else "no clip or set of photos has room for it"
+    )
+    return (f"there is no held-out score: no picture was kept from training, {why}",)
 
 
 def _warnings(settings: JobSettings, frames: FrameSet) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from PIL.ExifTags import IFD, Base
 
 from runner.files.packed import UNPACK, packed_as
 from runner.media.colour import Colour, colour_of, to_srgb
+from runner.media.frame_size import is_too_small
 from runner.media.photo.avif_colour import avif_colour
 from runner.media.photo.metadata import PhotoRecording, Tags, read_photo
 from runner.media.photo.pixels import EXPORT, by_numbers, eight_bits, srgb
@@ -99,7 +100,7 @@ def _check_size(clip: Clip, width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_photo_pixels:
         cause = f"{clip.name} has {width}x{height} pixels; {limits.max_photo_pixels:,} are allowed"
         raise InputError(cause, advice="export it smaller", code=Code.TOO_LARGE)
-    if max(width, height) < limits.min_long_side or min(width, height) < limits.min_short_side:
+    if is_too_small(width, height, limits):
         raise InputError(
             f"{clip.name} has {width}x{height} pixels; {limits.min_long_side}x{limits.min_short_side} are needed",
             advice="upload the original photo", code=Code.TOO_SMALL,

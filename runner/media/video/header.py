@@ -8,6 +8,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
+from runner.media.frame_size import is_too_small
 from runner.media.settings import Limits
 from runner.media.video.metadata import Recording, read_recording
 from runner.scene.frames import Clip
@@ -100,7 +101,7 @@ def check_header(clip: Clip, header: Header, limits: Limits) -> None:
     if header.duration_s > limits.max_duration_s:
         raise too_long(clip, header.duration_s, limits)
     width, height = square_pixels(header.width, header.height, header.pixel_aspect)
-    if max(width, height) < limits.min_long_side or min(width, height) < limits.min_short_side:
+    if is_too_small(width, height, limits):
         raise InputError(
             f"{clip.name} has {width}x{height} pixels; {limits.min_long_side}x{limits.min_short_side} are needed",
             advice="record at 1080p or more", code=Code.TOO_SMALL,

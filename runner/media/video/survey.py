@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.files.atomic import naming_a_full_disk
+from runner.media.frame_size import is_too_small, small_warning
 from runner.media.lens_shape import LOOKED_AT, Shape, ShapeWatch
 from runner.media.measures import (
     MAX_PARTS,
@@ -89,7 +90,7 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
         focal_px = found.shapes.disc_focal_px(size[0]) if shape is Shape.FISHEYE else None
         part = _part(clip, video, size, found.measures, shape, focal_px)
         frames, duration_s = part.info.frame_count, part.info.duration_s
-        too_small = max(size) < limits.min_long_side or min(size) < limits.min_short_side
+        too_small = is_too_small(*size, limits)
         if frames < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
             if not parts:
                 raise _too_short(clip, frames, duration_s, limits)
@@ -97,7 +98,8 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
         parts.append(part)
         if len(parts) == MAX_PARTS:
             break
-    warnings = tuple(video.warnings)
+    small = small_warning(parts[0].info.width, parts[0].info.height, limits)
+    warnings = (*video.warnings, *([small] if small else []))
     left_out = sum(len(found.measures) for found in sizes.values()) - sum(part.info.frame_count for part in parts)
     if left_out:
         warnings += (f"the picture size changes: {left_out} frames of other sizes are left out",)

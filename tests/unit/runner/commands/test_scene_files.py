@@ -85,3 +85,91 @@ def test_a_run_that_ends_before_it_looked_says_so_of_each_file(tmp_path: Path) -
     assert scene(video, tmp_path / "gone.mp4", "--out", tmp_path / "o", *BACKEND) == 1
     for each in load(tmp_path / "o" / "error.json")["inputs"]:
         assert (each["used"], each["reason"]) == (False, "the run ended before it was looked at")
+
+
+# ---- what stands in the folder of the results -----------------------------------------------------------------------
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_failed_run_leaves_no_earlier_result_beside_its_error_and_loses_none(tmp_path: Path) -> None:
+    good, bad, out = written(tmp_path / "a.mp4", "bytes"), written(tmp_path / "b.mp4", ""), tmp_path / "o"
+    assert scene(good, "--out", out, *BACKEND) == 0
+    written(out / "notes.txt", "the user's own")
+    result = {name: (out / name).read_bytes() for name in names_in(out) - {"notes.txt"}}
+    assert scene(bad, "--out", out, *BACKEND) == 1
+    assert names_in(out) - {".checkpoint.json"} == {"error.json", "run.log", "notes.txt", "previous"}
+    assert {name: (out / "previous" / name).read_bytes() for name in names_in(out / "previous")} == result
+    assert load(out / "error.json")["earlier_result"] == "previous"
+    assert scene(bad, "--out", out, *BACKEND) == 1, "a second failure has nothing to put aside"
+    assert names_in(out / "previous") == set(result)
+    assert scene(good, "--out", out, *BACKEND) == 0
+    assert {"manifest.json", "o.ply", "notes.txt"} <= names_in(out)
+
+
+def test_a_result_takes_the_place_of_an_earlier_one_and_of_nothing_else(tmp_path: Path) -> None:
+    video, out = written(tmp_path / "a.mp4", "bytes"), tmp_path / "o"
+    assert scene(video, "--out", out, *BACKEND) == 0
+    before = names_in(out)
+    assert scene(video, "--out", out, *BACKEND) == 0
+    assert names_in(out) == before
+    (out / "report.html").write_text("a user wrote into it")
+    written(out / "poster.jpg", "a user's own picture")
+    assert scene(video, "--out", out, *BACKEND) == 0
+    kept = {path.name: path.read_text() for path in (out / "previous").iterdir()}
+    assert kept == {"report.html": "a user wrote into it", "poster.jpg": "a user's own picture"}
+
+
+def test_poses_that_lie_in_the_folder_of_the_results_are_still_read(tmp_path: Path) -> None:
+    video, out = written(tmp_path / "a.mp4", "bytes"), tmp_path / "o"
+    assert scene(video, "--out", out, *BACKEND) == 0
+    assert scene(video, "--poses", out, "--out", out, *BACKEND) == 0
+    assert scene(video, "--poses", out / "cameras.json", "--out", out, *BACKEND) == 0
+
+
+def test_a_result_is_never_written_over_what_it_is_made_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = written(tmp_path / "poster.jpg", "photo")
+    assert scene(photo, "--out", tmp_path, *BACKEND) == 2
+    assert "would be written over poster.jpg" in capsys.readouterr().err
+    assert photo.read_text() == "photo"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--name", "n" * 300], "it has 300 bytes, and 120 leave room"),
+        (["--name", "\u00e4" * 70], "it has 140 bytes"),
+        (["--name", ".."], "dot segment"),
+        (["--frames", "5"], "--frames 5 is too few: a scene needs 12"),
+        (["--out", "/"], "is no folder for results"),
+        (["--out", "o/" + "d" * 300], "File name too long"),
+    ],
+)
+def test_options_that_cannot_work_are_told_before_any_work_and_touch_nothing(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    video = written(tmp_path / "a.mp4", "bytes")
+    assert scene(video, "--out", "o", *BACKEND) == 0
+    before = names_in(tmp_path / "o")
+    assert scene(video, "--out", "o", *arguments, *BACKEND) == 2
+    assert words in capsys.readouterr().err
+    assert names_in(tmp_path / "o") == before
+
+
+def test_a_folder_above_and_a_long_name_of_a_folder_give_good_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = written(tmp_path / "site" / "below" / "a.mp4", "bytes")
+    monkeypatch.chdir(video.parent)
+    assert scene(video, "--out", "..", *BACKEND) == 0
+    assert "site.ply" in names_in(tmp_path / "site")
+    folder = tmp_path / ("d" * 250)
+    assert scene(video, "--out", folder, *BACKEND) == 0
+    (ply,) = (name for name in names_in(folder) if name.endswith(".ply"))
+    assert len(ply) < 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.dataset.holdout import assign_split
+from runner.dataset.holdout import assign_split, split_of_scene
 
 clips = st.lists(st.integers(1, 120), min_size=1, max_size=6)
 
@@ -30,7 +30,8 @@ def runs(timeline: list[tuple[str, float]], split: list[str]) -> list[tuple[int,
 def test_blocks_lie_inside_a_clip_and_never_at_its_ends(sizes):
     timeline = timeline_of(sizes)
     for start, end in runs(timeline, assign_split(timeline)):
-        assert 2 <= end - start <= 4
+        assert 1 <= end - start <= 4
+        assert end - start >= 2 or max(sizes) < 4, "a single frame is measured only where no clip has room for more"
         assert len({timeline[i][0] for i in range(start - 1, end + 1)}) == 1
 
 
@@ -70,3 +71,24 @@ def test_blocks_are_spread_over_the_whole_timeline():
 def test_too_few_views_are_all_trained_on():
     assert assign_split(timeline_of([7])) == ["train"] * 7
     assert assign_split([]) == []
+
+
+def test_photos_each_of_another_size_are_measured_too():
+    """A set is one size; the times of photos count through all sets."""
+    timeline = [(f"photos {i}", float(i)) for i in range(16)]
+    assert "test" not in assign_split(timeline)
+    split = split_of_scene(timeline, {}, {name for name, _ in timeline})
+    (block,) = runs(timeline, split)
+    assert 0 < block[0] < block[1] < 16
+    assert block[1] - block[0] == 2
+
+
+def test_sets_of_photos_that_are_large_enough_are_split_as_ever():
+    timeline = [("photos", float(i)) for i in range(12)] + [("photos 2", float(i)) for i in range(12, 24)]
+    assert split_of_scene(timeline, {}, {"photos", "photos 2"}) == assign_split(timeline)
+
+
+def test_many_clips_of_three_frames_are_measured_by_single_ones():
+    timeline = timeline_of([3] * 6)
+    assert all(end - start == 1 for start, end in runs(timeline, assign_split(timeline)))
+    assert "test" in assign_split(timeline)

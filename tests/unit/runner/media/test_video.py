@@ -301,8 +301,8 @@ def test_broken_timestamps_become_increasing_ones():
 
 def test_limits_name_the_number_that_was_passed(tmp_path):
     path = write_video(tmp_path / "a.mp4", pan(12, 4, 640, 480))
-    assert "640x480" in refusal(path, Limits(min_long_side=800)).cause
-    assert refusal(path, Limits(min_long_side=800)).code == Code.TOO_SMALL
+    assert "640x480" in refusal(path, Limits(min_long_side=800, min_short_side=600)).cause
+    assert refusal(path, Limits(min_long_side=1300, min_short_side=481)).code == Code.TOO_SMALL
     assert refusal(path, Limits(max_pixels=100_000)).code == Code.TOO_LARGE
     assert refusal(path, Limits(max_file_bytes=10)).code == Code.TOO_LARGE
     assert refusal(path, Limits(max_duration_s=0.5)).code == Code.TOO_LARGE
