@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.filter
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,9 +26,14 @@ def write_film(
     fps: int = 10,
     starts_s: float = 0.0,
     sound_s: float = 0.0,
+    interlaced: bool = False,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """One film. starts_s: time of its first frame. sound_s: length of its sound, which starts with the pictures."""
+    """One film. starts_s: time of its first frame. sound_s: length of its sound, which starts with the pictures.
+
+    interlaced: the odd lines of each picture are said to be later.
+    """
+    fields = _fields(pictures[0].shape[1], pictures[0].shape[0], pix_fmt) if interlaced else None
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=fps)
         stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], pix_fmt
@@ -38,6 +44,9 @@ def write_film(
             frame = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(pixels), "rgba" if pixels.shape[2] == 4 else "rgb24"
             )
+            if fields is not None:
+                fields.vpush(frame.reformat(format=pix_fmt))
+                frame = fields.vpull()
             frame.pts, frame.time_base = round(starts_s * fps) + index, Fraction(1, fps)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -48,6 +57,14 @@ def write_film(
                 output.mux(sound.encode(silence))
             output.mux(sound.encode(None))
     return path
+
+
+def _fields(width: int, height: int, pix_fmt: str) -> av.filter.Graph:
+    """Notes in each frame that its odd lines are later."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format=av.VideoFormat(pix_fmt), time_base=Fraction(1, 1000))
+    graph.link_nodes(source, graph.add("setfield", "mode=tff"), graph.add("buffersink")).configure()
+    return graph
 
 
 def write_motion_jpeg(path: Path, pictures: Sequence[NDArray[np.uint8]], exif: bytes, fps: int = 10) -> Path:

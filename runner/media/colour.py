@@ -35,6 +35,7 @@ PRIMARIES = {
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # Display P3
 }
 BT709, BT2020 = 1, 9
+ON_WHITE = "its transparent parts are shown on white"  # as programs do that know no transparency
 D65 = (0.3127, 0.3290)
 TRANSFERS = {16: "pq", 18: "hlg"}  # H.273 transfer characteristics
 

@@ -52,12 +52,12 @@ def find_shot_boundaries(frames: Sequence[FrameMeasures]) -> ShotBoundaries:
     if len(frames) < 3 or is_slide_show(frames):
         return ShotBoundaries()
     change = np.array([frame.change for frame in frames])
-    gaps = np.diff([frame.index for frame in frames], prepend=frames[0].index - 1) > 1  # of a long film, see thinning
+    steps = np.diff([frame.index for frame in frames], prepend=frames[0].index - 1)  # of a long film: with gaps
     over = np.array([frame.change_over for frame in frames])
     strays, starts = [], []
     index = 1
     while index < len(frames):
-        if change[index] > CUT and (_abrupt_gap(change, gaps, index) if gaps[index] else _abrupt(change, index)):
+        if change[index] > CUT and (_abrupt(change, index) if steps[index] == 1 else _abrupt_gap(change, steps, index)):
             back = change[index + 1] if index + 1 < len(frames) else 0.0
             if back > CUT and over[index + 1] < RESEMBLES * min(change[index], back):
                 strays.append(index)
@@ -84,9 +84,10 @@ def _abrupt(change: NDArray[np.float64], index: int) -> bool:
     return not around or float(change[index]) > ABRUPT * float(np.median(around))
 
 
-def _abrupt_gap(change: NDArray[np.float64], gaps: NDArray[np.bool_], index: int) -> bool:
-    """Do the frames across other gaps change much less? A camera comes far in one; alone it says nothing."""
-    places = np.flatnonzero(gaps)
+def _abrupt_gap(change: NDArray[np.float64], steps: NDArray[np.int64], index: int) -> bool:
+    """Do the frames across other gaps, as long as half of this one, change much less? A camera comes far in one; alone
+    it says nothing."""
+    places = np.flatnonzero(2 * steps >= steps[index])
     at = int(np.searchsorted(places, index))
     around = [change[i] for i in (*places[max(0, at - AROUND) : at], *places[at + 1 : at + 1 + AROUND])]
     return len(around) >= MIN_GAPS and float(change[index]) > ABRUPT * float(np.median(around))

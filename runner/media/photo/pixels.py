@@ -7,11 +7,10 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from runner.media.colour import Colour, to_srgb
+from runner.media.colour import ON_WHITE, Colour, to_srgb
 from scenejobs.errors import Code, InputError
 
-BACKGROUND = (255, 255, 255)  # behind what is transparent: as programs that know no transparency show it
-ON_WHITE = "its transparent parts are shown on white"
+BACKGROUND = (255, 255, 255)  # behind what is transparent
 EXPORT = "export it as JPEG, or take the photo again"
 
 

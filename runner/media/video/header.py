@@ -24,6 +24,7 @@ DECODERS = {
 }  # fmt: skip
 # Formats that state how long they are. Of others FFmpeg says what it finds at their end, and a cut moves that.
 STATES_DURATION = {"mov", "matroska", "asf", "flv"}
+NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 CONVERT = "convert it to MP4 with H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4) or record it again"
 
 
@@ -47,14 +48,16 @@ def best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, 
 
     Raises InputError NO_VIDEO_STREAM; NOT_A_VIDEO for a codec that is not supported.
     """
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    streams = [stream for stream in container.streams.video if not stream.disposition & NO_FILM]
     if not streams:
         cause = f"{clip.name} holds no moving pictures (audio only)"
         raise InputError(cause, advice="upload the video itself", code=Code.NO_VIDEO_STREAM)
     known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
     if not known:
         raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
-    best = max(known, key=lambda stream: (stream.width * stream.height, stream.frames, -stream.index))
+    best = max(
+        known, key=lambda stream: (stream.frames != 1, stream.width * stream.height, stream.frames, -stream.index)
+    )
     if best.codec_context.name not in DECODERS:
         cause = f"{clip.name} uses the codec {best.codec_context.name}, which is not supported"
         raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from runner.media.colour import LEVELS, Colour, Transfer, colour_of, to_srgb
 from runner.media.video.side_data import side_data
+from runner.scene.sizes import shrink
 
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG; anything else is video range, as players take it
 LUMA_WEIGHTS = {
@@ -26,6 +27,7 @@ LUMA_WEIGHTS = {
     9: (0.2627, 0.0593),
 }  # Kr, Kb by H.273
 SHRINKING = Interpolation.LANCZOS | Interpolation.ACCURATE_RND
+LOOKED_AT_SIDE, OPAQUE = 160, 250  # px on the long side, of 255: what is looked at for transparent parts
 MASTERING_BYTES = 88  # struct AVMasteringDisplayMetadata: 10 fractions of two int32, then two flags
 
 
@@ -37,7 +39,39 @@ def frame_colour(frame: av.VideoFrame) -> Colour:
 def rgb(
     frame: av.VideoFrame, width: int, height: int, colour: Colour, reformatter: VideoReformatter
 ) -> NDArray[np.uint8]:
-    """[height, width, 3] sRGB."""
+    """[height, width, 3] sRGB. What is transparent lies on white."""
+    opaque = _rgb(frame, width, height, colour, reformatter)
+    if not has_alpha(frame):
+        return opaque
+    return _on_white(opaque, _alpha(frame, width, height, SHRINKING, reformatter)[..., None])
+
+
+def has_alpha(frame: av.VideoFrame) -> bool:
+    """Whether its format has room for transparency."""
+    return any(component.is_alpha for component in frame.format.components)
+
+
+def is_transparent(frame: av.VideoFrame, reformatter: VideoReformatter) -> bool:
+    """Whether any larger part of it is."""
+    width, height = shrink(frame.width, frame.height, LOOKED_AT_SIDE)
+    return bool(_alpha(frame, width, height, Interpolation.AREA, reformatter).min() < OPAQUE)
+
+
+def _alpha(
+    frame: av.VideoFrame, width: int, height: int, how: Interpolation, reformatter: VideoReformatter
+) -> NDArray[np.uint8]:
+    """[height, width], 255 for what is opaque."""
+    return _bytes(reformatter.reformat(frame, width, height, "rgba", interpolation=how))[..., 3]
+
+
+def _on_white(opaque: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    share = alpha.astype(np.float32) / 255
+    return np.rint(opaque * share + 255 * (1 - share)).astype(np.uint8)
+
+
+def _rgb(
+    frame: av.VideoFrame, width: int, height: int, colour: Colour, reformatter: VideoReformatter
+) -> NDArray[np.uint8]:
     if colour.is_srgb:
         # Range and matrix are the frame's own; without a stated matrix it is BT.601, as FFmpeg itself reads and writes.
         return _bytes(reformatter.reformat(frame, width, height, "rgb24", interpolation=SHRINKING))
@@ -54,6 +88,13 @@ def luma(
 
     The whole frame costs ten times as much and says the same about sharpness and motion.
     """
+    grey = _luma(frame, width, height, colour, reformatter)
+    return _on_white(grey, _alpha(frame, width, height, Interpolation.AREA, reformatter)) if has_alpha(frame) else grey
+
+
+def _luma(
+    frame: av.VideoFrame, width: int, height: int, colour: Colour, reformatter: VideoReformatter
+) -> NDArray[np.uint8]:
     if colour.transfer is Transfer.SDR or frame.format.is_rgb:
         return _bytes(reformatter.reformat(frame, width, height, "gray", interpolation=Interpolation.AREA))
     scaled = _scaled(frame, width, height, "yuv420p16le", Interpolation.AREA, reformatter)

@@ -13,13 +13,14 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from runner.media.colour import Colour
+from runner.media.colour import ON_WHITE, Colour
 from runner.media.settings import Limits
 from runner.media.video import pixels
 from runner.media.video.clock import Clock
 from runner.media.video.container import open_container
 from runner.media.video.damage import MIN_DECODED_OF_PLANNED, Damage, broken, judge_damage
 from runner.media.video.decoding import FrameDecoder, Numbered, decode_groups
+from runner.media.video.deinterlace import TOLD, Deinterlacer
 from runner.media.video.header import CONVERT, best_stream, check_header, read_header, too_long
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
 from runner.media.video.packets import packets_of, read_packets
@@ -85,7 +86,8 @@ class VideoReader:
         matrix: tuple[int, ...] = IDENTITY_MATRIX
         colour = Colour()
         first = True
-        for number, timestamp_s, frame in self._numbered(frozenset(wanted)):
+        whole, transparent = Deinterlacer(), False
+        for number, timestamp_s, frame in whole.of(self._numbered(frozenset(wanted))):
             if first:
                 self.rotation_deg = round(frame.rotation / 90) * 90 % 360
                 self.projection, self.is_stereo = stated_projection(frame), is_stereo(frame)
@@ -93,12 +95,17 @@ class VideoReader:
             if first or self.header.codec == "mjpeg":  # each of its pictures may be a photo with its own EXIF
                 matrix = display_matrix(frame)
             first = False
+            if not transparent and pixels.has_alpha(frame) and pixels.is_transparent(frame, reformatter):
+                transparent = True
+                self.warnings.append(ON_WHITE)
             if timestamp_s > self._limits.max_duration_s:
                 raise too_long(self.clip, timestamp_s, self._limits)
             width, height = square_pixels(frame.width, frame.height, self.header.pixel_aspect)
             if is_quarter_turn(matrix):
                 width, height = height, width
             yield DecodedFrame(number, timestamp_s, width, height, frame, matrix, colour, reformatter)
+        if whole.used:
+            self.warnings.append(TOLD)
 
     def _numbered(self, wanted: frozenset[int]) -> Iterator[Numbered]:
         expected = self.header.frame_count or self.header.duration_s * self.header.fps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from runner.context import StageContext
@@ -12,9 +13,10 @@ from runner.media.decoder import Sandboxed
 from runner.media.extract import extract_frames, extract_with
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video.clock import Clock
+from runner.media.video.reader import open_video
 from runner.scene.frames import Clip, FrameSet
 from runner.scene.progress import SILENT
-from scenejobs.errors import Code
+from scenejobs.errors import Code, InputError
 from tests.decoders import crashing_on, raising_on
 from tests.films import write_film, write_motion_jpeg
 from tests.footage import footage
@@ -29,6 +31,11 @@ SETTINGS = FrameSettings(budget=20, long_side=120, limits=LIMITS)
 def extracted(tmp_path: Path, *paths: Path, decoder: Sandboxed | None = None) -> FrameSet:
     clips = [Clip(path.name, path) for path in paths]
     return extract_with(decoder or Sandboxed(SETTINGS), clips, StageContext(tmp_path / "workspace", SILENT), SETTINGS)
+
+
+def times_of(path: Path) -> tuple[list[float], list[str]]:
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        return [frame.timestamp_s for frame in video.frames()], video.warnings
 
 
 # ---- side data ------------------------------------------------------------------------------------------------------
@@ -83,9 +90,9 @@ def test_a_photo_that_cannot_be_read_a_second_time_costs_that_photo_only(tmp_pat
 @pytest.mark.parametrize("starts_s", [0.3, 60.0, 100_000.0])
 def test_a_film_may_start_at_any_time(tmp_path, container, codec, suffix, starts_s):
     path = write_film(tmp_path / f"a{suffix}", pan(30, 4, 160, 96), container=container, codec=codec, starts_s=starts_s)
-    (info,) = extracted(tmp_path, path).clips
-    assert (info.frame_count, info.warnings) == (30, ())
-    assert info.duration_s == pytest.approx(3.0, abs=0.01)
+    times, warnings = times_of(path)
+    assert warnings == []
+    assert times == pytest.approx([number / 10 for number in range(30)], abs=0.002)
 
 
 @pytest.mark.parametrize(("container", "suffix"), [("matroska", ".mkv"), ("mp4", ".mp4"), ("webm", ".webm")])
@@ -95,18 +102,17 @@ def test_sound_may_last_longer_than_the_pictures(tmp_path, container, suffix, st
     path = write_film(
         tmp_path / f"a{suffix}", pan(30, 4, 160, 96), container=container, codec=codec, starts_s=starts_s, sound_s=9.0
     )
-    (info,) = extracted(tmp_path, path).clips
-    assert info.frame_count == 30
-    assert info.duration_s == pytest.approx(3.0, abs=0.01)
+    times, _ = times_of(path)
+    assert times == pytest.approx([number / 10 for number in range(30)], abs=0.002)
 
 
 @pytest.mark.parametrize("starts_s", [0.0, 60.0])
 def test_a_film_that_breaks_off_is_damaged_wherever_it_starts(tmp_path, starts_s):
-    good = write_video(tmp_path / "good.mp4", pan(30, 8, 160, 96))
     path = write_film(tmp_path / "a.mkv", pan(60, 4, 160, 96), container="matroska", starts_s=starts_s, sound_s=6.0)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 5])
-    (refused,) = extracted(tmp_path, path, good).refused
-    assert (refused.name, refused.failure.code) == ("a.mkv", Code.CORRUPT_VIDEO)
+    with pytest.raises(InputError) as caught:
+        times_of(path)
+    assert caught.value.code == Code.CORRUPT_VIDEO
 
 
 def test_times_of_decoding_in_the_place_of_times_of_showing_are_noticed():
@@ -116,3 +122,88 @@ def test_times_of_decoding_in_the_place_of_times_of_showing_are_noticed():
     times = [clock.read(pts, unit, dts) for pts, dts in shown]
     assert clock.repaired == 0
     assert times == [0, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+# ---- what is in the pictures ----------------------------------------------------------------------------------------
+
+
+def combed(count: int) -> list[np.ndarray]:
+    """A pan whose odd lines are half a picture later."""
+    halves = pan(2 * count, 4, 160, 96)
+    pictures = [halves[2 * number].copy() for number in range(count)]
+    for number, picture in enumerate(pictures):
+        picture[1::2] = halves[2 * number + 1][1::2]
+    return pictures
+
+
+def comb(picture: np.ndarray) -> float:
+    """How much more a line differs from its neighbours than these from each other, in grey levels."""
+    lines = picture.astype(float)
+    between = np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2).mean()
+    return float(between - np.abs(lines[2:] - lines[:-2]).mean() / 2)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "codec", "options"),
+    [
+        (".ts", "mpegts", "libx264", {"x264-params": "tff=1", "bf": "0"}),
+        (".mpg", "mpeg", "mpeg2video", {"flags": "+ildct+ilme", "bf": "0"}),
+    ],
+)
+def test_interlaced_pictures_lose_their_combs_and_no_frame(tmp_path, suffix, container, codec, options):
+    pictures = combed(30)
+    path = write_film(
+        tmp_path / f"a{suffix}", pictures, fps=25, container=container, codec=codec, interlaced=True,
+        pix_fmt="yuv422p" if codec == "mpeg2video" else "yuv420p", options=options,
+    )  # fmt: skip
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        found = [(frame.index, frame.rgb()) for frame in video.frames()]
+    assert [index for index, _ in found] == list(range(30))
+    assert sum("interlaced" in warning for warning in video.warnings) == 1
+    assert comb(pictures[10]) > 10
+    assert all(comb(pixels) < 2 for _, pixels in found[1:-1])
+    assert np.abs(found[10][1][::2].astype(int) - pictures[10][::2]).mean() < 12, "the first field is kept"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "codec", "pix_fmt"),
+    [(".mov", "mov", "prores_ks", "yuva444p10le"), (".webm", "webm", "libvpx-vp9", "yuva420p"),
+     (".mkv", "matroska", "ffv1", "bgra")],
+)  # fmt: skip
+def test_a_transparent_film_is_shown_on_white_which_is_said_once(tmp_path, suffix, container, codec, pix_fmt):
+    pictures = [np.dstack([view, np.full((96, 160), 255, np.uint8)]) for view in pan(12, 4, 160, 96)]
+    for picture in pictures:
+        picture[:, 80:] = (0, 0, 0, 0)
+    path = write_film(tmp_path / f"a{suffix}", pictures, container=container, codec=codec, pix_fmt=pix_fmt)
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        found = [(frame.rgb(), frame.luma(160)) for frame in video.frames()]
+    assert video.warnings == ["its transparent parts are shown on white"]
+    for (pixels, luma), picture in zip(found, pictures, strict=True):
+        assert pixels[:, 100:].min() > 245
+        assert luma[:, 100:].min() > 240
+        assert np.abs(pixels[:, :60].astype(int) - picture[:, :60, :3]).mean() < 12
+
+
+def test_a_film_with_room_for_transparency_and_none_says_nothing(tmp_path):
+    pictures = [np.dstack([view, np.full((96, 160), 255, np.uint8)]) for view in pan(12, 4, 160, 96)]
+    path = write_film(tmp_path / "a.mov", pictures, container="mov", codec="prores_ks", pix_fmt="yuva444p10le")
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        assert len(list(video.frames())) == 12
+    assert video.warnings == []
+
+
+def test_a_larger_picture_beside_a_film_is_not_the_film(tmp_path):
+    """One picture in a stream of its own, as some cameras add it without saying that it is a cover."""
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w", format="mov") as output:
+        streams = [output.add_stream("mjpeg", rate=10), output.add_stream("libx264", rate=10)]
+        for stream, size in zip(streams, ((640, 480), (160, 96)), strict=True):
+            stream.width, stream.height = size
+        streams[0].pix_fmt, streams[1].pix_fmt = "yuvj420p", "yuv420p"
+        output.mux(streams[0].encode(av.VideoFrame.from_ndarray(pan(1, 4)[0]).reformat(format="yuvj420p")))
+        for pixels in pan(12, 4, 160, 96):
+            output.mux(streams[1].encode(av.VideoFrame.from_ndarray(pixels)))
+        for stream in streams:
+            output.mux(stream.encode(None))
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        assert [(frame.width, frame.height) for frame in video.frames()] == [(160, 96)] * 12
