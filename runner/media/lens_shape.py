@@ -38,6 +38,8 @@ CONTRAST = 8.0  # grey levels: a picture with less says nothing
 BLACK = 20.0  # grey level at most, outside of a disc
 DISC = (0.7, 1.06)  # diameter of a disc / height of its part of the picture
 DISC_DEG = 190.0  # what a lens usually sees that draws a disc
+STAYS = 0.02  # widths: by so much the disc of a lens seems to move where things at its rim are dark
+CENTRED = 0.08  # widths: its middle from that of the picture
 ROUND = 0.94  # of the pixels are on the side of the disc's edge where they belong
 
 
@@ -46,7 +48,7 @@ class ShapeWatch:
     """Looks at some frames of a clip, one second apart."""
 
     found: list[Shape | None] = field(default_factory=list)
-    radii: list[float] = field(default_factory=list)  # of discs, in widths of the picture
+    discs: list[tuple[float, float, float]] = field(default_factory=list)  # x, y, radius in widths of the picture
     _next_s: float = 0.0
 
     def wants(self, timestamp_s: float) -> bool:
@@ -57,16 +59,20 @@ class ShapeWatch:
         if self.wants(timestamp_s):
             self.found.append(shape_of(luma))
             if self.found[-1] is Shape.FISHEYE and (found := disc(luma.astype(np.float32))) is not None:
-                self.radii.append(found[2] / luma.shape[1])
+                x, y, radius = (length / luma.shape[1] for length in found)
+                self.discs.append((x, y, radius))
             self._next_s = timestamp_s + 1.0
 
     def disc_focal_px(self, width: int) -> float | None:
         """Of a lens whose picture is a disc and that sees DISC_DEG, where pictures are `width` px wide."""
-        return float(np.median(self.radii)) * width / np.radians(DISC_DEG / 2) if self.radii else None
+        return float(np.median(self.discs, axis=0)[2]) * width / np.radians(DISC_DEG / 2) if self.discs else None
 
     @property
     def verdict(self) -> Shape:
-        return most_common(self.found)
+        shape = most_common(self.found)
+        if shape is Shape.FISHEYE and np.ptp(self.discs, axis=0).max() > STAYS:
+            return Shape.FLAT  # a round thing before black, and no lens
+        return shape
 
 
 def most_common(found: Iterable[Shape | None]) -> Shape:
@@ -121,6 +127,8 @@ def disc(grey: Grey) -> tuple[float, float, float] | None:
         return None
     x, y = (across[0] + across[-1] + 1) / 2, (down[0] + down[-1] + 1) / 2
     radius = (across[-1] - across[0] + 1) / 2  # up and down it may be cut off by the picture
+    if max(abs(x - width / 2), abs(y - height / 2)) > CENTRED * width:
+        return None
     if not DISC[0] * min(height, width) <= 2 * radius <= DISC[1] * max(height, width) or 2 * radius > 1.6 * height:
         return None
     v, u = np.mgrid[0:height, 0:width] + 0.5

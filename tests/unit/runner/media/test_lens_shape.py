@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.media.lens_shape import Shape, shape_of
+from runner.media.lens_shape import Shape, ShapeWatch, shape_of
 from tests.synthetic import FOCAL, render
 from tests.synthetic import walk as arc
 from tests.videos import wall
@@ -54,6 +54,23 @@ def test_ordinary_pictures_are_not(size: tuple[int, int]) -> None:
         mirrored = np.hstack([flat[:, : width // 2], flat[:, : width // 2][:, ::-1]])
         for picture in (flat, bars, frame, vignette, mirrored, grey(wall(width, height))):
             assert shape_of(picture) == Shape.FLAT
+
+
+def test_a_ball_before_black_is_no_lens() -> None:
+    """It moves in the picture, as the disc of a lens never does."""
+    watch = ShapeWatch()
+    texture = grey(wall(640, 480))
+    v, u = np.mgrid[0:480, 0:640]
+    for second in range(10):
+        inside = np.hypot(u - 320 - 4 * second, v - 240 + 2 * second) < 190 + 4 * second
+        watch.read(np.where(inside, texture, 2).astype(np.uint8), float(second))
+    assert watch.verdict == Shape.FLAT
+    still = ShapeWatch()
+    for second in range(10):
+        turned = np.roll(texture, 7 * second, axis=1)
+        still.read(np.where(np.hypot(u - 320, v - 240) < 225, turned, 2).astype(np.uint8), float(second))
+    assert still.verdict == Shape.FISHEYE
+    assert still.disc_focal_px(640) == pytest.approx(225 / np.radians(95), rel=0.02)
 
 
 def test_a_black_picture_says_nothing() -> None:
