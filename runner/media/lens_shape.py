@@ -8,6 +8,7 @@ each is asked for in most of the frames that are looked at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,7 +66,8 @@ class ShapeWatch:
 
     def disc_focal_px(self, width: int) -> float | None:
         """Of a lens whose picture is a disc and that sees DISC_DEG, where pictures are `width` px wide."""
-        return float(np.median(self.discs, axis=0)[2]) * width / np.radians(DISC_DEG / 2) if self.discs else None
+        radius = float(np.median(self.discs, axis=0)[2]) if self.discs else 0.0
+        return radius * width / math.radians(DISC_DEG / 2) if radius else None
 
     @property
     def verdict(self) -> Shape:

@@ -126,6 +126,15 @@ def test_raw_recordings_are_refused_with_the_way_to_export_them(tmp_path: Path) 
     assert "app" in error.advice
 
 
+def test_a_disc_is_a_fisheye_of_about_that_focal_length(tmp_path: Path) -> None:
+    focal = 120 / np.radians(95)
+    path = film(tmp_path / "disc.mp4", walk(20), fisheye_rays(320, 240, focal, 190))
+    result = extracted(tmp_path, path)
+    assert result.clips[0].projection == "fisheye"
+    assert result.clips[0].focal_px == pytest.approx(focal, rel=0.03)
+    assert result.clips[0].view is None
+
+
 @pytest.mark.parametrize(("size", "what"), [((512, 160), "GoPro MAX"), ((240, 240), "each lens")])
 def test_two_lenses_in_two_streams_are_refused(tmp_path: Path, size: tuple[int, int], what: str) -> None:
     path = tmp_path / "GS010001.mp4"
