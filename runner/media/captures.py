@@ -19,6 +19,7 @@ from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.media.settings import Limits, kinds
 from runner.media.signatures import HEAD, looks_like_video
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.scene.live_photos import pairs_by_name
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.logs.setup import printable
@@ -91,9 +92,12 @@ def sort_media(clips: Sequence[Clip]) -> Media:
     )
 
 
-def check_counts(media: Media, limits: Limits) -> None:
-    """Raises InputError TOO_LARGE."""
-    for files, kind in zip((media.videos, media.photos), kinds(limits), strict=True):
+def check_counts(media: Media, limits: Limits, *, paired: bool = True) -> None:
+    """Raises InputError TOO_LARGE. paired: videos that are named like photos are not counted: they may be theirs."""
+    names = [clip.name for clip in media.videos]
+    by_name = pairs_by_name(names, [clip.name for clip in media.photos]) if paired else {}
+    videos = [name for name in names if name not in by_name]
+    for files, kind in zip((videos, media.photos), kinds(limits), strict=True):
         if len(files) > kind.most:
             cause = f"the scene has {len(files)} {kind.what}; {kind.most} are allowed"
             raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {kind.setting}")

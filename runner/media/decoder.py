@@ -26,10 +26,20 @@ from runner.media.decoder_answers import (
     check_photos_written,
     cleaned,
     clip_surveys,
+    identities,
     impossible,
     photo_surveys,
 )
-from runner.media.decoder_requests import File, Request, SurveyPhotos, SurveyVideo, WriteFrames, WritePhotos
+from runner.media.decoder_requests import (
+    File,
+    Identify,
+    Identity,
+    Request,
+    SurveyPhotos,
+    SurveyVideo,
+    WriteFrames,
+    WritePhotos,
+)
 from runner.media.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.reframe import written_side
@@ -102,6 +112,9 @@ class Decoder(Protocol):
     def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
         """Those that could not be written, and why."""
 
+    def identify(self, files: Sequence[Clip], on_progress: OnProgress) -> list[Identity | None]:
+        """What each photo or video says of itself, without decoding it; None where it cannot be read."""
+
 
 class Sandboxed:
     """A process of its own for each pass over each clip: a clip that breaks its decoder breaks nothing else."""
@@ -135,6 +148,22 @@ class Sandboxed:
 
     def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
         return [failed for part, some in _batches(wanted, on_progress) for failed in self._write_some(some, part)]
+
+    def identify(self, files: Sequence[Clip], on_progress: OnProgress) -> list[Identity | None]:
+        return [one for part, some in _batches(files, on_progress) for one in self._identify_some(some, part)]
+
+    def _identify_some(self, files: Sequence[Clip], on_progress: OnProgress) -> list[Identity | None]:
+        """Like `_survey_some`; what cannot be read says so when it is surveyed."""
+        limits = self._settings.limits
+        work = _Work(files, lambda opened: Identify(opened, limits), self._bounds(0, 0))
+        try:
+            return identities(self._ask(work, on_progress), files)
+        except InputError:
+            return (
+                [None]
+                if len(files) == 1
+                else [one for clip in files for one in self._identify_some([clip], on_progress)]
+            )
 
     def _write_some(self, some: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
         """Like `_survey_some`."""

@@ -16,6 +16,7 @@ import numpy as np
 from runner.media.decoder_requests import (
     MAX_TEXT,
     Done,
+    Identity,
     PhotoSeen,
     Refused,
     VideoPart,
@@ -87,6 +88,17 @@ def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
     if photo.width * photo.height > limits.max_photo_pixels:
         return impossible(clip, "it passes the limits")
     return photo
+
+
+def identities(answer: Any, files: Sequence[Clip]) -> list[Identity | None]:
+    """What each file says of itself; None where it cannot be read. Raises InputError when the answer is none."""
+    try:
+        answers = msgspec.convert(answer, list[Identity | Refused])
+    except ValueError as exc:
+        raise impossible(files[0], "the answer is not understood") from exc
+    if len(answers) != len(files):
+        raise impossible(files[0], "the answer is not understood")
+    return [one if isinstance(one, Identity) else None for one in answers]
 
 
 def check_frames_written(answer: Any, clips: Sequence[Clip]) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from runner.cache.store import StageCache, key
 from runner.media.decoder import Decoder, WantedPhoto
 from runner.media.decoder_answers import clip_surveys
-from runner.media.decoder_requests import survey_message
+from runner.media.decoder_requests import Identity, survey_message
 from runner.media.measures import ClipSurvey, FrameMeasures
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import Limits
@@ -59,6 +59,9 @@ class CachedDecoder:
 
     def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
         return self._decoder.write_photos(wanted, on_progress)
+
+    def identify(self, files: Sequence[Clip], on_progress: OnProgress) -> list[Identity | None]:
+        return self._decoder.identify(files, on_progress)
 
     def _known(self, name: str, clip: Clip) -> list[ClipSurvey] | None:
         with tempfile.TemporaryDirectory() as folder:

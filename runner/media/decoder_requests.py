@@ -87,11 +87,18 @@ class WritePhotos(Message, frozen=True):
     names: tuple[str, ...]
 
 
+class Identify(Message, frozen=True):
+    """Read what photos and videos say of themselves. Answer: for each an Identity or Refused."""
+
+    files: tuple[File, ...]
+    limits: Limits
+
+
 class CloseIn(Message, frozen=True):
     """Do nothing, behind all the layers of the sandbox. Answer: Done."""
 
 
-Request: TypeAlias = SurveyVideo | WriteFrames | SurveyPhotos | WritePhotos | CloseIn
+Request: TypeAlias = SurveyVideo | WriteFrames | SurveyPhotos | WritePhotos | Identify | CloseIn
 
 # ---- answers --------------------------------------------------------------------------------------------------------
 
@@ -157,11 +164,18 @@ class Refused(Message, frozen=True):
     error: str  # see `process.error_json`
 
 
+class Identity(Message, frozen=True):
+    """See `media/photo/identity.py`."""
+
+    duration_s: Amount  # of a film, as its header states it; 0.0: a photo, or not stated
+    content_id: Text | None  # Apple's, which a photo and its moving part share
+
+
 class Done(Message, frozen=True):
     """Nothing more to say."""
 
 
-Answer: TypeAlias = VideoSurvey | list[PhotoSeen | Refused] | list[Done | Refused] | Done
+Answer: TypeAlias = VideoSurvey | list[PhotoSeen | Refused] | list[Done | Refused] | list[Identity | Refused] | Done
 
 
 def survey_message(surveys: Sequence[ClipSurvey]) -> VideoSurvey:

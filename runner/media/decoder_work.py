@@ -18,6 +18,7 @@ from runner.media.decoder_requests import (
     CloseIn,
     Done,
     File,
+    Identify,
     Request,
     SurveyPhotos,
     SurveyVideo,
@@ -26,6 +27,7 @@ from runner.media.decoder_requests import (
     survey_message,
 )
 from runner.media.photo import survey as photos
+from runner.media.photo.identity import identify
 from runner.media.video import survey as video
 from runner.scene.frames import Clip
 from runner.scene.progress import OnProgress
@@ -51,6 +53,8 @@ def work(request: Request, on_progress: OnProgress) -> Answer:
             return photos.survey([_clip(file) for file in files], long_side, limits, on_progress)
         case WritePhotos(files, limits, long_side, names):
             return photos.write([_clip(file) for file in files], names, Path(), long_side, limits, on_progress)
+        case Identify(files, limits):
+            return identify([_clip(file) for file in files], limits, on_progress)
         case CloseIn():
             return Done()
 

@@ -35,6 +35,7 @@ from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
 from runner.media.frame_preference import NONE, FramePreference, Preferred
 from runner.media.measures import file_name, is_static
+from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
 from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
@@ -82,6 +83,9 @@ def extract_with(
     check_counts(media, settings.limits)
     if context.cache is not None:
         decoder = CachedDecoder(decoder, context.cache, settings.limits)
+    still = without_moving_parts(decoder, media, _reporter(progress, 0.0, 0.0))
+    media, unused = still.media, (*unused, *still.unused)
+    check_counts(media, settings.limits, paired=False)
     if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)
@@ -89,9 +93,9 @@ def extract_with(
 
     captures, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
     sources = hashed_sources(clips, context.cache)
-    with _telling(refused):
+    with _telling(refused, unused):
         made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
-    warnings += said_of_previews(media)
+    warnings += (*still.warnings, *said_of_previews(media))
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
@@ -127,12 +131,12 @@ def _made(
 
 
 @contextmanager
-def _telling(refused: Sequence[RefusedClip]) -> Iterator[None]:
+def _telling(refused: Sequence[RefusedClip], unused: tuple[UnusedFile, ...]) -> Iterator[None]:
     """What fails in here tells the files that were not used."""
     try:
         yield
     except SceneJobError as exc:
-        exc.unused = FrameSet((), (), tuple(refused)).not_used
+        exc.unused = FrameSet((), (), tuple(refused), unused=unused).not_used
         raise
 
 

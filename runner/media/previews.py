@@ -34,7 +34,7 @@ def without_previews(media: Media) -> tuple[Media, tuple[UnusedFile, ...]]:
     """The files without the previews of recordings that are among them; and these previews."""
     found = previews([clip.name for clip in media.videos])
     left = tuple(clip for clip in media.videos if clip.name not in found)
-    unused = (UnusedFile(name, f"the small preview of {recording}") for name, recording in found.items())
+    unused = (UnusedFile(name, f"the small preview of {recording}", recording) for name, recording in found.items())
     return Media(left, media.photos), tuple(unused)
 
 

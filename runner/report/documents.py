@@ -145,9 +145,8 @@ def clips_shown(results: Results) -> list[str]:
     shown = {name for name, count in registered.items() if count >= max(SHOWN_SHARE * chosen[name], 1)}
     found = {"photos" if name in photos else sources.get(name, name) for name in shown}
     # What a file shows that is left out for another is in the result as much as that one.
-    of_photos = {frame.photo for frame in results.frames.frames if frame.photo is not None}
     for each in results.frames.unused:
-        if each.same_as in found or (each.same_as in of_photos and "photos" in found):
+        if each.same_as in found or (is_photo(each.same_as) and "photos" in found):
             found.add("photos" if is_photo(each.name) else each.name)
     return sorted(found)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import PurePosixPath
 
 from runner.media.settings import Kind, Limits, kinds
+from runner.scene.live_photos import pairs_by_name
 from runner.scene.pose_files import is_read
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.names import is_media, is_pose_file, is_ready_marker, within_scene
@@ -27,8 +28,10 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> l
             f"scene {scene} holds no video and no photo, only {', '.join(blob.name for blob in manifest[:5])}",
             code=Code.NO_VIDEO, advice=f"upload at least one {TAKEN}", stage="validation",
         )  # fmt: skip
-    for kind in kinds(limits):
-        _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)])
+    videos, photos = kinds(limits)
+    paired = pairs_by_name(*([blob.name for blob in media if kind.is_one(blob.name)] for kind in (videos, photos)))
+    for kind in (videos, photos):
+        _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)], paired)
     return media + [blob for blob in manifest if is_read(within_scene(blob.name, scene))]
 
 
@@ -48,10 +51,11 @@ def _why_never(name: str) -> str:
     return f"{f'{kind} files are' if kind else 'a file without a suffix is'} not read: {TAKEN} are"
 
 
-def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob]) -> None:
-    if len(blobs) > kind.most:
+def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob], paired: Container[str]) -> None:
+    """paired: videos that may be the moving parts of photos, of which each photo has one."""
+    if (count := sum(blob.name not in paired for blob in blobs)) > kind.most:
         raise InputError(
-            f"scene {scene} has {len(blobs)} {kind.what}; {kind.most} are allowed",
+            f"scene {scene} has {count} {kind.what}; {kind.most} are allowed",
             code=Code.TOO_LARGE, advice=f"upload fewer, or raise {kind.setting}", stage="validation",
         )  # fmt: skip
     for blob in blobs:

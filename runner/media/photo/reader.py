@@ -32,6 +32,7 @@ from scenejobs.errors import Code, InputError, SceneJobError
 from scenejobs.names import is_raw_photo
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")  # a JPEG that holds several images (MPO) opens as its first
+MAKER_NOTE = 0x927C  # of the Exif folder
 TURNED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored image upright; others mirror it
 DNG_VERSION, COLOUR_FILTER = 0xC612, 0x828E  # tags of a TIFF that is a raw photo: DNG, and TIFF/EP (NEF, ...)
@@ -61,6 +62,27 @@ def read(clip: Clip, limits: Limits, long_side: int | None) -> Photo:
     with _naming_damage(clip):
         heic = looks_like_heif(data[:HEAD]) and not looks_like_avif(data[:HEAD])
         return (_heif if heic else _pillow)(clip, data, limits, long_side)
+
+
+def maker_note(clip: Clip, limits: Limits) -> bytes | None:
+    """What the camera's maker wrote into a photo, without decoding it; b"" where there is nothing, None for no photo.
+
+    Raises InputError for a damaged one.
+    """
+    assert clip.descriptor is not None, "a photo is opened by the sandboxed process, which has descriptors only"
+    head = os.pread(clip.descriptor, HEAD, 0)
+    if not looks_like_photo(head):
+        return None
+    data = _bytes(clip, limits)
+    with _naming_damage(clip):
+        exif = Image.Exif()
+        if looks_like_heif(head) and not looks_like_avif(head):
+            exif.load(pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False).info.get("exif") or b"")
+        else:
+            with _opened(clip, data) as image:
+                exif = image.getexif()
+        note = _tags(exif)[0].exif.get(MAKER_NOTE)
+    return note if isinstance(note, bytes) else b""
 
 
 def _check_kind(clip: Clip, head: bytes) -> None:
