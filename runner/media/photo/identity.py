@@ -1,7 +1,7 @@
 """What tells that a video is the moving part of a photo: Apple's content identifier in both, and how long it lasts.
 
 Runs in the sandboxed decoder. Reads headers and decodes no picture. Where the identifier lies is what ExifTool
-documents: tag 0x0011 of Apple's maker note in the photo, `com.apple.quicktime.content.identifier` among the film's keys.
+documents: tag 0x0011 of Apple's maker note in the photo, `com.apple.quicktime.content.identifier` in the film.
 """
 
 from __future__ import annotations
