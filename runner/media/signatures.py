@@ -54,7 +54,7 @@ def looks_like_photo(head: bytes) -> bool:
 
 def other_picture(head: bytes) -> str:
     """What kind of picture that is not read it begins like; "" for none."""
-    if head.startswith(RAW_MAGIC) or head[4:12] == b"ftypcrx ":
+    if head.startswith(RAW_MAGIC) or head[4:12] == b"ftypcrx " or (head.startswith(b"II*\0") and head[8:10] == b"CR"):
         return "a raw photo of a camera"
     return next((kind for magic, kind in OTHER_PICTURES.items() if head.startswith(magic)), "")
 

@@ -188,11 +188,12 @@ def _verdict(end: Exit, heard: _Heard, about: str, bounds: Bounds) -> Any:
 def death(end: Exit, about: str, bounds: Bounds, *, opened: bool) -> SceneJobError:
     """The error for a child that ended without an answer, or was ended. opened: it had come to the file."""
     if end.reason is ExitReason.TIMED_OUT:
-        return _too_large(about, f"more than {bounds.wall_s:g} s")
+        return _too_large(about, f"more than {bounds.wall_s:g} s", "DECODE_TIMEOUT_SECS")
     if end.signal == signal.SIGXCPU and end.reason is ExitReason.CRASHED:
-        return _too_large(about, f"more than {bounds.ceilings.cpu_s:g} s of computing")
+        return _too_large(about, f"more than {bounds.ceilings.cpu_s:g} s of computing", "DECODE_TIMEOUT_SECS")
     if end.code == lockdown.OUT_OF_MEMORY and end.reason is ExitReason.FAILED:
-        return _too_large(about, f"more than {bounds.ceilings.memory_bytes / 1024**3:.1f} GiB of memory")
+        memory = f"more than {bounds.ceilings.memory_bytes / 1024**3:.1f} GiB of memory"
+        return _too_large(about, memory, "DECODE_MEMORY_GB")
     if end.reason is ExitReason.KILLED_FOR_MEMORY:  # the system's memory ran out before the decoder's own limit
         return ResourceError(
             f"the decoder of {about} was killed (signal 9), probably for memory", code=Code.OUT_OF_MEMORY,
@@ -218,5 +219,6 @@ def _misdeed(end: Exit, bounds: Bounds) -> str:
     return end.explained("an answer")
 
 
-def _too_large(about: str, what: str) -> InputError:
-    return InputError(f"decoding {about} takes {what}", code=Code.TOO_LARGE, advice=SMALLER)
+def _too_large(about: str, what: str, setting: str) -> InputError:
+    advice = f"{SMALLER}, or raise {setting}"
+    return InputError(f"decoding {about} takes {what}", code=Code.TOO_LARGE, advice=advice)

@@ -35,7 +35,8 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")  # a JPEG that holds several i
 MAKER_NOTE = 0x927C  # of the Exif folder
 TURNED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored image upright; others mirror it
-DNG_VERSION, COLOUR_FILTER = 0xC612, 0x828E  # tags of a TIFF that is a raw photo: DNG, and TIFF/EP (NEF, ...)
+# Tags of a TIFF that is a raw photo: of DNG and TIFF/EP (NEF, ...); and of TIFF 6 with its technical note 1.
+DNG_VERSION, COLOUR_FILTER, SUBFILE_TYPE, SUB_IFDS = 0xC612, 0x828E, 0xFE, 0x14A
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours: of the settings, and not twice that
@@ -89,15 +90,21 @@ def _check_kind(clip: Clip, head: bytes) -> None:
     """Raises InputError NOT_A_PHOTO."""
     if is_raw_photo(clip.name) and head and not head.startswith(b"\xff\xd8\xff"):
         raise _raw(clip)
-    if looks_like_photo(head):
-        return
     if picture := other_picture(head):
         cause = f"{clip.name} is a picture that is not read: {picture}"
         raise InputError(cause, advice="export it as JPEG", code=Code.NOT_A_PHOTO)
+    if looks_like_photo(head):
+        return
     cause, advice = f"{clip.name} is no JPEG, PNG, TIFF, HEIC, WebP or AVIF photo", EXPORT
     if packed := packed_as(head):
         cause, advice = f"{cause}, but something packed ({packed})", UNPACK
     raise InputError(cause, advice=advice, code=Code.NOT_A_PHOTO)
+
+
+def _is_raw(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """By tags of the raw formats, or because the first picture says that it is the small one of several."""
+    tags = image.tag_v2
+    return DNG_VERSION in tags or COLOUR_FILTER in tags or (SUB_IFDS in tags and tags.get(SUBFILE_TYPE) == 1)
 
 
 def _raw(clip: Clip) -> InputError:
@@ -170,9 +177,9 @@ def _opened(clip: Clip, data: bytes) -> Iterator[Image.Image]:
         cause = f"{clip.name} is damaged, or a TIFF of a kind that is not read (16 bits for each colour, for example)"
         raise InputError(cause, advice=EXPORT, code=Code.NOT_A_PHOTO) from exc
     with image:
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and {DNG_VERSION, COLOUR_FILTER} & set(image.tag_v2):
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_raw(image):
             raise _raw(clip)
-        if image.format in ("WEBP", "AVIF") and (pictures := getattr(image, "n_frames", 1)) > 1:
+        if image.format in ("WEBP", "AVIF", "PNG") and (pictures := getattr(image, "n_frames", 1)) > 1:
             cause = f"{clip.name} is no photo, but moves: it holds {pictures} pictures"
             raise InputError(cause, advice="save it as a video (MP4), or each as JPEG", code=Code.NOT_A_PHOTO)
         yield image

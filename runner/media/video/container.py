@@ -18,8 +18,6 @@ from runner.files.packed import UNPACK, packed_as
 from runner.media.settings import Limits
 from runner.media.signatures import (
     HEAD,
-    looks_like_avif,
-    looks_like_heif,
     looks_like_photo,
     looks_like_video,
     other_picture,
@@ -79,13 +77,12 @@ def _opened(clip: Clip) -> Iterator[int]:
 
 def _check_no_picture(clip: Clip, head: bytes) -> None:
     """HEIC and AVIF lie in the same container as MP4: one picture would be found. Raises InputError NOT_A_VIDEO."""
-    if looks_like_photo(head):
-        suffix = ".avif" if looks_like_avif(head) else ".heic" if looks_like_heif(head) else ".jpg, .png or as it is"
-        advice = f"export it as JPEG, or name it {suffix}"
-        raise InputError(f"{clip.name} is not a video, but a photo", advice=advice, code=Code.NOT_A_VIDEO)
     if picture := other_picture(head):
         cause = f"{clip.name} is not a video, but a picture that is not read: {picture}"
         raise InputError(cause, advice="export it as JPEG", code=Code.NOT_A_VIDEO)
+    if looks_like_photo(head):
+        advice = "export it as JPEG, or let its name end as its kind does (.jpg, .png, .tif, .heic, .webp, .avif)"
+        raise InputError(f"{clip.name} is not a video, but a photo", advice=advice, code=Code.NOT_A_VIDEO)
 
 
 def _container(clip: Clip, descriptor: int) -> InputContainer:

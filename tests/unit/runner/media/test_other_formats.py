@@ -124,7 +124,10 @@ def test_raw_photos_are_refused_as_such(tmp_path):
     (tmp_path / "a.dng").write_bytes(dng.read_bytes())
     (tmp_path / "a.raf").write_bytes(b"FUJIFILMCCD-RAW 0201" + bytes(400))
     (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(400))
-    for name in ("renamed.tif", "a.dng", "a.raf", "b.jpg"):
+    (tmp_path / "c.tif").write_bytes(b"II*\0\x10\0\0\0CR\x02\0" + bytes(400))
+    preview = {0xFE: 1, 0x14A: 8}
+    Image.new("RGB", (160, 96)).save(tmp_path / "d.tif", "TIFF", tiffinfo=preview)
+    for name in ("renamed.tif", "a.dng", "a.raf", "b.jpg", "c.tif", "d.tif"):
         error = refusal(tmp_path / name)
         assert "a raw photo of a camera" in error.cause
         assert "JPEG" in error.advice
@@ -142,7 +145,7 @@ def test_pictures_that_are_not_read_are_named(tmp_path):
     assert caught.value.code == Code.NOT_A_VIDEO
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "PNG"])
 def test_a_picture_that_moves_is_no_photo(tmp_path, kind):
     path = tmp_path / f"a.{kind.lower()}"
     first, *others = [Image.fromarray(view) for view in pan(3, 8, 160, 96)]

@@ -1,0 +1,168 @@
+"""Films as other cameras, editors and streams leave them, made of the clips that lie with the footage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.filter
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.footage_cases.case import Case, Run, footage, result
+
+WALK = "walk/walk.mp4"
+HOUR_S = 3600
+
+
+def pictures(name: str, most: int | None = None) -> Iterator[NDArray[np.uint8]]:
+    """Of a clip of the footage."""
+    with av.open(str(footage(name))) as source:
+        for number, frame in enumerate(source.decode(source.streams.video[0])):
+            if number == most:
+                return
+            yield frame.to_ndarray(format="rgb24")
+
+
+def encoded(
+    name: str, container: str, codec: str, *, starts_s: float = 0.0, sound_s: float = 0.0, fields: bool = False,
+    transparent: bool = False, fps: int = 30, pix_fmt: str = "yuv420p", options: dict[str, str] | None = None,
+) -> Callable[[Path], Sequence[Path]]:  # fmt: skip
+    """The walk once more. fields: every second line is the next picture's. transparent: a corner of it is."""
+
+    def make(folder: Path) -> Sequence[Path]:
+        frames = list(pictures(WALK))
+        if fields:
+            frames = [_woven(one, other) for one, other in zip(frames[::2], frames[1::2], strict=False)]
+        with av.open(str(folder / name), "w", format=container) as output:
+            stream = output.add_stream(codec, rate=fps)
+            stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
+            stream.options = options or {}
+            sound = output.add_stream("aac", rate=48_000) if sound_s else None
+            for number, pixels in enumerate(frames):
+                output.mux(stream.encode(_frame(pixels, transparent, round(starts_s * fps) + number, fps)))
+            output.mux(stream.encode(None))
+            if sound is not None:
+                for start in range(0, round(sound_s * 48_000), 960):
+                    silence = av.AudioFrame.from_ndarray(np.zeros((2, 960), np.float32), format="fltp", layout="stereo")
+                    silence.sample_rate, silence.pts = 48_000, start
+                    output.mux(sound.encode(silence))
+                output.mux(sound.encode(None))
+        return [folder / name]
+
+    return make
+
+
+def _woven(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    both = one.copy()
+    both[1::2] = other[1::2]
+    return both
+
+
+def _frame(pixels: NDArray[np.uint8], transparent: bool, number: int, fps: int) -> av.VideoFrame:
+    if transparent:
+        alpha = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+        alpha[:60, :60] = 0
+        pixels = np.concatenate([pixels, alpha], axis=2)
+    frame = av.VideoFrame.from_ndarray(pixels, "rgba" if transparent else "rgb24")
+    frame.pts, frame.time_base = number, Fraction(1, fps)
+    return frame
+
+
+def hour(name: str, width: int, height: int, fps: int, lasts_s: int = HOUR_S) -> Callable[[Path], Sequence[Path]]:
+    """The walk, enlarged, forwards and backwards, again and again by stream copy."""
+
+    def make(folder: Path) -> Sequence[Path]:
+        seed = folder / "seed.mp4"
+        frames = list(pictures(WALK, 120))
+        with av.open(str(seed), "w") as output:
+            stream = output.add_stream("libx264", rate=fps)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.options = {"preset": "veryfast"}
+            for number, pixels in enumerate([*frames, *frames[::-1]]):
+                frame = av.VideoFrame.from_ndarray(pixels).reformat(width, height, "yuv420p")
+                frame.pts, frame.time_base = number, Fraction(1, fps)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        repeated(seed, folder / name, lasts_s)
+        seed.unlink()
+        return [folder / name]
+
+    return make
+
+
+def repeated(seed: Path, path: Path, lasts_s: float) -> None:
+    """The film again and again until it lasts that long."""
+    with av.open(str(seed)) as source, av.open(str(path), "w", format="mp4") as output:
+        stream = source.streams.video[0]
+        packets = [packet for packet in source.demux(stream) if packet.dts is not None]
+        unit = stream.time_base or Fraction(1, 90_000)
+        length = sum(packet.duration or 0 for packet in packets)
+        copy = output.add_stream_from_template(stream)
+        for turn in range(round(lasts_s / float(length * unit))):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                again.stream, again.time_base, again.is_keyframe = copy, unit, packet.is_keyframe
+                again.pts, again.dts = (packet.pts or 0) + turn * length, (packet.dts or 0) + turn * length
+                again.duration = packet.duration
+                output.mux(again)
+
+
+def told(word: str) -> Callable[[Run], str]:
+    """A result whose manifest says this once."""
+
+    def right(run: Run) -> str:
+        manifest = run.out / "manifest.json"
+        times = manifest.read_text(encoding="utf-8").count(word) if manifest.is_file() else 0
+        return result(run) or ("" if times == 1 else f"{word!r} is said {times} times")
+
+    return right
+
+
+def photos_and(*names: str) -> Callable[[Path], Sequence[Path]]:
+    """The banana, and files of something else."""
+
+    def make(folder: Path) -> Sequence[Path]:
+        for name in names:
+            (folder / name).write_bytes(b"II*\0" + bytes(4000))
+        return [*sorted(footage("banana_photos").glob("*.jpg")), *(folder / name for name in names)]
+
+    return make
+
+
+CASES = (
+    Case(
+        "mkv-late", "2 time", "MKV that starts at 100,000 s",
+        encoded("a.mkv", "matroska", "libx264", starts_s=100_000), result,
+    ),
+    Case(
+        "webm-late", "2 time", "WebM that starts at 60 s",
+        encoded("a.webm", "webm", "libvpx", starts_s=60, options={"b": "6M"}), result,
+    ),
+    Case(
+        "mkv-long-sound", "2 time", "MKV whose sound lasts three times as long",
+        encoded("a.mkv", "matroska", "libx264", sound_s=30), result,
+    ),
+    Case(
+        "mts", "6 formats", "MTS of a camcorder, interlaced",
+        encoded("a.mts", "mpegts", "mpeg2video", fields=True, fps=25, options={"b": "20M", "flags": "+ildct+ilme"}),
+        result,
+    ),
+    Case("mpg", "6 formats", "MPG", encoded("a.mpg", "mpeg", "mpeg2video", fps=25, options={"b": "12M"}), result),
+    Case("wmv", "6 formats", "WMV", encoded("a.wmv", "asf", "wmv2", options={"b": "12M"}), result),
+    Case("dng-beside", "6 formats", "16 photos and a DNG", photos_and("a.dng"), result),
+    Case(
+        "hour-4k60", "7 long", "an hour of 4K60, 216,000 frames",
+        hour("hour.mp4", 3840, 2160, 60), told("it is long"),
+    ),
+    Case(
+        "raw-h264", "8 no timestamps", "H.264 without a container",
+        encoded("a.h264", "h264", "libx264", fps=25, options={"bf": "0"}), result,
+    ),
+    Case(
+        "alpha", "8 alpha", "ProRes 4444 with a transparent corner",
+        encoded("a.mov", "mov", "prores_ks", transparent=True, pix_fmt="yuva444p10le"), told("shown on white"),
+    ),
+)  # fmt: skip
