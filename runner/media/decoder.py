@@ -40,9 +40,9 @@ from runner.media.decoder_requests import (
     WriteFrames,
     WritePhotos,
 )
+from runner.media.lenses.reframe import written_side
 from runner.media.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.photo.grouping import PhotoSurvey
-from runner.media.reframe import written_side
 from runner.media.settings import MAX_THREADS, FrameSettings
 from runner.sandbox import lockdown
 from runner.sandbox import run as sandbox_run
@@ -69,6 +69,7 @@ class WantedPhoto:
     width: int  # as surveyed, before it is shrunk
     height: int
     path: Path  # its folder exists
+    projection: str = ""  # see ClipInfo
 
 
 MakeRequest = Callable[[tuple[File, ...]], Request]  # from the files as the process has them
@@ -147,7 +148,11 @@ class Sandboxed:
         return found
 
     def write_photos(self, wanted: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
-        return [failed for part, some in _batches(wanted, on_progress) for failed in self._write_some(some, part)]
+        failed: list[tuple[Clip, InputError]] = []
+        for projection in sorted({one.projection for one in wanted}):  # they are written at sizes of their own
+            own = [one for one in wanted if one.projection == projection]
+            failed += [one for part, some in _batches(own, on_progress) for one in self._write_some(some, part)]
+        return failed
 
     def identify(self, files: Sequence[Clip], on_progress: OnProgress) -> list[Identity | None]:
         return [one for part, some in _batches(files, on_progress) for one in self._identify_some(some, part)]
@@ -167,14 +172,14 @@ class Sandboxed:
 
     def _write_some(self, some: Sequence[WantedPhoto], on_progress: OnProgress) -> list[tuple[Clip, InputError]]:
         """Like `_survey_some`."""
-        limits, side = self._settings.limits, self._settings.long_side
+        limits, side = self._settings.limits, written_side(some[0].projection, self._settings.long_side)
         images = [_Image(file_name(n), one.width, one.height, one.path) for n, one in enumerate(some)]
         names = tuple(image.name for image in images)
         work = _Work(
             [one.clip for one in some], lambda files: WritePhotos(files, limits, side, names), self._bounds(0, 0)
         )
         try:
-            self._write(work, images, check_photos_written, on_progress)
+            self._write(work, images, check_photos_written, on_progress, side)
         except InputError as exc:
             if len(some) == 1:
                 return [(some[0].clip, exc)]

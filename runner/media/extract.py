@@ -34,12 +34,12 @@ from runner.media.decoder import Decoder, Sandboxed, WantedPhoto
 from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
 from runner.media.frame_preference import NONE, FramePreference, Preferred
+from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
 from runner.media.measures import file_name, is_static
 from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
 from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
-from runner.media.whole_spheres import Reframed, pictures, reframed
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
@@ -193,7 +193,9 @@ def _write(
             (root / info.folder).mkdir(parents=True)
             paths = (root / info.folder / file_name(one.index) for one in measures)
             size = info.width, info.height
-            wanted += [WantedPhoto(clip, *size, path) for clip, path in zip(capture.clips, paths, strict=True)]
+            wanted += [
+                WantedPhoto(clip, *size, path, info.projection) for clip, path in zip(capture.clips, paths, strict=True)
+            ]
         elif measures:
             part = part_of(on_progress, done / total, len(measures) / total)
             try:

@@ -10,7 +10,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.media.lens_shape import ASPECT, Shape, shape_of
+from runner.media.lenses.shape import ASPECT, Shape, shape_of
 from runner.media.video.projection import EXPORT
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 import av
 from av.sidedata.sidedata import Type as SideDataType
 
-from runner.media.lens_shape import ASPECT, Shape
+from runner.media.lenses.shape import ASPECT, Shape
 from runner.media.video.side_data import side_data
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError

@@ -17,7 +17,7 @@ from PIL import Image
 
 from runner.files.atomic import naming_a_full_disk
 from runner.media.frame_size import is_too_small, small_warning
-from runner.media.lens_shape import LOOKED_AT, Shape, ShapeWatch
+from runner.media.lenses.shape import LOOKED_AT, Shape, ShapeWatch
 from runner.media.measures import (
     MAX_PARTS,
     SHARPNESS_SIDE,

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.media.lens_shape import Shape, ShapeWatch, shape_of
+from runner.media.lenses.shape import Shape, ShapeWatch, shape_of
 from tests.synthetic import FOCAL, render
 from tests.synthetic import walk as arc
 from tests.videos import wall

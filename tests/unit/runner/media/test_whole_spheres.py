@@ -174,4 +174,5 @@ def test_photo_spheres_give_views_and_parts_of_panoramas_are_left_out(tmp_path: 
     result = extracted(tmp_path, *photos, strip)
     assert len(result.clips) == 4
     assert len(result.frames) == 24
+    assert result.clips[0].width == 200  # as large as the other frames of the scene, not a part of a shrunk sphere
     assert [(one.name, one.failure.code) for one in result.refused] == [("PANO.jpg", Code.PANORAMA)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.media.lens_shape import Shape
+from runner.media.lenses.shape import Shape
 
 VIEW_DEG = 90.0
 

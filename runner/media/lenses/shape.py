@@ -9,7 +9,7 @@ each is asked for in most of the frames that are looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -28,7 +28,8 @@ class Shape(StrEnum):
     TWO_DISCS = "two discs"  # raw, one for each lens of a 360-degree camera
 
 
-LOOKED_AT = 12  # frames of a clip at most, a second apart or further
+LOOKED_AT = 10  # frames of a clip that show something, at most
+APART_S = 0.5  # between two of them, at least
 MOST = 0.75  # of them have to have the marks
 ASPECT = (1.97, 2.03)  # width / height of what may be equirectangular or two discs
 EDGES_DIFFER = 1.6  # left edge from right edge, as a factor of neighbouring columns
@@ -46,9 +47,9 @@ ROUND = 0.94  # of the pixels are on the side of the disc's edge where they belo
 
 @dataclass
 class ShapeWatch:
-    """Looks at some frames of a clip, one second apart."""
+    """Looks at some frames of a clip, the first that show something."""
 
-    found: list[Shape | None] = field(default_factory=list)
+    found: list[Shape] = field(default_factory=list)
     discs: list[tuple[float, float, float]] = field(default_factory=list)  # x, y, radius in widths of the picture
     _next_s: float = 0.0
 
@@ -58,11 +59,13 @@ class ShapeWatch:
     def read(self, luma: NDArray[np.uint8], timestamp_s: float) -> None:
         """luma [height, width], shrunk."""
         if self.wants(timestamp_s):
-            self.found.append(shape_of(luma))
-            if self.found[-1] is Shape.FISHEYE and (found := disc(luma.astype(np.float32))) is not None:
+            self._next_s = timestamp_s + APART_S
+            if (shape := shape_of(luma)) is None:
+                return
+            self.found.append(shape)
+            if shape is Shape.FISHEYE and (found := disc(luma.astype(np.float32))) is not None:
                 x, y, radius = (length / luma.shape[1] for length in found)
                 self.discs.append((x, y, radius))
-            self._next_s = timestamp_s + 1.0
 
     def disc_focal_px(self, width: int) -> float | None:
         """Of a lens whose picture is a disc and that sees DISC_DEG, where pictures are `width` px wide."""
@@ -77,11 +80,10 @@ class ShapeWatch:
         return shape
 
 
-def most_common(found: Iterable[Shape | None]) -> Shape:
-    """What most of the frames that say something are. None stands for a frame that says nothing."""
-    said = [one for one in found if one is not None]
+def most_common(found: Sequence[Shape]) -> Shape:
+    """What most of the frames are."""
     for shape in (Shape.EQUIRECTANGULAR, Shape.TWO_DISCS, Shape.FISHEYE):
-        if said and sum(one == shape for one in said) >= MOST * len(said):
+        if found and sum(one == shape for one in found) >= MOST * len(found):
             return shape
     return Shape.FLAT
 
