@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from scenejobs.filming import see
+
 
 class Code(StrEnum):
     """What went wrong, as a word that programs can test. The text beside each is its meaning."""
@@ -220,6 +222,8 @@ class Failure:
         }  # fmt: skip
         if self.files:
             body["files"] = list(self.files)
+        if where := see(self.code, self.advice):
+            body["see"] = where
         if self.unused is not None:
             body["unused"] = [{"name": each.name, "reason": each.reason} for each in self.unused]
         return body
@@ -265,7 +269,9 @@ class SceneJobError(Exception):
         self.unused: tuple[UnusedFile, ...] | None = None
 
     def __str__(self) -> str:
-        return f"{self.cause.rstrip('.')}: {self.advice}" if self.advice else self.cause
+        where = see(self.code, self.advice) if self.advice else ""
+        link = f" (see {where})" if where else ""
+        return f"{self.cause.rstrip('.')}: {self.advice}{link}" if self.advice else self.cause
 
     def failure(self, stage: str = "") -> Failure:
         return Failure(self.stage or stage, str(self.code), self.cause, self.advice, self.files, self.unused)

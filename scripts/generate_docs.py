@@ -20,7 +20,7 @@ from dataclasses import MISSING
 from pathlib import Path
 
 from runner.pipeline.presets import PRESETS
-from scenejobs import errors
+from scenejobs import errors, filming
 from scenejobs.settings import groups
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,8 +75,14 @@ def meanings() -> dict[str, str]:
 
 def error_codes() -> str:
     """All codes with meaning and remedy."""
-    rows = [(f"`{code}`", meaning, errors.REMEDIES[errors.Code(code)]) for code, meaning in meanings().items()]
+    rows = [(f"`{code}`", meaning, _remedy(code)) for code, meaning in meanings().items()]
     return table(("code", "meaning", "what to do"), rows)
+
+
+def _remedy(code: str) -> str:
+    """With a link to the section of docs/filming.md, where there is one."""
+    text, where = errors.REMEDIES[errors.Code(code)], filming.see(code).removeprefix("docs/")
+    return f"{text} ([how to film]({where}))" if where else text
 
 
 def exit_codes() -> str:

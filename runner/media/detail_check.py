@@ -9,6 +9,7 @@ import numpy as np
 from runner.media.measures import FrameMeasures
 from runner.scene.shots import spans
 from scenejobs.errors import Code, InputError
+from scenejobs.filming import LESS_LIGHT, LIGHTS_ON, SHARP, SLOWER_TURNS
 
 # Four photos of four cameras, darkened, blurred, moved and compressed; a pose needs 60 SIFT features in an image.
 MIN_DETAIL = 2.5  # variance of the Laplacian at 640 px: all with less had 6 features at most; with 3.0 one had 100
@@ -45,9 +46,9 @@ def reason(empty: Sequence[FrameMeasures]) -> tuple[str, str]:
         float(np.median(values)) for values in zip(*((one.luma, one.isotropy) for one in empty), strict=True)
     )
     if luma < DARK:
-        return "too dark", "film in daylight or switch on the lights"
+        return "too dark", LIGHTS_ON
     if luma > BRIGHT:
-        return "over-exposed", "film away from the light, or lower the exposure"
+        return "over-exposed", LESS_LIGHT
     if across < SMEARED:
-        return "smeared by motion", "move and turn the camera more slowly, in good light"
-    return "blurred or blank", "hold the camera still enough to be sharp, and film things with texture, not bare walls"
+        return "smeared by motion", SLOWER_TURNS
+    return "blurred or blank", SHARP

@@ -33,6 +33,7 @@ from runner.media.captures import (
 from runner.media.decoder import Decoder, Sandboxed, WantedPhoto
 from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
+from runner.media.enough_frames import require_enough
 from runner.media.frame_preference import NONE, FramePreference, Preferred
 from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
 from runner.media.measures import file_name, is_static
@@ -43,6 +44,7 @@ from runner.media.settings import FrameSettings
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
+from scenejobs.filming import WALK
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +117,7 @@ def _made(
         _check_motion(captures, least)
         choice = _choose(captures, settings, preference.rank(captures), least)
         chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
-        _check_enough(pictures(choice.kept), least, only_photos)
+        require_enough(pictures(choice.kept), least, choice.captures)
         warnings = require_detail(chosen, least)
         frames, failed = _write(decoder, choice.kept, folder, _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
         if not failed:
@@ -165,18 +167,8 @@ def _check_motion(captures: Sequence[Capture], least: int) -> None:
         require_detail([(capture.info.name, frame) for capture in captures for frame in capture.measures], least)
         names = ", ".join(capture.info.name for capture in captures)
         raise InputError(
-            f"the camera does not move in {names}", code=Code.STATIC_CAMERA,
-            advice="walk around the scene while filming: depth is seen only from different places",
+            f"the camera does not move in {names}", code=Code.STATIC_CAMERA, advice=WALK,
         )  # fmt: skip
-
-
-def _check_enough(total: int, least: int, only_photos: bool) -> None:
-    """Raises InputError when too few different frames are left."""
-    if total < least:
-        what, advice = "frames in all clips", "film longer, and move while filming"
-        if only_photos:
-            what, advice = "photos", "take more, each from another place, and let neighbours overlap by two thirds"
-        raise InputError(f"only {total} different {what}; {least} are needed", code=Code.TOO_FEW_FRAMES, advice=advice)
 
 
 def _write(

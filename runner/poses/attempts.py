@@ -16,7 +16,7 @@ from runner.poses.colmap.requests import Cut, FindCentres, MapperRun, Matches, M
 from runner.poses.colmap.session import GRACE_S, MATCHED, Session
 from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
-from runner.poses.gates import FILM_SLOWER, WALK, Verdict, gate_results, judge, only_the_weakest_link_fails
+from runner.poses.gates import Verdict, gate_results, judge, only_the_weakest_link_fails
 from runner.poses.ladder import choose_part, rivals_of, why
 from runner.poses.lens_warnings import wide_lens
 from runner.poses.repeatability import FURTHER_RUNS, disagreement, is_odd, judged
@@ -28,6 +28,7 @@ from runner.poses.supplied.match import SuppliedPoses
 from runner.scene.pose_report import PoseReport
 from runner.scene.shots import gaps
 from scenejobs.errors import Code, RunnerError
+from scenejobs.filming import SLOWER, WALK
 
 log = logging.getLogger(__name__)
 TURNING_ONLY = 0.9  # share of the wide pairs: hand-held turns have 1.0, scenes filmed while walking 0.2 at most
@@ -226,7 +227,7 @@ class PoseAttempts:
     def _none_registered(self) -> Verdict:
         names = self.coverage.names
         reason = f"no camera pose was found for any of {len(names)} frames ({self.coverage.where(names)})"
-        return Verdict(False, Code.TOO_FEW_REGISTERED, (reason,), FILM_SLOWER)
+        return Verdict(False, Code.TOO_FEW_REGISTERED, (reason,), SLOWER)
 
     def _needs_confirmation(self, attempt: Attempt, state: AttemptState) -> bool:
         """Only what was found, not supplied, and only where a wrong model may have passed every gate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from runner.poses.colmap import client
-from runner.poses.colmap.requests import Extract, Features, FixLenses, ForgetMatches, Match, Matches, Source
+from runner.poses.colmap.requests import Extract, Features, FixLenses, ForgetMatches, Match, Matches, Probe, Source
 from runner.poses.colmap.session import EXTRACTED, MATCHED, Session, prepare_limit_s
 from runner.poses.coverage import Coverage
 from runner.poses.prices import NEIGHBOURS, OVERLAP, pair_count, thinned_to
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.rungs import Rung
 from runner.poses.settings import STAGE, PoseSettings
+from runner.poses.standstill import some_of, without_a_step
 from runner.scene.masks import FOLDER
 from scenejobs.errors import Code, InputError, RunnerError
+from scenejobs.filming import TEXTURE, WALK
 
-PROBE = 24  # frames looked at first
+PROBE = 12  # frames looked at first, at least
 MIN_FEATURES = 60  # per frame: the gate on points per image asks for that many that fit
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,14 @@ class Databases:
     def extracted(self, rung: Rung, left_s: float | None) -> tuple[dict[str, int], bool]:
         """Features per image, and whether some were known from an earlier run.
 
-        A few images first: when these have no features, the others are not worth their time.
-        Raises InputError NO_DETAIL.
+        A few images first: when these have no features, or say that the camera did not move, the others are not worth
+        their time. Raises InputError NO_DETAIL, STATIC_CAMERA.
         """
         names, path = self.coverage.names, self._path(rung)
-        probe = tuple(names[i] for i in np.unique(np.linspace(0, len(names) - 1, PROBE).astype(int)))
+        looked_at = some_of([shot.names for shot in self.coverage.shots]) if self._may_stand_still(rung) else ()
+        evenly = (names[i] for i in np.unique(np.linspace(0, len(names) - 1, PROBE).astype(int)))
+        first = {name for some in looked_at for name in some} or set(evenly)
+        probe = tuple(name for name in names if name in first)
         source = Source(database=str(path), images=str(self.images), camera_model=self.settings.camera_model)
         reused = False
         if self.cache is not None and not path.is_file():
@@ -50,7 +58,25 @@ class Databases:
         for some in (probe, names):
             found = self._extract(rung, source, some, left_s).features
             self._require_features(found, some)
+            if some is probe and looked_at:
+                self._require_motion(str(path), looked_at, left_s)
         return found, reused
+
+    def _may_stand_still(self, rung: Rung) -> bool:
+        """Is it worth a look? Of photos each was taken for itself, and of supplied poses the user knows."""
+        plain = not any(frame.photo for frame in self.coverage.frames.frames) and not self.coverage.rigs
+        return plain and not rung.supplied
+
+    def _require_motion(self, database: str, looked_at: tuple[tuple[str, ...], ...], left_s: float | None) -> None:
+        """Raises InputError STATIC_CAMERA."""
+        request = Probe(
+            seed=self.session.seed, database=database, lists=looked_at, threads=self.session.threads
+        )  # fmt: skip
+        motions = self.session.ask(request, prepare_limit_s(left_s)).motions
+        log.info("a first look at the motion of the camera: %s", motions)
+        if what := without_a_step(motions):
+            where = self.coverage.where(self.coverage.names)
+            raise InputError(f"the camera {what}: {where}", code=Code.STATIC_CAMERA, stage=STAGE, advice=WALK)
 
     def _extract(self, rung: Rung, source: Source, names: tuple[str, ...], left_s: float | None) -> Features:
         database, total = Path(source.database), len(self.coverage.names)
@@ -78,7 +104,7 @@ class Databases:
             raise InputError(
                 f"{len(bare)} of {len(names)} frames have less than {MIN_FEATURES} features: {where}",
                 code=Code.NO_DETAIL, stage=STAGE,
-                advice="film in good light, slowly, and things with texture: not bare walls, glass or sky",
+                advice=TEXTURE,
             )  # fmt: skip
 
     def matched(self, rung: Rung, left_s: float | None) -> tuple[Path, Matches]:

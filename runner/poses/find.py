@@ -21,6 +21,7 @@ from runner.poses.databases import Databases
 from runner.poses.gates import gate_results
 from runner.poses.ladder import best, next_rung, time_for, untried
 from runner.poses.out_of_time import first_way_took_too_long, out_of_time
+from runner.poses.refusal import refusal
 from runner.poses.reuse.cache import PoseCache
 from runner.poses.rungs import Attempt
 from runner.poses.settings import STAGE, PoseSettings
@@ -30,7 +31,7 @@ from runner.scene.frames import FrameSet
 from runner.scene.masks import digest_of_frames
 from runner.scene.pose_report import PoseReport
 from runner.scene.sizes import sizes_of
-from scenejobs.errors import Code, InputError, RunnerError
+from scenejobs.errors import Code, RunnerError
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +65,9 @@ def find_poses(
     tried = _climb(attempts, len(frames.frames), settings, largest)
     chosen, left = best(tried), untried(tried, len(frames.frames), settings, largest)
     if chosen.model is None or not chosen.verdict.passed:
-        verdict = chosen.verdict
         if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
             raise late
-        raise InputError("; ".join(verdict.reasons), advice=verdict.advice, code=verdict.code, stage=STAGE)
+        raise refusal(chosen.verdict, attempts.coverage)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
     if cache is not None:
         at_once = len(tried) == 1 and not left

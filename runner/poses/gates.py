@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 
 from runner.scene.pose_report import GateResult, Health
 from scenejobs.errors import Code
+from scenejobs.filming import MORE_TO_SEE, ONE_LENS, SAME_PLACE, SLOWER, WALK, WALK_SIDEWAYS
 
 NAMED = 6  # clips or time ranges in one message
-SAME_PLACE = "film the same place in all clips, and pass slowly between its parts so that pictures overlap"
-FILM_SLOWER = "film slower, in good light, with most of each picture seen again in the next"
-WALK = "walk around the scene while filming: depth is seen only from different places"
 
 
 @dataclass(frozen=True)
@@ -106,20 +104,20 @@ class Gate:
 
 
 FOCAL = Gate(
-    "focal_ratio", Code.POSES_UNRELIABLE, FILM_SLOWER,
-    "the focal length is {number:.2f} of the long side; {low} to {high:g} is possible",
+    "focal_ratio", Code.POSES_UNRELIABLE, ONE_LENS,
+    "the lens could not be made out: the focal length is {number:.2f} of the long side; {low} to {high:g} is possible",
     low=lambda counts: counts.thresholds.min_focal_ratio,
     high=lambda counts: counts.thresholds.max_focal_ratio,
 )  # fmt: skip
 DISTORTION = Gate(
-    "distortion_k1", Code.POSES_UNRELIABLE, FILM_SLOWER,
-    "the distortion is {health.distortion_k1:.2f}; up to {high} is possible",
+    "distortion_k1", Code.POSES_UNRELIABLE, ONE_LENS,
+    "the lens could not be made out: the distortion is {health.distortion_k1:.2f}; up to {high} is possible",
     high=lambda counts: counts.thresholds.max_abs_k1,
 )  # fmt: skip
 GATES = (
     Gate(
         "baseline_to_depth", Code.STATIC_CAMERA, WALK,
-        "the camera moved {number:.3f} of the depth; {low} are needed",
+        "the camera moved too little: {number:.3f} of the depth; {low} are needed",
         low=lambda counts: counts.thresholds.min_baseline_to_depth,
     ),
     Gate(
@@ -128,25 +126,25 @@ GATES = (
         low=lambda counts: counts.thresholds.min_bridge,
     ),
     Gate(
-        "baseline_to_depth", Code.POSES_UNRELIABLE, FILM_SLOWER,
+        "baseline_to_depth", Code.POSES_UNRELIABLE, SLOWER,
         "cameras stray {number:.1f} depths apart; {high:g} are allowed",
         high=lambda counts: counts.thresholds.max_baseline_to_depth,
     ),
     FOCAL,
     DISTORTION,
     Gate(
-        "points", Code.POSES_UNRELIABLE, FILM_SLOWER,
-        "{number:,} points were found; {low:,} are needed",
+        "points", Code.POSES_UNRELIABLE, MORE_TO_SEE,
+        "too little was recognised from one picture to the next: {number:,} points were found; {low:,} are needed",
         low=lambda counts: counts.min_points,
     ),
     Gate(
-        "points_per_image", Code.POSES_UNRELIABLE, FILM_SLOWER,
-        "a frame sees {number:.0f} points; {low:g} are needed",
+        "points_per_image", Code.POSES_UNRELIABLE, MORE_TO_SEE,
+        "too little was recognised in each picture: a frame sees {number:.0f} points; {low:g} are needed",
         low=lambda counts: counts.thresholds.min_points_per_image,
     ),
     Gate(
-        "triangulation_angle_deg", Code.POSES_UNRELIABLE, FILM_SLOWER,
-        "points are seen under {number:.1f} degrees; {low} are needed",
+        "triangulation_angle_deg", Code.POSES_UNRELIABLE, WALK_SIDEWAYS,
+        "the camera hardly moved to the side: points are seen under {number:.1f} degrees; {low} are needed",
         low=lambda counts: counts.thresholds.min_triangulation_angle_deg,
     ),
 )  # fmt: skip
@@ -198,10 +196,10 @@ def _registration(counts: Counts) -> Iterator[Failure]:
         yield Failure(Code.NO_OVERLAP, f"{text}; nothing connects {_listed(counts.lost_clips)}", SAME_PLACE)
     elif counts.share < counts.min_registered_share:
         text = f"{_registered(counts)}; {counts.min_registered_share:.0%} are needed{missing}"
-        yield Failure(Code.TOO_FEW_REGISTERED, text, FILM_SLOWER)
+        yield Failure(Code.TOO_FEW_REGISTERED, text, SLOWER)
     elif counts.images_registered < t.min_images:
         text = f"{_registered(counts)}; {t.min_images} are needed{missing}"
-        code, advice = (Code.NO_OVERLAP, SAME_PLACE) if counts.lost_clips else (Code.TOO_FEW_REGISTERED, FILM_SLOWER)
+        code, advice = (Code.NO_OVERLAP, SAME_PLACE) if counts.lost_clips else (Code.TOO_FEW_REGISTERED, SLOWER)
         yield Failure(code, text, advice)
 
 

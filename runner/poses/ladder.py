@@ -13,6 +13,7 @@ from runner.poses.prices import expected_s
 from runner.poses.rungs import Attempt, Part, Rivals, Rung
 from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
+from scenejobs.filming import EACH_PLACE
 
 STRONG_IMAGE_SIZE = 1600  # px, of the try with more features
 MOST_FEATURES = 8192
@@ -44,7 +45,7 @@ def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
         if kept.verdict.passed and bool(inside & one) != bool(inside & other):
             sides = f"{', '.join(sorted(one))} and {', '.join(sorted(other))}"
             text = f"two places of the same weight, with nothing in common: {sides}"
-            return Verdict(False, Code.NO_OVERLAP, (text,), "upload each place as a scene of its own")
+            return Verdict(False, Code.NO_OVERLAP, (text,), EACH_PLACE)
     return kept.verdict
 
 

@@ -17,6 +17,7 @@ from runner.poses.gates import Verdict
 from runner.scene.geometry import residuals, similarity
 from runner.scene.pose_report import Health
 from scenejobs.errors import Code
+from scenejobs.filming import UNIQUE
 
 USUAL_FOCAL = (0.5, 1.25)  # focal length / long side: main lenses of phones while filming 0.65 to 0.85, wide ones 0.5
 AGREEMENT = 0.1  # median distance between the two runs' cameras / mean distance of the cameras from their centre
@@ -48,5 +49,4 @@ def judged(verdict: Verdict, differs: float | None) -> Verdict:
         return verdict
     elsewhere = "finds no cameras" if differs is None else f"puts the cameras {differs:.0%} of their path elsewhere"
     reason = f"a second run from another start {elsewhere}: the pictures do not tell where they were taken"
-    advice = "things that repeat (tiles, bricks, windows) look alike: keep something unique in view, from further away"
-    return Verdict(False, Code.POSES_UNRELIABLE, (reason,), advice)
+    return Verdict(False, Code.POSES_UNRELIABLE, (reason,), UNIQUE)

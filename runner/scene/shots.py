@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from runner.scene.frames import ClipInfo, Frame, FrameSet
 
+NAMED_FILMS, NAMED_CUTS = 3, 12  # in one message
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -43,6 +45,17 @@ def shots_of(frames: FrameSet) -> list[Shot]:
                 parts.setdefault(bisect.bisect_right(clip.cuts_s, frame.timestamp_s), []).append(frame)
         found += [Shot(clip, number, tuple(part)) for number, part in sorted(parts.items())]
     return found
+
+
+def cut_films(clips: Iterable[ClipInfo]) -> str:
+    """Clips with shot boundaries, in words: "a.mp4 is an edited film: it is cut at 1.2, 3.0 s"; empty without any."""
+    cut = [clip for clip in clips if clip.cuts_s]
+    said = []
+    for clip in cut[:NAMED_FILMS]:
+        more = f" and {len(clip.cuts_s) - NAMED_CUTS} times more" if len(clip.cuts_s) > NAMED_CUTS else ""
+        times = ", ".join(f"{time_s:.1f}" for time_s in clip.cuts_s[:NAMED_CUTS])
+        said.append(f"{clip.name} is an edited film: it is cut at {times} s{more}")
+    return "; ".join(said) + (f"; and {len(cut) - NAMED_FILMS} more" if len(cut) > NAMED_FILMS else "")
 
 
 def clip_and_time(frame: Frame) -> tuple[str, float]:

@@ -17,6 +17,7 @@ from runner.scene.geometry import camera_positions
 from runner.scene.views import TrainingScene, View
 from runner.training.plane_sweep import DensePoints
 from scenejobs.errors import Code, InputError
+from scenejobs.filming import MORE_TO_SEE
 
 MAX_ERROR_PX = 2.0  # points the sparse model itself places badly would begin as floaters
 MIN_POINTS = 4  # three neighbours are needed for a scale
@@ -55,7 +56,7 @@ def initial_gaussians(
         raise InputError(
             f"{len(chosen)} of {len(scene.points)} sparse points are good enough to begin; {MIN_POINTS} are needed",
             code=Code.TOO_FEW_REGISTERED,
-            advice="film with more overlap and texture, moving around the subject",
+            advice=MORE_TO_SEE,
         )
     rng = np.random.default_rng(seed)
     if len(chosen) > cap:

@@ -29,6 +29,7 @@ from runner.training.state import TrainingState
 from runner.training.strategy import Densifier
 from runner.training.targets import TrainingImages
 from scenejobs.errors import Code, InputError
+from scenejobs.filming import SLOWER
 
 STAGE = "training"
 MIN_TRAIN_VIEWS = 2
@@ -91,7 +92,7 @@ def prepare(
             f"{len(train_views)} of {len(scene.views)} views are for training; {MIN_TRAIN_VIEWS} are needed",
             code=Code.TOO_FEW_REGISTERED,
             stage=STAGE,
-            advice="film longer, with more overlap between neighbouring pictures",
+            advice=SLOWER,
         )
     return Run(
         scene=scene,

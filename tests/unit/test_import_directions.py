@@ -29,8 +29,9 @@ STATE = frozenset({"scenejobs.state", "scenejobs.ports"})
 WATCHED = frozenset({"runner.cli", "runner.worker", "runner.pipeline", "runner.process", "runner.files"})
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
-    # scenejobs: commands -> audit -> {state, adapters} -> logs -> settings -> errors, names, ports
-    "scenejobs.errors": frozenset(),
+    # scenejobs: commands -> audit -> {state, adapters} -> logs -> settings -> errors, names, ports -> filming
+    "scenejobs.filming": frozenset(),
+    "scenejobs.errors": frozenset({"scenejobs.filming"}),
     "scenejobs.names": frozenset({"scenejobs.errors"}),
     "scenejobs.loopback": frozenset(),
     "scenejobs.ports": frozenset({"scenejobs.errors", "scenejobs.names"}),
@@ -52,10 +53,13 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "runner.context": frozenset({"runner.cache", "runner.scene"}),
     "runner.raster": BASE | {"runner.scene"},
     "runner.quality": BASE | {"runner.scene", "runner.raster"},
-    "runner.media": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
-    "runner.poses": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
+    "runner.media": BASE | {"scenejobs.filming"} | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
+    "runner.poses": BASE | {"scenejobs.filming"} | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
     "runner.dataset": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.poses"},
-    "runner.training": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
+    "runner.training": BASE
+    | {"scenejobs.filming"}
+    | {"runner.context"}
+    | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},
     "runner.postprocess": BASE
     | {"runner.context"}
     | {"runner.files", "runner.scene", "runner.raster", "runner.quality"},

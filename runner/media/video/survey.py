@@ -37,6 +37,7 @@ from runner.media.video.reader import DecodedFrame, VideoReader, open_video
 from runner.scene.frames import Clip, ClipInfo
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
+from scenejobs.filming import TEN_SECONDS
 
 RUN_LENGTH = 3  # zlib's Z_RLE: on camera frames as small as the default and a third faster
 REPORT_S = 0.5  # between two reports of progress
@@ -136,7 +137,7 @@ def _too_short(clip: Clip, frames: int, duration_s: float, limits: Limits) -> In
     return InputError(
         f"{clip.name} has {frames} frames in {duration_s:.1f} s; "
         f"{limits.min_frames} frames and {limits.min_duration_s:g} s are needed",
-        advice="film for at least ten seconds while walking around the scene", code=Code.TOO_SHORT,
+        advice=TEN_SECONDS, code=Code.TOO_SHORT,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ FOCALS = np.geomspace(0.4, 3.0, 31)  # focal length / long side: every lens of p
 WIDE = 0.08  # of the long side: the centre of the image moves at least that far in pairs that say anything
 TURNED = 0.3  # |A^T A - I| / |A - I|: 0 for a rotation, 1.4 for a step aside along a wall, however far
 LEAST_PAIRS = 10
+STILL = 0.02  # of the long side: where no corner of the image moves farther, nothing is seen from another place
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,29 @@ def turning_share(pairs: Pairs) -> float:
     residuals = np.stack([_off_rotation(h[tested], centres[tested], f * long_side[tested]) for f in FOCALS])
     best = residuals[int(np.argmin(np.median(residuals, axis=1)))]
     return float((best < TURNED).sum() / wide.sum())
+
+
+def moves(pairs: Pairs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each pair: was the camera still, and did it only turn? [M], [M]
+
+    In doubt neither: a pair that no homography explains has parallax, and one that no rotation explains a wall.
+    """
+    h, sizes = pairs.homographies, pairs.sizes
+    still, turned = np.zeros(len(h), bool), np.zeros(len(h), bool)
+    usable = pairs.whole & (np.abs(np.linalg.det(h)) > 1e-12)
+    if not usable.any():
+        return still, turned
+    long_side = sizes.max(axis=1)[usable]
+    shares = np.array([(0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1)])  # the centre and the corners
+    points = shares[None] * sizes[usable][:, None]  # [U, 5, 2] px
+    mapped = np.einsum("mij,mpj->mpi", h[usable], np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.linalg.norm(mapped[..., :2] / mapped[..., 2:] - points, axis=2).max(axis=1) / long_side
+    residuals = np.stack([_off_rotation(h[usable], sizes[usable] / 2, f * long_side) for f in FOCALS])
+    best = residuals[int(np.argmin(np.median(residuals, axis=1)))]
+    still[usable] = moved < STILL
+    turned[usable] = (moved >= STILL) & (best < TURNED)
+    return still, turned
 
 
 def _off_rotation(

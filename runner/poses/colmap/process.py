@@ -20,6 +20,7 @@ import pycolmap
 from runner.files.atomic import write_atomically
 from runner.poses.colmap.mapping import cut, find_centres, reconstruct, rescale
 from runner.poses.colmap.matching import extract, fix_lenses, forget_matches, match
+from runner.poses.colmap.probe import probe
 from runner.poses.colmap.requests import (
     AnyRequest,
     Cut,
@@ -30,6 +31,7 @@ from runner.poses.colmap.requests import (
     Match,
     Message,
     Order,
+    Probe,
     Reconstruct,
     Register,
     Rescale,
@@ -62,6 +64,8 @@ def answer(request: AnyRequest) -> Message:
             return take_over(request)
         case Extract():
             return extract(request)
+        case Probe():
+            return probe(request)
         case Match():
             return match(request)
         case ForgetMatches():

@@ -58,6 +58,20 @@ class Matches(Message, frozen=True):
     turning: Share  # of the wide pairs: they differ by a rotation only
 
 
+class Motion(Message, frozen=True):
+    """What some pairs of images of one shot say about how the camera moved."""
+
+    verified: Count  # pairs that fit together
+    still: Count  # of these: from the same place, in the same direction
+    turned: Count  # of these: from the same place, in another direction
+
+
+class Motions(Message, frozen=True):
+    """In the order of the request."""
+
+    motions: tuple[Motion, ...]
+
+
 class Model(Message, frozen=True):
     """One reconstruction with what the gates measure."""
 
@@ -231,6 +245,15 @@ class Match(Request[Matches], frozen=True, tag="match"):
     rigs: tuple[tuple[str, ...], ...] = ()  # see `rigs.configure`
 
 
+class Probe(Request[Motions], frozen=True, tag="probe"):
+    """Compares all pairs within each of some short lists of images: a first look at how the camera moved."""
+
+    answer = Motions
+    database: str
+    lists: tuple[tuple[str, ...], ...]  # names of images of one shot each
+    threads: Threads
+
+
 class ForgetMatches(Request[Done], frozen=True, tag="forget_matches"):
     """Empties the matches of a database."""
 
@@ -310,8 +333,8 @@ class Undistort(Request[UndistortedViews], frozen=True, tag="undistort"):
 
 
 AnyRequest = (
-    TakeOver | Extract | Match | ForgetMatches | FixLenses | Reconstruct | Register | Cut | FindCentres | Rescale
-    | Undistort
+    TakeOver | Extract | Probe | Match | ForgetMatches | FixLenses | Reconstruct | Register | Cut | FindCentres
+    | Rescale | Undistort
 )  # fmt: skip
 
 

@@ -1,0 +1,41 @@
+"""Did the camera stand still, or only turn? Told from few pairs of each shot, before all pairs are compared.
+
+Without a step aside there is no depth, whatever method looks for it. Comparing all pairs, and mapping, cost minutes
+that nobody gets anything for. A scene is refused here only where every shot of it says so clearly; whatever is in
+doubt goes the usual way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.poses.colmap.requests import Motion
+
+PER_SHOT, IN_ALL = 12, 24  # frames that are compared with each other
+LEAST_PAIRS = 10  # of a shot, for it to say anything
+CLEARLY = 0.9  # of the pairs; scenes filmed while walking have 0.4 at most
+
+
+def some_of(shots: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Of each shot some frames, evenly in time; nothing where the shots are too many to look at."""
+    share = min(PER_SHOT, IN_ALL // max(len(shots), 1))
+    if share * (share - 1) // 2 < LEAST_PAIRS:
+        return ()
+    return tuple(tuple(names[i] for i in _evenly(len(names), share)) for names in shots)
+
+
+def without_a_step(motions: Sequence[Motion]) -> str:
+    """In words, what the camera did instead of moving; empty where it moved in any shot, or that is not clear."""
+    for motion in motions:
+        if motion.verified < LEAST_PAIRS or motion.still + motion.turned < CLEARLY * motion.verified:
+            return ""
+    if not motions:
+        return ""
+    turned, still = (sum(getattr(motion, name) for motion in motions) for name in ("turned", "still"))
+    return "only turns on the spot" if turned > still else "does not move"
+
+
+def _evenly(count: int, wanted: int) -> list[int]:
+    if count <= wanted:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (wanted - 1)) for i in range(wanted)})
