@@ -1,0 +1,86 @@
+"""A camera that stands still or only turns is told from a few pairs; whatever moves, or is in doubt, goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner.context import StageContext
+from runner.poses.colmap.parallax import Pairs, moves
+from runner.poses.colmap.requests import Motion
+from runner.poses.find import find_poses
+from runner.poses.settings import PoseSettings
+from runner.poses.standstill import some_of, without_a_step
+from runner.scene.progress import SILENT
+from scenejobs.errors import Code, InputError
+from scenejobs.filming import WALK
+from tests.synthetic import render, walk, write_frames
+
+
+def motion(verified: int, still: int, turned: int) -> Motion:
+    return Motion(verified=verified, still=still, turned=turned)
+
+
+STILL, TURNED, MOVED = motion(66, 66, 0), motion(61, 0, 56), motion(66, 0, 5)
+SIZE = (640.0, 480.0)
+
+
+@pytest.mark.slow
+def test_a_tripod_with_people_walking_by_is_refused_before_all_pairs_are_compared(tmp_path: Path) -> None:
+    """Refused by clip and time, with what to do; of 30 frames 12 were looked at."""
+    rng = np.random.default_rng(0)
+    room, person = render(*walk(3)[1]).astype(float), rng.integers(0, 255, (90, 40, 3))
+    pictures = []
+    for index in range(30):
+        picture = room * (1 + 0.05 * np.sin(2.1 * index)) + rng.normal(0, 3, room.shape)
+        picture[100:190, 9 * index : 9 * index + 40] = person
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
+    frames, told = write_frames(tmp_path, {"a": pictures}), []
+    progress = replace(SILENT, emit=lambda report: told.append(report.detail))
+    with pytest.raises(InputError) as caught:
+        find_poses(frames, StageContext(tmp_path, progress), PoseSettings(features=400, max_image_size=320, threads=1))
+    assert caught.value.code == Code.STATIC_CAMERA
+    assert "a.mp4 0.0-5.8 s" in caught.value.cause
+    assert caught.value.advice == WALK
+    assert not any("pairs matched" in detail for detail in told), "all pairs were compared first"
+
+
+@pytest.mark.parametrize(("motions", "says"), [
+    ([STILL], "does not move"), ([TURNED], "only turns on the spot"), ([STILL, TURNED], "does not move"),
+    ([MOVED], ""), ([STILL, MOVED], ""), ([motion(9, 9, 0)], ""), ([], ""),
+])  # fmt: skip
+def test_every_shot_has_to_say_clearly_that_the_camera_made_no_step(motions: list[Motion], says: str) -> None:
+    assert without_a_step(motions) == says
+
+
+def test_few_frames_of_each_shot_are_looked_at_and_none_of_films_with_many_shots() -> None:
+    names = tuple(map(str, range(100)))
+    (one,) = some_of([names])
+    assert (one[0], one[-1], len(one)) == ("0", "99", 12)
+    assert [len(some) for some in some_of([names, names[:7]])] == [12, 7]
+    assert some_of([names] * 8) == ()
+
+
+def pair(h: np.ndarray, whole: bool = True) -> Pairs:
+    return Pairs(h[None], np.array([whole]), np.array([SIZE]))
+
+
+def turned_by(degrees: float, focal: float = 500.0) -> np.ndarray:
+    a, k = np.radians(degrees), np.array([[focal, 0, 320], [0, focal, 240], [0, 0, 1.0]])
+    r = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    return np.asarray(k @ r @ np.linalg.inv(k))
+
+
+def test_pairs_of_images_say_whether_the_camera_was_still_turned_or_moved() -> None:
+    """Along a wall it moves: a homography explains all of it, and no rotation does."""
+    along_a_wall = np.array([[1, 0, 90.0], [0, 1, 4], [0, 0, 1]]) + 0
+    closer = np.diag([1.3, 1.3, 1.0]) @ np.eye(3)
+    for h, whole, still, turned in (
+        (np.eye(3), True, True, False), (turned_by(8), True, False, True), (turned_by(25), True, False, True),
+        (along_a_wall @ closer, True, False, False), (turned_by(8), False, False, False),
+    ):  # fmt: skip
+        found = moves(pair(h, whole))
+        assert (bool(found[0][0]), bool(found[1][0])) == (still, turned), h
