@@ -36,8 +36,8 @@ def true_scene(
         timeline += [(shot.video, index / 6) for index in range(per_clip)]
     drawn = [render(world, c.K, c.world_to_camera, c.width, c.height) for c in cameras]
     depths = [depth for _, depth in drawn]
-    places, colors = _points(rng, cameras, drawn, points)
-    seen_by = np.stack([_sees(c, depth, places) for c, depth in zip(cameras, depths, strict=True)])  # [V, N]
+    places, colors = true_points(rng, cameras, drawn, points)
+    seen_by = np.stack([sees(c, depth, places) for c, depth in zip(cameras, depths, strict=True)])  # [V, N]
     kept = seen_by.sum(axis=0) >= SEEN_BY
     views = tuple(
         View(f"{video}/{index:06d}.png", video, time_s, c.width, c.height, c.K, c.world_to_camera, split)
@@ -70,7 +70,7 @@ def exposed(image: NDArray[np.uint8], gain: float) -> NDArray[np.uint8]:
     return np.clip(np.rint(image * gain ** (1 / 2.2)), 0, 255).astype(np.uint8)
 
 
-def _points(
+def true_points(
     rng: np.random.Generator, cameras: list[TrueCamera],
     drawn: list[tuple[NDArray[np.uint8], NDArray[np.float32]]], count: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:  # fmt: skip
@@ -91,7 +91,7 @@ def _points(
     return np.concatenate(places), np.concatenate(colors)
 
 
-def _sees(camera: TrueCamera, depth: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.bool_]:
+def sees(camera: TrueCamera, depth: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.bool_]:
     """[N] whether each place is inside the image and not behind something."""
     x, y, z = (places @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]).T
     ahead = np.where(z > 0.05, z, np.inf)

@@ -29,7 +29,7 @@ from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.gaussians import Gaussians
 from runner.scene.views import TrainingScene
-from runner.training import optimiser, resume, schedule
+from runner.training import moving_masks, optimiser, resume, schedule
 from runner.training import state as training_state
 from runner.training.loss import photometric_loss
 from runner.training.schedule import Recipe
@@ -58,6 +58,7 @@ class Trained:
     exposure_spread: float = 0.0  # ExposureDrift.spread of the training images
     exposure_contradiction: float = 0.0  # ExposureDrift.contradiction: decides whether exposures are compensated
     exposure_compensated: bool = False  # every training image had a gain and a bias of its own
+    moving_share: float = 0.0  # of the training images: left out at the end, because it moved while it was filmed
 
 
 def train(
@@ -93,7 +94,7 @@ def train(
     return Trained(
         parameters.to_gaussians(state.params), state.step, stopped, state.seconds, tuple(state.history),
         state.rollbacks, tuple(state.resumed_at), run.drift.spread, run.drift.contradiction,
-        state.exposures is not None,
+        state.exposures is not None, moving_masks.share(run, state),
     )  # fmt: skip
 
 
@@ -104,6 +105,8 @@ def _loop(run: Run, state: TrainingState) -> str:
     reported_s = saved_s = state.seconds
     full_step_s: deque[float] = deque(maxlen=schedule.SPEED_SAMPLES)  # recent seconds per step, as if of full size
     stopped = _stop_reason(run, state)
+    moving_masks.leave_out(run, state)
+    looked = state.step
     while not stopped:
         finite = _step(run, state)
         if finite and state.step % CHECK_STEPS and state.step < state.plan.steps:
@@ -111,9 +114,14 @@ def _loop(run: Run, state: TrainingState) -> str:
         state.seconds, before_s = run.clock() - begin_s, state.seconds
         if not (finite and _read_losses(run, state) and training_state.is_finite(state)):
             good = training_state.roll_back(state, good)
+            moving_masks.leave_out(run, state)
             continue
         step_cost = schedule.STEP_COST[schedule.downscale(state.plan.share(state.step - 1), run.recipe)]
         full_step_s.append((state.seconds - before_s) / CHECK_STEPS / step_cost)
+        if moving_masks.is_due(run, state, looked):
+            moving_masks.look(run, state)
+            state.seconds = run.clock() - begin_s  # what a look takes says nothing about the speed of the steps
+        looked = state.step
         stopped = _stop_reason(run, state)
         if stopped or int(state.plan.share(state.step) * run.settings.evaluations) > len(state.history):
             _measure(run, state)

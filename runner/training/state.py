@@ -18,7 +18,14 @@ from runner.training.strategy import Densifier
 from scenejobs.errors import Code, RunnerError
 
 FORMAT = 3  # raised when an older file can no longer be continued from
-TENSORS = ("params", "moments", "densifier", "exposures", "rng")  # branches of a state dict; all else is plain values
+TENSORS = (
+    "params",
+    "moments",
+    "densifier",
+    "exposures",
+    "moving",
+    "rng",
+)  # branches of a state dict; all else is plain values
 SNAPSHOT_SHARE = 0.05  # of the plan, or of its time, between two states to roll back to
 MAX_ROLLBACKS = 2
 ROLLBACK_RATE = 0.3  # learning rates after a rollback / before
@@ -53,6 +60,7 @@ class TrainingState:
     plateaued: bool = False
     resumed_at: list[int] = field(default_factory=list)  # the steps at which earlier attempts were continued
     exposures: Exposures | None = None  # of the training images, where they are compensated
+    moving: dict[int, Tensor] = field(default_factory=dict)  # by view, [h, w] bool: blocks left out (moving_masks.py)
     losses: list[tuple[float, Tensor]] = field(
         default_factory=list
     )  # share and loss of the steps whose loss is not read yet
@@ -83,6 +91,7 @@ def state_dict(state: TrainingState) -> dict[str, Any]:
         },
         "densifier": _copies(state.densifier.state_dict()),
         "exposures": _copies(state.exposures.state_dict()) if state.exposures else {},
+        "moving": {f"{index:06d}": _copy(regions) for index, regions in state.moving.items()},
         "rng": {"cpu": torch.get_rng_state(), **_cuda_generators(state)},
     }
 
@@ -109,6 +118,7 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
     state.densifier.load_state_dict(saved["densifier"])
     if state.exposures:
         state.exposures.load_state_dict(saved["exposures"])
+    state.moving = {int(index): regions.clone() for index, regions in saved.get("moving", {}).items()}
     state.densifier.replan(state.plan)
     state.step = saved["step"]
     state.seconds = saved["seconds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,9 +49,15 @@ class TrainingImages:
         self._ready: dict[int, TrainingImage] = {}
         self._divisor = 0
         self._room_bytes = 0
+        self._moving: Mapping[int, NDArray[np.bool_]] = {}
         self._bytes = on_device(scene.pixels, device) if device.type != "cpu" else []
         cameras = np.stack([view.world_to_camera for view in scene.views]), np.stack([view.K for view in scene.views])
         self._poses, self._Ks = (torch.tensor(each, dtype=torch.float32, device=device) for each in cameras)
+
+    def leave_out(self, moving: Mapping[int, NDArray[np.bool_]]) -> None:
+        """Further masks [H, W] by view, True where a pixel is used; in place of earlier ones, beside the scene's."""
+        if moving or self._moving:
+            self._moving, self._divisor = moving, 0
 
     def get(self, index: int, divisor: int) -> TrainingImage:
         """View `index` of the scene, its sides divided by `divisor`."""
@@ -65,7 +72,7 @@ class TrainingImages:
         K = self._Ks[index].clone()
         K[:2] /= divisor
         used = None
-        if (mask := self._scene.mask(index)) is not None:
+        if (mask := self._mask(index)) is not None:
             used = torch.from_numpy(reduced_mask(mask, divisor)).to(self._device)
             pixels = torch.where(used, pixels, IGNORED_LEVEL)  # windows beside the mask are not to see what is there
         image = TrainingImage(
@@ -76,6 +83,13 @@ class TrainingImages:
             self._ready[index] = image
             self._room_bytes -= size
         return image
+
+    def _mask(self, index: int) -> NDArray[np.bool_] | None:
+        mask, moving = self._scene.mask(index), self._moving.get(index)
+        if mask is None or moving is None:
+            return mask if moving is None else moving
+        both: NDArray[np.bool_] = mask & moving
+        return both
 
 
 def on_device(pixels: tuple[NDArray[np.uint8], ...], device: torch.device) -> list[Tensor]:

@@ -28,7 +28,7 @@ TOLD = (
     f"at least {LIMITS.min_scene_photos} without a video",
     f"| smallest picture | {LIMITS.min_long_side}x{LIMITS.min_short_side} |",
     f"| shortest | {LIMITS.min_frames} frames, {LIMITS.min_duration_s:g} s (",
-    f"| longest | {LIMITS.max_duration_s / 60:g} minutes |",
+    f"| longest | {LIMITS.max_duration_s / 3600:g} hours (two minutes are enough) |",
     f"| largest file | {LIMITS.max_file_bytes / 1024**3:g} GiB | {LIMITS.max_photo_bytes / 1024**2:g} MiB |",
     f"| most in one scene | {LIMITS.max_clips} | {LIMITS.max_photos:,} |",
 )

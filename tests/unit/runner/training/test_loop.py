@@ -80,7 +80,7 @@ def test_a_plan_far_too_long_for_its_budget_is_gone_through_in_the_budget(
 
 
 def test_one_bad_step_is_rolled_back_and_left_behind(scene: TrainingScene, backend: Rasterizer) -> None:
-    result = run_training(scene, SETTINGS, Spoiled(backend, lambda call: call == 150))
+    result = run_training(scene, SETTINGS, Spoiled(backend, lambda call: call == 200))
     assert result.rollbacks == 1
     assert result.steps == 300
     assert all(np.isfinite(array).all() for array in vars(result.gaussians).values())
