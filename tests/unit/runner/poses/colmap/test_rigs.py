@@ -1,0 +1,56 @@
+"""The views of 360-degree frames are one rig: one pose for each frame, lens and directions as they are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+
+from runner.context import StageContext
+from runner.dataset.build import build_views
+from runner.media.lenses.reframe import reframing
+from runner.poses.find import find_poses
+from runner.poses.settings import PoseSettings
+from runner.scene.progress import SILENT
+from runner.scene.view_directions import NAMES, cam_from_first
+from tests.synthetic import pose_errors, write_frames
+from tests.wide_lenses import equirectangular_rays, seen, truth, walk
+
+SETTINGS = PoseSettings(features=512, max_image_size=240, min_points=200, threads=1)
+
+
+def test_the_views_of_one_frame_keep_their_directions_and_the_cameras_are_right(tmp_path: Path) -> None:
+    poses = walk(10, 0.0)
+    rays, geometry = equirectangular_rays(720), reframing(720, 360, 240)
+    whole = [seen(pose, rays) for pose in poses]
+    views = {f"round_{name}": [geometry.view(one, turns) for one in whole] for turns, name in enumerate(NAMES)}
+    frames = write_frames(tmp_path, views)
+    clips = tuple(
+        replace(clip, view=turns, source="round.mp4", focal_px=geometry.focal_px, projection="equirectangular")
+        for turns, clip in enumerate(frames.clips)
+    )
+    frames, context = replace(frames, clips=clips), StageContext(tmp_path, SILENT)
+    report = find_poses(frames, context, SETTINGS)
+    assert report.images_registered == 4 * len(poses)
+    model = pycolmap.Reconstruction(str(tmp_path / "sparse"))
+    lens = [geometry.focal_px, geometry.side / 2, geometry.side / 2]
+    assert all(list(camera.params) == pytest.approx(lens, abs=1e-9) for camera in model.cameras.values())
+    assert model.num_reg_frames() == len(poses)
+    built = build_views(frames, context, 240).views
+    by_name = {view.image: view.world_to_camera for view in built}
+    for turns, name in enumerate(NAMES):
+        first, other = by_name["round_front/000004.png"], by_name[f"round_{name}/000004.png"]
+        assert other[:3] == pytest.approx(cam_from_first(turns) @ first[:3], abs=1e-6)
+    split = {image.split("/")[1]: set[str]() for image in by_name}
+    for view in built:
+        split[view.image.split("/")[1]].add(view.split)
+    assert all(len(parts) == 1 for parts in split.values())
+    found = np.stack([by_name[f"round_front/{index:06d}.png"] for index in range(len(poses))])
+    true = np.stack(truth(poses))
+    centres = [-np.einsum("nji,nj->ni", each[:, :3, :3], each[:, :3, 3]) for each in (found, true)]
+    positions, degrees = pose_errors(centres[0], found[:, :3, :3], centres[1], true[:, :3, :3])
+    assert np.median(positions) < 0.01
+    assert np.median(degrees) < 0.3
