@@ -55,8 +55,8 @@ def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings
     The first rung is always tried, and a second one where the first failed: the cheapest where none fits into the
     budget. max_side: long side of the largest frame in px; 0: not known.
     """
-    tried = _without_supplied(tried)
     left = untried(tried, frame_count, settings, max_side)
+    tried = _without_supplied(tried)
     if not tried:
         return next(iter(left), None)
     spent_s = sum(attempt.seconds for attempt in tried)

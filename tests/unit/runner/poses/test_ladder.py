@@ -31,6 +31,12 @@ def ladder(frame_count: int, code: Code, settings: PoseSettings = SETTINGS, **fo
     return [one.rung for one in tried]
 
 
+def test_nothing_is_tried_after_poses_of_the_user_that_fit():
+    given = Attempt(replace(FIRST, mapper="supplied", supplied="transforms.json"), model(), PASSED)
+    assert next_rung([given], 100, SETTINGS) is None
+    assert next_rung([replace(given, verdict=failed(Code.POSES_UNRELIABLE))], 100, SETTINGS) == FIRST
+
+
 def test_too_little_overlap_is_met_with_more_features_then_guided_then_the_other_mapper():
     assert ladder(100, Code.NO_OVERLAP) == [FIRST, FINER, replace(FINER, guided=True), GLOBAL]
 
