@@ -13,7 +13,6 @@ from runner.pipeline.stages import JobContext
 from runner.poses.colmap.intrinsics import intrinsics
 from runner.report.documents import Results, TrainingSummary
 from runner.scene.frames import FrameSet
-from scenejobs.filming import PAGE, Section
 
 
 def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -67,7 +66,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             "settings": asdict(settings.preset.train),
             "worst_views": [{**asdict(view), "picture": splats.pictures[view.image]} for view in scores.test.worst()],
         },
-        warnings=(*_warnings(settings, splats.posed.frames), *_no_score(splats), *_moving(trained.moving_share)),
+        warnings=(*_warnings(settings, splats.posed.frames), *_no_score(splats), *trained.warnings),
         cleaning=splats.cleaning.to_json(),
         orientation=splats.orientation.to_json(),
     )
@@ -82,16 +81,6 @@ def _no_score(splats: FinishedSplats) -> tuple[str, ...]:
         f"{len(views)} of them are all needed" if len(views) < SMALLEST else "no clip or set of photos has room for it"
     )
     return (f"there is no held-out score: no picture was kept from training, {why}",)
-
-
-def _moving(share: float) -> tuple[str, ...]:
-    """What moved while it was filmed."""
-    if not share:
-        return ()
-    return (
-        f"something moves while it is filmed (people, cars): {share:.0%} of the pictures is left out of training, and "
-        f"what is behind it may be missing; wait until the place is empty ({PAGE}#{Section.STILL_THINGS})",
-    )
 
 
 def _warnings(settings: JobSettings, frames: FrameSet) -> tuple[str, ...]:

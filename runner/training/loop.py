@@ -60,6 +60,11 @@ class Trained:
     exposure_compensated: bool = False  # every training image had a gain and a bias of its own
     moving_share: float = 0.0  # of the training images: left out at the end, because it moved while it was filmed
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever films should know."""
+        return moving_masks.warnings(self.moving_share)
+
 
 def train(
     scene: TrainingScene,

@@ -20,6 +20,7 @@ from runner.training.moving import Compared, moving_regions
 from runner.training.start import Run
 from runner.training.state import TrainingState
 from runner.training.targets import TrainingImage
+from scenejobs.filming import PAGE, Section
 
 LOOKS = (0.15, 0.4)  # shares of the plan; four looks win 0.1 dB more and cost twice as much
 STEPS_PER_VIEW = 10  # of the plan at least: a look draws every training view twice, at half the size
@@ -58,6 +59,16 @@ def leave_out(run: Run, state: TrainingState) -> None:
 def share(run: Run, state: TrainingState) -> float:
     """Of all training images, what is left out."""
     return float(sum(regions.float().mean() for regions in state.moving.values())) / len(run.train_views)
+
+
+def warnings(share: float) -> tuple[str, ...]:
+    """share: of all training images, what is left out."""
+    if not share:
+        return ()
+    return (
+        f"something moves while it is filmed (people, cars): {share:.0%} of the pictures is left out of training, and "
+        f"what is behind it may be missing; wait until the place is empty ({PAGE}#{Section.STILL_THINGS})",
+    )
 
 
 def used_pixels(regions: NDArray[np.bool_], view: View) -> NDArray[np.bool_]:
