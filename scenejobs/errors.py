@@ -216,6 +216,10 @@ class Failure:
         if self.unused is not None:
             object.__setattr__(self, "unused", self.unused[:MAX_UNUSED])
 
+    def in_words(self) -> str:
+        """What happened, what to do, and where that is shown, in one line."""
+        return _in_words(self.code, self.cause, self.advice)
+
     def to_json(self) -> dict[str, Any]:
         body: dict[str, Any] = {
             "stage": self.stage, "code": self.code, "cause": self.cause, "advice": self.advice,
@@ -235,6 +239,11 @@ class Failure:
         unused = value.get("unused")
         told = None if unused is None else tuple(UnusedFile(str(each["name"]), str(each["reason"])) for each in unused)
         return Failure(stage, code, cause, advice, tuple(map(str, files)) if isinstance(files, list) else (), told)
+
+
+def _in_words(code: str, cause: str, advice: str) -> str:
+    where = see(code, advice) if advice else ""
+    return f"{cause.rstrip('.')}: {advice}{f' (see {where})' if where else ''}" if advice else cause
 
 
 def _cut(text: str, limit_bytes: int) -> str:
@@ -269,9 +278,7 @@ class SceneJobError(Exception):
         self.unused: tuple[UnusedFile, ...] | None = None
 
     def __str__(self) -> str:
-        where = see(self.code, self.advice) if self.advice else ""
-        link = f" (see {where})" if where else ""
-        return f"{self.cause.rstrip('.')}: {self.advice}{link}" if self.advice else self.cause
+        return _in_words(self.code, self.cause, self.advice)
 
     def failure(self, stage: str = "") -> Failure:
         return Failure(self.stage or stage, str(self.code), self.cause, self.advice, self.files, self.unused)

@@ -136,7 +136,7 @@ def _of_uploads(
         fraction=1.0 if state is State.DONE else 0.0,
         run=ending.run,
         since=ending.at,
-        reason=next((why.cause for why in (ending.failure, ending.doubt) if why), ""),
+        reason=next((why.in_words() for why in (ending.failure, ending.doubt) if why), ""),
         doubtful=ending.doubt is not None,
         note=_what_stays(record, ending) or (_what_is_not_in_it(record) if state is State.DONE else ""),
     )

@@ -8,15 +8,19 @@ import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
+from scenejobs import filming
 from scenejobs.errors import (
     Code,
     ConfigurationError,
+    InputError,
     Interrupted,
     LeaseLost,
     RunnerError,
 )
+from scenejobs.ports import Containers
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Phase
+from scenejobs.state.status import scene_status
 from tests.doubles.faults import Killed, Meanwhile
 from tests.invariants import assert_at_rest
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, broken_disk, echo_job
@@ -53,6 +57,17 @@ def test_attempts_are_capped_and_all_reasons_kept(cloud: Cloud) -> None:
     assert len(document["attempts"]) == 3
     assert {blob["name"] for blob in document["inputs"]} == {"lobby/view1.mp4", "lobby/cam2/view2.mov"}
     assert b"no space left" in cloud.stores["error"].read("lobby/run.log")[0]
+
+
+def test_status_says_what_to_do_about_a_refusal_and_where_that_is_shown(cloud: Cloud) -> None:
+    def refused(job: Job, supervision: Supervision) -> dict[str, object]:
+        raise InputError("the camera does not move in view1.mp4", code=Code.STATIC_CAMERA, advice=filming.WALK)
+
+    cloud.settle(refused)
+    told = str(scene_status(Containers(**cloud.stores), "lobby"))
+    assert "the camera does not move in view1.mp4: walk around" in told
+    assert "docs/filming.md#move-around" in told
+    assert cloud.json("error", "lobby/error.json")["see"] == "docs/filming.md#move-around"
 
 
 def test_what_ended_for_want_of_time_gets_twice_the_time_within_its_deadline_and_is_no_fault_of_the_films(
