@@ -16,8 +16,8 @@ HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat")
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 BASE = frozenset({
-    "scenejobs.errors", "scenejobs.names", "scenejobs.parallel", "scenejobs.loopback", "scenejobs.logs",
-    "scenejobs.settings", "runner.paths",
+    "scenejobs.errors", "scenejobs.filming", "scenejobs.names", "scenejobs.parallel", "scenejobs.loopback",
+    "scenejobs.logs", "scenejobs.settings", "runner.paths",
 })  # fmt: skip
 """Free for all, with the order among themselves in `MAY_IMPORT`."""
 
@@ -53,8 +53,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "runner.context": frozenset({"runner.cache", "runner.scene"}),
     "runner.raster": BASE | {"runner.scene"},
     "runner.quality": BASE | {"runner.scene", "runner.raster"},
-    "runner.media": BASE | {"scenejobs.filming"} | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
-    "runner.poses": BASE | {"scenejobs.filming"} | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
+    "runner.media": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
+    "runner.poses": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
     "runner.dataset": BASE | {"runner.context"} | {"runner.files", "runner.scene", "runner.poses"},
     "runner.training": BASE
     | {"scenejobs.filming"}
