@@ -47,6 +47,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: tuple[RefusedClip, ...] = ()  # files that could not be used before any was opened, for the reports
     unused: tuple[UnusedFile, ...] = ()  # files that nothing is made of though they are whole, for the reports
     generations: dict[str, int] = {}  # of the scene that brought each file, by its name, for the manifest
+    deadline_s: float | None = None  # from the start of the child, when its parent ends it; None: it does not say
 
 
 class _Summary(msgspec.Struct, frozen=True):

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from runner.files.disk import free_bytes
 from runner.job import request
 from runner.job.request import FAILURE_FILE, REQUEST_FILE, RESULT_FILE, STOP_LINE, Job
@@ -88,7 +90,8 @@ def run_job(
         folder.mkdir(parents=True, exist_ok=True)
     for earlier in (RESULT_FILE, FAILURE_FILE):
         (job.workspace / earlier).unlink(missing_ok=True)
-    (job.workspace / REQUEST_FILE).write_bytes(request.encode(job))
+    told = msgspec.structs.replace(job, deadline_s=limits.deadline_s)
+    (job.workspace / REQUEST_FILE).write_bytes(request.encode(told))
     running = _Running(job.workspace, limits, supervision.on_progress)
     child = Child(
         [*command, str(job.workspace / REQUEST_FILE)],

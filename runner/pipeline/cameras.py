@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from runner.dataset.build import build_views
@@ -52,6 +53,7 @@ class Posed:
     poses: PoseReport
     scene: TrainingScene
     reused: Mapping[str, int]  # what was taken from the cache
+    workspace: Path  # that holds the sparse model
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -82,7 +84,18 @@ def find_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> Posed
     supplied = match(inputs.supplied, frames) if inputs.supplied else None
     poses = find_poses(frames, context, preset.poses, supplied)
     scene = build_views(frames, context, preset.train.long_side)
-    return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {})
+    return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {}, context.workspace)
+
+
+def find_other_cameras(context: JobContext, frames: FrameSet, doubted: PoseReport) -> Posed:
+    """The same in another workspace, by other methods than the one whose cameras are doubted.
+
+    Raises the errors of `find_poses` and `build_views`.
+    """
+    preset = context.settings.preset
+    poses = find_poses(frames, context, preset.poses, without=frozenset({doubted.rung}))
+    scene = build_views(frames, context, preset.train.long_side)
+    return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {}, context.workspace)
 
 
 def forget_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> None:

@@ -30,13 +30,16 @@ def reconstruct(
     with stages.noting("sparse.json"):
         posed = stages.run(Stage.POSES, cameras.find_cameras, inputs, frames)
 
-    from runner.pipeline import splats, summary  # here: a job that fails on its videos never loads torch
+    from runner.pipeline import another_way, splats, summary  # here: a job that fails on its videos never loads torch
 
     trained = stages.run(Stage.TRAINING, splats.train_splats, posed)
     finished = stages.run(Stage.CLEAN_UP, splats.clean_up, posed, trained)
     del trained  # as large as the finished ones
     if finished.doubts:
         cameras.forget_cameras(stages.context, inputs, frames)
+        finished = stages.run(Stage.CLEAN_UP, another_way.better_of_two, frames, finished)
+        if finished.doubts:
+            cameras.forget_cameras(stages.context, inputs, frames)
     exports: dict[str, dict[str, Any]] = {}
     for stage, suffixes in splats.EXPORTS.items():
         exports |= stages.run(stage, splats.export, finished, suffixes).reports

@@ -36,6 +36,7 @@ class JobSettings:
         default_factory=dict
     )  # of the scene that brought each file, for the manifest
     lpips: Weights | None = None  # None: LPIPS is not measured
+    ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
 
 
 def check(settings: PipelineSettings) -> None:
@@ -72,6 +73,7 @@ def resolve(
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (), refused: tuple[RefusedClip, ...] = (),
     generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
     poses_factor: float = 1.0, poses_most_s: float = 0.0,
+    ends_at: float | None = None,
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
@@ -104,7 +106,7 @@ def resolve(
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
-        refused, unused, generations or {}, lpips_weights(settings),
+        refused, unused, generations or {}, lpips_weights(settings), ends_at,
     )  # fmt: skip
 
 

@@ -102,8 +102,9 @@ class Stages:
         except SceneJobError as exc:
             exc.stage = exc.stage or name
             raise
-        self.seconds[name] = round(time.monotonic() - begun, 3)
-        log.info("%s took %.1f s: %s", name, self.seconds[name], summary)
+        took_s = time.monotonic() - begun
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took_s, 3)
+        log.info("%s took %.1f s: %s", name, took_s, summary)
         recorded = json_file.plain({**summary, "seconds": self.seconds[name]})
         self._checkpoint = self._checkpoint.finished_stage(name, recorded, datetime.now(UTC))
         self._write_checkpoint()

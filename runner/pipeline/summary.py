@@ -18,7 +18,7 @@ from runner.scene.frames import FrameSet
 def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, Mapping[str, Any]]) -> Results:
     """exports: by format, its ExportReport and what was measured on the file read back."""
     frames = splats.posed.frames
-    by_clip, lenses = intrinsics(context.workspace, frames)
+    by_clip, lenses = intrinsics(splats.posed.workspace, frames)
     return Results(
         name=context.name,
         frames=frames,

@@ -37,45 +37,50 @@ log = logging.getLogger(__name__)
 
 
 def find_poses(
-    frames: FrameSet, context: StageContext, settings: PoseSettings, supplied: SuppliedPoses | None = None
-) -> PoseReport:
+    frames: FrameSet, context: StageContext, settings: PoseSettings, supplied: SuppliedPoses | None = None,
+    without: frozenset[str] = frozenset(),
+) -> PoseReport:  # fmt: skip
     """Writes workspace/sparse and, last, workspace/sparse.json. Skips when they are there already.
 
     Poses of these frames are taken from the cache, found with other settings as well (the frame stage chose frames that
     have such poses where they are as good as others), else features and matches as far as they are known. Poses that
     the user supplies are tried before any method, and the report says what became of them.
 
+    without: names of rungs whose cameras turned out doubtful; they are not tried, and poses of earlier runs not taken.
+
     Raises InputError when no rung passes (NO_DETAIL, STATIC_CAMERA, NO_OVERLAP, TOO_FEW_REGISTERED,
     POSES_UNRELIABLE), RunnerError POSES_TIMED_OUT where one might have with more time, RunnerError or ResourceError
     when the COLMAP process fails, Interrupted.
     """
-    result = _Result(context, _made_from(frames, context.workspace, settings, supplied))
+    result = _Result(context, _made_from(frames, context.workspace, settings, supplied, without))
     if (report := result.stored()) is not None:
         return report
     sizes = sizes_of(context.workspace / "frames", frames)  # width, height in px, by clip
     cache = _cache(frames, context, settings, supplied, sizes)
-    if cache is not None and (found := cache.report(result.model)) is not None:
+    if cache is not None and not without and (found := cache.report(result.model)) is not None:
         return result.reused(_read(found), len(frames.frames))
     result.begin()
     attempts = _attempts(frames, context, settings, supplied, cache, result.work)
-    if (reused := attempts.from_cache()) is not None:
+    if not without and (reused := attempts.from_cache()) is not None:
         model, report = reused
         return result.finish(Path(model.folder), report)
     largest = max(map(max, sizes.values()))
-    tried = _climb(attempts, len(frames.frames), settings, largest)
-    chosen, left = best(tried), untried(tried, len(frames.frames), settings, largest)
+    tried = _climb(attempts, len(frames.frames), settings, largest, without)
+    chosen, left = best(tried), untried(tried, len(frames.frames), settings, largest, without)
     if chosen.model is None or not chosen.verdict.passed:
         if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
             raise late
         raise refusal(chosen.verdict, attempts.coverage)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
     if cache is not None:
-        at_once = len(tried) == 1 and not left
+        at_once = len(tried) == 1 and not left and not without
         cache.keep_poses(report, folder, at_once, chosen.rung, chosen.model.zoom)
     return result.finish(folder, report)
 
 
-def _climb(attempts: PoseAttempts, frame_count: int, settings: PoseSettings, largest: int) -> list[Attempt]:
+def _climb(
+    attempts: PoseAttempts, frame_count: int, settings: PoseSettings, largest: int, without: frozenset[str]
+) -> list[Attempt]:
     """One attempt after another: the user's poses, then the ladder as far as its budget allows.
 
     What each found goes to the cache before the next one begins, and whatever ends them: of a scene that fails as well,
@@ -85,7 +90,7 @@ def _climb(attempts: PoseAttempts, frame_count: int, settings: PoseSettings, lar
     for given in supplied_rungs(attempts.supplied, frame_count, settings):
         tried.append(attempts.attempt(given, tried, None))
         attempts.keep(given)
-    while (rung := next_rung(tried, frame_count, settings, largest)) is not None:
+    while (rung := next_rung(tried, frame_count, settings, largest, without)) is not None:
         try:
             tried.append(attempts.attempt(rung, tried, time_for(rung, tried, frame_count, settings)))
         except RunnerError as exc:
@@ -117,12 +122,15 @@ def _cache(
     return PoseCache(context.cache, frames, context.workspace / "frames", sizes, settings, digest)
 
 
-def _made_from(frames: FrameSet, workspace: Path, settings: PoseSettings, supplied: SuppliedPoses | None) -> str:
+def _made_from(
+    frames: FrameSet, workspace: Path, settings: PoseSettings, supplied: SuppliedPoses | None, without: frozenset[str]
+) -> str:
     """Changes when the result would."""
     sizes = [(workspace / "frames" / frame.image).stat().st_size for frame in frames.frames]
     lenses = [(clip.folder, clip.focal_px, clip.cuts_s) for clip in frames.clips]
     digests = [supplied.digest] if supplied else []
     digests += [masks] if (masks := digest_of_frames(workspace, frames)) else []
+    digests += sorted(without)
     return fingerprint([frame.image for frame in frames.frames], sizes, settings, lenses, *digests)
 
 

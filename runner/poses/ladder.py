@@ -5,7 +5,7 @@ The order of the rungs is that of docs/stages.md ("The pose ladder"); what each 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from runner.poses.gates import Thresholds, Verdict, lens_is_impossible
@@ -49,13 +49,16 @@ def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
     return kept.verdict
 
 
-def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int = 0) -> Rung | None:
+def next_rung(
+    tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int = 0,
+    without: Collection[str] = (),
+) -> Rung | None:  # fmt: skip
     """What to try next, or None when something passed, nothing is left that could help, or the time is used up.
 
     The first rung is always tried, and a second one where the first failed: the cheapest where none fits into the
-    budget. max_side: long side of the largest frame in px; 0: not known.
+    budget. max_side: long side of the largest frame in px; 0: not known. without: names of rungs that are not wanted.
     """
-    left = untried(tried, frame_count, settings, max_side)
+    left = untried(tried, frame_count, settings, max_side, without)
     tried = _without_supplied(tried)
     if not tried:
         return next(iter(left), None)
@@ -69,19 +72,21 @@ def next_rung(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings
 
 
 def untried(
-    tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int = 0
+    tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int = 0,
+    without: Collection[str] = (),
 ) -> tuple[Rung, ...]:  # fmt: skip
     """What could still help, in order, whatever time it takes; nothing where what was found is good enough."""
     if any(attempt.rung.supplied and attempt.verdict.passed for attempt in tried):
         return ()  # what the user knows is better than what could be found
     tried = _without_supplied(tried)
     if not tried:
-        return (first_rung(frame_count, settings),)
+        return (first_rung(frame_count, settings, without),)
     if any(attempt.verdict.passed and not attempt.partial and attempt.share >= LOW_SHARE for attempt in tried):
         return ()
     done = {attempt.rung for attempt in tried}
     return tuple(dict.fromkeys(
-        rung for rung in _ladder(tried, frame_count, settings, max_side) if rung not in done
+        rung for rung in _ladder(tried, frame_count, settings, max_side)
+        if rung not in done and str(rung) not in without
     ))  # fmt: skip
 
 
@@ -119,10 +124,17 @@ def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
     return text + (f", and {passed} placed no more" if passed else "")
 
 
-def first_rung(frame_count: int, settings: PoseSettings) -> Rung:
-    """All pairs, or where these are too many, neighbours in time with loops; incremental mapping."""
+def first_rung(frame_count: int, settings: PoseSettings, without: Collection[str] = ()) -> Rung:
+    """All pairs, or where these are too many, neighbours in time with loops; incremental mapping.
+
+    without: names of rungs whose cameras turned out doubtful: the other mapper comes first then, else more features.
+    """
     everything = frame_count <= settings.exhaustive_up_to
-    return Rung("exhaustive" if everything else "sequential", "incremental", settings.features, settings.max_image_size)
+    usual = Rung(
+        "exhaustive" if everything else "sequential", "incremental", settings.features, settings.max_image_size
+    )
+    others = (replace(usual, mapper="global"), _stronger(usual, (), 0)) if without else ()
+    return next((rung for rung in others if str(rung) not in without), usual)
 
 
 def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, max_side: int) -> list[Rung]:

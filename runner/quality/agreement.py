@@ -30,6 +30,7 @@ PLANES = 48
 MOST_VIEWS = 32  # that are asked, evenly chosen
 FAR = 0.1  # of all views lie between a view and a neighbour from another time, or it is of another clip ...
 FAR_SCORE = 0.3  # ... which is asked when its score is at least this share of the best one's
+AREA_RATIO_MAX = 2.0  # of what one thing covers in two pictures: windows of more are unlike with true cameras, too
 MARGINS = (0.8, 1.6)  # nearest and farthest plane, as multiples of the depths of the sparse points
 SCORE_MIN = 0.6  # correlation of a place that is found
 DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no detail to compare
@@ -64,7 +65,7 @@ class _Line:
 
 
 def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[ViewAgreement, ...]:
-    """Of at most MOST_VIEWS views of both splits that have two neighbours and enough details. Deterministic.
+    """Of at most MOST_VIEWS views of both splits that have two comparable neighbours and enough details. Deterministic.
 
     Empty where nothing can be said, and where the kernels cannot be compiled. Raises Interrupted.
     """
@@ -75,7 +76,11 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
     found = []
     for view in evenly(range(len(images)), MOST_VIEWS):
         progress.check(stage)
-        neighbours = [images[other] for other in _two(view, scored_views(view, images, scene.points), places)]
+        scored = [
+            (score, other) for score, other in scored_views(view, images, scene.points)
+            if _area_ratio(images[view], images[other], scene.points) <= AREA_RATIO_MAX
+        ]  # fmt: skip
+        neighbours = [images[other] for other in _two(view, scored, places)]
         planes = _inverse_depths(images[view], scene.points)
         if len(neighbours) < 2:
             continue
@@ -97,12 +102,28 @@ def _places(scene: TrainingScene) -> list[int]:
     return [place for _, place in sorted((view, place) for place, view in enumerate(order))]
 
 
+def _area_ratio(image: SmallView, other: SmallView, points: NDArray[np.float32]) -> float:
+    """How many times as large as in the one picture a thing is in the other: the median over their common points.
+
+    Of a thing that faces the camera: of one at distance d and depth z, the area grows with d / z^3. So it is far from 1
+    where cameras are near and far, and towards the edges of wide lenses that look in different directions.
+    """
+    common = points[np.intersect1d(image.seen, other.seen, assume_unique=True)].astype(np.float64)
+    areas = []
+    for view in (image, other):
+        depth = np.maximum(common @ view.rotation[2] + view.translation[2], 1e-9)
+        areas.append(np.log(np.linalg.norm(common - view.centre, axis=1) / depth**3))
+    return float(np.exp(np.median(np.abs(areas[0] - areas[1]))))
+
+
 def _two(view: int, scored: Sequence[tuple[float, int]], places: Sequence[int]) -> list[int]:
     """The best neighbour, and the best one from another time where there is one that is nearly as good.
 
     Neighbours in time agree with each other in a scene that is put together wrongly, too.
     """
     near = [number for _, number in scored[:2]]
+    if len(near) < 2:
+        return near
     apart = max(2.0, FAR * len(places))
     far = [
         number for score, number in scored[1:]

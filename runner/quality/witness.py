@@ -25,6 +25,7 @@ from runner.scene.views import TrainingScene
 SHARE_MIN = 0.04  # of a view's details that its neighbours find at the same place ...
 CHANCE_FACTOR = 2.0  # ... beyond so many times what chance finds: less, and the cameras do not explain the view
 UNEXPLAINED_MAX = 0.12  # share of the views that the cameras do not explain; right cameras: 0 ...
+LEAST_VIEWS = 4  # fewer say nothing about the cameras
 UNEXPLAINED_LEAST = 2  # ... and so many: a single odd picture is none of the cameras' faults
 GAIN_MIN_DB = -1.0  # of a view over its most similar picture; right scenes: training 3.8 to 8.6, held out 2.6 to 9.1
 HELD_OUT = "pictures that it was not made from"
@@ -42,6 +43,14 @@ class Witness:
     def unexplained(self) -> tuple[ViewAgreement, ...]:
         """Views that agree with their neighbours hardly more than by chance."""
         return tuple(view for view in self.views if view.share < SHARE_MIN + CHANCE_FACTOR * view.by_chance)
+
+    @property
+    def cameras_doubted(self) -> bool:
+        """Whether the cameras do not explain the pictures, or nothing can be said about it and the scene is bad."""
+        if len(self.views) < LEAST_VIEWS:
+            return bool(_gain_doubt(self))
+        odd = len(self.unexplained)
+        return odd >= UNEXPLAINED_LEAST and odd > UNEXPLAINED_MAX * len(self.views)
 
     @property
     def share(self) -> float | None:
@@ -86,21 +95,21 @@ def examine(scene: TrainingScene, scores: Evaluation, progress: Progress, stage:
 def doubts(witness: Witness) -> tuple[str, ...]:
     """Pure: sentences that say why the scene is probably wrong. None: no witness speaks against it."""
     found = []
-    share, by_chance, odd = witness.share, witness.by_chance, len(witness.unexplained)
-    many = odd >= UNEXPLAINED_LEAST and odd > UNEXPLAINED_MAX * len(witness.views)
-    if many and share is not None and by_chance is not None:
+    share, by_chance = witness.share, witness.by_chance
+    if share is not None and by_chance is not None and len(witness.views) >= LEAST_VIEWS and witness.cameras_doubted:
         found.append(
-            f"the cameras do not explain {odd} of {len(witness.views)} pictures: neighbouring "
+            f"the cameras do not explain {len(witness.unexplained)} of {len(witness.views)} pictures: neighbouring "
             f"pictures show {share:.0%} of their details at the same place, and {by_chance:.0%} would be by chance"
         )
+    return (*found, *_gain_doubt(witness))
+
+
+def _gain_doubt(witness: Witness) -> tuple[str, ...]:
     for gain, whose in ((witness.train_gain_db, "the pictures it was made from"), (witness.heldout_gain_db, HELD_OUT)):
         if gain is not None and gain < GAIN_MIN_DB:
-            found.append(
-                f"the scene shows {whose} {-gain:.1f} dB worse than the most similar other picture does: "
-                "it has not become what was filmed"
-            )
-            break
-    return tuple(found)
+            text = f"the scene shows {whose} {-gain:.1f} dB worse than the most similar other picture does"
+            return (f"{text}: it has not become what was filmed",)
+    return ()
 
 
 def _mean(views: tuple[Gain, ...]) -> float | None:

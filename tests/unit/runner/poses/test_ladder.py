@@ -218,3 +218,10 @@ def test_no_way_compares_more_pairs_than_there_are(frames):
     for matching in ("sequential", "retrieval", "exhaustive"):
         assert pair_count(matching, frames, SETTINGS) <= everything
     assert pair_count("exhaustive", frames, SETTINGS) == everything
+
+
+def test_cameras_that_turned_out_doubtful_are_looked_for_by_the_other_mapper_then_with_more_features():
+    assert next_rung([], 100, SETTINGS, 1280, {str(FIRST)}) == GLOBAL
+    assert next_rung([], 100, SETTINGS, 0, {str(GLOBAL)}) == FINER
+    failing = Attempt(GLOBAL, model(), failed(Code.NO_OVERLAP), features=4096, pairs=10)
+    assert next_rung([failing], 100, SETTINGS, 0, {str(FIRST)}) == FINER

@@ -156,3 +156,15 @@ def test_a_single_odd_view_is_no_doubt(lost: int, doubted: bool) -> None:
     views = [ViewAgreement(i, 0.03 if i < lost else 0.5, 0.02, 5000) for i in range(12)]
     gain = (Gain("a", 25.0, 18.0),)
     assert bool(doubts(Witness(tuple(views), gain, gain))) is doubted
+
+
+@needs_kernels
+def test_pictures_that_show_things_at_other_sizes_are_not_compared() -> None:
+    """Windows of twice the area are unlike with true cameras, too: of wide lenses, of cameras that are near and far."""
+    scene = filmed()
+    far_apart = []
+    for index, view in enumerate(scene.views):
+        pose = view.world_to_camera.copy()
+        pose[2, 3] += 6.0 * (1.7**index - 1.0)  # each one 1.7 times as far away as the one before
+        far_apart.append(replace(view, world_to_camera=pose))
+    assert agreement(replace(scene, views=tuple(far_apart)), SILENT, "clean_up") == ()
