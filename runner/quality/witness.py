@@ -27,7 +27,7 @@ CHANCE_FACTOR = 2.0  # ... beyond so many times what chance finds: less, and the
 UNEXPLAINED_MAX = 0.12  # share of the views that the cameras do not explain; right cameras: 0 ...
 LEAST_VIEWS = 4  # fewer say nothing about the cameras
 UNEXPLAINED_LEAST = 2  # ... and so many: a single odd picture is none of the cameras' faults
-GAIN_MIN_DB = -1.0  # of a view over its most similar picture; right scenes: training 3.8 to 8.6, held out 2.6 to 9.1
+GAIN_MIN_DB = -1.0  # of a view over its most similar picture; right scenes: 3.2 to 8.6, held out 2.6 to 9.1
 HELD_OUT = "pictures that it was not made from"
 
 
