@@ -70,7 +70,7 @@ def find_poses(
     if chosen.model is None or not chosen.verdict.passed:
         if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
             raise late
-        raise refusal(chosen.verdict, attempts.coverage)
+        raise refusal(chosen, attempts.coverage)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
     if cache is not None:
         at_once = len(tried) == 1 and not left and not without

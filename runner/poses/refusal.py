@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from runner.poses.coverage import Coverage
-from runner.poses.gates import Verdict
+from runner.poses.rungs import Attempt
 from runner.poses.settings import STAGE
 from runner.scene.shots import cut_films
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import UNCUT
 
 LOST = (Code.NO_OVERLAP, Code.TOO_FEW_REGISTERED, Code.POSES_UNRELIABLE)  # what shots of several places come to
+EDITED = 3  # parts of one clip that do not join; two may be a turn that was too fast
+LEAST_FRAMES = 4  # of such a part
 
 
-def refusal(verdict: Verdict, coverage: Coverage) -> InputError:
-    """The error for a verdict that did not pass.
+def refusal(attempt: Attempt, coverage: Coverage) -> InputError:
+    """The error for an attempt that did not pass.
 
     An edited film is called one: its shots show several places, or one from too far apart, and no way of filming
-    slower helps.
+    slower helps. Where no cut was seen (one picture dissolves into the next) its parts are told by what does not join.
     """
+    verdict, clips = attempt.verdict, coverage.frames.clips
     cause, code, advice = "; ".join(verdict.reasons), verdict.code, verdict.advice
-    clips = coverage.frames.clips
     if code in LOST and (edited := cut_films(clips)):
         cause, code, advice = f"{edited}, and its shots do not join to one place: {cause}", Code.NO_OVERLAP, UNCUT
+    elif code in LOST and len(parts := _parts(attempt, coverage)) >= EDITED:
+        cause = f"{', '.join(parts)} do not join to one place, as parts of an edited film do not: {cause}"
+        code, advice = Code.NO_OVERLAP, UNCUT
     elif not any(clip.name in cause for clip in clips):
         cause = f"{cause} ({coverage.where(coverage.names)})"
     return InputError(cause, advice=advice, code=code, stage=STAGE)
+
+
+def _parts(attempt: Attempt, coverage: Coverage) -> list[str]:
+    """Clip and time of each model, where all are of one clip and follow each other in it; else nothing."""
+    frames = {frame.image: frame for frame in coverage.frames.frames}
+    models = [attempt.model, *attempt.others] if attempt.model is not None else []
+    found = []
+    for model in models:
+        times = [frames[name].timestamp_s for name in model.names if name in frames]
+        videos = {frames[name].video for name in model.names if name in frames}
+        if len(videos) == 1 and len(times) >= LEAST_FRAMES:
+            found.append((min(times), max(times), videos.pop(), model.names))
+    found.sort(key=lambda part: part[:2])
+    apart = all(one[1] < two[0] for one, two in pairwise(found))
+    one_clip = len({video for _, _, video, _ in found}) == 1
+    return [coverage.where(names) for *_, names in found] if apart and one_clip else []
