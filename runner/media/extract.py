@@ -35,6 +35,7 @@ from runner.media.decoder_cache import CachedDecoder
 from runner.media.detail_check import require_detail
 from runner.media.enough_frames import require_enough
 from runner.media.frame_preference import NONE, FramePreference, Preferred
+from runner.media.lenses.discs import mask_discs
 from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
 from runner.media.measures import file_name, is_static
 from runner.media.photo.live_photos import without_moving_parts
@@ -97,6 +98,7 @@ def extract_with(
     sources = hashed_sources(clips, context.cache)
     with _telling(refused, unused):
         made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
+    mask_discs(made.clips, made.frames, workspace)
     warnings += (*still.warnings, *said_of_previews(media))
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused)
     write_marker(marker, made_from, asdict(result))
@@ -211,6 +213,7 @@ def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: P
     written, failed = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))
     if failed:
         log.warning("the choice of frames found here does not fit and is made anew: %s", failed[0][1])
+    mask_discs(chosen.clips, chosen.frames if not failed else (), workspace)
     return not failed and written == list(chosen.frames)
 
 

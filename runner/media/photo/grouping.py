@@ -5,6 +5,7 @@ A set is surveyed like a clip of one frame per second, so that budget, poses and
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.media.lenses.shape import DISC_DEG, Shape
 from runner.media.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
 from runner.scene.frames import Clip, ClipInfo
 
@@ -85,7 +87,9 @@ def _set(number: int, members: Sequence[tuple[int, PhotoSurvey]]) -> PhotoSet:
         camera_model=first.camera_model,
         gps=next((photo.gps for photo in photos if photo.gps), None),
         warnings=_said_once(photos),
-        focal_px=None if first.projection else next((photo.focal_px for photo in photos if photo.focal_px), None),
+        focal_px=_disc_focal_px(first)
+        if first.projection
+        else next((photo.focal_px for photo in photos if photo.focal_px), None),
         projection=first.projection,
     )
     # Each photo is a view of its own, so the image travels by a whole length from one to the next.
@@ -104,6 +108,12 @@ def _said_once(photos: Sequence[PhotoSurvey]) -> tuple[str, ...]:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         said.append(f"{', '.join(names[:NAMED])}{more}: {warning}")
     return tuple(said)
+
+
+def _disc_focal_px(photo: PhotoSurvey) -> float | None:
+    """Of a disc that fills the height or width of the photo, as those of fisheyes do; spheres have none."""
+    short = min(photo.width, photo.height)
+    return short / 2 / math.radians(DISC_DEG / 2) if photo.projection == Shape.FISHEYE else None
 
 
 def _warned(photos: PhotoSet, warning: str) -> PhotoSet:

@@ -20,6 +20,7 @@ from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video.survey import survey
 from runner.scene.frames import Clip, FrameSet
+from runner.scene.masks import read_mask
 from runner.scene.progress import SILENT
 from runner.scene.view_directions import cam_from_first
 from scenejobs.errors import Code, InputError
@@ -137,6 +138,11 @@ def test_a_disc_is_a_fisheye_of_about_that_focal_length(tmp_path: Path) -> None:
     assert result.clips[0].projection == "fisheye"
     assert result.clips[0].focal_px == pytest.approx(focal, rel=0.03)
     assert result.clips[0].view is None
+    used = read_mask(tmp_path / "masks", result.frames[0].image)  # black corners are no part of the scene
+    assert used is not None
+    assert used[used.shape[0] // 2, used.shape[1] // 2]
+    assert not used[0, 0]
+    assert not used[used.shape[0] // 2, 0]
 
 
 @pytest.mark.parametrize(("size", "what"), [((512, 160), "GoPro MAX"), ((240, 240), "each lens")])
