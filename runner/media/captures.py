@@ -48,6 +48,7 @@ class Capture:
     survey: ClipSurvey
     clips: tuple[Clip, ...]  # the video, or the photo of each entry of survey.measures
     facts: tuple[tuple[str | None, tuple[float, float] | None, int], ...] = ()  # of each photo: time, place, turn
+    left_out: tuple[UnusedFile, ...] = ()  # of the first set of photos: those of all sets that repeat another
 
     @property
     def info(self) -> ClipInfo:
@@ -131,7 +132,7 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
             name = _free(photos.survey.info.name, names)
             names.append(name)
             facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
-            capture = Capture(photos.survey, tuple(photo.clip for photo in photos.photos), facts)
+            capture = Capture(photos.survey, tuple(photo.clip for photo in photos.photos), facts, photos.left_out)
             captures.append(_named(capture, name, folder_names(names)[-1]))
     errors = [(clip, _encoded(clip, error)) for clip, error in errors]
     for _, error in errors:

@@ -52,7 +52,7 @@ from runner.scene.sizes import shrink
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 
 COMMAND = (sys.executable, "-P", "-m", "runner.media.decoder_process")
-ANSWER_BYTES = (1 << 16, 240)  # of the longest answer: once, and per frame that is allowed
+ANSWER_BYTES = (1 << 16, 400)  # of the longest answer: once, and per frame that is allowed
 PHOTO_ANSWER_BYTES = 1 << 17  # of one photo: most is its small image
 PHOTOS_AT_ONCE = 32  # in one process: starting it takes longer than a photo, and it may have 64 open files
 FRAME_OVERHEAD = 1.02  # deflate adds at most 5 bytes per 16 KiB to what cannot be compressed, a row of PNG one byte

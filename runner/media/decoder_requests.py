@@ -33,6 +33,7 @@ Projection = Literal["", "fisheye", "equirectangular"]
 Time = Annotated[str, Meta(pattern=r"\A[0-9T:.+-]{1,40}\Z")]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Warnings = Annotated[tuple[Text, ...], Meta(max_length=MAX_WARNINGS)]
+Look = Annotated[str, Meta(pattern=r"\A([0-9a-f]{128})?\Z")]  # 8 x 8 grey levels
 Row = Annotated[tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(min_length=1, max_length=2 * MOTION_SIDE)]
 
 
@@ -114,6 +115,7 @@ class MeasuredFrame(Value, frozen=True, array_like=True):
     change: Annotated[float, Meta(ge=0, le=2)]
     change_over: Annotated[float, Meta(ge=0, le=2)]
     isotropy: Annotated[float, Meta(ge=0, le=1)]
+    look: Look = ""  # a survey of an earlier program, found in a cache, has none
 
 
 class VideoPart(Value, frozen=True):

@@ -40,12 +40,14 @@ from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
 from runner.media.measures import file_name, is_static
 from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
+from runner.media.same_footage import without_copies
 from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
 from scenejobs.filming import WALK
+from scenejobs.names import is_photo
 
 log = logging.getLogger(__name__)
 
@@ -86,20 +88,22 @@ def extract_with(
     check_counts(media, settings.limits)
     if context.cache is not None:
         decoder = CachedDecoder(decoder, context.cache, settings.limits)
+    if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
+        return frame_set_from_json(stored)
     still = without_moving_parts(decoder, media, _reporter(progress, 0.0, 0.0))
     media, unused = still.media, (*unused, *still.unused)
     check_counts(media, settings.limits, paired=False)
-    if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
-        return frame_set_from_json(stored)
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     captures, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
+    captures, copies, said = without_copies(captures)
+    unused += (*copies, *(each for capture in captures for each in capture.left_out))
     sources = hashed_sources(clips, context.cache)
     with _telling(refused, unused):
         made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
     mask_discs(made.clips, made.frames, workspace)
-    warnings += (*still.warnings, *said_of_previews(media))
+    warnings += (*still.warnings, *said, *said_of_previews(media))
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
@@ -207,7 +211,9 @@ def _write(
 def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: Path, progress: Progress) -> bool:
     """Writes the images of a choice that was made before. False when the clips do not give all of them any more."""
     shutil.rmtree(workspace / "frames", ignore_errors=True)
-    captures = captures_again(chosen, media)
+    of_photos = {each.name for each in chosen.unused if is_photo(each.same_as)}
+    videos = tuple(clip for clip in media.videos if clip.name not in of_photos)
+    captures = captures_again(chosen, Media(videos, media.photos))
     if captures is None or any(info.view is not None for info in chosen.clips):  # views come from whole frames
         return False
     written, failed = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))

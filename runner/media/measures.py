@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from runner.scene.frames import ClipInfo
 
@@ -18,6 +19,7 @@ MOTION_BLOCKS = 6  # per side
 MIN_TEXTURE = 2.0
 NEW_VIEW = 0.002  # of the long side: less motion than that is the same view again
 STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood still
+LOOK_CELLS = 8  # per side
 MAX_PARTS = 4  # frame sizes of one clip that become cameras
 PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame may be another photo
 
@@ -34,6 +36,7 @@ class FrameMeasures:
     change: float = 0.0  # of the image's layout since the frame before, 0 to 2: runner/media/shot_detection.py
     change_over: float = 0.0  # and since the one before that
     isotropy: float = 1.0  # detail along its weakest direction / its strongest, 0 to 1: smeared frames have little
+    look: str = ""  # grey levels of a grid of LOOK_CELLS x LOOK_CELLS, in hexadecimal: tells copies of a film
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,13 @@ def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     sxx, sxy, syy, bx, by = (value[textured] for value in (sxx, sxy, syy, bx, by))
     determinant = sxx * syy - sxy**2
     return float(np.median(np.hypot(syy * bx - sxy * by, sxx * by - sxy * bx) / determinant))
+
+
+def look(luma: NDArray[np.uint8]) -> str:
+    """luma [height, width] -> the mean of each cell of a grid; "" for a strip that has no cells."""
+    if min(luma.shape) < LOOK_CELLS:
+        return ""
+    return Image.fromarray(luma).resize((LOOK_CELLS, LOOK_CELLS), Image.Resampling.BOX).tobytes().hex()
 
 
 def is_static(frames: Sequence[FrameMeasures]) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from runner.media.lenses.shape import DISC_DEG, Shape
 from runner.media.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
 from runner.scene.frames import Clip, ClipInfo
+from scenejobs.errors import UnusedFile
 
 SAME_CORRELATION = 0.98  # of two small images: below, they show different things, whatever their motion seems to be
 NAMED = 5  # photos in one warning
@@ -48,6 +49,7 @@ class PhotoSet:
 
     survey: ClipSurvey  # its folder is named later
     photos: tuple[PhotoSurvey, ...]  # one for each entry of survey.measures
+    left_out: tuple[UnusedFile, ...] = ()  # in the first set: the photos of all sets that repeat another
 
 
 def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
@@ -64,8 +66,10 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
         cameras.setdefault(camera, []).append((place, photo))
     sets = [_set(number, members) for number, members in enumerate(cameras.values(), start=1)]
     if left_out and sets:
-        names = ", ".join(photo.clip.name for photo in left_out[:NAMED]) + (", ..." if len(left_out) > NAMED else "")
+        names = ", ".join([*left_out][:NAMED]) + (", ..." if len(left_out) > NAMED else "")
         sets[0] = _warned(sets[0], f"{len(left_out)} photos show the same as others and are left out: {names}")
+        unused = (UnusedFile(name, f"it shows the same as {same}", same) for name, same in left_out.items())
+        sets[0] = replace(sets[0], left_out=tuple(unused))
     return sets
 
 
@@ -121,16 +125,17 @@ def _warned(photos: PhotoSet, warning: str) -> PhotoSet:
     return replace(photos, survey=replace(photos.survey, info=replace(info, warnings=(*info.warnings, warning))))
 
 
-def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], list[PhotoSurvey]]:
-    """Those to keep and those that repeat one of them."""
+def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[str, str]]:
+    """Those to keep; the names of those that repeat one of them, with its name."""
     kept: list[PhotoSurvey] = []
-    left_out: list[PhotoSurvey] = []
+    left_out: dict[str, str] = {}
     of_shape: dict[tuple[int, ...], list[tuple[PhotoSurvey, NDArray[np.float32]]]] = {}
     for photo in sorted(photos, key=lambda photo: (-photo.width * photo.height, -photo.sharpness, photo.clip.name)):
         unit = _normalised(photo.small)
         others = of_shape.setdefault(photo.small.shape, [])
-        if any(_is_same(photo.small, other.small, float(unit @ other_unit)) for other, other_unit in others):
-            left_out.append(photo)
+        alike = (o for o, other in others if _is_same(photo.small, o.small, float(unit @ other)))
+        if (same := next(alike, None)) is not None:
+            left_out[photo.clip.name] = same.clip.name
         else:
             others.append((photo, unit))
             kept.append(photo)

@@ -28,6 +28,7 @@ from runner.media.measures import (
     file_name,
     is_static,
     isotropy,
+    look,
     sharpness,
 )
 from runner.media.settings import Limits
@@ -59,7 +60,7 @@ class _Size:
         self.measures.append(
             FrameMeasures(
                 frame.index, frame.timestamp_s, sharpness(luma), self.odometer.read(luma), float(luma.mean()), change,
-                change_over, isotropy(luma),
+                change_over, isotropy(luma), look(luma),
             )
         )  # fmt: skip
 

@@ -1,0 +1,78 @@
+"""Copies of a film in another codec or size, and parts of it, are left out; other films of the same place are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.context import StageContext
+from runner.media.extract import extract_frames
+from runner.media.settings import FrameSettings, Limits
+from runner.scene.frames import Clip, FrameSet
+from runner.scene.progress import SILENT
+from tests.photos import write_photo
+from tests.videos import pan, wall, write_video
+
+SETTINGS = FrameSettings(budget=40, long_side=160, limits=Limits(min_long_side=64, min_short_side=48))
+
+
+def walk(frames: int, seed: int) -> list[NDArray[np.uint8]]:
+    """Along one wall, unsteadily: no two walks are at one place at the same time."""
+    surface, rng = wall(900, 200, seed=3), np.random.default_rng(seed)
+    steps = 7 + np.convolve(rng.normal(0, 6, frames + 8), np.ones(8) / 8, "valid")[:frames]
+    at = np.clip(np.cumsum(steps), 0, 900 - 320).astype(int)
+    up = (20 + np.convolve(rng.normal(0, 20, frames + 8), np.ones(8) / 8, "valid")[:frames]).clip(0, 19).astype(int)
+    return [surface[y : y + 180, x : x + 320] for x, y in zip(at, up, strict=True)]
+
+
+def smaller(pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    return [np.asarray(Image.fromarray(picture).resize((240, 136))) for picture in pictures]
+
+
+def clip(path: Path, pictures: list[NDArray[np.uint8]], **options: object) -> Clip:
+    return Clip(path.name, write_video(path, pictures, **options))  # type: ignore[arg-type]
+
+
+def found(folder: Path, *clips: Clip) -> FrameSet:
+    return extract_frames(list(clips), StageContext(folder, SILENT), SETTINGS)
+
+
+def test_a_film_in_another_codec_and_size_is_left_out_and_said_once(tmp_path: Path) -> None:
+    film = walk(60, 1)
+    frames = found(
+        tmp_path,
+        clip(tmp_path / "sent.mp4", smaller(film), crf=36),
+        clip(tmp_path / "film.mp4", film),
+        clip(tmp_path / "old.mp4", film[::2], codec="mpeg4", fps=5),
+        clip(tmp_path / "cut.mp4", film[17:52], crf=30),
+    )
+    assert {each.name: each.same_as for each in frames.unused} == dict.fromkeys(
+        ("sent.mp4", "old.mp4", "cut.mp4"), "film.mp4"
+    )
+    assert {frame.video for frame in frames.frames} == {"film.mp4"}
+    assert sum("same recording" in warning for warning in frames.warnings) == 1
+
+
+def test_two_walks_along_one_wall_and_films_that_share_a_part_are_all_used(tmp_path: Path) -> None:
+    first, second = walk(60, 1), walk(60, 2)
+    frames = found(
+        tmp_path, clip(tmp_path / "a.mp4", first), clip(tmp_path / "b.mp4", second),
+        clip(tmp_path / "both.mp4", [*second[30:], *walk(30, 5)]),
+    )  # fmt: skip
+    assert frames.unused == ()
+    assert len(frames.clips) == 3
+
+
+def test_a_photo_in_two_formats_is_used_once_and_the_other_is_named(tmp_path: Path) -> None:
+    clips = []
+    for number in range(8):
+        picture = pan(1, 0, 320, 240, seed=number)[0]
+        clips.append(Clip(f"{number}.heic", write_photo(tmp_path / f"{number}.heic", picture)))
+        if number < 2:
+            clips.append(Clip(f"{number}.jpg", write_photo(tmp_path / f"{number}.jpg", picture)))
+    frames = found(tmp_path, *clips)
+    assert len(frames.frames) == 8
+    assert [each.reason.partition(" as ")[0] for each in frames.unused] == ["it shows the same"] * 2
