@@ -91,7 +91,8 @@ def _along(looks: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.
 
 
 def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.abs(times[None, :] - wanted[:, None]).argmin(axis=1)
+    found: NDArray[np.intp] = np.abs(times[None, :] - wanted[:, None]).argmin(axis=1)
+    return found
 
 
 def _has_looks(frames: Sequence[FrameMeasures]) -> bool:
