@@ -24,7 +24,7 @@ STRONG = 1.5  # times that: one block of a region at least
 LEAST_AREA = 0.012  # of the image: a smaller region is a highlight or an edge
 OTHERS = 12  # views that are asked, the nearest ones
 LEAST_SEEING, FITTING = 2, 0.5  # of them that must see the surface; share of these that must explain it
-LEAST_SHARE = 0.03  # of all images: with less nothing is said to move; still places had up to 0.011 (photos 0.036), people 0.1 and more
+LEAST_SHARE = 0.03  # of all images: with less nothing is said to move; still places had up to 0.011, photos 0.036
 SAME_DEPTH = 0.08  # relative difference of depths, of one surface
 
 

@@ -22,7 +22,7 @@ from runner.training.state import TrainingState
 from runner.training.targets import TrainingImage
 from scenejobs.filming import PAGE, Section
 
-LOOKS = (0.15, 0.4)  # shares of the plan; four looks win 0.1 to 0.4 dB more and cost twice as much
+LOOKS = (0.15, 0.4)  # shares of the plan; four looks win 0.1 to 0.4 dB more, at twice the price
 STEPS_PER_VIEW = 10  # of the plan at least: a look draws every training view twice, at half the size
 COLUMNS = 48  # blocks along the long side of an image
 OPAQUE = 0.6  # alpha of a block that shows a surface
