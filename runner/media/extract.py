@@ -38,6 +38,7 @@ from runner.media.frame_preference import NONE, FramePreference, Preferred
 from runner.media.lenses.discs import mask_discs
 from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
 from runner.media.measures import file_name, is_static
+from runner.media.overlays.find import mask_overlays, masks_are_there
 from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
 from runner.media.same_footage import without_copies
@@ -82,7 +83,8 @@ def extract_with(
     made_from = fingerprint(present, settings, *([preference.digest] if preference.digest else []))
     if stored := read_marker(marker, made_from):
         finished = frame_set_from_json(stored)
-        if all((workspace / "frames" / frame.image).is_file() for frame in finished.frames):
+        there = all((workspace / "frames" / frame.image).is_file() for frame in finished.frames)
+        if there and masks_are_there(finished, workspace):
             return finished
     media, unused = without_previews(sort_media(clips))
     check_counts(media, settings.limits)
@@ -102,9 +104,8 @@ def extract_with(
     sources = hashed_sources(clips, context.cache)
     with _telling(refused, unused):
         made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
-    mask_discs(made.clips, made.frames, workspace)
     warnings += (*still.warnings, *said, *said_of_previews(media))
-    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused)
+    result = _masked(FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused), workspace, progress)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
     return result
@@ -219,8 +220,17 @@ def _write_chosen(decoder: Decoder, chosen: FrameSet, media: Media, workspace: P
     written, failed = _write(decoder, captures, workspace / "frames", _reporter(progress, 0.0, 1.0))
     if failed:
         log.warning("the choice of frames found here does not fit and is made anew: %s", failed[0][1])
-    mask_discs(chosen.clips, chosen.frames if not failed else (), workspace)
-    return not failed and written == list(chosen.frames)
+    if failed or written != list(chosen.frames):
+        return False
+    _masked(chosen, workspace, progress)
+    return True
+
+
+def _masked(frames: FrameSet, workspace: Path, progress: Progress) -> FrameSet:
+    """The masks of the clips, anew; clips with an overlay say so."""
+    found = mask_overlays(frames, workspace, progress)
+    mask_discs(found.clips, found.frames, workspace)
+    return found
 
 
 def frame_set_from_json(value: dict[str, Any]) -> FrameSet:

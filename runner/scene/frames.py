@@ -52,6 +52,7 @@ class ClipInfo:
     source: str | None = None  # Clip.name, where `name` is that of a part: the frame size changes inside the clip
     focal_px: float | None = None  # of the upright frame at width x height, from metadata: a prior, not a measurement
     cuts_s: tuple[float, ...] = ()  # times at which another shot begins: the recording was edited
+    masked_share: float = 0.0  # of the picture that an overlay hides and a mask ignores: runner/scene/masks.py
     projection: str = ""  # of the file: "" what any lens sees, "fisheye" a disc, "equirectangular" 360 degrees
     view: int | None = None  # of a view cut out of 360-degree frames: quarter turns to the right; None: it is none
 

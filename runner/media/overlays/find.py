@@ -1,0 +1,91 @@
+"""Finds what lies over the frames of each clip, writes a mask for it, and says so.
+
+It reads the chosen frames, which are checked PNG files (runner/media/png_check.py), in the process of the job.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import label
+
+from runner.media.lenses.shape import Shape
+from runner.media.overlays.dark_corners import dark_corners
+from runner.media.overlays.persistence import hidden_by_overlays
+from runner.scene.frames import ClipInfo, FrameSet
+from runner.scene.masks import FOLDER, clip_mask, write_mask
+from runner.scene.progress import Progress
+from runner.scene.sizes import shrink
+from runner.scene.views import evenly
+
+STAGE = "frame_extraction"
+LEAST_FRAMES = 8  # of one camera: among fewer, edges stay in place by chance
+MOST_FRAMES = 60  # that are compared: more make it no surer
+SIDE, COARSE_SIDE = 640, 160  # px, long side of the pictures that are compared, for sharp edges and for soft ones
+MUCH = 0.4  # of the picture: so much of it ignored is said louder
+PLACES = 4  # that a warning names
+
+
+def mask_overlays(frames: FrameSet, workspace: Path, progress: Progress) -> FrameSet:
+    """Writes workspace/masks/<clip>.png for the clips with an overlay; they say so in `warnings` and `masked_share`.
+
+    Masks of earlier frames are removed.
+
+    The same frames give the same masks. Raises Interrupted.
+    """
+    shutil.rmtree(workspace / FOLDER, ignore_errors=True)
+    return replace(frames, clips=tuple(_masked(clip, frames, workspace, progress) for clip in frames.clips))
+
+
+def masks_are_there(frames: FrameSet, workspace: Path) -> bool:
+    """Whether every clip that has a mask by its facts has it in the workspace."""
+    return all(clip_mask(workspace / FOLDER, clip.folder).is_file() for clip in frames.clips if clip.masked_share)
+
+
+def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progress) -> ClipInfo:
+    images = [frame.image for frame in frames.frames if frame.video == clip.name]
+    if len(images) < LEAST_FRAMES or clip.projection == Shape.FISHEYE:  # what lies around a disc is masked anyway
+        return clip
+    pictures, coarse, size = [], [], (0, 0)
+    for number in evenly(range(len(images)), MOST_FRAMES):
+        progress.check(STAGE)
+        with Image.open(workspace / "frames" / images[number]) as file:
+            size, grey = file.size, file.convert("L")
+        pictures.append(np.asarray(grey.resize(shrink(*size, SIDE), Image.Resampling.BOX)))
+        coarse.append(np.asarray(grey.resize(shrink(*size, COARSE_SIDE), Image.Resampling.BOX), np.float32))
+    found = [hidden_by_overlays(picture.astype(np.float32) for picture in pictures), dark_corners(coarse)]
+    hidden = np.zeros(size[::-1], bool)
+    for one in found:
+        if one is not None:
+            hidden |= np.asarray(Image.fromarray(one).resize(size, Image.Resampling.NEAREST))
+    if not hidden.any():
+        return clip
+    write_mask(clip_mask(workspace / FOLDER, clip.folder), ~hidden)
+    share = float(hidden.mean())
+    return replace(clip, masked_share=share, warnings=(*clip.warnings, _warning(hidden, share)))
+
+
+def _warning(hidden: NDArray[np.bool_], share: float) -> str:
+    text = f"an overlay (date, logo, display or dark corners) is ignored: {100 * share:.1f} % of the picture, "
+    text += ", ".join(places(hidden))
+    return text if share < MUCH else f"{text}; little is left of the scene: export the clip without it"
+
+
+def places(hidden: NDArray[np.bool_]) -> Sequence[str]:
+    """Where the pieces of a mask lie, in words, the largest first."""
+    pieces, count = label(hidden)
+    height, width = hidden.shape
+    found: dict[str, int] = {}
+    for number in range(1, count + 1):
+        rows, columns = np.nonzero(pieces == number)
+        row = ("top", "middle", "bottom")[min(2, int(3 * rows.mean() / height))]
+        column = ("left", "", "right")[min(2, int(3 * columns.mean() / width))]
+        name = f"{row} {column}".strip()
+        found[name] = found.get(name, 0) + len(rows)
+    return sorted(found, key=lambda name: -found[name])[:PLACES]

@@ -1,0 +1,75 @@
+"""What cameras and programs draw over a film: dates whose digits change, logos, crosshairs, dark corners."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+Picture = NDArray[np.uint8]  # [height, width, 3]
+
+
+def boxed_date(picture: Picture, frame: int) -> Picture:
+    """Black text on a white box at the lower left, 5 % of the picture; the seconds change."""
+    height, width = picture.shape[:2]
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((width * 0.02, height * 0.86, width * 0.52, height * 0.97), fill=WHITE)
+    draw.text((width * 0.04, height * 0.88), f"CAM 01 12:00:{frame % 60:02d}", font=_font(height), fill=BLACK)
+    return np.asarray(image)
+
+
+def outlined_date(picture: Picture, frame: int) -> Picture:
+    """White text with a black outline on the moving picture, at the upper right."""
+    height, width = picture.shape[:2]
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    draw.text(
+        (width * 0.5, height * 0.03), f"2026-11-28 12:{frame % 60:02d}", font=_font(height), fill=WHITE,
+        stroke_width=1, stroke_fill=BLACK,
+    )  # fmt: skip
+    return np.asarray(image)
+
+
+def faint_logo(picture: Picture, frame: int) -> Picture:
+    """White shapes of an opacity of two fifths, at the upper left."""
+    height, width = picture.shape[:2]
+    layer = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(layer)
+    radius, x, y = height // 10, width // 6, height // 6
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=102, width=max(3, radius // 5))
+    draw.polygon([(x - radius // 3, y - radius // 2), (x - radius // 3, y + radius // 2), (x + radius // 2, y)], 102)
+    opacity = np.asarray(layer, np.float32)[..., None] / 255
+    return (picture * (1 - opacity) + 255 * opacity).astype(np.uint8)
+
+
+def crosshair(picture: Picture, frame: int) -> Picture:
+    """Two thin lines in the middle."""
+    height, width = picture.shape[:2]
+    marked, reach = picture.copy(), height // 16
+    marked[height // 2 : height // 2 + 2, width // 2 - reach : width // 2 + reach] = 255
+    marked[height // 2 - reach : height // 2 + reach, width // 2 : width // 2 + 2] = 255
+    return marked
+
+
+def dark_case(picture: Picture, frame: int) -> Picture:
+    """Corners that a case covers, with a soft border."""
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    radius = np.hypot((x - width / 2) / (width / 2), (y - height / 2) / (height / 2))
+    return (picture * np.clip((1.28 - radius) / 0.14, 0, 1)[..., None]).astype(np.uint8)
+
+
+def bars(picture: Picture, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0, level: int = 0) -> Picture:
+    """The picture inside bars of so many pixels, slightly noisy as a compressed film has them."""
+    framed = np.pad(picture, ((top, bottom), (left, right), (0, 0)), constant_values=level).astype(np.int16)
+    inside = np.zeros(framed.shape[:2], bool)
+    inside[top : framed.shape[0] - bottom, left : framed.shape[1] - right] = True
+    noise = np.random.default_rng(0).integers(0, 4, framed.shape, dtype=np.int16)
+    framed[~inside] += noise[~inside]
+    return framed.clip(0, 255).astype(np.uint8)
+
+
+def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(max(12, height // 18))

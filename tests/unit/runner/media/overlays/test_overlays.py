@@ -1,0 +1,104 @@
+"""What is drawn over the picture is found and masked where it is, and nothing is masked in footage without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.context import StageContext
+from runner.media.extract import extract_frames
+from runner.media.overlays.find import mask_overlays
+from runner.media.settings import FrameSettings, Limits
+from runner.scene.frames import Clip
+from runner.scene.masks import clip_mask, read_mask
+from runner.scene.progress import SILENT
+from tests import synthetic
+from tests.footage import footage
+from tests.stamps import Picture, boxed_date, crosshair, dark_case, faint_logo, outlined_date
+from tests.videos import pan, write_video
+
+COUNT = 12
+SETTINGS = FrameSettings(budget=16, limits=Limits(min_long_side=64, min_short_side=48))
+
+
+def room(count: int = COUNT, size: tuple[int, int] = (480, 360)) -> list[Picture]:
+    """An arc through a textured room."""
+    return [synthetic.render(*pose, size=size, focal=450.0) for pose in synthetic.walk(count)]
+
+
+def masked(workspace: Path, pictures: list[Picture]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """What is used of the pictures [height, width], None: all of it; and the warnings about their clip."""
+    frames = synthetic.write_frames(workspace, {"a": pictures})
+    (clip,) = mask_overlays(frames, workspace, SILENT).clips
+    used = read_mask(workspace / "masks", frames.frames[0].image)
+    assert clip.masked_share == pytest.approx(0.0 if used is None else 1 - used.mean())
+    return used, clip.warnings
+
+
+@pytest.mark.parametrize(
+    ("draw", "place", "most"),
+    [
+        (boxed_date, "bottom left", 0.12), (outlined_date, "top", 0.08), (faint_logo, "top left", 0.12),
+        (crosshair, "middle", 0.05), (dark_case, "bottom right", 0.15),
+    ],
+)  # fmt: skip
+def test_an_overlay_is_masked_and_told(
+    draw: Callable[[Picture, int], Picture], place: str, most: float, tmp_path: Path
+):
+    """Twelve frames are enough for what covers the picture. At least nine tenths of what is drawn is masked."""
+    plain = room(COUNT if draw is not faint_logo else 2 * COUNT)
+    used, (warning,) = masked(tmp_path, [draw(picture, number) for number, picture in enumerate(plain)])
+    assert used is not None
+    white = np.full_like(plain[0], 200)
+    drawn = np.any([np.abs(draw(white, n).astype(int) - white).max(axis=2) > 100 for n in range(COUNT)], axis=0)
+    drawn |= np.any(
+        [np.abs(draw(white // 4, n).astype(int) - white // 4).max(axis=2) > 100 for n in range(COUNT)], axis=0
+    )
+    if draw is not faint_logo:  # changes less than that
+        assert (drawn & ~used).sum() > 0.9 * drawn.sum()
+    assert (1 - used.mean()) < most
+    assert place in warning
+    assert f"{100 * (1 - used.mean()):.1f} %" in warning
+
+
+def test_footage_without_overlays_is_left_alone(tmp_path: Path):
+    """A room, a pan along a wall, a forward walk with its vanishing lines, a camera that stands still, night."""
+    still = [room(2)[0]] * COUNT
+    forward = [
+        synthetic.render(np.array([0.0, 0.0, 0.1 * n]), np.eye(3), size=(480, 360), focal=450.0) for n in range(20)
+    ]
+    night = [(picture * 0.06).astype(np.uint8) for picture in room()]
+    ceiling = [
+        np.where(np.arange(360)[:, None, None] < 60 + 2 * n, 6, p).astype(np.uint8) for n, p in enumerate(room())
+    ]
+    for number, pictures in enumerate((room(), pan(COUNT, 9, 320, 240), forward, still, night, ceiling)):
+        used, warnings = masked(tmp_path / str(number), pictures)
+        assert used is None, number
+        assert warnings == ()
+
+
+@pytest.mark.parametrize("name", ["fox/view1.mp4", "walk/walk.mp4"])
+def test_real_footage_is_left_alone(name: str, tmp_path: Path):
+    settings = FrameSettings(budget=24, long_side=640)
+    clip = Clip(Path(name).name, footage(name))
+    frames = extract_frames([clip], StageContext(tmp_path, SILENT), settings)
+    assert not (tmp_path / "masks").exists()
+    assert frames.clips[0].masked_share == 0.0
+
+
+def test_masks_are_made_again_where_an_attempt_on_another_machine_left_only_the_choice(tmp_path: Path):
+    pictures = [boxed_date(picture, n) for n, picture in enumerate(pan(40, 12, 320, 240))]
+    clip = Clip("a.mp4", write_video(tmp_path / "a.mp4", pictures, fps=10))
+    first = extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS)
+    mask = clip_mask(tmp_path / "masks", "a")
+    made = mask.read_bytes()
+    assert first.clips[0].masked_share > 0.04
+    with Image.open(tmp_path / "frames" / first.frames[0].image) as image, Image.open(mask) as grey:
+        assert image.size == grey.size
+    mask.unlink()
+    assert extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS) == first
+    assert mask.read_bytes() == made
