@@ -85,9 +85,11 @@ class _Numbering:
         inside = slice(group.first, group.end)
         self._plan = plan
         self._first = int(plan.numbers[group.first])  # what is shown before the keyframe needs an earlier one
-        by_pts = dict(zip(plan.pts[inside].tolist(), plan.numbers[inside].tolist(), strict=True))
-        self._by_pts = by_pts if len(by_pts) == group.end - group.first else {}
-        self._in_order = iter(sorted(number for number in plan.numbers[inside].tolist() if number >= self._first))
+        both = zip(plan.pts[inside].tolist(), plan.numbers[inside].tolist(), strict=True)
+        shown = [(pts, number) for pts, number in both if number >= 0]  # the others are decoded and not given out
+        by_pts = dict(shown)
+        self._by_pts = by_pts if len(by_pts) == len(shown) else {}
+        self._in_order = iter(sorted(number for _, number in shown if number >= self._first))
         self._last = -1
 
     def of(self, frames: Iterable[av.VideoFrame]) -> Iterator[Numbered]:

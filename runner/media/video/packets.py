@@ -64,6 +64,9 @@ def packets_of(container: InputContainer, stream: av.VideoStream, damage: Damage
             packet = next(packets)
         except StopIteration:
             return
+        except IndexError:  # PyAV, of a stream that begins in the middle of the file; asked again, it passes over it
+            packets = container.demux()
+            continue
         except av.error.FFmpegError as exc:
             if isinstance(exc, MemoryError):
                 raise

@@ -44,7 +44,8 @@ def is_stereo(frame: av.VideoFrame) -> bool:
 
 def check_streams(clip: Clip, streams: list[av.VideoStream]) -> None:
     """Raises InputError PANORAMA for raw recordings that keep what two lenses see in two streams."""
-    sizes = [(stream.width, stream.height) for stream in streams if stream.width and stream.height]
+    known = [stream for stream in streams if stream.codec_context is not None]  # others have not even a size
+    sizes = [(stream.width, stream.height) for stream in known if stream.width and stream.height]
     for size in set(sizes):
         if sizes.count(size) < 2:
             continue

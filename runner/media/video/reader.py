@@ -121,14 +121,14 @@ class VideoReader:
         damage, decoded = Damage(), 0
         decoder = FrameDecoder(self._stream, self._limits, damage)
         packets = packets_of(self._container, self._stream, damage)
-        passed = 0
+        passed = last = 0
         for found in decode_groups(decoder, packets, chosen.only(wanted) if wanted else chosen):
             passed = max(passed + 1, found[0] if found else 0)
             self.on_share(passed / count)
             if found is not None:
-                decoded += 1
+                decoded, last = decoded + 1, found[0]
                 yield found
-        self.warnings.append(self.thinned.told(decoded))
+        self.warnings.append(self.thinned.told(decoded, last))
         if not wanted and decoded < MIN_DECODED_OF_PLANNED * chosen.planned:
             raise broken(self.clip, decoded, chosen.planned)
 

@@ -46,13 +46,18 @@ class Plan:
         return Plan(kept, self.numbers, self.pts, self.times_s)
 
     def is_decoded(self, packet: int, group: Group) -> bool:
-        """What follows a keyframe and is shown before it may need the frames before that."""
-        return int(self.numbers[packet]) >= int(self.numbers[group.first])
+        """What follows a keyframe and is shown before it may need the frames before that. What an edit list cuts away
+        is decoded: frames after the cut are made from it."""
+        number = int(self.numbers[packet])
+        return number < 0 or number >= int(self.numbers[group.first])
 
     @property
     def planned(self) -> int:
         """Frames that decode when nothing is damaged."""
-        return sum(self.is_decoded(packet, each) for each in self.groups for packet in range(each.first, each.end))
+        return sum(
+            int(self.numbers[packet]) >= max(0, int(self.numbers[each.first]))
+            for each in self.groups for packet in range(each.first, each.end)
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,12 @@ class Thinned:
     def fps(self) -> float:
         return (self.frames - 1) / self.lasts_s if self.frames > 1 and self.lasts_s > 0 else 30.0
 
-    def told(self, decoded: int) -> str:
-        return f"it is long: {decoded:,} of its {self.frames:,} frames, from all of its parts, were looked at"
+    def told(self, decoded: int, last: int) -> str:
+        """last: number of the last frame that was looked at."""
+        where = "from all of its parts"
+        if last < self.frames / 2:
+            where = f"from its first {last / self.fps:.0f} s (after that it has no keyframe, where decoding can begin)"
+        return f"it is long: {decoded:,} of its {self.frames:,} frames, {where}, were looked at"
 
 
 def allowance(max_frames: int, width: int, height: int) -> int:

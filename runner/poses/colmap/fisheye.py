@@ -137,8 +137,19 @@ def undistorted(pixels: NDArray[np.uint8], camera: pycolmap.Camera) -> tuple[NDA
 
 
 def _angle(camera: pycolmap.Camera, radius_px: float) -> float:
-    """Radians from the middle at a distance from it: of an equidistant lens; k1 and k2 change little of it."""
-    return float(radius_px / camera.mean_focal_length())
+    """Radians from the middle at a distance from it; those of an equidistant lens where this one does not reach so far.
+
+    Without its k1 and k2 an ordinary lens of 65 degrees, which they can describe, would be one of 74.
+    """
+    names = [name.strip() for name in camera.params_info.split(",")]
+    bends = [value for name, value in zip(names, camera.params, strict=True) if name.startswith("k")]
+    angles = np.linspace(0, math.pi, 2_001)
+    reach_px = camera.mean_focal_length() * angles * (1 + sum(k * angles ** (2 * i) for i, k in enumerate(bends, 1)))
+    beyond = np.flatnonzero(reach_px >= radius_px)
+    if len(beyond) == 0 or beyond[0] == 0:
+        return float(radius_px / camera.mean_focal_length())
+    around = np.s_[beyond[0] - 1 : beyond[0] + 1]
+    return float(np.interp(radius_px, reach_px[around], angles[around]))
 
 
 def _first_radial(camera: pycolmap.Camera) -> float:

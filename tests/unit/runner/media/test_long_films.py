@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,8 +101,59 @@ def test_a_film_within_the_limit_is_looked_at_as_a_whole(tmp_path):
 
 def test_a_film_with_one_keyframe_is_used_as_far_as_the_limit_reaches(tmp_path):
     path = film(tmp_path / "a.mp4", container="mp4", options={"g": "1000", "sc_threshold": "0"})
-    found, _ = seen(path, 100)
+    found, (warning,) = seen(path, 100)
     assert [index for index, _, _ in found] == list(range(100))
+    assert "100 of its 400 frames, from its first 5 s" in warning
+    assert "from all of its parts" not in warning
+
+
+def test_after_a_cut_of_an_edit_list_frames_have_their_true_numbers(tmp_path):
+    """The second part begins between keyframes: what leads up to it is in the file, is decoded, and is not shown."""
+    whole = film(tmp_path / "whole.mp4", container="mp4", options={"g": "40", "keyint_min": "40", "sc_threshold": "0"})
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(with_edits(whole.read_bytes(), ((0.0, 3.35), (11.65, 8.35))))
+    straight = [number for _, _, number in seen(path, 400)[0]]
+    assert straight[:67] == list(range(67)), "0 to 3.35 s"
+    assert straight[67:] == list(range(233, 400)), "11.65 s to the end"
+    found, _ = seen(path, 200)
+    assert len(found) == 200
+    assert [number for _, _, number in found] == [straight[index] for index, _, _ in found]
+
+
+def with_edits(data: bytes, parts: tuple[tuple[float, float], ...]) -> bytes:
+    """An MP4 file with another edit list: (start, length) in seconds of each part. ISO/IEC 14496-12, 8.6.6."""
+    at = data.index(b"elst") - 4
+    old = int.from_bytes(data[at : at + 4], "big")
+    media, movie = (struct.unpack_from(">I", data, data.index(box) + 16)[0] for box in (b"mdhd", b"mvhd"))
+    entries = [struct.pack(">IiI", round(long * movie), round(start * media), 1 << 16) for start, long in parts]
+    box = struct.pack(">I4sII", 16 + 12 * len(parts), b"elst", 0, len(parts)) + b"".join(entries)
+    changed = bytearray(data[:at] + box + data[at + old :])
+    for name in (b"moov", b"trak", b"edts"):  # which hold it
+        place = changed.rindex(name, 0, at) - 4
+        size = int.from_bytes(changed[place : place + 4], "big") + len(box) - old
+        changed[place : place + 4] = size.to_bytes(4, "big")
+    return bytes(changed)
+
+
+class LateStream:
+    """A container as PyAV shows one in which a stream begins in the middle."""
+
+    def __init__(self, container: av.container.InputContainer) -> None:
+        self._container, self._calls = container, 0
+
+    def demux(self) -> Iterator[av.Packet]:
+        self._calls += 1
+        for number, packet in enumerate(self._container.demux()):
+            if number == 5 and self._calls == 1:
+                raise IndexError("list index out of range")
+            yield packet
+
+
+def test_a_stream_that_begins_late_costs_no_more_than_its_own_packets(tmp_path):
+    path = film(tmp_path / "a.ts", 40, container="mpegts")
+    with av.open(str(path)) as container:
+        packets = read_packets(LateStream(container), container.streams.video[0], Damage(), lambda _: None)
+    assert len(packets) == 39
 
 
 def test_a_film_that_does_not_say_how_long_it_is_is_counted(tmp_path):

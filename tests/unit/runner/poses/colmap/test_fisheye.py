@@ -14,6 +14,7 @@ from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.poses.colmap import fisheye
 from runner.poses.find import find_poses
+from runner.poses.lens_warnings import wide_lens
 from runner.poses.settings import PoseSettings
 from runner.scene.progress import SILENT
 from tests.synthetic import pose_errors, write_frames
@@ -55,6 +56,23 @@ def test_what_a_lens_sees_is_said_and_what_none_can_see_is_impossible() -> None:
     assert fisheye.seen_deg(equidistant(960, 540, 150)) == pytest.approx(150)
     assert fisheye.focal_ratio(equidistant(960, 540, 150)) == pytest.approx(0.5 / np.tan(np.radians(55)))
     assert fisheye.focal_ratio(equidistant(480, 480, 240)) == 0.0
+
+
+def test_an_ordinary_lens_that_is_described_as_a_fisheye_keeps_its_angle_and_its_edges() -> None:
+    """tan(t) = t + t^3/3 + 2 t^5/15 + ...: k1 and k2 can bend a fisheye until it is a pinhole."""
+    focal = 500.0
+    lens = pycolmap.Camera(
+        camera_id=1, model=fisheye.MODEL, width=640, height=360, params=[focal, 320, 180, 1 / 3, 2 / 15]
+    )
+    assert fisheye.seen_deg(lens) == pytest.approx(2 * np.degrees(np.arctan(320 / focal)), abs=0.3)
+    assert fisheye.focal_ratio(lens) == pytest.approx(focal / 640, rel=0.01)
+    picture = np.broadcast_to(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 640, 3))
+    view, camera = fisheye.undistorted(picture, lens)
+    assert camera.width == pytest.approx(640, abs=6)
+    assert camera.height == pytest.approx(360, abs=6)
+    row = view[180, :, 0].astype(int)
+    assert row[0] < row[8] < row[-9] < row[-1], "nothing beyond the picture is shown"
+    assert wide_lens(fisheye.seen_deg(lens)) == ()
 
 
 def test_a_lens_of_150_degrees_is_found_by_trial(tmp_path: Path) -> None:
