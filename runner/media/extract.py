@@ -98,45 +98,48 @@ def extract_with(
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
-    captures, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
-    captures, copies, said = without_copies(captures)
-    unused += (*copies, *(each for capture in captures for each in capture.left_out))
+    surveyed, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
     sources = hashed_sources(clips, context.cache)
-    with _telling(refused, unused):
-        made, infos, warnings = _made(decoder, captures, refused, context, settings, preference)
+    failed: list[tuple[Clip, InputError]] | None = None
+    while failed is None or failed:
+        captures, copies, said = without_copies(surveyed)  # anew: the copy of one that failed takes its place
+        left_out = (*unused, *copies, *(each for capture in captures for each in capture.left_out))
+        with _telling(refused, left_out):
+            made, infos, warnings, failed = _made(decoder, captures, context, settings, preference)
+            # It was read once, and not a second time: gone, unreadable, or its decoder died.
+            refused += [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in failed]
+            surveyed = without(surveyed, {clip.name for clip, _ in failed})
+            if not surveyed:
+                raise failed[0][1]
     warnings += (*still.warnings, *said, *said_of_previews(media))
-    result = _masked(FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, unused), workspace, progress)
+    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out)
+    result = _masked(result, workspace, progress)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
     return result
 
 
 def _made(
-    decoder: Decoder, captures: list[Capture], refused: list[RefusedClip], context: StageContext,
-    settings: FrameSettings, preference: FramePreference,
-) -> tuple[Reframed, tuple[ClipInfo, ...], tuple[str, ...]]:  # fmt: skip
-    """The frames of these captures, written. What turns out to be unusable on the way is added to `refused`."""
+    decoder: Decoder, captures: list[Capture], context: StageContext, settings: FrameSettings,
+    preference: FramePreference,
+) -> tuple[Reframed, tuple[ClipInfo, ...], tuple[str, ...], list[tuple[Clip, InputError]]]:  # fmt: skip
+    """The frames of these captures, written; or no frames, and the files that turned out to be unusable on the way."""
     folder, progress = context.workspace / "frames", context.progress
-    while True:
-        only_photos = all(capture.is_photos for capture in captures)
-        least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
-        _check_budget(settings.budget, least)
-        _check_motion(captures, least)
-        choice = _choose(captures, settings, preference.rank(captures), least)
-        chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
-        require_enough(pictures(choice.kept), least, choice.captures)
-        warnings = require_detail(chosen, least)
-        frames, failed = _write(decoder, choice.kept, folder, _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
-        if not failed:
-            break
-        # It was read once, and not a second time: gone, unreadable, or its decoder died. The others share its frames.
-        refused += [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in failed]
-        captures = without(captures, {clip.name for clip, _ in failed})
-        shutil.rmtree(folder, ignore_errors=True)
-        if not captures:
-            raise failed[0][1]
+    only_photos = all(capture.is_photos for capture in captures)
+    least = settings.limits.min_scene_photos if only_photos else settings.limits.min_scene_frames
+    _check_budget(settings.budget, least)
+    _check_motion(captures, least)
+    choice = _choose(captures, settings, preference.rank(captures), least)
+    chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
+    require_enough(pictures(choice.kept), least, choice.captures)
+    warnings = require_detail(chosen, least)
     infos = tuple(capture.info for capture in choice.captures)
-    return reframed(infos, frames, folder, settings.long_side, _reporter(progress, 1.0, 0.0)), infos, warnings
+    frames, failed = _write(decoder, choice.kept, folder, _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
+    if failed:
+        shutil.rmtree(folder, ignore_errors=True)
+        return Reframed((), ()), infos, warnings, failed
+    made = reframed(infos, frames, folder, settings.long_side, _reporter(progress, 1.0, 0.0))
+    return made, infos, warnings, []
 
 
 @contextmanager

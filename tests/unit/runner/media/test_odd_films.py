@@ -61,13 +61,18 @@ def test_the_base_view_of_a_film_with_two_views_is_a_clip(tmp_path):
 
 @pytest.mark.parametrize("request_kind", ["SurveyVideo", "WriteFrames"])
 @pytest.mark.parametrize("misbehaving", [crashing_on, raising_on])
-def test_whatever_a_clip_does_to_its_decoder_in_either_pass_costs_that_clip_only(tmp_path, request_kind, misbehaving):
-    paths = [write_video(tmp_path / name, pan(30, 8, 160, 96)) for name in ("bad.mp4", "good.mp4")]
+@pytest.mark.parametrize("seed", [1, 2])  # 1: the good one is a copy of the bad one, and takes its place
+def test_whatever_a_clip_does_to_its_decoder_in_either_pass_costs_that_clip_only(
+    tmp_path, request_kind, misbehaving, seed
+):
+    seeds = {"bad.mp4": 1, "good.mp4": seed}
+    paths = [write_video(tmp_path / name, pan(30, 8, 160, 96, seed=seeds[name])) for name in seeds]
     found = extracted(tmp_path, *paths, decoder=Sandboxed(SETTINGS, misbehaving("bad.mp4", request_kind)))
     (refused,) = found.refused
     assert (refused.name, refused.failure.code) == ("bad.mp4", Code.UNSAFE_VIDEO)
     assert "bad.mp4" in refused.failure.cause
     assert {frame.video for frame in found.frames} == {"good.mp4"}
+    assert found.unused == ()
     assert len(found.frames) == SETTINGS.budget, "the frames that the bad one would have had are the other's"
     assert all((tmp_path / "workspace" / "frames" / frame.image).is_file() for frame in found.frames)
 
