@@ -118,7 +118,7 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
             continue
         captures.append(_named(Capture(parts[0], (clip,)), clip.name, folder))
         for part in parts[1:]:
-            name = f"{clip.name} ({part.info.width}x{part.info.height})"
+            name = _part_name(clip.name, part.info, names)
             names.append(name)
             capture = _named(Capture(part, (clip,)), name, folder_names(names)[-1])
             captures.append(
@@ -219,6 +219,14 @@ def folder_names(names: Sequence[str]) -> list[str]:
 
 def _named(capture: Capture, name: str, folder: str) -> Capture:
     return replace(capture, survey=replace(capture.survey, info=replace(capture.info, name=name, folder=folder)))
+
+
+def _part_name(clip: str, info: ClipInfo, names: Sequence[str]) -> str:
+    """Of frames of another size, or with other black bars."""
+    name, number = f"{clip} ({info.width}x{info.height})", 2
+    while name in names:
+        name, number = f"{clip} ({info.width}x{info.height}, {number})", number + 1
+    return name
 
 
 def _free(name: str, names: Sequence[str]) -> str:

@@ -138,7 +138,7 @@ class Sandboxed:
         limits, indices = self._settings.limits, tuple(frame.index for frame in wanted)
         side = written_side(info.projection, self._settings.long_side)
         images = [_Image(file_name(index), info.width, info.height, folder / file_name(index)) for index in indices]
-        work = _Work([clip], lambda files: WriteFrames(files[0], limits, side, indices), self._bounds(0, 0))
+        work = _Work([clip], lambda files: WriteFrames(files[0], limits, side, indices, info.crop), self._bounds(0, 0))
         self._write(work, images, check_frames_written, on_progress, side)
 
     def survey_photos(self, photos: Sequence[Clip], on_progress: OnProgress) -> list[PhotoSurvey | InputError]:

@@ -40,7 +40,7 @@ def clip_surveys(answer: Any, clip: Clip, limits: Limits) -> list[ClipSurvey]:
         surveys = [_survey(part, clip, limits) for part in msgspec.convert(answer, VideoSurvey).parts]
     except ValueError as exc:
         raise impossible(clip, "the answer is not understood") from exc
-    if len({(one.info.width, one.info.height) for one in surveys}) < len(surveys):
+    if len({(one.info.width, one.info.height, one.info.crop) for one in surveys}) < len(surveys):
         raise impossible(clip, "its parts are not of different sizes")
     return surveys
 
@@ -55,12 +55,14 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
     if not (forward and limits.min_frames <= len(frames) <= limits.max_decoded_frames):
         raise impossible(clip, "its frames are not in order")
     # A pixel aspect ratio between 0.1 and 10 enlarges one side of the frame.
-    if part.width * part.height > 10 * limits.max_pixels or frames[-1].timestamp_s > limits.max_duration_s:
+    left, top, right, bottom = part.crop
+    pixels = (part.width + left + right) * (part.height + top + bottom)
+    if pixels > 10 * limits.max_pixels or frames[-1].timestamp_s > limits.max_duration_s:
         raise impossible(clip, "it passes the limits")
     info = ClipInfo(
         clip.name, "", len(frames), part.width, part.height, part.fps, part.duration_s, part.codec, part.rotation_deg,
         _time(part.recorded_at), _text(part.camera_model), part.gps, tuple(map(shortened, part.warnings)),
-        focal_px=part.focal_px, projection=part.projection,
+        focal_px=part.focal_px, projection=part.projection, crop=part.crop,
     )  # fmt: skip
     return ClipSurvey(info, frames)
 

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from runner.media.measures import MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
 from runner.media.settings import Limits
-from runner.scene.frames import ClipInfo
+from runner.scene.frames import NO_CROP, ClipInfo, Crop
 
 MAX_TEXT = 300  # characters of a warning or a camera's name
 MAX_WARNINGS = 20
@@ -69,6 +69,7 @@ class WriteFrames(Message, frozen=True):
     limits: Limits
     long_side: int  # pixels; larger frames are shrunk
     indices: tuple[int, ...]
+    crop: Crop = NO_CROP
 
 
 class SurveyPhotos(Message, frozen=True):
@@ -119,7 +120,7 @@ class MeasuredFrame(Value, frozen=True, array_like=True):
 
 
 class VideoPart(Value, frozen=True):
-    """The frames of one size, see `scene.frames.ClipInfo`."""
+    """The frames of one size and with the same black bars, see `scene.frames.ClipInfo`."""
 
     width: Side
     height: Side
@@ -134,6 +135,7 @@ class VideoPart(Value, frozen=True):
     warnings: Warnings
     frames: tuple[MeasuredFrame, ...]
     projection: Projection = ""
+    crop: tuple[Whole, Whole, Whole, Whole] = NO_CROP
 
 
 class VideoSurvey(Message, frozen=True):
@@ -190,4 +192,5 @@ def _part(info: ClipInfo, frames: Sequence[FrameMeasures]) -> VideoPart:
         info.width, info.height, info.fps, info.duration_s, info.codec, cast(QuarterTurns, info.rotation_deg),
         info.recorded_at, info.camera_model, info.gps, info.focal_px, info.warnings,
         tuple(MeasuredFrame(*astuple(frame)) for frame in frames), cast(Projection, info.projection),
+        info.crop,
     )  # fmt: skip

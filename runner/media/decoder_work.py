@@ -46,8 +46,8 @@ def work(request: Request, on_progress: OnProgress) -> Answer:
     match request:
         case SurveyVideo(file, limits):
             return survey_message(video.survey(_clip(file), limits, on_progress))
-        case WriteFrames(file, limits, long_side, indices):
-            video.write_frames(_clip(file), indices, Path(), long_side, limits, on_progress)
+        case WriteFrames(file, limits, long_side, indices, crop):
+            video.write_frames(_clip(file), indices, Path(), long_side, limits, on_progress, crop)
             return Done()
         case SurveyPhotos(files, limits, long_side):
             return photos.survey([_clip(file) for file in files], long_side, limits, on_progress)

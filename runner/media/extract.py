@@ -44,7 +44,7 @@ from runner.media.previews import said_of_previews, without_previews
 from runner.media.same_footage import without_copies
 from runner.media.selection import Choice, choose_frames
 from runner.media.settings import FrameSettings
-from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
 from scenejobs.filming import WALK
@@ -242,7 +242,7 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
     def info(entry: dict[str, Any]) -> ClipInfo:
         gps = entry["gps"]
         return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"]),
-                           "cuts_s": tuple(entry["cuts_s"])})  # fmt: skip
+                           "cuts_s": tuple(entry["cuts_s"]), "crop": tuple(entry.get("crop", NO_CROP))})  # fmt: skip
 
     def frame(entry: dict[str, Any]) -> Frame:
         return Frame(**{**entry, "gps": tuple(entry["gps"]) if entry["gps"] else None})

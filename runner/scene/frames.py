@@ -18,6 +18,9 @@ from pathlib import Path
 
 from scenejobs.errors import Failure, UnusedFile
 
+Crop = tuple[int, int, int, int]  # px taken away from an upright frame: left, top, right, bottom
+NO_CROP: Crop = (0, 0, 0, 0)
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -39,7 +42,7 @@ class ClipInfo:
     name: str  # Clip.name; of photos "photos", "photos 2"; of a part of a clip "a.mp4 (640x480)"
     folder: str  # frames/<folder>: safe for paths, unique in the scene
     frame_count: int  # frames that decoded
-    width: int  # pixels, upright (after rotation)
+    width: int  # pixels, upright (after rotation), without black bars
     height: int
     fps: float  # frames / duration, from timestamps
     duration_s: float
@@ -54,6 +57,7 @@ class ClipInfo:
     cuts_s: tuple[float, ...] = ()  # times at which another shot begins: the recording was edited
     masked_share: float = 0.0  # of the picture that an overlay hides and a mask ignores: runner/scene/masks.py
     projection: str = ""  # of the file: "" what any lens sees, "fisheye" a disc, "equirectangular" 360 degrees
+    crop: Crop = NO_CROP  # black bars, which are cut off before anything else
     view: int | None = None  # of a view cut out of 360-degree frames: quarter turns to the right; None: it is none
 
 

@@ -105,10 +105,15 @@ def check_header(clip: Clip, header: Header, limits: Limits) -> None:
         raise too_long(clip, header.duration_s, limits)
     width, height = square_pixels(header.width, header.height, header.pixel_aspect)
     if is_too_small(width, height, limits):
-        raise InputError(
-            f"{clip.name} has {width}x{height} pixels; {limits.min_long_side}x{limits.min_short_side} are needed",
-            advice="record at 1080p or more", code=Code.TOO_SMALL,
-        )  # fmt: skip
+        raise too_small(clip, width, height, limits)
+
+
+def too_small(clip: Clip, width: int, height: int, limits: Limits, said: str = "") -> InputError:
+    """For fewer pixels than the limits. said: why there are so few."""
+    return InputError(
+        f"{clip.name} has {width}x{height} pixels{said}; {limits.min_long_side}x{limits.min_short_side} are needed",
+        advice="record at 1080p or more", code=Code.TOO_SMALL,
+    )  # fmt: skip
 
 
 def too_long(clip: Clip, lasts_s: float, limits: Limits) -> InputError:

@@ -12,6 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
+from PIL import Image
 
 from runner.media.colour import ON_WHITE, Colour
 from runner.media.settings import Limits
@@ -26,7 +27,7 @@ from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_q
 from runner.media.video.packets import packets_of, read_packets
 from runner.media.video.projection import check_streams, is_stereo, stated_projection
 from runner.media.video.thinning import Plan, Thinned, allowance, plan
-from runner.scene.frames import Clip
+from runner.scene.frames import NO_CROP, Clip, Crop
 from runner.scene.sizes import shrink, square_pixels
 from scenejobs.errors import Code, InputError
 
@@ -44,9 +45,15 @@ class DecodedFrame:
     _colour: Colour = field(repr=False)
     _reformatter: VideoReformatter = field(repr=False)
 
-    def rgb(self, long_side: int | None = None) -> NDArray[np.uint8]:
-        """[height, width, 3] sRGB, upright, shrunk (never enlarged) to `long_side` pixels. Raises InputError."""
-        return self._pixels(pixels.rgb, long_side)
+    def rgb(self, long_side: int | None = None, crop: Crop = NO_CROP) -> NDArray[np.uint8]:
+        """[height, width, 3] sRGB, upright, cropped and then shrunk (never enlarged) to `long_side` pixels. Raises
+        InputError."""
+        if crop == NO_CROP:
+            return self._pixels(pixels.rgb, long_side)
+        left, top, right, bottom = crop
+        inside = self._pixels(pixels.rgb, None)[top : self.height - bottom, left : self.width - right]
+        size = shrink(inside.shape[1], inside.shape[0], long_side)
+        return np.asarray(Image.fromarray(np.ascontiguousarray(inside)).resize(size, Image.Resampling.LANCZOS))
 
     def luma(self, long_side: int) -> NDArray[np.uint8]:
         """[height, width] brightness, upright, shrunk by averaging areas."""

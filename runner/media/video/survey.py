@@ -33,29 +33,31 @@ from runner.media.measures import (
 )
 from runner.media.settings import Limits
 from runner.media.shot_detection import Layouts
+from runner.media.video.bars import BarWatch
+from runner.media.video.crops import Crops, cropped, find_crops, told, without_margin
+from runner.media.video.header import too_small
 from runner.media.video.projection import check_shape, shape_by_statement
 from runner.media.video.reader import DecodedFrame, VideoReader, open_video
-from runner.scene.frames import Clip, ClipInfo
+from runner.scene.frames import NO_CROP, Clip, ClipInfo, Crop
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import TEN_SECONDS
 
+MAX_LOOKS = 3  # at a clip: until bars are seen; without them; and once more where they change later
+FIRST_FRAMES = 48
 RUN_LENGTH = 3  # zlib's Z_RLE: on camera frames as small as the default and a third faster
 REPORT_S = 0.5  # between two reports of progress
 
 
 @dataclass
-class _Size:
-    """What is measured of the frames of one size."""
+class _Frames:
+    """What is measured of the frames of one camera: of one size, with the same black bars."""
 
     odometer: Odometer = field(default_factory=Odometer)
     layouts: Layouts = field(default_factory=Layouts)
     measures: list[FrameMeasures] = field(default_factory=list)
-    shapes: ShapeWatch = field(default_factory=ShapeWatch)
 
-    def measure(self, frame: DecodedFrame) -> None:
-        luma = frame.luma(SHARPNESS_SIDE)
-        self.shapes.read(luma, frame.timestamp_s)
+    def measure(self, frame: DecodedFrame, luma: NDArray[np.uint8]) -> None:
         change, change_over = self.layouts.read(luma)
         self.measures.append(
             FrameMeasures(
@@ -65,54 +67,123 @@ class _Size:
         )  # fmt: skip
 
 
+@dataclass
+class _Size:
+    """What is seen in the frames of one size."""
+
+    shapes: ShapeWatch = field(default_factory=ShapeWatch)
+    bars: BarWatch = field(default_factory=BarWatch)
+    cameras: dict[Crop, _Frames] = field(default_factory=dict)
+
+    def read(self, frame: DecodedFrame, crops: Crops) -> None:
+        luma = frame.luma(SHARPNESS_SIDE)
+        self.shapes.read(luma, frame.timestamp_s)
+        self.bars.read(frame.index, luma)
+        crop = crops.at(frame.index)
+        inside = cropped(luma, crop, frame.width, frame.height)
+        self.cameras.setdefault(crop, _Frames()).measure(frame, inside)
+
+
+@dataclass
+class _Look:
+    """One pass over a clip."""
+
+    video: VideoReader
+    sizes: dict[tuple[int, int], _Size] = field(default_factory=dict)
+    stated: Shape | None = None
+    stopped: bool = False  # its first frames have bars, and whatever is measured has to be without them
+
+    def crops(self, limits: Limits) -> dict[tuple[int, int], Crops]:
+        """What to cut off, by all that was seen; of pictures of usual lenses only."""
+        return {
+            size: Crops() if self.stated or found.shapes.verdict else find_crops(found.bars, *size, limits)
+            for size, found in self.sizes.items()
+        }
+
+
 def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurvey]:
-    """First pass over one clip. Its frames by size, most of them first: each size needs a camera of its own.
+    """First pass over one clip. Its frames by camera, most of them first: each size, and each stretch with other black
+    bars, needs one of its own. Bars are known after the pass only; where there are any, the clip is looked at again.
 
     Raises InputError when it cannot be used.
     """
     on_progress = _now_and_then(on_progress)
-    sizes: dict[tuple[int, int], _Size] = {}
-    stated: Shape | None = None
+    crops: dict[tuple[int, int], Crops] = {}
+    for _ in range(MAX_LOOKS):
+        found = _look(clip, limits, crops, on_progress)
+        before, crops = crops, found.crops(limits)
+        if not found.stopped and all(
+            each.resemble(before.get(size, Crops()), *size) for size, each in crops.items()
+        ):  # fmt: skip
+            break
+    return _parts(clip, found, before, crops, limits)
+
+
+def _look(clip: Clip, limits: Limits, crops: dict[tuple[int, int], Crops], on_progress: OnProgress) -> _Look:
+    """Without anything to cut off known (the first pass), it stops where the first frames have bars."""
     with open_video(clip, limits) as video:
-        number = 0
+        seen, number = _Look(video), 0
         video.on_share = lambda share: on_progress(share, f"looking at {clip.name}, frame {number}")
         for frame in video.frames():
             number = frame.index
-            found = sizes.setdefault((frame.width, frame.height), _Size())
-            found.measure(frame)
-            if stated is None:
-                stated = shape_by_statement(clip, video.projection, video.is_stereo, frame.width, frame.height)
+            size = frame.width, frame.height
+            found = seen.sizes.setdefault(size, _Size())
+            found.read(frame, crops.get(size, Crops()))
+            if seen.stated is None:
+                seen.stated = shape_by_statement(clip, video.projection, video.is_stereo, *size)
             if len(found.shapes.found) == LOOKED_AT:  # what cannot be used is said after seconds, not after the film
                 check_shape(clip, found.shapes.verdict)
-    by_count = sorted(sizes.items(), key=lambda item: -len(item[1].measures))
+            if not crops and len(found.bars.indices) == FIRST_FRAMES:
+                seen.stopped = any(one != Crops() for one in seen.crops(limits).values())
+                if seen.stopped:
+                    break
+    return seen
+
+
+def _parts(
+    clip: Clip, seen: _Look, measured: dict[tuple[int, int], Crops], crops: dict[tuple[int, int], Crops], limits: Limits
+) -> list[ClipSurvey]:  # fmt: skip
+    """measured: what was cut off for the measures; crops: the same to a few pixels, by all frames."""
+    video = seen.video
+    cameras: list[tuple[tuple[int, int], Crop, _Frames]] = []
+    for size, found in seen.sizes.items():
+        check_shape(clip, seen.stated or found.shapes.verdict)
+        final = crops[size].instead_of(measured.get(size, Crops()), *size)
+        cameras += [(size, final[crop], frames) for crop, frames in found.cameras.items()]
     parts: list[ClipSurvey] = []
-    for size, found in by_count:
-        shape = stated or found.shapes.verdict
-        check_shape(clip, shape)
-        focal_px = found.shapes.disc_focal_px(size[0]) if shape is Shape.FISHEYE else None
-        part = _part(clip, video, size, found.measures, shape, focal_px)
+    for size, crop, camera in sorted(cameras, key=lambda each: -len(each[2].measures)):
+        shape = seen.stated or seen.sizes[size].shapes.verdict
+        focal_px = seen.sizes[size].shapes.disc_focal_px(size[0]) if shape is Shape.FISHEYE else None
+        part = _part(clip, video, size, crop, camera.measures, shape, focal_px)
         frames, duration_s = part.info.frame_count, part.info.duration_s
-        too_small = is_too_small(*size, limits)
-        if frames < limits.min_frames or duration_s < limits.min_duration_s or (parts and too_small):
+        too_few = frames < limits.min_frames or duration_s < limits.min_duration_s
+        small = is_too_small(*without_margin(crop, part.info.width, part.info.height), limits)
+        if too_few or (small and (parts or crop != NO_CROP)):
             if not parts:
-                raise _too_short(clip, frames, duration_s, limits)
+                raise (
+                    _too_short(clip, frames, duration_s, limits)
+                    if too_few
+                    else too_small(clip, part.info.width, part.info.height, limits, " without its black bars")
+                )
             continue
         parts.append(part)
         if len(parts) == MAX_PARTS:
             break
-    small = small_warning(parts[0].info.width, parts[0].info.height, limits)
-    warnings = (*video.warnings, *([small] if small else []))
-    left_out = sum(len(found.measures) for found in sizes.values()) - sum(part.info.frame_count for part in parts)
-    if left_out:
+    small_said = small_warning(parts[0].info.width, parts[0].info.height, limits)
+    warnings = (*video.warnings, *([small_said] if small_said else []))
+    left_out = sum(len(camera.measures) for _, _, camera in cameras) - sum(part.info.frame_count for part in parts)
+    if left_out and len(seen.sizes) == len(cameras):
         warnings += (f"the picture size changes: {left_out} frames of other sizes are left out",)
+    elif left_out:
+        warnings += (f"its black bars change: {left_out} frames with others are left out",)
     return [_warned(part, warnings if part is parts[0] else ()) for part in parts]
 
 
 def _part(
-    clip: Clip, video: VideoReader, size: tuple[int, int], measures: Sequence[FrameMeasures], shape: Shape,
+    clip: Clip, video: VideoReader, size: tuple[int, int], crop: Crop, measures: Sequence[FrameMeasures], shape: Shape,
     disc_focal_px: float | None,
 ) -> ClipSurvey:  # fmt: skip
-    """The frames of one size, which get their folder later."""
+    """The frames of one camera, which get their folder later. size: with what is cut off."""
     header, count = video.header, len(measures)
     # The last frame is shown as long as the others are, which its own timestamp does not say.
     between_s = duration_s(measures) / (count - 1) if count > 1 else 1 / header.fps
@@ -120,15 +191,20 @@ def _part(
     if video.thinned:
         between_s = 1 / video.thinned.fps
         lasts_s = video.thinned.lasts_s + between_s
+    left, top, right, bottom = crop
+    inside = size[0] - left - right, size[1] - top - bottom
     info = ClipInfo(
-        clip.name, "", count, *size, 1 / between_s, lasts_s, header.codec, video.rotation_deg,
+        clip.name, "", count, *inside, 1 / between_s, lasts_s, header.codec, video.rotation_deg,
         header.recording.recorded_at, header.recording.camera_model, header.recording.gps,
         focal_px=disc_focal_px if shape else header.recording.focal_px(*size), projection=shape.value,
+        crop=crop,
     )  # fmt: skip
     return ClipSurvey(info, tuple(measures))
 
 
 def _warned(part: ClipSurvey, warnings: tuple[str, ...]) -> ClipSurvey:
+    if bars := told(part.info.crop):
+        warnings += (bars,)
     if is_static(part.measures):
         warnings += ("the camera does not move in this clip",)
     return replace(part, info=replace(part.info, warnings=warnings))
@@ -143,8 +219,9 @@ def _too_short(clip: Clip, frames: int, duration_s: float, limits: Limits) -> In
 
 
 def write_frames(
-    clip: Clip, wanted: Sequence[int], folder: Path, long_side: int, limits: Limits, on_progress: OnProgress
-) -> None:
+    clip: Clip, wanted: Sequence[int], folder: Path, long_side: int, limits: Limits, on_progress: OnProgress,
+    crop: Crop = NO_CROP,
+) -> None:  # fmt: skip
     """Second pass over one clip: the frames with these indices as folder/<index>.png. The folder exists."""
     on_progress = _now_and_then(on_progress)
     left = set(wanted)
@@ -153,21 +230,22 @@ def write_frames(
         for frame in video.frames(wanted):
             if frame.index not in left:
                 continue
-            write_png(folder / file_name(frame.index), frame.rgb(long_side))
+            write_png(folder / file_name(frame.index), frame.rgb(long_side, crop))
             left.discard(frame.index)
             if not left:
                 break
 
 
 def _now_and_then(on_progress: OnProgress) -> OnProgress:
-    reported_at = -REPORT_S
+    reported_at, furthest = -REPORT_S, 0.0
 
     def rarely(share: float, detail: str) -> None:
-        nonlocal reported_at
+        nonlocal reported_at, furthest
+        furthest = max(furthest, share)
         now = time.monotonic()
         if now - reported_at >= REPORT_S:
             reported_at = now
-            on_progress(share, detail)
+            on_progress(furthest, detail)
 
     return rarely
 

@@ -1,0 +1,79 @@
+"""Films inside black bars, as editors and messengers make them of another shape; and dark films, which have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.footage_cases.case import Case, Run, result
+from benchmarks.footage_cases.formats import WALK, pictures
+from tests.stamps import bars
+from tests.videos import write_video
+
+FRAMES = 240
+Picture = NDArray[np.uint8]  # [height, width, 3]
+
+
+def _boxed(picture: Picture, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0) -> Picture:
+    """Made smaller so that it fits inside of the bars, with its shape."""
+    height, width = picture.shape[:2]
+    scale = max((width - left - right) / width, (height - top - bottom) / height)
+    resized = Image.fromarray(picture).resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
+    inside = np.asarray(resized)
+    down, across = (inside.shape[0] - (height - top - bottom)) // 2, (inside.shape[1] - (width - left - right)) // 2
+    inside = inside[down : down + height - top - bottom, across : across + width - left - right]
+    return bars(inside, left, top, right, bottom)
+
+
+def _film(change: Callable[[Picture, int], Picture]) -> Callable[[Path], Sequence[Path]]:
+    def make(folder: Path) -> Sequence[Path]:
+        def changed() -> Iterator[Picture]:
+            for number, picture in enumerate(pictures(WALK, FRAMES)):
+                yield change(picture, number)
+
+        return [write_video(folder / "walk.mp4", changed(), fps=30, crf=23)]
+
+    return make
+
+
+def _changing(picture: Picture, number: int) -> Picture:
+    if number < FRAMES // 2:
+        return _boxed(picture, top=60, bottom=60)
+    return _boxed(picture, left=120, right=120)
+
+
+def _night(picture: Picture) -> Picture:
+    """A fifth of the light, what is dark black, as cameras make it at night."""
+    return np.clip((picture.astype(np.float32) - 60) * 0.4, 0, 255).astype(np.uint8)
+
+
+def _without_bars(run: Run) -> str:
+    """Right where black bars were cut off."""
+    return result(run) or ("" if _told(run) else "bars are not cut off")
+
+
+def _whole(run: Run) -> str:
+    """Right where nothing was cut off; dark footage may be refused."""
+    return "cropped" if _told(run) else ""
+
+
+def _told(run: Run) -> bool:
+    return any("black bars" in warning for warning in run.metrics.get("warnings", ()))
+
+
+CASES = (
+    Case(
+        "letterbox", "10 black bars", "a walk between bars at the top and bottom",
+        _film(lambda picture, _: _boxed(picture, top=60, bottom=60)), _without_bars,
+    ),
+    Case(
+        "windowbox", "10 black bars", "a walk with bars on all sides",
+        _film(lambda picture, _: _boxed(picture, 60, 34, 60, 34)), _without_bars,
+    ),
+    Case("bars-change", "10 black bars", "bars above and below, then at the sides", _film(_changing), _without_bars),
+    Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
+)  # fmt: skip
