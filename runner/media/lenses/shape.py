@@ -42,6 +42,7 @@ DISC = (0.7, 1.06)  # diameter of a disc / height of its part of the picture
 DISC_DEG = 190.0  # what a lens usually sees that draws a disc
 STAYS = 0.02  # widths: by so much the disc of a lens seems to move where things at its rim are dark
 CENTRED = 0.08  # widths: its middle from that of the picture
+DIMMED = 0.4  # brightness near the rim / in the middle: less is the light of a torch, which fades outwards
 ROUND = 0.94  # of the pixels are on the side of the disc's edge where they belong
 
 
@@ -139,6 +140,8 @@ def disc(grey: Grey) -> tuple[float, float, float] | None:
     distance = np.hypot(u - x, v - y)
     outside, rim = distance > 1.04 * radius, (distance > 0.8 * radius) & (distance < 0.94 * radius)
     if outside.mean() < 0.05 or not rim.any():
+        return None
+    if float(np.median(grey[rim])) < DIMMED * float(np.median(grey[distance < radius / 2])):
         return None
     inside_lit = float(lit[rim].mean())  # things at the rim may be dark
     outside_dark = 1 - float(lit[outside].mean())

@@ -73,5 +73,14 @@ def test_a_ball_before_black_is_no_lens() -> None:
     assert still.disc_focal_px(640) == pytest.approx(225 / np.radians(95), rel=0.02)
 
 
+@pytest.mark.parametrize("softness", [0.25, 0.4])  # of the radius
+def test_the_light_of_a_torch_in_the_dark_is_no_lens(softness: float) -> None:
+    v, u = np.mgrid[0:180, 0:320]
+    light = 1 / (1 + np.exp((np.hypot(u - 160, v - 90) - 75) / (softness * 75)))
+    for seed in range(4):
+        lit = (60 + 0.7 * grey(wall(320, 180, seed))) * light
+        assert shape_of(lit.astype(np.uint8)) == Shape.FLAT
+
+
 def test_a_black_picture_says_nothing() -> None:
     assert shape_of(np.full((320, 640), 17, np.uint8)) is None
