@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases.case import Case, Run, camera_errors, footage, refused, result
+from benchmarks.footage_cases.case import Case, Run, camera_errors, footage, result
 
 POSE_ERROR = 2.0  # per cent: clean footage has 0.4, wrong cameras have 39 to 89
 
@@ -66,12 +66,6 @@ CASES = (
         "stamp", "9 stamp", "a burned-in date, 5 % of the picture",
         files(*(f"reports/03_burned_in_stamp_view{number}.mp4" for number in (1, 2, 3))),
         right_cameras, truth=fox_truth,
-    ),
-    Case(
-        "short-budget", "14 lack of time", "6 s, POSES_BUDGET_SECS=60",
-        files("reports/04_walk_6s_second_way_needed.mp4"),
-        lambda run: "" if run.metrics else refused("POSES_TIMED_OUT")(run),
-        environment={"POSES_BUDGET_SECS": "60"},
     ),
     Case(
         "pillarbox", "10 black bars", "a portrait film in a landscape frame",

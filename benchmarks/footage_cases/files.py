@@ -1,0 +1,70 @@
+"""Files beside each other: the same film twice, links, films that are wide and low, results of another day."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+
+from benchmarks.footage_cases.case import Case, Run, footage, result
+
+
+def encoded_again(source: Path, target: Path, long_side: int, codec: str = "libx265") -> Path:
+    """The same film with another codec and size."""
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = film.streams.video[0]
+        scale = long_side / max(stream.width, stream.height)
+        made = out.add_stream(codec, rate=stream.average_rate)
+        made.width, made.height = (2 * round(side * scale / 2) for side in (stream.width, stream.height))
+        made.pix_fmt = "yuv420p"
+        for frame in film.decode(stream):
+            out.mux(made.encode(frame.reformat(made.width, made.height, "yuv420p")))
+        out.mux(made.encode(None))
+    return target
+
+
+def copy(folder: Path) -> Sequence[Path]:
+    walk = footage("walk/walk.mp4")
+    shutil.copy(walk, folder / "copy.mp4")
+    (folder / "link.mp4").symlink_to(walk)
+    return [walk, folder / "copy.mp4", folder / "link.mp4"]
+
+
+def twin(folder: Path) -> Sequence[Path]:
+    walk = footage("walk/walk.mp4")
+    return [walk, encoded_again(walk, folder / "small.mp4", 640)]
+
+
+def wide(folder: Path) -> Sequence[Path]:
+    """The walk, cut to 640x272."""
+    source, target = footage("walk/walk.mp4"), folder / "wide.mp4"
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = film.streams.video[0]
+        made = out.add_stream("libx264", rate=stream.average_rate)
+        made.width, made.height, made.pix_fmt, made.options = 640, 272, "yuv420p", {"crf": "16"}
+        for number, frame in enumerate(film.decode(stream)):
+            pixels = frame.reformat(640, 362, "rgb24").to_ndarray()[45:317]
+            cut = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            cut.pts, cut.time_base = number, 1 / stream.average_rate
+            out.mux(made.encode(cut.reformat(format="yuv420p")))
+        out.mux(made.encode(None))
+    return [target]
+
+
+def leaves_out(*names: str) -> Callable[[Run], str]:
+    """A result that names these files as not used."""
+
+    def right(run: Run) -> str:
+        unused = {str(each.get("name", each.get("filename"))) for each in run.metrics.get("unused", ())}
+        return result(run) or ", ".join(f"{name} is not left out" for name in names if name not in unused)
+
+    return right
+
+
+CASES = (
+    Case("same-bytes", "5 twins", "a clip, its copy and a link to it", copy, leaves_out("copy.mp4", "link.mp4")),
+    Case("encoded-again", "5 twins", "a clip, and the same as H.265 at 640 px", twin, leaves_out("small.mp4")),
+    Case("wide", "16 small", "a clip of 640x272", wide, result),
+)
