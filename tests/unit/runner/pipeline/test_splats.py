@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from runner.export.formats import EXPORTERS
-from runner.pipeline.splats import EXPORTS, Exported
+from runner.pipeline.splats import EXPORTS, Exported, FinishedSplats
+from runner.pipeline.splats import _doubt as banner_of
 from tests.splats import random_splats
 
 
@@ -29,3 +32,15 @@ def test_a_stage_of_one_file_reports_all_of_it_and_one_of_several_their_sizes() 
     report = {"count": 1, "dropped": 0, "size_bytes": 17, "sha256": "0"}
     assert Exported({"ply": report}).summary == report
     assert Exported({"spz": report, "compressed_ply": report}).summary == {"spz": 17, "compressed_ply": 17}
+
+
+@pytest.mark.parametrize(
+    ("doubts", "banner"),
+    [
+        ((), ""),
+        (("held-out frames are 14 dB.",), "This scene is doubtful: held-out frames are 14 dB. report.html says more."),
+        (("14 dB.", "No view."), "This scene is doubtful: 14 dB (and 1 more). report.html says more."),
+    ],
+)
+def test_the_viewer_page_of_a_suspect_scene_begins_with_its_first_doubt(doubts: tuple[str, ...], banner: str) -> None:
+    assert banner_of(cast(FinishedSplats, SimpleNamespace(doubts=doubts))) == banner
