@@ -10,7 +10,7 @@ pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ LEAST_LINES = 2  # of the shrunk picture
 LEAST_FRAMES = 12  # with the same straight border
 MOST_LEVELS = 6  # different bars at one edge
 SAME = 1  # lines: the border of one bar
+SOFT = 4  # lines of a bar beside its border, at most, that compression may have spoilt
 NEAR = 8  # lines: by so much and less, the border of a dark thing wanders
 SMEARED = 0.05  # of the frames of a bar; more have a straight border near to it: it wanders
 GATHERED = 0.2  # of them at one place: another bar
@@ -64,6 +65,10 @@ class BarWatch:
         table = np.array(self._seen, np.int32)  # [frames, 4, edge as in Edges]
         picture = np.array([edges != NOTHING for edges in self._seen])
         known = [_bars_at(table[:, edge], picture) for edge in range(4)]
+        for edge, opposite in ((LEFT, RIGHT), (TOP, BOTTOM), (RIGHT, LEFT), (BOTTOM, TOP)):
+            twins = [replace(bar, is_twin=True) for bar in known[opposite]
+                     if bar.level <= DARK and not bar.is_twin and not _has_twin(bar, known[edge])]  # fmt: skip
+            known[edge] = _holding(table[:, edge], picture, [*known[edge], *twins])
         found = [[bar for bar in bars if bar.level <= DARK or _has_twin(bar, known[(edge + 2) % 4])]
                  for edge, bars in enumerate(known)]  # fmt: skip
         lines = np.stack([_explained(table[:, edge], picture, bars) for edge, bars in enumerate(found)], axis=1)
@@ -75,6 +80,7 @@ class BarWatch:
 class _Bar:
     lines: int
     level: float
+    is_twin: bool = False  # told by the bar at the opposite edge: what is beside it may be as dark
 
 
 def _edges(luma: NDArray[np.uint8]) -> Edges:
@@ -88,11 +94,12 @@ def _edges(luma: NDArray[np.uint8]) -> Edges:
     found = []
     for edge, (view, level, count) in enumerate(zip(views, levels, counts, strict=True)):
         one, other = ((TOP, BOTTOM), (LEFT, RIGHT))[edge % 2]
-        beside = view[min(count + 1, len(view) - 1), counts[one] : view.shape[1] - counts[other]]
+        within = view[: max(0, count - 2)].astype(np.int16)  # what the compression leaves at the border is no light
+        light = int(np.abs(within - level).max()) if within.size else 0
+        beside = view[count : count + SOFT + 1, counts[one] : view.shape[1] - counts[other]] if count else view[:0]
         seen = np.abs(beside.astype(np.int16) - level) > STANDS_OUT
-        straight = bool(count and seen.size and seen.mean() >= BORDER_SHARE)
-        within = view[: max(0, count - 2)].astype(np.int16)  # the border's ringing is no light
-        found.append((count, straight, level, int(np.abs(within - level).max()) if within.size else 0))
+        clear = np.flatnonzero(seen.mean(axis=1) >= BORDER_SHARE) if seen.size else np.zeros(0, np.int64)
+        found.append((count + int(clear[0]) if len(clear) else count, bool(len(clear)), level, light))
     return tuple(found)
 
 
@@ -122,6 +129,11 @@ def _bars_at(seen: NDArray[np.int32], picture: NDArray[np.bool_]) -> list[_Bar]:
         if _wandering(votes, count) <= SMEARED * around[count]:
             level = float(np.median(seen[straight & (np.abs(lines - count) <= SAME), 2]))
             bars.append(_Bar(count, level))
+    return _holding(seen, picture, bars)
+
+
+def _holding(seen: NDArray[np.int32], picture: NDArray[np.bool_], bars: list[_Bar]) -> list[_Bar]:
+    """Those that are bars in the frames that they explain best."""
     while bars:
         explained = _explained(seen, picture, bars)
         wrong = [bar for bar in bars if not _holds(bar, seen, picture & (explained == bar.lines))]
@@ -151,11 +163,12 @@ def _holds(bar: _Bar, seen: NDArray[np.int32], own: NDArray[np.bool_]) -> bool:
     if count < LEAST_FRAMES:
         return False
     lines, straight, level, light = seen[own, 0], seen[own, 1].astype(bool), seen[own, 2], seen[own, 3]
+    near = np.abs(lines - bar.lines) <= SOFT
     clear = straight & (np.abs(lines - bar.lines) <= SAME)
     return bool(
-        clear.mean() >= CLEAR
-        and (lines < bar.lines - SAME).mean() <= AGAINST
-        and (light > LIGHT)[clear].mean() <= AGAINST
+        (near if bar.is_twin else clear).mean() >= CLEAR
+        and (lines < bar.lines - SOFT).mean() <= AGAINST
+        and (light[near] > LIGHT).mean() <= AGAINST
         and (np.abs(level - bar.level) > STEADY).mean() <= AGAINST
     )
 
@@ -171,7 +184,7 @@ def _explained(seen: NDArray[np.int32], picture: NDArray[np.bool_], bars: Sequen
         return np.zeros(len(seen), np.int32)
     lines, straight = seen[:, :1], seen[:, 1:2].astype(bool)
     more = np.where(straight, SHARPER_COST, DARKER_COST)
-    cost = np.where(lines < values - SAME, 1.0, np.where(lines > values + SAME, more, 0.0))
+    cost = np.where(lines < values - SOFT, 1.0, np.where(lines > values + SAME, more, 0.0))
     cost[~picture] = 0.0
     total = cost[0].copy()
     came_from = np.zeros(cost.shape, np.int32)

@@ -67,6 +67,21 @@ def test_bars_are_cut_off_and_told(tmp_path, bars, said):
     assert found.measures[-1].travel == pytest.approx(bare.measures[-1].travel, rel=0.5)
 
 
+def test_a_bar_beside_which_it_is_dark_is_found_by_the_one_at_the_opposite_edge(tmp_path):
+    pictures = film(40)
+    for picture in pictures:
+        picture[200:] = picture[200:] // 32
+    (found,) = parts(tmp_path, boxed(pictures, top=30, bottom=30))
+    assert found.info.crop[1] >= 30
+    assert found.info.crop[3] >= 30
+
+
+def test_a_compressed_film_has_soft_borders(tmp_path):
+    path = write_video(tmp_path / "a.mp4", boxed(film(60), left=50, level=30), crf=32)
+    (found,) = survey(Clip("a.mp4", path), LIMITS, lambda _share, _detail: None)
+    assert 50 <= found.info.crop[0] <= 56
+
+
 def test_each_stretch_with_other_bars_is_a_camera_of_its_own(tmp_path):
     pictures = [*boxed(film(70), left=80, right=80), *boxed(film(50, 1)), *boxed(film(60, 2), top=40, bottom=40)]
     found = parts(tmp_path, pictures)
