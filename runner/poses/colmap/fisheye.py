@@ -31,7 +31,7 @@ WIDEST_DEG = 115.0  # from the middle to the edge of a picture; no lens sees mor
 
 def is_fisheye(camera: pycolmap.Camera) -> bool:
     """Is it a camera whose picture is not that of a bent pinhole?"""
-    return bool(camera.is_perspective_fisheye)
+    return bool(camera.is_perspective_fisheye())
 
 
 def holds_fisheye(path: str) -> bool:

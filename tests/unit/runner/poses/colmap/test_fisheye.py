@@ -13,6 +13,7 @@ from PIL import Image
 from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.poses.colmap import fisheye
+from runner.poses.colmap.pinhole_views import undistorted
 from runner.poses.find import find_poses
 from runner.poses.lens_warnings import wide_lens
 from runner.poses.settings import PoseSettings
@@ -50,6 +51,25 @@ def test_the_view_of_a_fisheye_is_what_a_pinhole_there_sees(across_deg: float) -
     middle = np.s_[camera.height // 4 : -camera.height // 4, camera.width // 4 : -camera.width // 4]
     ours, expected = (np.asarray(Image.fromarray(image).convert("L"), float)[middle] for image in (view, true))
     assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("model", ["SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"])
+def test_an_ordinary_lens_is_no_fisheye_and_colmap_undistorts_it(model: str) -> None:
+    lens = pycolmap.Camera.create_from_model_name(1, model, 500.0, 640, 360)
+    assert not fisheye.is_fisheye(lens)
+    picture = np.random.default_rng(0).integers(0, 255, (360, 640, 3)).astype(np.uint8)
+    options = pycolmap.UndistortCameraOptions(blank_pixels=0.0)
+    view, camera = undistorted(options, picture, lens)
+    expected, pinhole = pycolmap.undistort_image(options, pycolmap.Bitmap.from_array(picture), lens)
+    assert (camera.width, camera.height) == (pinhole.width, pinhole.height)
+    assert np.array_equal(camera.params, pinhole.params)
+    assert camera.width == pytest.approx(640, abs=1)
+    assert np.array_equal(view, expected.to_array())
+
+
+@pytest.mark.parametrize("model", ["SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "OPENCV_FISHEYE"])
+def test_a_fisheye_is_one(model: str) -> None:
+    assert fisheye.is_fisheye(pycolmap.Camera.create_from_model_name(1, model, 500.0, 640, 360))
 
 
 def test_what_a_lens_sees_is_said_and_what_none_can_see_is_impossible() -> None:
