@@ -35,9 +35,10 @@ def is_plain(text: str) -> bool:
 
 
 def uploads(folder: Path, content: bytes) -> list[Path]:
+    """Each with bytes of its own: the same would be used once."""
     paths = [folder / name for name in HOSTILE]
-    for path in paths:
-        path.write_bytes(content)
+    for number, path in enumerate(paths):
+        path.write_bytes(content + bytes([number]))
     return paths
 
 

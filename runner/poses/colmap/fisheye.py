@@ -17,7 +17,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from runner.poses.lens_warnings import USED_DEG
+from runner.poses.lens_warnings import USED_DEG, WIDE_DEG
 
 MODEL = "RADIAL_FISHEYE"
 BARREL = -0.2  # k1 of SIMPLE_RADIAL: lenses up to 100 degrees have more; an equidistant one of 120 degrees has -0.31
@@ -84,7 +84,9 @@ def first_guess(camera_id: int, width: int, height: int, focal_px: float | None)
 
 
 def is_better(fisheye: pycolmap.Reconstruction, usual: pycolmap.Reconstruction | None) -> bool:
-    """Do the pictures say that the lens is a fisheye?"""
+    """Do the pictures say that the lens is a fisheye? Below WIDE_DEG the usual model fits as well, and is kept."""
+    if max(map(seen_deg, fisheye.cameras.values()), default=0.0) < WIDE_DEG:
+        return False
     if usual is None or fisheye.num_reg_images() > 1.2 * usual.num_reg_images():
         return True
     if fisheye.num_reg_images() < 0.95 * usual.num_reg_images():

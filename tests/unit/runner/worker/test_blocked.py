@@ -192,7 +192,7 @@ def test_a_record_of_a_newer_program_costs_less_each_day_and_is_worked_on_once_i
     name, state = record_name("lobby"), days.stores["state"]
     good, _ = state.read(name)
     days.upload("lobby/b.mp4")
-    newer = {**json.loads(good), "schema_version": 3}
+    newer = {**json.loads(good), "schema_version": records.VERSION_WITHHELD + 1}
     state.write(name, json.dumps(newer).encode(), metadata={"phase": "idle"})
     counts = []
     with caplog.at_level(logging.ERROR):

@@ -181,7 +181,7 @@ def test_watching_shows_each_change_once_and_ends_with_the_scene(containers: Con
 
     containers.input.write("lobby/v.mp4", b"")
     ended = commands_status.watch(containers, "lobby", 1, show=shown.append, pause=pause)
-    assert ended.reason == "no video"
+    assert ended.reason.startswith("no video: upload one")
     assert [str(status.state) for status in shown] == ["settling", "archiving", "failed"]
 
 
