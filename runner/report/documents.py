@@ -144,10 +144,11 @@ def clips_shown(results: Results) -> list[str]:
     sources = {clip.name: clip.source or clip.name for clip in results.frames.clips}
     shown = {name for name, count in registered.items() if count >= max(SHOWN_SHARE * chosen[name], 1)}
     found = {"photos" if name in photos else sources.get(name, name) for name in shown}
-    # What a file shows that is left out for another is in the result as much as that one.
-    for each in results.frames.unused:
-        if each.same_as in found or (is_photo(each.same_as) and "photos" in found):
-            found.add("photos" if is_photo(each.name) else each.name)
+    # What a file shows that is left out for another is in the result as much as that one, which may be left out itself.
+    for _ in results.frames.unused:
+        for each in results.frames.unused:
+            if each.same_as in found or (is_photo(each.same_as) and "photos" in found):
+                found.add("photos" if is_photo(each.name) else each.name)
     return sorted(found)
 
 

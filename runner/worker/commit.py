@@ -55,13 +55,13 @@ class Result:
 
 
 def clips_of(record: SceneRecord, summary: Mapping[str, Any], unused: Collection[str] = ()) -> tuple[str, ...]:
-    """The clips of which a result has frames, as its job told; all of them where it did not tell.
+    """The clips of which a result has frames, as its job told; all that it got where it did not tell.
 
-    unused: files that the job did not get: refused by their download, or of the same bytes as another.
+    A file of the same bytes as one that it shows is told as shown: a clip that is replaced by the bytes of another is
+    not lost. unused: files that the job did not get: refused by their download, or of the same bytes as another.
     """
-    offered = clip_names(record).difference(unused)
-    told = summary.get("clips_shown")
-    return tuple(sorted(offered if told is None else offered & set(told)))
+    offered, told = clip_names(record), summary.get("clips_shown")
+    return tuple(sorted(offered.difference(unused) if told is None else offered & set(told)))
 
 
 def doubt_of(summary: Mapping[str, Any], scene: str) -> Failure | None:

@@ -12,7 +12,7 @@ import pytest
 from runner.report import documents
 from runner.scene.cameras import CameraIntrinsics
 from runner.scene.frames import Clip, Frame, FrameSet
-from scenejobs.errors import ConfigurationError, Failure
+from scenejobs.errors import ConfigurationError, Failure, UnusedFile
 from tests.results import FRAMES, INTRINSICS, NOON, RESULTS, RUN, manifest, view, written
 
 
@@ -134,3 +134,11 @@ def test_an_error_keeps_stage_code_cause_and_advice(tmp_path: Path) -> None:
     assert Failure.from_json(document) == failure
     assert (document["attempts"], document["log"]) == (2, None)
     assert [(each["name"], each["used"]) for each in document["inputs"]] == [("a.mp4", False), ("b.mov", False)]
+
+
+def test_the_copy_of_a_film_that_is_left_out_for_a_larger_one_is_shown_by_that_one() -> None:
+    frame = FRAMES.frames[0]
+    name, views = frame.video, (view(frame.image, "train"),)
+    unused = (UnusedFile("b copy.mp4", "the same bytes as b.mp4", "b.mp4"), UnusedFile("b.mp4", "it shows", name))
+    shown = documents.clips_shown(replace(RESULTS, views=views, frames=replace(FRAMES, unused=unused)))
+    assert {"b copy.mp4", "b.mp4", name} <= set(shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from runner.job.request import Job
@@ -11,6 +12,7 @@ from scenejobs.errors import Code, Failure, InputError, UnusedFile
 from scenejobs.ports import Containers
 from scenejobs.state.record import SceneRecord
 from scenejobs.state.status import scene_status
+from tests.growth import GrowingScene
 from tests.runner_world import Cloud, echo_job
 
 MTS = "lobby/PRIVATE/AVCHD/00000.BDM"
@@ -57,6 +59,27 @@ def test_a_result_says_in_its_status_which_files_it_does_without(cloud: Cloud) -
     line = scene_status(containers(cloud), "lobby").line()
     assert "done, 2 files not used (" in line
     assert "view1.mp4: it shows the same as b.mp4" in line
+
+
+def test_a_clip_that_is_replaced_by_the_bytes_of_another_is_not_lost(tmp_path: Path) -> None:
+    """The job tells the one that it did not get as shown: it is the same as one that can be seen."""
+
+    def job(job: Job, supervision: Supervision) -> dict[str, Any]:
+        shown = {clip.name for clip in job.clips}
+        copies = {each.name for each in job.unused if each.same_as in shown}
+        return {**echo_job(job, supervision), "clips_shown": sorted(shown | copies)}
+
+    scene = GrowingScene(tmp_path)
+    scene.upload("lobby/a.mp4", b"first")
+    scene.upload("lobby/b.mp4", b"second clip")
+    scene.settle(job)
+    scene.upload("lobby/b.mp4", b"first")
+    scene.settle(job)
+    assert scene.used[-1] == ["a.mp4"]
+    record = scene.cloud.record("lobby")
+    assert record.published is not None
+    assert (record.published.generation, record.shown) == (2, ("a.mp4", "b.mp4"))
+    assert scene.violations() == []
 
 
 def test_records_and_failures_of_an_earlier_program_are_read() -> None:
