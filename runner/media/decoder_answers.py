@@ -22,6 +22,7 @@ from runner.media.decoder_requests import (
     VideoPart,
     VideoSurvey,
 )
+from runner.media.lenses.shape import ASPECT
 from runner.media.measures import ClipSurvey, FrameMeasures
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import Limits
@@ -30,6 +31,8 @@ from runner.sandbox import run as sandbox_run
 from runner.scene.frames import Clip, ClipInfo
 from scenejobs.errors import Code, InputError, SceneJobError
 from scenejobs.logs.setup import printable
+
+FOCAL_RATIO = (0.05, 50.0)  # focal length / long side: a disc of 190 degrees has 0.1 and more, 600 mm 17
 
 Error = TypeVar("Error", bound=SceneJobError)
 
@@ -59,6 +62,10 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
     pixels = (part.width + left + right) * (part.height + top + bottom)
     if pixels > 10 * limits.max_pixels or frames[-1].timestamp_s > limits.max_duration_s:
         raise impossible(clip, "it passes the limits")
+    odd_sphere = part.projection == "equirectangular" and not ASPECT[0] <= part.width / part.height <= ASPECT[1]
+    if part.duration_s > 2 * limits.max_duration_s or odd_sphere:
+        raise impossible(clip, "its length or shape")
+    _check_focal(clip, part.focal_px, part.width + left + right, part.height + top + bottom)
     info = ClipInfo(
         clip.name, "", len(frames), part.width, part.height, part.fps, part.duration_s, part.codec, part.rotation_deg,
         _time(part.recorded_at), _text(part.camera_model), part.gps, tuple(map(shortened, part.warnings)),
@@ -89,7 +96,18 @@ def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
         return impossible(clip, "the answer is not understood")
     if photo.width * photo.height > limits.max_photo_pixels:
         return impossible(clip, "it passes the limits")
+    try:
+        _check_focal(clip, photo.focal_px, photo.width, photo.height)
+    except InputError as exc:
+        return exc
     return photo
+
+
+def _check_focal(clip: Clip, focal_px: float | None, width: int, height: int) -> None:
+    """Raises InputError for a lens that cannot be."""
+    low, high = FOCAL_RATIO
+    if focal_px is not None and not low <= focal_px / max(width, height) <= high:
+        raise impossible(clip, "its focal length")
 
 
 def identities(answer: Any, files: Sequence[Clip]) -> list[Identity | None]:

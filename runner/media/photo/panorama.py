@@ -15,6 +15,8 @@ from runner.media.video.projection import EXPORT
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
+FLAT = "rectilinear"  # what a program says of an ordinary picture that it made of a panorama
+
 _SAID = {
     name: re.compile(rf"GPano:{name}\s*(?:=\s*[\"']|>)\s*([A-Za-z0-9.]{{1,20}})".encode())
     for name in ("ProjectionType", "FullPanoWidthPixels", "CroppedAreaImageWidthPixels", "FullPanoHeightPixels",
@@ -29,7 +31,8 @@ def photo_shape(clip: Clip, xmp: bytes, luma: NDArray[np.uint8]) -> Shape:
     """
     said = {name: match[1].decode().lower() for name, pattern in _SAID.items() if (match := pattern.search(xmp))}
     height, width = luma.shape
-    if projection := said.get("ProjectionType"):
+    projection = said.get("ProjectionType", "")
+    if projection and projection != FLAT:
         whole = all(
             said.get(f"FullPano{side}Pixels", "") == said.get(f"CroppedAreaImage{side}Pixels", "")
             for side in ("Width", "Height")

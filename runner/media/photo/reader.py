@@ -25,7 +25,14 @@ from runner.media.photo.avif_colour import avif_colour
 from runner.media.photo.metadata import PhotoRecording, Tags, read_photo
 from runner.media.photo.pixels import EXPORT, by_numbers, eight_bits, srgb
 from runner.media.settings import Limits
-from runner.media.signatures import HEAD, looks_like_avif, looks_like_heif, looks_like_photo, other_picture
+from runner.media.signatures import (
+    HEAD,
+    looks_like_avif,
+    looks_like_heif,
+    looks_like_photo,
+    looks_like_video,
+    other_picture,
+)
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, InputError, SceneJobError
@@ -95,6 +102,9 @@ def _check_kind(clip: Clip, head: bytes) -> None:
         raise InputError(cause, advice="export it as JPEG", code=Code.NOT_A_PHOTO)
     if looks_like_photo(head):
         return
+    if looks_like_video(head):
+        cause = f"{clip.name} is a video and not a photo"
+        raise InputError(cause, advice="let its name end as that of a video does (.mp4)", code=Code.NOT_A_PHOTO)
     cause, advice = f"{clip.name} is no JPEG, PNG, TIFF, HEIC, WebP or AVIF photo", EXPORT
     if packed := packed_as(head):
         cause, advice = f"{cause}, but something packed ({packed})", UNPACK

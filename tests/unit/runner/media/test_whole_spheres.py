@@ -17,6 +17,7 @@ from PIL import Image
 from runner.context import StageContext
 from runner.dataset.holdout import split_of_moments
 from runner.media.extract import extract_frames
+from runner.media.photo.panorama import photo_shape
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video.survey import survey
 from runner.scene.frames import Clip, FrameSet
@@ -171,6 +172,12 @@ def sphere_photos(folder: Path, xmp: bytes) -> list[Path]:
     return [
         write_photo(folder / f"R{number:04d}.jpg", pixels(pose), xmp=xmp) for number, pose in enumerate(walk(8, 0.0))
     ]
+
+
+def test_an_ordinary_picture_that_was_made_of_a_panorama_is_one(tmp_path: Path) -> None:
+    assert (
+        photo_shape(Clip("a.jpg", tmp_path), b'<x GPano:ProjectionType="rectilinear"/>', wall(640, 480)[..., 0]) == ""
+    )
 
 
 def test_photo_spheres_give_views_and_parts_of_panoramas_are_left_out(tmp_path: Path) -> None:
