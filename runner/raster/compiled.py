@@ -24,6 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # cache: next to the module, or in NUMBA_CACHE_DIR where that is read-only (containers).
 OPTIONS: dict[str, Any] = {"cache": True, "fastmath": True, "error_model": "numpy", "nogil": True}
 PARALLEL: dict[str, Any] = {**OPTIONS, "parallel": True}
+EXACT: dict[str, Any] = {**OPTIONS, "fastmath": False}
 
 
 def kernel(function: Function) -> Function:
@@ -34,6 +35,19 @@ def kernel(function: Function) -> Function:
 def parallel_kernel(function: Function) -> Function:
     """The same, its loops over `numba.prange` on all threads of `use_threads`."""
     return cast(Function, numba.njit(**PARALLEL)(function))
+
+
+def exact_kernel(function: Function) -> Function:
+    """The same as `kernel` with sums in the order that is written: for short ones, which vectorise all the same.
+
+    With reordered sums the last bits depend on where in memory the arrays of a call lie.
+    """
+    return cast(Function, numba.njit(**EXACT)(function))
+
+
+def exact_parallel_kernel(function: Function) -> Function:
+    """The same, its loops over `numba.prange` on all threads of `use_threads`."""
+    return cast(Function, numba.njit(parallel=True, **EXACT)(function))
 
 
 def inlined_kernel(function: Function) -> Function:

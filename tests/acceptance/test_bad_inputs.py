@@ -74,7 +74,7 @@ def test_every_upload_gets_its_answer(upload: Path, canary: socket.socket, tmp_p
         assert case.says in " ".join(info.warnings)
         times = [frame.timestamp_s for frame in result.frames]
         assert times == sorted(set(times))
-        pictures = {str(path.relative_to(workspace / "frames")) for path in workspace.rglob("*.png")}
+        pictures = {str(path.relative_to(workspace / "frames")) for path in (workspace / "frames").rglob("*.png")}
         assert pictures == {frame.image for frame in result.frames}
     assert untouched(canary), "a URL was opened"
     assert sorted(tmp_path.iterdir()) == sorted([*before, workspace]), "a file outside of the job's folder"

@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-from runner.raster.compiled import F32, F64, kernel, parallel_kernel
+from runner.raster.compiled import F32, F64, exact_kernel, exact_parallel_kernel
 
 REACH = 2  # pixels of the window to each side: 5 x 5
 PIXELS = np.float32(1.0 / (2 * REACH + 1) ** 2)
@@ -19,7 +19,7 @@ NEAR = 1e-6
 ZERO, HALF = np.float32(0.0), np.float32(0.5)
 
 
-@kernel
+@exact_kernel
 def _sum_rows(values: F32, out: F32) -> None:
     """Horizontal sums of the window: [H, W] -> [H, W]; the first and last REACH columns are not written."""
     height, width = values.shape
@@ -29,7 +29,7 @@ def _sum_rows(values: F32, out: F32) -> None:
             to[x] = row[x - 2] + row[x - 1] + row[x] + row[x + 1] + row[x + 2]
 
 
-@kernel
+@exact_kernel
 def window_moments(image: F32) -> tuple[F32, F32]:
     """Mean and variance [H, W] of the window about each pixel of an image [H, W]; 0 where it crosses the border."""
     height, width = image.shape
@@ -48,7 +48,7 @@ def window_moments(image: F32) -> tuple[F32, F32]:
     return mean, variance
 
 
-@kernel
+@exact_kernel
 def _warp(other: F32, rays: F64, shift: F64, inverse_depth: float, out: F32, score: F32) -> None:
     """The other image as this camera would see it on a plane; `score`: 0 where it shows the place, else OUTSIDE.
 
@@ -80,7 +80,7 @@ def _warp(other: F32, rays: F64, shift: F64, inverse_depth: float, out: F32, sco
                 score[y, x] = ZERO
 
 
-@parallel_kernel
+@exact_parallel_kernel
 def sweep(
     image: F32, mean: F32, variance: F32, other: F32, rays: F64, shift: F64, inverse_depths: F64,
     least_variance: np.float32, scores: F32,
@@ -119,7 +119,7 @@ def sweep(
                 score[y, x] = likeness if score[y, x] == ZERO else OUTSIDE
 
 
-@parallel_kernel
+@exact_parallel_kernel
 def best_planes(scores: F32, inverse_depths: F64, inverse_depth: F32, best: F32) -> None:
     """Per pixel the plane on which the two most alike of the other images agree best, between planes by a parabola.
 

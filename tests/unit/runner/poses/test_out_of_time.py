@@ -58,7 +58,8 @@ def test_a_mapping_that_its_time_limit_ends_is_no_refusal(tmp_path: Path) -> Non
     with pytest.raises(RunnerError) as caught:
         find_poses(frames, StageContext(tmp_path, SILENT), settings)
     assert caught.value.code == Code.POSES_TIMED_OUT
-    assert "mapping was ended after" in caught.value.cause
+    # On a fast machine it ends in time, and the next way is what the budget does not allow.
+    assert "mapping was ended after" in caught.value.cause or "was not begun" in caught.value.cause
 
 
 def test_what_more_time_would_not_help_is_refused_as_ever() -> None:
