@@ -78,7 +78,7 @@ def test_every_upload_gets_its_answer(upload: Path, canary: socket.socket, tmp_p
         assert pictures == {frame.image for frame in result.frames}
     assert untouched(canary), "a URL was opened"
     assert sorted(tmp_path.iterdir()) == sorted([*before, workspace]), "a file outside of the job's folder"
-    assert {path.name for path in workspace.iterdir()} <= {"frames", "frames.json"}
+    assert {path.name for path in workspace.iterdir()} <= {"frames", "frames.json", "masks"}
 
 
 THROUGH_THE_JOB = (
