@@ -26,7 +26,7 @@ from runner.scene.views import evenly
 
 STAGE = "frame_extraction"
 LEAST_FRAMES = 8  # of one camera: among fewer, edges stay in place by chance
-MOST_FRAMES = 60  # that are compared: more make it no surer
+MOST_FRAMES = 24  # that are compared, evenly spread: more lie so close together that they say the same
 SIDE, COARSE_SIDE = 640, 160  # px, long side of the pictures that are compared, for sharp edges and for soft ones
 MUCH = 0.4  # of the picture: so much of it ignored is said louder
 PLACES = 4  # that a warning names

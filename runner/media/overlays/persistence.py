@@ -10,7 +10,7 @@ crossings, by the smaller eigenvalue of the structure tensor (Harris and Stephen
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,16 +32,24 @@ STAYS = 0.6  # length of the mean direction: such edges belong to what was found
 # clips); 0.02 in a synthetic room of 12 frames. Outlined and plain text, logos of an opacity of a quarter, crosshairs:
 # 0.19 to 0.45.
 EVIDENCE = 0.04
-# Of a picture that hardly moves even corners stay in place: 0.11 at most in two seconds of walking straight ahead. The
-# 90th percentile of the mean direction's length tells such footage from other: 0.49 there, 0.41 at most elsewhere.
+# In footage that hardly moves from frame to frame corners stay in place as well. It is told by the 90th percentile of
+# the mean direction's length: of n frames that have nothing to do with each other it is sqrt(ln 10 / n) (Rayleigh).
+# With overlays on fox, sceaux and the demo it is 0.83 to 0.93 times that, on a walk straight ahead 1.1 times, in one or
+# two seconds of it up to 1.4 times. There only what is clear counts: 0.25 is the most in 12 frames without overlays,
+# 0.37 in eight; dates and displays have 0.28 to 0.45.
+SLOW = (0.95, 1.1)
 EVIDENCE_IF_SLOW = 0.15
-SLOW = (0.40, 0.48)
+FEW, EVIDENCE_OF_FEW = 12, 0.08  # frames: in fewer, edges stay in place by chance
+CLEAR, CLEAR_OF_FEW = 0.27, 0.38  # largest evidence in an overlay, in slow footage
+# Least share of an overlay that is evidence itself, among few frames: text has 0.9, a crosshair 0.25; what joined by
+# chance 0.2 and less, in slow footage up to 0.6.
+DENSE, DENSE_IF_SLOW = 0.2, 0.6
 STATIC = 0.6  # median of the mean direction's length: the picture stands still, and nothing can be told
 SPREAD_PX = 3.0  # of the structure tensor, at the size of the pictures that are compared: a stroke of text
 LEAST_PX = 8  # of evidence in one place
 # Around an overlay the picture moves as elsewhere (0.8 to 1.25 of its usual persistence). Around the point that a
 # camera walks straight towards, which stays in place too, it hardly moves: 1.9.
-AROUND = 1.5
+AROUND = 1.4
 RING = (0.012, 0.04)  # of the long side: from where to where that is looked at
 EDGE = 0.3  # mean length of the directions: in less, there is mostly nothing to see
 
@@ -59,6 +67,7 @@ BOX = 0.15  # of the picture: an overlay of a smaller box takes the whole of it
 class Persistence:
     """How much of what is seen in each pixel stays in place."""
 
+    frames: int
     length: NDArray[np.float32]  # [height, width] of the mean direction of the gradient, 0 to 1
     edges: NDArray[np.float32]  # [height, width] mean length of the directions: how often there is an edge, 0 to 1
     evidence: NDArray[np.float32]  # [height, width] smaller eigenvalue of the structure tensor, 0 to 0.5
@@ -73,9 +82,27 @@ def hidden_by_overlays(pictures: Iterable[NDArray[np.float32]]) -> NDArray[np.bo
     seen = found.length[found.edges > EDGE]
     if len(seen) == 0 or np.median(seen) > STATIC:
         return None
-    slow = np.clip((np.percentile(seen, 90) - SLOW[0]) / (SLOW[1] - SLOW[0]), 0, 1)
-    certain = found.evidence > EVIDENCE + slow * (EVIDENCE_IF_SLOW - EVIDENCE)
-    return _shapes(found, certain, float(np.median(seen))) if certain.sum() >= LEAST_PX else None
+    slow = _slowness(found.frames, float(np.percentile(seen, 90)))
+    few = found.frames < FEW
+    certain = found.evidence > max(EVIDENCE + slow * (EVIDENCE_IF_SLOW - EVIDENCE), EVIDENCE_OF_FEW if few else 0.0)
+    if certain.sum() < LEAST_PX:
+        return None
+    clear, dense = slow * CLEAR, 0.0
+    if few:
+        clear, dense = slow * CLEAR_OF_FEW, DENSE + slow * (DENSE_IF_SLOW - DENSE)
+
+    def is_overlay(piece: NDArray[np.bool_], pieces: NDArray[np.bool_]) -> bool:
+        evidence = found.evidence[piece]
+        enough = (certain & piece).sum() >= LEAST_PX and evidence.max() > clear and (evidence > EVIDENCE).mean() > dense
+        return enough and _moves_around(found, piece, pieces, float(np.median(seen)))
+
+    return _shapes(found, certain, float(np.median(seen)), is_overlay)
+
+
+def _slowness(frames: int, ninetieth: float) -> float:
+    """0 where the frames have little to do with each other, 1 where the picture hardly moves between them."""
+    ratio = ninetieth / math.sqrt(math.log(10) / frames)
+    return min(1.0, max(0.0, (ratio - SLOW[0]) / (SLOW[1] - SLOW[0])))
 
 
 def persistence(pictures: Iterable[NDArray[np.float32]]) -> Persistence:
@@ -96,10 +123,15 @@ def persistence(pictures: Iterable[NDArray[np.float32]]) -> Persistence:
     stays = length > STAYS
     xx, xy, yy = (gaussian_filter(np.where(stays, one, np.float32(0)), SPREAD_PX) for one in (x * x, x * y, y * y))
     smaller = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
-    return Persistence(length, np.atleast_2d(edges / max(count, 1)), smaller)
+    return Persistence(count, length, np.atleast_2d(edges / max(count, 1)), smaller)
 
 
-def _shapes(found: Persistence, certain: NDArray[np.bool_], usual: float) -> NDArray[np.bool_] | None:
+def _shapes(
+    found: Persistence,
+    certain: NDArray[np.bool_],
+    usual: float,
+    is_overlay: Callable[[NDArray[np.bool_], NDArray[np.bool_]], bool],
+) -> NDArray[np.bool_] | None:
     """Whole overlays around what is certain. usual: median persistence of the picture."""
     height, width = certain.shape
     long_side = max(height, width)
@@ -112,7 +144,7 @@ def _shapes(found: Persistence, certain: NDArray[np.bool_], usual: float) -> NDA
     pieces, _ = label(joined)
     for number, box in enumerate(find_objects(pieces), 1):
         piece = pieces[box] == number
-        if (certain[box] & piece).sum() < LEAST_PX or not _moves_around(found, certain & (pieces == number), usual):
+        if not is_overlay(pieces == number, joined):
             continue
         if piece.size > BOX * certain.size:  # a frame around the picture, a large reticle: its lines only
             hidden[box] |= binary_fill_holes(piece) if piece.mean() > 0.5 else piece
@@ -129,10 +161,10 @@ def _shapes(found: Persistence, certain: NDArray[np.bool_], usual: float) -> NDA
     return wider
 
 
-def _moves_around(found: Persistence, piece: NDArray[np.bool_], usual: float) -> bool:
-    """Does the picture around what is certain of a piece move as it does elsewhere?"""
+def _moves_around(found: Persistence, piece: NDArray[np.bool_], pieces: NDArray[np.bool_], usual: float) -> bool:
+    """Does the picture around a piece move as it does elsewhere?"""
     near, far = (_disc(max(2, round(share * max(piece.shape)))) for share in RING)
-    ring = binary_dilation(piece, far) & ~binary_dilation(piece, near) & (found.edges > EDGE)
+    ring = binary_dilation(piece, far) & ~binary_dilation(pieces, near) & (found.edges > EDGE)
     return not ring.any() or float(np.median(found.length[ring])) < AROUND * usual
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,10 +14,12 @@ from PIL import Image
 from runner.context import StageContext
 from runner.media.extract import extract_frames
 from runner.media.overlays.find import mask_overlays
+from runner.media.overlays.persistence import hidden_by_overlays
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip
 from runner.scene.masks import clip_mask, read_mask
 from runner.scene.progress import SILENT
+from runner.scene.sizes import shrink
 from tests import synthetic
 from tests.footage import footage
 from tests.stamps import Picture, boxed_date, crosshair, dark_case, faint_logo, outlined_date
@@ -50,7 +54,7 @@ def test_an_overlay_is_masked_and_told(
     draw: Callable[[Picture, int], Picture], place: str, most: float, tmp_path: Path
 ):
     """Twelve frames are enough for what covers the picture. At least nine tenths of what is drawn is masked."""
-    plain = room(COUNT if draw is not faint_logo else 2 * COUNT)
+    plain = room() if draw is not faint_logo else [picture // 3 + 60 for picture in pan(COUNT, 60, 480, 360)]
     used, (warning,) = masked(tmp_path, [draw(picture, number) for number, picture in enumerate(plain)])
     assert used is not None
     white = np.full_like(plain[0], 200)
@@ -102,3 +106,15 @@ def test_masks_are_made_again_where_an_attempt_on_another_machine_left_only_the_
     mask.unlink()
     assert extract_frames([clip], StageContext(tmp_path, SILENT), SETTINGS) == first
     assert mask.read_bytes() == made
+
+
+@pytest.mark.parametrize("name", ["fox/view1.mp4", "walk/walk.mp4"])
+@pytest.mark.parametrize("count", [8, 11])
+def test_a_second_of_real_footage_hides_nothing(name: str, count: int):
+    """Few frames, close together: distant houses hardly move, and nothing is drawn over them."""
+    with av.open(str(footage(name))) as film:
+        frames = itertools.islice(film.decode(video=0), 0, None, 5 if name.startswith("walk") else 1)
+        grey = [frame.to_image().convert("L") for frame in itertools.islice(frames, 4 * count)]
+    small = [np.asarray(one.resize(shrink(*one.size, 640), Image.Resampling.BOX), np.float32) for one in grey]
+    for start in range(0, len(small) - count + 1, 3):
+        assert hidden_by_overlays(small[start : start + count]) is None, start
