@@ -1,0 +1,45 @@
+"""Films with something drawn over them that has no box: dates, logos, crosshairs, the corners of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.footage_cases.case import Case, Run
+from benchmarks.footage_cases.formats import pictures
+from benchmarks.footage_cases.reports import FOX, fox_truth, right_cameras
+from tests.stamps import Picture, crosshair, dark_case, faint_logo, outlined_date
+from tests.videos import write_video
+
+FPS = 5  # of the fox
+
+
+def _drawn(draw: Callable[[Picture, int], Picture]) -> Callable[[Path], Sequence[Path]]:
+    """The clips of the fox with something drawn over each frame."""
+
+    def make(folder: Path) -> Sequence[Path]:
+        made = []
+        for name in FOX:
+            drawn = (draw(picture, number) for number, picture in enumerate(pictures(name)))
+            made.append(write_video(folder / Path(name).name, drawn, fps=FPS, crf=20))
+        return made
+
+    return make
+
+
+def _masked(run: Run) -> str:
+    """Right cameras, and the overlay is told."""
+    if run.metrics and not any("is ignored" in warning for warning in run.metrics.get("warnings", ())):
+        return "the overlay is not told"
+    return right_cameras(run)
+
+
+CASES = tuple(
+    Case(name, "9 stamp", what, _drawn(draw), _masked, truth=fox_truth)
+    for name, what, draw in (
+        ("date-outlined", "a date with an outline and no box", outlined_date),
+        ("logo-faint", "a logo of an opacity of two fifths", faint_logo),
+        ("crosshair", "two thin lines in the middle", crosshair),
+        ("dark-case", "corners that a case covers", dark_case),
+    )
+)
