@@ -13,10 +13,10 @@ HEALTH = Health(
 )  # fmt: skip
 
 
-def model(frames: int = 1, health: Health = HEALTH) -> Model:
+def model(frames: int = 1, health: Health = HEALTH, folder: str = "m") -> Model:
     """With so many registered frames."""
     return Model(
-        folder="m", names=tuple(f"a/{i}.png" for i in range(frames)), points=1000, mean_track_length=5.0,
+        folder=folder, names=tuple(f"a/{i:06d}.png" for i in range(frames)), points=1000, mean_track_length=5.0,
         mean_reprojection_error_px=0.5, health=health, smaller_side=(),
     )  # fmt: skip
 

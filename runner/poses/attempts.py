@@ -19,6 +19,7 @@ from runner.poses.databases import Databases
 from runner.poses.gates import Verdict, gate_results, judge, only_the_weakest_link_fails
 from runner.poses.ladder import choose_part, rivals_of, why
 from runner.poses.lens_warnings import wide_lens
+from runner.poses.out_of_time import cut_short
 from runner.poses.repeatability import FURTHER_RUNS, disagreement, is_odd, judged
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.rungs import Attempt, Part, Rivals, Rung
@@ -243,9 +244,9 @@ class PoseAttempts:
             if attempt.model is not None and verdict.passed:
                 differs, cut = self._difference(attempt.rung, attempt.model, run, limit_s, number)
                 verdict = judged(verdict, differs)
-        # A run that was ended before it was done contradicts nothing.
+        # A run that was ended before it was done contradicts nothing; one that agrees says enough.
         disputed = not verdict.passed and not cut
-        return replace(attempt, verdict=verdict, disputed=disputed, cut=attempt.cut or cut)
+        return replace(attempt, verdict=verdict, disputed=disputed, cut=attempt.cut or ("" if verdict.passed else cut))
 
     def _difference(
         self, rung: Rung, model: Model, run: MapperRun, limit_s: float, number: int
@@ -275,7 +276,10 @@ class PoseAttempts:
             mean_track_length=model.mean_track_length, mean_reprojection_error_px=model.mean_reprojection_error_px,
             health=model.health, rung=str(chosen.rung), attempts=tuple(map(str, attempts)),
             unregistered=tuple(name for name in names if name not in inside),
-            warnings=(*chosen.verdict.warnings, *zooms, *wide_lens(model.seen_deg)), why=why(attempts, chosen),
+            warnings=(
+                *chosen.verdict.warnings, *cut_short(chosen, len(names)), *zooms, *wide_lens(model.seen_deg)
+            ),
+            why=why(attempts, chosen),
             joined=tuple(shot.title for shot in self.coverage.shots_in(model)),
             left_out=gaps(self.coverage.shots, inside),
             attempt_s=tuple(round(attempt.seconds, 1) for attempt in attempts), gates=gate_results(model.health),

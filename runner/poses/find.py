@@ -20,7 +20,7 @@ from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
 from runner.poses.gates import gate_results
 from runner.poses.ladder import best, next_rung, time_for, untried
-from runner.poses.out_of_time import first_way_took_too_long, out_of_time
+from runner.poses.out_of_time import first_way_took_too_long, lacks_frames, out_of_time
 from runner.poses.refusal import refusal
 from runner.poses.reuse.cache import PoseCache
 from runner.poses.rungs import Attempt
@@ -67,12 +67,12 @@ def find_poses(
     largest = max(map(max, sizes.values()))
     tried = _climb(attempts, len(frames.frames), settings, largest, without)
     chosen, left = best(tried), untried(tried, len(frames.frames), settings, largest, without)
-    if chosen.model is None or not chosen.verdict.passed:
+    if chosen.model is None or not chosen.verdict.passed or lacks_frames(chosen, len(frames.frames)):
         if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
             raise late
         raise refusal(chosen, attempts.coverage)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
-    if cache is not None:
+    if cache is not None and not chosen.cut:  # with more time there are better ones
         at_once = len(tried) == 1 and not left and not without
         cache.keep_poses(report, folder, at_once, chosen.rung, chosen.model.zoom)
     return result.finish(folder, report)

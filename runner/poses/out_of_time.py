@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from runner.poses.ladder import LOW_SHARE
 from runner.poses.prices import expected_s
 from runner.poses.rungs import Attempt, Rung
 from runner.poses.settings import STAGE, PoseSettings
@@ -36,6 +37,20 @@ def out_of_time(
         causes.append(f"the next one ({left[0]}) was not begun")
     needed_s = max(spent_s + more_s, 2 * settings.budget_s)
     return _timed_out("; ".join([*causes, *cut]), needed_s)
+
+
+def lacks_frames(chosen: Attempt, frame_count: int) -> bool:
+    """Did the time limit end a mapping that passes while a good part of the frames was not placed yet?"""
+    placed = len(chosen.model.names) if chosen.model is not None else 0
+    return bool(chosen.cut) and placed < LOW_SHARE * frame_count
+
+
+def cut_short(chosen: Attempt, frame_count: int) -> tuple[str, ...]:
+    """What a report says of a mapping that passes and was ended by its time limit."""
+    if not chosen.cut or chosen.model is None:
+        return ()
+    placed = f"{len(chosen.model.names)} of {frame_count} frames are placed"
+    return (f"{chosen.cut}, before it was done: {placed}; a larger POSES_BUDGET_SECS may give better cameras",)
 
 
 def first_way_took_too_long(error: RunnerError, settings: PoseSettings) -> RunnerError:

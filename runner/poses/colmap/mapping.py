@@ -35,7 +35,7 @@ def reconstruct(request: Reconstruct) -> Models:
     left_s = run.max_runtime_s - (time.monotonic() - begun)
     was_cut = request.mapper == "incremental" and left_s <= 0
     if request.mapper == "incremental" and not was_cut and not run.fixed_lens:
-        models = _with_fisheye(run, request.seed, output, models, left_s)
+        models, was_cut = _with_fisheye(run, request.seed, output, models, left_s)
     found = []
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
@@ -57,17 +57,20 @@ def _incremental(run: MapperRun, seed: int, output: Path) -> dict[int, pycolmap.
 
 def _with_fisheye(
     run: MapperRun, seed: int, output: Path, usual: dict[int, pycolmap.Reconstruction], left_s: float
-) -> dict[int, pycolmap.Reconstruction]:
-    """The same models, or where the pictures fit a fisheye better than the usual lens, others with that."""
+) -> tuple[dict[int, pycolmap.Reconstruction], bool]:
+    """The same models, or where the pictures fit a fisheye better than the usual lens, others with that; and whether
+    the time limit ended the look for these."""
     if not fisheye.may_be_fisheye(list(usual.values()), run.database):
-        return usual
+        return usual, False
     database = fisheye.as_fisheye(Path(run.database), run.threads, seed)
     folder = output / "fisheye"
     folder.mkdir()
     again = msgspec.structs.replace(run, database=str(database), max_runtime_s=max(1, int(left_s)))
+    begun = time.monotonic()
     found = _incremental(again, seed, folder)
+    was_cut = time.monotonic() - begun >= again.max_runtime_s
     one, other = (max(models.values(), key=_size, default=None) for models in (found, usual))
-    return found if one is not None and fisheye.is_better(one, other) else usual
+    return (found if one is not None and fisheye.is_better(one, other) else usual), was_cut
 
 
 def _size(model: pycolmap.Reconstruction) -> int:
