@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
-from runner.media.lenses.shape import Shape
+from runner.media.lenses.discs import disc_of
 from runner.media.overlays.dark_corners import dark_corners
 from runner.media.overlays.persistence import hidden_by_overlays
 from runner.scene.frames import ClipInfo, FrameSet
@@ -28,6 +28,8 @@ STAGE = "frame_extraction"
 LEAST_FRAMES = 8  # of one camera: among fewer, edges stay in place by chance
 MOST_FRAMES = 24  # that are compared, evenly spread: more lie so close together that they say the same
 SIDE, COARSE_SIDE = 640, 160  # px, long side of the pictures that are compared, for sharp edges and for soft ones
+SAME = 2.5  # grey levels, mean difference of coarse pictures: less is one picture again (a loop, a slide, a pause)
+IN_DISC = 0.93  # of the radius of a fisheye disc: its rim never moves
 MUCH = 0.4  # of the picture: so much of it ignored is said louder
 PLACES = 4  # that a warning names
 
@@ -50,7 +52,7 @@ def masks_are_there(frames: FrameSet, workspace: Path) -> bool:
 
 def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progress) -> ClipInfo:
     images = [frame.image for frame in frames.frames if frame.video == clip.name]
-    if len(images) < LEAST_FRAMES or clip.projection == Shape.FISHEYE:  # what lies around a disc is masked anyway
+    if len(images) < LEAST_FRAMES:
         return clip
     pictures, coarse, size = [], [], (0, 0)
     for number in evenly(range(len(images)), MOST_FRAMES):
@@ -59,7 +61,13 @@ def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progres
             size, grey = file.size, file.convert("L")
         pictures.append(np.asarray(grey.resize(shrink(*size, SIDE), Image.Resampling.BOX)))
         coarse.append(np.asarray(grey.resize(shrink(*size, COARSE_SIDE), Image.Resampling.BOX), np.float32))
-    found = [hidden_by_overlays(picture.astype(np.float32) for picture in pictures), dark_corners(coarse)]
+    different = _different(coarse)
+    if len(different) < LEAST_FRAMES:  # in the same picture once more everything stays in place
+        return clip
+    disc = disc_of(clip, (pictures[0].shape[1], pictures[0].shape[0]), IN_DISC)
+    found = [hidden_by_overlays((pictures[number].astype(np.float32) for number in different), disc)]
+    if disc is None:  # what lies around one is masked anyway
+        found.append(dark_corners([coarse[number] for number in different]))
     hidden = np.zeros(size[::-1], bool)
     for one in found:
         if one is not None:
@@ -69,6 +77,15 @@ def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progres
     write_mask(clip_mask(workspace / FOLDER, clip.folder), ~hidden)
     share = float(hidden.mean())
     return replace(clip, masked_share=share, warnings=(*clip.warnings, _warning(hidden, share)))
+
+
+def _different(pictures: Sequence[NDArray[np.float32]]) -> list[int]:
+    """Numbers of the pictures that are none of the earlier ones again. pictures: brightness 0 to 255, small."""
+    found: list[int] = []
+    for number, picture in enumerate(pictures):
+        if all(float(np.abs(picture - pictures[other]).mean()) >= SAME for other in found):
+            found.append(number)
+    return found
 
 
 def _warning(hidden: NDArray[np.bool_], share: float) -> str:

@@ -73,12 +73,15 @@ class Persistence:
     evidence: NDArray[np.float32]  # [height, width] smaller eigenvalue of the structure tensor, 0 to 0.5
 
 
-def hidden_by_overlays(pictures: Iterable[NDArray[np.float32]]) -> NDArray[np.bool_] | None:
+def hidden_by_overlays(
+    pictures: Iterable[NDArray[np.float32]], within: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_] | None:
     """Where something is drawn over the picture; None where nothing is, or where the picture stands still.
 
     pictures: brightness 0 to 255, [height, width], of some frames of one camera, at least a dozen for certainty.
+    within: [height, width] True where to look; None: everywhere.
     """
-    found = persistence(pictures)
+    found = persistence(pictures, within)
     seen = found.length[found.edges > EDGE]
     if len(seen) == 0 or np.median(seen) > STATIC:
         return None
@@ -105,8 +108,8 @@ def _slowness(frames: int, ninetieth: float) -> float:
     return min(1.0, max(0.0, (ratio - SLOW[0]) / (SLOW[1] - SLOW[0])))
 
 
-def persistence(pictures: Iterable[NDArray[np.float32]]) -> Persistence:
-    """pictures: as for `hidden_by_overlays`; none is kept."""
+def persistence(pictures: Iterable[NDArray[np.float32]], within: NDArray[np.bool_] | None = None) -> Persistence:
+    """pictures, within: as for `hidden_by_overlays`; none is kept."""
     count = 0
     across: Any = np.float32(0)
     down: Any = np.float32(0)
@@ -115,6 +118,8 @@ def persistence(pictures: Iterable[NDArray[np.float32]]) -> Persistence:
         gx, gy = np.zeros_like(picture), np.zeros_like(picture)
         gx[1:-1, 1:-1] = (picture[1:-1, 2:] - picture[1:-1, :-2]) / 2
         gy[1:-1, 1:-1] = (picture[2:, 1:-1] - picture[:-2, 1:-1]) / 2
+        if within is not None:
+            gx, gy = gx * within, gy * within
         scale = 1 / np.maximum(np.hypot(gx, gy), np.float32(NOISE_LEVEL))
         across, down, edges = across + gx * scale, down + gy * scale, edges + np.hypot(gx, gy) * scale
         count += 1

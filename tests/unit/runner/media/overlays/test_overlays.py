@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ from PIL import Image
 
 from runner.context import StageContext
 from runner.media.extract import extract_frames
+from runner.media.lenses.discs import mask_discs
 from runner.media.overlays.find import mask_overlays
 from runner.media.overlays.persistence import hidden_by_overlays
 from runner.media.settings import FrameSettings, Limits
@@ -83,6 +85,34 @@ def test_footage_without_overlays_is_left_alone(tmp_path: Path):
         used, warnings = masked(tmp_path / str(number), pictures)
         assert used is None, number
         assert warnings == ()
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_display_over_the_disc_of_a_fisheye_is_masked_with_what_is_around(drawn: bool, tmp_path: Path):
+    v, u = np.mgrid[0:360, 0:480] + 0.5
+    radius = np.hypot(u - 240, v - 180)
+    plain = [crosshair(picture, number) if drawn else picture for number, picture in enumerate(room())]
+    frames = synthetic.write_frames(tmp_path, {"a": [np.where((radius < 170)[..., None], p, 3) for p in plain]})
+    clips = tuple(replace(clip, projection="fisheye", focal_px=170 / np.radians(95)) for clip in frames.clips)
+    result = mask_overlays(replace(frames, clips=clips), tmp_path, SILENT)
+    mask_discs(result.clips, result.frames, tmp_path)
+    used = read_mask(tmp_path / "masks", frames.frames[0].image)
+    assert used is not None
+    assert not used[radius > 172].any()
+    assert used[:, ::8][radius[:, ::8] < 150].mean() > 0.9
+    assert used[180, 240] == (not drawn)
+    assert len(result.clips[0].warnings) == drawn
+
+
+@pytest.mark.parametrize("length", [3, 5])
+def test_a_few_pictures_over_and_over_hide_nothing(length: int, tmp_path: Path):
+    """A loop (boomerang): what is there twenty times has not stayed in place while something else moved."""
+    pictures = [synthetic.render(*pose, size=(480, 360), focal=450.0) for pose in synthetic.walk(24)[:length]]
+    noise = [np.random.default_rng(number).normal(0, 1, pictures[0].shape) for number in range(24)]
+    looped = [np.clip(pictures[n % length] + noise[n], 0, 255).astype(np.uint8) for n in range(24)]
+    used, warnings = masked(tmp_path, looped)
+    assert used is None
+    assert warnings == ()
 
 
 @pytest.mark.parametrize("name", ["fox/view1.mp4", "walk/walk.mp4"])
