@@ -131,7 +131,7 @@ def _made(
     _check_motion(captures, least)
     choice = _choose(captures, settings, preference.rank(captures), least)
     chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
-    require_enough(pictures(choice.kept), least, choice.captures)
+    require_enough(sum(len(capture.measures) for capture in choice.kept), least, choice.captures)
     warnings = require_detail(chosen, least)
     infos = tuple(capture.info for capture in choice.captures)
     frames, failed = _write(decoder, choice.kept, folder, _reporter(progress, FIRST_PASS, 1 - FIRST_PASS))
@@ -153,14 +153,14 @@ def _telling(refused: Sequence[RefusedClip], unused: tuple[UnusedFile, ...]) -> 
 
 
 def _choose(captures: Sequence[Capture], settings: FrameSettings, preferred: Preferred, least: int) -> Choice:
-    """The budget counts pictures, of which a 360-degree frame gives several."""
+    """The budget counts pictures, of which a 360-degree frame gives several; but a scene needs `least` moments."""
     budget = settings.budget
     while True:
         choice = choose_frames(captures, replace(settings, budget=budget), preferred, least)
-        count = pictures(choice.kept)
-        if count <= settings.budget or count == sum(len(capture.measures) for capture in choice.kept) or budget == 1:
+        count, moments = pictures(choice.kept), sum(len(capture.measures) for capture in choice.kept)
+        if count <= settings.budget or count == moments or budget <= least:
             return choice
-        budget = max(1, min(budget - 1, budget * settings.budget // count))
+        budget = max(least, min(budget - 1, budget * settings.budget // count))
 
 
 def _check_budget(budget: int, least: int) -> None:

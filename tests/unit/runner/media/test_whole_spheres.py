@@ -77,7 +77,7 @@ def test_each_frame_gives_four_views_that_look_like_a_pinhole_there(sphere: Path
     assert {clip.source for clip in result.clips} == {"round.mp4"}
     indices = [[frame.index for frame in result.frames if frame.video == clip.name] for clip in result.clips]
     assert all(one == other for one, other in pairwise(indices))
-    assert 5 <= len(indices[0]) <= 6  # the budget of 24 counts pictures
+    assert len(indices[0]) == 12  # the budget of 24 counts pictures, of which there are more where a scene needs them
     assert "360" in " ".join(result.clips[0].warnings)
     side = result.clips[0].width
     v, u = np.mgrid[0:side, 0:side] + 0.5
@@ -190,6 +190,14 @@ def test_photo_spheres_give_views_and_parts_of_panoramas_are_left_out(tmp_path: 
     strip = write_photo(tmp_path / "PANO.jpg", wall(640, 160), xmp=part)
     result = extracted(tmp_path, *photos, strip)
     assert len(result.clips) == 4
-    assert len(result.frames) == 24
+    assert len(result.frames) == 32
     assert result.clips[0].width == 200  # as large as the other frames of the scene, not a part of a shrunk sphere
     assert [(one.name, one.failure.code) for one in result.refused] == [("PANO.jpg", Code.PANORAMA)]
+
+
+def test_three_photo_spheres_are_three_photos_however_many_views_they_give(tmp_path: Path) -> None:
+    photos = sphere_photos(tmp_path, b'<x GPano:ProjectionType="equirectangular"/>')[::3]
+    with pytest.raises(InputError) as refused:
+        extracted(tmp_path, *photos)
+    assert refused.value.code == Code.TOO_FEW_FRAMES
+    assert "only 3 different photos; 8 are needed" in refused.value.cause
