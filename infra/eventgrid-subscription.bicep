@@ -21,7 +21,7 @@ var byQueue = !empty(uploadsQueue)
 // event alone: without the queue the sweep finds such uploads.
 var renames = hierarchical && byQueue
 
-resource app 'Microsoft.Web/sites@2023-12-01' existing = if (!byQueue) {
+resource app 'Microsoft.Web/sites@2023-12-01' existing = {
   name: functionAppName
   scope: resourceGroup(functionAppGroupName)
 }

@@ -13,6 +13,10 @@ param location string
 param principalId string = ''
 @allowed(['User', 'ServicePrincipal', 'Group'])
 param principalType string = 'User'
+@description('Object id of those who operate: may audit, redrive, cancel and delete. Empty: nobody may.')
+param operatorsPrincipalId string = ''
+@allowed(['User', 'ServicePrincipal', 'Group'])
+param operatorsPrincipalType string = 'Group'
 @description('Assign roles. False: provisioning needs Contributor only, and scripts/assign-rbac.sh follows.')
 param includeRbac bool = true
 
@@ -119,11 +123,18 @@ param alertOldestSeconds int = 3600
 
 var stem = empty(namePrefix) ? environmentName : namePrefix
 var token = toLower(uniqueString(subscription().id, environmentName, location))
-var label = take(replace(stem, '_', '-'), 30)
-var short = take(toLower(replace(replace(stem, '-', ''), '_', '')), 8)
+// Every name is made of these three. azd allows dots and parentheses in the name of an environment, NAME_PREFIX anything: what
+// no service takes is left out. A stem of letters, digits, - and _ gives the names that it always gave (tests/infra/test_names.py).
+var alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_'
+var kept = join(filter(map(range(0, length(stem)), at => substring(stem, at, 1)), one => contains(alphabet, one)), '')
+var label = empty(kept) ? 'env' : take(replace(kept, '_', '-'), 30)
+var short = take(toLower(replace(replace(kept, '-', ''), '_', '')), 8)
 var tags = { 'azd-env-name': environmentName }
 
-var newGroupName = empty(resourceGroupName) ? 'rg-${stem}' : resourceGroupName
+// Groups take what azd takes, but for a dot at the end.
+var inGroup = join(filter(map(range(0, length(stem)), at => substring(stem, at, 1)), one => contains('${alphabet}.()', one)), '')
+var defaultGroupName = inGroup == stem && !endsWith(stem, '.') && length(stem) < 88 ? 'rg-${stem}' : 'rg-${label}-${token}'
+var newGroupName = empty(resourceGroupName) ? defaultGroupName : resourceGroupName
 var groupName = empty(existingResourceGroupName) ? newGroupName : existingResourceGroupName
 var reusedGroupName = empty(existingResourcesGroupName) ? groupName : existingResourcesGroupName
 
@@ -135,9 +146,19 @@ var newRegistryName = empty(registryName) ? 'cr${short}${token}' : registryName
 var acrName = empty(existingRegistryName) ? newRegistryName : existingRegistryName
 var acrGroupName = empty(existingRegistryName) ? groupName : reusedGroupName
 var appName = empty(functionAppName) ? 'func-${label}-${token}' : functionAppName
-var runnerJobName = empty(jobName) ? 'job-${short}-${token}' : jobName
-var environmentOfJobsName = empty(containerAppsEnvironmentName) ? 'cae-${label}-${token}' : containerAppsEnvironmentName
-var workspaceName = empty(logAnalyticsName) ? 'log-${label}-${token}' : logAnalyticsName
+var shortOfJob = empty(short) ? 'env' : short // two hyphens in a row are refused
+var runnerJobName = empty(jobName) ? 'job-${shortOfJob}-${token}' : jobName
+var environmentOfJobsName = empty(containerAppsEnvironmentName) ? 'cae-${toLower(label)}-${token}' : containerAppsEnvironmentName
+var newWorkspaceName = empty(logAnalyticsName) ? 'log-${label}-${token}' : logAnalyticsName
+var workspaceName = empty(existingLogAnalyticsName) ? newWorkspaceName : existingLogAnalyticsName
+var workspaceGroupName = empty(existingLogAnalyticsName) ? groupName : reusedGroupName
+var networkName = 'vnet-${label}-${token}'
+var newTopicName = 'evgt-${label}-${token}'
+var topicName = empty(existingEventGridTopicName) ? newTopicName : existingEventGridTopicName
+var topicGroupName = empty(existingEventGridTopicName) ? groupName : reusedGroupName
+// Of the diagnostic settings: a reused account may have those of other environments.
+var keptOfEnvironment = join(filter(map(range(0, length(environmentName)), at => substring(environmentName, at, 1)), one => contains(alphabet, one)), '')
+var logName = keptOfEnvironment == environmentName ? 'video-splat-${environmentName}' : 'video-splat-${token}'
 
 var deadLetterContainer = 'eventgrid-deadletter'
 var deploymentContainer = 'deployment'
@@ -165,13 +186,33 @@ resource host 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   scope: resourceGroup(groupName)
 }
 
-resource reusedEnvironment 'Microsoft.App/managedEnvironments@2024-03-01' existing = {
+resource environmentFound 'Microsoft.App/managedEnvironments@2024-03-01' existing = {
   name: empty(existingContainerAppsEnvironmentName) ? environmentOfJobsName : existingContainerAppsEnvironmentName
-  scope: resourceGroup(reusedGroupName)
+  scope: resourceGroup(empty(existingContainerAppsEnvironmentName) ? groupName : reusedGroupName)
+}
+
+resource networkFound 'Microsoft.Network/virtualNetworks@2023-11-01' existing = {
+  name: networkName
+  scope: resourceGroup(groupName)
+}
+
+resource jobsSubnet 'Microsoft.Network/virtualNetworks/subnets@2023-11-01' existing = {
+  parent: networkFound
+  name: 'jobs'
+}
+
+resource functionsSubnet 'Microsoft.Network/virtualNetworks/subnets@2023-11-01' existing = {
+  parent: networkFound
+  name: 'functions'
+}
+
+resource endpointsSubnet 'Microsoft.Network/virtualNetworks/subnets@2023-11-01' existing = {
+  parent: networkFound
+  name: 'endpoints'
 }
 
 module identities 'modules/identities.bicep' = {
-  name: 'identities-${environmentName}'
+  name: 'identities-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
@@ -182,22 +223,32 @@ module identities 'modules/identities.bicep' = {
   }
 }
 
-module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring-${environmentName}'
+module workspace 'modules/workspace.bicep' = if (empty(existingLogAnalyticsName)) {
+  name: 'workspace-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
     location: location
     tags: tags
+    name: newWorkspaceName
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup, workspace]
+  params: {
+    location: location
+    tags: tags
     workspaceName: workspaceName
-    existingWorkspaceName: existingLogAnalyticsName
-    existingWorkspaceGroupName: reusedGroupName
+    workspaceGroupName: workspaceGroupName
     insightsName: 'appi-${label}-${token}'
   }
 }
 
 module registry 'modules/registry.bicep' = if (empty(existingRegistryName)) {
-  name: 'registry-${environmentName}'
+  name: 'registry-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
@@ -210,20 +261,20 @@ module registry 'modules/registry.bicep' = if (empty(existingRegistryName)) {
 }
 
 module network 'modules/network.bicep' = if (privateNetworking) {
-  name: 'network-${environmentName}'
+  name: 'network-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
     location: location
     tags: tags
-    name: 'vnet-${label}-${token}'
+    name: networkName
     addressSpace: addressSpace
   }
 }
 
 // The account with the videos; another one belongs to the Functions host, whose wide rights must not reach the videos.
 module account 'modules/account.bicep' = if (empty(existingStorageAccountName)) {
-  name: 'account-${environmentName}'
+  name: 'account-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
@@ -239,7 +290,7 @@ module account 'modules/account.bicep' = if (empty(existingStorageAccountName)) 
 }
 
 module lifecycle 'modules/lifecycle.bicep' = if (empty(existingStorageAccountName)) {
-  name: 'lifecycle-${environmentName}'
+  name: 'lifecycle-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [account]
   params: {
@@ -251,20 +302,20 @@ module lifecycle 'modules/lifecycle.bicep' = if (empty(existingStorageAccountNam
 }
 
 module containers 'modules/containers.bicep' = {
-  name: 'containers-${environmentName}'
+  name: 'containers-${token}'
   scope: resourceGroup(accountGroupName)
   dependsOn: [account]
   params: {
     accountName: accountName
     containers: [inputContainer, outputContainer, processedContainer, errorContainer, stateContainer, deadLetterContainer]
     queues: concat(queues, empty(uploadsQueue) ? [uploadPoisonQueue] : [uploadsQueue, '${uploadsQueue}-poison'])
-    logName: 'video-splat-${environmentName}'
+    logName: logName
     workspaceId: monitoring.outputs.workspaceId
   }
 }
 
 module hostAccount 'modules/account.bicep' = {
-  name: 'host-account-${environmentName}'
+  name: 'host-account-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
@@ -280,50 +331,50 @@ module hostAccount 'modules/account.bicep' = {
 }
 
 module hostContainers 'modules/containers.bicep' = {
-  name: 'host-containers-${environmentName}'
+  name: 'host-containers-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [hostAccount]
   params: {
     accountName: hostAccountName
     containers: [deploymentContainer]
     queues: []
-    logName: 'video-splat-${environmentName}'
+    logName: logName
     workspaceId: monitoring.outputs.workspaceId
   }
 }
 
 module accountEndpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
-  name: 'account-endpoints-${environmentName}'
+  name: 'account-endpoints-${token}'
   scope: resourceGroup(groupName)
-  dependsOn: [account]
+  dependsOn: [account, network]
   params: {
     location: location
     tags: tags
     accountId: videos.id
     accountName: accountName
-    subnetId: privateNetworking ? network.outputs.endpointsSubnetId : ''
+    subnetId: endpointsSubnet.id
     services: ['blob', 'queue']
   }
 }
 
 module hostEndpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
-  name: 'host-endpoints-${environmentName}'
+  name: 'host-endpoints-${token}'
   scope: resourceGroup(groupName)
-  dependsOn: [hostAccount]
+  dependsOn: [hostAccount, network]
   params: {
     location: location
     tags: tags
     accountId: host.id
     accountName: hostAccountName
-    subnetId: privateNetworking ? network.outputs.endpointsSubnetId : ''
+    subnetId: endpointsSubnet.id
     services: ['blob', 'queue', 'table']
   }
 }
 
 module environmentOfJobs 'modules/environment.bicep' = if (empty(existingContainerAppsEnvironmentName)) {
-  name: 'environment-${environmentName}'
+  name: 'environment-${token}'
   scope: resourceGroup(groupName)
-  dependsOn: [newGroup]
+  dependsOn: [newGroup, network]
   params: {
     location: location
     tags: tags
@@ -331,20 +382,71 @@ module environmentOfJobs 'modules/environment.bicep' = if (empty(existingContain
     workspaceId: monitoring.outputs.workspaceId
     gpuProfileName: useGpu ? gpuProfileName : ''
     gpuProfileType: gpuProfileType
-    subnetId: privateNetworking ? network.outputs.jobsSubnetId : ''
+    subnetId: privateNetworking ? jobsSubnet.id : ''
     zoneRedundant: zoneRedundant
   }
 }
 
-module job 'modules/job.bicep' = {
-  name: 'job-${environmentName}'
+module topic 'modules/topic.bicep' = if (empty(existingEventGridTopicName)) {
+  name: 'topic-${token}'
   scope: resourceGroup(groupName)
-  dependsOn: [newGroup, registry]
+  dependsOn: [newGroup, account]
+  params: {
+    location: empty(existingStorageLocation) ? location : existingStorageLocation
+    tags: tags
+    name: newTopicName
+    accountId: videos.id
+  }
+}
+
+module events 'modules/events.bicep' = {
+  name: 'events-${token}'
+  scope: resourceGroup(topicGroupName)
+  dependsOn: [topic]
+  params: { name: topicName }
+}
+
+// Before job and function app, which start with these roles or not at all: 403 at the first pull, the first key, the first timer.
+module roles 'roles.bicep' = if (includeRbac) {
+  name: 'roles-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [containers, hostContainers, registry]
+  params: {
+    runnerPrincipalId: identities.outputs.runnerPrincipalId
+    dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
+    eventsPrincipalId: events.outputs.principalId
+    deployerPrincipalId: principalId
+    deployerPrincipalType: principalType
+    operatorsPrincipalId: operatorsPrincipalId
+    operatorsPrincipalType: operatorsPrincipalType
+    registryName: acrName
+    registryGroupName: acrGroupName
+    storageAccountName: accountName
+    storageAccountGroupName: accountGroupName
+    functionStorageAccountName: hostAccountName
+    applicationInsightsName: monitoring.outputs.insightsName
+    inputContainer: inputContainer
+    outputContainer: outputContainer
+    processedContainer: processedContainer
+    errorContainer: errorContainer
+    stateContainer: stateContainer
+    deadLetterContainer: deadLetterContainer
+    debounceQueue: debounceQueue
+    jobsQueue: jobsQueue
+    uploadsQueue: uploadsQueue
+    uploadPoisonQueue: uploadPoisonQueue
+  }
+}
+
+module job 'modules/job.bicep' = {
+  name: 'job-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup, registry, environmentOfJobs, roles]
   params: {
     location: location
     tags: union(tags, { 'azd-service-name': 'runner' })
     name: runnerJobName
-    environmentId: empty(existingContainerAppsEnvironmentName) ? environmentOfJobs.outputs.id : reusedEnvironment.id
+    environmentId: environmentFound.id
     useGpu: useGpu
     gpuProfileName: gpuProfileName
     gpuProfileType: gpuProfileType
@@ -368,10 +470,22 @@ module job 'modules/job.bicep' = {
   }
 }
 
-module functionApp 'modules/function-app.bicep' = {
-  name: 'function-app-${environmentName}'
+module jobRoles 'modules/job-roles.bicep' = if (includeRbac) {
+  name: 'job-roles-${token}'
   scope: resourceGroup(groupName)
-  dependsOn: [hostContainers, hostEndpoints]
+  dependsOn: [job]
+  params: {
+    jobName: runnerJobName
+    dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
+    operatorsPrincipalId: operatorsPrincipalId
+    operatorsPrincipalType: operatorsPrincipalType
+  }
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  name: 'function-app-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [hostContainers, hostEndpoints, network, roles]
   params: {
     location: location
     tags: union(tags, { 'azd-service-name': 'dispatcher' })
@@ -380,7 +494,7 @@ module functionApp 'modules/function-app.bicep' = {
     pythonVersion: pythonVersion
     alwaysReadyInstances: alwaysReadyInstances
     zoneRedundant: zoneRedundant
-    subnetId: privateNetworking ? network.outputs.functionsSubnetId : ''
+    subnetId: privateNetworking ? functionsSubnet.id : ''
     restrictInbound: restrictInbound
     identityId: identities.outputs.dispatcherId
     identityClientId: identities.outputs.dispatcherClientId
@@ -406,51 +520,8 @@ module functionApp 'modules/function-app.bicep' = {
   }
 }
 
-module events 'modules/events.bicep' = {
-  name: 'events-${environmentName}'
-  scope: resourceGroup(empty(existingEventGridTopicName) ? groupName : reusedGroupName)
-  dependsOn: [newGroup, account]
-  params: {
-    location: empty(existingStorageLocation) ? location : existingStorageLocation
-    tags: tags
-    name: 'evgt-${label}-${token}'
-    existingName: existingEventGridTopicName
-    accountId: videos.id
-  }
-}
-
-module roles 'roles.bicep' = if (includeRbac) {
-  name: 'roles-${environmentName}'
-  scope: resourceGroup(groupName)
-  dependsOn: [containers, hostContainers, registry, job]
-  params: {
-    runnerPrincipalId: identities.outputs.runnerPrincipalId
-    dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
-    eventsPrincipalId: events.outputs.principalId
-    deployerPrincipalId: principalId
-    deployerPrincipalType: principalType
-    registryName: acrName
-    registryGroupName: acrGroupName
-    storageAccountName: accountName
-    storageAccountGroupName: accountGroupName
-    functionStorageAccountName: hostAccountName
-    applicationInsightsName: monitoring.outputs.insightsName
-    jobName: runnerJobName
-    inputContainer: inputContainer
-    outputContainer: outputContainer
-    processedContainer: processedContainer
-    errorContainer: errorContainer
-    stateContainer: stateContainer
-    deadLetterContainer: deadLetterContainer
-    debounceQueue: debounceQueue
-    jobsQueue: jobsQueue
-    uploadsQueue: uploadsQueue
-    uploadPoisonQueue: uploadPoisonQueue
-  }
-}
-
 module alerts 'modules/alerts.bicep' = {
-  name: 'alerts-${environmentName}'
+  name: 'alerts-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [newGroup]
   params: {
@@ -464,8 +535,8 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
-// What azd, the hooks and the scripts read: azd keeps each under its name in the environment.
-output AZURE_LOCATION string = location
+// What azd, the hooks and the scripts read: azd keeps each under its name in the environment, and azd down deletes it there. So no
+// output has the name of a variable that somebody sets: DEPLOYED_X is what became of X.
 output AZURE_RESOURCE_GROUP string = groupName
 output AZURE_STORAGE_ACCOUNT_NAME string = accountName
 // What azd down must not delete; kept here because the variables may have been changed since.
@@ -486,11 +557,11 @@ output EVENT_GRID_TOPIC_RESOURCE_GROUP string = events.outputs.groupName
 output EVENT_GRID_PRINCIPAL_ID string = events.outputs.principalId
 output EVENT_GRID_SUBSCRIPTION_NAME string = 'uploads-${label}-${token}' // a reused topic may have other ones of ours
 output EVENT_GRID_DEADLETTER_CONTAINER string = deadLetterContainer
-output AZURE_BLOB_CONTAINER_INPUT string = inputContainer
-output AZURE_BLOB_CONTAINER_OUTPUT string = outputContainer
-output AZURE_BLOB_CONTAINER_PROCESSED string = processedContainer
-output AZURE_BLOB_CONTAINER_ERROR string = errorContainer
-output AZURE_BLOB_CONTAINER_STATE string = stateContainer
-output DEBOUNCE_QUEUE string = debounceQueue
-output JOBS_QUEUE string = jobsQueue
-output UPLOADS_QUEUE string = uploadsQueue
+output DEPLOYED_AZURE_BLOB_CONTAINER_INPUT string = inputContainer
+output DEPLOYED_AZURE_BLOB_CONTAINER_OUTPUT string = outputContainer
+output DEPLOYED_AZURE_BLOB_CONTAINER_PROCESSED string = processedContainer
+output DEPLOYED_AZURE_BLOB_CONTAINER_ERROR string = errorContainer
+output DEPLOYED_AZURE_BLOB_CONTAINER_STATE string = stateContainer
+output DEPLOYED_DEBOUNCE_QUEUE string = debounceQueue
+output DEPLOYED_JOBS_QUEUE string = jobsQueue
+output DEPLOYED_UPLOADS_QUEUE string = uploadsQueue

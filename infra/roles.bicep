@@ -1,5 +1,6 @@
 // Who may do what: the only place that assigns roles. The table is scripts/roles.tsv in Bicep; tests/infra compares both with
-// each other and with the table of docs/SECURITY.md. Deployed by main.bicep (includeRbac) or by scripts/assign-rbac.sh --use-bicep.
+// each other and with the table of docs/SECURITY.md. Deployed by main.bicep (includeRbac), before job and function app, or by
+// scripts/assign-rbac.sh --use-bicep.
 param runnerPrincipalId string
 param dispatcherPrincipalId string
 @description('Of the system topic: it keeps events that could not be delivered.')
@@ -7,13 +8,17 @@ param eventsPrincipalId string
 @description('Empty: the deployer gets nothing.')
 param deployerPrincipalId string = ''
 param deployerPrincipalType string = 'User'
+@description('People who audit, redrive, cancel and delete, as a group or one of them. Empty: nobody has these rights.')
+param operatorsPrincipalId string = ''
+param operatorsPrincipalType string = 'Group'
 param registryName string
 param registryGroupName string = resourceGroup().name
 param storageAccountName string
 param storageAccountGroupName string = resourceGroup().name
 param functionStorageAccountName string
 param applicationInsightsName string
-param jobName string
+@description('Empty: the job is not made yet; its roles follow (modules/job-roles.bicep).')
+param jobName string = ''
 param inputContainer string = 'input'
 param outputContainer string = 'output'
 param processedContainer string = 'processed'
@@ -36,14 +41,15 @@ var roleIds = {
   'Storage Queue Data Message Sender': 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
   'Storage Queue Data Reader': '19e7f393-937e-4f77-808e-94535e297925'
   'Storage Table Data Contributor': '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
-  'Container Apps Jobs Operator': 'b9a307c4-5aa3-4b52-ba60-2b17c136cd7b'
   'Monitoring Metrics Publisher': '3913510d-42f4-4e42-8a64-420c390055eb'
 }
 var runner = { id: runnerPrincipalId, type: 'ServicePrincipal' }
 var dispatcher = { id: dispatcherPrincipalId, type: 'ServicePrincipal' }
 var events = { id: eventsPrincipalId, type: 'ServicePrincipal' }
 var deployer = { id: deployerPrincipalId, type: deployerPrincipalType }
+var operators = { id: operatorsPrincipalId, type: operatorsPrincipalType }
 var known = !empty(deployerPrincipalId)
+var operated = !empty(operatorsPrincipalId)
 
 var onContainers = [
   { who: runner, where: inputContainer, role: 'Storage Blob Data Contributor' }
@@ -62,6 +68,14 @@ var deployerOnContainers = [
   { who: deployer, where: outputContainer, role: 'Storage Blob Data Reader' }
   { who: deployer, where: errorContainer, role: 'Storage Blob Data Reader' }
   { who: deployer, where: stateContainer, role: 'Storage Blob Data Reader' }
+]
+var operatorsOnContainers = [
+  { who: operators, where: inputContainer, role: 'Storage Blob Data Contributor' }
+  { who: operators, where: outputContainer, role: 'Storage Blob Data Contributor' }
+  { who: operators, where: processedContainer, role: 'Storage Blob Data Contributor' }
+  { who: operators, where: errorContainer, role: 'Storage Blob Data Contributor' }
+  { who: operators, where: stateContainer, role: 'Storage Blob Data Contributor' }
+  { who: operators, where: deadLetterContainer, role: 'Storage Blob Data Contributor' }
 ]
 var onQueues = [
   { who: runner, where: jobsQueue, role: 'Storage Queue Data Contributor' }
@@ -86,6 +100,20 @@ var uploadsByQueue = [
 var deployerOnQueues = [
   { who: deployer, where: jobsQueue, role: 'Storage Queue Data Message Sender' }
 ]
+var operatorsOnQueues = [
+  { who: operators, where: debounceQueue, role: 'Storage Queue Data Contributor' }
+  { who: operators, where: '${debounceQueue}-poison', role: 'Storage Queue Data Contributor' }
+  { who: operators, where: jobsQueue, role: 'Storage Queue Data Contributor' }
+  { who: operators, where: '${jobsQueue}-poison', role: 'Storage Queue Data Contributor' }
+]
+var operatorsOnUploadsByWebhook = [
+  { who: operators, where: uploadPoisonQueue, role: 'Storage Queue Data Contributor' }
+]
+var operatorsOnUploadsByQueue = [
+  { who: operators, where: uploadsQueue, role: 'Storage Queue Data Contributor' }
+  { who: operators, where: '${uploadsQueue}-poison', role: 'Storage Queue Data Contributor' }
+]
+var operatorsOnAllQueues = concat(operatorsOnQueues, empty(uploadsQueue) ? operatorsOnUploadsByWebhook : operatorsOnUploadsByQueue)
 var onRegistry = [
   { who: runner, role: 'AcrPull' }
 ]
@@ -99,8 +127,8 @@ module storage 'modules/storage-roles.bicep' = {
   scope: resourceGroup(storageAccountGroupName)
   params: {
     accountName: storageAccountName
-    onContainers: concat(onContainers, known ? deployerOnContainers : [])
-    onQueues: concat(onQueues, empty(uploadsQueue) ? uploadsByWebhook : uploadsByQueue, known ? deployerOnQueues : [])
+    onContainers: concat(onContainers, known ? deployerOnContainers : [], operated ? operatorsOnContainers : [])
+    onQueues: concat(onQueues, empty(uploadsQueue) ? uploadsByWebhook : uploadsByQueue, known ? deployerOnQueues : [], operated ? operatorsOnAllQueues : [])
     roleIds: roleIds
   }
 }
@@ -129,18 +157,13 @@ resource hostRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for ro
   }
 }]
 
-resource job 'Microsoft.App/jobs@2024-03-01' existing = {
-  name: jobName
-}
-
-// Its jobs/*/action covers start and stop/execution.
-resource jobRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(job.id, dispatcherPrincipalId, roleIds['Container Apps Jobs Operator'])
-  scope: job
-  properties: {
-    principalId: dispatcherPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds['Container Apps Jobs Operator'])
+module onJob 'modules/job-roles.bicep' = if (!empty(jobName)) {
+  name: 'job-roles-${uniqueString(runnerPrincipalId)}'
+  params: {
+    jobName: jobName
+    dispatcherPrincipalId: dispatcherPrincipalId
+    operatorsPrincipalId: operatorsPrincipalId
+    operatorsPrincipalType: operatorsPrincipalType
   }
 }
 

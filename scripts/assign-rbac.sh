@@ -51,12 +51,13 @@ if $bicep; then
   host=$(need FUNCTION_STORAGE_ACCOUNT_NAME)
   insights=$(need APPLICATION_INSIGHTS_NAME)
   parameters=("runnerPrincipalId=$runner" "dispatcherPrincipalId=$dispatcher" "eventsPrincipalId=$events"
-    "deployerPrincipalId=$(value AZURE_PRINCIPAL_ID)" "deployerPrincipalType=$(principal_type_of deployer)"
+    "deployerPrincipalId=$(deployer_id)" "deployerPrincipalType=$(principal_type_of deployer)"
+    "operatorsPrincipalId=$(value OPERATORS_PRINCIPAL_ID)" "operatorsPrincipalType=$(principal_type_of operators)"
     "storageAccountName=$account" "functionStorageAccountName=$host" "registryName=$registry"
     "applicationInsightsName=$insights" "jobName=$job")
   # What has a default in the template, where the deployment has another value.
   while read -r parameter variable; do
-    other=$(value "$variable")
+    other=$(deployed "$variable")
     [[ -z $other ]] || parameters+=("$parameter=$other")
   done <<END
 storageAccountGroupName STORAGE_RESOURCE_GROUP
@@ -72,7 +73,7 @@ jobsQueue JOBS_QUEUE
 uploadsQueue UPLOADS_QUEUE
 END
   CALL_TIMEOUT_S=${BICEP_TIMEOUT_S:-900} az_quiet deployment group create --resource-group "$group" \
-    --name "roles-$environment" --template-file "$template" --parameters "${parameters[@]}"
+    --name "roles-${environment:0:58}" --template-file "$template" --parameters "${parameters[@]}"
   say "Roles assigned by $(basename "$template"). Check with scripts/verify-rbac.sh."
   exit 0
 fi

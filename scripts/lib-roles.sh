@@ -53,15 +53,15 @@ scope_of() {
       printf '%s/blobServices/default/containers/%s' "$ACCOUNT_ID" "${name:-eventgrid-deadletter}" ;;
     container:*)
       name=${1#container:}
-      name=$(value "AZURE_BLOB_CONTAINER_$(printf '%s' "$name" | tr '[:lower:]' '[:upper:]')")
+      name=$(deployed "AZURE_BLOB_CONTAINER_$(printf '%s' "$name" | tr '[:lower:]' '[:upper:]')")
       printf '%s/blobServices/default/containers/%s' "$ACCOUNT_ID" "${name:-${1#container:}}" ;;
     queue:debounce*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name DEBOUNCE_QUEUE debounce "$1")" ;;
     queue:jobs*) printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name JOBS_QUEUE jobs "$1")" ;;
     queue:uploads*)
-      name=$(value UPLOADS_QUEUE)
+      name=$(deployed UPLOADS_QUEUE)
       [[ -z $name ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "$(queue_name UPLOADS_QUEUE uploads "$1")" ;;
     queue:webjobs-*)
-      [[ -n $(value UPLOADS_QUEUE) && -z ${REMOVING:-} ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
+      [[ -n $(deployed UPLOADS_QUEUE) && -z ${REMOVING:-} ]] || printf '%s/queueServices/default/queues/%s' "$ACCOUNT_ID" "${1#queue:}" ;;
     *) die "$REFUSED" "roles.tsv: unknown place $1" ;;
   esac
 }
@@ -69,7 +69,7 @@ scope_of() {
 # queue_name VARIABLE DEFAULT WHERE: the name as configured, with the ending that WHERE has.
 queue_name() {
   local name
-  name=$(value "$1")
+  name=$(deployed "$1")
   printf '%s%s' "${name:-$2}" "${3#"queue:$2"}"
 }
 
@@ -79,16 +79,31 @@ principal_of() {
     runner) value MANAGED_IDENTITY_PRINCIPAL_ID ;;
     dispatcher) value DISPATCHER_PRINCIPAL_ID ;;
     events) value EVENT_GRID_PRINCIPAL_ID ;;
-    deployer) value AZURE_PRINCIPAL_ID ;;
+    deployer) deployer_id ;;
+    operators) value OPERATORS_PRINCIPAL_ID ;;
   esac
 }
 
+# deployer_id: azd overwrites AZURE_PRINCIPAL_ID with whoever is signed in; environments of before have no other.
+deployer_id() {
+  local found
+  found=$(value DEPLOYER_PRINCIPAL_ID)
+  [[ -n $found ]] || found=$(value AZURE_PRINCIPAL_ID)
+  printf '%s' "$found"
+}
+
 principal_type_of() {
-  local kind=ServicePrincipal
-  if [[ $1 == deployer ]]; then
-    kind=$(value AZURE_PRINCIPAL_TYPE)
-  fi
-  printf '%s' "${kind:-User}"
+  local kind
+  case $1 in
+    deployer)
+      kind=$(value DEPLOYER_PRINCIPAL_TYPE)
+      [[ -n $kind ]] || kind=$(value AZURE_PRINCIPAL_TYPE)
+      printf '%s' "${kind:-User}" ;;
+    operators)
+      kind=$(value OPERATORS_PRINCIPAL_TYPE)
+      printf '%s' "${kind:-Group}" ;;
+    *) printf 'ServicePrincipal' ;;
+  esac
 }
 
 # for_each_role FUNCTION: calls it with identity, principal, where, scope, role and role id; in ROLES_FAILED counts failures.
@@ -100,7 +115,7 @@ for_each_role() {
     principal=$(principal_of "$identity")
     scope=$(scope_of "$where")
     if [[ -z $principal || -z $scope ]]; then
-      [[ $identity == deployer || -z $scope ]] || die "$REFUSED" "no principal id of the $identity: run azd provision first"
+      [[ $identity == deployer || $identity == operators || -z $scope ]] || die "$REFUSED" "no principal id of the $identity: run azd provision first"
       continue
     fi
     code=0

@@ -136,6 +136,17 @@ value() {
   printf '%s' "${line%\"}"
 }
 
+# deployed NAME: the variable as the last provisioning took it (output DEPLOYED_NAME), which may be empty; before the first
+# one as it is set.
+deployed() {
+  [[ -z ${!1:-} ]] || { printf '%s' "${!1}"; return; }
+  if printf '%s\n' "$AZD_VALUES" | grep -q "^DEPLOYED_$1="; then
+    value "DEPLOYED_$1"
+  else
+    value "$1"
+  fi
+}
+
 # need NAME [HINT]: the value, or exit.
 need() {
   local found

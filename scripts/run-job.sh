@@ -38,7 +38,7 @@ job=$(need RUNNER_JOB_NAME)
 
 if [[ -n $scene ]]; then
   account=$(need AZURE_STORAGE_ACCOUNT_NAME)
-  queue=$(value JOBS_QUEUE)
+  queue=$(deployed JOBS_QUEUE)
   now=$(date -u +%Y-%m-%dT%H:%M:%S+00:00)
   # As scenejobs.state.messages.JobMessage reads it; -1: a message that expired would be a scene that is forgotten.
   az_quiet storage message put --account-name "$account" --auth-mode login --queue-name "${queue:-jobs}" \

@@ -55,7 +55,7 @@ $upload || exit 0
 need_commands az
 load_values
 account=$(need AZURE_STORAGE_ACCOUNT_NAME)
-container=$(value AZURE_BLOB_CONTAINER_INPUT)
+container=$(deployed AZURE_BLOB_CONTAINER_INPUT)
 CALL_TIMEOUT_S=${UPLOAD_TIMEOUT_S:-1800} az_quiet storage blob upload-batch --account-name "$account" --auth-mode login \
   --source "$clips" --destination "${container:-input}" --destination-path "$prefix" --pattern '*.mp4' \
   --max-connections 8 --overwrite

@@ -33,7 +33,7 @@ param jobName string
 param moreSettings object
 
 var storageSuffix = environment().suffixes.storage
-var manager = environment().resourceManager // ends with a slash
+var manager = split(environment().resourceManager, '/')[2] // https://HOST/
 
 var settings = {
   // the Functions host
@@ -70,7 +70,7 @@ var settings = {
   AZURE_SUBSCRIPTION_ID: subscription().subscriptionId
   AZURE_RESOURCE_GROUP: resourceGroup().name
   RUNNER_JOB_NAME: jobName
-  ARM_ENDPOINT: endsWith(manager, '/') ? substring(manager, 0, length(manager) - 1) : manager
+  ARM_ENDPOINT: 'https://${manager}'
 }
 
 // How uploads are told (function_app/triggers.py).
@@ -121,7 +121,6 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       ipSecurityRestrictionsDefaultAction: restrictInbound ? 'Deny' : 'Allow'
       ipSecurityRestrictions: restrictInbound && empty(uploadsQueue) ? [{ name: 'event-grid', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }] : []
@@ -130,16 +129,26 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
   }
 }
 
+// One after the other: the site answers 409 while another change of it is under way.
 resource appSettings 'Microsoft.Web/sites/config@2023-12-01' = {
   parent: app
   name: 'appsettings'
   properties: union(settings, events, moreSettings)
 }
 
-resource noPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = [for name in ['ftp', 'scm']: {
+// Nobody publishes with a password. This shuts FTP too: Flex Consumption refuses siteConfig.ftpsState.
+resource noPasswordsByFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = {
   parent: app
-  name: name
+  name: 'ftp'
+  dependsOn: [appSettings]
   properties: { allow: false }
-}]
+}
+
+resource noPasswordsByScm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = {
+  parent: app
+  name: 'scm'
+  dependsOn: [noPasswordsByFtp]
+  properties: { allow: false }
+}
 
 output id string = app.id

@@ -1,28 +1,13 @@
-// Logs of everything in one workspace; Application Insights without keys in front of it.
+// Logs of everything in one workspace, new or reused; Application Insights without keys in front of it.
 param location string
 param tags object
 param workspaceName string
-@description('Empty: a workspace is made.')
-param existingWorkspaceName string
-param existingWorkspaceGroupName string
+param workspaceGroupName string
 param insightsName string
 
-var reuse = !empty(existingWorkspaceName)
-
-resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' = if (!reuse) {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = {
   name: workspaceName
-  location: location
-  tags: tags
-  properties: {
-    sku: { name: 'PerGB2018' }
-    retentionInDays: 30
-    features: { disableLocalAuth: true }
-  }
-}
-
-resource reused 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = if (reuse) {
-  name: existingWorkspaceName
-  scope: resourceGroup(existingWorkspaceGroupName)
+  scope: resourceGroup(workspaceGroupName)
 }
 
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
@@ -32,12 +17,12 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   kind: 'web'
   properties: {
     Application_Type: 'web'
-    WorkspaceResourceId: reuse ? reused.id : workspace.id
+    WorkspaceResourceId: workspace.id
     DisableLocalAuth: true
   }
 }
 
-output workspaceId string = reuse ? reused.id : workspace.id
-output workspaceCustomerId string = reuse ? reused.properties.customerId : workspace.properties.customerId
+output workspaceId string = workspace.id
+output workspaceCustomerId string = workspace.properties.customerId
 output insightsName string = insights.name
 output insightsConnectionString string = insights.properties.ConnectionString

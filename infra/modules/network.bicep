@@ -93,7 +93,3 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01'
     virtualNetwork: { id: network.id }
   }
 }]
-
-output jobsSubnetId string = network.properties.subnets[0].id
-output functionsSubnetId string = network.properties.subnets[1].id
-output endpointsSubnetId string = network.properties.subnets[2].id

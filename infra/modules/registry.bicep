@@ -12,7 +12,6 @@ resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
   sku: { name: sku }
   properties: {
     adminUserEnabled: false
-    anonymousPullEnabled: false
     zoneRedundancy: zoneRedundant && sku == 'Premium' ? 'Enabled' : 'Disabled'
   }
 }

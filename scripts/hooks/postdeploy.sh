@@ -21,11 +21,12 @@ topic=$(need EVENT_GRID_TOPIC_NAME)
 topic_group=$(need EVENT_GRID_TOPIC_RESOURCE_GROUP)
 account=$(need AZURE_STORAGE_ACCOUNT_NAME)
 account_group=$(need STORAGE_RESOURCE_GROUP)
-input=$(need AZURE_BLOB_CONTAINER_INPUT)
+input=$(deployed AZURE_BLOB_CONTAINER_INPUT)
+[[ -n $input ]] || die $REFUSED "AZURE_BLOB_CONTAINER_INPUT is not set: run azd provision first, or set it in the environment"
 dead_letters=$(need EVENT_GRID_DEADLETTER_CONTAINER)
 job=$(need RUNNER_JOB_NAME)
 subscription=$(need EVENT_GRID_SUBSCRIPTION_NAME)
-queue=$(value UPLOADS_QUEUE)
+queue=$(deployed UPLOADS_QUEUE)
 kind=() # what the template has to know of a reused account; one of ours has no hierarchical namespace
 if [[ -n $(value EXISTING_STORAGE_ACCOUNT_NAME) ]]; then
   hierarchical=$(az_tsv storage account show --resource-group "$account_group" --name "$account" --query isHnsEnabled) ||

@@ -3,7 +3,7 @@
 #
 #     scripts/hooks/preprovision.sh      azd runs it
 #
-# Sets AZURE_PRINCIPAL_ID, AZURE_PRINCIPAL_TYPE and SERVICE_RUNNER_IMAGE_NAME of the azd environment. Stops provisioning only
+# Sets DEPLOYER_PRINCIPAL_ID, DEPLOYER_PRINCIPAL_TYPE and SERVICE_RUNNER_IMAGE_NAME of the azd environment. Stops provisioning only
 # where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), and a job whose image
 # cannot be read, which would be replaced by the placeholder. About roles and providers it only warns.
 set -euo pipefail
@@ -29,10 +29,10 @@ check_region() {
     "(azd env set AZURE_LOCATION ...); or azd env set USE_GPU false; or, if the list is old, azd env set SKIP_REGION_CHECK true"
 }
 
-# Who deploys: azd knows it too, but not in every kind of sign-in.
+# Who deploys: azd knows it too, but not in every kind of sign-in, and writes whoever is signed in over AZURE_PRINCIPAL_ID.
 record_deployer() {
   local kind id name
-  [[ -z $(value AZURE_PRINCIPAL_ID) ]] || return 0
+  [[ -z $(value DEPLOYER_PRINCIPAL_ID) ]] || return 0
   kind=$(az_tsv account show --query user.type) || { warn "the deployer is not known; they get no roles"; return 0; }
   if [[ $kind == user ]]; then
     id=$(az_tsv ad signed-in-user show --query id) || id=
@@ -43,19 +43,19 @@ record_deployer() {
     kind=ServicePrincipal
   fi
   if [[ -z $id ]]; then
-    warn "the deployer's object id cannot be read; set AZURE_PRINCIPAL_ID, or they get no roles"
+    warn "the deployer's object id cannot be read; set DEPLOYER_PRINCIPAL_ID, or they get no roles"
     return 0
   fi
-  set_value AZURE_PRINCIPAL_ID "$id"
-  set_value AZURE_PRINCIPAL_TYPE "$kind"
+  set_value DEPLOYER_PRINCIPAL_ID "$id"
+  set_value DEPLOYER_PRINCIPAL_TYPE "$kind"
   AZD_VALUES="$AZD_VALUES
-AZURE_PRINCIPAL_ID=\"$id\""
+DEPLOYER_PRINCIPAL_ID=\"$id\""
   say "Deployer: $kind $id"
 }
 
 check_rights() {
   local id subscription roles
-  id=$(value AZURE_PRINCIPAL_ID)
+  id=$(value DEPLOYER_PRINCIPAL_ID)
   [[ -n $id && $(value INCLUDE_RBAC) != false ]] || return 0
   subscription=$(az_tsv account show --query id) || return 0
   roles=$(az_tsv role assignment list --assignee "$id" --scope "/subscriptions/$subscription" --include-inherited \

@@ -352,6 +352,19 @@ class _Scope:
             raise self._wrong(node, f"there is no {member}")
         return whole[member]
 
+    def _lambda_expression(self, node: Node) -> Callable[[Any], Any]:
+        head, body = named(node)
+        before, name = self.local, text(head)
+
+        def called(value: Any) -> Any:
+            outer, self.local = self.local, {**before, name: value}
+            try:
+                return self.value(body)
+            finally:
+                self.local = outer
+
+        return called
+
     def _call_expression(self, node: Node) -> Any:
         name, arguments = named(node)
         values = [self.value(item) for item in named(arguments)]

@@ -34,7 +34,7 @@ def in_provider(type: str, names: list[str]) -> str:
 
 
 def call(name: str, values: list[Any], group: str, runtime: type[str]) -> Any:
-    """KeyError for a function that is not known here."""
+    """KeyError for a function that is not known here. A lambda is a callable among the values."""
     if name == "resourceGroup":
         return Group(values[0]) if values else {"name": group}
     if name == "resourceId":
@@ -69,14 +69,19 @@ def _union(*objects: dict[str, Any]) -> dict[str, Any]:
 
 _PLAIN: dict[str, Any] = {
     "cidrSubnet": _cidr_subnet,
+    "contains": lambda whole, part: part in whole,
     "concat": lambda *lists: [item for part in lists for item in part],
     "empty": lambda value: len(value) == 0,
     "endsWith": lambda text, end: text.endswith(end),
     "environment": lambda: ENVIRONMENT,
     "guid": lambda *values: _digest(*values)[:32],
+    "filter": lambda items, keep: [item for item in items if keep(item)],
     "items": lambda value: [{"key": key, "value": value[key]} for key in sorted(value)],
+    "join": lambda items, between: between.join(items),
     "json": json.loads,
     "length": len,
+    "map": lambda items, make: [make(item) for item in items],
+    "range": lambda first, count: list(range(first, first + count)),
     "replace": lambda text, old, new: text.replace(old, new),
     "split": lambda text, by: text.split(by),
     "string": lambda value: value if isinstance(value, str) else json.dumps(value),

@@ -14,7 +14,7 @@ from tests.infra.scripted import ROOT
 INFRA = ROOT / "infra"
 MAIN = INFRA / "main.bicep"
 PARAMETERS = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
-BASE = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "swedencentral", "AZURE_PRINCIPAL_ID": "<deployer>"}
+BASE = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "swedencentral", "DEPLOYER_PRINCIPAL_ID": "<deployer>"}
 REUSED = {
     "EXISTING_RESOURCES_GROUP": "rg-shared", "EXISTING_ACR_NAME": "crshared",
     "EXISTING_STORAGE_ACCOUNT_NAME": "stshared",

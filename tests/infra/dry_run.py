@@ -261,7 +261,7 @@ person ([protocol](protocol.md)). `scripts/azure-test.sh --deployed` uploads a s
 
 
 def page() -> str:
-    values = {name: value for name, value in BASE.items() if name != "AZURE_PRINCIPAL_ID"}
+    values = {name: value for name, value in BASE.items() if name != "DEPLOYER_PRINCIPAL_ID"}
     lines = [INTRODUCTION, f"azd's steps: {', then '.join(STEPS)}. Set at the start: {words(sorted(values))}.\n"]
     for step in STEPS:
         for part in (hook(f"pre{step}", values), BODIES[step](values), hook(f"post{step}", values)):

@@ -23,7 +23,8 @@ FORBIDDEN = {
 SIGNED_OUT = {"err": "ERROR: Please run 'az login' to setup account.\n", "code": 1}
 NOT_FOUND = {"err": "ERROR: (ResourceNotFound) The Resource was not found.\n", "code": 3}
 ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
-ROLES = [row for row in ROWS if not row[1].startswith("queue:uploads")]  # without UPLOADS_QUEUE
+# without UPLOADS_QUEUE and OPERATORS_PRINCIPAL_ID
+ROLES = [row for row in ROWS if not row[1].startswith("queue:uploads") and row[0] != "operators"]
 
 
 @dataclass(frozen=True)

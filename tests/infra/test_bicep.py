@@ -37,7 +37,7 @@ SWITCHES = [
     REUSED,
     REUSED | {"EXISTING_RESOURCE_GROUP": "rg-shared", "EXISTING_RESOURCES_GROUP": "", "PRIVATE_NETWORKING": "true"},
     *({name: value} for name, value in REUSED.items() if name != "EXISTING_RESOURCES_GROUP"),
-    {"AZURE_ENV_NAME": "A_rather-Long_name-of-an-Environment-with-60-characters-abcde", "AZURE_PRINCIPAL_ID": ""},
+    {"AZURE_ENV_NAME": "A_rather-Long_name-of-an-Environment-with-60-characters-abcde", "DEPLOYER_PRINCIPAL_ID": ""},
     {"UPLOADS_QUEUE": "uploads", "RESTRICT_INBOUND": "true"},
     REUSED | {"UPLOADS_QUEUE": "uploads"},
     {"ALERT_EMAIL": "ops@example.org", "RESTRICT_INBOUND": "true", "RETENTION_DAYS": "0"},
@@ -139,9 +139,10 @@ def test_the_guides_variables_are_there() -> None:
 def test_what_scripts_and_hooks_ask_for_is_an_output_a_variable_or_theirs() -> None:
     asked: set[str] = set()
     for path in (ROOT / "scripts").rglob("*.sh"):
-        asked |= set(re.findall(r"\b(?:need|value|resource_id|queue_name) ([A-Z]+_[A-Z_]+)", path.read_text()))
+        asked |= set(re.findall(r"\b(?:need|value|deployed|resource_id|queue_name) ([A-Z]+_[A-Z_]+)", path.read_text()))
     known = deploy().outputs.keys() | {source(name)[0] for name in PARAMETERS}
     theirs = {"FORCE_DELETE", "SKIP_REGION_CHECK", "TEST_RESOURCE_GROUP", "TEST_SUBSCRIPTION", "AZURE_STORAGE_ACCOUNT"}
+    theirs |= {"AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}  # azd's own, of environments from before DEPLOYER_*
     assert asked - known <= theirs
     assert len(asked) > 20
 
@@ -174,12 +175,18 @@ def test_containers_and_queues_are_those_of_the_code() -> None:
 
 def test_a_renamed_container_or_queue_is_renamed_everywhere() -> None:
     deployment = deploy(RENAMED)
-    names = {item.name.rpartition("/")[2] for item in deployment.resources if item.deployed}
+    made = [item for item in deployment.resources if item.deployed and not item.existing]
+    names = {item.name.rpartition("/")[2] for item in made}
     queues = {RENAMED["JOBS_QUEUE"], RENAMED["DEBOUNCE_QUEUE"]}
     assert set(RENAMED.values()) | {f"{name}-poison" for name in queues} <= names
     old = {"input", "output", "processed", "error", "state", "jobs", "jobs-poison", "debounce", "debounce-poison"}
     assert not old & names
-    assert {name: deployment.outputs[name] for name in RENAMED} == RENAMED
+    assert {name: deployment.outputs[f"DEPLOYED_{name}"] for name in RENAMED} == RENAMED
+
+
+def test_no_output_has_the_name_of_a_variable_that_somebody_sets() -> None:
+    """azd down deletes every output from the environment (azd, pkg/infra/provisioning/manager.go, Destroy)."""
+    assert deploy().outputs.keys() & {source(name)[0] for name in PARAMETERS} == set()
 
 
 # ---- switches --------------------------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_every_variable_is_read_by_the_templates_or_a_hook() -> None:
     }
     named |= set(re.findall(r"`([A-Z_]+_[A-Z_]+)=\w+`", GUIDE[GUIDE.index("## Switches") : GUIDE.index("### Events")]))
     assert len(named) > 15
-    assert named - {source(name)[0] for name in PARAMETERS} - {"NAME"} <= HOOK_VARIABLES | {"AZURE_PRINCIPAL_ID"}
+    assert named - {source(name)[0] for name in PARAMETERS} - {"NAME"} <= HOOK_VARIABLES | {"DEPLOYER_PRINCIPAL_ID"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

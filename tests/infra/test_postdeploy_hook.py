@@ -83,7 +83,7 @@ def test_a_handshake_that_the_app_refuses_is_no_refusal_of_ours(answer: str, dep
 
 
 def test_uploads_by_a_queue_need_no_app_that_answers(deployed: Bench) -> None:
-    deployed.values["UPLOADS_QUEUE"] = "uploads"
+    deployed.values["DEPLOYED_UPLOADS_QUEUE"] = "uploads"
     ended = deployed.run(POST)
     assert ended.code == 0, ended.err
     (call,) = ended.called("deployment group create")
@@ -92,6 +92,13 @@ def test_uploads_by_a_queue_need_no_app_that_answers(deployed: Bench) -> None:
     properties = result.one("Microsoft.EventGrid/systemTopics/eventSubscriptions").body["properties"]
     assert properties["deliveryWithResourceIdentity"]["destination"]["properties"]["queueName"] == "uploads"
     assert ended.called("^curl") == []
+
+
+def test_a_variable_that_was_set_after_provisioning_changes_nothing_before_the_next(deployed: Bench) -> None:
+    deployed.values |= {"UPLOADS_QUEUE": "uploads", "AZURE_BLOB_CONTAINER_INPUT": "elsewhere"}
+    (call,) = deployed.run(POST).called("deployment group create")
+    assert "inputContainer=input" in call
+    assert not [word for word in call if word.startswith("uploadsQueue=")], "there is no such queue yet"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ def test_a_reused_account_with_a_hierarchy_reports_what_ends_there(
     queue: str, types: list[str], operations: list[str], deployed: Bench
 ) -> None:
     """New names only where somebody of ours reads them: the blob trigger's webhook knows one kind of event."""
-    deployed.values |= {"UPLOADS_QUEUE": queue, "EXISTING_STORAGE_ACCOUNT_NAME": "stdev"}
+    deployed.values |= {"DEPLOYED_UPLOADS_QUEUE": queue, "EXISTING_STORAGE_ACCOUNT_NAME": "stdev"}
     deployed.answers.insert(0, {"call": "storage account show .*isHnsEnabled", "out": "true\n"})
     (call,) = deployed.run(POST).called("deployment group create")
     given = dict(item.split("=", 1) for item in call[call.index("--parameters") + 1 :] if re.match(r"\w+=", item))

@@ -48,8 +48,8 @@ def test_a_person_is_recorded_as_the_deployer(fresh: Bench) -> None:
     ended = fresh.run(PRE)
     assert ended.code == 0, ended.err
     assert [setting(call) for call in ended.called("^azd env set")] == [
-        ("AZURE_PRINCIPAL_ID", "me-object-id"),
-        ("AZURE_PRINCIPAL_TYPE", "User"),
+        ("DEPLOYER_PRINCIPAL_ID", "me-object-id"),
+        ("DEPLOYER_PRINCIPAL_TYPE", "User"),
     ]
     assert ended.called("provider register") == []
 
@@ -61,7 +61,7 @@ def test_a_pipelines_service_principal_is_recorded_by_its_object_id(bench: Bench
     bench.answer("ad sp show --id app-id", "sp-object-id\n")
     bench.answer("provider list", PROVIDERS)
     found = dict(setting(call) for call in bench.run(PRE).called("^azd env set"))
-    assert found == {"AZURE_PRINCIPAL_ID": "sp-object-id", "AZURE_PRINCIPAL_TYPE": "ServicePrincipal"}
+    assert found == {"DEPLOYER_PRINCIPAL_ID": "sp-object-id", "DEPLOYER_PRINCIPAL_TYPE": "ServicePrincipal"}
 
 
 @pytest.mark.parametrize("call", ["account show", "ad signed-in-user", "role assignment list", "provider"])

@@ -37,7 +37,24 @@ def test_every_role_is_assigned_to_its_principal_on_its_scope_and_no_other(provi
 
     assert made == {(numbers[who], place(where), role) for who, where, _, role, _ in ROLES}
     types = {option(call, "--assignee-principal-type") for call in ended.called("create .*000000000003")}
-    assert types == {"User"}, "the deployer is a person unless AZURE_PRINCIPAL_TYPE says otherwise"
+    assert types == {"User"}, "the deployer is a person unless DEPLOYER_PRINCIPAL_TYPE says otherwise"
+
+
+def test_operators_get_what_audit_redrive_cancel_and_delete_need(provisioned: Bench) -> None:
+    few(provisioned, [row for row in ROWS if row[0] == "operators"])
+    provisioned.values["OPERATORS_PRINCIPAL_ID"] = "11111111-0000-0000-0000-000000000005"
+    calls = provisioned.run("scripts/assign-rbac.sh").called("assignment create")
+    assert {option(call, "--assignee-principal-type") for call in calls} == {"Group"}
+    scopes = {option(call, "--scope").rpartition("/")[2] for call in calls}
+    assert scopes >= {"input", "output", "processed", "error", "state", "jobs", "jobs-poison", "debounce", "job-dev"}
+
+
+def test_an_environment_of_before_keeps_its_deployer(provisioned: Bench) -> None:
+    """It knows AZURE_PRINCIPAL_ID only, which azd writes over at every provisioning."""
+    few(provisioned, [row for row in ROWS if row[0] == "deployer"])
+    provisioned.values["AZURE_PRINCIPAL_ID"] = provisioned.values.pop("DEPLOYER_PRINCIPAL_ID")
+    calls = provisioned.run("scripts/assign-rbac.sh").called("assignment create")
+    assert {option(call, "--assignee-object-id")[-1] for call in calls} == {"3"}
 
 
 def test_what_is_assigned_already_stays(provisioned: Bench) -> None:

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tests.infra import bicep, bicep_tree
-from tests.infra.deployed import INFRA, REUSED, deploy
+from tests.infra import bicep, bicep_tree, dry_run
+from tests.infra.deployed import INFRA, MAIN, REUSED, deploy
 from tests.infra.scripted import ROOT
 
 ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
@@ -18,10 +18,12 @@ KINDS = {
     "Microsoft.Storage/storageAccounts/blobServices/containers": "container",
     "Microsoft.Storage/storageAccounts/queueServices/queues": "queue",
 }  # fmt: skip
+OPERATED = {"OPERATORS_PRINCIPAL_ID": "<operators>"}
 
 
 def identity(principal: str) -> str:
-    words = {"id-runner": "runner", "id-dispatcher": "dispatcher", "systemTopics": "events", "<deployer>": "deployer"}
+    words = {"id-runner": "runner", "id-dispatcher": "dispatcher", "systemTopics": "events"}
+    words |= {"<deployer>": "deployer", "<operators>": "operators"}
     (found,) = [who for word, who in words.items() if word in principal]
     return found
 
@@ -44,13 +46,14 @@ def assigned(deployment: bicep.Deployment) -> list[tuple[str, str, str]]:
 def rows(variables: dict[str, str]) -> list[list[str]]:
     """Those of the table for this way to be told of uploads."""
     other = "queue:webjobs-" if "UPLOADS_QUEUE" in variables else "queue:uploads"
-    return [row for row in ROWS if not row[1].startswith(other)]
+    nobody = "" if "OPERATORS_PRINCIPAL_ID" in variables else "operators"
+    return [row for row in ROWS if not row[1].startswith(other) and row[0] != nobody]
 
 
 @pytest.mark.parametrize(
     "variables",
-    [{}, REUSED, {"UPLOADS_QUEUE": "uploads"}, REUSED | {"UPLOADS_QUEUE": "uploads"}],
-    ids=["new", "reused", "by queue", "reused by queue"],
+    [{}, REUSED, {"UPLOADS_QUEUE": "uploads"}, REUSED | {"UPLOADS_QUEUE": "uploads"} | OPERATED, OPERATED],
+    ids=["new", "reused", "by queue", "reused by queue, operated", "operated"],
 )
 def test_the_assignments_are_the_table_line_by_line(variables: dict[str, str]) -> None:
     found = Counter(assigned(deploy(variables)))
@@ -66,27 +69,37 @@ def test_without_rbac_no_role_is_assigned_and_all_else_is_made() -> None:
 
 
 def test_roles_are_assigned_in_one_place() -> None:
-    """Whoever reviews rights reads roles.bicep; two modules only carry it out where account and registry are."""
+    """Whoever reviews rights reads roles.bicep; three modules only carry it out where account, registry and job are."""
     places = [path.name for path in INFRA.rglob("*.bicep") if "roleAssignments@" in path.read_text()]
-    assert sorted(places) == ["registry-roles.bicep", "roles.bicep", "storage-roles.bicep"]
+    assert sorted(places) == ["job-roles.bicep", "registry-roles.bicep", "roles.bicep", "storage-roles.bicep"]
 
 
 def test_an_unknown_deployer_gets_nothing() -> None:
-    found = deploy({"AZURE_PRINCIPAL_ID": ""}).of("Microsoft.Authorization/roleAssignments")
+    found = deploy({"DEPLOYER_PRINCIPAL_ID": ""}).of("Microsoft.Authorization/roleAssignments")
     assert len(found) == len([row for row in rows({}) if row[0] != "deployer"])
     assert all(item.body["properties"]["principalId"] for item in found)
 
 
 def test_every_assignment_says_what_kind_of_principal_it_is_for() -> None:
     """Without it an identity that was made a moment ago is looked up, and not found."""
-    for item in deploy({"AZURE_PRINCIPAL_TYPE": "User"}).of("Microsoft.Authorization/roleAssignments"):
+    for item in deploy({"DEPLOYER_PRINCIPAL_TYPE": "User"} | OPERATED).of("Microsoft.Authorization/roleAssignments"):
         properties = item.body["properties"]
-        person = identity(properties["principalId"]) == "deployer"
-        assert properties["principalType"] == ("User" if person else "ServicePrincipal")
+        people = {"deployer": "User", "operators": "Group"}
+        assert properties["principalType"] == people.get(identity(properties["principalId"]), "ServicePrincipal")
+
+
+def test_roles_come_before_job_and_function_app_which_need_them() -> None:
+    """The host reads its keys, the job pulls its image, with roles given before: 403 at the first start otherwise."""
+    order = dry_run.needs(MAIN)
+    for symbol in ("job", "functionApp"):
+        assert "roles" in order[symbol]
+    assert order["jobRoles"] >= {"job"}
+    given = deploy().modules["roles"].of("Microsoft.Authorization/roleAssignments")
+    assert len(deploy().of("Microsoft.Authorization/roleAssignments")) == len(given) + 1, "all but that on the job"
 
 
 def test_no_two_assignments_share_a_name() -> None:
-    names = [item.name for item in deploy().of("Microsoft.Authorization/roleAssignments")]
+    names = [item.name for item in deploy(OPERATED).of("Microsoft.Authorization/roleAssignments")]
     assert len(set(names)) == len(names)
 
 
