@@ -17,14 +17,12 @@ from datetime import UTC, datetime
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
-from function_app import wiring
+from function_app import given_up, wiring
 
 log = logging.getLogger(__name__)
 
 CONNECTION = "SceneStorage"
 DEBOUNCE_QUEUE = "%DEBOUNCE_QUEUE%"
-SHOWN_CHARS = 2000  # of an unreadable message
-
 UPLOADS_QUEUE = "%UPLOADS_QUEUE%"
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
@@ -49,7 +47,7 @@ def blob_source() -> func.BlobSource:
 )
 def on_upload(upload: blob.BlobClient) -> None:
     """Handles the event of an upload."""
-    wiring.app().dispatcher.on_upload(upload.blob_name, datetime.now(UTC))
+    wiring.app().on_upload(upload.blob_name, datetime.now(UTC))
 
 
 @by_queue.function_name("on_event")
@@ -86,23 +84,21 @@ def sweep(timer: func.TimerRequest) -> None:
 @by_webhook.function_name("on_upload_poison")
 @by_webhook.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection=CONNECTION)
 def on_upload_poison(message: func.QueueMessage) -> None:
-    """The host gave up on an upload's event. Nothing is lost: the sweep lists."""
-    log.error("an upload event was given up; the sweep will find the upload: %s", _shown(message))
+    """The host gave up on an upload's event, which names the upload: nothing waits for the sweep."""
+    wiring.app().on_upload_given_up(message.get_body(), datetime.now(UTC))
 
 
 @by_queue.function_name("on_event_poison")
 @by_queue.queue_trigger(arg_name="message", queue_name=f"{UPLOADS_QUEUE}-poison", connection=CONNECTION)
 def on_event_poison(message: func.QueueMessage) -> None:
-    """An event was given up, or was none. Nothing is lost: the sweep lists."""
-    log.error("an upload event was given up; the sweep will find the upload: %s", _shown(message))
+    """An event was given up, or was none. Where it names an upload, nothing waits for the sweep."""
+    wiring.app().on_event_given_up(message.get_body(), datetime.now(UTC))
 
 
 @blueprint.function_name("on_quiet_poison")
 @blueprint.queue_trigger(arg_name="message", queue_name=f"{DEBOUNCE_QUEUE}-poison", connection=CONNECTION)
 def on_quiet_poison(message: func.QueueMessage) -> None:
     """A check was given up. Nothing is lost: the sweep lists."""
-    log.error("a quiet-time check was given up; the sweep will look at its scene: %s", _shown(message))
-
-
-def _shown(message: func.QueueMessage) -> str:
-    return repr(message.get_body()[:SHOWN_CHARS])
+    log.error(
+        "a quiet-time check was given up; the sweep will look at its scene: %s", given_up.shown(message.get_body())
+    )

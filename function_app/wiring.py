@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from function_app import event_grid
+from function_app import event_grid, given_up
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
@@ -20,7 +21,9 @@ from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, StorageSettings
 from scenejobs.settings.reader import read_all
-from scenejobs.state.messages import DebounceCheck
+from scenejobs.state.messages import DebounceCheck, as_text
+
+log = logging.getLogger(__name__)
 
 POISON_TEXT_CHARS = 2000  # of a message nobody can read
 
@@ -31,6 +34,14 @@ class App:
 
     dispatcher: Dispatcher
     sweeper: Sweeper
+    pause: Callable[[float], None] = time.sleep
+
+    def on_upload(self, name: str, now: datetime) -> None:
+        """One event of the blob trigger, with patience: the host's own tries follow each other within a second.
+
+        Raises StorageError and AccessDenied.
+        """
+        given_up.with_patience(lambda: self.dispatcher.on_upload(name, now), self.pause)
 
     def on_quiet(self, body: bytes, dequeue_count: int = 1, traceparent: str = "") -> str | None:
         """One delivery from the debounce queue. Returns what belongs into the poison queue: the reason and the message.
@@ -54,18 +65,49 @@ class App:
         """
         text = body.decode("utf-8", "replace")
         try:
-            event = event_grid.read(text, self.dispatcher.containers.input.name)
+            self._handle(event_grid.read(text, self.dispatcher.containers.input.name), now)
         except UnreadableMessage as exc:
             return _poison(exc, text)
+        return None
+
+    def on_upload_given_up(self, body: bytes, now: datetime) -> None:
+        """An event of the blob trigger that the host gave up: its scene is looked at all the same.
+
+        Raises StorageError and AccessDenied: the host delivers the message again, every minute until it works.
+        """
+        try:
+            note = given_up.Note.read(body.decode("utf-8", "replace"))
+        except UnreadableMessage:
+            log.error("an upload event was given up; the sweep will find the upload: %s", given_up.shown(body))
+            return
+        if note.container != self.dispatcher.containers.input.name:
+            log.error("an upload event was given up; it is of another container: %r", f"{note.container}/{note.blob}")
+            return
+        self.dispatcher.on_upload(note.blob, now)
+        log.warning("an upload event was given up; its scene is looked at all the same: %r", note.blob)
+
+    def on_event_given_up(self, body: bytes, now: datetime) -> None:
+        """The same of an event in a queue. One that tells of no upload is only logged.
+
+        Raises StorageError and AccessDenied, as above.
+        """
+        try:
+            event = event_grid.read(body.decode("utf-8", "replace"), self.dispatcher.containers.input.name)
+        except UnreadableMessage:
+            log.error("an upload event was given up; the sweep will find the upload: %s", given_up.shown(body))
+            return
+        self._handle(event, now)
+        log.warning("an upload event was given up; its scene is looked at all the same: %r", event.name)
+
+    def _handle(self, event: event_grid.Event, now: datetime) -> None:
         if event.is_folder:
             self.dispatcher.on_folder(event.name, now)
         else:
             self.dispatcher.on_upload(event.name, now, ended=event.ended)
-        return None
 
 
 def _poison(exc: UnreadableMessage, text: str) -> str:
-    return json.dumps({"code": str(exc.code), "reason": str(exc), "message": text[:POISON_TEXT_CHARS]})
+    return json.dumps({"code": str(exc.code), "reason": str(exc), "message": as_text(text)[:POISON_TEXT_CHARS]})
 
 
 def assemble(
@@ -87,7 +129,7 @@ def assemble(
         start_timeout_s=settings.start_timeout_s,
     )
     dispatcher = Dispatcher(containers, queues, settings, starter)
-    return App(dispatcher, Sweeper(dispatcher, at_once))
+    return App(dispatcher, Sweeper(dispatcher, at_once), pause)
 
 
 @functools.cache

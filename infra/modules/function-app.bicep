@@ -75,6 +75,12 @@ var settings = {
 
 // How uploads are told (function_app/triggers.py).
 var listener = empty(uploadsQueue) ? 'blob' : 'function:on_event'
+// Each of these scales by itself: with the listener alone an upload would be noticed at once, and its scene only when an
+// instance for the checks has started.
+var alwaysReady = [
+  { name: listener, instanceCount: alwaysReadyInstances }
+  { name: 'function:on_quiet', instanceCount: alwaysReadyInstances }
+]
 var events = empty(uploadsQueue) ? { BLOB_TRIGGER_SOURCE: 'EventGrid' } : { UPLOADS_QUEUE: uploadsQueue }
 
 resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
@@ -115,7 +121,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
       scaleAndConcurrency: {
         maximumInstanceCount: 40 // the lowest that is accepted
         instanceMemoryMB: 2048
-        alwaysReady: alwaysReadyInstances > 0 ? [{ name: listener, instanceCount: alwaysReadyInstances }] : []
+        alwaysReady: alwaysReadyInstances > 0 ? alwaysReady : []
       }
     }
     siteConfig: {

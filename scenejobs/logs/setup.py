@@ -23,6 +23,8 @@ from scenejobs.settings.groups import LogSettings
 
 # At DEBUG and INFO these print whole URLs and headers: the signature of a SAS is in them.
 CHATTY = ("urllib3", "azure", "requests", "msal", "PIL", "numba")
+# Its warnings are of connections that were closed or made anew, a line for each; whoever needs the answer asks again.
+OF_CONNECTIONS = "urllib3.connectionpool"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _context: ContextVar[dict[str, Any]] = ContextVar("log_context", default={})  # noqa: B039  # replaced, never changed
 
@@ -47,6 +49,7 @@ def protect() -> None:
         logging.setLogRecordFactory(_SafeRecords(factory))
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.getLogger(OF_CONNECTIONS).setLevel(logging.ERROR)
     sys.unraisablehook = _log_unraisable
 
 

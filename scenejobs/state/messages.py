@@ -102,6 +102,15 @@ def json_object(text: str, max_chars: int = MAX_MESSAGE_CHARS) -> dict[str, Any]
     return body
 
 
+def as_text(text: str) -> str:
+    """A message for people: the JSON that its base64 holds, where it is that; else the message itself."""
+    try:
+        decoded = _decoded(text)
+    except ValueError:
+        return text
+    return decoded if decoded.startswith("{") else text
+
+
 def _load(text: str) -> dict[str, Any]:
     body = json_object(text)
     version = body.get("v")

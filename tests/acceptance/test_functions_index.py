@@ -141,8 +141,11 @@ def test_every_function_is_invoked_from_an_upload_to_a_started_execution(
 
     timer = {"json": json.dumps({"IsPastDue": True, "ScheduleStatus": {}, "Schedule": {}})}
     assert worker.invoke("sweep", timer=timer)["failure"] == ""
-    note = {"FunctionId": "Host.Functions.on_upload", "ContainerName": storage.input, "BlobName": "a", "ETag": "e"}
-    assert worker.invoke("on_upload_poison", message=queue_input(json.dumps(note)))["failure"] == ""
+    note = {"FunctionId": "Host.Functions.on_upload", "ContainerName": storage.input, "BlobName": "b/a", "ETag": "e"}
+    before = queues.debounce.total()
+    encoded = base64.b64encode(json.dumps(note, indent=2).encode()).decode()  # as the real host writes it
+    assert worker.invoke("on_upload_poison", message=queue_input(encoded))["failure"] == ""
+    assert queues.debounce.total() == before + 1
     assert worker.invoke("on_quiet_poison", message=queue_input(check.to_json(), 9))["failure"] == ""
     assert queues.jobs.total() == 1
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
+from function_app import triggers
 from local.azurite import ACCOUNT, KEY, Azurite
 from scenejobs.adapters.azure.clients import blob_service, check, create_all, open_containers, open_queues
 from scenejobs.adapters.azure.credentials import access
@@ -109,6 +111,21 @@ def test_creating_what_exists_is_quiet(storage: StorageSettings) -> None:
     create_all(storage)
     create_all(storage)
     assert check(storage, queues=[storage.debounce_queue, f"{storage.jobs_queue}-poison"]) == "emulator key"
+
+
+def test_a_desk_has_every_queue_that_a_trigger_polls(storage: StorageSettings) -> None:
+    """The host logs a warning for each poll of a queue that is not there."""
+    settings = {"%DEBOUNCE_QUEUE%": storage.debounce_queue}
+    names = set[str]()
+    for builder in [*triggers.blueprint._function_builders, *triggers.by_webhook._function_builders]:
+        trigger: dict[str, Any] = builder._function.get_trigger().get_dict_repr()  # type: ignore[union-attr]
+        if "queueName" in trigger:
+            name = str(trigger["queueName"])
+            for setting, value in settings.items():
+                name = name.replace(setting, value)
+            names.add(name)
+    assert len(names) == 3
+    check(storage, containers=[], queues=sorted(names))
 
 
 def test_an_endpoint_where_nobody_listens_is_wrong(with_sas: Sas) -> None:

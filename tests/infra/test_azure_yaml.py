@@ -120,3 +120,23 @@ def test_no_alert_is_sampled_away() -> None:
     """The alerts count requests and read traces; both kinds of telemetry must be kept whole."""
     sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
     assert not sampling["isEnabled"] or {"Request", "Trace", "Exception"} <= set(sampling["excludedTypes"].split(";"))
+
+
+@pytest.mark.parametrize(
+    ("category", "level", "is_kept"),
+    [
+        ("Azure.Core", "Warning", False),  # the host's own 404 and 409 at each sweep and each minute, of ten lines
+        ("Azure.Core", "Error", True),
+        ("Function.sweep.User", "Warning", True),
+        ("Function.on_quiet.User", "Information", True),
+        ("Host.Triggers.Blobs", "Warning", True),
+    ],
+)
+def test_the_log_keeps_what_we_and_the_host_say_and_not_each_answer_of_the_storage(
+    category: str, level: str, is_kept: bool
+) -> None:
+    """The rule with the longest prefix holds: https://learn.microsoft.com/dotnet/core/extensions/logging/overview"""
+    levels = ["Trace", "Debug", "Information", "Warning", "Error", "Critical"]
+    rules = HOST["logging"]["logLevel"]
+    rule = max((name for name in rules if category.startswith(name)), key=len, default="default")
+    assert (levels.index(level) >= levels.index(rules[rule])) == is_kept

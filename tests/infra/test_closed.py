@@ -226,7 +226,7 @@ def test_with_a_queue_nobody_has_to_get_in() -> None:
     site = properties["siteConfig"]
     assert (site["ipSecurityRestrictionsDefaultAction"], site["ipSecurityRestrictions"]) == ("Deny", [])
     always = properties["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
-    assert always == [{"name": "function:on_event", "instanceCount": 1}]
+    assert [item["name"] for item in always] == ["function:on_event", "function:on_quiet"]
     names = {builder._function.get_function_name() for builder in triggers.by_queue._function_builders}
     assert "on_event" in names
 

@@ -20,6 +20,7 @@ from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
 
 CONNECTIONS = 16  # kept open to a host
+UPLOAD_POISON = "webjobs-blobtrigger-poison"  # the host's name, in the account with the uploads
 BLOCK_BYTES = 16 * 2**20  # 50 000 blocks of this size are 780 GiB
 MISSING = frozenset({"ContainerNotFound", "QueueNotFound"})
 NOT_SUPPORTED = {
@@ -64,6 +65,11 @@ def queue_names(settings: StorageSettings) -> tuple[str, ...]:
     return (settings.debounce_queue, settings.jobs_queue, poison_name(settings))
 
 
+def host_queue_names(settings: StorageSettings) -> tuple[str, ...]:
+    """What the Functions host moves messages into: it polls them from its start on, and logs when one is missing."""
+    return (f"{settings.debounce_queue}-poison", UPLOAD_POISON)
+
+
 def create_all(settings: StorageSettings) -> None:
     """Creates the containers and queues that are missing: for the emulator; in Azure the deployment does it."""
     opened = access(settings)
@@ -74,7 +80,7 @@ def create_all(settings: StorageSettings) -> None:
                 blobs.create_container(name)
             except ResourceExistsError:
                 continue
-    for name in queue_names(settings):
+    for name in (*queue_names(settings), *host_queue_names(settings)):
         with storage_errors(f"creating queue {name}"):
             try:
                 queues.create_queue(name)
@@ -164,6 +170,8 @@ def _transport(**options: Any) -> RequestsTransport:
 
 def queue_service(opened: Access, patience: Patience, **options: Any) -> QueueServiceClient:
     """`options`: of the SDK's client, as another transport."""
+    if "transport" not in options:  # as many checks at once as host.json allows, each with a connection
+        options["transport"] = _transport(**_options(opened, patience))
     return QueueServiceClient(opened.queue_url, credential=opened.credential, **_options(opened, patience) | options)
 
 

@@ -31,7 +31,7 @@ def restored_logging() -> Iterator[None]:
     handlers, level = list(root.handlers), root.level
     hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     factory = logging.getLogRecordFactory()
-    levels = {name: logging.getLogger(name).level for name in setup.CHATTY}
+    levels = {name: logging.getLogger(name).level for name in (*setup.CHATTY, setup.OF_CONNECTIONS)}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -302,3 +302,11 @@ def test_a_program_that_stops_at_its_settings_says_so_in_json(program: list[str]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert [json.loads(line)["exit_code"] for line in (done.stdout + done.stderr).splitlines()] == [2]
+
+
+def test_a_connection_that_is_made_anew_is_no_warning() -> None:
+    """Under twelve checks at once: a line for each connection beyond the pool, and nothing that anybody could do."""
+    setup.protect()
+    assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING)
+    assert logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.ERROR)
+    assert logging.getLogger("urllib3.util.retry").isEnabledFor(logging.WARNING)
