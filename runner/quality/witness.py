@@ -1,9 +1,10 @@
 """Is a result wrong, although everything before said it is right? What the pictures say, not the matches.
 
-Two witnesses, neither of which knows how the cameras were found:
+Three witnesses, none of which asks whether the cameras fit the matches:
 
 - `agreement`: do neighbouring pictures show the same things where the cameras say they are?
 - `nearest`: does the trained scene show a view better than the most similar picture that it was trained on?
+- `standing`: are there points that stand still in the pictures while the camera moves?
 
 All limits are ratios or differences on the same scene: what 20 dB are worth depends on the footage. They come from the
 table of benchmarks/results/footage.md, which `python -m benchmarks.footage_cases.witness` makes anew.
@@ -19,6 +20,7 @@ import numpy as np
 from runner.quality.agreement import ViewAgreement, agreement
 from runner.quality.evaluate import Evaluation
 from runner.quality.nearest import Gain, gains
+from runner.quality.standing import standing_share
 from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene
 
@@ -28,6 +30,7 @@ UNEXPLAINED_MAX = 0.12  # share of the views that the cameras do not explain; ri
 LEAST_VIEWS = 4  # fewer say nothing about the cameras
 UNEXPLAINED_LEAST = 2  # ... and so many: a single odd picture is none of the cameras' faults
 GAIN_MIN_DB = -1.0  # of a view over its most similar picture; right scenes: 3.2 to 8.6, held out 2.6 to 9.1
+STANDING_MAX = 0.03  # share of points that stand still: right scenes have 0.004 at most, stamps 0.08 to 0.80
 HELD_OUT = "pictures that it was not made from"
 
 
@@ -38,6 +41,12 @@ class Witness:
     views: tuple[ViewAgreement, ...]
     heldout: tuple[Gain, ...]
     train: tuple[Gain, ...]
+    standing: float | None = None  # see `standing_share`
+
+    @property
+    def stand_still(self) -> bool:
+        """Whether something that stands still in the pictures has a say in where the cameras are."""
+        return self.standing is not None and self.standing > STANDING_MAX
 
     @property
     def unexplained(self) -> tuple[ViewAgreement, ...]:
@@ -46,9 +55,18 @@ class Witness:
 
     @property
     def cameras_doubted(self) -> bool:
-        """Whether the cameras do not explain the pictures, or nothing can be said about it and the scene is bad."""
+        """Whether they do not explain the pictures, or follow what stands still, or may be why the scene is bad."""
+        if self.stand_still:
+            return True
         if len(self.views) < LEAST_VIEWS:
             return bool(_gain_doubt(self))
+        return self.many_unexplained
+
+    @property
+    def many_unexplained(self) -> bool:
+        """Whether the cameras do not explain the pictures, where enough of them could be asked."""
+        if len(self.views) < LEAST_VIEWS:
+            return False
         odd = len(self.unexplained)
         return odd >= UNEXPLAINED_LEAST and odd > UNEXPLAINED_MAX * len(self.views)
 
@@ -84,22 +102,29 @@ class Witness:
             "agreement_by_chance": self.by_chance,
             "gain_heldout_db": self.heldout_gain_db,
             "gain_train_db": self.train_gain_db,
+            "points_standing_still": self.standing,
         }
 
 
 def examine(scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str) -> Witness:
     """Measures. scores: of the trained Gaussians on the views of this scene. Raises Interrupted."""
-    return Witness(agreement(scene, progress, stage), gains(scene, scores.test.views), gains(scene, scores.train.views))
+    heldout, train = (gains(scene, split.views) for split in (scores.test, scores.train))
+    return Witness(agreement(scene, progress, stage), heldout, train, standing_share(scene))
 
 
 def doubts(witness: Witness) -> tuple[str, ...]:
     """Pure: sentences that say why the scene is probably wrong. None: no witness speaks against it."""
     found = []
     share, by_chance = witness.share, witness.by_chance
-    if share is not None and by_chance is not None and len(witness.views) >= LEAST_VIEWS and witness.cameras_doubted:
+    if share is not None and by_chance is not None and witness.many_unexplained:
         found.append(
             f"the cameras do not explain {len(witness.unexplained)} of {len(witness.views)} pictures: neighbouring "
             f"pictures show {share:.0%} of their details at the same place, and {by_chance:.0%} would be by chance"
+        )
+    if witness.stand_still:
+        found.append(
+            f"{witness.standing:.0%} of the points that were recognised stand still in the pictures while the camera "
+            "moves, as a date, a logo or a reflection does: the cameras are wrong as far as they follow these"
         )
     return (*found, *_gain_doubt(witness))
 

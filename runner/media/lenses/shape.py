@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 Grey = NDArray[np.float32]
 
@@ -39,10 +40,14 @@ NOISE = 2.0  # grey levels: compression and rounding
 CONTRAST = 8.0  # grey levels: a picture with less says nothing
 BLACK = 20.0  # grey level at most, outside of a disc
 DISC = (0.7, 1.06)  # diameter of a disc / height of its part of the picture
+TOUCHES = 0.9  # diameter of the disc of a lens / shorter side of the picture, at least: less is a porthole or a beam
+QUIET = 0.2  # grey levels that blocks of BLOCK_PX outside of a disc change, at most: a dark room around a beam changes
+BLOCK_PX = 9  # more, and the noise of a sensor is none in their mean
 DISC_DEG = 190.0  # what a lens usually sees that draws a disc
 STAYS = 0.02  # widths: by so much the disc of a lens seems to move where things at its rim are dark
 CENTRED = 0.08  # widths: its middle from that of the picture
 DIMMED = 0.4  # brightness near the rim / in the middle: less is the light of a torch, which fades outwards
+CLEAR_OF = 1.04  # radii from the middle: there it is black
 ROUND = 0.94  # of the pixels are on the side of the disc's edge where they belong
 
 
@@ -52,7 +57,9 @@ class ShapeWatch:
 
     found: list[Shape] = field(default_factory=list)
     discs: list[tuple[float, float, float]] = field(default_factory=list)  # x, y, radius in widths of the picture
+    changes: list[float] = field(default_factory=list)  # grey levels, outside of discs, from one picture to the next
     _next_s: float = 0.0
+    _last: Grey | None = None  # the last disc
 
     def wants(self, timestamp_s: float) -> bool:
         return len(self.found) < LOOKED_AT and timestamp_s >= self._next_s
@@ -67,6 +74,10 @@ class ShapeWatch:
             if shape is Shape.FISHEYE and (found := disc(luma.astype(np.float32))) is not None:
                 x, y, radius = (length / luma.shape[1] for length in found)
                 self.discs.append((x, y, radius))
+                grey = luma.astype(np.float32)
+                if self._last is not None:
+                    self.changes.append(change_outside(found, self._last, grey))
+                self._last = grey
 
     def disc_focal_px(self, width: int) -> float | None:
         """Of a lens whose picture is a disc and that sees DISC_DEG, where pictures are `width` px wide."""
@@ -78,6 +89,8 @@ class ShapeWatch:
         shape = most_common(self.found)
         if shape is Shape.FISHEYE and np.ptp(self.discs, axis=0).max() > STAYS:
             return Shape.FLAT  # a round thing before black, and no lens
+        if shape is Shape.FISHEYE and self.changes and np.median(self.changes) > QUIET:
+            return Shape.FLAT  # the light of a torch: dimly, the scene goes on around it
         return shape
 
 
@@ -100,7 +113,9 @@ def shape_of(luma: NDArray[np.uint8]) -> Shape | None:
             return Shape.TWO_DISCS
         if is_equirectangular(grey):
             return Shape.EQUIRECTANGULAR
-    return Shape.FISHEYE if disc(grey) is not None else Shape.FLAT
+    found = disc(grey)
+    touches = found is not None and 2 * found[2] >= TOUCHES * min(height, width)
+    return Shape.FISHEYE if touches else Shape.FLAT
 
 
 def is_equirectangular(grey: Grey) -> bool:
@@ -136,9 +151,8 @@ def disc(grey: Grey) -> tuple[float, float, float] | None:
         return None
     if not DISC[0] * min(height, width) <= 2 * radius <= DISC[1] * max(height, width) or 2 * radius > 1.6 * height:
         return None
-    v, u = np.mgrid[0:height, 0:width] + 0.5
-    distance = np.hypot(u - x, v - y)
-    outside, rim = distance > 1.04 * radius, (distance > 0.8 * radius) & (distance < 0.94 * radius)
+    distance = _distance((x, y), (height, width))
+    outside, rim = distance > CLEAR_OF * radius, (distance > 0.8 * radius) & (distance < 0.94 * radius)
     if outside.mean() < 0.05 or not rim.any():
         return None
     if float(np.median(grey[rim])) < DIMMED * float(np.median(grey[distance < radius / 2])):
@@ -147,3 +161,17 @@ def disc(grey: Grey) -> tuple[float, float, float] | None:
     outside_dark = 1 - float(lit[outside].mean())
     even = float(grey[outside].std()) < CONTRAST / 2
     return (float(x), float(y), float(radius)) if outside_dark >= ROUND and even and inside_lit >= 0.6 else None
+
+
+def change_outside(found: tuple[float, float, float], one: Grey, other: Grey) -> float:
+    """Grey levels by which two pictures [height, width] differ around their disc, in blocks."""
+    x, y, radius = found
+    outside = (_distance((x, y), one.shape) > CLEAR_OF * radius).astype(np.float32)
+    within = np.maximum(uniform_filter(outside, BLOCK_PX), 1e-6)
+    blocks = uniform_filter((other - one) * outside, BLOCK_PX) / within
+    return float(np.abs(blocks[outside > 0]).mean())
+
+
+def _distance(middle: tuple[float, float], size: tuple[int, ...]) -> NDArray[np.float64]:
+    v, u = np.mgrid[0 : size[0], 0 : size[1]] + 0.5
+    return np.asarray(np.hypot(u - middle[0], v - middle[1]))

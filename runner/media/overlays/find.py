@@ -18,6 +18,7 @@ from scipy.ndimage import label
 from runner.media.lenses.discs import disc_of
 from runner.media.overlays.dark_corners import dark_corners
 from runner.media.overlays.persistence import hidden_by_overlays
+from runner.media.overlays.porthole import porthole
 from runner.scene.frames import ClipInfo, FrameSet
 from runner.scene.masks import FOLDER, clip_mask, write_mask
 from runner.scene.progress import Progress
@@ -67,7 +68,7 @@ def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progres
     disc = disc_of(clip, (pictures[0].shape[1], pictures[0].shape[0]), IN_DISC)
     found = [hidden_by_overlays((pictures[number].astype(np.float32) for number in different), disc)]
     if disc is None:  # what lies around one is masked anyway
-        found.append(dark_corners([coarse[number] for number in different]))
+        found += [hides([coarse[number] for number in different]) for hides in (dark_corners, porthole)]
     hidden = np.zeros(size[::-1], bool)
     for one in found:
         if one is not None:

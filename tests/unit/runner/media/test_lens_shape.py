@@ -82,5 +82,27 @@ def test_the_light_of_a_torch_in_the_dark_is_no_lens(softness: float) -> None:
         assert shape_of(lit.astype(np.uint8)) == Shape.FLAT
 
 
+def beam(second: int, outside: float, radius: float = 85.0) -> NDArray[np.uint8]:
+    """What a camera sees that walks by a wall, in the hard-edged light of a torch that it carries; 180 px high."""
+    lit = grey(wall(420, 180))[:, 10 * second : 10 * second + 320].astype(float)
+    v, u = np.mgrid[0:180, 0:320] + 0.5
+    return np.where(np.hypot(u - 160, v - 90) < radius, lit, 16 + outside * lit).astype(np.uint8)
+
+
+def test_a_beam_with_a_hard_edge_is_no_lens_where_the_scene_goes_on_around_it() -> None:
+    for outside, expected in ((0.02, Shape.FLAT), (0.0, Shape.FISHEYE)):
+        watch = ShapeWatch()
+        for second in range(10):
+            watch.read(beam(second, outside), float(second))
+        assert watch.verdict == expected
+
+
+def test_a_disc_that_is_far_from_the_edges_of_the_picture_is_no_lens() -> None:
+    watch = ShapeWatch()
+    for second in range(10):
+        watch.read(beam(second, 0.0, radius=70.0), float(second))
+    assert watch.verdict == Shape.FLAT
+
+
 def test_a_black_picture_says_nothing() -> None:
     assert shape_of(np.full((320, 640), 17, np.uint8)) is None

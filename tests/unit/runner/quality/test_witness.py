@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from runner.quality.agreement import AVAILABLE, ViewAgreement, agreement
 from runner.quality.evaluate import Evaluation, SplitScore, ViewScore
 from runner.quality.nearest import Gain
+from runner.quality.standing import standing_share
 from runner.quality.witness import Witness, doubts, examine
 from runner.scene.progress import SILENT
 from runner.scene.views import TrainingScene, View
@@ -168,3 +169,40 @@ def test_pictures_that_show_things_at_other_sizes_are_not_compared() -> None:
         pose[2, 3] += 6.0 * (1.7**index - 1.0)  # each one 1.7 times as far away as the one before
         far_apart.append(replace(view, world_to_camera=pose))
     assert agreement(replace(scene, views=tuple(far_apart)), SILENT, "clean_up") == ()
+
+
+@pytest.mark.parametrize(("drawn", "doubted"), [(0, False), (100, True)])
+def test_points_that_stand_still_in_the_pictures_are_doubted(drawn: int, doubted: bool) -> None:
+    """As features of a stamp do in a path that they have bent: near the cameras, and turning with them."""
+    scene = filmed()
+    views, points, sightings = list(scene.views), [scene.points], [scene.sightings]
+    assert standing_share(scene) == 0.0
+    if drawn:
+        # A path that is bent until it turns around the stamp: there every picture shows it at the same place.
+        middle, radius = np.array([0.0, 0.0, 1.0]), 1.0
+        for index, view in enumerate(views):
+            turn = Rotation.from_rotvec([0.0, 0.1 * (index - VIEWS // 2), 0.0]).as_matrix()
+            pose = view.world_to_camera.copy()
+            pose[:3, :3] = turn
+            pose[:3, 3] = np.array([0.0, 0.0, radius]) - turn @ middle
+            views[index] = replace(view, world_to_camera=pose)
+        stamp = middle + np.random.default_rng(0).normal(0, 0.002, (drawn, 3))
+        first = len(scene.points)
+        points.append(stamp.astype(np.float32))
+        sightings.append(np.array([(v, first + n) for v in range(VIEWS) for n in range(drawn)], np.int32))
+    count = sum(map(len, points))
+    bent = replace(
+        scene, views=tuple(views), points=np.concatenate(points), sightings=np.concatenate(sightings),
+        colors=np.zeros((count, 3), np.uint8), point_errors=np.zeros(count, np.float32),
+        track_lengths=np.full(count, 5, np.int32),
+    )  # fmt: skip
+    witness = Witness((), (), (), standing_share(bent))
+    assert witness.cameras_doubted == doubted
+    assert any("stand still" in sentence for sentence in doubts(witness)) == doubted
+
+
+def test_few_points_that_many_pictures_see_say_nothing() -> None:
+    scene = filmed()
+    few = scene.sightings[scene.sightings[:, 1] < 40]
+    assert standing_share(replace(scene, sightings=few)) is None
+    assert standing_share(replace(scene, sightings=few[:0])) is None

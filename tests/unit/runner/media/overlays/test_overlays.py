@@ -104,6 +104,23 @@ def test_a_display_over_the_disc_of_a_fisheye_is_masked_with_what_is_around(draw
     assert len(result.clips[0].warnings) == drawn
 
 
+@pytest.mark.parametrize(("around", "hides"), [("black", True), ("dim", False), ("moves", False)])
+def test_a_porthole_that_stays_in_place_is_masked(around: str, hides: bool, tmp_path: Path):
+    """A beam of light that moves, or that the dark room can be seen around, is none."""
+    v, u = np.mgrid[0:360, 0:480] + 0.5
+
+    def seen(picture: Picture, number: int) -> Picture:
+        radius = np.hypot(u - 240 - (12 * (number % 3) if around == "moves" else 0), v - 180)
+        return np.where((radius < 145)[..., None], picture, picture // 24 if around == "dim" else 3).astype(np.uint8)
+
+    used, warnings = masked(tmp_path, [seen(picture, number) for number, picture in enumerate(room())])
+    used = np.ones((360, 480), bool) if used is None else used
+    around_it = np.hypot(u - 240, v - 180) > 147
+    assert not used[around_it].any() if hides else used[around_it].mean() > 0.6
+    assert used[np.hypot(u - 240, v - 180) < 90].all()
+    assert warnings or not hides
+
+
 @pytest.mark.parametrize("length", [3, 5])
 def test_a_few_pictures_over_and_over_hide_nothing(length: int, tmp_path: Path):
     """A loop (boomerang): what is there twenty times has not stayed in place while something else moved."""
