@@ -34,10 +34,10 @@ from scenejobs.errors import InputError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings, StorageSettings
 from scenejobs.state import records, redrive
+from scenejobs.state.incoming.uploads import list_scene, snapshot
 from scenejobs.state.layout import record_name
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.uploads import list_scene, snapshot
 
 BLOBS = 10_000
 SCENES = 1000

@@ -20,9 +20,11 @@ from scenejobs.errors import StorageError
 from scenejobs.names import refusal
 from scenejobs.parallel import Crew
 from scenejobs.ports import BlobInfo, BlobStore
-from scenejobs.state import activity, batches, checks, leftovers, records
+from scenejobs.state import activity, records
+from scenejobs.state.incoming import batches, checks
 from scenejobs.state.layout import RECORDS, REFUSED, RESUME_FOLDER, key_of_record, record_of_resume
-from scenejobs.state.leftovers import Leftover
+from scenejobs.state.overview import leftovers
+from scenejobs.state.overview.leftovers import Leftover
 from scenejobs.state.record import Phase
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from enum import StrEnum
 from scenejobs.names import is_companion, is_ready_marker
 from scenejobs.ports import BlobInfo
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state.incoming.sending import InProgress
 from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.sending import InProgress
 
 CLOCK_GRAIN_S = 2.0  # an upload's time and the service's clock are both cut to whole seconds
 

@@ -17,12 +17,13 @@ from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, checks, records, undeleted
+from scenejobs.state import records
 from scenejobs.state.copies import find
+from scenejobs.state.incoming import batches, checks, undeleted
+from scenejobs.state.incoming.uploads import look_at, refusal_at, snapshot
 from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
-from scenejobs.state.uploads import look_at, refusal_at, snapshot
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Looks after the executions: how many of them count, and stops those that are listed and show no life.
 
-What counts as life is a pure decision (scenejobs/state/life.py). Here the reports are listed, the doubtful cases are
-looked at again, and the service is asked to stop what is over: it holds a place and it costs.
+What counts as life is a pure decision (scenejobs/state/executions/life.py). Here the reports are listed, the doubtful
+cases are looked at again, and the service is asked to stop what is over: it holds a place and it costs.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from scenejobs.errors import AccessDenied, ComputeError
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.ports import BlobStore, Compute, Execution
-from scenejobs.state import life, usage
-from scenejobs.state.life import Judged, Life
-from scenejobs.state.start_backoff import StarterState
+from scenejobs.state.executions import life, usage
+from scenejobs.state.executions.life import Judged, Life
+from scenejobs.state.executions.start_backoff import StarterState
 
 log = logging.getLogger(__name__)
 

@@ -19,13 +19,14 @@ from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.parallel import Crew
 from scenejobs.ports import BlobInfo
-from scenejobs.state import activity, batches, records
+from scenejobs.state import activity, records
 from scenejobs.state.activity import Sent
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import find
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.uploads import snapshot
 from scenejobs.state.layout import record_of_key
 from scenejobs.state.messages import JobMessage
-from scenejobs.state.uploads import snapshot
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What an upload in progress changes about the decision over a scene. The memory of it: scenejobs/state/sending.py.
+"""What an upload in progress changes about the decision over a scene. Its memory: scenejobs/state/incoming/sending.py.
 
 It costs nothing where nothing is being sent, but for one read before a scene is sealed: another check may have seen an
 upload grow.
@@ -16,10 +16,10 @@ from function_app.debounce import Decision, Nothing, Settled
 from scenejobs.names import is_unfinished
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import sending
+from scenejobs.state.incoming import sending
+from scenejobs.state.incoming.sending import InProgress, Memories, Memory
+from scenejobs.state.incoming.uploads import Sending
 from scenejobs.state.messages import MAX_SIZES, DebounceCheck
-from scenejobs.state.sending import InProgress, Memories, Memory
-from scenejobs.state.uploads import Sending
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,12 @@ import logging
 from scenejobs.errors import AccessDenied, Conflict
 from scenejobs.names import is_companion
 from scenejobs.ports import BlobInfo, Containers
-from scenejobs.state import contents, duplicates, records
+from scenejobs.state import contents, records
+from scenejobs.state.incoming import duplicates
+from scenejobs.state.incoming.uploads import snapshot
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Phase
 from scenejobs.state.records import Stored
-from scenejobs.state.uploads import snapshot
 
 LEASE_S = 60
 MOST = 100  # uploads: the rest of a longer list is a runner's, who has more time than a function

@@ -2,7 +2,7 @@
 
 A start that was accepted proves nothing (executions with a GPU die before they begin, sometimes for hours), so nothing
 is taken for granted about starts that went well: every look counts what really waits and what really runs, and whether
-any runner has begun since (scenejobs/state/start_backoff.py). What runs is what shows life (executions.py).
+any runner has begun since (scenejobs/state/executions/start_backoff.py). What runs is what shows life (executions.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from function_app import executions
 from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, StartUnknown
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.ports import BlobStore, Compute, Execution, JobQueue, Lease
-from scenejobs.state import start_backoff, usage
+from scenejobs.state.executions import start_backoff, usage
+from scenejobs.state.executions.start_backoff import StarterState
 from scenejobs.state.layout import DISPATCHER_RECORD
-from scenejobs.state.start_backoff import StarterState
 
 log = logging.getLogger(__name__)
 

@@ -28,10 +28,12 @@ from scenejobs.errors import AccessDenied, Conflict, NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
-from scenejobs.state import activity, batches, codec, leftovers, undeleted
+from scenejobs.state import activity, codec
+from scenejobs.state.incoming import batches, undeleted
 from scenejobs.state.layout import REFUSED, SWEEP_RECORD, refused_name
-from scenejobs.state.leftovers import Leftover
 from scenejobs.state.messages import DebounceCheck
+from scenejobs.state.overview import leftovers
+from scenejobs.state.overview.leftovers import Leftover
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from datetime import datetime
 from scenejobs.errors import UnreadableMessage
 from scenejobs.names import is_companion, scene_key
 from scenejobs.ports import BlobInfo, Containers, JobQueue
-from scenejobs.state import batches
-from scenejobs.state.batches import ListedBatch
 from scenejobs.state.blobs import digest
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.batches import ListedBatch
+from scenejobs.state.incoming.sending import Memories
+from scenejobs.state.incoming.undeleted import Known
+from scenejobs.state.incoming.uploads import Refused, Sending, snapshot, sort_uploads
 from scenejobs.state.layout import ACTIVE, UNDELETED, is_check, key_of_marker
 from scenejobs.state.messages import JobMessage
-from scenejobs.state.sending import Memories
-from scenejobs.state.undeleted import Known
-from scenejobs.state.uploads import Refused, Sending, snapshot, sort_uploads
 
 FULL_PEEK = 32  # so many messages a queue shows; where it shows fewer, there are no others
 

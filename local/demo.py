@@ -24,7 +24,7 @@ from scenejobs.commands.status import ENDED
 from scenejobs.commands.upload import upload
 from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJobError
 from scenejobs.state import layout
-from scenejobs.state.status import SceneStatus, State, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
 REPOSITORY = Path(__file__).parents[1]
 QUIET_S = 6  # a demo need not wait for a minute

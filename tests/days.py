@@ -22,8 +22,8 @@ from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobStore, Containers, Execution, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
 from scenejobs.state import records
+from scenejobs.state.overview.status import SceneStatus, scene_status
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.status import SceneStatus, scene_status
 from tests.runner_world import KINDS, echo_job
 
 DAY_S = 86400.0

@@ -15,7 +15,7 @@ def crashing_on(name: str, request: str = "") -> tuple[str, ...]:
 
 def raising_on(name: str, request: str = "") -> tuple[str, ...]:
     """The same for one that raises what nobody expected when it has come to the file."""
-    program = "import runner.media.decoder_work as work\n    work.work = lambda request, on_progress: {}[29]"
+    program = "import runner.media.decoding.work as work\n    work.work = lambda request, on_progress: {}[29]"
     return _misbehaving(f"{name!r} in data and {request!r} in data", program)
 
 
@@ -26,6 +26,6 @@ data = sys.stdin.read()
 if {when}:
     {what}
 sys.stdin = io.TextIOWrapper(io.BytesIO(data.encode()))
-runpy.run_module("runner.media.decoder_process", run_name="__main__")
+runpy.run_module("runner.media.decoding.process", run_name="__main__")
 """
     return sys.executable, "-c", program

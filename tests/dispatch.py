@@ -10,9 +10,10 @@ from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryComput
 from scenejobs.errors import Failure
 from scenejobs.ports import BlobStore, Containers, JobQueue, Lease, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import layout, records, usage
+from scenejobs.state import layout, records
+from scenejobs.state.executions import usage
+from scenejobs.state.incoming.uploads import list_scene, snapshot
 from scenejobs.state.messages import DebounceCheck, JobMessage
-from scenejobs.state.uploads import list_scene, snapshot
 from tests.doubles.faults import FaultPlan, FaultyCompute
 
 SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=1800, max_parallel_jobs=3, requeue_after_s=600)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from runner.context import StageContext
-from runner.media.decoder import Sandboxed
+from runner.media.decoding.decoder import Sandboxed
 from runner.media.extract import extract_frames
 from runner.media.photo.grouping import PhotoSurvey
 from runner.media.settings import FrameSettings, Limits

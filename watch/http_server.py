@@ -16,7 +16,7 @@ from typing import Any
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.redact import redact
 from scenejobs.loopback import foreign, is_loopback_host
-from scenejobs.state.status import SceneStatus, State
+from scenejobs.state.overview.status import SceneStatus, State
 from watch import metrics
 from watch.status import WatchStatus
 

@@ -24,11 +24,11 @@ from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.state import codec, generations
 from scenejobs.state.generations import Generation
+from scenejobs.state.incoming.uploads import sort_uploads
 from scenejobs.state.layout import ACTIVE, GENERATIONS, MANIFEST, is_check, key_of_marker, run_folder
 from scenejobs.state.messages import DebounceCheck
+from scenejobs.state.overview.status import SceneStatus, scene_status
 from scenejobs.state.record import Outcome
-from scenejobs.state.status import SceneStatus, scene_status
-from scenejobs.state.uploads import sort_uploads
 from watch.local_workers import LocalCompute
 from watch.retention import prune
 from watch.status import FinishedScene, WatchStatus

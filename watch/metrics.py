@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.registry import Collector
 
-from scenejobs.state.status import State
+from scenejobs.state.overview.status import State
 from watch.status import WatchStatus
 
 __all__ = ["CONTENT_TYPE", "WatchCollector", "text"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from runner.files.disk import GB
 from scenejobs.adapters.folder import Places
+from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import Outcome
-from scenejobs.state.status import SceneStatus
 
 HUNG_AFTER_POLLS = 12  # the loop counts as hung when it has missed so many polls, and never before ...
 HUNG_AFTER_S = 300.0  # ... this long: a listing of a network mount may take minutes

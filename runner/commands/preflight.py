@@ -27,7 +27,7 @@ from runner.cache import provenance
 from runner.commands.parser import Parser
 from runner.files import disk
 from runner.job import workspace
-from runner.media import decoder_self_test
+from runner.media.decoding.self_test import self_test as decoder_self_test
 from runner.pipeline import settings as pipeline_settings
 from runner.quality.lpips_weights import Weights
 from scenejobs.adapters.open import WATCHED, open_storage, places
@@ -129,7 +129,7 @@ def lpips(settings: Settings) -> str:
 
 
 def sandboxed(settings: Settings) -> str:
-    return decoder_self_test.self_test(settings.pipeline.sandbox)
+    return decoder_self_test(settings.pipeline.sandbox)
 
 
 def space(settings: Settings) -> str:

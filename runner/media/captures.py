@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from runner.cache.store import StageCache
 from runner.files.packed import UNPACK
-from runner.media.decoder import Decoder
-from runner.media.measures import ClipSurvey, FrameMeasures, file_name
+from runner.media.decoding.decoder import Decoder
 from runner.media.photo.grouping import PhotoSurvey, make_sets
+from runner.media.selection.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.settings import Limits, kinds
 from runner.media.signatures import HEAD, looks_like_video
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip

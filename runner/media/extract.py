@@ -30,19 +30,19 @@ from runner.media.captures import (
     survey_all,
     without,
 )
-from runner.media.decoder import Decoder, Sandboxed, WantedPhoto
-from runner.media.decoder_cache import CachedDecoder
-from runner.media.detail_check import require_detail
-from runner.media.enough_frames import require_enough
-from runner.media.frame_preference import NONE, FramePreference, Preferred
+from runner.media.decoding.cache import CachedDecoder
+from runner.media.decoding.decoder import Decoder, Sandboxed, WantedPhoto
 from runner.media.lenses.discs import mask_discs
 from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
-from runner.media.measures import file_name, is_static
 from runner.media.overlays.find import mask_overlays, masks_are_there
 from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
-from runner.media.same_footage import without_copies
-from runner.media.selection import Choice, choose_frames
+from runner.media.selection.detail_check import require_detail
+from runner.media.selection.enough_frames import require_enough
+from runner.media.selection.measures import file_name, is_static
+from runner.media.selection.of_captures import Choice, choose_frames
+from runner.media.selection.preference import NONE, FramePreference, Preferred
+from runner.media.selection.same_footage import without_copies
 from runner.media.settings import FrameSettings
 from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress, Progress

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from runner.cache.store import StageCache
 from runner.media.captures import Capture, Sources, frame_set, hashed_sources
-from runner.media.frame_preference import Preferred
-from runner.media.selection import best_frames, usable_frames
+from runner.media.selection.of_captures import best_frames, usable_frames
+from runner.media.selection.preference import Preferred
 from runner.media.settings import FrameSettings
 from runner.poses.reuse.reusable_poses import (
     ReusablePoses,

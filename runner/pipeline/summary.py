@@ -10,7 +10,7 @@ from runner.dataset.holdout import SMALLEST
 from runner.pipeline.settings import JobSettings
 from runner.pipeline.splats import FinishedSplats
 from runner.pipeline.stages import JobContext
-from runner.poses.colmap.intrinsics import intrinsics
+from runner.poses.colmap.lenses.intrinsics import intrinsics
 from runner.report.documents import Results, TrainingSummary
 from runner.scene.frames import FrameSet
 

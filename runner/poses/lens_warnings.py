@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 WIDE_DEG = 100.0  # below, the usual model fits as well: which of the two was kept says nothing about the lens
-USED_DEG = 110.0  # across a view, see runner/poses/colmap/fisheye.py
+USED_DEG = 110.0  # across a view, see runner/poses/colmap/lenses/fisheye.py
 
 
 def wide_lens(seen_deg: float) -> tuple[str, ...]:

@@ -31,7 +31,6 @@ from runner.pipeline import settings as pipeline_settings
 from runner.scene.file_use import repeated as copies_of
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline
-from runner.worker.cache_sync import cached
 from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward, unused_in
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
@@ -55,8 +54,9 @@ from runner.worker.download import Downloaded, download
 from runner.worker.lease import RecordLease
 from runner.worker.leftovers import remove_run, remove_spent_batches
 from runner.worker.progress_blob import ProgressBlob
-from runner.worker.resume_saver import ResumeSaver, SaverContext
-from runner.worker.resume_store import forget, restore, resume_location
+from runner.worker.saved_work.cache_sync import cached
+from runner.worker.saved_work.resume_saver import ResumeSaver, SaverContext
+from runner.worker.saved_work.resume_store import forget, restore, resume_location
 from runner.worker.shutdown import job_left_s
 from runner.worker.usable_uploads import never_used
 from scenejobs.errors import (
@@ -72,12 +72,13 @@ from scenejobs.errors import (
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.names import is_companion, is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
-from scenejobs.state import contents, duplicates, records, sending, undeleted
+from scenejobs.state import contents, records
 from scenejobs.state.blobs import InputBlob, Member
+from scenejobs.state.incoming import duplicates, sending, undeleted
+from scenejobs.state.incoming.uploads import list_scene, snapshot
 from scenejobs.state.layout import RUN_LOG
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored
-from scenejobs.state.uploads import list_scene, snapshot
 
 log = logging.getLogger(__name__)
 

@@ -25,13 +25,14 @@ from runner.worker.archive import archive
 from runner.worker.dead_letter import write_reason
 from runner.worker.leftovers import remove_progress, remove_run
 from runner.worker.publish import publish, upload_outputs
-from runner.worker.resume_store import forget
+from runner.worker.saved_work.resume_store import forget
 from scenejobs.errors import Code, Failure, InputError, UnusedFile, remedy
 from scenejobs.names import is_media, within_scene
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.state import generations, undeleted
+from scenejobs.state import generations
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.contents import after, clip_names, lost_clips
+from scenejobs.state.incoming import undeleted
 from scenejobs.state.layout import RUN_LOG, run_folder
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored

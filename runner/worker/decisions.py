@@ -24,11 +24,11 @@ from scenejobs.errors import (
 )
 from scenejobs.logs.alerts import Alert
 from scenejobs.names import is_companion
-from scenejobs.state import back_off
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.contents import Choice
+from scenejobs.state.executions import back_off
+from scenejobs.state.executions.usage import next_day
 from scenejobs.state.record import Phase, SceneRecord
-from scenejobs.state.usage import next_day
 
 HELD_S = 900.0  # bringing inputs back takes seconds, after an interruption longer: the first of growing waits
 VANISHED = Failure(

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.ports import BlobInfo, BlobStore
-from scenejobs.state import batches
+from scenejobs.state.incoming import batches
 from scenejobs.state.layout import progress_name, run_folder
 from scenejobs.state.record import SceneRecord
 

@@ -6,7 +6,7 @@ runner works on the scene, when the work failed for now, or when the runner was 
 What became ready during a run does not wait for the next sweep. When a scene is free again and has uploads left, the
 dispatcher is asked to look at it; it sends nothing for a scene in work. When the execution ends, it first says so, and
 then looks into the queue once more: so either it sees what was sent in the meantime, or who sent it sees that nobody
-will come (scenejobs/state/life.py).
+will come (scenejobs/state/executions/life.py).
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
 from scenejobs.ports import Lease, QueueMessage
-from scenejobs.state import back_off, records, undeleted
+from scenejobs.state import records
 from scenejobs.state.control_names import scene_refusal
+from scenejobs.state.executions import back_off
+from scenejobs.state.incoming import undeleted
+from scenejobs.state.incoming.uploads import list_scene
 from scenejobs.state.layout import UNDELETED, record_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Phase
-from scenejobs.state.uploads import list_scene
 
 SNOOZE_S = 60.0  # another runner works on the scene
 CHECKED_S = 900.0  # work that is postponed for longer is found by a sweep

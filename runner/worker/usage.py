@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from runner.worker.periodic import Repeat, Repeating, Thread
 from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobStore
-from scenejobs.state import usage
+from scenejobs.state.executions import usage
 
 LOOK_S = 15.0  # between two looks whether a report is due; one that failed is due at the next
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from scenejobs.audit.snapshot import DAY, Evidence, Finding, SceneEvidence
 from scenejobs.names import is_companion, scene_key
-from scenejobs.state import activity, layout, usage
-from scenejobs.state.batches import ListedBatch
+from scenejobs.state import activity, layout
+from scenejobs.state.executions import usage
+from scenejobs.state.incoming.batches import ListedBatch
+from scenejobs.state.incoming.uploads import Uploads, sort_uploads
 from scenejobs.state.record import Phase
 from scenejobs.state.records import parts_in
-from scenejobs.state.uploads import Uploads, sort_uploads
 
 SWEEP = "run `python -m function_app sweep`"
 FOLDERS = (

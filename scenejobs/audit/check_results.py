@@ -11,9 +11,9 @@ from scenejobs.audit import check_uploads
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.errors import NotFound, WrongChecksum
 from scenejobs.ports import BlobStore
-from scenejobs.state import duplicates
 from scenejobs.state.copies import SOURCE_ETAG, is_copy, is_input
 from scenejobs.state.generations import Generation
+from scenejobs.state.incoming import duplicates
 from scenejobs.state.layout import (
     ERROR_DOCUMENT,
     MANIFEST,

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from scenejobs.audit.snapshot import Evidence, Finding, SceneEvidence
 from scenejobs.ports import BlobInfo
-from scenejobs.state import duplicates
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import SOURCE_ETAG, is_copy
 from scenejobs.state.generations import Generation
+from scenejobs.state.incoming import duplicates
 from scenejobs.state.layout import generation_name, possible_archive_names, record_name
 from scenejobs.state.moves import SUPERSEDED
 from scenejobs.state.record import Outcome

@@ -18,10 +18,12 @@ from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import codec, duplicates, generations, records, redrive, undeleted
+from scenejobs.state import codec, generations, records, redrive
 from scenejobs.state.copies import is_input
-from scenejobs.state.duplicates import Duplicate
 from scenejobs.state.generations import Generation
+from scenejobs.state.incoming import duplicates, undeleted
+from scenejobs.state.incoming.duplicates import Duplicate
+from scenejobs.state.incoming.undeleted import Known, Undeleted
 from scenejobs.state.layout import (
     DUPLICATES,
     ERROR_DOCUMENT,
@@ -34,7 +36,6 @@ from scenejobs.state.layout import (
 )
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.redrive import Redrive
-from scenejobs.state.undeleted import Known, Undeleted
 
 DAY = timedelta(days=1)
 KINDS = ("input", "processed", "error", "output", "state")

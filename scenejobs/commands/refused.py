@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Mapping
 
 from scenejobs.commands.storage import open_from
-from scenejobs.state.refused import refused_uploads, remove
+from scenejobs.state.incoming.refused import refused_uploads, remove
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -13,9 +13,9 @@ from scenejobs.ports import BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import layout
 from scenejobs.state.control_names import stored_scene
-from scenejobs.state.refused import refused_uploads
-from scenejobs.state.status import SceneStatus, State, scene_status
-from scenejobs.state.uploads import sort_uploads
+from scenejobs.state.incoming.refused import refused_uploads
+from scenejobs.state.incoming.uploads import sort_uploads
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
 ENDED = (State.DONE, State.FAILED)
 

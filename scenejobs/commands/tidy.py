@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from scenejobs.commands.storage import open_from
 from scenejobs.logs.setup import printable
 from scenejobs.parallel import Crew
-from scenejobs.state import tidy
-from scenejobs.state.leftovers import Leftover
+from scenejobs.state.overview import tidy
+from scenejobs.state.overview.leftovers import Leftover
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

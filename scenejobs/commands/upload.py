@@ -12,7 +12,7 @@ from scenejobs.errors import Code, InputError
 from scenejobs.logs.setup import printable
 from scenejobs.names import is_media, is_pose_file, scene_of, shortest_tails
 from scenejobs.ports import Containers
-from scenejobs.state.uploads import refusal_at
+from scenejobs.state.incoming.uploads import refusal_at
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

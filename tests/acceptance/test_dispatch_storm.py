@@ -19,7 +19,8 @@ from local.cloud import LocalCloud
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import Containers, QueueMessage, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, records
+from scenejobs.state import records
+from scenejobs.state.incoming import batches
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import Outcome
 from tests.azurite import available

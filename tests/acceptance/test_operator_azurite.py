@@ -11,7 +11,7 @@ import pytest
 
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
-from scenejobs.state import usage
+from scenejobs.state.executions import usage
 from tests.azurite_scene import ROOT, Scene, names
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner.worker.resume_store import POINTER
+from runner.worker.saved_work.resume_store import POINTER
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
 from scenejobs.state.record import Phase

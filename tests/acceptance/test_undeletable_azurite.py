@@ -11,7 +11,7 @@ from function_app.wiring import assemble
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, StorageSettings
-from scenejobs.state.status import State, scene_status
+from scenejobs.state.overview.status import State, scene_status
 from tests.azurite_scene import Scene, names
 
 pytestmark = pytest.mark.azurite

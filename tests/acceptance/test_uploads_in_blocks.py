@@ -11,9 +11,9 @@ from function_app.wiring import App, assemble
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches
+from scenejobs.state.incoming import batches
 from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.status import State, scene_status
+from scenejobs.state.overview.status import State, scene_status
 from tests.blocks import commit, stage
 
 pytestmark = pytest.mark.azurite

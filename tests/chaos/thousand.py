@@ -26,7 +26,8 @@ from function_app.starter import Starter
 from local.cloud import LocalCloud
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, records
+from scenejobs.state import records
+from scenejobs.state.incoming import batches
 from scenejobs.state.record import Outcome
 from tests.chaos import cases
 from tests.chaos.rest import Upload, at_rest

@@ -17,8 +17,8 @@ from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import Conflict, InputError, NotFound
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.settings.groups import StorageSettings
-from scenejobs.state import refused as state_refused
-from scenejobs.state.uploads import sort_uploads
+from scenejobs.state.incoming import refused as state_refused
+from scenejobs.state.incoming.uploads import sort_uploads
 from tests.contract.conftest import World
 
 VICTIM = "victim/precious.mp4"

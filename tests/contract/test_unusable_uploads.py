@@ -6,7 +6,7 @@ from function_app.wiring import assemble
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import BlobInfo
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import refused
+from scenejobs.state.incoming import refused
 from scenejobs.state.layout import refused_name
 from tests.contract.conftest import World
 from tests.contract.strangers import put

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.scene.stages import RESUME_FILES
-from runner.worker.resume_saver import ResumeSaver, SaverContext
-from runner.worker.resume_store import (
+from runner.worker.saved_work.resume_saver import ResumeSaver, SaverContext
+from runner.worker.saved_work.resume_store import (
     Restored,
     restore,
     resume_location,

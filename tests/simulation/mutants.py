@@ -12,7 +12,9 @@ from runner.worker import loop as worker_loop
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
-from scenejobs.state import life, record, sending
+from scenejobs.state import record
+from scenejobs.state.executions import life
+from scenejobs.state.incoming import sending
 from scenejobs.state.layout import BATCHES, RECORDS
 from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from function_app import sweep
 from runner.worker import commit, publish
-from scenejobs.state import activity, back_off, contents, duplicates, records, sending, undeleted
+from scenejobs.state import activity, contents, records
+from scenejobs.state.executions import back_off
+from scenejobs.state.incoming import duplicates, sending, undeleted
 from scenejobs.state.layout import GENERATIONS
 from scenejobs.state.record import SceneRecord
 from tests.simulation import replacements as new

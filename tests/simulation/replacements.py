@@ -12,14 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from function_app import debounce, dispatcher, starter
-from runner.worker import (
-    archive,
-    attempt,
-    dead_letter,
-    decisions,
-    publish,
-    resume_store,
-)
+from runner.worker import archive, attempt, dead_letter, decisions, publish
 from runner.worker import (
     lease as worker_lease,
 )
@@ -27,17 +20,20 @@ from runner.worker import (
     loop as worker_loop,
 )
 from runner.worker.periodic import Repeat, Thread
+from runner.worker.saved_work import resume_store
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease
 from scenejobs.errors import Conflict, NotFound, SceneJobError, UnreadableMessage
 from scenejobs.names import upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore, Execution, JobQueue, Lease, QueueMessage
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
-from scenejobs.state import batches, blobs, contents, life, messages, records, usage
+from scenejobs.state import blobs, contents, messages, records
 from scenejobs.state import record as state_record
+from scenejobs.state.executions import life, usage
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.sending import InProgress
+from scenejobs.state.incoming.uploads import list_scene, snapshot
 from scenejobs.state.layout import MANIFEST, RECORDS, published_name, run_folder
 from scenejobs.state.moves import Kept
-from scenejobs.state.sending import InProgress
-from scenejobs.state.uploads import list_scene, snapshot
 from tests.simulation.ports import SimBlobs
 
 Write = Callable[..., str]

@@ -11,8 +11,9 @@ from function_app import sweep
 from function_app.view import View
 from scenejobs.errors import Conflict, Failure, NotFound
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
-from scenejobs.state import activity, contents, moves, records, sending
+from scenejobs.state import activity, contents, moves, records
 from scenejobs.state.blobs import InputBlob, Member
+from scenejobs.state.incoming import sending
 from scenejobs.state.layout import archive_names, marker_name
 from scenejobs.state.record import Phase, SceneRecord
 

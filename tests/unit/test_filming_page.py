@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.media import detail_check
-from runner.media.frame_selection import MAX_RATE_FPS
+from runner.media.selection import detail_check
+from runner.media.selection.budget import MAX_RATE_FPS
 from runner.media.settings import Limits
-from runner.poses.colmap.zoom import SPREAD
+from runner.poses.colmap.lenses.zoom import SPREAD
 from runner.poses.gates import Thresholds
 from scripts import filming_pictures
 

@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import IFDRational
 from function_app.sweep import Notes
 from runner.commands.progress_line import describe
 from runner.job.request import decode_report, decode_result
-from runner.media.decoder_answers import clip_surveys, photo_surveys
+from runner.media.decoding.answers import clip_surveys, photo_surveys
 from runner.media.photo.grouping import PhotoSurvey, _taken
 from runner.media.photo.metadata import Tags, read_photo
 from runner.media.settings import Limits
@@ -31,18 +31,19 @@ from runner.poses.supplied.own_cameras_json import read_own
 from runner.poses.supplied.transforms_json import read_transforms
 from runner.process.error_json import load_error
 from runner.scene.frames import Clip
-from runner.worker.resume_store import FORMAT, ResumePoint
+from runner.worker.saved_work.resume_store import FORMAT, ResumePoint
 from scenejobs.adapters.azure.retry import parse_retry_after
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import InputError, RunnerError, StorageError, UnreadableMessage
 from scenejobs.ports import Containers
-from scenejobs.state import activity, generations, records, redrive, start_backoff, usage
-from scenejobs.state.batches import ListedBatch
+from scenejobs.state import activity, generations, records, redrive
+from scenejobs.state.executions import start_backoff, usage
+from scenejobs.state.executions.start_backoff import StarterState
+from scenejobs.state.incoming.batches import ListedBatch
 from scenejobs.state.layout import progress_name, record_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.overview.status import scene_status
 from scenejobs.state.record import Outcome
-from scenejobs.state.start_backoff import StarterState
-from scenejobs.state.status import scene_status
 from tests.unit.scenejobs.state.test_codec import BLOBS, FAILURE, NOW, OUTPUTS, RECORD
 from watch.loop import measured
 from watch.status import FinishedScene

@@ -17,7 +17,7 @@ from PIL import Image
 from runner.media.captures import Capture, folder_names
 from runner.media.lenses.reframe import Reframing, reframing
 from runner.media.lenses.shape import Shape
-from runner.media.measures import file_name
+from runner.media.selection.measures import file_name
 from runner.media.video.survey import write_png
 from runner.scene.frames import ClipInfo, Frame
 from runner.scene.progress import OnProgress

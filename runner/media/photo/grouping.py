@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.media.lenses.shape import DISC_DEG, Shape
-from runner.media.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
+from runner.media.selection.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
 from runner.scene.frames import Clip, ClipInfo
 from scenejobs.errors import UnusedFile
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from runner.media.decoder_requests import MAX_TEXT, Identity, Refused
+from runner.media.decoding.requests import MAX_TEXT, Identity, Refused
 from runner.media.photo.reader import maker_note
 from runner.media.settings import Limits
 from runner.media.video.container import open_container

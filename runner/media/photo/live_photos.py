@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.media.captures import Media
-from runner.media.decoder import Decoder
-from runner.media.decoder_requests import Identity
+from runner.media.decoding.decoder import Decoder
+from runner.media.decoding.requests import Identity
 from runner.scene.frames import Clip
 from runner.scene.live_photos import pairs_by_name
 from runner.scene.progress import OnProgress

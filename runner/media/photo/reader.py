@@ -1,6 +1,6 @@
 """Opens, checks and decodes one untrusted photo: upright sRGB pixels, or a typed error.
 
-Runs in the sandboxed decoder (`media/decoder_process.py`). Pillow may try five formats and no other of its dozens; the
+Runs in the sandboxed decoder (`media/decoding/process.py`). Pillow may try five formats and no other of its dozens; the
 size in the header is checked before a pixel is decoded, so that a bomb costs nothing.
 """
 

@@ -1,6 +1,6 @@
 """The two passes over untrusted photos: measuring each, and writing the chosen ones.
 
-Runs in the sandboxed decoder (`media/decoder_process.py`), like `media/video/survey.py` for videos. Many photos share
+Runs in the sandboxed decoder (`media/decoding/process.py`), like `media/video/survey.py` for videos. Many photos share
 a process, because starting one takes longer than decoding one.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.media.decoder_requests import Done, PhotoSeen, Projection, QuarterTurns, Refused
-from runner.media.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
+from runner.media.decoding.requests import Done, PhotoSeen, Projection, QuarterTurns, Refused
 from runner.media.photo import reader as photo_reader
 from runner.media.photo.panorama import photo_shape
+from runner.media.selection.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
 from runner.media.settings import Limits
 from runner.media.video.survey import write_png
 from runner.process.error_json import dump_error

@@ -1,7 +1,7 @@
 """The two passes over an untrusted video: measuring every frame, and writing the chosen ones.
 
-Runs in the sandboxed process of `media/decoder_process.py`; `media/decoder.py` starts it. What comes out are numbers
-and PNG files, which the caller checks.
+Runs in the sandboxed process of `media/decoding/process.py`; `media/decoding/decoder.py` starts it. What comes out are
+numbers and PNG files, which the caller checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 from runner.files.atomic import naming_a_full_disk
 from runner.media.frame_size import is_too_small, small_warning
 from runner.media.lenses.shape import LOOKED_AT, Shape, ShapeWatch
-from runner.media.measures import (
+from runner.media.selection.measures import (
     MAX_PARTS,
     SHARPNESS_SIDE,
     ClipSurvey,
@@ -31,8 +31,8 @@ from runner.media.measures import (
     look,
     sharpness,
 )
+from runner.media.selection.shot_detection import Layouts
 from runner.media.settings import Limits
-from runner.media.shot_detection import Layouts
 from runner.media.video.bars import BarWatch
 from runner.media.video.crops import Crops, cropped, find_crops, told, without_margin
 from runner.media.video.header import too_small

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pycolmap
 
-from runner.poses.colmap import fisheye
+from runner.poses.colmap.lenses import fisheye
 from runner.poses.colmap.requests import Model
 from runner.poses.health import Observations, measure
 

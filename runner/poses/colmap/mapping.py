@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pycolmap
 
-from runner.poses.colmap import fisheye, rigs
 from runner.poses.colmap.describe import is_finite, written
+from runner.poses.colmap.lenses import fisheye, rigs
+from runner.poses.colmap.lenses.zoom import zoomed
 from runner.poses.colmap.requests import Centres, Cut, FindCentres, MapperRun, Model, Models, Reconstruct, Rescale, Step
 from runner.poses.colmap.rescale import rescaled
-from runner.poses.colmap.zoom import zoomed
 
 
 def reconstruct(request: Reconstruct) -> Models:

@@ -10,8 +10,8 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from runner.poses.colmap import fisheye, rigs
 from runner.poses.colmap.feature_masks import feature_masks
+from runner.poses.colmap.lenses import fisheye, rigs
 from runner.poses.colmap.parallax import Pairs, turning_share
 from runner.poses.colmap.requests import (
     Done,

@@ -18,6 +18,7 @@ import msgspec
 import pycolmap
 
 from runner.files.atomic import write_atomically
+from runner.poses.colmap.lenses.undistort import undistort
 from runner.poses.colmap.mapping import cut, find_centres, reconstruct, rescale
 from runner.poses.colmap.matching import extract, fix_lenses, forget_matches, match
 from runner.poses.colmap.probe import probe
@@ -40,7 +41,6 @@ from runner.poses.colmap.requests import (
 )
 from runner.poses.colmap.reuse import take_over
 from runner.poses.colmap.supplied_cameras import register
-from runner.poses.colmap.undistort import undistort
 from runner.sandbox import lockdown, seccomp
 
 ORPHANED = 75  # exit code when the parent is gone

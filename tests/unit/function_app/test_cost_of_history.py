@@ -9,9 +9,10 @@ import pytest
 from function_app import wiring
 from function_app.sweep import Sweeper, SweepReport
 from scenejobs.adapters.memory import MemoryBlobStore
-from scenejobs.state import activity, batches, layout, records
-from scenejobs.state.batches import Batch
+from scenejobs.state import activity, layout, records
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.batches import Batch
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import SceneRecord
 from tests.counting import Counts

@@ -11,10 +11,10 @@ import pytest
 from function_app.debounce import Why
 from function_app.dispatcher import Sealing
 from scenejobs.errors import Busy, ComputeError, UnreadableMessage
-from scenejobs.state import batches
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.uploads import list_scene, snapshot
 from scenejobs.state.layout import refused_name
 from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.uploads import list_scene, snapshot
 from tests.dispatch import SETTINGS, World
 from tests.doubles.faults import Fault, FaultPlan, Killed, Meanwhile, Rule, killed_at
 

@@ -11,8 +11,8 @@ import pytest
 
 from function_app.starter import Starter, starts_needed
 from scenejobs.errors import AccessDenied, Busy, ComputeError
+from scenejobs.state.executions.start_backoff import BACK_OFF_MAX_S, back_off_s
 from scenejobs.state.layout import DISPATCHER_RECORD
-from scenejobs.state.start_backoff import BACK_OFF_MAX_S, back_off_s
 from tests.dispatch import Desk
 from tests.doubles.faults import Fault, FaultPlan, FaultyBlobStore, Rule
 

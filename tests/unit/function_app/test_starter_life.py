@@ -11,10 +11,11 @@ from function_app.executions import STOP_AGAIN_S
 from function_app.starter import START_TIMEOUT_S
 from scenejobs.errors import AccessDenied
 from scenejobs.logs.alerts import Alert
-from scenejobs.state import records, usage
+from scenejobs.state import records
+from scenejobs.state.executions import usage
+from scenejobs.state.executions.life import SILENT_S
+from scenejobs.state.incoming.uploads import snapshot
 from scenejobs.state.layout import DISPATCHER_RECORD, progress_name, record_name
-from scenejobs.state.life import SILENT_S
-from scenejobs.state.uploads import snapshot
 from tests.dispatch import Desk
 from tests.doubles.faults import Fault, Rule
 

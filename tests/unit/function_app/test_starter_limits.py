@@ -9,7 +9,7 @@ import pytest
 
 from scenejobs.errors import ComputeError
 from scenejobs.logs.alerts import Alert
-from scenejobs.state.start_backoff import BACK_OFF_MAX_S
+from scenejobs.state.executions.start_backoff import BACK_OFF_MAX_S
 from tests.dispatch import Desk
 
 

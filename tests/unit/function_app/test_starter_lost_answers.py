@@ -10,8 +10,8 @@ from function_app import starter
 from scenejobs.adapters.azure import container_apps
 from scenejobs.errors import LeaseLost, StartUnknown
 from scenejobs.logs.alerts import Alert
+from scenejobs.state.executions.start_backoff import BACK_OFF_MAX_S, LISTED_AFTER_S
 from scenejobs.state.layout import DISPATCHER_RECORD
-from scenejobs.state.start_backoff import BACK_OFF_MAX_S, LISTED_AFTER_S
 from tests.dispatch import Desk
 from tests.doubles.faults import Fault, Meanwhile, Rule
 

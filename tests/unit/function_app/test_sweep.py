@@ -13,7 +13,8 @@ from function_app import wiring
 from function_app.sweep import SweepReport
 from scenejobs.errors import Busy, ComputeError, ConfigurationError, StartUnknown
 from scenejobs.ports import BlobStore
-from scenejobs.state import layout, records, usage
+from scenejobs.state import layout, records
+from scenejobs.state.executions import usage
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
 from tests.dispatch import SETTINGS, World, put_record, sealed_world

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scenejobs.state import layout, records, usage
+from scenejobs.state import layout, records
+from scenejobs.state.executions import usage
 from tests.dispatch import World, put_record, sealed_world
 
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from scenejobs.state import layout, sending
-from scenejobs.state.uploads import Sending
+from scenejobs.state import layout
+from scenejobs.state.incoming import sending
+from scenejobs.state.incoming.uploads import Sending
 from tests.dispatch import SETTINGS, World
 
 MEGABYTE = b"0" * 1_000_000

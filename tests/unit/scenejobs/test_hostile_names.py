@@ -39,10 +39,10 @@ from scenejobs.names import output_stem, refusal, scene_of, upload_refusal
 from scenejobs.ports import Containers, QueueMessage, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.overview.status import scene_status
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.refused import refused_uploads
-from scenejobs.state.status import scene_status
 from tests.hostile_names import ANY, NAMES, VICTIM
 from tests.pages import script_of
 from tests.runner_world import Cloud, echo_job

@@ -10,8 +10,8 @@ import pytest
 
 from scenejobs.adapters.folder import Places
 from scenejobs.errors import ConfigurationError
+from scenejobs.state.overview.status import SceneStatus, State
 from scenejobs.state.record import Outcome
-from scenejobs.state.status import SceneStatus, State
 from watch import http_server
 from watch.status import HUNG_AFTER_S, FinishedScene, WatchStatus
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from scenejobs.state.overview.status import SceneStatus, State
 from scenejobs.state.record import Outcome
-from scenejobs.state.status import SceneStatus, State
 from watch import metrics
 from watch.status import FinishedScene, WatchStatus
 

@@ -24,8 +24,8 @@ from scenejobs.audit.snapshot import collect
 from scenejobs.errors import NotFound
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
-from scenejobs.state.refused import refused_uploads, remove
-from scenejobs.state.uploads import list_scene
+from scenejobs.state.incoming.refused import refused_uploads, remove
+from scenejobs.state.incoming.uploads import list_scene
 from tests.runner_world import echo_job
 from watch.stable_folder import StableFolder
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from runner.context import StageContext
 from runner.dataset.build import build_views, load_views
-from runner.poses.colmap.undistort import scaled_intrinsics
+from runner.poses.colmap.lenses.undistort import scaled_intrinsics
 from runner.scene.frames import ClipInfo, Frame, FrameSet
 from runner.scene.masks import clip_mask, write_mask
 from runner.scene.progress import SILENT

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from runner.context import StageContext
-from runner.media.decoder_answers import clip_surveys
-from runner.media.decoder_requests import survey_message
+from runner.media.decoding.answers import clip_surveys
+from runner.media.decoding.requests import survey_message
 from runner.media.extract import extract_frames, frame_set_from_json
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video.survey import survey

@@ -13,8 +13,8 @@ from PIL import Image, ImageFilter
 from runner.context import StageContext
 from runner.media.captures import folder_names
 from runner.media.extract import extract_frames
-from runner.media.frame_selection import allocate, choose
-from runner.media.measures import FrameMeasures, Odometer, displacement_px, sharpness
+from runner.media.selection.budget import allocate, choose
+from runner.media.selection.measures import FrameMeasures, Odometer, displacement_px, sharpness
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT, Progress

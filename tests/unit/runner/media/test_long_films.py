@@ -14,8 +14,8 @@ from PIL import Image
 
 from runner.context import StageContext
 from runner.media.extract import extract_frames
+from runner.media.selection.shot_detection import find_shot_boundaries
 from runner.media.settings import FrameSettings, Limits
-from runner.media.shot_detection import find_shot_boundaries
 from runner.media.video import survey as two_passes
 from runner.media.video.damage import Damage
 from runner.media.video.packets import read_packets

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runner.context import StageContext
-from runner.media.decoder import Sandboxed
+from runner.media.decoding.decoder import Sandboxed
 from runner.media.extract import extract_frames, extract_with
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video.clock import Clock

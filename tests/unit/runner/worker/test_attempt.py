@@ -19,8 +19,8 @@ from scenejobs.errors import (
 )
 from scenejobs.ports import Containers
 from scenejobs.state.layout import record_name
+from scenejobs.state.overview.status import scene_status
 from scenejobs.state.record import Phase
-from scenejobs.state.status import scene_status
 from tests.doubles.faults import Killed, Meanwhile
 from tests.invariants import assert_at_rest
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, broken_disk, echo_job

@@ -19,8 +19,8 @@ from scenejobs.ports import Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import records, redrive
 from scenejobs.state.layout import record_name
+from scenejobs.state.overview.status import State
 from scenejobs.state.record import Phase
-from scenejobs.state.status import State
 from tests.days import DAY_S, Days
 
 MOST_A_DAY = 12  # executions

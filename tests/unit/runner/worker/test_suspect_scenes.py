@@ -17,10 +17,11 @@ from runner.job.supervise import Supervision
 from scenejobs.commands.cli import parser
 from scenejobs.commands.redrive import redrive_scenes
 from scenejobs.errors import InputError
-from scenejobs.state import records, tidy, wishes
+from scenejobs.state import records, wishes
 from scenejobs.state.blobs import OutputFile
+from scenejobs.state.overview import tidy
+from scenejobs.state.overview.status import State, scene_status
 from scenejobs.state.record import Outcome, Phase, Published, SceneRecord
-from scenejobs.state.status import State, scene_status
 from tests.doubles.faults import Fault, Killed, Rule
 from tests.growth import GrowingScene
 from tests.runner_world import echo_job

@@ -9,7 +9,7 @@ import pytest
 
 from runner.worker.usage import UsageReporter
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
-from scenejobs.state import usage
+from scenejobs.state.executions import usage
 from tests.doubles.faults import Fault, FaultPlan, Rule
 
 MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from scenejobs.adapters.folder import FolderBlobStore, openat
 from scenejobs.errors import Conflict, NotFound
-from scenejobs.state.uploads import sort_uploads
+from scenejobs.state.incoming.uploads import sort_uploads
 from tests.folders import calls, put
 
 

@@ -18,9 +18,10 @@ from scenejobs.audit.report import Report, audit
 from scenejobs.audit.snapshot import Finding, collect
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import layout, records, sending
+from scenejobs.state import layout, records
+from scenejobs.state.incoming import sending
+from scenejobs.state.incoming.sending import Growth, Memory
 from scenejobs.state.record import Phase
-from scenejobs.state.sending import Growth, Memory
 from tests.doubles.faults import Fault, Killed, Rule, killed_at
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, echo_job
 

@@ -18,8 +18,8 @@ from scenejobs.commands import upload as commands_upload
 from scenejobs.errors import Failure, InputError, StorageError
 from scenejobs.ports import Containers
 from scenejobs.state import layout
+from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.status import SceneStatus
 
 ROOT = Path(__file__).parents[4]
 NO_REASON = "its manifest does not say why"

@@ -14,7 +14,8 @@ from runner.process.signals import StopFlag
 from scenejobs.errors import Code, InfrastructureError, Interrupted, RunnerError
 from scenejobs.logs.alerts import Alert
 from scenejobs.logs.setup import JsonFormatter
-from scenejobs.state import records, usage
+from scenejobs.state import records
+from scenejobs.state.executions import usage
 from scenejobs.state.record import Phase
 from tests.dispatch import World
 from tests.invariants import assert_at_rest

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from scenejobs.errors import Failure
-from scenejobs.state.batches import Batch
 from scenejobs.state.blobs import InputBlob, OutputFile
+from scenejobs.state.executions.start_backoff import StarterState
 from scenejobs.state.generations import Generation
+from scenejobs.state.incoming.batches import Batch
 from scenejobs.state.record import AttemptFailure, Ending, Outcome, Phase, SceneRecord
 from scenejobs.state.redrive import Redrive, Returned
-from scenejobs.state.start_backoff import StarterState
 
 NOW = datetime(2026, 11, 1, 10, 30, tzinfo=UTC)
 LATER = datetime(2026, 11, 1, 10, 30, 0, 250_000, tzinfo=UTC)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scenejobs.ports import Execution
-from scenejobs.state.life import SILENT_S, Judged, Life, judge, spared
-from scenejobs.state.usage import HEARTBEAT_S, ExecutionUsage
+from scenejobs.state.executions.life import SILENT_S, Judged, Life, judge, spared
+from scenejobs.state.executions.usage import HEARTBEAT_S, ExecutionUsage
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 TIMEOUT_S = 1800.0

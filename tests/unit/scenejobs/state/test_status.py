@@ -8,12 +8,14 @@ import pytest
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import AccessDenied, Failure
 from scenejobs.ports import Containers
-from scenejobs.state import batches, layout, records, usage
+from scenejobs.state import layout, records
 from scenejobs.state.blobs import digest
+from scenejobs.state.executions import usage
+from scenejobs.state.executions.start_backoff import StarterState
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.uploads import list_scene, snapshot
+from scenejobs.state.overview.status import State, scene_status
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.start_backoff import StarterState
-from scenejobs.state.status import State, scene_status
-from scenejobs.state.uploads import list_scene, snapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,11 +12,13 @@ from scenejobs.commands.tidy import apply, told
 from scenejobs.errors import Busy
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import batches, records, tidy
-from scenejobs.state.batches import Batch
+from scenejobs.state import records
 from scenejobs.state.blobs import InputBlob
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.batches import Batch
 from scenejobs.state.messages import JobMessage
-from scenejobs.state.tidy import Tidy
+from scenejobs.state.overview import tidy
+from scenejobs.state.overview.tidy import Tidy
 from tests.doubles.faults import Fault, Killed, Rule
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video
 

@@ -6,7 +6,7 @@ import pytest
 
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.state.blobs import InputBlob
-from scenejobs.state.uploads import Refused, list_scene, snapshot, sort_uploads
+from scenejobs.state.incoming.uploads import Refused, list_scene, snapshot, sort_uploads
 
 UPLOADS = [
     "lobby/a.mp4", "lobby/b/c.mp4", "lobby.mp4", "lobby.v2.mp4", "lobby2/a.mp4", "Lobby/a.mp4", "lob", "lobby",

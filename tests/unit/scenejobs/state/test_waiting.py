@@ -12,11 +12,13 @@ from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import AccessDenied, Failure
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import activity, batches, layout, usage
+from scenejobs.state import activity, layout
+from scenejobs.state.executions import usage
+from scenejobs.state.executions.start_backoff import StarterState
+from scenejobs.state.incoming import batches
+from scenejobs.state.incoming.uploads import list_scene, snapshot
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import SceneRecord
-from scenejobs.state.start_backoff import StarterState
-from scenejobs.state.status import SceneStatus, State, scene_status
-from scenejobs.state.uploads import list_scene, snapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=1800, max_parallel_jobs=1, upload_stalled_s=600)

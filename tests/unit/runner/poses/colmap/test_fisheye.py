@@ -12,8 +12,8 @@ from PIL import Image
 
 from runner.context import StageContext
 from runner.dataset.build import build_views
-from runner.poses.colmap import fisheye
-from runner.poses.colmap.pinhole_views import undistorted
+from runner.poses.colmap.lenses import fisheye
+from runner.poses.colmap.lenses.pinhole_views import undistorted
 from runner.poses.find import find_poses
 from runner.poses.lens_warnings import wide_lens
 from runner.poses.settings import PoseSettings

@@ -6,7 +6,7 @@ import numpy as np
 import pycolmap
 import pytest
 
-from runner.poses.colmap.zoom import with_own_lenses, zoomed
+from runner.poses.colmap.lenses.zoom import with_own_lenses, zoomed
 from tests.synthetic import pose_errors, walk
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 600.0

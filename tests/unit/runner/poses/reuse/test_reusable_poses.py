@@ -16,7 +16,7 @@ from runner.cache.store import CacheSettings, StageCache
 from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.media.extract import extract_frames
-from runner.media.frame_preference import NONE
+from runner.media.selection.preference import NONE
 from runner.media.settings import FrameSettings, Limits
 from runner.pipeline.frame_preferences import FramesWithPoses
 from runner.poses.find import find_poses

@@ -15,7 +15,7 @@ from runner.cache.store import CacheSettings, StageCache
 from runner.context import StageContext
 from runner.dataset.build import build_views
 from runner.files.json_file import plain
-from runner.poses.colmap.intrinsics import intrinsics
+from runner.poses.colmap.lenses.intrinsics import intrinsics
 from runner.poses.find import find_poses
 from runner.poses.settings import PoseSettings
 from runner.poses.supplied.match import SuppliedPoses, match

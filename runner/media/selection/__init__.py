@@ -1,0 +1,1 @@
+"""Which frames are kept: measured, compared, and chosen under one budget. Entry: `of_captures`."""

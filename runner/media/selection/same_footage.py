@@ -1,0 +1,108 @@
+"""Films that show the same recording: a copy in another codec, at another size or frame rate, or a part cut out of it.
+
+Trained on, such a copy tells nothing new and takes frames; held out, each of its frames has a twin in training, and the
+score tells how well training remembers. Told by the brightness of an 8 x 8 grid over time: at a constant offset, frames
+of a copy differ by far less than half a second of the camera's motion does. Two walks along one path do not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.media.captures import Capture
+from runner.media.selection.measures import FrameMeasures
+from scenejobs.errors import UnusedFile
+
+SAMPLES = 48  # frames of the shorter film that are looked for in the other
+ALIKE = 0.98  # correlation of two frames that may be the same; tells the offset
+MOST_APART = 0.01  # 1 - correlation of the same frame in two encodings: 0.0001 to 0.003 were seen
+SHARE_OF_MOTION = 0.25  # of what STEP_S of the camera's motion changes
+STEP_S = 0.5
+INSIDE = 0.9  # of the samples lie in the time of the other film
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class _Film:
+    """The frames of a film as vectors."""
+
+    looks: NDArray[np.float32]  # [N, 64] without mean, of length 1; zeros for a blank frame
+    times: NDArray[np.float64]  # [N] seconds, increasing
+
+
+def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[UnusedFile, ...], tuple[str, ...]]:
+    """The captures without films that show what another one shows; those films; a warning about them.
+
+    The one with most pixels stays, of the same size that with most frames.
+    """
+    per_file = Counter(capture.clips[0].name for capture in captures)
+    films = [c for c in captures if not c.is_photos and per_file[c.clips[0].name] == 1 and _has_looks(c.measures)]
+    order = sorted(films, key=lambda film: (-film.info.width * film.info.height, -film.info.frame_count))
+    kept: list[tuple[Capture, _Film]] = []
+    copy_of: dict[str, str] = {}
+    for capture in order:
+        film = _film(capture.measures)
+        twin = next((other for other, frames in kept if shows_the_same(film, frames)), None)
+        if twin is None:
+            kept.append((capture, film))
+        else:
+            copy_of[capture.info.name] = twin.info.name
+    if not copy_of:
+        return list(captures), (), ()
+    unused = tuple(UnusedFile(name, f"it shows the same as {other}", other) for name, other in copy_of.items())
+    named = ", ".join(f"{each.name} as {each.same_as}" for each in unused[:NAMED]) + (", ..." * (len(unused) > NAMED))
+    what = "1 video shows" if len(unused) == 1 else f"{len(unused)} videos show"
+    warning = f"{what} the same recording as another and {'is' if len(unused) == 1 else 'are'} left out: {named}"
+    return [capture for capture in captures if capture.info.name not in copy_of], unused, (warning,)
+
+
+def shows_the_same(film: _Film, other: _Film) -> bool:
+    """Whether everything that `film` shows is in `other`, at a constant offset in time."""
+    picked = np.unique(np.linspace(0, len(film.times) - 1, SAMPLES).round().astype(int))
+    looks, times = film.looks[picked], film.times[picked]
+    alike = looks @ other.looks.T  # [samples, N]
+    best = alike.argmax(axis=1)
+    sure = alike[np.arange(len(picked)), best] > ALIKE
+    if sure.mean() < INSIDE:
+        return False
+    offset_s = float(np.median((other.times[best] - times)[sure]))
+    expected = times + offset_s
+    reach_s = max(1.5 * float(np.median(np.diff(other.times))), 0.06)
+    inside = (expected >= other.times[0] - reach_s) & (expected <= other.times[-1] + reach_s)
+    if inside.mean() < INSIDE:
+        return False
+    near = np.abs(other.times[None, :] - expected[inside, None]) <= reach_s
+    apart = 1 - np.where(near, alike[inside], -1.0).max(axis=1)
+    at = _nearest(other.times, expected[inside])
+    later, earlier = _nearest(other.times, expected[inside] + STEP_S), _nearest(other.times, expected[inside] - STEP_S)
+    moved = 1 - np.minimum(_along(other.looks, at, later), _along(other.looks, at, earlier))
+    allowed = min(MOST_APART, SHARE_OF_MOTION * float(np.median(moved)))
+    return bool(np.median(apart) <= allowed and np.quantile(apart, INSIDE) <= 2 * max(allowed, 1e-4))
+
+
+def _along(looks: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float32]:
+    correlation: NDArray[np.float32] = (looks[one] * looks[other]).sum(axis=1)
+    return correlation
+
+
+def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    found: NDArray[np.intp] = np.abs(times[None, :] - wanted[:, None]).argmin(axis=1)
+    return found
+
+
+def _has_looks(frames: Sequence[FrameMeasures]) -> bool:
+    """An earlier program's survey, found in a cache, has none."""
+    return len(frames) > 1 and all(frame.look for frame in frames)
+
+
+def _film(frames: Sequence[FrameMeasures]) -> _Film:
+    grey = np.array([list(bytes.fromhex(frame.look)) for frame in frames], np.float32)
+    grey -= grey.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(grey, axis=1, keepdims=True)
+    blank = length < grey.shape[1] ** 0.5  # one grey level
+    return _Film(np.where(blank, 0, grey / np.maximum(length, 1e-6)), np.array([f.timestamp_s for f in frames]))

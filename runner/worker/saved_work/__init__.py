@@ -1,0 +1,1 @@
+"""What an attempt has achieved, kept in the state container: resume store and cache of stages."""

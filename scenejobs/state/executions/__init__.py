@@ -1,0 +1,1 @@
+"""Executions: starting them, whether they live, how long they ran."""

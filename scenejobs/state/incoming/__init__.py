@@ -1,0 +1,1 @@
+"""Uploads before they are a run: listed, being sent, refused, repeated, and sealed into batches."""

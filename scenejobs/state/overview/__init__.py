@@ -1,0 +1,1 @@
+"""What people are told about scenes, and what nobody needs any more."""
