@@ -25,6 +25,7 @@ from scenejobs.filming import PAGE, Section
 LOOKS = (0.15, 0.4)  # shares of the plan; four looks win 0.1 to 0.4 dB more, at twice the price
 STEPS_PER_VIEW = 10  # of the plan at least: a look draws every training view twice, at half the size
 COLUMNS = 48  # blocks along the long side of an image
+MOSTLY = 0.5  # of a block that is not masked
 OPAQUE = 0.6  # alpha of a block that shows a surface
 SH0 = 0.28209479177387814  # spherical harmonic of degree 0
 
@@ -88,9 +89,13 @@ def _compared(run: Run, state: TrainingState, index: int, image: TrainingImage, 
     z, alpha = _depth(state.params, run.rasterizer, camera, black)
     grid = grid_of(image.width, image.height)
     apart = _blocks(image.compared(drawn.clamp(0, 1)) - image.target.image, grid)
-    apart -= np.median(apart, axis=(0, 1))  # the exposure of the whole image
+    compares = np.ones(grid, bool)  # blocks that are not masked: a masked one neither explains nor contradicts
+    if image.used is not None:
+        compares = _blocks(image.used.float(), grid)[..., 0] > MOSTLY
+    if compares.any():
+        apart -= np.median(apart[compares], axis=0)  # the exposure of the whole image
     opacity, summed = _blocks(alpha[..., None], grid)[..., 0], _blocks(z[..., None], grid)[..., 0]
-    depth = np.where(opacity > OPAQUE, summed / np.maximum(opacity, 1e-6), 0).astype(np.float32)
+    depth = np.where((opacity > OPAQUE) & compares, summed / np.maximum(opacity, 1e-6), 0).astype(np.float32)
     return Compared(run.scene.views[index], np.abs(apart).max(axis=-1), depth)
 
 

@@ -14,7 +14,7 @@ from runner.raster import Rasterizer
 from runner.scene.progress import SILENT
 from runner.scene.views import TrainingScene
 from runner.training.loss import Target, photometric_loss, torch_loss
-from runner.training.targets import TrainingImage
+from runner.training.targets import TrainingImage, TrainingImages, on_device
 from tests.tiny_scene import HEIGHT, WIDTH, ground_truth
 from tests.trainings import SETTINGS, fields_equal, run_training
 
@@ -33,10 +33,15 @@ def stamped(scene: TrainingScene, value: int, *, masked: bool) -> TrainingScene:
     return replace(scene, pixels=tuple(pictures), masks=(used,) * len(pictures) if masked else ())
 
 
-def test_what_is_under_a_mask_changes_no_gaussian(scene: TrainingScene, backend: Rasterizer) -> None:
-    """Not by a bit, also where a window of SSIM reaches into the mask."""
-    white, black = (run_training(stamped(scene, value, masked=True), SHORT, backend) for value in (255, 0))
-    loud = run_training(stamped(scene, 255, masked=False), SHORT, backend)
+@pytest.mark.parametrize("strategy", ["default", "mcmc"])
+@pytest.mark.parametrize("exposure", ["off", "on"])
+def test_what_is_under_a_mask_changes_no_gaussian(
+    scene: TrainingScene, backend: Rasterizer, strategy: str, exposure: str
+) -> None:
+    """Not by a bit, also where a window of SSIM reaches into the mask, and whichever strategy adds Gaussians."""
+    settings = replace(SHORT, strategy=strategy, exposure=exposure)
+    white, black = (run_training(stamped(scene, value, masked=True), settings, backend) for value in (255, 0))
+    loud = run_training(stamped(scene, 255, masked=False), settings, backend)
     assert fields_equal(white.gaussians, black.gaussians)
     assert not fields_equal(white.gaussians, loud.gaussians)
 
@@ -58,6 +63,26 @@ def test_ignored_pixels_have_no_gradient(loss) -> None:
     assert rendered.grad is not None
     assert not rendered.grad[BOX].any()
     assert rendered.grad[:25].abs().min() > 0
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 4])
+def test_images_that_lie_on_a_device_are_masked_as_others_are(scene: TrainingScene, divisor: int) -> None:
+    """On a GPU the bytes of all images lie there and are reduced there; here in the memory of the CPU."""
+    marked = stamped(scene, 255, masked=True)
+    moving = np.ones((HEIGHT, WIDTH), bool)
+    moving[:, 40:52] = False
+    usual, device = (TrainingImages(marked, torch.device("cpu")) for _ in range(2))
+    device._bytes = on_device(marked.pixels, torch.device("cpu"))
+    for images in (usual, device):
+        images.leave_out({1: moving})
+    for index in (0, 1):
+        one, other = (images.get(index, divisor) for images in (usual, device))
+        assert one.used is not None
+        assert other.used is not None
+        assert torch.equal(one.used, other.used)
+        assert torch.allclose(one.target.image, other.target.image, atol=1e-6)
+        assert not other.used[BOX[0].start // divisor : BOX[0].stop // divisor, 4 // divisor : 30 // divisor].any()
+        assert bool(other.used[:20, 40 // divisor : 52 // divisor].any()) == (index == 0)
 
 
 def test_scores_do_not_see_what_is_masked(scene: TrainingScene, backend: Rasterizer) -> None:

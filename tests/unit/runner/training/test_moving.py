@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -93,6 +94,24 @@ def test_where_nothing_moves_not_a_bit_changes(seen: Filmed, backend: Rasterizer
     with patch.object(moving_masks, "LOOKS", ()):
         before = run_training(clean, SETTINGS, backend)
     assert fields_equal(before.gaussians, run_training(clean, SETTINGS, backend).gaussians)
+
+
+def test_a_masked_place_explains_nothing(crowd: TrainingScene, backend: Rasterizer) -> None:
+    """There a view equals its rendering whatever it shows, so it must not speak against others that see the surface."""
+    used = np.ones((120, 160), bool)
+    used[:, :80] = False
+    looked: list[Compared] = []
+
+    def spy(compared: list[Compared]) -> list[NDArray[np.bool_]]:
+        looked.extend(compared)
+        return moving_regions(compared)
+
+    with patch.object(moving_masks, "moving_regions", spy):
+        run_training(replace(crowd, masks=(used,) * len(crowd.views)), SETTINGS, backend)
+    half = looked[0].depth.shape[1] // 2
+    assert looked
+    assert not any(each.depth[:, :half].any() for each in looked)
+    assert all(each.depth[:, half:].any() for each in looked)
 
 
 def test_a_stopped_training_goes_on_with_its_masks(crowd: TrainingScene, backend: Rasterizer, tmp_path: Path) -> None:
