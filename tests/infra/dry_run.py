@@ -1,6 +1,6 @@
-"""What `azd up` does, in order, told from azure.yaml, the hooks and the templates: docs/azd-up.md.
+"""What `azd up` does, in order, told from azure.yaml, the hooks and the templates: docs/azd-dry-run.md.
 
-    python -m tests.infra.dry_run > docs/azd-up.md
+    python -m tests.infra.dry_run > docs/azd-dry-run.md
 
 Hooks run for real, with stubs in the place of az, azd and curl; templates are worked out by tests/infra/bicep.py. azd's
 own part (order of its steps, how it finds what to deploy to) is from its source.
@@ -248,7 +248,7 @@ BODIES = {"package": package, "provision": provision, "deploy": deploy_services}
 INTRODUCTION = """\
 # A dry run of `azd up`
 
-Written by `python -m tests.infra.dry_run > docs/azd-up.md`; a test keeps it current. **Nothing of it ran on Azure**:
+Written by `python -m tests.infra.dry_run > docs/azd-dry-run.md`; a test keeps it current. **Nothing of it ran on Azure**:
 the hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the
 first time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when
 a step fails is in [deployment.md](deployment.md#what-azd-does-in-order).

@@ -1,4 +1,4 @@
-"""docs/azd-up.md is what azure.yaml, the hooks and the templates amount to today."""
+"""docs/azd-dry-run.md is what azure.yaml, the hooks and the templates amount to today."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.infra.scripted import ROOT
 
 
 def test_the_transcript_is_current() -> None:
-    assert (ROOT / "docs/azd-up.md").read_text() == dry_run.page(), "python -m tests.infra.dry_run > docs/azd-up.md"
+    assert (ROOT / "docs/azd-dry-run.md").read_text() == dry_run.page(), "python -m tests.infra.dry_run > docs/azd-dry-run.md"
 
 
 def test_the_function_app_is_packaged_with_its_own_code_and_nothing_else() -> None:
