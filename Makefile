@@ -38,7 +38,7 @@ image-check: $(INSTALLED)  ## install what function app and images install into 
 
 image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20 minutes of processor time; needs g++ and 6 GB of disk
 	$(PYTHON) -m venv .local/kernels
-	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu.lock -r runner/image/build.lock
+	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu-cuda13.lock -r runner/image/build-cuda13.lock
 	runner/image/build_kernels.sh .local/kernels/bin/python .local/kernels/wheels
 
 setup: $(VENV)/installed-tests $(AZURITE)

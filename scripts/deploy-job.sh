@@ -10,6 +10,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib.sh"
+. "$here/lib-images.sh"
 
 build=true tag=
 while [[ $# -gt 0 ]]; do
@@ -35,10 +36,11 @@ repository=runner
 if $build; then
   commit=$(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null) || commit=nogit
   tag=${tag:-$commit-$(date -u +%Y%m%d%H%M%S)}
-  say "Building $repository:$tag in $registry: about half an hour the first time, most of it CUDA kernels..."
+  kernels=$(ensure_kernels "$registry" "$endpoint") || exit
+  say "Building $repository:$tag in $registry: a few minutes..."
   # The registry's own time limit and ours: a build that hangs must not hang this.
-  CALL_TIMEOUT_S=${BUILD_TIMEOUT_S:-5700} az_quiet acr build --registry "$registry" --image "$repository:$tag" \
-    --file "$ROOT/Dockerfile.runner" --target gpu --platform linux/amd64 --timeout 5400 "$ROOT"
+  CALL_TIMEOUT_S=${BUILD_TIMEOUT_S:-2400} az_quiet acr build --registry "$registry" --image "$repository:$tag" \
+    --file "$ROOT/runner/image/Dockerfile.code" --build-arg "KERNELS=$kernels" --platform linux/amd64 --timeout 1800 "$ROOT"
 fi
 if [[ -z $tag ]]; then
   tag=$(az_tsv acr repository show-tags --name "$registry" --repository "$repository" --orderby time_desc --top 1)

@@ -3,7 +3,7 @@
     python scripts/image_check.py [--gpu] [--keep DIR]
 
 Makes clean environments without Docker, with hashes where the image uses them: requirements.txt (function app),
-runner/image/cpu.lock, on top of it what the emulated cloud needs, and with --gpu runner/image/gpu.lock (3 GB to
+runner/image/cpu.lock, on top of it what the emulated cloud needs, and with --gpu runner/image/gpu-cuda13.lock (3 GB to
 download). Starts each entry point and sums the sizes. Exit code 1 when something does not install or start, or the GPU
 image would pass its size budget.
 TORCH_CPU_INDEX: as for the image, or a folder that has the wheel.
@@ -88,7 +88,7 @@ def main() -> int:
         report("emulated cloud", sizes(folder / "cpu"))
         if not options.gpu:
             return 0
-        python = install(folder / "gpu", *locked, str(IMAGE / "gpu.lock"))
+        python = install(folder / "gpu", *locked, str(IMAGE / "gpu-cuda13.lock"))
         run(python, "-c", "import torch; assert torch.version.cuda, 'no CUDA'; print(torch.__version__)")
         total = SYSTEM_GB + report("runner, GPU image", sizes(folder / "gpu"))
         print(f"\nGPU image: about {total:.1f} GB of {BUDGET_GB:g}")

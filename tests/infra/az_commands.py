@@ -18,10 +18,11 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("az_commands.json")
 COMMANDS = (
-    "account show", "acr build", "acr list", "acr login", "acr repository show", "acr repository show-tags",
-    "acr show", "ad signed-in-user show", "ad sp show", "aks nodepool add", "aks update", "container create",
-    "container logs", "containerapp env list", "containerapp env show", "containerapp job execution list",
-    "containerapp job execution show", "containerapp job show", "containerapp job start", "containerapp job update",
+    "account show", "acr build", "acr list", "acr login", "acr repository list", "acr repository show",
+    "acr repository show-tags", "acr show", "acr task logs", "acr task show-run", "ad signed-in-user show",
+    "ad sp show", "aks nodepool add", "aks update", "container create", "container logs", "containerapp env list",
+    "containerapp env show", "containerapp job execution list", "containerapp job execution show",
+    "containerapp job show", "containerapp job start", "containerapp job update",
     "deployment group create", "eventgrid system-topic event-subscription delete",
     "eventgrid system-topic event-subscription list", "eventgrid system-topic list", "eventgrid system-topic show",
     "eventgrid system-topic update", "group create", "group delete", "group exists", "group list", "group show",

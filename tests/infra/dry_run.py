@@ -26,12 +26,14 @@ from tests.infra.bicep_tree import named, root, text
 from tests.infra.deployed import BASE, INFRA, MAIN, PARAMETERS, app_settings, deploy, job_container
 from tests.infra.scripted import ROOT, Bench, Ended
 
+HASH = r"\b(cuda\d+-)[0-9a-f]{16}\b"  # of what an image is made of
 STEPS = ("package", "provision", "deploy")  # of `azd up`, each with hooks before and after it
 AZURE: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
 SIGNED_IN = [  # what somebody's subscription answers before the first deployment
     ("account show .*user.type", "user\n"), ("account show .*--query id", "00000000-0000-0000-0000-000000000000\n"),
     ("ad signed-in-user show", "11111111-0000-0000-0000-000000000003\n"), ("role assignment list", "Owner\n"),
-    ("provider list", "Microsoft.Storage\nMicrosoft.Web\n"), ("resource show", "func-dev.azurewebsites.net\n"),
+    ("provider list", "Microsoft.Storage\nMicrosoft.Web\n"), ("acr build", "cb1\n"),
+    ("acr task show-run", "Succeeded\n"), ("resource show", "func-dev.azurewebsites.net\n"),
     ("containerapp job show", "crdev.azurecr.io/runner:azd-deploy-1\n"),
 ]  # fmt: skip
 
@@ -101,7 +103,8 @@ def kinds(resources: list[bicep.Resource]) -> str:
 
 
 def shown(call: list[str]) -> str:
-    line = shlex.join(word.replace(f"{ROOT}/", "") for word in call)
+    words = [re.sub(HASH, r"\1HASH", word).replace(f"{ROOT}/", "") for word in call]
+    line = shlex.join("." if word == str(ROOT) else word for word in words)
     return re.sub(r"^(az .*?) --output (?:tsv|none) --only-show-errors$", r"\1", line)  # how, not what
 
 
@@ -140,7 +143,7 @@ def hook(name: str, values: dict[str, str]) -> Iterator[str]:
         yield from subscription(call)
     if ended.out:
         yield "says:\n"
-        yield "\n".join(["```", ended.out.rstrip(), "```", ""])
+        yield "\n".join(["```", re.sub(HASH, r"\1HASH", ended.out.rstrip()), "```", ""])
 
 
 def subscription(call: list[str]) -> Iterator[str]:
@@ -235,8 +238,8 @@ def deploy_services(values: dict[str, str]) -> Iterator[str]:
         else:
             docker = service["docker"]
             yield "  - needs: `AZURE_CONTAINER_REGISTRY_ENDPOINT`; the right to build there; `AcrPull` of the runner"
-            yield f"  - does: builds `{docker['path']}` ({docker['platform']}) in the registry, within its hour; gives"
-            yield f"    the job the image in the place of `{job_container(deployment)['image']}`"
+            yield f"  - does: builds `{docker['path']}` ({docker['platform']}) in the registry, in azd's 20 minutes;"
+            yield f"    gives the job the image in the place of `{job_container(deployment)['image']}`"
             yield "  - leaves: `SERVICE_RUNNER_IMAGE_NAME` in the azd environment"
     values["SERVICE_RUNNER_IMAGE_NAME"] = "crdev.azurecr.io/runner:azd-deploy-1"
     yield ""

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = {
     "gpu": ROOT / "Dockerfile.runner",
+    "code": ROOT / "runner/image/Dockerfile.code",
     "cpu": ROOT / "runner/image/Dockerfile.cpu",
     "blobfuse": ROOT / "runner/image/Dockerfile.blobfuse",
 }

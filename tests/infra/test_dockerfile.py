@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra.images import DOCKERFILES, ROOT, TARGETS, ancestry, arguments, stages
 
-TEXT, CPU, BLOBFUSE = (DOCKERFILES[name].read_text() for name in ("gpu", "cpu", "blobfuse"))
+TEXT, CODE, CPU, BLOBFUSE = (DOCKERFILES[name].read_text() for name in ("gpu", "code", "cpu", "blobfuse"))
 IMAGE = ROOT / "runner" / "image"
 PINNED = re.compile(r"^[\w./:-]+@sha256:[0-9a-f]{64}$")
 
@@ -63,6 +63,23 @@ def test_the_gpu_image_is_what_is_built_when_no_target_is_named() -> None:
     assert list(stages(TEXT))[-1] == "gpu"
 
 
+def test_what_azure_builds_is_the_last_stage_of_the_whole_image() -> None:
+    """Nothing else is in that file: the registry's builder builds every stage it meets, the kernels too."""
+    assert stages(CODE)["gpu"].split("\n", 1)[1] == stages(TEXT)["gpu"].split("\n", 1)[1]
+    assert re.findall(r"^FROM (\S+)", CODE, re.MULTILINE) == ["${KERNELS}"]
+    assert "KERNELS" not in arguments(CODE), "a default could be a name that is moved"
+    assert stages(TEXT)["gpu"].split()[1] == "kernels"
+
+
+def test_a_change_of_our_code_changes_no_layer_of_the_packages() -> None:
+    """Our code is copied into no stage but the last, where no command runs: all below it is what was pulled before."""
+    found = stages(TEXT)
+    assert not re.search(r"^(RUN|ADD)", found["gpu"], re.MULTILINE)
+    for name, text in found.items():
+        if name != "gpu":
+            assert not re.findall(r"^COPY (?!--from|runner/image/)", text, re.MULTILINE), name
+
+
 def test_both_images_stand_on_the_same_ground() -> None:
     assert stages(TEXT)["base"].split("# ----")[0] == stages(CPU)["base"].split("# ----")[0]
     assert arguments(TEXT)["BASE"] == arguments(CPU)["BASE"]
@@ -90,7 +107,7 @@ def test_the_classic_builder_of_the_registry_understands_it(name: str) -> None:
     assert not re.search(r"--mount=|^COPY .*--chmod|<<", DOCKERFILES[name].read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("lock", ["gpu", "cpu", "build", "kernels"])
+@pytest.mark.parametrize("lock", ["gpu-cuda13", "gpu-cuda12", "cpu", "build-cuda13", "build-cuda12", "kernels"])
 def test_every_locked_requirement_has_a_version_and_a_hash(lock: str) -> None:
     text = (IMAGE / f"{lock}.lock").read_text()
     blocks = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
@@ -102,18 +119,31 @@ def test_every_locked_requirement_has_a_version_and_a_hash(lock: str) -> None:
         assert "--require-hashes" in install or "--no-index" in install
 
 
-@pytest.mark.parametrize("lock", ["gpu", "cpu"])
+@pytest.mark.parametrize("lock", ["gpu-cuda13", "gpu-cuda12", "cpu"])
 def test_the_locks_are_those_of_the_requirements(lock: str) -> None:
     text = (IMAGE / f"{lock}.lock").read_text() + (IMAGE / "kernels.lock").read_text()
+    (older,) = re.findall(r"^torch_cuda12=(.+)$", (IMAGE / "lock.sh").read_text(), re.MULTILINE)
     for line in (ROOT / "runner" / "requirements.txt").read_text().splitlines():
         if line and not line.startswith("#"):
-            wanted = f"{line}+cpu" if line.startswith("torch==") and lock == "cpu" else line
+            wanted = line
+            if line.startswith("torch=="):
+                wanted = {"cpu": f"{line}+cpu", "gpu-cuda12": f"torch=={older}"}.get(lock, line)
             assert re.search(rf"^{re.escape(wanted)} \\", text, re.MULTILINE), f"{wanted}: run runner/image/lock.sh"
+
+
+@pytest.mark.parametrize("cuda", [12, 13])
+def test_an_image_holds_libraries_of_one_cuda_version(cuda: int) -> None:
+    found = names(IMAGE / f"gpu-cuda{cuda}.lock")
+    assert f"nvidia-cudnn-cu{cuda}" in found
+    assert not [name for name in found if name.endswith(f"-cu{25 - cuda}")]
+    (major,) = re.findall(r"^cuda-bindings==(\d+)", (IMAGE / f"gpu-cuda{cuda}.lock").read_text(), re.MULTILINE)
+    assert int(major) == cuda
 
 
 def test_no_cuda_is_in_the_cpu_image_and_the_kernels_come_from_source() -> None:
     assert not [name for name in names(IMAGE / "cpu.lock") if name.startswith("nvidia") or name == "triton"]
-    assert "gsplat" not in names(IMAGE / "gpu.lock"), "its wheel would compile itself at run time"
+    for cuda in (12, 13):
+        assert "gsplat" not in names(IMAGE / f"gpu-cuda{cuda}.lock"), "its wheel would compile itself at run time"
     assert (IMAGE / "kernels.lock").read_text().count("--hash") == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scenejobs.state.messages import JobMessage
+from tests.infra.kernels import tag, there
 from tests.infra.scripted import Bench, option
 
 
@@ -63,16 +64,20 @@ def test_a_scene_that_is_no_name_is_refused(scene: str, provisioned: Bench) -> N
 def test_a_new_image_is_given_by_digest_and_remembered(provisioned: Bench) -> None:
     digest = "sha256:" + "a" * 64
     provisioned.answer("acr repository show ", f"{digest}\n")
+    there(provisioned)
     ended = provisioned.run("scripts/deploy-job.sh", "--tag", "v1")
     assert ended.code == 0, ended.err
     (build,) = ended.called("acr build")
-    assert (option(build, "--target"), option(build, "--image")) == ("gpu", "runner:v1")
+    assert option(build, "--image") == "runner:v1"
+    assert option(build, "--file").endswith("/runner/image/Dockerfile.code")
+    assert option(build, "--build-arg") == f"KERNELS=crdev.azurecr.io/kernels:{tag()}"
     image = f"crdev.azurecr.io/runner@{digest}"
     assert option(ended.called("job update")[0], "--image") == image
     assert ended.called("azd env set") == [["azd", "env", "set", "SERVICE_RUNNER_IMAGE_NAME", image]]
 
 
 def test_a_failed_build_changes_nothing(provisioned: Bench) -> None:
+    there(provisioned)
     provisioned.answer("acr build", err="ERROR: step 9 failed\n", code=1)
     ended = provisioned.run("scripts/deploy-job.sh")
     assert ended.code == 3

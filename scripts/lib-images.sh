@@ -1,0 +1,109 @@
+# The image of everything but our code, which the registry builds once; sourced after lib.sh, not run.
+# docs/images.md tells why there are two images, and how long each takes.
+#
+# POLL_S           seconds between two looks at a build (30)
+# BUILD_TIMEOUT_S  longest that the registry builds (7200)
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154  # names and numbers of other files
+
+KERNELS_REPOSITORY=kernels
+
+# kernels_tag: of the image that this checkout needs. RUNNER_CUDA (13, or 12 for drivers older than 580) and RUNNER_CUDA_ARCHITECTURES
+# ("8.0": the A100 alone, which builds faster) choose what is in it.
+kernels_tag() {
+  CUDA=$(value RUNNER_CUDA) TORCH_CUDA_ARCH_LIST=$(value RUNNER_CUDA_ARCHITECTURES) "$ROOT/runner/image/kernels_tag.sh"
+}
+
+# is_in_registry REGISTRY TAG: 0 it is, 1 it is not; dies where that cannot be read.
+is_in_registry() {
+  local found
+  # lists, for what az says of a repository or tag that is not there differs from version to version
+  found=$(az_tsv acr repository list --name "$1" --query "[?@=='$KERNELS_REPOSITORY']") ||
+    die $? "the images of the registry $1 cannot be listed; nothing was built"
+  [[ -n $found ]] || return 1
+  found=$(az_tsv acr repository show-tags --name "$1" --repository "$KERNELS_REPOSITORY" --query "[?@=='$2']") ||
+    die $? "the tags of $1/$KERNELS_REPOSITORY cannot be listed; nothing was built"
+  [[ -n $found ]]
+}
+
+# ensure_kernels REGISTRY ENDPOINT: has the image built where it is not there, and waits for it. Says how it goes on standard error,
+# prints the image's name. A build that goes on from a call before, which was cut off, is waited for and not started again.
+ensure_kernels() {
+  local registry=$1 image tag run state code=0
+  tag=$(kernels_tag) || die $REFUSED "RUNNER_CUDA must be 12 or 13"
+  image=$2/$KERNELS_REPOSITORY:$tag
+  if is_in_registry "$registry" "$tag"; then
+    say "$image is there already." >&2
+    printf '%s' "$image"
+    return
+  fi
+  run=$(value RUNNER_KERNELS_RUN) # "TAG/RUN" of the build that was started last
+  state=
+  if [[ $run == "$tag"/* ]]; then
+    state=$(run_state "$registry" "${run##*/}") || state=
+  fi
+  case $state in
+    Queued | Started | Running) say "A build of $image goes on: run ${run##*/}." >&2 ;;
+    *) run=$tag/$(start_kernels "$registry" "$tag") || exit ;;
+  esac
+  wait_for_run "$registry" "${run##*/}" || die $? "$image was not built; see what failed: az acr task logs --registry $registry" \
+    "--run-id ${run##*/}; then once more: azd deploy"
+  printf '%s' "$image"
+}
+
+# start_kernels REGISTRY TAG: prints the run's id, once the azd environment remembers it.
+start_kernels() {
+  local run errors code=0 cuda architectures arguments=()
+  cuda=$(value RUNNER_CUDA)
+  architectures=$(value RUNNER_CUDA_ARCHITECTURES)
+  [[ -z $cuda ]] || arguments=(--build-arg "CUDA=$cuda")
+  [[ -z $architectures ]] || arguments=(${arguments[@]+"${arguments[@]}"} --build-arg "TORCH_CUDA_ARCH_LIST=$architectures")
+  say "Building $KERNELS_REPOSITORY:$2 in $1: about half an hour, once; then only when locked packages change. The registry builds" \
+    "it by itself: when this is cut off, azd deploy waits for the same build." >&2
+  errors=$(mktemp)
+  run=$(CALL_TIMEOUT_S=600 az_tsv acr build --registry "$1" --image "$KERNELS_REPOSITORY:$2" --file "$ROOT/Dockerfile.runner" \
+    --target kernels --platform linux/amd64 --timeout "${BUILD_TIMEOUT_S:-7200}" ${arguments[@]+"${arguments[@]}"} \
+    --no-wait --query runId "$ROOT" 2>"$errors") || code=$?
+  cat "$errors" >&2
+  if grep -q TasksOperationsNotAllowed "$errors"; then # free and trial subscriptions
+    warn "this subscription may not build in a registry. Build on a machine with Docker, push, then azd deploy again:"
+    warn "    docker build -f Dockerfile.runner --target kernels ${arguments[*]-} -t $1.azurecr.io/$KERNELS_REPOSITORY:$2 ."
+    warn "    az acr login --name $1 && docker push $1.azurecr.io/$KERNELS_REPOSITORY:$2"
+    code=$REFUSED
+  fi
+  rm -f "$errors"
+  [[ $code -eq 0 ]] || return "$code"
+  [[ -n $run ]] || die $BROKEN "the registry took the build and named no run; look with: az acr task list-runs --registry $1"
+  remember RUNNER_KERNELS_RUN "$2/$run"
+  printf '%s' "$run"
+}
+
+# remember NAME VALUE: in the azd environment, where there is one.
+remember() {
+  if command -v azd >/dev/null 2>&1 && [[ -n $AZD_VALUES ]]; then
+    call azd env set "$1" "$2" >/dev/null
+  fi
+}
+
+run_state() { az_tsv acr task show-run --registry "$1" --run-id "$2" --query status; }
+
+# wait_for_run REGISTRY RUN: until it ended; says its last step now and then. 0: it succeeded.
+wait_for_run() {
+  local began_s=$SECONDS state step code
+  while :; do
+    code=0
+    state=$(retry 5 run_state "$1" "$2") || code=$?
+    [[ $code -eq 0 ]] || return "$code" # the build goes on
+    case $state in
+      Succeeded) return 0 ;;
+      Failed | Canceled | Error | Timeout)
+        warn "run $2 ended: $state"
+        call az acr task logs --registry "$1" --run-id "$2" --no-format --only-show-errors | tail -20 >&2 || true
+        return $FAILED ;;
+    esac
+    # the log of a build that runs has no end: what comes within some seconds
+    step=$(CALL_TIMEOUT_S=${LOG_S:-20} call az acr task logs --registry "$1" --run-id "$2" --no-format --only-show-errors 2>/dev/null |
+      grep -oE '^Step [0-9]+/[0-9]+ : .{0,60}|\[[0-9]+/[0-9]+\]' | tail -2 | tr '\n' ' ') || step=
+    say "$(date -u +%H:%M:%S) ${state:-queued}, $(((SECONDS - began_s) / 60)) min: ${step:-waits for a machine of the registry}" >&2
+    sleep "${POLL_S:-30}"
+  done
+}
