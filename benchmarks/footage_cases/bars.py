@@ -15,6 +15,7 @@ from tests.stamps import bars
 from tests.videos import write_video
 
 FRAMES = 240
+LOW, NARROW = (1.0, 0.75), (0.72, 1.0)  # of 848 x 480, between bars of 60 px above and below, of 120 px at the sides
 Picture = NDArray[np.uint8]  # [height, width, 3]
 
 
@@ -51,29 +52,44 @@ def _night(picture: Picture) -> Picture:
     return np.clip((picture.astype(np.float32) - 60) * 0.4, 0, 255).astype(np.uint8)
 
 
-def _without_bars(run: Run) -> str:
-    """Right where black bars were cut off."""
-    return result(run) or ("" if _told(run) else "bars are not cut off")
+def _without_bars(*sizes: tuple[float, float]) -> Callable[[Run], str]:
+    """Right where black bars were cut off and told, and every clip has one of these sizes, as shares of the film's."""
+
+    def right(run: Run) -> str:
+        if wrong := result(run):
+            return wrong
+        if not any("black bars" in warning for warning in run.warnings()):
+            return "bars are not cut off"
+        whole = next(iter(pictures(WALK, 1))).shape[1::-1]
+        found = [clip["resolution"] for clip in run.manifest["videos"]]
+        for resolution in found:
+            sides = [int(side) / of for side, of in zip(resolution.split("x"), whole, strict=True)]
+            if not any(np.allclose(sides, size, atol=0.02) for size in sizes):
+                return f"cut to {', '.join(found)}"
+        return ""
+
+    return right
 
 
 def _whole(run: Run) -> str:
     """Right where nothing was cut off; dark footage may be refused."""
-    return "cropped" if _told(run) else ""
-
-
-def _told(run: Run) -> bool:
-    return any("black bars" in warning for warning in run.metrics.get("warnings", ()))
+    if not run.metrics and not run.error:
+        return "neither a result nor a refusal"
+    return "cropped" if any("black bars" in warning for warning in run.warnings()) else ""
 
 
 CASES = (
     Case(
         "letterbox", "10 black bars", "a walk between bars at the top and bottom",
-        _film(lambda picture, _: _boxed(picture, top=60, bottom=60)), _without_bars,
+        _film(lambda picture, _: _boxed(picture, top=60, bottom=60)), _without_bars(LOW),
     ),
     Case(
         "windowbox", "10 black bars", "a walk with bars on all sides",
-        _film(lambda picture, _: _boxed(picture, 60, 34, 60, 34)), _without_bars,
+        _film(lambda picture, _: _boxed(picture, 60, 34, 60, 34)), _without_bars((0.86, 0.86)),
     ),
-    Case("bars-change", "10 black bars", "bars above and below, then at the sides", _film(_changing), _without_bars),
+    Case(
+        "bars-change", "10 black bars", "bars above and below, then at the sides", _film(_changing),
+        _without_bars(LOW, NARROW),
+    ),
     Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
 )  # fmt: skip

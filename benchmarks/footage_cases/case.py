@@ -48,6 +48,16 @@ class Run:
         """error.json; empty with a result."""
         return self._document("error.json")
 
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """manifest.json; empty without a result."""
+        return self._document("manifest.json")
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the result tells of the scene, and of each clip: metrics.json does not repeat what manifest.json has."""
+        of_clips = [clip["warnings"] for clip in self.manifest.get("videos", ())]
+        return (*self.metrics.get("warnings", ()), *(warning for some in of_clips for warning in some))
+
     def _document(self, name: str) -> dict[str, Any]:
         path = self.out / name
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -95,14 +105,27 @@ def camera_errors(run: Run, truth: Mapping[tuple[str, int], NDArray[np.float64]]
 
     truth: world to camera by clip and frame index. Those that both have are compared, after a similarity alignment.
     """
+    compared = _compared(run, truth)
+    return None if compared is None else (100 * float(np.median(compared[0])), float(np.median(compared[1])))
+
+
+def position_errors(run: Run, truth: Mapping[tuple[str, int], NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    """[N] position errors in per cent of the path's size, of each camera; None: too few cameras."""
+    compared = _compared(run, truth)
+    return None if compared is None else 100 * compared[0]
+
+
+def _compared(
+    run: Run, truth: Mapping[tuple[str, int], NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Errors of the positions [N], as a share, and of the rotations between pairs, in degrees."""
     found = run.cameras()
     both = sorted(found.keys() & truth.keys())
     if len(both) < 4:
         return None
     ours, true = (np.stack([cameras[key] for key in both]) for cameras in (found, truth))
     centres = [-np.einsum("nji,nj->ni", each[:, :3, :3], each[:, :3, 3]) for each in (ours, true)]
-    position, angle = pose_errors(centres[0], ours[:, :3, :3], centres[1], true[:, :3, :3])
-    return 100 * float(np.median(position)), float(np.median(angle))
+    return pose_errors(centres[0], ours[:, :3, :3], centres[1], true[:, :3, :3])
 
 
 def result(run: Run) -> str:
@@ -110,6 +133,26 @@ def result(run: Run) -> str:
     if not run.metrics:
         return "no result"
     return "doubtful" if run.metrics.get("suspect") else ""
+
+
+def wrong_cameras(
+    run: Run, truth: Mapping[tuple[str, int], NDArray[np.float64]], most: float, placed: float = 0.9
+) -> str:
+    """What is wrong with the cameras; empty: they are where they were. most: per cent; placed: share of the frames.
+
+    Of a median, parts that are at the wrong place may be less than half.
+    """
+    errors = position_errors(run, truth)
+    if errors is None:
+        return "no cameras to compare"
+    if (middle := float(np.median(errors))) > most:
+        return f"cameras off by {middle:.0f} %"
+    if (far := errors[errors > 5 * most]).size > 0.1 * errors.size:
+        return f"{far.size} of {errors.size} cameras are off by {np.median(far):.0f} %"
+    metrics = run.metrics
+    if metrics["images_registered"] < placed * metrics["images_total"]:
+        return f"{metrics['images_registered']} of {metrics['images_total']} placed"
+    return ""
 
 
 def refused(*codes: str) -> Callable[[Run], str]:

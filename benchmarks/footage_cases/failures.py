@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases.case import Case, Run, footage
+from benchmarks.footage_cases.case import Case, Run, footage, result
 from tests.hard_inputs import along, arc, noisy, smeared, turn
 from tests.synthetic import render
 from tests.videos import wall, write_audio, write_video
@@ -114,7 +114,7 @@ def refused(*codes: str, says: Sequence[str] = (), cpu_s: float = 0.0) -> Callab
 
 def _rescued_or_out_of_time(run: Run) -> str:
     if run.metrics:
-        return ""
+        return result(run)
     return "" if (run.exit_code, run.error.get("code")) == (3, "POSES_TIMED_OUT") else f"exit {run.exit_code}"
 
 

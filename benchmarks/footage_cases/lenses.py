@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases.case import Case, Run, camera_errors, refused, result
+from benchmarks.footage_cases.case import Case, Run, refused, result, wrong_cameras
 from runner.scene.view_directions import NAMES, cam_from_first
 from tests.videos import write_video
 from tests.wide_lenses import Pose, equirectangular_rays, film, fisheye_rays, seen, truth, walk
@@ -61,9 +61,7 @@ def _right(cameras: Callable[[Run], Cameras]) -> Callable[[Run], str]:
     """A result with cameras that are where they were."""
 
     def right(run: Run) -> str:
-        errors = camera_errors(run, cameras(run))
-        off = f"cameras off by {errors[0]:.0f} %" if errors and errors[0] > POSE_ERROR else ""
-        return result(run) or off or ("" if errors else "no cameras to compare")
+        return result(run) or wrong_cameras(run, cameras(run), POSE_ERROR)
 
     return right
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases.case import Case, Run, camera_errors, result
+from benchmarks.footage_cases.case import Case, Run, result, wrong_cameras
 from tests.moving_scenes import RATE_FPS, filmed
 from tests.videos import write_video
 
@@ -42,8 +42,7 @@ def right(kind: str) -> Callable[[Run], str]:
     def wrong(run: Run) -> str:
         if not run.metrics:
             return result(run)
-        errors = camera_errors(run, truth(kind, run))
-        return f"cameras off by {errors[0]:.0f} %" if errors and errors[0] > POSE_ERROR else ""
+        return wrong_cameras(run, truth(kind, run), POSE_ERROR)
 
     return wrong
 

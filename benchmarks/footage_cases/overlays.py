@@ -29,9 +29,9 @@ def _drawn(draw: Callable[[Picture, int], Picture]) -> Callable[[Path], Sequence
 
 def _masked(run: Run) -> str:
     """Right cameras, and the overlay is told."""
-    if run.metrics and not any("is ignored" in warning for warning in run.metrics.get("warnings", ())):
-        return "the overlay is not told"
-    return right_cameras(run)
+    if wrong := right_cameras(run):
+        return wrong
+    return "" if any("is ignored" in warning for warning in run.warnings()) else "the overlay is not told"
 
 
 CASES = tuple(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases.case import Case, Run, camera_errors, footage, result
+from benchmarks.footage_cases.case import Case, Run, footage, result, wrong_cameras
 
 POSE_ERROR = 2.0  # per cent: clean footage has 0.4, wrong cameras have 39 to 89
 
@@ -30,11 +30,8 @@ def fox_truth(run: Run) -> Mapping[tuple[str, int], NDArray[np.float64]]:
 
 
 def right_cameras(run: Run) -> str:
-    """A result with cameras that are where they were; or one that says itself that it is doubtful; or a refusal."""
-    if not run.metrics or run.metrics.get("suspect"):
-        return ""
-    errors = camera_errors(run, fox_truth(run))
-    return f"cameras off by {errors[0]:.0f} %" if errors and errors[0] > POSE_ERROR else ""
+    """A result that nobody needs to doubt, with cameras that are where they were."""
+    return result(run) or wrong_cameras(run, fox_truth(run), POSE_ERROR)
 
 
 def with_all_clips(count: int) -> Callable[[Run], str]:

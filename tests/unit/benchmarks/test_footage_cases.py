@@ -1,0 +1,143 @@
+"""What the table of footage calls right can be wrong: each check fails on the outcome that it is there for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.footage_cases import bars, failures, lenses, moving, overlays, suspect
+from benchmarks.footage_cases.case import Case, Run
+from tests.wide_lenses import seen, truth, walk
+
+TRUTH = dict(enumerate(truth(walk(lenses.FRAMES))))
+
+
+def case(cases: tuple[Case, ...], name: str) -> Case:
+    return next(one for one in cases if one.name == name)
+
+
+def outcome(
+    folder: Path, clip: str = "wide.mp4", cameras: Mapping[int, NDArray[np.float64]] = TRUTH, exit_code: int = 0,
+    warnings: tuple[str, ...] = (), resolution: str = "848x480", total: int = lenses.FRAMES, **metrics: Any,
+) -> Run:  # fmt: skip
+    """As a run that gave a result leaves it. warnings: about the clip."""
+    numbers = {"images_registered": len(cameras), "images_total": total, "warnings": [], "suspect": False, **metrics}
+    manifest = {"videos": [{"filename": clip, "resolution": resolution, "warnings": list(warnings)}]}
+    entries = [
+        {"video": clip, "image": f"a/{number:06d}.png", "world_to_camera": pose.tolist()}
+        for number, pose in cameras.items()
+    ]
+    for name, value in (("metrics", numbers), ("manifest", manifest), ("cameras", entries)):
+        (folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    return Run(exit_code, 1.0, folder, "")
+
+
+def moved(share: float) -> dict[int, NDArray[np.float64]]:
+    """The last cameras as a whole beside where they were: two parts that are joined at the wrong place."""
+    found = {number: pose.copy() for number, pose in TRUTH.items()}
+    for number in range(round(len(found) * (1 - share)), len(found)):
+        found[number][:3, 3] += found[number][:3, :3] @ [3.0, 0.0, 0.0]
+    return found
+
+
+@pytest.mark.parametrize("name", ["fisheye-120", "fisheye-150", "fisheye-190"])
+def test_cameras_through_a_fisheye(name: str, tmp_path: Path) -> None:
+    right = case(lenses.CASES, name).right
+    assert right(outcome(tmp_path)) == ""
+    assert "off by" in right(outcome(tmp_path, cameras=moved(0.5)))
+    assert "off by" in right(outcome(tmp_path, cameras=moved(0.2)))
+    assert right(outcome(tmp_path, suspect=True)) == "doubtful"
+    assert right(outcome(tmp_path, cameras={n: TRUTH[n] for n in range(20)})) == "20 of 40 placed"
+    assert right(outcome(tmp_path, clip="other.mp4")) == "no cameras to compare"
+
+
+def test_cameras_while_something_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras = [SimpleNamespace(world_to_camera=pose) for pose in TRUTH.values()]
+    monkeypatch.setattr(moving, "filmed", lambda _: SimpleNamespace(cameras=cameras))
+    right = case(moving.CASES, "moving-nobody").right
+    assert right(outcome(tmp_path, "nobody.mp4")) == ""
+    assert "off by" in right(outcome(tmp_path, "nobody.mp4", moved(0.5)))
+    few = {number: TRUTH[number] for number in range(3)}
+    assert right(outcome(tmp_path, "nobody.mp4", few, total=3)) == "no cameras to compare"
+
+
+@pytest.fixture
+def any_fox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fox is not in the repository: its cameras are those of the walk."""
+    monkeypatch.setattr(
+        "benchmarks.footage_cases.reports.fox_truth",
+        lambda _: {("wide.mp4", number): TRUTH[number] for number in TRUTH},
+    )
+
+
+@pytest.mark.usefixtures("any_fox")
+@pytest.mark.parametrize("name", [one.name for one in overlays.CASES])
+def test_an_overlay_is_told_of_its_clip(name: str, tmp_path: Path) -> None:
+    right = case(overlays.CASES, name).right
+    told = ("an overlay (date, logo, display or dark corners) is ignored: 4.0 % of the picture, top left",)
+    assert right(outcome(tmp_path, warnings=told)) == ""
+    assert right(outcome(tmp_path)) == "the overlay is not told"
+    assert "off by" in right(outcome(tmp_path, warnings=told, cameras=moved(0.5)))
+    assert right(Run(1, 1.0, tmp_path / "nothing", "")) == "no result"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("letterbox", "848x360"), ("windowbox", "728x412"), ("bars-change", "608x480")]
+)
+def test_bars_are_told_of_their_clip_and_cut_where_they_are(
+    name: str, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "pictures", lambda *_: iter([np.zeros((480, 848, 3), np.uint8)]))
+    right = case(bars.CASES, name).right
+    told = ("black bars were cut off: 60 px at the top",)
+    assert right(outcome(tmp_path, warnings=told, resolution=size)) == ""
+    assert right(outcome(tmp_path, resolution=size)) == "bars are not cut off"
+    assert right(outcome(tmp_path, warnings=told, resolution="848x440")).startswith("cut to")
+    night = case(bars.CASES, "night").right
+    assert night(outcome(tmp_path, warnings=told)) == "cropped"
+    assert night(outcome(tmp_path)) == ""
+
+
+def test_a_doubt_is_said_in_every_place(tmp_path: Path) -> None:
+    run = outcome(tmp_path, suspect=True)
+    manifest = {"suspect": True, "doubt": {"reasons": [suspect.REASON]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for page in ("report.html", "viewer.html"):
+        (tmp_path / page).write_text(suspect.REASON, encoding="utf-8")
+    said = Run(0, 1.0, run.out, "doubtful (POSES_SUSPECT): why")
+    right = suspect.CASES[0].right
+    assert right(said) == ""
+    assert right(run) == "nothing in stderr"
+    (tmp_path / "viewer.html").write_text("a scene", encoding="utf-8")
+    assert right(said) == "nothing in viewer.html"
+
+
+@pytest.mark.parametrize("one", failures.CASES, ids=lambda one: one.name)
+def test_a_refusal_has_its_code_and_names_its_file(one: Case, tmp_path: Path) -> None:
+    """A result, a crash, and a refusal of another kind are not what is asked for."""
+    rescued = one.name == "short-budget"
+    assert (one.right(outcome(tmp_path)) == "") == rescued
+    assert one.right(Run(3, 1.0, tmp_path / "nothing", ""))
+    (tmp_path / "error").mkdir()
+    (tmp_path / "error" / "error.json").write_text(json.dumps({"code": "TOO_LARGE", "cause": "a", "advice": "b"}))
+    assert one.right(Run(1, 1.0, tmp_path / "error", ""))
+
+
+def test_no_wall_of_the_room_of_wide_lenses_repeats() -> None:
+    """A texture that came again after 3.4 m joined two halves of a film at the wrong place, with every gate passed and
+    0.18 px of error. Half a wall is compared with itself, moved by 0.8 m and more."""
+    v, u = np.mgrid[0:90, 0:480]
+    place = np.stack([(u - 239.5) / 60, (v - 44.5) / 60, np.full(u.shape, 1.0)], axis=-1)
+    rays = place / np.linalg.norm(place, axis=-1, keepdims=True)
+    for side in (1, -1):  # of the two long walls
+        facing = np.array([[side, 0, 0], [0, 0, -1], [0, side, 0]], np.float64)
+        grey = seen((np.array([0.0, 2.0 * side, 1.5]), facing), rays).mean(axis=2)
+        for shift in range(48, 240):
+            assert np.corrcoef(grey[:, shift:].ravel(), grey[:, :-shift].ravel())[0, 1] < 0.5, shift
