@@ -68,6 +68,7 @@ class LocalCloud:
                 "AZURE_STORAGE_CONNECTION_STRING": connection_string,
                 "AzureWebJobsStorage": connection_string,
                 "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+                "LOCAL_MAX_POLLING_SECONDS": "0.3",  # somebody sits before it; host.json's is for the cloud
                 "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
                 "AZURE_RESOURCE_GROUP": "local",
                 "RUNNER_JOB_NAME": "runner",

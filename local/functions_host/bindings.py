@@ -7,48 +7,15 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import azure.functions as func
 from azure.functions.queue import QueueMessage
 from azure.functions.timer import TimerRequest
 
-from scenejobs.errors import ConfigurationError
-
 _SETTING = re.compile(r"%([^%]+)%")
-
-
-@dataclass(frozen=True)
-class HostOptions:
-    """The settings of host.json that this host applies."""
-
-    batch_size: int = 16
-    new_batch_threshold: int = 8
-    max_dequeue_count: int = 5
-    visibility: timedelta = timedelta(0)  # between a failure and the next try
-    blob_parallel: int = 8
-    blob_tries: int = 5
-
-    @staticmethod
-    def read(path: Path) -> HostOptions:
-        extensions = json.loads(path.read_text()).get("extensions", {})
-        queues, blobs = extensions.get("queues", {}), extensions.get("blobs", {})
-        if queues.get("messageEncoding", "base64") != "none":
-            raise ConfigurationError("host.json: messages are plain text here", advice='set messageEncoding to "none"')
-        batch_size = int(queues.get("batchSize", 16))
-        hours, minutes, seconds = map(float, str(queues.get("visibilityTimeout", "00:00:00")).split(":"))
-        return HostOptions(
-            batch_size=batch_size,
-            new_batch_threshold=int(queues.get("newBatchThreshold", batch_size // 2)),
-            max_dequeue_count=int(queues.get("maxDequeueCount", 5)),
-            visibility=timedelta(hours=hours, minutes=minutes, seconds=seconds),
-            blob_parallel=int(blobs.get("maxDegreeOfParallelism", 8)),
-            blob_tries=int(blobs.get("poisonBlobThreshold", 5)),
-        )
 
 
 @dataclass(frozen=True)
@@ -77,27 +44,40 @@ class HostedFunction:
     def connection(self) -> str:
         return str(self.trigger["connection"])
 
-    def invoke(self, argument: Any) -> dict[Output, str]:
+    def invoke(self, argument: Any, trace_parent: str = "") -> dict[Output, str]:
         """Calls it and returns what it put into its outputs. Raises what it raises."""
         outs: dict[Output, _Out] = {output: _Out() for output in self.outputs}
         arguments = {str(self.trigger["name"]): argument, **{out.argument: value for out, value in outs.items()}}
         if "context" in inspect.signature(self.call).parameters:
-            arguments["context"] = LocalContext(self.name)
+            arguments["context"] = LocalContext(self.name, LocalTrace(trace_parent))
         self.call(**arguments)
-        return {output: str(value.get()) for output, value in outs.items() if value.get() is not None}
+        return {output: as_sent(str(value.get())) for output, value in outs.items() if value.get() is not None}
 
 
-def index(app: Any, settings: Mapping[str, str]) -> list[HostedFunction]:
+@dataclass(frozen=True)
+class Index:
+    """functions: those that run. failed: name -> why: the host starts without them, and says so once."""
+
+    functions: tuple[HostedFunction, ...]
+    failed: Mapping[str, str]
+
+
+def index(app: Any, settings: Mapping[str, str]) -> Index:
     """The functions of a FunctionApp, without those that `AzureWebJobs.<name>.Disabled` switches off, as in Azure.
 
-    Raises ConfigurationError for a %SETTING% that is not set.
+    A function with a %SETTING% that is not set cannot be indexed.
     """
-    found = []
+    found, failed = list[HostedFunction](), dict[str, str]()
     for function in app.get_functions():
         name = function.get_function_name()
         if settings.get(f"AzureWebJobs.{name}.Disabled", "").lower() in ("true", "1"):
             continue
-        bindings = [_resolved(binding.get_dict_repr(), settings, name) for binding in function.get_bindings()]
+        bindings = [dict(binding.get_dict_repr()) for binding in function.get_bindings()]
+        missing = [variable for variable in _settings_of(bindings) if not settings.get(variable)]
+        if missing:
+            failed[name] = f"{', '.join(missing)} is not set"
+            continue
+        bindings = [_resolved(binding, settings) for binding in bindings]
         trigger = next(binding for binding in bindings if str(binding["type"]).endswith("Trigger"))
         outputs = tuple(
             Output(str(binding["name"]), str(binding["queueName"]), str(binding["connection"]))
@@ -105,16 +85,28 @@ def index(app: Any, settings: Mapping[str, str]) -> list[HostedFunction]:
             if binding["type"] == "queue"
         )
         found.append(HostedFunction(name, function.get_user_function(), trigger, outputs))
-    return found
+    return Index(tuple(found), failed)
 
 
-def _resolved(binding: Mapping[str, Any], settings: Mapping[str, str], function: str) -> dict[str, Any]:
+def _settings_of(bindings: Sequence[Mapping[str, Any]]) -> list[str]:
+    texts = [text for binding in bindings for text in binding.values() if isinstance(text, str)]
+    return list(dict.fromkeys(name for text in texts for name in _SETTING.findall(text)))
+
+
+def _resolved(binding: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
     def value(match: re.Match[str]) -> str:
-        if not settings.get(match[1]):
-            raise ConfigurationError(f"{match[0]} in a binding of function {function}: {match[1]} is not set")
         return settings[match[1]]
 
     return {key: _SETTING.sub(value, text) if isinstance(text, str) else text for key, text in binding.items()}
+
+
+def as_sent(text: str) -> str:
+    """What the host makes of an output's text: JSON is parsed and written with indents, all else is sent as it is."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(body, indent=2, ensure_ascii=False) if isinstance(body, dict | list) else text
 
 
 def queue_message(message: Any) -> func.QueueMessage:
@@ -130,8 +122,15 @@ def queue_message(message: Any) -> func.QueueMessage:
     )
 
 
-def timer_request() -> func.TimerRequest:
-    return TimerRequest(past_due=False)
+def timer_request(past_due: bool) -> func.TimerRequest:
+    return TimerRequest(past_due=past_due)
+
+
+def trace_parent(settings: Mapping[str, str]) -> str:
+    """The trace of an invocation: none without Application Insights; with it one that is not marked as sampled."""
+    if not settings.get("APPLICATIONINSIGHTS_CONNECTION_STRING"):
+        return ""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
 
 
 class _Out(func.Out[Any]):
@@ -149,9 +148,9 @@ class _Out(func.Out[Any]):
 
 @dataclass(frozen=True)
 class LocalTrace:
-    """A W3C trace that starts here. The part of azure.functions.TraceContext that functions use."""
+    """A W3C trace. The part of azure.functions.TraceContext that functions use."""
 
-    trace_parent: str = field(default_factory=lambda: f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
+    trace_parent: str = ""
     trace_state: str = ""
 
 
@@ -160,5 +159,5 @@ class LocalContext:
     """One invocation. The part of azure.functions.Context that functions use."""
 
     function_name: str
+    trace_context: LocalTrace
     invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    trace_context: LocalTrace = field(default_factory=LocalTrace)
