@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from function_app import executions
-from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, StartUnknown
+from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, NotDeployed, StartUnknown
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.ports import BlobStore, Compute, Execution, JobQueue, Lease
 from scenejobs.state.executions import start_backoff, usage
@@ -25,8 +25,8 @@ from scenejobs.state.layout import DISPATCHER_RECORD
 
 log = logging.getLogger(__name__)
 
-# Counting takes a few seconds, a start without an answer 25 (scenejobs/adapters/azure/container_apps.py).
-LEASE_S = 30
+# Counting takes a few seconds, a start without an answer and the look before it 35 (adapters/azure/container_apps.py).
+LEASE_S = 45
 LEASE_TRIES = 40
 LOOK_S = 60.0  # while nothing waits, the executions are looked after so often at most
 START_TIMEOUT_S = 1800.0
@@ -152,6 +152,10 @@ class Starter:
             self._save(state, lease)
             self._report_lost_answer(state, exc)
             return len(names)
+        except NotDeployed as exc:  # nobody's failure: the first deployment is still under way
+            self._save(state.failed(self.state.now(), exc), lease)
+            log.warning("work is held back: %s", exc)
+            return 0
         except (ComputeError, AccessDenied) as exc:
             now = self.state.now()
             state = (state.started(tuple(names), now) if names else state).failed(now, exc)

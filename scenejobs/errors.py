@@ -8,7 +8,8 @@ SceneJobError
 │   ├── ResourceError     disk or memory ran out                                                        exit 3
 │   ├── RunnerError       the job's own process died, hung or has a bug                                 exit 3
 │   ├── ComputeError      a job execution could not be started                                          exit 3
-│   │   └── StartUnknown  the answer was lost: it may have been started
+│   │   ├── StartUnknown  the answer was lost: it may have been started
+│   │   └── NotDeployed   the job has no image of ours yet: nothing was started
 │   └── StorageError      a blob or queue operation failed                                              exit 3
 │       ├── NotFound      404
 │       ├── Conflict      409, 412: somebody else was first
@@ -334,6 +335,10 @@ class ComputeError(InfrastructureError):
 
 class StartUnknown(ComputeError):
     """An execution may have been started: the request was sent, and its answer was lost."""
+
+
+class NotDeployed(ComputeError):
+    """The job still has the image that does nothing: an execution would end well and leave every scene as it was."""
 
 
 class StorageError(InfrastructureError):

@@ -194,7 +194,7 @@ class Compute(Protocol):
         """Asks for one execution; returns its name, "" when the service does not say. Accepted proves nothing.
 
         Raises StartUnknown when the request was sent and its answer lost, so that it may have started; ComputeError
-        (with `retry_after_s` where the service names it) and AccessDenied when it has not.
+        (with `retry_after_s` where the service names it), NotDeployed and AccessDenied when it has not.
         """
 
     def live(self) -> tuple[Execution, ...]:

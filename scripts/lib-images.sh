@@ -1,4 +1,4 @@
-# The image of everything but our code, which the registry builds once; sourced after lib.sh, not run.
+# The image that the job has, and the one of everything but our code, which the registry builds once; sourced after lib.sh, not run.
 # docs/images.md tells why there are two images, and how long each takes.
 #
 # POLL_S           seconds between two looks at a build (30)
@@ -6,6 +6,17 @@
 # shellcheck shell=bash disable=SC2034,SC2086,SC2154  # names and numbers of other files
 
 KERNELS_REPOSITORY=kernels
+
+# need_image GROUP JOB: dies while the job has the image that does nothing. It would end well and leave every scene as it was.
+need_image() {
+  local image
+  image=$(az_tsv containerapp job show --resource-group "$1" --name "$2" --query 'properties.template.containers[0].image') ||
+    die $? "which image $2 has cannot be read; nothing was started"
+  is_placeholder "$image" || return 0
+  die $REFUSED "$2 still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh"
+}
+
+is_placeholder() { [[ $1 == mcr.microsoft.com/k8se/quickstart* ]]; }
 
 # kernels_tag: of the image that this checkout needs. RUNNER_CUDA (13, or 12 for drivers older than 580) and RUNNER_CUDA_ARCHITECTURES
 # ("8.0": the A100 alone, which builds faster) choose what is in it.

@@ -13,6 +13,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 . "$here/lib.sh"
+. "$here/lib-images.sh"
 
 scene='' wait=false logs=false limit_s=14400
 while [[ $# -gt 0 ]]; do
@@ -35,6 +36,7 @@ need_commands az
 load_values
 group=$(need AZURE_RESOURCE_GROUP)
 job=$(need RUNNER_JOB_NAME)
+need_image "$group" "$job"
 
 if [[ -n $scene ]]; then
   account=$(need AZURE_STORAGE_ACCOUNT_NAME)

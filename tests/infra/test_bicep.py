@@ -11,6 +11,7 @@ import pytest
 from pycep import BicepParser
 
 from scenejobs.adapters.azure.clients import poison_name
+from scenejobs.adapters.azure.container_apps import PLACEHOLDER
 from scenejobs.settings.groups import StorageSettings
 from tests.infra import bicep, bicep_tree
 from tests.infra.deployed import (
@@ -198,6 +199,7 @@ def test_the_job_runs_the_image_it_has_and_a_placeholder_only_before_the_first()
         "cr.azurecr.io/runner@sha256:1"
     )
     assert job_container(deploy())["image"] == "mcr.microsoft.com/k8se/quickstart-jobs:latest"
+    assert "mcr.microsoft.com/k8se/quickstart-jobs:latest".startswith(PLACEHOLDER), "the dispatcher holds work back"
 
 
 @pytest.mark.parametrize(

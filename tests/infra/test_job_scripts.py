@@ -34,6 +34,20 @@ def test_waiting_ends_with_the_executions_own_end(states: list[str], code: int, 
     assert ended.called("job update") == []
 
 
+def test_the_image_that_does_nothing_is_not_started(bench: Bench) -> None:
+    """It would succeed, and nothing would have come of the scene, which was put into the queue before."""
+    bench.values = {
+        "AZURE_RESOURCE_GROUP": "rg-dev",
+        "RUNNER_JOB_NAME": "job-dev",
+        "AZURE_STORAGE_ACCOUNT_NAME": "stdev",
+    }
+    bench.answer("containerapp job show", "mcr.microsoft.com/k8se/quickstart-jobs:latest\n")
+    ended = started(bench, "Succeeded").run("scripts/run-job.sh", "--scene", "lobby", "--wait")
+    assert ended.code == 2
+    assert "azd deploy runner" in ended.err
+    assert ended.called("job start|message put") == []
+
+
 def test_one_failed_look_does_not_end_the_waiting(provisioned: Bench) -> None:
     provisioned.answer("job execution show", err="ERROR: connection reset\n", code=1, times=2)
     assert started(provisioned, "Succeeded").run("scripts/run-job.sh", "--wait").code == 0

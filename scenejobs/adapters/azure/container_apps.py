@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +16,14 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 
 from scenejobs.adapters.azure.credentials import is_loopback, management_credential
 from scenejobs.adapters.azure.errors import compute_errors, start_errors
-from scenejobs.errors import Code, ConfigurationError
+from scenejobs.errors import Code, ConfigurationError, NotDeployed
 from scenejobs.ports import Execution
 from scenejobs.settings.groups import ComputeSettings
 
-CONNECT_S, READ_S = 5.0, 20.0  # a start without an answer has to end before the starter's lease does
+# A start without an answer, and the look at the job before it, have to end before the starter's lease does.
+CONNECT_S, READ_S, LOOK_S = 5.0, 20.0, 5.0
+LOOKED_S = 60.0  # so long a job that was seen with our image is not looked at again
+PLACEHOLDER = "mcr.microsoft.com/k8se/quickstart"  # how the image begins that a job has before the first deployment
 LIVE = frozenset({"Running", "Processing", "Unknown"})
 _EXECUTION_IN_URL = re.compile(r"/executions/([^/?]+)", re.I)
 
@@ -30,8 +34,11 @@ class ContainerAppsCompute:
     def __init__(self, settings: ComputeSettings, *, read_timeout_s: float = READ_S) -> None:
         self._group, self._job = settings.resource_group, settings.job_name
         self._client = _client(settings, read_timeout_s)
+        self._look_s = min(LOOK_S, read_timeout_s)
+        self._deployed_at: float | None = None  # when our image was seen last, by the monotonic clock
 
     def start(self) -> str:
+        self._require_our_image()
         answers: list[PipelineResponse[Any, Any]] = []
         with start_errors(f"starting job {self._job}"):
             # No retry: a start whose answer was lost would be made twice. No polling: it asks a place of the
@@ -40,6 +47,21 @@ class ContainerAppsCompute:
                 self._group, self._job, polling=False, retry_total=0, raw_response_hook=answers.append
             )
         return _execution_name(answers[-1].http_response)
+
+    def _require_our_image(self) -> None:
+        """Raises NotDeployed; ComputeError and AccessDenied where the job cannot be read. Nothing was started then."""
+        if self._deployed_at is not None and time.monotonic() - self._deployed_at < LOOKED_S:
+            return
+        with compute_errors(f"reading job {self._job}"):
+            job = self._client.jobs.get(self._group, self._job, retry_total=0, read_timeout=self._look_s)
+        template = job.properties.template if job.properties is not None else None
+        for container in (template.containers if template is not None else None) or ():
+            if str(container.image or "").startswith(PLACEHOLDER):
+                raise NotDeployed(
+                    f"the job {self._job} still has the image that does nothing ({container.image})",
+                    advice="azd deploy runner, or scripts/deploy-job.sh; the scene waits and then begins by itself",
+                )
+        self._deployed_at = time.monotonic()
 
     def live(self) -> tuple[Execution, ...]:
         with compute_errors(f"listing the executions of job {self._job}"):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from scenejobs.errors import ComputeError, NotFound
+from scenejobs.errors import ComputeError, NotDeployed, NotFound
 from scenejobs.ports import SMALL_BYTES, BlobStore
 from scenejobs.state import codec
 from scenejobs.state.layout import DISPATCHER_RECORD
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 BACK_OFF_BASE_S = 30.0
 BACK_OFF_MAX_S = 15 * 60.0
 LISTED_AFTER_S = 60.0  # a start may be missing in the listing of executions for so long
+DEPLOYED_AFTER_S = 60.0  # the wait for the first deployment of the job, from one look to the next
 SLOW_S = 120.0  # a start that no runner has answered for so long is shown to the user
 
 
@@ -75,11 +76,13 @@ class StarterState:
         """The service refused a start."""
         failures = self.failures_in_row + 1
         retry_after_s = error.retry_after_s if isinstance(error, ComputeError) else None
+        is_deployed = not isinstance(error, NotDeployed)
+        wait_s = back_off_s(failures, retry_after_s) if is_deployed else DEPLOYED_AFTER_S
         return replace(
             self,
             failures_in_row=failures,
             unsure=False,
-            not_before=now + timedelta(seconds=back_off_s(failures, retry_after_s)),
+            not_before=now + timedelta(seconds=wait_s),
             last_error=str(error),
         )
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from function_app.starter import Starter, starts_needed
-from scenejobs.errors import AccessDenied, Busy, ComputeError
+from scenejobs.errors import AccessDenied, Busy, ComputeError, NotDeployed
 from scenejobs.state.executions.start_backoff import BACK_OFF_MAX_S, back_off_s
 from scenejobs.state.layout import DISPATCHER_RECORD
 from tests.dispatch import Desk
@@ -182,3 +182,19 @@ def test_dispatchers_at_once_never_start_more_than_the_limit() -> None:
     with ThreadPoolExecutor(8) as pool:
         started = list(pool.map(lambda number: starters[number % 2].ensure_started(), range(16)))
     assert sum(started) == desk.compute.starts == len(desk.compute.live()) == 3
+
+
+def test_before_the_first_deployment_work_is_held_back_told_and_then_begins(caplog: pytest.LogCaptureFixture) -> None:
+    """It is no failure: nobody is alarmed, the look comes again each minute, however long the first build takes."""
+    desk = Desk(waiting=2)
+    reason = "the job runner still has the image that does nothing"
+    for _ in range(30):
+        desk.compute.fail_with = [NotDeployed(reason, advice="azd deploy runner")]
+        assert desk.starter.ensure_started() == 0
+        assert reason in desk.starter.load().held_back(desk.clock())
+        assert "azd deploy runner" in desk.starter.load().held_back(desk.clock())
+        desk.clock.advance(60)
+    assert desk.compute.starts == 0
+    assert not [line for line in caplog.records if line.levelname == "ERROR"]
+    assert desk.starter.ensure_started() == 2
+    assert desk.starter.load().held_back(desk.clock()) == ""

@@ -87,7 +87,7 @@ def test_a_listing_that_took_longer_than_the_lease_starts_nothing() -> None:
     desk = Desk()
 
     def another_begins() -> None:
-        desk.clock.advance(31)
+        desk.clock.advance(starter.LEASE_S + 1)
         desk.state.lease(DISPATCHER_RECORD, 30)
 
     desk.plan.meanwhile = [Meanwhile(another_begins, "live")]
@@ -98,12 +98,13 @@ def test_a_listing_that_took_longer_than_the_lease_starts_nothing() -> None:
 
 def test_the_lease_lasts_as_long_as_an_unanswered_start_takes() -> None:
     """What is then known must be written while nobody else counts."""
-    assert starter.LEASE_S >= container_apps.CONNECT_S + container_apps.READ_S + 5
+    looked_s = container_apps.CONNECT_S + container_apps.LOOK_S  # at the job's image, before the start
+    assert starter.LEASE_S >= looked_s + container_apps.CONNECT_S + container_apps.READ_S + 5
     desk = Desk()
     desk.compute.fail_with = [StartUnknown("lost")]
     desk.plan.meanwhile = [
         Meanwhile(lambda: desk.clock.advance(20), "live"),
-        Meanwhile(lambda: desk.clock.advance(25), "start"),
+        Meanwhile(lambda: desk.clock.advance(35), "start"),
     ]
     assert desk.starter.ensure_started() == 0
     assert desk.starter.load().not_before == desk.clock() + timedelta(seconds=LISTED_AFTER_S)
