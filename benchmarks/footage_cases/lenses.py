@@ -38,6 +38,26 @@ def _sphere_truth(_: Run) -> Cameras:
     return found
 
 
+def _with_a_phone(folder: Path) -> Sequence[Path]:
+    """The same, and what a phone sees that is carried along the same way."""
+    v, u = np.mgrid[0:480, 0:640]
+    rays = np.stack([(u - 319.5) / 500, (v - 239.5) / 500, np.ones(u.shape)], axis=-1)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    return [*_sphere(folder), film(folder / "phone.mp4", walk(FRAMES), rays)]
+
+
+def _truth_with_a_phone(run: Run) -> Cameras:
+    phone = {("phone.mp4", index): pose for index, pose in enumerate(truth(walk(FRAMES)))}
+    return {**_sphere_truth(run), **phone}
+
+
+def _right_with_a_phone(run: Run) -> str:
+    """Cameras of both films that are where they were."""
+    used = {video.split(" (")[0] for video, _ in run.cameras()}
+    missing = {"round.mp4", "phone.mp4"} - used
+    return _right(_truth_with_a_phone)(run) or (f"{', '.join(missing)} is not used" if missing else "")
+
+
 def _fisheye(folder: Path, across_deg: float) -> Sequence[Path]:
     """A disc in the middle of the frame above 180 degrees, else a full frame."""
     width, height = (960, 540) if across_deg < 180 else (960, 720)
@@ -70,6 +90,10 @@ CASES = (
     Case(
         "sphere", "12 lenses", "a 360-degree film without metadata", _sphere, _right(_sphere_truth),
         truth=_sphere_truth,
+    ),
+    Case(
+        "sphere-and-phone", "12 lenses", "a 360-degree film and one of a phone, of one room", _with_a_phone,
+        _right_with_a_phone, truth=_truth_with_a_phone,
     ),
     *(
         Case(

@@ -19,6 +19,7 @@ from runner.poses.reuse.reusable_poses import (
     frame_keys,
     most_useful,
     reusable_poses,
+    whole_frame,
 )
 from runner.poses.settings import PoseSettings
 from runner.poses.supplied.frames import with_poses
@@ -58,7 +59,7 @@ class FramesWithPoses:
         best = self._most_useful(self.cache, keys, sources) if keys is not None else None
         if keys is None or best is None:
             return Preferred(in_window=preferred)
-        first = _with_keys(captures, best.images.keys(), sources)
+        first = _with_keys(captures, set(map(whole_frame, best.images)), sources)
         if sum(map(len, first)) > len(keys):
             # How many per second there may be is in the number of the wanted ones.
             first = best_frames(captures, replace(self.settings, budget=len(keys), rate_fps=None), preferred, first)

@@ -116,8 +116,8 @@ def _cache(
     frames: FrameSet, context: StageContext, settings: PoseSettings, supplied: SuppliedPoses | None,
     sizes: dict[str, tuple[int, int]],
 ) -> PoseCache | None:  # fmt: skip
-    if context.cache is None or any(clip.view is not None for clip in frames.clips):
-        return None  # what is cached of a frame has no room for its directions
+    if context.cache is None:
+        return None
     digest = supplied.digest if supplied else ""
     return PoseCache(context.cache, frames, context.workspace / "frames", sizes, settings, digest)
 

@@ -77,17 +77,27 @@ class ReusablePoses:
 
 
 def frame_keys(frames: FrameSet) -> list[str] | None:
-    """Of each frame; None where they are not known, or one file is there twice."""
+    """Of each frame; None where they are not known, or one file is there twice.
+
+    Views of a 360-degree frame have its key and their direction: see `whole_frame`.
+    """
     content = dict(frames.sources)
     files = {clip.name: clip.source or clip.name for clip in frames.clips}
+    views = {clip.name: "" if clip.view is None else f"/{clip.view}" for clip in frames.clips}
     try:
         keys = [
-            content[frame.photo] if frame.photo else f"{content[files[frame.video]]}:{frame.index}"
+            (content[frame.photo] if frame.photo else f"{content[files[frame.video]]}:{frame.index}")
+            + views[frame.video]
             for frame in frames.frames
         ]
     except KeyError:
         return None
     return keys if len(set(keys)) == len(keys) else None
+
+
+def whole_frame(key: str) -> str:
+    """The key of the frame in its file that a key is of, or of a view of."""
+    return key.partition("/")[0]
 
 
 def timeless(settings: PoseSettings) -> dict[str, Any]:
@@ -144,6 +154,8 @@ def keep_chosen(
     """So that the videos of a scene that gets one more give the same frames again, as far as the budget allows."""
     content = dict(frames.sources)
     for clip in frames.clips:
+        if clip.view is not None:  # the size of the whole frames, which decides about features, is not known any more
+            continue
         numbers = [frame.index for frame in frames.frames if frame.video == clip.name and frame.photo is None]
         if numbers and (source := clip.source or clip.name) in content:
             cache.put(chosen_name(content[source], sizes[clip.name], settings), {CHOSEN: json.dumps(numbers).encode()})

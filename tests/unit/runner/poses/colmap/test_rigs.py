@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 import pytest
+from numpy.typing import NDArray
 
+from runner.cache.store import CacheSettings, StageCache
 from runner.context import StageContext
 from runner.dataset.build import build_views
-from runner.media.lenses.reframe import reframing
+from runner.media.lenses.reframe import Reframing, reframing
 from runner.poses.find import find_poses
 from runner.poses.settings import PoseSettings
+from runner.scene.frames import FrameSet
 from runner.scene.progress import SILENT
 from runner.scene.view_directions import NAMES, cam_from_first
 from tests.synthetic import pose_errors, write_frames
@@ -22,17 +25,26 @@ from tests.wide_lenses import equirectangular_rays, seen, truth, walk
 SETTINGS = PoseSettings(features=512, max_image_size=240, min_points=200, threads=1)
 
 
-def test_the_views_of_one_frame_keep_their_directions_and_the_cameras_are_right(tmp_path: Path) -> None:
-    poses = walk(10, 0.0)
-    rays, geometry = equirectangular_rays(720), reframing(720, 360, 240)
-    whole = [seen(pose, rays) for pose in poses]
+def views_of(folder: Path, whole: list[NDArray[np.uint8]], side: int) -> tuple[FrameSet, Reframing]:
+    """The frames of a 360-degree film [360, 720] as views, written."""
+    geometry = reframing(720, 360, side)
     views = {f"round_{name}": [geometry.view(one, turns) for one in whole] for turns, name in enumerate(NAMES)}
-    frames = write_frames(tmp_path, views)
+    frames = write_frames(folder, views)
     clips = tuple(
         replace(clip, view=turns, source="round.mp4", focal_px=geometry.focal_px, projection="equirectangular")
         for turns, clip in enumerate(frames.clips)
     )
-    frames, context = replace(frames, clips=clips), StageContext(tmp_path, SILENT)
+    return replace(frames, clips=clips, sources=(("round.mp4", "1"),)), geometry
+
+
+def test_the_views_of_one_frame_keep_their_directions_and_the_cameras_are_right(tmp_path: Path) -> None:
+    """Later runs know them, with the same settings and with others."""
+    poses = walk(10, 0.0)
+    whole = [seen(pose, equirectangular_rays(720)) for pose in poses]
+    store = CacheSettings(tmp_path / "cache", 1_000_000_000, 1e9)
+    store.folder.mkdir()
+    frames, geometry = views_of(tmp_path, whole, 240)
+    context = StageContext(tmp_path, SILENT, StageCache(store, "smoke"))
     report = find_poses(frames, context, SETTINGS)
     assert report.images_registered == 4 * len(poses)
     model = pycolmap.Reconstruction(str(tmp_path / "sparse"))
@@ -54,3 +66,15 @@ def test_the_views_of_one_frame_keep_their_directions_and_the_cameras_are_right(
     positions, degrees = pose_errors(centres[0], found[:, :3, :3], centres[1], true[:, :3, :3])
     assert np.median(positions) < 0.01
     assert np.median(degrees) < 0.3
+
+    for number, (side, settings) in enumerate([(240, SETTINGS), (200, replace(SETTINGS, features=400))]):
+        cache, folder = StageCache(store, "laptop"), tmp_path / str(number)
+        folder.mkdir()
+        again, smaller = views_of(folder, whole, side)
+        known = find_poses(again, StageContext(folder, SILENT, cache), settings)
+        assert known.images_registered == report.images_registered
+        assert cache.used["poses" if number == 0 else "poses of frames, preset smoke"]
+        model = pycolmap.Reconstruction(str(folder / "sparse"))
+        assert model.num_reg_frames() == len(poses)
+        lens = [smaller.focal_px, smaller.side / 2, smaller.side / 2]
+        assert all(list(camera.params) == pytest.approx(lens, abs=1e-9) for camera in model.cameras.values())
