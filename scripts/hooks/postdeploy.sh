@@ -12,6 +12,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 : "${RETRY_DELAY_S:=30}" "${TRIES:=10}"
 . "$here/../lib.sh"
+. "$here/../lib-functions.sh"
 
 need_commands az azd
 load_values
@@ -57,6 +58,8 @@ code=0
 retry "$TRIES" subscribe || code=$?
 [[ $code -eq 0 ]] || die "$code" "uploads raise no jobs yet (the sweep finds them every few minutes); when the cause above is" \
   "gone: azd hooks run postdeploy"
+
+need_functions "$group" "$app" "$queue"
 
 image=$(az_tsv containerapp job show --resource-group "$group" --name "$job" \
   --query 'properties.template.containers[0].image') || image=

@@ -23,7 +23,7 @@ COMMANDS = (
     "ad sp show", "aks nodepool add", "aks update", "container create", "container logs", "containerapp env list",
     "containerapp env show", "containerapp job execution list", "containerapp job execution show",
     "containerapp job show", "containerapp job start", "containerapp job update",
-    "deployment group create", "eventgrid system-topic event-subscription delete",
+    "deployment group create", "functionapp function list", "eventgrid system-topic event-subscription delete",
     "eventgrid system-topic event-subscription list", "eventgrid system-topic list", "eventgrid system-topic show",
     "eventgrid system-topic update", "group create", "group delete", "group exists", "group list", "group show",
     "identity show", "login", "monitor log-analytics workspace list", "monitor log-analytics workspace show",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from function_app import triggers
 from tests.infra.deployed import deploy
 from tests.infra.scripted import Bench
 
@@ -45,4 +46,8 @@ def deployed(bench: Bench) -> Bench:
     bench.values = {name: str(value) for name, value in deploy().outputs.items()}
     bench.answer("resource show", "func-dev.azurewebsites.net\n")
     bench.answer("containerapp job show", "crdev.azurecr.io/runner@sha256:0123\n")
+    names = [*triggers.blueprint._function_builders, *triggers.by_webhook._function_builders]
+    names += triggers.by_queue._function_builders
+    listed = "".join(f"func-dev/{builder._function.get_function_name()}\n" for builder in names)
+    bench.answer("functionapp function list", listed)
     return bench

@@ -35,6 +35,7 @@ SIGNED_IN = [  # what somebody's subscription answers before the first deploymen
     ("provider list", "Microsoft.Storage\nMicrosoft.Web\n"), ("acr build", "cb1\n"),
     ("acr task show-run", "Succeeded\n"), ("resource show", "func-dev.azurewebsites.net\n"),
     ("containerapp job show", "crdev.azurecr.io/runner:azd-deploy-1\n"),
+    ("functionapp function list", "f/on_upload\nf/on_upload_poison\nf/on_quiet\nf/on_quiet_poison\nf/sweep\n"),
 ]  # fmt: skip
 
 

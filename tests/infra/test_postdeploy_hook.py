@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from function_app import triggers
 from scenejobs.settings.groups import StorageSettings
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, REUSED, deploy
@@ -36,7 +37,7 @@ def test_the_key_is_in_no_call_and_no_variable(deployed: Bench) -> None:
     ended = deployed.run(POST)
     text = "".join(path.read_text() for path in (ROOT / "scripts/hooks").glob("*.sh"))
     assert not re.search(r"keys list|listKeys|blobs_extension|systemKeys|&code=", text)
-    assert not [call for call in ended.calls if "keys" in call or "functionapp" in call]
+    assert not [call for call in ended.calls if "keys" in call or call[1:3] == ["functionapp", "keys"]]
 
 
 def test_the_app_is_woken_first(deployed: Bench) -> None:
@@ -161,3 +162,46 @@ def test_before_provisioning_the_missing_output_is_named(bench: Bench) -> None:
     ended = bench.run(POST)
     assert (ended.code, ended.called("^az ")) == (2, [])
     assert "AZURE_RESOURCE_GROUP is not set" in ended.err
+
+
+def functions(*, without: str = "", queue: bool = False) -> str:
+    parts = [triggers.blueprint, triggers.by_queue if queue else triggers.by_webhook]
+    names = [builder._function.get_function_name() for part in parts for builder in part._function_builders]
+    return "".join(f"func-dev/{name}\n" for name in names if name != without)
+
+
+@pytest.mark.parametrize("queue", [False, True], ids=["webhook", "queue"])
+@pytest.mark.parametrize("missing", ["all", "on_quiet", "sweep", "the upload's"])
+def test_a_deployment_whose_functions_do_not_run_is_not_ready(missing: str, queue: bool, deployed: Bench) -> None:
+    """The host answers 200 without any function; what could not be indexed is told in Application Insights alone."""
+    upload = "on_event" if queue else "on_upload"
+    name = upload if missing == "the upload's" else missing
+    listed = "" if missing == "all" else functions(without=name, queue=queue)
+    deployed.values["DEPLOYED_UPLOADS_QUEUE"] = "uploads" if queue else ""
+    deployed.answers.insert(0, {"call": "functionapp function list", "out": listed})
+    deployed.env["TRIES"] = "2"
+    ended = deployed.run(POST)
+    assert ended.code == 1
+    assert "Ready" not in ended.out
+    assert f"{upload} {upload}_poison on_quiet" in ended.err if missing == "all" else f"no function {name}" in ended.err
+    assert "AppExceptions" in ended.err
+
+
+def test_functions_that_are_listed_a_moment_later_are_waited_for(deployed: Bench) -> None:
+    deployed.answers.insert(0, {"call": "functionapp function list", "out": "", "times": 2})
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    assert "Ready" in ended.out
+    assert len(ended.called("functionapp function list")) == 3
+
+
+@pytest.mark.parametrize("queue", ["", "uploads"])
+def test_the_check_and_the_subscription_name_the_functions_that_the_app_has(queue: str, deployed: Bench) -> None:
+    """An event for a function with another name is answered with 202, and gone."""
+    deployed.values["DEPLOYED_UPLOADS_QUEUE"] = queue
+    deployed.answers.insert(0, {"call": "functionapp function list", "out": functions(queue=bool(queue))})
+    assert deployed.run(POST).code == 0
+    template = (INFRA / "eventgrid-subscription.bicep").read_text()
+    default = re.search(r"^param functionName string = '(\w+)'", template, re.MULTILINE)
+    assert default
+    assert f"/{default[1]}\n" in functions()
