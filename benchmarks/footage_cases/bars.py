@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.footage_cases.case import Case, Run, result
+from benchmarks.footage_cases.case import Case, Run
 from benchmarks.footage_cases.formats import WALK, pictures
+from benchmarks.footage_cases.walk import right_walk, walk_truth
 from tests.stamps import bars
 from tests.videos import write_video
 
@@ -56,7 +57,7 @@ def _without_bars(*sizes: tuple[float, float]) -> Callable[[Run], str]:
     """Right where black bars were cut off and told, and every clip has one of these sizes, as shares of the film's."""
 
     def right(run: Run) -> str:
-        if wrong := result(run):
+        if wrong := right_walk(run):
             return wrong
         if not any("black bars" in warning for warning in run.warnings()):
             return "bars are not cut off"
@@ -81,15 +82,16 @@ def _whole(run: Run) -> str:
 CASES = (
     Case(
         "letterbox", "10 black bars", "a walk between bars at the top and bottom",
-        _film(lambda picture, _: _boxed(picture, top=60, bottom=60)), _without_bars(LOW),
+        _film(lambda picture, _: _boxed(picture, top=60, bottom=60)), _without_bars(LOW), truth=walk_truth,
     ),
     Case(
         "windowbox", "10 black bars", "a walk with bars on all sides",
         _film(lambda picture, _: _boxed(picture, 60, 34, 60, 34)), _without_bars((0.86, 0.86)),
+        truth=walk_truth,
     ),
     Case(
         "bars-change", "10 black bars", "bars above and below, then at the sides", _film(_changing),
-        _without_bars(LOW, NARROW),
+        _without_bars(LOW, NARROW), truth=walk_truth,
     ),
     Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
 )  # fmt: skip

@@ -47,7 +47,6 @@ def with_all_clips(count: int) -> Callable[[Run], str]:
 FOX = tuple(f"fox/view{number}.mp4" for number in (1, 2, 3))
 CASES = (
     Case("fox", "0 as filmed", "three clips of an orbit", files(*FOX), right_cameras, truth=fox_truth),
-    Case("walk", "0 as filmed", "a clip of a forward walk", files("walk/walk.mp4"), result),
     Case("sceaux", "0 as filmed", "11 photos", lambda _: sorted(footage("sceaux_photos").glob("*.jpg")), result),
     Case("banana", "0 as filmed", "16 photos", lambda _: sorted(footage("banana_photos").glob("*.jpg")), result),
     Case("mvhevc", "1 side data", "two views in one HEVC stream", files("reports/01_two_view_mvhevc.mov"), result),

@@ -12,7 +12,9 @@ from tests.infra.scripted import ROOT
 
 
 def test_the_transcript_is_current() -> None:
-    assert (ROOT / "docs/azd-dry-run.md").read_text() == dry_run.page(), "python -m tests.infra.dry_run > docs/azd-dry-run.md"
+    assert (ROOT / "docs/azd-dry-run.md").read_text() == dry_run.page(), (
+        "python -m tests.infra.dry_run > docs/azd-dry-run.md"
+    )
 
 
 def test_the_function_app_is_packaged_with_its_own_code_and_nothing_else() -> None:
