@@ -22,6 +22,7 @@ from runner.quality.witness import Witness, doubts, examine
 from runner.raster import rasterizer as make_rasterizer
 from runner.raster.port import Rasterizer
 from runner.report.pictures import write_comparisons, write_poster
+from runner.scene.shots import shots_of
 from runner.scene.stages import Stage
 from runner.scene.views import TrainingScene
 from runner.training.loop import Trained, train
@@ -107,7 +108,8 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     pictures = write_comparisons(gaussians, scene, rasterizer, scores.test, out)
     write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
     trained = replace(splats.trained, gaussians=gaussians)
-    witness = examine(scene, scores, context.progress, Stage.CLEAN_UP)
+    films = [shot.names for shot in shots_of(posed.frames) if all(frame.photo is None for frame in shot.frames)]
+    witness = examine(scene, scores, context.progress, Stage.CLEAN_UP, films)
     strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
     return FinishedSplats(
         posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures, witness,

@@ -40,20 +40,20 @@ def gains(scene: TrainingScene, scores: Sequence[ViewScore]) -> tuple[Gain, ...]
     """Of at most MOST_VIEWS of the scored views; without those that no other training picture has the size of."""
     index_of = {view.image: index for index, view in enumerate(scene.views)}
     train = scene.subset("train")
-    thumbs = {index: _thumb(scene.pixels[index]) for index in train}
+    thumbs = {index: thumb(scene.pixels[index]) for index in train}
     found = []
     for score in (scores[number] for number in evenly(range(len(scores)), MOST_VIEWS)):
         view = index_of[score.image]
         truth = scene.pixels[view]
         others = [index for index in train if index != view and scene.pixels[index].shape == truth.shape]
         if others:
-            best = _most_similar(thumbs.get(view, _thumb(truth)), {index: thumbs[index] for index in others})
+            best = _most_similar(thumbs.get(view, thumb(truth)), {index: thumbs[index] for index in others})
             nearest = min(SAME_DB, _corrected_psnr(scene, best, view))
             found.append(Gain(score.image, score.psnr_corrected, nearest))
     return tuple(found)
 
 
-def _thumb(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def thumb(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """[M, 3] small, each channel with mean 0 and length 1."""
     height, width = pixels.shape[:2]
     shrink = min(1.0, THUMB_PX / max(height, width))

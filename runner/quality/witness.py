@@ -1,10 +1,11 @@
 """Is a result wrong, although everything before said it is right? What the pictures say, not the matches.
 
-Three witnesses, none of which asks whether the cameras fit the matches:
+Four witnesses, none of which asks whether the cameras fit the matches:
 
 - `agreement`: do neighbouring pictures show the same things where the cameras say they are?
 - `nearest`: does the trained scene show a view better than the most similar picture that it was trained on?
 - `standing`: are there points that stand still in the pictures while the camera moves?
+- `leaps`: does the camera leap within a film, while the pictures go on as before?
 
 All limits are ratios or differences on the same scene: what 20 dB are worth depends on the footage. They come from the
 table of benchmarks/results/footage.md, which `python -m benchmarks.footage_cases.witness` makes anew.
@@ -12,6 +13,7 @@ table of benchmarks/results/footage.md, which `python -m benchmarks.footage_case
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from runner.quality.agreement import ViewAgreement, agreement
 from runner.quality.evaluate import Evaluation
+from runner.quality.leaps import Leap, leaps
 from runner.quality.nearest import Gain, gains
 from runner.quality.standing import standing_share
 from runner.scene.progress import Progress
@@ -42,6 +45,7 @@ class Witness:
     heldout: tuple[Gain, ...]
     train: tuple[Gain, ...]
     standing: float | None = None  # see `standing_share`
+    leaps: tuple[Leap, ...] = ()
 
     @property
     def stand_still(self) -> bool:
@@ -55,8 +59,8 @@ class Witness:
 
     @property
     def cameras_doubted(self) -> bool:
-        """Whether they do not explain the pictures, or follow what stands still, or may be why the scene is bad."""
-        if self.stand_still:
+        """Whether they do not explain the pictures, follow what stands still, leap, or may be why the scene is bad."""
+        if self.stand_still or self.leaps:
             return True
         if len(self.views) < LEAST_VIEWS:
             return bool(_gain_doubt(self))
@@ -103,13 +107,16 @@ class Witness:
             "gain_heldout_db": self.heldout_gain_db,
             "gain_train_db": self.train_gain_db,
             "points_standing_still": self.standing,
+            "leaps": len(self.leaps),
         }
 
 
-def examine(scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str) -> Witness:
-    """Measures. scores: of the trained Gaussians on the views of this scene. Raises Interrupted."""
+def examine(
+    scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str, films: Sequence[Sequence[str]] = ()
+) -> Witness:
+    """Measures. scores: of the trained Gaussians on the views of this scene. films: see `leaps`. Raises Interrupted."""
     heldout, train = (gains(scene, split.views) for split in (scores.test, scores.train))
-    return Witness(agreement(scene, progress, stage), heldout, train, standing_share(scene))
+    return Witness(agreement(scene, progress, stage), heldout, train, standing_share(scene), leaps(scene, films))
 
 
 def doubts(witness: Witness) -> tuple[str, ...]:
@@ -125,6 +132,12 @@ def doubts(witness: Witness) -> tuple[str, ...]:
         found.append(
             f"{witness.standing:.0%} of the points that were recognised stand still in the pictures while the camera "
             "moves, as a date, a logo or a reflection does: the cameras are wrong as far as they follow these"
+        )
+    if witness.leaps:
+        most = max(witness.leaps, key=lambda leap: leap.times)
+        found.append(
+            f"the camera leaps in {most.video} at {most.timestamp_s:.1f} s, {most.times:.0f} times as far as before "
+            "and after, and the pictures go on as before: what repeats has joined two parts at the wrong place"
         )
     return (*found, *_gain_doubt(witness))
 

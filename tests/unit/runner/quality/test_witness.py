@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from runner.quality.agreement import AVAILABLE, ViewAgreement, agreement
 from runner.quality.evaluate import Evaluation, SplitScore, ViewScore
+from runner.quality.leaps import leaps
 from runner.quality.nearest import Gain
 from runner.quality.standing import standing_share
 from runner.quality.witness import Witness, doubts, examine
@@ -206,3 +207,38 @@ def test_few_points_that_many_pictures_see_say_nothing() -> None:
     few = scene.sightings[scene.sightings[:, 1] < 40]
     assert standing_share(replace(scene, sightings=few)) is None
     assert standing_share(replace(scene, sightings=few[:0])) is None
+
+
+def halves(by: float, turn: Change = lambda picture: picture) -> tuple[TrainingScene, list[str]]:
+    """A walk along the room of twice as many views; the second half of the cameras is so far (room units) elsewhere."""
+    scene, path = filmed(), walk(2 * VIEWS)
+    views, pixels = [], []
+    for index, (position, rotation) in enumerate(path):
+        beside = position + (np.array([by, 0.0, 0.0]) if index >= VIEWS else 0.0)
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = rotation, -rotation @ beside
+        views.append(View(f"a/{index:06d}.png", "a.mp4", index / 5, *SIZE, K, pose, "train"))
+        picture = render(position, rotation, size=SIZE, focal=FOCAL)
+        pixels.append(turn(picture) if index >= VIEWS else picture)
+    scene = replace(scene, views=tuple(views), pixels=tuple(pixels), sightings=np.zeros((0, 2), np.int32))
+    return scene, [view.image for view in views]
+
+
+def test_a_camera_that_leaps_while_the_pictures_go_on_is_doubted() -> None:
+    """Two halves of a film that a repeating wall has joined at the wrong place; each half is right in itself."""
+    scene, film = halves(3.0)
+    (leap,) = leaps(scene, [film])
+    assert (leap.video, leap.timestamp_s) == ("a.mp4", pytest.approx((VIEWS - 1) / 5))
+    witness = Witness((), (), (), None, (leap,))
+    assert witness.cameras_doubted
+    assert f"a.mp4 at {(VIEWS - 1) / 5:.1f} s" in doubts(witness)[0]
+
+
+def test_a_camera_that_goes_on_or_that_the_pictures_follow_is_not() -> None:
+    scene, film = halves(0.0)
+    assert leaps(scene, [film]) == ()
+    turned, film = halves(3.0, turn=lambda picture: picture[::-1, ::-1])  # where it looks is elsewhere as well
+    assert leaps(turned, [film]) == ()
+    joined, film = halves(3.0)
+    assert leaps(joined, [film[:VIEWS], film[VIEWS:]]) == ()  # there is a cut
+    assert leaps(joined, []) == ()  # photos
