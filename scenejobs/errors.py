@@ -68,6 +68,7 @@ class Code(StrEnum):
     WRONG_ENDPOINT = "WRONG_ENDPOINT"  # the storage endpoint does not answer or is not blob storage
     ACCESS_DENIED = "ACCESS_DENIED"  # the identity lacks a role, the SAS is expired, or nobody is logged in
     NO_GPU = "NO_GPU"  # a GPU backend was asked for and none is usable
+    DRIVER_TOO_OLD = "DRIVER_TOO_OLD"  # the NVIDIA driver is older than the CUDA version that this image is built for
     NO_SANDBOX = "NO_SANDBOX"  # SANDBOX=require, and this system cannot close the decoder in
 
     DISK_FULL = "DISK_FULL"  # not enough space in the workspace
@@ -144,6 +145,7 @@ REMEDIES: dict[Code, str] = {
     Code.WRONG_ENDPOINT: "check the account name and the endpoint, and that the network lets you reach it",
     Code.ACCESS_DENIED: "assign the role named in the message, renew the SAS, or log in",
     Code.NO_GPU: "use `BACKEND=cpu`, or a machine with an NVIDIA GPU and driver",
+    Code.DRIVER_TOO_OLD: "use the [image for older drivers](images.md#older-drivers), or update the driver",
     Code.NO_SANDBOX: (
         "use a kernel with seccomp and Landlock (Linux 5.13 or newer) and a container that allows them, or "
         "`SANDBOX=auto`"

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from runner.commands.first_preflight import preflight_once
 from runner.job.supervise import JobLimits, run_job
 from runner.paths import ROOT
 from runner.pipeline import settings as pipeline_settings
-from runner.process import linux
+from runner.process import gpu_driver, linux
 from runner.process.signals import StopFlag
 from runner.worker import deadline
 from runner.worker.context import WorkerContext
@@ -53,6 +54,8 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     pipeline_settings.check(pipeline)
     timing = _timing(env)
     configure(log_settings)
+    if pipeline.backend == "gsplat" and not pipeline.force_cpu:
+        gpu_driver.require()  # before a scene is taken: no attempt, no download
     linux.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:
         log.info("this execution stops by itself in %.0f s", left_s)
@@ -71,6 +74,8 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         now=lambda: datetime.now(UTC),
         execution=_execution(env),
     )
+    if runner.preflight:
+        preflight_once(storage.containers.state, env, context.execution, context.now, stop.is_set)
     worker = Worker(context, timing)
     try:
         return worker.batch() if runner.mode == "batch" else worker.drain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 from runner.cache.store import CacheSettings
 from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline.presets import PRESETS, Preset, preset, with_less_memory, with_threads
+from runner.process import gpu_driver
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Code, ConfigurationError, UnusedFile
 from scenejobs.settings.groups import MediaLimits, PipelineSettings
+
+log = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "gsplat", "cpu", "mock")
 
@@ -136,6 +140,11 @@ def _backend(settings: PipelineSettings) -> str:
     if settings.backend in ("cpu", "mock"):
         return settings.backend
     usable = not settings.force_cpu and gpu_usable()
+    if not usable and not settings.force_cpu:
+        if settings.backend == "gsplat":
+            gpu_driver.require()
+        elif reason := gpu_driver.why_too_old():
+            log.warning("the CPU is used: %s", reason)
     if settings.backend == "gsplat" and not usable:
         why = "FORCE_CPU_BACKEND is set" if settings.force_cpu else "no CUDA device is usable"
         raise ConfigurationError(

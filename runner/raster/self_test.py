@@ -7,6 +7,7 @@ import os
 import torch
 from torch import Tensor
 
+from runner.process import gpu_driver
 from runner.raster import rasterizer, why_no_gpu
 from runner.raster.port import Rasterizer
 from scenejobs.errors import Code, ConfigurationError, RunnerError
@@ -19,13 +20,15 @@ AGREE = 1e-3  # colour, 0..1: as much as two rasterisers may differ
 def self_test(backend: str, threads: int = 0) -> str:
     """What was found, in words. backend: "auto", "cpu" or "gsplat".
 
-    Raises ConfigurationError NO_GPU when a GPU is there or requested and gsplat cannot use it, RunnerError when what it
-    draws is wrong.
+    Raises ConfigurationError DRIVER_TOO_OLD, NO_GPU when a GPU is there or requested and gsplat cannot use it,
+    RunnerError when what it draws is wrong.
     """
     if backend == "cpu":
         draw(rasterizer("cpu", threads))
         return f"cpu, {os.cpu_count()} cores: an image was drawn"
     reason = why_no_gpu()
+    if reason:
+        gpu_driver.require()
     if torch.cuda.is_available() and reason:  # a GPU is paid for, and training would do without it or fail
         raise ConfigurationError(
             f"there is a GPU, but {reason}", code=Code.NO_GPU, advice="use the GPU image (docs/images.md)"

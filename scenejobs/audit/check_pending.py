@@ -19,7 +19,7 @@ FOLDERS = (
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
     layout.UNDELETED, layout.SENDING,
 )  # fmt: skip
-SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD)
+SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD, layout.PREFLIGHT_RECORD)
 UNMARKED = 2 * DAY  # a sweep looks at all records once a day
 SILENT_S = 300.0  # a runner reports its usage about once a minute
 

@@ -222,6 +222,11 @@ class RunnerSettings:
         minimum=0,
     )
     cache_days: float = _setting("CACHE_MAX_DAYS", CACHE_DAYS, 30.0, minimum=0)
+    preflight: bool = _setting(
+        "PREFLIGHT",
+        "the first execution of a program runs all checks and keeps the result in state/preflight.json",
+        False,
+    )
     min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
 
 

@@ -51,7 +51,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "runner.sandbox": BASE | {"runner.process"},
     "runner.cache": BASE | {"runner.files"},
     "runner.context": frozenset({"runner.cache", "runner.scene"}),
-    "runner.raster": BASE | {"runner.scene"},
+    "runner.raster": BASE | {"runner.scene", "runner.process"},
     "runner.quality": BASE | {"runner.scene", "runner.raster"},
     "runner.media": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
     "runner.poses": BASE | {"runner.context"} | VALUES | {"runner.cache", "runner.sandbox"},
@@ -68,7 +68,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "runner.pipeline": BASE
     | {"runner.context"}
     | STAGES
-    | {"runner.quality", "runner.raster", "runner.cache", "runner.files", "runner.scene"},
+    | {"runner.quality", "runner.raster", "runner.cache", "runner.files", "runner.scene", "runner.process"},
     "runner.job": BASE | VALUES | {"runner.pipeline", "runner.cache"},
     "runner.worker": BASE | VALUES | STATE | {"runner.job", "runner.pipeline", "runner.media", "runner.cache"},
     "runner.commands": BASE
