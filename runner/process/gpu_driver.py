@@ -25,12 +25,11 @@ def require(library: str = LIBRARY, built_for: tuple[int, int] | None = None) ->
 
     built_for: the CUDA version of torch; default: that of the one installed.
     """
-    if reason := why_too_old(library, built_for):
-        raise ConfigurationError(
-            reason, code=Code.DRIVER_TOO_OLD, stage="configuration",
-            advice="use the image for older drivers (azd env set RUNNER_CUDA 12, azd deploy runner; docs/images.md), "
-            "or update the driver",
-        )  # fmt: skip
+    needed = built_for or torch_cuda()
+    if reason := why_too_old(library, needed):
+        older = "use the image for older drivers (azd env set RUNNER_CUDA 12, azd deploy runner; docs/images.md), or "
+        advice = f"{older if needed and needed[0] > min(LEAST) else ''}update the driver"
+        raise ConfigurationError(reason, code=Code.DRIVER_TOO_OLD, stage="configuration", advice=advice)
 
 
 def why_too_old(library: str = LIBRARY, built_for: tuple[int, int] | None = None) -> str:
