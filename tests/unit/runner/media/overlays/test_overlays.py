@@ -22,7 +22,8 @@ from runner.scene.frames import Clip
 from runner.scene.masks import clip_mask, read_mask
 from runner.scene.progress import SILENT
 from runner.scene.sizes import shrink
-from tests import synthetic
+from runner.scene.view_directions import cam_from_first
+from tests import synthetic, wide_lenses
 from tests.footage import footage
 from tests.stamps import Picture, boxed_date, crosshair, dark_case, faint_logo, outlined_date
 from tests.videos import pan, write_video
@@ -130,6 +131,16 @@ def test_a_few_pictures_over_and_over_hide_nothing(length: int, tmp_path: Path):
     used, warnings = masked(tmp_path, looped)
     assert used is None
     assert warnings == ()
+
+
+def test_eight_pictures_that_are_all_texture_hide_nothing():
+    """As the views are that are cut out of a few 360-degree frames: some edges stay in place by chance."""
+    v, u = np.mgrid[0:400, 0:400] + 0.5
+    rays = np.stack([u - 200, v - 200, np.full_like(u, 200)], axis=-1)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    for turns, poses in ((1, wide_lenses.walk(40, 0.0)[::5]), (2, wide_lenses.walk(16, 0.0)[::2])):
+        seen = [wide_lenses.seen((at, cam_from_first(turns) @ axes), rays).mean(axis=2) for at, axes in poses]
+        assert hidden_by_overlays(picture.astype(np.float32) for picture in seen) is None
 
 
 @pytest.mark.parametrize("name", ["fox/view1.mp4", "walk/walk.mp4"])
