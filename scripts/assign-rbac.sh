@@ -6,7 +6,7 @@
 #
 # --use-bicep   by the deployment's own role module (infra/roles.bicep) instead of one call per role
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-roles.sh"
 
@@ -39,6 +39,9 @@ assign() {
 if $bicep; then
   template=$ROOT/infra/roles.bicep
   [[ -f $template ]] || die $REFUSED "$template does not exist"
+  need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP AZURE_ENV_NAME MANAGED_IDENTITY_PRINCIPAL_ID DISPATCHER_PRINCIPAL_ID \
+    AZURE_STORAGE_ACCOUNT_NAME AZURE_CONTAINER_REGISTRY_NAME RUNNER_JOB_NAME EVENT_GRID_PRINCIPAL_ID \
+    FUNCTION_STORAGE_ACCOUNT_NAME APPLICATION_INSIGHTS_NAME
   # each on a line of its own: a failure inside the arguments of a command would not stop the script
   group=$(need AZURE_RESOURCE_GROUP)
   environment=$(need AZURE_ENV_NAME)

@@ -5,7 +5,7 @@
 #
 # The group is deleted only when it carries the tag of azure-setup.sh.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 
 all=false yes=false config=azure-test-config.env
@@ -24,25 +24,24 @@ done
 entry() { sed -n "s/^$1=//p" "$config" | head -1; }
 account=$(entry AZURE_STORAGE_ACCOUNT)
 group=$(entry TEST_RESOURCE_GROUP)
-subscription=$(entry TEST_SUBSCRIPTION)
-[[ -n $account && -n $group && -n $subscription ]] || die $REFUSED "$config is not what azure-setup.sh wrote"
+SUBSCRIPTION=$(entry TEST_SUBSCRIPTION)
+[[ -n $account && -n $group && -n $SUBSCRIPTION ]] || die $REFUSED "$config is not what azure-setup.sh wrote"
 need_commands az
 
 if $all; then
-  owner=$(az_tsv group show --name "$group" --subscription "$subscription" --query 'tags."created-by"')
+  owner=$(az_tsv group show --name "$group" --query 'tags."created-by"')
   [[ $owner == azure-setup.sh ]] || die $REFUSED "group $group does not carry the tag of azure-setup.sh; it is not deleted"
   $yes || confirm "Delete resource group $group and everything in it?" || die $REFUSED "not confirmed; --yes does not ask"
-  CALL_TIMEOUT_S=${DELETE_TIMEOUT_S:-1800} az_quiet group delete --name "$group" --subscription "$subscription" --yes
+  CALL_TIMEOUT_S=${DELETE_TIMEOUT_S:-1800} az_quiet group delete --name "$group" --yes
   rm -f "$config"
   say "Group $group is gone."
   exit 0
 fi
 for container in $CONTAINERS; do
-  CALL_TIMEOUT_S=900 az_quiet storage blob delete-batch --account-name "$account" --auth-mode login --source "$container" \
-    --subscription "$subscription"
+  CALL_TIMEOUT_S=900 az_quiet storage blob delete-batch --account-name "$account" --auth-mode login --source "$container"
   say "emptied $container"
 done
 for queue in $QUEUES; do
-  az_quiet storage message clear --account-name "$account" --auth-mode login --queue-name "$queue" --subscription "$subscription"
+  az_quiet storage message clear --account-name "$account" --auth-mode login --queue-name "$queue"
 done
 say "The account $account is empty. --delete-all removes it too."

@@ -4,7 +4,7 @@
 #
 #     scripts/azure-setup.sh [--location L] [--resource-group RG] [--account NAME] [--config FILE]
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-roles.sh"
 
@@ -24,7 +24,7 @@ account=${account:-splattest$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')}
 [[ $account =~ ^[a-z0-9]{3,24}$ ]] || die $REFUSED "--account $account: 3 to 24 lower-case letters and digits"
 
 need_commands az
-subscription=$(az_tsv account show --query id)
+choose_subscription
 if [[ $(az_tsv group exists --name "$group") == true ]]; then
   # azure-cleanup.sh deletes a group with this tag: it must never be put on somebody else's
   owner=$(az_tsv group show --name "$group" --query 'tags."created-by"')
@@ -58,6 +58,6 @@ cat >"$config" <<END
 AZURE_STORAGE_ACCOUNT=$account
 AZURE_USE_AZURE_AD=true
 TEST_RESOURCE_GROUP=$group
-TEST_SUBSCRIPTION=$subscription
+TEST_SUBSCRIPTION=$SUBSCRIPTION
 END
 say "Storage account $account in $group. Next: scripts/azure-test.sh"

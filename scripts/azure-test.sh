@@ -7,7 +7,7 @@
 # does: the upload alone starts it, and the account is the azd environment's. Videos: default is the demo footage, which the
 # repository makes itself. Exit code 0 only when the result was published, downloaded and agrees with its manifest.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 
 deployed=false scene=azure-test-$(date -u +%Y%m%d%H%M%S) preset=smoke config=azure-test-config.env
@@ -31,6 +31,7 @@ python=${PYTHON:-$ROOT/.venv/bin/python}
 [[ -x $python ]] || die $REFUSED "$python does not exist: run make setup first, or set PYTHON"
 if $deployed; then
   load_values
+  need_all AZURE_SUBSCRIPTION_ID AZURE_STORAGE_ACCOUNT_NAME
   AZURE_STORAGE_ACCOUNT=$(need AZURE_STORAGE_ACCOUNT_NAME)
   export AZURE_STORAGE_ACCOUNT AZURE_USE_AZURE_AD=true
 elif [[ -z ${AZURE_STORAGE_ACCOUNT:-}${AZURE_STORAGE_CONNECTION_STRING:-} ]]; then

@@ -4,7 +4,7 @@
 #
 #     scripts/cleanup-rbac.sh [--keep-deployer]
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-roles.sh"
 

@@ -17,7 +17,7 @@
 # (--create-containers makes those that are missing), its system topic can deliver as itself, the environment has the GPU
 # profile of GPU_PROFILE_TYPE, and the region offers it. --reset forgets the choice and FORCE_DELETE.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 
 group='' resources='' acr='' storage='' topic='' environment='' gpu_profile='' workspace='' reset=false create=false asked=false
@@ -53,8 +53,9 @@ fi
 
 need_commands az
 load_values
+need_all AZURE_SUBSCRIPTION_ID
 account=$(az_tsv account show --query name)
-say "Subscription: $account"
+say "Subscription: $account ($SUBSCRIPTION)"
 
 # choose TITLE NAMES [OTHERWISE]: into CHOICE one of the names, or "" for what Enter means.
 choose() {

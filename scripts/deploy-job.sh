@@ -8,7 +8,7 @@
 #
 # The job gets the image by its digest, so that a tag that is moved later changes nothing.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-images.sh"
 
@@ -26,6 +26,7 @@ done
 
 need_commands az
 load_values
+need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP RUNNER_JOB_NAME AZURE_CONTAINER_REGISTRY_NAME
 group=$(need AZURE_RESOURCE_GROUP)
 job=$(need RUNNER_JOB_NAME)
 registry=$(need AZURE_CONTAINER_REGISTRY_NAME)

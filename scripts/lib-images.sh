@@ -108,11 +108,11 @@ wait_for_run() {
       Succeeded) return 0 ;;
       Failed | Canceled | Error | Timeout)
         warn "run $2 ended: $state"
-        call az acr task logs --registry "$1" --run-id "$2" --no-format --only-show-errors | tail -20 >&2 || true
+        az_tsv acr task logs --registry "$1" --run-id "$2" --no-format | tail -20 >&2 || true
         return $FAILED ;;
     esac
     # the log of a build that runs has no end: what comes within some seconds
-    step=$(CALL_TIMEOUT_S=${LOG_S:-20} call az acr task logs --registry "$1" --run-id "$2" --no-format --only-show-errors 2>/dev/null |
+    step=$(CALL_TIMEOUT_S=${LOG_S:-20} az_tsv acr task logs --registry "$1" --run-id "$2" --no-format 2>/dev/null |
       grep -oE '^Step [0-9]+/[0-9]+ : .{0,60}|\[[0-9]+/[0-9]+\]' | tail -2 | tr '\n' ' ') || step=
     say "$(date -u +%H:%M:%S) ${state:-queued}, $(((SECONDS - began_s) / 60)) min: ${step:-waits for a machine of the registry}" >&2
     sleep "${POLL_S:-30}"

@@ -21,6 +21,12 @@ resource_id() {
 
 find_resources() {
   local group
+  if [[ -n ${REMOVING:-} ]]; then
+    need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP
+  else
+    need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP AZURE_STORAGE_ACCOUNT_NAME MANAGED_IDENTITY_PRINCIPAL_ID \
+      DISPATCHER_PRINCIPAL_ID EVENT_GRID_PRINCIPAL_ID
+  fi
   group=$(need AZURE_RESOURCE_GROUP)
   resource_id AZURE_STORAGE_ACCOUNT_NAME storage account show || return
   ACCOUNT_ID=$RESOURCE_ID
@@ -33,7 +39,6 @@ find_resources() {
   resource_id APPLICATION_INSIGHTS_NAME resource show --resource-group "$group" \
     --resource-type Microsoft.Insights/components || return
   INSIGHTS_ID=$RESOURCE_ID
-  [[ -n $ACCOUNT_ID || -n ${REMOVING:-} ]] || die "$REFUSED" "AZURE_STORAGE_ACCOUNT_NAME is not set: run azd provision first"
 }
 
 # scope_of WHERE: the resource id, "" for what this deployment has not got. While roles are

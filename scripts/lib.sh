@@ -52,9 +52,32 @@ limited() {
   elif command -v gtimeout >/dev/null 2>&1; then
     gtimeout --kill-after=5 "$@"
   else
-    die $REFUSED "timeout is not installed (macOS: brew install coreutils)"
+    limited_by_bash "$@"
   fi
 }
+
+# limited_by_bash SECONDS COMMAND...: the same where there is no timeout, as on macOS.
+limited_by_bash() (
+  seconds=$1 code=0
+  shift
+  "$@" <&0 & # without <&0 it would read nothing
+  running=$!
+  (
+    sleep "$seconds" &
+    trap 'kill $!; exit 0' TERM
+    wait $!
+    kill -TERM "$running" && sleep 5 && kill -KILL "$running"
+  ) >/dev/null 2>&1 &
+  watch=$!
+  trap 'kill -TERM "$running" "$watch"; exit 130' INT TERM
+  wait "$running" || code=$?
+  if kill -TERM "$watch" 2>/dev/null; then
+    wait "$watch" 2>/dev/null || :
+  elif [[ $code -gt 128 ]]; then
+    code=124
+  fi
+  exit "$code"
+)
 
 # call COMMAND...: its standard output. On failure a message with the cause and remedy, and a code of ours.
 call() {
@@ -81,6 +104,10 @@ explain() {
       warn "$what: not signed in: $last"
       warn "run 'az login' and 'azd auth login', and look at the subscription with 'az account show'"
       return $REFUSED ;;
+    *SubscriptionNotFound* | *"he subscription of "* | *"ubscription '"*"' not found"*)
+      warn "$what: this account does not see the subscription: $last"
+      warn "look at AZURE_SUBSCRIPTION_ID and 'az account list'; another tenant needs 'az login --tenant TENANT'"
+      return $REFUSED ;;
     *"alidation handshake"*) # the app's answer, until it has loaded its keys; whatever code it is, it is not ours
       warn "$what: the function app did not accept Event Grid yet: $last"
       return $BROKEN ;;
@@ -96,9 +123,29 @@ explain() {
   return $BROKEN
 }
 
-# az_tsv ARGUMENTS...: one value or column of az.
-az_tsv() { call az "$@" --output tsv --only-show-errors; }
-az_quiet() { call az "$@" --output none --only-show-errors; }
+# The subscription that every call of az names: AZURE_SUBSCRIPTION_ID of the deployment (load_values), whatever az's own is.
+SUBSCRIPTION=
+az_tsv() { az_call tsv "$@"; }    # one value or column
+az_quiet() { az_call none "$@"; } # nothing but success
+
+# az_call OUTPUT ARGUMENTS...
+az_call() {
+  local output=$1
+  shift
+  case ${1:-} in
+    ad) call az "$@" --output "$output" --only-show-errors ;; # Entra ID: of the tenant, not of a subscription
+    *)
+      [[ -n $SUBSCRIPTION ]] || die $REFUSED "AZURE_SUBSCRIPTION_ID is not set: $(hint_of AZURE_SUBSCRIPTION_ID)"
+      call az "$@" --subscription "$SUBSCRIPTION" --output "$output" --only-show-errors ;;
+  esac
+}
+
+# choose_subscription: for scripts that belong to no deployment: AZURE_SUBSCRIPTION_ID, else the one that az has selected.
+choose_subscription() {
+  SUBSCRIPTION=${AZURE_SUBSCRIPTION_ID:-}
+  [[ -n $SUBSCRIPTION ]] || SUBSCRIPTION=$(call az account show --query id --output tsv --only-show-errors)
+  [[ -n $SUBSCRIPTION ]] || die $REFUSED "az has no subscription selected: run 'az login', or set AZURE_SUBSCRIPTION_ID"
+}
 
 # retry TIMES COMMAND...: until it succeeds; a refusal is final. RETRY_DELAY_S apart.
 retry() {
@@ -118,9 +165,11 @@ retry() {
 
 AZD_VALUES=
 load_values() {
-  command -v azd >/dev/null 2>&1 || return 0
   # without an azd environment the values come from the process environment, and what is missing is named by need
-  AZD_VALUES=$(limited "$AZ_TIMEOUT_S" azd env get-values 2>/dev/null) || AZD_VALUES=
+  if command -v azd >/dev/null 2>&1; then
+    AZD_VALUES=$(limited "$AZ_TIMEOUT_S" azd env get-values 2>/dev/null) || AZD_VALUES=
+  fi
+  SUBSCRIPTION=$(value AZURE_SUBSCRIPTION_ID)
 }
 
 # value NAME: "" where it is set nowhere. azd's lines are NAME="VALUE"; they are read as text, never run.
@@ -147,12 +196,33 @@ deployed() {
   fi
 }
 
-# need NAME [HINT]: the value, or exit.
+# need NAME: the value, or exit.
 need() {
   local found
   found=$(value "$1")
-  [[ -n $found ]] || die $REFUSED "$1 is not set: ${2:-run azd provision first, or set it in the environment}"
+  [[ -n $found ]] || die $REFUSED "$1 is not set: $(hint_of "$1")"
   printf '%s' "$found"
+}
+
+# need_all NAME...: exits where any has no value, after naming every one of them.
+need_all() {
+  local name missing=
+  for name in "$@"; do
+    [[ -n $(value "$name") ]] || missing="$missing $name"
+  done
+  [[ -n $missing ]] || return 0
+  for name in $missing; do
+    warn "$name is not set: $(hint_of "$name")"
+  done
+  exit $REFUSED
+}
+
+hint_of() {
+  case $1 in
+    AZURE_SUBSCRIPTION_ID) printf '%s' "azd env set AZURE_SUBSCRIPTION_ID ID (which there are: az account list --output table)" ;;
+    AZURE_ENV_NAME) printf '%s' "run azd init first, or select an environment: azd env select NAME" ;;
+    *) printf '%s' "run azd provision first, or set it in the environment" ;;
+  esac
 }
 
 # unsubscribe: removes this deployment's event subscription from a system topic that is somebody else's. One of ours goes with it.

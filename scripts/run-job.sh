@@ -11,7 +11,7 @@
 #
 # POLL_S  seconds between two looks (15)
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-images.sh"
 
@@ -34,6 +34,7 @@ esac
 
 need_commands az
 load_values
+need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP RUNNER_JOB_NAME ${scene:+AZURE_STORAGE_ACCOUNT_NAME}
 group=$(need AZURE_RESOURCE_GROUP)
 job=$(need RUNNER_JOB_NAME)
 need_image "$group" "$job"

@@ -7,7 +7,7 @@
 # from a reused system topic, then the resources that carry this environment's tag azd-env-name, one by one, then the group if it
 # carries the tag too and nothing is left in it. --yes does not ask; --keep-rbac leaves the roles.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 
 yes=false rbac=true
@@ -23,6 +23,7 @@ done
 
 need_commands az azd
 load_values
+need_all AZURE_SUBSCRIPTION_ID AZURE_ENV_NAME
 name=$(need AZURE_ENV_NAME)
 group=$(value EXISTING_RESOURCE_GROUP)
 group=${group:-$(value AZURE_RESOURCE_GROUP)}

@@ -10,7 +10,7 @@
 #
 # Needs the environment of `make setup` for making the clips. What is there already is not fetched or made again.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 
 prefix=south_building upload=true directory=$ROOT/.local/testdata
@@ -54,6 +54,7 @@ $upload || exit 0
 
 need_commands az
 load_values
+need_all AZURE_SUBSCRIPTION_ID AZURE_STORAGE_ACCOUNT_NAME
 account=$(need AZURE_STORAGE_ACCOUNT_NAME)
 container=$(deployed AZURE_BLOB_CONTAINER_INPUT)
 CALL_TIMEOUT_S=${UPLOAD_TIMEOUT_S:-1800} az_quiet storage blob upload-batch --account-name "$account" --auth-mode login \

@@ -5,7 +5,7 @@
 #
 # Exit code 0: all are there, 1: some are missing, 2: it may not look, 3: a look failed.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-roles.sh"
 

@@ -8,7 +8,7 @@
 # With any of them: --name NAME, --location PLACE, --dry-run (prints the file, secrets left out, and creates nothing).
 # IMAGE is REGISTRY/REPOSITORY:TAG of a build of runner/image/Dockerfile.cpu: container instances have no GPUs any more.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../../scripts/lib.sh"
 
 kind=${1:-}
@@ -54,6 +54,7 @@ if [[ $kind == sas ]]; then
   [[ $sas =~ ^[A-Za-z0-9%=\&?:._~/+-]*$ ]] || die $REFUSED "AZURE_STORAGE_SAS_TOKEN is no shared access signature"
 fi
 need_commands az
+choose_subscription
 identity_id=$(az_tsv identity show --resource-group "$group" --name "$identity" --query id)
 client_id=$(az_tsv identity show --resource-group "$group" --name "$identity" --query clientId)
 [[ -n $location ]] || location=$(az_tsv group show --name "$group" --query location)
@@ -84,4 +85,4 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 say "$text" >"$work/group.yaml"
 CALL_TIMEOUT_S=${CREATE_TIMEOUT_S:-900} az_quiet container create --resource-group "$group" --file "$work/group.yaml"
-say "Created. Follow it with: az container logs --resource-group $group --name $name --follow"
+say "Created. Follow it with: az container logs --subscription $SUBSCRIPTION --resource-group $group --name $name --follow"

@@ -6,7 +6,7 @@
 #
 # Then copy this repository there and run infra/vm/setup.sh.
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../../scripts/lib.sh"
 . "$here/../../scripts/lib-roles.sh"
 
@@ -30,9 +30,14 @@ done
 [[ $data_gb =~ ^[1-9][0-9]*$ ]] || die $REFUSED "--data-gb is a number"
 
 need_commands az
+if $dry_run; then
+  SUBSCRIPTION=${AZURE_SUBSCRIPTION_ID:-SUBSCRIPTION}
+else
+  choose_subscription
+fi
 run() {
   if $dry_run; then
-    printf '%q ' az "$@"
+    printf '%q ' az "$@" --subscription "$SUBSCRIPTION"
     printf '\n'
   else
     CALL_TIMEOUT_S=${CREATE_TIMEOUT_S:-1800} az_quiet "$@"

@@ -7,7 +7,7 @@
 # --cpu    no GPU: the service runs without --gpus
 # --root   write below this folder and touch no service: to look at what would be written
 set -euo pipefail
-here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../../scripts/lib.sh"
 
 image='' data='' root='' cpu=false

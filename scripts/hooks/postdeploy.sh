@@ -13,9 +13,16 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 : "${RETRY_DELAY_S:=30}" "${TRIES:=10}"
 . "$here/../lib.sh"
 . "$here/../lib-functions.sh"
+case ${1:-} in
+  -h | --help) usage "$0"; exit 0 ;;
+  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+esac
 
 need_commands az azd
 load_values
+need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP FUNCTION_APP_NAME EVENT_GRID_TOPIC_NAME EVENT_GRID_TOPIC_RESOURCE_GROUP \
+  AZURE_STORAGE_ACCOUNT_NAME STORAGE_RESOURCE_GROUP EVENT_GRID_DEADLETTER_CONTAINER RUNNER_JOB_NAME \
+  EVENT_GRID_SUBSCRIPTION_NAME
 group=$(need AZURE_RESOURCE_GROUP)
 app=$(need FUNCTION_APP_NAME)
 topic=$(need EVENT_GRID_TOPIC_NAME)
@@ -70,5 +77,5 @@ minutes=$(value MAX_GPU_MINUTES_PER_DAY)
 say "At most ${minutes:-600} minutes of executions a day (0: no limit). To raise it: azd env set MAX_GPU_MINUTES_PER_DAY 1200," \
   "azd provision"
 say "Ready. Upload videos of one scene into one folder of $account/$input:"
-say "    az storage blob upload-batch --auth-mode login --account-name $account --destination $input/my-scene --source FOLDER"
+say "    az storage blob upload-batch --subscription $SUBSCRIPTION --auth-mode login --account-name $account --destination $input/my-scene --source FOLDER"
 say "and look with: python -m scenejobs status"

@@ -10,12 +10,16 @@
 # RUNNER_CUDA_ARCHITECTURES  as TORCH_CUDA_ARCH_LIST in Dockerfile.runner
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
-case ${1:-} in -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;; esac
 . "$here/../lib.sh"
+case ${1:-} in
+  -h | --help) usage "$0"; exit 0 ;;
+  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+esac
 . "$here/../lib-images.sh"
 
 need_commands az azd
 load_values
+need_all AZURE_SUBSCRIPTION_ID AZURE_CONTAINER_REGISTRY_NAME AZURE_CONTAINER_REGISTRY_ENDPOINT
 registry=$(need AZURE_CONTAINER_REGISTRY_NAME)
 endpoint=$(need AZURE_CONTAINER_REGISTRY_ENDPOINT)
 image=$(ensure_kernels "$registry" "$endpoint") || exit

@@ -10,10 +10,15 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
+case ${1:-} in
+  -h | --help) usage "$0"; exit 0 ;;
+  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+esac
 
 need_commands azd
 # What cannot be read must not look like nothing: load_values would go on without.
 AZD_VALUES=$(call azd env get-values) || die $? "the environment cannot be read, so nothing is deleted"
+SUBSCRIPTION=$(value AZURE_SUBSCRIPTION_ID)
 
 found=$(reused)
 [[ -n $found ]] || exit 0

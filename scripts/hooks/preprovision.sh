@@ -9,9 +9,14 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
+case ${1:-} in
+  -h | --help) usage "$0"; exit 0 ;;
+  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+esac
 
 need_commands az azd
 load_values
+need_all AZURE_SUBSCRIPTION_ID
 set_value() { call azd env set "$1" "$2" >/dev/null; }
 
 check_region() {
@@ -54,11 +59,10 @@ DEPLOYER_PRINCIPAL_ID=\"$id\""
 }
 
 check_rights() {
-  local id subscription roles
+  local id roles
   id=$(value DEPLOYER_PRINCIPAL_ID)
   [[ -n $id && $(value INCLUDE_RBAC) != false ]] || return 0
-  subscription=$(az_tsv account show --query id) || return 0
-  roles=$(az_tsv role assignment list --assignee "$id" --scope "/subscriptions/$subscription" --include-inherited \
+  roles=$(az_tsv role assignment list --assignee "$id" --scope "/subscriptions/$SUBSCRIPTION" --include-inherited \
     --include-groups --query '[].roleDefinitionName') || { warn "the deployer's roles cannot be read; going on"; return 0; }
   case $roles in
     *Owner* | *"User Access Administrator"* | *"Role Based Access Control Administrator"*) return 0 ;;
@@ -78,7 +82,7 @@ register_providers() {
     contains "$(printf '%s' "$registered" | tr '\n' ' ')" "$provider" && continue
     say "Registering $provider..."
     CALL_TIMEOUT_S=600 az_quiet provider register --namespace "$provider" --wait ||
-      warn "$provider could not be registered; a person with rights on the subscription has to: az provider register"
+      warn "$provider could not be registered; a person with rights on the subscription has to: az provider register --subscription $SUBSCRIPTION"
   done
 }
 
@@ -88,6 +92,12 @@ keep_image() {
   environment=$(value AZURE_ENV_NAME)
   [[ -n $environment ]] || return 0
   image=$(az_tsv resource list --resource-type Microsoft.App/jobs --tag "azd-env-name=$environment" --query '[].id') || code=$?
+  if [[ $code -eq 0 && -z $image && -n $(value RUNNER_JOB_NAME) && -n $(value AZURE_RESOURCE_GROUP) ]]; then
+    # A list shows only what somebody may see: the job is gone when it is not found by its own name either.
+    image=$(az_tsv containerapp job show --resource-group "$(value AZURE_RESOURCE_GROUP)" --name "$(value RUNNER_JOB_NAME)" \
+      --query id) || code=$?
+    [[ $code -ne $FAILED ]] || code=0
+  fi
   if [[ $code -eq 0 && -n $image ]]; then
     # one job per environment; of more the first, as azd does
     image=$(az_tsv containerapp job show --ids "${image%%[[:space:]]*}" \

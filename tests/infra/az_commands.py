@@ -18,6 +18,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("az_commands.json")
 COMMANDS = (
+    "account list",
     "account show", "acr build", "acr list", "acr login", "acr repository list", "acr repository show",
     "acr repository show-tags", "acr show", "acr task logs", "acr task show-run", "ad signed-in-user show",
     "ad sp show", "aks nodepool add", "aks update", "container create", "container logs", "containerapp env list",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from tests.infra.scripted import ROOT
 
 DOCUMENTS = (
-    "docs/deployment.md", "docs/watch.md", "docs/images.md", "docs/operations.md", "docs/spec.md", "docs/azd-dry-run.md",
+    "docs/deployment.md", "docs/watch.md", "docs/images.md", "docs/operations.md", "docs/spec.md",
+    "docs/azd-dry-run.md",
     "README.md", "infra/README.md", "docs/SECURITY.md",
 )  # fmt: skip
 SCRIPTS = ("scripts/", "infra/aci/", "infra/vm/")

@@ -24,13 +24,13 @@ from tree_sitter import Node
 from tests.infra import bicep, bicep_tree
 from tests.infra.bicep_tree import named, root, text
 from tests.infra.deployed import BASE, INFRA, MAIN, PARAMETERS, app_settings, deploy, job_container
-from tests.infra.scripted import ROOT, Bench, Ended
+from tests.infra.scripted import ROOT, SUBSCRIPTION, Bench, Ended
 
 HASH = r"\b(cuda\d+-)[0-9a-f]{16}\b"  # of what an image is made of
 STEPS = ("package", "provision", "deploy")  # of `azd up`, each with hooks before and after it
 AZURE: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
 SIGNED_IN = [  # what somebody's subscription answers before the first deployment
-    ("account show .*user.type", "user\n"), ("account show .*--query id", "00000000-0000-0000-0000-000000000000\n"),
+    ("account show .*user.type", "user\n"),
     ("ad signed-in-user show", "11111111-0000-0000-0000-000000000003\n"), ("role assignment list", "Owner\n"),
     ("provider list", "Microsoft.Storage\nMicrosoft.Web\n"), ("acr build", "cb1\n"),
     ("acr task show-run", "Succeeded\n"), ("resource show", "func-dev.azurewebsites.net\n"),
@@ -106,7 +106,8 @@ def kinds(resources: list[bicep.Resource]) -> str:
 def shown(call: list[str]) -> str:
     words = [re.sub(HASH, r"\1HASH", word).replace(f"{ROOT}/", "") for word in call]
     line = shlex.join("." if word == str(ROOT) else word for word in words)
-    return re.sub(r"^(az .*?) --output (?:tsv|none) --only-show-errors$", r"\1", line)  # how, not what
+    line = re.sub(r"^(az .*?) --output (?:tsv|none) --only-show-errors$", r"\1", line)  # how, not what
+    return line.replace(f" --subscription {SUBSCRIPTION}", "")  # every call names it
 
 
 def run_hook(name: str, values: dict[str, str]) -> Ended:
@@ -129,7 +130,8 @@ def hook(name: str, values: dict[str, str]) -> Iterator[str]:
         return
     path = AZURE["hooks"][name]["run"]
     script = (ROOT / path).read_text()
-    required = sorted(set(re.findall(r"\$\(need (\w+)", script)))
+    listed = " ".join(re.findall(r"^need_all ((?:[\w ]|\\\n)+)$", script, re.MULTILINE)).replace("\\\n", " ")
+    required = sorted({*re.findall(r"\$\(need (\w+)", script), *listed.split()})
     read = sorted(set(re.findall(r"\$\(value (\w+)", script)) - set(required))
     ended = run_hook(name, values)
     yield f"## hook `{name}`: `{path}`\n"
@@ -138,7 +140,7 @@ def hook(name: str, values: dict[str, str]) -> Iterator[str]:
     yield f"- reads, where set: {words(read) if read else '-'}\n"
     calls = [shown(call) for call in ended.calls if call[:3] != ["azd", "env", "get-values"]]
     if calls:
-        yield "calls, in order:\n"
+        yield "calls, in order (each of `az` names `--subscription`, but for those of Entra ID):\n"
         yield "\n".join(["```", *calls, "```", ""])
     for call in ended.called("deployment group create"):
         yield from subscription(call)
@@ -252,7 +254,7 @@ BODIES = {"package": package, "provision": provision, "deploy": deploy_services}
 INTRODUCTION = """\
 # A dry run of `azd up`
 
-Written by `python -m tests.infra.dry_run > docs/azd-dry-run.md`; a test keeps it current. **Nothing of it ran on Azure**:
+Written by `python -m tests.infra.dry_run > docs/azd-dry-run.md`; a test keeps it current. **Nothing ran on Azure**:
 the hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the
 first time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when
 a step fails is in [deployment.md](deployment.md#what-azd-does-in-order).

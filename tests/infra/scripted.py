@@ -22,6 +22,7 @@ FORBIDDEN = {
 }
 SIGNED_OUT = {"err": "ERROR: Please run 'az login' to setup account.\n", "code": 1}
 NOT_FOUND = {"err": "ERROR: (ResourceNotFound) The Resource was not found.\n", "code": 3}
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"  # of the deployment; az has another one selected
 ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
 # without UPLOADS_QUEUE and OPERATORS_PRINCIPAL_ID
 ROLES = [row for row in ROWS if not row[1].startswith("queue:uploads") and row[0] != "operators"]
@@ -66,7 +67,8 @@ class Bench:
             (tools / "real").mkdir(exist_ok=True)
             if not (tools / "real" / name).exists():
                 (tools / "real" / name).symlink_to(STUB)
-        values = "".join(f'{name}="{value}"\n' for name, value in self.values.items())
+        known = {"AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, **self.values}  # azd asks for it before anything else
+        values = "".join(f'{name}="{value}"\n' for name, value in known.items())
         answers = [*self.answers, {"call": "^azd env get-values", "out": values}]
         (self.folder / "answers").write_bytes(marshal.dumps((AZ, answers)))
         done = subprocess.run(

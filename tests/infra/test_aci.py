@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.deployment import check_environment
-from tests.infra.scripted import FORBIDDEN, Bench, Ended
+from tests.infra.scripted import FORBIDDEN, SUBSCRIPTION, Bench, Ended
 
 SCRIPT = "infra/aci/create.sh"
 COMMON = ["--resource-group", "rg", "--image", "reg.azurecr.io/runner:cpu", "--identity", "me", "--account", "shop"]
@@ -19,7 +19,11 @@ SAS = "?sv=2024-11-04&ss=b&srt=sco&sp=rwdlc&sig=canary%3D"
 
 @pytest.fixture
 def azure(bench: Bench) -> Bench:
-    bench.env = {"AZURE_STORAGE_SAS_TOKEN": SAS, "TMPDIR": str(bench.folder / "tmp")}
+    bench.env = {
+        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
+        "AZURE_STORAGE_SAS_TOKEN": SAS,
+        "TMPDIR": str(bench.folder / "tmp"),
+    }
     (bench.folder / "tmp").mkdir()
     bench.answer("identity show .*clientId", "client-1\n")
     bench.answer("identity show", "/subscriptions/s/identities/me\n")

@@ -131,7 +131,9 @@ def test_the_commands_are_found_wherever_they_stand() -> None:
     assert "docs/deployment.md: az login" in shown
     assert "docs/deployment.md: azd env set UPLOADS_QUEUE " in shown  # in a sentence
     assert "docs/watch.md: infra/vm/setup.sh --image ACR.azurecr.io/video-splat-runner:gpu --data /mnt/disk" in shown
-    assert any(item.startswith("docs/watch.md: az aks nodepool add --resource-group RG") for item in shown)
+    assert any(
+        item.startswith("docs/watch.md: az aks nodepool add --subscription ID --resource-group RG") for item in shown
+    )
     assert "README.md: make demo" in shown
 
 
@@ -145,7 +147,8 @@ def test_every_variable_is_read_by_the_templates_or_a_hook() -> None:
     named |= set(re.findall(r"`([A-Z_]+_[A-Z_]+)=\w+`", GUIDE[GUIDE.index("## Switches") : GUIDE.index("### Events")]))
     assert len(named) > 15
     assert named - {source(name)[0] for name in PARAMETERS} - {"NAME"} <= HOOK_VARIABLES | SET_BY_HOOKS | {
-        "DEPLOYER_PRINCIPAL_ID"
+        "DEPLOYER_PRINCIPAL_ID",
+        "AZURE_SUBSCRIPTION_ID",
     }
 
 

@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.deployment import KEPT, ROOT, USER, check_environment
-from tests.infra.scripted import FORBIDDEN, Bench
+from tests.infra.scripted import FORBIDDEN, SUBSCRIPTION, Bench
 
 FOLDER = ROOT / "infra/vm"
 UNIT = (FOLDER / "video-splat.service").read_text()
+
+
+@pytest.fixture(autouse=True)
+def one_subscription(bench: Bench) -> None:
+    bench.env["AZURE_SUBSCRIPTION_ID"] = SUBSCRIPTION
 
 
 def setup(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
