@@ -24,6 +24,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobClient
 from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite, dying_with_parent
@@ -57,8 +58,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 class Recorder:
     """Functions that note what they got, and fail as often as they are told to."""
 
-    def __init__(self, source: str = "LogsAndContainerScan") -> None:
+    def __init__(self, source: str = "LogsAndContainerScan", schedule: str = "* * * * * *") -> None:
         self.source = func.BlobSource(source)
+        self.schedule = schedule
+        self.past_due: bool | None = None
         self.uploads: list[str] = []
         self.messages: list[tuple[str, int, float]] = []  # body, dequeue count, when
         self.poison: list[str] = []
@@ -99,9 +102,10 @@ class Recorder:
             self.poison.append(message.get_body().decode())
 
         @app.function_name("tick")
-        @app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+        @app.timer_trigger(arg_name="timer", schedule=self.schedule)
         def tick(timer: func.TimerRequest) -> None:
             self.ticks += 1
+            self.past_due = timer.past_due
 
         return app
 
@@ -281,6 +285,76 @@ def test_two_hosts_on_one_storage_run_a_timer_once(settings: dict[str, str]) -> 
         assert second.ticks == 0
     with hosted(second, settings):  # the lock was given back
         wait_for(lambda: second.ticks)
+
+
+def test_a_time_that_was_missed_is_remembered_in_the_hosts_storage(settings: dict[str, str]) -> None:
+    recorder, name = Recorder(schedule="0 0 0 1 1 *"), f"timers/{settings['QUEUE']}/Host.Functions.tick/status"
+    status = BlobClient.from_connection_string(settings["Storage"], "azure-webjobs-hosts", name)
+    settings["AzureFunctionsWebHost__hostid"] = settings["QUEUE"]
+    with hosted(recorder, settings):
+        wait_for(status.exists)
+    assert recorder.ticks == 0
+    missed = {**json.loads(status.download_blob().readall()), "Next": "2026-01-01T00:00:00+00:00"}
+    status.upload_blob(json.dumps(missed), overwrite=True)
+    with hosted(recorder, settings):
+        wait_for(lambda: recorder.ticks == 1)
+    assert recorder.past_due is True
+    with hosted(recorder, settings):
+        time.sleep(0.3)
+    assert recorder.ticks == 1
+
+
+def test_a_host_that_is_drained_ends_what_runs_and_takes_nothing_more(settings: dict[str, str]) -> None:
+    recorder = Recorder()
+    recorder.busy_s = 1.0
+    with hosted(recorder, settings) as host:
+        queue(settings).send_message("running")
+        wait_for(lambda: recorder.messages)
+        host.drain()
+        assert recorder.together == 0
+        queue(settings).send_message("late")
+        time.sleep(0.5)
+    assert [body for body, _, _ in recorder.messages] == ["running"]
+    assert queue(settings).get_queue_properties().approximate_message_count == 1
+
+
+HANGS = """
+import azure.functions as func, time
+app = func.FunctionApp()
+
+@app.function_name("hangs")
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+def hangs(timer: func.TimerRequest) -> None:
+    time.sleep(600)
+"""
+IN_A_SECOND = """
+import datetime, sys
+from local.functions_host import host, options
+read = lambda path: options.HostOptions(function_timeout=datetime.timedelta(seconds=1))
+host.HostOptions.read, host.STOP_WAIT_S = read, 0.1
+sys.exit(host.main())
+"""
+
+
+def test_a_function_that_exceeds_the_time_limit_costs_the_process_which_begins_anew(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    (tmp_path / "hanging_app.py").write_text(HANGS)
+    env = {
+        **os.environ, "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string, "PYTHONPATH": str(tmp_path),
+        "PYTHON_SCRIPT_FILE_NAME": "hanging_app.py", "AzureFunctionsWebHost__hostid": uuid.uuid4().hex,
+    }  # fmt: skip
+    log_file = tmp_path / "host.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            dying_with_parent([sys.executable, "-c", IN_A_SECOND]), cwd=ROOT, env=env, stdout=log, stderr=log
+        )
+    try:
+        wait_for(lambda: log_file.read_text().count("functions: hangs") == 2, 60)
+    finally:
+        process.kill()
+        process.wait()
+    assert "ran for longer than the 1 s of functionTimeout" in log_file.read_text()
 
 
 def test_events_of_event_grid_reach_the_function_by_the_hosts_queue(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -111,6 +113,27 @@ def test_creating_what_exists_is_quiet(storage: StorageSettings) -> None:
     create_all(storage)
     create_all(storage)
     assert check(storage, queues=[storage.debounce_queue, f"{storage.jobs_queue}-poison"]) == "emulator key"
+
+
+def test_as_many_checks_at_once_as_the_host_runs_need_no_connection_beyond_the_pool(
+    storage: StorageSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 warns of each: eight at once and four more, by host.json."""
+    queue, together = open_queues(storage).debounce, threading.Barrier(12)
+
+    def send() -> None:
+        together.wait()
+        queue.send("check")
+
+    with caplog.at_level(logging.WARNING, logger="urllib3.connectionpool"):
+        for _ in range(6):
+            threads = [threading.Thread(target=send) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    assert queue.total() == 72
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("urllib3")] == []
 
 
 def test_a_desk_has_every_queue_that_a_trigger_polls(storage: StorageSettings) -> None:
