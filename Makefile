@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 AZURITE := .local/azurite/installed
+KUSTO := .local/kusto/installed
 REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check docs setup chaos hard simulate image-check image-kernels clean
+.PHONY: demo test check docs setup infra-check chaos hard simulate image-check image-kernels clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -41,7 +42,10 @@ image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20
 	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu-cuda13.lock -r runner/image/build-cuda13.lock
 	runner/image/build_kernels.sh .local/kernels/bin/python .local/kernels/wheels
 
-setup: $(VENV)/installed-tests $(AZURITE)
+infra-check: setup  ## compile and lint the templates where the bicep tool is; parse and type-check every KQL query
+	$(BIN)/python -m tests.infra.check
+
+setup: $(VENV)/installed-tests $(AZURITE) $(KUSTO)
 
 # torch first and pinned: without it pip may resolve another build, with gigabytes of CUDA.
 $(INSTALLED): $(REQUIREMENTS)
@@ -59,6 +63,10 @@ $(VENV)/installed-tests: $(INSTALLED) tests/requirements.txt
 
 $(AZURITE): $(INSTALLED) local/azurite/package.json local/azurite/package-lock.json
 	$(BIN)/python -m local.azurite install
+	@touch $@
+
+$(KUSTO): $(VENV)/installed-tests tests/infra/kusto/package-lock.json
+	$(BIN)/python -m tests.infra.queries install
 	@touch $@
 
 clean:

@@ -96,7 +96,7 @@ def test_no_script_calls_az_around_the_wrapper() -> None:
                 assert name == "scripts/lib.sh", f"{name}: {line}"
 
 
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/azd-dry-run.md"])  # which leaves it out
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/azd-dry-run.md"])  # leaves it out
 def test_documents_name_it_too(document: str) -> None:
     for command in commands(document):
         if command.words[0] != "az" or command.words[1] in ("login", "ad", "acr", "account"):
