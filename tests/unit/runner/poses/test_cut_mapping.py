@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 
 from runner.cache.store import CacheSettings, StageCache
 from runner.context import StageContext
-from runner.poses.colmap import client
+from runner.poses.colmap import client, mapping
+from runner.poses.colmap.lenses import fisheye
 from runner.poses.colmap.requests import (
     Extract,
     Features,
+    MapperRun,
     Match,
     Matches,
     Models,
@@ -93,3 +96,19 @@ def test_it_serves_no_later_run_that_has_more_time(tmp_path: Path, monkeypatch: 
         folder.mkdir()
         report = found(folder, monkeypatch, Colmap(folder, placed, cut), StageCache(store, "smoke"))
         assert report.images_registered == placed
+
+
+@pytest.mark.parametrize(("seconds", "cut"), [(1.0, False), (30.0, True)])
+def test_another_lens_that_could_not_be_tried_to_its_end_is_told(
+    seconds: float, cut: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the usual lens is kept as if it had won, with cameras that are 17 degrees off."""
+    clock = iter((0.0, seconds))
+    monkeypatch.setattr(mapping, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(mapping, "_incremental", lambda *_: {})
+    monkeypatch.setattr(fisheye, "may_be_fisheye", lambda *_: True)
+    monkeypatch.setattr(fisheye, "as_fisheye", lambda *_: tmp_path / "other.db")
+    run = MapperRun(
+        database="a.db", images="frames", output=str(tmp_path), max_runtime_s=60, fixed_lens=False, threads=1
+    )  # fmt: skip
+    assert mapping._with_fisheye(run, 0, tmp_path, {}, 30.0) == ({}, cut)

@@ -78,3 +78,31 @@ def test_the_views_of_one_frame_keep_their_directions_and_the_cameras_are_right(
         assert model.num_reg_frames() == len(poses)
         lens = [smaller.focal_px, smaller.side / 2, smaller.side / 2]
         assert all(list(camera.params) == pytest.approx(lens, abs=1e-9) for camera in model.cameras.values())
+
+
+@pytest.mark.slow
+def test_a_phone_beside_a_360_degree_camera_is_in_the_same_scene(tmp_path: Path) -> None:
+    """Its lens is found as that of any phone, and the views keep theirs."""
+    poses, phone_poses = walk(8, 0.0), walk(8)
+    frames, geometry = views_of(tmp_path, [seen(pose, equirectangular_rays(720)) for pose in poses], 240)
+    v, u = np.mgrid[0:240, 0:320] + 0.5
+    rays = np.stack([u - 160, v - 120, np.full_like(u, 200)], axis=-1)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    phone = write_frames(tmp_path, {"phone": [seen(pose, rays) for pose in phone_poses]})
+    both = replace(frames, clips=(*frames.clips, *phone.clips), frames=(*frames.frames, *phone.frames))
+    report = find_poses(both, StageContext(tmp_path, SILENT), SETTINGS)
+    assert report.images_registered == 4 * len(poses) + len(phone_poses)
+    model = pycolmap.Reconstruction(str(tmp_path / "sparse"))
+    images = {image.name: image for image in model.images.values()}
+    own = [images[f"phone/{index:06d}.png"] for index in range(len(phone_poses))]
+    assert model.cameras[own[0].camera_id].mean_focal_length() == pytest.approx(200, rel=0.05)
+    assert images["round_left/000000.png"].camera.mean_focal_length() == pytest.approx(geometry.focal_px, abs=1e-9)
+    cameras = [*(images[f"round_front/{index:06d}.png"] for index in range(len(poses))), *own]
+    true = np.stack([*truth(poses), *truth(phone_poses)])
+    positions, degrees = pose_errors(
+        np.array([image.projection_center() for image in cameras]),
+        np.array([image.cam_from_world().rotation.matrix() for image in cameras]),
+        -np.einsum("nji,nj->ni", true[:, :3, :3], true[:, :3, 3]), true[:, :3, :3],
+    )  # fmt: skip
+    assert positions.max() < 0.03
+    assert np.median(degrees) < 0.3
