@@ -19,7 +19,7 @@ from function_app import executions
 from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, NotDeployed, StartUnknown
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.ports import BlobStore, Compute, Execution, JobQueue, Lease
-from scenejobs.state.executions import start_backoff, usage
+from scenejobs.state.executions import machine, start_backoff, usage
 from scenejobs.state.executions.start_backoff import StarterState
 from scenejobs.state.layout import DISPATCHER_RECORD
 
@@ -202,8 +202,9 @@ class Starter:
         return True
 
     def _alert_ghosts(self, state: StarterState) -> None:
+        why = machine.refused(self.state, state.unanswered_since) if state.unanswered_since else ""
         text = (
-            f"executions ended before a runner began, since {state.unanswered_since}; "
+            f"executions ended before a runner began, since {state.unanswered_since}{f' ({why})' if why else ''}; "
             f"the next probe is started after {state.not_before}"
         )
         log_alert(log, Alert.NO_GPU, text, ghosts_in_row=state.ghosts_in_row)

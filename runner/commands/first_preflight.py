@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from runner.cache import provenance
-from scenejobs.errors import NotFound, SceneJobError
-from scenejobs.ports import SMALL_BYTES, BlobStore
+from scenejobs.errors import SceneJobError
+from scenejobs.ports import BlobStore
 from scenejobs.state import codec
+from scenejobs.state.executions import machine
 from scenejobs.state.layout import PREFLIGHT_RECORD
 
 TIMEOUT_S = 300.0
@@ -39,13 +40,12 @@ def preflight_once(
     """
     program = provenance.program_digest()
     try:
-        if _kept_program(state) == program:
+        if machine.load(state).get("program") == program:
             return
         found = _run(env, timeout_s)
         if is_stopped():  # the platform ends every process of the container
             return
-        kept = {"program": program, "versions": provenance.versions(), "at": now().isoformat(), "execution": execution}
-        state.write(PREFLIGHT_RECORD, json.dumps({**kept, **found}, indent=1).encode())
+        _write(state, {"program": program, "at": now().isoformat(), "execution": execution, "stopped": False, **found})
     except SceneJobError as exc:
         log.warning("the first preflight is left out: %s", exc)
         return
@@ -56,13 +56,18 @@ def preflight_once(
         log.info("preflight passed (state/%s)", PREFLIGHT_RECORD)
 
 
-def _kept_program(state: BlobStore) -> str:
+def keep_refusal(state: BlobStore, error: SceneJobError, execution: str, now: Callable[[], datetime]) -> None:
+    """Keeps why this execution stops before it takes a scene, for `status`. No other one leaves its preflight out."""
+    check = {"name": "device", "passed": False, "detail": f"{error.code}: {error}", "code": error.exit_code}
+    kept = {"program": "", "at": now().isoformat(), "execution": execution, "stopped": True}
     try:
-        data, _ = state.read(PREFLIGHT_RECORD, limit_bytes=SMALL_BYTES)
-        kept = codec.loads(data)
-    except (NotFound, ValueError):
-        return ""
-    return str(kept.get("program", "")) if isinstance(kept, dict) else ""
+        _write(state, {**kept, "passed": False, "checks": [check]})
+    except SceneJobError as exc:
+        log.warning("the reason is not kept in state/%s: %s", PREFLIGHT_RECORD, exc)
+
+
+def _write(state: BlobStore, record: dict[str, Any]) -> None:
+    state.write(PREFLIGHT_RECORD, json.dumps({**record, "versions": provenance.versions()}, indent=1).encode())
 
 
 def _run(env: Mapping[str, str], timeout_s: float) -> dict[str, Any]:

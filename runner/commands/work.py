@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from runner.commands.first_preflight import preflight_once
+from runner.commands.first_preflight import keep_refusal, preflight_once
 from runner.job.supervise import JobLimits, run_job
 from runner.paths import ROOT
 from runner.pipeline import settings as pipeline_settings
@@ -54,13 +54,18 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     pipeline_settings.check(pipeline)
     timing = _timing(env)
     configure(log_settings)
-    if pipeline.backend == "gsplat" and not pipeline.force_cpu:
-        gpu_driver.require()  # before a scene is taken: no attempt, no download
     linux.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:
         log.info("this execution stops by itself in %.0f s", left_s)
     storage = open_storage(folders, account, check=True, queues=runner.mode == "queue")
     log.info("storage by %s, mode %s", storage.means, runner.mode)
+
+    if pipeline.backend == "gsplat" and not pipeline.force_cpu:
+        try:
+            gpu_driver.require()  # before a scene is taken: no attempt, no download
+        except ConfigurationError as exc:
+            keep_refusal(storage.containers.state, exc, _execution(env), lambda: datetime.now(UTC))
+            raise
 
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     context = WorkerContext(

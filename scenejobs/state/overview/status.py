@@ -17,7 +17,7 @@ from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import records
 from scenejobs.state.blobs import digest
-from scenejobs.state.executions import start_backoff, usage
+from scenejobs.state.executions import machine, start_backoff, usage
 from scenejobs.state.incoming import batches, undeleted
 from scenejobs.state.incoming.undeleted import Undeleted
 from scenejobs.state.incoming.uploads import SceneUploads, look_at, snapshot
@@ -239,7 +239,7 @@ def _waiting(
     starter = start_backoff.load(state)
     if starter.unanswered_since and usage.begun_since(state, starter.unanswered_since, now):
         starter = starter.answered()
-    return replace(status, note=starter.held_back(now))
+    return replace(status, note=machine.held_back(state, starter, now))
 
 
 def _because(status: SceneStatus, why: waiting.Reason) -> SceneStatus:

@@ -15,7 +15,7 @@ from scenejobs.names import is_companion
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import codec, records
-from scenejobs.state.executions import start_backoff, usage
+from scenejobs.state.executions import machine, start_backoff, usage
 from scenejobs.state.incoming import sending
 from scenejobs.state.incoming.sending import InProgress
 from scenejobs.state.incoming.uploads import Sending
@@ -112,7 +112,7 @@ def for_execution(containers: Containers, settings: DispatchSettings, now: datet
     starter = start_backoff.load(state)
     if starter.unanswered_since and usage.begun_since(state, starter.unanswered_since, now):
         starter = starter.answered()
-    held_back = starter.held_back(now)
+    held_back = machine.held_back(state, starter, now)
     if starter.budget_until and now < starter.budget_until:
         return Reason(held_back, starter.budget_until)
     if held_back:

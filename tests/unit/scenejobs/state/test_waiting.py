@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runner.commands.first_preflight import keep_refusal
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
-from scenejobs.errors import AccessDenied, Failure
+from scenejobs.errors import AccessDenied, Code, ConfigurationError, Failure
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import activity, layout
@@ -202,3 +203,16 @@ def test_a_marker_of_somebody_elses_making_hides_nothing(desk: Desk) -> None:
     desk.upload()
     desk.seal()
     assert desk.status().note.startswith("waits for one of 1")
+
+
+def test_a_machine_on_which_no_runner_can_work_is_told_and_not_taken_for_a_missing_one(desk: Desk) -> None:
+    """An execution that stops at once looks to the dispatcher as if there were no GPU."""
+    desk.upload()
+    desk.seal()
+    desk.starter(replace(StarterState().started(("x",), NOW), ghosts_in_row=2))
+    error = ConfigurationError("the NVIDIA driver is old", code=Code.DRIVER_TOO_OLD, advice="RUNNER_CUDA 12")
+    assert "waiting for a GPU" in desk.status().line()
+    keep_refusal(desk.state, error, "x", lambda: NOW - timedelta(days=1))
+    assert "waiting for a GPU" in desk.status().line(), "that was yesterday's machine"
+    keep_refusal(desk.state, error, "x", lambda: NOW + timedelta(seconds=20))
+    assert "DRIVER_TOO_OLD: the NVIDIA driver is old: RUNNER_CUDA 12" in desk.status().line()
