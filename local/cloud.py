@@ -4,6 +4,9 @@ Every part is a process of its own with the settings it would have in Azure; onl
 
     python -m local.cloud DIR     run it until Ctrl-C or SIGTERM, logs in DIR. AZURE_STORAGE_CONNECTION_STRING names an
                                   emulator that runs already (compose.yaml); else one is started with its data in DIR
+    python -m local.cloud DIR --storage-alone
+                                  the emulator with all containers and queues, where UseDevelopmentStorage=true looks
+                                  for it: for `func start`
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import StorageSettings
 from scenejobs.settings.reader import read
 
+DESK_PORTS = (10000, 10001, 10002)  # of UseDevelopmentStorage=true
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
 
@@ -142,11 +146,19 @@ CHECK_INTERVAL_S = 1.0  # between two checks that all parts are running
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.cloud", description="The whole cloud, until it is stopped.")
     parser.add_argument("folder", type=Path, help="for logs, and for storage where none runs elsewhere")
+    parser.add_argument("--storage-alone", action="store_true", help="for func start: no host, no jobs API")
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        if options.storage_alone:
+            with Azurite(options.folder / "azurite", DESK_PORTS) as azurite:
+                settings = {**os.environ, "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string}
+                create_all(read(StorageSettings, settings))
+                print(f"running; connection string: {azurite.connection_string}", flush=True)
+                stop.wait()
+            return 0
         with LocalCloud(options.folder, {}, storage=os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")) as cloud:
             print(f"running; connection string: {cloud.env['AZURE_STORAGE_CONNECTION_STRING']}", flush=True)
             while not stop.wait(CHECK_INTERVAL_S):

@@ -12,7 +12,7 @@ import pytest
 
 from local.azurite import Azurite
 from runner.sandbox import landlock
-from scenejobs.adapters.azure.clients import create_all, open_containers
+from scenejobs.adapters.azure.clients import check, create_all, open_containers
 from scenejobs.commands.upload import upload
 from scenejobs.settings.groups import StorageSettings
 from tests.azurite import available
@@ -20,6 +20,23 @@ from tests.infra.images import desk, image
 from tests.watching import ROOT, wait_for
 
 pytestmark = pytest.mark.azurite
+
+
+def test_a_desk_for_func_start_has_every_container_and_queue(tmp_path: Path) -> None:
+    """At the ports of UseDevelopmentStorage=true, as local.settings.json.example says; other ones here."""
+    available()
+    script = (
+        "import sys, local.cloud as c; c.DESK_PORTS = (0, 0, 0); sys.exit(c.main([sys.argv[1], '--storage-alone']))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as output:
+        settings = StorageSettings(connection_string=output.readline().partition(": ")[2].strip())
+        queues = ["debounce", "debounce-poison", "webjobs-blobtrigger-poison", "jobs", "jobs-poison"]
+        assert check(settings, queues=queues) == "emulator key"
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 @pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock to make a read-only root of")
