@@ -3,7 +3,7 @@
 #
 #     scripts/hooks/preprovision.sh      azd runs it
 #
-# Sets DEPLOYER_PRINCIPAL_ID, DEPLOYER_PRINCIPAL_TYPE and SERVICE_RUNNER_IMAGE_NAME of the azd environment. Stops provisioning only
+# Sets DEPLOYER_PRINCIPAL_ID, DEPLOYER_PRINCIPAL_TYPE, SERVICE_RUNNER_IMAGE_NAME and empty objects of the azd environment. Stops provisioning only
 # where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), and a job whose image
 # cannot be read, which would be replaced by the placeholder. About roles and providers it only warns.
 set -euo pipefail
@@ -119,7 +119,18 @@ keep_image() {
   say "The job keeps its image $image."
 }
 
+# azd takes a variable that is not set as no value, but an empty one as JSON, and stops.
+empty_is_no_object() {
+  local name
+  for name in RUNNER_SETTINGS DISPATCHER_SETTINGS; do
+    if printf '%s\n' "$AZD_VALUES" | grep -q "^$name=\(\"\"\)\{0,1\}\$"; then
+      set_value "$name" '{}'
+    fi
+  done
+}
+
 check_region
+empty_is_no_object
 record_deployer
 check_rights
 register_providers

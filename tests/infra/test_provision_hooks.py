@@ -54,6 +54,12 @@ def test_a_person_is_recorded_as_the_deployer(fresh: Bench) -> None:
     assert ended.called("provider register") == []
 
 
+def test_an_object_that_was_emptied_is_an_empty_object_for_azd(fresh: Bench) -> None:
+    """azd env set RUNNER_SETTINGS "" would stop provisioning: '' is not valid JSON (azd's loadParameters)."""
+    fresh.values |= {"RUNNER_SETTINGS": "", "DISPATCHER_SETTINGS": "{}", "DEPLOYER_PRINCIPAL_ID": "me"}
+    assert [setting(call) for call in fresh.run(PRE).called("^azd env set")] == [("RUNNER_SETTINGS", "{}")]
+
+
 def test_a_pipelines_service_principal_is_recorded_by_its_object_id(bench: Bench) -> None:
     bench.values = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "swedencentral"}
     bench.answer("account show .*user.type", "servicePrincipal\n")
