@@ -2,7 +2,7 @@
 
 Nobody published cameras of the walk. walk_cameras.json has those that this program found from 62 of its clean frames
 (preset smoke, --frames 120, 2026-11-28); between them, cameras are interpolated (with every second left out: 0.3 per
-cent, 0.08 degrees off). Errors tell what other frames and what is drawn over them change, not how right the cameras are.
+cent, 0.08 degrees off). Errors tell what other frames and what is drawn over them change, not how right cameras are.
 """
 
 from __future__ import annotations
