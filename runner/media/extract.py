@@ -112,6 +112,7 @@ def extract_with(
             if not surveyed:
                 raise failed[0][1]
     warnings += (*still.warnings, *said, *said_of_previews(media))
+    left_out += _not_chosen(captures, made.frames)
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out)
     result = _masked(result, workspace, progress)
     write_marker(marker, made_from, asdict(result))
@@ -140,6 +141,14 @@ def _made(
         return Reframed((), ()), infos, warnings, failed
     made = reframed(infos, frames, folder, settings.long_side, _reporter(progress, 1.0, 0.0))
     return made, infos, warnings, []
+
+
+def _not_chosen(captures: Sequence[Capture], frames: Sequence[Frame]) -> tuple[UnusedFile, ...]:
+    """The photos that were more than the budget."""
+    chosen = {frame.photo for frame in frames}
+    reason = f"only {len(frames)} pictures were chosen; more are with a larger --frames (FRAME_COUNT)"
+    names = (clip.name for capture in captures if capture.is_photos for clip in capture.clips)
+    return tuple(UnusedFile(name, reason) for name in names if name not in chosen)
 
 
 @contextmanager

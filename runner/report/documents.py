@@ -19,6 +19,7 @@ from typing import Any
 
 from runner.files.atomic import WrittenFile
 from runner.files.json_file import utc
+from runner.report.unplaced import not_used
 from runner.scene.cameras import CameraIntrinsics
 from runner.scene.file_use import uses
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
@@ -118,7 +119,7 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "left_out": poses.left_out,
         "unregistered": poses.unregistered,
         "clips_shown": clips_shown(results),
-        "unused": [asdict(each) for each in results.frames.not_used],
+        "unused": [asdict(each) for each in not_used(results.frames, set(poses.unregistered))],
         "warnings": [*poses.warnings, *training.warnings],
         "stage_seconds": run.stage_seconds,
         "exports": results.exports,

@@ -21,6 +21,8 @@ from PIL import Image
 
 from runner.files.atomic import WrittenFile, write_atomically
 from runner.report.documents import Results
+from runner.report.unplaced import unplaced
+from scenejobs.errors import UnusedFile
 from scenejobs.logs.setup import printable
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -89,6 +91,7 @@ def report_page(
         comparisons=COMPARISONS,
         gates=GATES,
         clips=_clips(results),
+        unused=_unused(results),
         curve=curve_through(points) if len(points) > 1 else None,
         details=_details(metrics),
     )
@@ -167,6 +170,13 @@ def _clips(results: Results) -> list[dict[str, Any]]:
         own = [frame.image for frame in frames.frames if frame.video == clip.name]
         rows.append({"info": clip, "chosen": len(own), "registered": sum(image not in lost for image in own)})
     return rows
+
+
+def _unused(results: Results) -> list[UnusedFile]:
+    """Files without a row of their own: neither refused nor a clip whose row says that nothing was registered."""
+    rows = {clip.source or clip.name for clip in results.frames.clips}
+    missing = unplaced(results.frames, set(results.poses.unregistered))
+    return [*results.frames.unused, *(each for each in missing if each.name not in rows)]
 
 
 def _details(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

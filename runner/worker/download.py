@@ -52,7 +52,9 @@ def download(
     and `min_free_gb` beside, UploadsChanged for a version that was replaced or deleted, StorageError; InputError
     WRONG_CHECKSUM where nothing is left of the new videos and photos.
     """
-    usable = usable_files(record.scene, record.inputs, limits)
+    found = usable_files(record.scene, record.inputs, limits)
+    usable, refused = found.files, found.too_large
+    _require_some(refused, usable, set(record.manifest))
     require_space(folder, input_bytes=sum(blob.size_bytes for blob in usable), reserve_gb=min_free_gb)
     carried = {member.blob: member for member in record.carried}
     new, sizes = set(record.manifest), Counter(blob.size_bytes for blob in usable)
@@ -62,7 +64,6 @@ def download(
     hashes: dict[InputBlob, str] = {}
     first: dict[str, str] = {}  # SHA-256 of media -> the name of the one that is used
     repeated: dict[str, str] = {}
-    refused: list[tuple[InputBlob, InputError]] = []
     # of the same bytes, the one is used that the scene has had for longest
     oldest = {blob: member.generation for blob, member in carried.items()}
     for number, blob in sorted(enumerate(usable, start=1), key=lambda each: oldest.get(each[1], record.generation)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from runner.media.settings import Kind, Limits, kinds
@@ -20,8 +21,19 @@ SIDECARS = frozenset(
 TAKEN = "mp4, mov, mkv, mts or another video, or a set of jpg, heic, png, webp or other photos"
 
 
-def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> list[InputBlob]:
-    """The videos and photos among the uploads, and the files of camera poses. Raises InputError NO_VIDEO, TOO_LARGE."""
+@dataclass(frozen=True)
+class Usable:
+    """Uploads by what can be known of them before a download."""
+
+    files: list[InputBlob]  # videos, photos, and files of camera poses
+    too_large: list[tuple[InputBlob, InputError]]  # single ones, and why
+
+
+def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> Usable:
+    """The videos and photos among the uploads, and the files of camera poses. One that is too large costs itself.
+
+    Raises InputError NO_VIDEO; TOO_LARGE where there are more than a scene may hold.
+    """
     media = [blob for blob in manifest if is_media(blob.name)]
     if not media:
         raise InputError(
@@ -29,10 +41,16 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> l
             code=Code.NO_VIDEO, advice=f"upload at least one {TAKEN}", stage="validation",
         )  # fmt: skip
     videos, photos = kinds(limits)
-    paired = pairs_by_name(*([blob.name for blob in media if kind.is_one(blob.name)] for kind in (videos, photos)))
+    large = {blob.name: _too_large(scene, kind, blob) for kind in (videos, photos) for blob in media
+             if kind.is_one(blob.name) and blob.size_bytes > kind.most_bytes}  # fmt: skip
+    small = [blob for blob in media if blob.name not in large]
+    paired = pairs_by_name(*([blob.name for blob in small if kind.is_one(blob.name)] for kind in (videos, photos)))
     for kind in (videos, photos):
-        _check(scene, kind, [blob for blob in media if kind.is_one(blob.name)], paired)
-    return media + [blob for blob in manifest if is_read(within_scene(blob.name, scene))]
+        _check_count(scene, kind, [blob for blob in small if kind.is_one(blob.name)], paired)
+    return Usable(
+        small + [blob for blob in manifest if is_read(within_scene(blob.name, scene))],
+        [(blob, large[blob.name]) for blob in media if blob.name in large],
+    )
 
 
 def never_used(scene: str, uploads: Sequence[InputBlob]) -> tuple[UnusedFile, ...]:
@@ -51,21 +69,22 @@ def _why_never(name: str) -> str:
     return f"{f'{kind} files are' if kind else 'a file without a suffix is'} not read: {TAKEN} are"
 
 
-def _check(scene: str, kind: Kind, blobs: Sequence[InputBlob], paired: Container[str]) -> None:
+def _check_count(scene: str, kind: Kind, blobs: Sequence[InputBlob], paired: Container[str]) -> None:
     """paired: videos that may be the moving parts of photos, of which each photo has one."""
     if (count := sum(blob.name not in paired for blob in blobs)) > kind.most:
         raise InputError(
             f"scene {scene} has {count} {kind.what}; {kind.most} are allowed",
             code=Code.TOO_LARGE, advice=f"upload fewer, or raise {kind.setting}", stage="validation",
         )  # fmt: skip
-    for blob in blobs:
-        if blob.size_bytes > kind.most_bytes:
-            raise InputError(
-                f"{blob.name} has {_in_units(blob.size_bytes)}; {_in_units(kind.most_bytes)} are allowed",
-                advice=f"upload a shorter or smaller file, or raise {kind.bytes_setting}",
-                code=Code.TOO_LARGE, stage="validation",
-                files=(within_scene(blob.name, scene),),
-            )  # fmt: skip
+
+
+def _too_large(scene: str, kind: Kind, blob: InputBlob) -> InputError:
+    name = within_scene(blob.name, scene)
+    return InputError(
+        f"{name} has {_in_units(blob.size_bytes)}; {_in_units(kind.most_bytes)} are allowed ({kind.bytes_setting})",
+        advice=f"upload a shorter or smaller file, or raise {kind.bytes_setting}",
+        code=Code.TOO_LARGE, stage="validation", files=(name,),
+    )  # fmt: skip
 
 
 def _in_units(size_bytes: int) -> str:

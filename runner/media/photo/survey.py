@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.media.decoding.requests import Done, PhotoSeen, Projection, QuarterTurns, Refused
+from runner.media.frame_size import small_warning
 from runner.media.photo import reader as photo_reader
 from runner.media.photo.panorama import photo_shape
 from runner.media.selection.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
@@ -39,9 +40,11 @@ def survey(
         luma = _luma(found.pixels)
         small = np.round(block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))).astype(np.uint8)
         recording = found.recording
+        small_said = small_warning(found.width, found.height, limits)
         return PhotoSeen(
             found.width, found.height, found.codec, recording.recorded_at, recording.camera_model, recording.lens,
-            recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())), found.warnings,
+            recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())),
+            (*found.warnings, *([small_said] if small_said else [])),
             cast(QuarterTurns, found.turned_deg), cast(Projection, photo_shape(clip, found.xmp, luma).value),
         )  # fmt: skip
 

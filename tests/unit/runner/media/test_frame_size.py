@@ -13,6 +13,7 @@ from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
+from tests.photos import write_photo
 from tests.videos import pan, write_video
 
 
@@ -35,6 +36,28 @@ def test_a_film_in_the_shape_of_a_cinema_is_used_and_a_tiny_one_is_not(tmp_path:
     assert [clip.name for clip in found.clips] == ["wide.mp4"]
     assert "640x272 pixels only" in " ".join(found.clips[0].warnings)
     assert [(clip.name, clip.failure.code) for clip in found.refused] == [("tiny.mp4", Code.TOO_SMALL)]
+
+
+def test_photos_in_the_shape_of_a_cinema_are_used_and_say_so_once(tmp_path: Path) -> None:
+    photos = [
+        Clip(f"{n}.jpg", write_photo(tmp_path / f"{n}.jpg", pan(1, 0, 640, 272 if n < 7 else 480, seed=n)[0]))
+        for n in range(9)
+    ]
+    found = extract_frames(photos, StageContext(tmp_path, SILENT), FrameSettings(budget=20, long_side=320))
+    wide, usual = found.clips
+    (said,) = wide.warnings
+    assert "640x272 pixels only" in said
+    assert "and 2 more" in said, "seven photos, five names"
+    assert usual.warnings == ()
+
+
+def test_photos_that_are_more_than_the_budget_are_named(tmp_path: Path) -> None:
+    photos = [Clip(f"{n}.jpg", write_photo(tmp_path / f"{n}.jpg", pan(1, 0, 640, 480, seed=n)[0])) for n in range(11)]
+    found = extract_frames(photos, StageContext(tmp_path, SILENT), FrameSettings(budget=9, long_side=320))
+    used = {frame.photo for frame in found.frames}
+    assert (len(used), len(found.unused)) == (9, 2)
+    assert used.isdisjoint(each.name for each in found.unused)
+    assert all("--frames" in each.reason for each in found.unused)
 
 
 def test_too_small_a_budget_of_frames_is_not_blamed_on_the_film(tmp_path: Path) -> None:

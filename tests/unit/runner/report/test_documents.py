@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from runner.report import documents
+from runner.report.html import report_page
 from runner.scene.cameras import CameraIntrinsics
 from runner.scene.frames import Clip, Frame, FrameSet
 from scenejobs.errors import ConfigurationError, Failure, UnusedFile
@@ -142,3 +143,32 @@ def test_the_copy_of_a_film_that_is_left_out_for_a_larger_one_is_shown_by_that_o
     unused = (UnusedFile("b copy.mp4", "the same bytes as b.mp4", "b.mp4"), UnusedFile("b.mp4", "it shows", name))
     shown = documents.clips_shown(replace(RESULTS, views=views, frames=replace(FRAMES, unused=unused)))
     assert {"b copy.mp4", "b.mp4", name} <= set(shown)
+
+
+def test_a_clip_and_a_photo_of_which_nothing_was_placed_are_named_as_not_used() -> None:
+    photos = tuple(
+        Frame(f"p/{n:06d}.png", "photos", n, float(n), 9.0, f"IMG_{n}.jpg", "2026-11-24T10:00:00") for n in range(2)
+    )
+    unchosen = replace(FRAMES.clips[1], name="d.mp4", folder="d")
+    both = (*FRAMES.clips, replace(FRAMES.clips[0], name="photos", folder="p"), unchosen)
+    frames = replace(FRAMES, clips=both, frames=(*FRAMES.frames, *photos))
+    poses = replace(RESULTS.poses, unregistered=("b/000000.png", "a/000000.png", "p/000001.png"))
+    results = replace(RESULTS, frames=frames, poses=poses)
+    document = documents.metrics(RUN, results)
+    reasons = {each["name"]: each["reason"] for each in document["unused"]}
+    assert set(reasons) == {"c.mp4", "b.mov", "IMG_1.jpg", "d.mp4"}, "a.mp4 has one frame that was placed"
+    assert reasons["b.mov"] == "none of its frames (1 were chosen) could be placed beside the others"
+    assert "could not be placed" in reasons["IMG_1.jpg"]
+    assert "--frames" in reasons["d.mp4"]
+    page = report_page(results, json.loads(json.dumps(document)), "now", {})
+    assert "IMG_1.jpg" in page
+    assert "no frame of it was registered" in page
+
+
+def test_a_part_of_a_clip_that_was_placed_is_enough() -> None:
+    part = replace(FRAMES.clips[1], name="a.mp4 (1280x720)", source="a.mp4")
+    frames = replace(FRAMES, clips=(FRAMES.clips[0], part), frames=(
+        FRAMES.frames[0], replace(FRAMES.frames[2], video=part.name)
+    ))  # fmt: skip
+    document = documents.metrics(RUN, replace(RESULTS, frames=frames))
+    assert [each["name"] for each in document["unused"]] == ["c.mp4"]

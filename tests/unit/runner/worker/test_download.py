@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from scenejobs.errors import Code, Conflict, InputError
-from scenejobs.ports import BlobInfo
+from runner.job.unused_files import explain
+from runner.pipeline import settings as pipeline_settings
+from runner.pipeline.mock import reconstruct_mock
+from runner.scene.progress import SILENT
+from scenejobs.errors import Code, Conflict, InputError, UnusedFile
+from scenejobs.ports import BlobInfo, Containers
 from scenejobs.settings.groups import PipelineSettings
+from scenejobs.state.status import scene_status
 from tests.doubles.faults import FaultyBlobStore
 from tests.invariants import assert_at_rest
 from tests.runner_world import Cloud, bad_video, echo_job
@@ -65,8 +71,60 @@ def test_a_video_beyond_the_limit_of_bytes_is_refused_before_it_is_downloaded(tm
     cloud.upload("lobby/a.mp4", b"x" * 101)
     cloud.queue("lobby")
     cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_file_bytes=100)).drain()
-    assert (cloud.json("error", "lobby/error.json")["code"], cloud.jobs_run) == (Code.TOO_LARGE, 0)
+    reason = cloud.json("error", "lobby/error.json")
+    assert (reason["code"], cloud.jobs_run) == (Code.TOO_LARGE, 0)
+    assert "MAX_VIDEO_BYTES" in reason["cause"]
     assert not any(call.startswith("download input/") for call in plan.calls)
+
+
+def mock_job(job: Job, supervision: Supervision) -> dict[str, Any]:
+    """With the documents of a real job."""
+    settings = pipeline_settings.resolve(job.settings, job.job_id, refused=job.refused, unused=job.unused)
+    return reconstruct_mock(list(job.clips), job.workspace, job.out, job.name, settings, SILENT)
+
+
+@pytest.mark.parametrize("large", ["lobby/film.mp4", "lobby/photo.jpg"])
+def test_a_file_beyond_the_limit_of_bytes_costs_itself_and_is_named_with_the_setting(
+    tmp_path: Path, large: str
+) -> None:
+    cloud = Cloud(tmp_path)
+    plan = cloud.plan()
+    cloud.upload(large, b"x" * 101)
+    cloud.upload("lobby/small.mp4", b"x" * 99)
+    cloud.queue("lobby")
+    limits = PipelineSettings(backend="mock", max_file_bytes=100, max_photo_bytes=100)
+    cloud.worker(mock_job, plan=plan, pipeline=limits).drain()
+    name, setting = large.removeprefix("lobby/"), "MAX_VIDEO_BYTES" if large.endswith("mp4") else "MAX_PHOTO_BYTES"
+    (unused,) = cloud.json("output", "lobby/metrics.json")["unused"]
+    assert unused["name"] == name
+    assert "101 bytes" in unused["reason"]
+    assert setting in unused["reason"]
+    assert [each["filename"] for each in cloud.json("output", "lobby/manifest.json")["refused_videos"]] == [name]
+    line = scene_status(Containers(**cloud.stores), "lobby").line()  # type: ignore[arg-type]
+    assert "done, 1 file not used (" in line
+    assert f"{name} has 101 bytes; 100 bytes are allowed ({setting})" in line
+    assert not any(call == f"download input/{large}" for call in plan.calls)
+    assert_at_rest(cloud)
+
+
+def test_a_scene_that_fails_beside_a_file_that_is_too_large_names_both(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path)
+    cloud.upload("lobby/film.mp4", b"x" * 101)
+    cloud.upload("lobby/view1.mp4", b"x")
+    cloud.queue("lobby")
+
+    def refused(job: Job, _: Supervision) -> dict[str, Any]:
+        error = InputError("view1.mp4 has 5 frames", code=Code.TOO_SHORT, advice="film longer", files=("view1.mp4",))
+        error.unused = (UnusedFile("view1.mp4", "view1.mp4 has 5 frames"),)
+        explain(error, job)
+        raise error
+
+    cloud.worker(refused, pipeline=PipelineSettings(backend="mock", max_file_bytes=100)).drain()
+    reason = cloud.json("error", "lobby/error.json")
+    fates = {each["name"]: each["reason"] for each in reason["inputs"]}
+    assert "5 frames" in fates["lobby/view1.mp4"]
+    assert "MAX_VIDEO_BYTES" in fates["lobby/film.mp4"]
+    assert "MAX_VIDEO_BYTES" in reason["cause"]
 
 
 def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(tmp_path: Path) -> None:
@@ -100,26 +158,17 @@ def test_photos_are_downloaded_like_videos_and_under_names_of_ours(tmp_path: Pat
     ]
 
 
-@pytest.mark.parametrize(
-    ("limits", "words"),
-    [
-        ({"max_photos": 2}, "3 photos; 2 are allowed"),
-        ({"max_photo_bytes": 10}, "0.jpg has 11 bytes; 10 bytes are allowed"),
-    ],
-)
-def test_photos_have_limits_of_their_own_that_hold_before_any_is_downloaded(
-    tmp_path: Path, limits: dict[str, int], words: str
-) -> None:
+def test_photos_have_a_limit_of_their_own_that_holds_before_any_is_downloaded(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path)
     plan = cloud.plan()
     for number in range(3):
-        cloud.upload(f"lobby/{number}.jpg", b"x" * 11)
-    cloud.upload("lobby/a.mp4", b"x" * 11)
+        cloud.upload(f"lobby/{number}.jpg", b"x")
+    cloud.upload("lobby/a.mp4", b"x")
     cloud.queue("lobby")
-    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_clips=1, **limits)).drain()
+    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_clips=1, max_photos=2)).drain()
     reason = cloud.json("error", "lobby/error.json")
     assert reason["code"] == Code.TOO_LARGE
-    assert words in reason["cause"]
+    assert "3 photos; 2 are allowed" in reason["cause"]
     assert not any(call.startswith("download input/") for call in plan.calls)
 
 

@@ -98,7 +98,7 @@ def test_more_pairs_than_videos_are_allowed_are_taken_in_the_cloud() -> None:
     limits = Limits(max_clips=3)
     names = [f"lobby/IMG_{n}.{kind}" for n in range(9) for kind in ("HEIC", "MOV")]
     blobs = [InputBlob(name, "e", 10) for name in names]
-    assert len(usable_files("lobby", blobs, limits)) == 18
+    assert len(usable_files("lobby", blobs, limits).files) == 18
     others = [InputBlob(f"lobby/film_{n}.mp4", "e", 10) for n in range(4)]
     with pytest.raises(InputError, match="4 videos; 3 are allowed") as caught:
         usable_files("lobby", [*blobs, *others], limits)

@@ -76,7 +76,7 @@ def test_the_files_that_are_read_are_in_fixed_places() -> None:
         is_read(name) for name in ("a/transforms.json", "sparse/1/cameras.bin", "../cameras.bin", "points3D.bin")
     ] == [False] * 4
     blobs = [InputBlob(f"lobby/{name}", "e", 5) for name in ("a.mp4", "sparse/0/images.bin", "b/cameras.json")]
-    assert [blob.name for blob in usable_files("lobby", blobs, Limits())] == [
+    assert [blob.name for blob in usable_files("lobby", blobs, Limits()).files] == [
         "lobby/a.mp4",
         "lobby/sparse/0/images.bin",
     ]
