@@ -89,7 +89,7 @@ class _Numbering:
         shown = [(pts, number) for pts, number in both if number >= 0]  # the others are decoded and not given out
         by_pts = dict(shown)
         self._by_pts = by_pts if len(by_pts) == len(shown) else {}
-        self._in_order = iter(sorted(number for _, number in shown if number >= self._first))
+        self._in_order = iter(sorted(number for _, number in shown if number >= plan.begins(group)))
         self._last = -1
 
     def of(self, frames: Iterable[av.VideoFrame]) -> Iterator[Numbered]:

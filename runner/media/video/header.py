@@ -97,12 +97,13 @@ def _whole_s(container: InputContainer) -> float:
 
 
 def check_header(clip: Clip, header: Header, limits: Limits) -> None:
-    """Raises InputError TOO_LARGE, TOO_SMALL."""
+    """Raises InputError TOO_LARGE, TOO_SMALL.
+
+    How long it lasts the pictures say later: a jump of its clock is part of `duration_s`.
+    """
     if header.width * header.height > limits.max_pixels:
         cause = f"{clip.name} has {header.width}x{header.height} pixels; {limits.max_pixels:,} are allowed"
         raise InputError(cause, advice="record at a lower resolution", code=Code.TOO_LARGE)
-    if header.duration_s > limits.max_duration_s:
-        raise too_long(clip, header.duration_s, limits)
     width, height = square_pixels(header.width, header.height, header.pixel_aspect)
     if is_too_small(width, height, limits):
         raise too_small(clip, width, height, limits)

@@ -83,12 +83,14 @@ def is_flush(packet: av.Packet[Any]) -> bool:
 
 
 def read_packets(
-    container: InputContainer, stream: av.VideoStream, damage: Damage, on_count: Callable[[int], None]
-) -> Packets:
-    """All of them."""
+    container: InputContainer, stream: av.VideoStream, damage: Damage, on_count: Callable[[int], None],
+    on_packet: Callable[[int, av.Packet[Any]], None] = lambda _number, _packet: None,
+) -> Packets:  # fmt: skip
+    """All of them. on_packet: is shown each, with its number."""
     found = Packets()
     for packet in packets_of(container, stream, damage):
         if not is_flush(packet):
+            on_packet(len(found), packet)
             found.append(packet)
             on_count(len(found))
     return found

@@ -23,6 +23,7 @@ from runner.media.video.damage import MIN_DECODED_OF_PLANNED, Damage, broken, ju
 from runner.media.video.decoding import FrameDecoder, Numbered, decode_groups
 from runner.media.video.deinterlace import TOLD, Deinterlacer
 from runner.media.video.header import CONVERT, best_stream, check_header, read_header, too_long
+from runner.media.video.lead import LeadProbe
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
 from runner.media.video.packets import packets_of, read_packets
 from runner.media.video.projection import check_streams, is_stereo, stated_projection
@@ -125,17 +126,20 @@ class VideoReader:
             return
         count = len(chosen.times_s)
         self.thinned = Thinned(count, float(chosen.times_s[-1]))
+        if self.thinned.lasts_s > self._limits.max_duration_s:
+            raise too_long(self.clip, self.thinned.lasts_s, self._limits)
         damage, decoded = Damage(), 0
         decoder = FrameDecoder(self._stream, self._limits, damage)
         packets = packets_of(self._container, self._stream, damage)
-        passed = last = 0
+        passed, seen_s = 0, list[float]()
         for found in decode_groups(decoder, packets, chosen.only(wanted) if wanted else chosen):
             passed = max(passed + 1, found[0] if found else 0)
             self.on_share(passed / count)
             if found is not None:
-                decoded, last = decoded + 1, found[0]
+                decoded += 1
+                seen_s.append(found[1])
                 yield found
-        self.warnings.append(self.thinned.told(decoded, last))
+        self.warnings.append(self.thinned.told(seen_s))
         if not wanted and decoded < MIN_DECODED_OF_PLANNED * chosen.planned:
             raise broken(self.clip, decoded, chosen.planned)
 
@@ -145,13 +149,15 @@ class VideoReader:
         with open_container(self.clip, self._limits) as container:
             stream = container.streams[self._stream.index]
             most = max(1.0, self.header.frame_count or self.header.duration_s * self.header.fps)
+            probe = LeadProbe(cast(av.VideoStream, stream), self._limits, most)
             packets = read_packets(
-                container, cast(av.VideoStream, stream), damage, lambda count: self.on_share(min(1.0, count / most))
-            )
+                container, cast(av.VideoStream, stream), damage, lambda count: self.on_share(min(1.0, count / most)),
+                probe.read,
+            )  # fmt: skip
         if len(packets) <= self._most:
             return None
         self.warnings += judge_damage(self.clip, self.header, len(packets), damage)
-        return plan(packets, 1.0 / self.header.fps, self._most)
+        return plan(packets, 1.0 / self.header.fps, self._most, probe.lead)
 
     def _all_frames(self) -> Iterator[Numbered]:
         """One after the other, with a number for each that decodes."""

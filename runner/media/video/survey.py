@@ -190,7 +190,11 @@ def _part(
     lasts_s = duration_s(measures) + between_s
     if video.thinned:
         between_s = 1 / video.thinned.fps
-        lasts_s = video.thinned.lasts_s + between_s
+        parts = video.thinned.parts([one.timestamp_s for one in measures])
+        if video.thinned.is_covered(parts):
+            lasts_s = video.thinned.lasts_s + between_s
+        else:  # what was looked at, and not what was not
+            lasts_s = duration_s(measures) + between_s
     left, top, right, bottom = crop
     inside = size[0] - left - right, size[1] - top - bottom
     info = ClipInfo(

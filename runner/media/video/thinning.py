@@ -7,6 +7,7 @@ format needs to know how to seek; an hour of 4K is read in seconds and would be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from runner.media.video.packets import MISSING, Packets, Times
 
 MAX_GROUPS = 1200  # of one film: three for each frame of the largest budget
 GROUP = 5  # frames at least, where there are more keyframes than groups
+WIDE_GAP = 0.25  # of a film; of what is missing for longer, it is said that it was not looked at
+NAMED = 4  # parts of a film
 RESTART_S = 2.0  # back by more than that, a clock began anew; by less, frames are decoded in another order than shown
 # Pixels decoded in one pass: 10,000 pictures of 4K take 2 slow cores some minutes, those of 8K a quarter as many.
 MAX_PIXELS = 10_000 * 3840 * 2160
@@ -38,12 +41,13 @@ class Plan:
     numbers: Times  # [packets] number of the frame among all that are shown, in the order of showing; -1: not shown
     pts: Times  # [packets]
     times_s: NDArray[np.float64]  # [frames] since the first one, increasing
+    lead: int = 0  # frames after the beginning of a group that do not come out, see `lead.py`
 
     def only(self, wanted: frozenset[int]) -> Plan:
         """With the groups that give one of these frames."""
         numbers = np.array(sorted(wanted))
         kept = tuple(group for group in self.groups if np.isin(self.numbers[group.first : group.end], numbers).any())
-        return Plan(kept, self.numbers, self.pts, self.times_s)
+        return Plan(kept, self.numbers, self.pts, self.times_s, self.lead)
 
     def is_decoded(self, packet: int, group: Group) -> bool:
         """What follows a keyframe and is shown before it may need the frames before that. What an edit list cuts away
@@ -51,11 +55,15 @@ class Plan:
         number = int(self.numbers[packet])
         return number < 0 or number >= int(self.numbers[group.first])
 
+    def begins(self, group: Group) -> int:
+        """Number of the first frame that comes out of it."""
+        return max(0, int(self.numbers[group.first])) + (self.lead if group.first else 0)
+
     @property
     def planned(self) -> int:
         """Frames that decode when nothing is damaged."""
         return sum(
-            int(self.numbers[packet]) >= max(0, int(self.numbers[each.first]))
+            int(self.numbers[packet]) >= self.begins(each)
             for each in self.groups for packet in range(each.first, each.end)
         )  # fmt: skip
 
@@ -71,12 +79,37 @@ class Thinned:
     def fps(self) -> float:
         return (self.frames - 1) / self.lasts_s if self.frames > 1 and self.lasts_s > 0 else 30.0
 
-    def told(self, decoded: int, last: int) -> str:
-        """last: number of the last frame that was looked at."""
+    def told(self, seen_s: Sequence[float]) -> str:
+        """seen_s: times of the frames that were looked at, increasing."""
+        parts = self.parts(seen_s)
         where = "from all of its parts"
-        if last < self.frames / 2:
-            where = f"from its first {last / self.fps:.0f} s (after that it has no keyframe, where decoding can begin)"
-        return f"it is long: {decoded:,} of its {self.frames:,} frames, {where}, were looked at"
+        if not self.is_covered(parts):
+            named = ", ".join(f"{start:.0f} to {end:.0f} s" for start, end in parts[:NAMED])
+            more = ", ..." if len(parts) > NAMED else ""
+            where = (
+                f"from {named}{more} of {self.lasts_s:.0f} s (there is no keyframe elsewhere, where decoding can begin)"
+            )
+        return f"it is long: {len(seen_s):,} of its {self.frames:,} frames, {where}, were looked at"
+
+    def parts(self, seen_s: Sequence[float]) -> list[tuple[float, float]]:
+        """Start and end of each stretch of the film from which frames come without a wide gap."""
+        found: list[tuple[float, float]] = []
+        for time_s in seen_s:
+            if found and time_s - found[-1][1] <= self._wide_s:
+                found[-1] = (found[-1][0], time_s)
+            else:
+                found.append((time_s, time_s))
+        return found
+
+    def is_covered(self, parts: Sequence[tuple[float, float]]) -> bool:
+        """Whether the parts are the whole film."""
+        return (
+            len(parts) == 1 and parts[0][0] <= self._wide_s and parts[0][1] >= self.lasts_s - self._wide_s
+        )  # fmt: skip
+
+    @property
+    def _wide_s(self) -> float:
+        return WIDE_GAP * self.lasts_s
 
 
 def allowance(max_frames: int, width: int, height: int) -> int:
@@ -84,14 +117,21 @@ def allowance(max_frames: int, width: int, height: int) -> int:
     return max(1, min(max_frames, MAX_PIXELS // max(1, width * height)))
 
 
-def plan(packets: Packets, interval_s: float, most: int) -> Plan:
-    """Groups of at most `most` packets in all. interval_s: between frames, where the timestamps do not say."""
+def plan(packets: Packets, interval_s: float, most: int, lead: int | None = 0) -> Plan:
+    """Groups of at most `most` packets in all. interval_s: between frames, where the timestamps do not say.
+
+    lead: see `lead.py`; None: decoding begins at the first keyframe only.
+    """
     numbers, times_s = _order_of_showing(packets, interval_s)
     keys = np.flatnonzero(packets.is_key & (numbers >= 0))
     if len(keys) == 0:
         keys = np.array([0])
-    starts = _spread(keys, times_s[np.maximum(numbers[keys], 0)], max(1, min(MAX_GROUPS, most // GROUP)))
-    return Plan(_groups(starts, numbers, most), numbers, packets.pts, times_s)
+    if lead is None or lead + GROUP > most:
+        keys, lead = keys[:1], 0
+    keys = keys[(numbers[keys] + lead + GROUP <= len(times_s)) | (keys == keys[0])]
+    count = max(1, min(MAX_GROUPS, most // (GROUP + lead)))
+    starts = _spread(keys, times_s[np.maximum(numbers[keys], 0)], count)
+    return Plan(_groups(starts, numbers, most), numbers, packets.pts, times_s, lead)
 
 
 def _groups(starts: NDArray[np.int64], numbers: Times, most: int) -> tuple[Group, ...]:

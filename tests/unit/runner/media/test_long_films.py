@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -103,8 +104,47 @@ def test_a_film_with_one_keyframe_is_used_as_far_as_the_limit_reaches(tmp_path):
     path = film(tmp_path / "a.mp4", container="mp4", options={"g": "1000", "sc_threshold": "0"})
     found, (warning,) = seen(path, 100)
     assert [index for index, _, _ in found] == list(range(100))
-    assert "100 of its 400 frames, from its first 5 s" in warning
+    assert "100 of its 400 frames, from 0 to 5 s of 20 s" in warning
     assert "from all of its parts" not in warning
+    (survey,) = two_passes.survey(Clip("a.mp4", path), Limits(max_decoded_frames=100, **SMALL), UNHEARD)
+    assert survey.info.duration_s == pytest.approx(5.0, abs=0.1), "what was looked at"
+    assert survey.info.fps == pytest.approx(20.0, abs=0.1)
+
+
+@pytest.mark.parametrize("bf", ["0", "3"])
+@pytest.mark.parametrize(("suffix", "container"), [(".mp4", "mp4"), (".mkv", "matroska"), (".ts", "mpegts")])
+def test_a_long_film_with_periodic_intra_refresh_is_used_from_all_of_its_parts(tmp_path, suffix, container, bf):
+    """Where decoding begins, nothing comes out before the wave of refreshed columns is through."""
+    options = {"preset": "veryfast", "g": "40", "intra-refresh": "1", "bf": bf}
+    path = film(tmp_path / f"a{suffix}", container=container, options=options)
+    found, warnings = seen(path, 150)
+    assert 40 <= len(found) <= 150
+    assert [number for _, _, number in found] == [index for index, _, _ in found]
+    assert found[-1][0] > 340
+    assert any("from all of its parts" in warning for warning in warnings)
+    wanted = tuple(index for index, _, _ in found[::17])
+    assert set(wanted) <= {index for index, _, _ in seen(path, 150, wanted)[0]}
+
+
+@pytest.mark.parametrize(("suffix", "container"), [(".mp4", "mp4"), (".mkv", "matroska")])
+@pytest.mark.parametrize("first", [1, 20, 59])
+@pytest.mark.parametrize("most", [200, 50])
+def test_a_jump_of_the_clock_by_more_than_a_day_makes_no_film_longer(tmp_path, suffix, container, first, most):
+    """Right after the first picture, in the middle, and before the last."""
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w", format=container) as output:
+        stream = output.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.options = {"preset": "veryfast", "g": "10", "bf": "0"}
+        for number in range(60):
+            frame = av.VideoFrame.from_ndarray(counted(number))
+            frame.pts, frame.time_base = 50 * number + 100_000_000 * (number >= first), Fraction(1, 1000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    (survey,) = two_passes.survey(Clip(path.name, path), Limits(max_decoded_frames=most, **SMALL), UNHEARD)
+    assert 2.5 < survey.info.duration_s < 60
+    assert all(number == index for index, _, number in seen(path, most)[0])
 
 
 def test_after_a_cut_of_an_edit_list_frames_have_their_true_numbers(tmp_path):

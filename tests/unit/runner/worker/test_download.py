@@ -16,7 +16,7 @@ from runner.scene.progress import SILENT
 from scenejobs.errors import Code, Conflict, InputError, UnusedFile
 from scenejobs.ports import BlobInfo, Containers
 from scenejobs.settings.groups import PipelineSettings
-from scenejobs.state.status import scene_status
+from scenejobs.state.overview.status import scene_status
 from tests.doubles.faults import FaultyBlobStore
 from tests.invariants import assert_at_rest
 from tests.runner_world import Cloud, bad_video, echo_job
