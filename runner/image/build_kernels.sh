@@ -47,7 +47,8 @@ for library in "$packages"/nvidia/*/lib/lib*.so.*; do
   ln -sf "$library" "$home/lib64/$name"
 done
 export CUDA_HOME=$home
-export PATH=$home/bin:$PATH
+# ninja, too, is in the environment's folder: without it torch compiles one file after the other, whatever MAX_JOBS says.
+export PATH=$home/bin:$(cd "$(dirname "$python")" && pwd):$PATH
 nvcc --version | tail -2
 
 "$python" -m pip wheel --verbose --no-build-isolation --no-deps --require-hashes --no-binary gsplat \

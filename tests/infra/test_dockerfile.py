@@ -154,6 +154,29 @@ def test_the_kernels_are_built_for_the_gpus_of_container_apps() -> None:
         assert built == "7.5;8.0;9.0+PTX"
 
 
+def test_the_kernels_are_compiled_with_the_ninja_of_the_environment(tmp_path: Path) -> None:
+    """torch looks for it on PATH alone, and else compiles one file after the other, whatever MAX_JOBS says."""
+    tools, packages = tmp_path / "bin", tmp_path / "lib"
+    toolkit = packages / "nvidia/cu13"
+    for folder in (tools, toolkit / "bin", toolkit / "nvvm", toolkit / "include", toolkit / "lib"):
+        folder.mkdir(parents=True)
+    (toolkit / "lib/libcudart.so.13").touch()
+    programs = {
+        tools / "python": f'#!/bin/sh\n[ "$1" = -c ] && echo {packages} && exit\ncommand -v ninja; command -v nvcc\n',
+        tools / "ninja": "#!/bin/sh\n", toolkit / "bin/nvcc": "#!/bin/sh\n",
+    }  # fmt: skip
+    for path, text in programs.items():
+        path.write_text(text)
+        path.chmod(0o755)
+    done = subprocess.run(
+        ["bash", str(IMAGE / "build_kernels.sh"), "bin/python", str(tmp_path / "wheels")],
+        cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    ninja, nvcc = done.stdout.split()[-2:]
+    assert ninja == str(tools / "ninja")
+    assert nvcc.endswith("/bin/nvcc")
+
+
 def test_hadolint_finds_nothing() -> None:
     tool = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([tool, *DOCKERFILES.values()], capture_output=True, text=True, check=False)
