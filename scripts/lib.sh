@@ -58,7 +58,7 @@ limited() {
 
 # limited_by_bash SECONDS COMMAND...: the same where there is no timeout, as on macOS.
 limited_by_bash() (
-  seconds=$1 code=0
+  seconds=$1 code=0 began_s=$SECONDS
   shift
   "$@" <&0 & # without <&0 it would read nothing
   running=$!
@@ -71,11 +71,8 @@ limited_by_bash() (
   watch=$!
   trap 'kill -TERM "$running" "$watch"; exit 130' INT TERM
   wait "$running" || code=$?
-  if kill -TERM "$watch" 2>/dev/null; then
-    wait "$watch" 2>/dev/null || :
-  elif [[ $code -gt 128 ]]; then
-    code=124
-  fi
+  [[ $code -le 128 || $((SECONDS - began_s)) -lt $seconds ]] || code=124
+  kill -TERM "$watch" 2>/dev/null && wait "$watch" 2>/dev/null || :
   exit "$code"
 )
 

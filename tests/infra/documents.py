@@ -25,6 +25,7 @@ class Command:
 
     document: str
     words: tuple[str, ...]
+    block: bool = False  # not in the middle of a sentence, where options may be left out
 
     def __str__(self) -> str:
         return f"{self.document}: {' '.join(self.words)}"
@@ -44,12 +45,13 @@ def commands(document: str) -> Iterator[Command]:
     lines = [line for kind, body in _blocks(whole) if kind in ("", "sh", "bash") for line in body]
     prose = FENCE.sub("", whole)
     lines += [line.strip() for line in prose.splitlines() if line.startswith("    ")]
+    blocks = len(lines)
     for span in re.findall(r"`([^`]+)`", re.sub(r"^    .*$", "", prose, flags=re.MULTILINE)):
         lines += re.split(r"(?:, then | && )", " ".join(span.split()))
-    for line in lines:
+    for number, line in enumerate(lines):
         command = _command(line)
         if command:
-            yield Command(document, command)
+            yield Command(document, command, number < blocks)
 
 
 def _blocks(whole: str) -> Iterator[tuple[str, list[str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import marshal
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).with_name("stub.py")
-AZ: dict[str, list[str]] = json.loads(Path(__file__).with_name("az_commands.json").read_text())["commands"]
+AZ: dict[str, Any] = json.loads(Path(__file__).parent.joinpath("azcli/table.json").read_text())["commands"]
 FORBIDDEN = {
     "err": "ERROR: (AuthorizationFailed) The client does not have authorization to perform action "
     "'Microsoft.Authorization/roleAssignments/write'. Code: AuthorizationFailed (403)\n",
@@ -82,6 +83,11 @@ class Bench:
         )  # fmt: skip
         log = self.folder / "calls"
         calls = [ast.literal_eval(line) for line in log.read_text().splitlines()] if log.exists() else []
+        if os.environ.get("RECORD_AZ"):
+            with open(os.environ["RECORD_AZ"], "a") as file:
+                file.writelines(json.dumps(call[1:]) + "\n" for call in calls if call[0] == "az")
+        refused = self.folder / "refused"
+        assert not refused.exists(), f"the real az refuses: {refused.read_text()}"
         return Ended(done.returncode, done.stdout, done.stderr, calls)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import yaml
@@ -20,7 +19,6 @@ from tests.infra.scripted import ROOT
 
 GUIDE = text("docs/deployment.md")
 SHOWN = [command for document in DOCUMENTS for command in commands(document)]
-AZ = json.loads(Path(__file__).with_name("az_commands.json").read_text())["commands"]
 AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 HOOK_VARIABLES = {"FORCE_DELETE", "SKIP_REGION_CHECK", "RUNNER_CUDA", "RUNNER_CUDA_ARCHITECTURES"}
@@ -56,16 +54,6 @@ def test_the_table_of_scripts_has_each_of_them_with_options_that_it_knows() -> N
         script = (ROOT / "scripts" / name).read_text()
         for option in re.findall(r"--[\w-]+", " ".join(words)):
             assert re.search(rf"(^|[\s|]){option}( \||\))", script, re.MULTILINE), f"{name} {option}"
-
-
-def test_every_az_command_and_option_is_known_to_az() -> None:
-    for command in of("az"):
-        words = command.words[1:]
-        name = " ".join(words[: next((i for i, word in enumerate(words) if word.startswith("-")), None)])
-        if name in ("login", "acr login") or name in AZ:
-            assert set(command.options) <= set(AZ[name]), command
-            continue
-        raise AssertionError(f"{command}: az has no such command, or az_commands.py does not ask for it")
 
 
 def test_every_azd_command_is_one_with_things_that_azure_yaml_names() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from scenejobs.state.messages import JobMessage
@@ -10,6 +12,7 @@ from tests.infra.scripted import Bench, option
 
 
 def started(bench: Bench, *states: str) -> Bench:
+    bench.answer("blob list .*--prefix active/", "active/lobby.json\n")
     bench.answer("job start", "job-dev-abc\n")
     for state in states[:-1]:
         bench.answer("job execution show", f"{state}\n", times=1)
@@ -66,7 +69,55 @@ def test_a_scene_goes_by_a_message_that_the_runner_reads(provisioned: Bench) -> 
     assert JobMessage.from_json(option(put, "--content")).scene == "lobby"
     assert (option(put, "--queue-name"), option(put, "--time-to-live")) == ("jobs", "-1")
     assert ended.calls.index(put) < ended.calls.index(ended.called("job start")[0])
-    assert option(ended.called("logs show")[0], "--execution") == "job-dev-abc"
+
+
+def test_the_log_is_read_without_an_extension(provisioned: Bench) -> None:
+    """`az containerapp job logs` belongs to one; the published parser does not know it."""
+    provisioned.values["LOG_ANALYTICS_WORKSPACE_ID"] = "workspace-1"
+    provisioned.env["LOG_WAIT_S"] = "30"
+    provisioned.answer("^az rest", "", times=1)  # not there yet
+    provisioned.answer("^az rest", "line one\nline two\n")
+    ended = started(provisioned, "Failed").run("scripts/run-job.sh", "--logs")
+    assert ended.code == 1, "the execution's"
+    assert "line one\nline two\n" in ended.out
+    call = ended.called("^az rest")[-1]
+    assert "/workspaces/workspace-1/query" in option(call, "--url")
+    assert "job-dev-abc" in json.loads(option(call, "--body"))["query"]
+
+
+def test_the_log_of_a_named_scene_is_its_run_log(provisioned: Bench) -> None:
+    provisioned.answer("blob list .*error .*--prefix lobby/run.log", "lobby/run.log\n")
+    ended = started(provisioned, "Succeeded").run("scripts/run-job.sh", "--scene", "lobby", "--logs")
+    assert ended.code == 0, ended.err
+    assert "error/lobby/run.log" in ended.out
+    assert ended.called("^az rest") == []
+
+
+def test_where_nothing_waits_no_gpu_is_started(provisioned: Bench) -> None:
+    """It said `succeeded`, on an empty queue."""
+    provisioned.answer("job start", "job-dev-abc\n")
+    ended = provisioned.run("scripts/run-job.sh", "--wait")
+    assert (ended.code, ended.called("job start")) == (1, [])
+    assert "nothing waits" in ended.err
+
+
+def test_uploads_that_have_just_arrived_are_waited_for(provisioned: Bench) -> None:
+    """upload-testdata.sh, then run-job.sh --wait, as the guide prints them: the execution found an empty queue."""
+    provisioned.answer("blob list .*input ", "lobby/a.mp4\n")
+    provisioned.answer("blob list .*--prefix active/", "", times=1)
+    provisioned.answer("blob list .*--prefix active/", "active/lobby.json\nactive/lobby.check\n", times=1)
+    ended = started(provisioned, "Succeeded").run("scripts/run-job.sh", "--wait")
+    assert ended.code == 0, ended.err
+    assert len(ended.called("--prefix active/")) == 3
+    assert "Waiting for uploads" in ended.out
+
+
+def test_without_waiting_it_says_that_the_execution_may_find_nothing(provisioned: Bench) -> None:
+    provisioned.answer("blob list .*input ", "lobby/a.mp4\n")
+    provisioned.answer("blob list .*--prefix active/", "active/lobby.check\n", times=1)
+    ended = started(provisioned, "Succeeded").run("scripts/run-job.sh")
+    assert ended.code == 0
+    assert "may find nothing" in ended.err
 
 
 @pytest.mark.parametrize("scene", ['a","scene":"b', "../x", "/x", "a b", "a//b"])

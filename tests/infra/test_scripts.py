@@ -6,7 +6,6 @@ test_vm.py.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -61,8 +60,31 @@ def test_signed_out_says_what_to_run(script: str, provisioned: Bench) -> None:
     assert "az login" in ended.err
 
 
-def test_the_answer_of_the_real_az_is_kept_for_a_version() -> None:
-    table = json.loads(Path(__file__).with_name("az_commands.json").read_text())
-    assert re.match(r"\d+\.\d+", table["azure-cli"])
-    assert "--assignee-object-id" in table["commands"]["role assignment create"]
+def test_the_trial_looks_for_the_manifest_under_its_name() -> None:
     assert MANIFEST in (ROOT / "scripts/azure-test.sh").read_text()
+
+
+MACOS = {  # what bash 3.2 or the tools of macOS do not know
+    r"readlink -f|realpath ": "readlink -f", r"declare -A|local -A|typeset -A": "associative arrays",
+    r"\b(mapfile|readarray|coproc)\b": "bash 4", r"\$\{\w+(,,|\^\^|@[A-Z])": "bash 4",
+    r"date (-u )?(-d|--date)": "GNU date",
+    r"sed -i": "GNU sed", r"grep -\w*P": "GNU grep", r"\|&|&>>": "bash 4", r"\bwait -n\b|\[\[ -v ": "bash 4",
+    r"stat -c|base64 -w|xargs -r|sort -V|head -n -|cp --|mktemp --|find [^|]*-printf|\bnproc\b|\btac\b": "GNU tools",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "infra/vm/setup.sh"])  # which runs on Linux
+def test_a_script_uses_nothing_that_macos_lacks(script: str) -> None:
+    lines = [line for line in (ROOT / script).read_text().splitlines() if not line.lstrip().startswith("#")]
+    for pattern, why in MACOS.items():
+        assert not [line for line in lines if re.search(pattern, line)], why
+
+
+def test_without_timeout_a_call_ends_all_the_same() -> None:
+    """macOS has none. 124 as timeout would say; the code and the input of a command that ends by itself are its own."""
+    lib = f". {ROOT / 'scripts/lib.sh'}; limited_by_bash"
+    for line, code, out in (("1 sleep 30", 124, ""), ("5 sh -c 'exit 7'", 7, ""), ("5 cat", 0, "text")):
+        done = subprocess.run(
+            ["bash", "-c", f"{lib} {line}"], input="text", capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (code, out), line

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +12,6 @@ from tests.infra.scripted import ROOT, SUBSCRIPTION, Bench
 
 PRE = "scripts/hooks/preprovision.sh"
 IMAGE = "crdev.azurecr.io/runner@sha256:0123"
-AZ = json.loads(Path(__file__).with_name("az_commands.json").read_text())["commands"]
 OURS = f".*--subscription {SUBSCRIPTION}"
 JOB = "containerapp job show .*job-dev"
 
