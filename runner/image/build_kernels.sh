@@ -48,7 +48,8 @@ for library in "$packages"/nvidia/*/lib/lib*.so.*; do
 done
 export CUDA_HOME=$home
 # ninja, too, is in the environment's folder: without it torch compiles one file after the other, whatever MAX_JOBS says.
-export PATH=$home/bin:$(cd "$(dirname "$python")" && pwd):$PATH
+tools=$(cd "$(dirname "$python")" && pwd)
+export PATH=$home/bin:$tools:$PATH
 nvcc --version | tail -2
 
 "$python" -m pip wheel --verbose --no-build-isolation --no-deps --require-hashes --no-binary gsplat \
