@@ -111,9 +111,10 @@ wait_for_run() {
         az_tsv acr task logs --registry "$1" --run-id "$2" --no-format | tail -20 >&2 || true
         return $FAILED ;;
     esac
-    # the log of a build that runs has no end: what comes within some seconds
-    step=$(CALL_TIMEOUT_S=${LOG_S:-20} az_tsv acr task logs --registry "$1" --run-id "$2" --no-format 2>/dev/null |
-      grep -oE '^Step [0-9]+/[0-9]+ : .{0,60}|\[[0-9]+/[0-9]+\]' | tail -2 | tr '\n' ' ') || step=
+    # The log of a build that runs has no end: what comes until the call is ended, which is no failure. Not kept back by Python,
+    # where az lets itself be told; else the last 8 KB are missing.
+    step=$({ PYTHONUNBUFFERED=1 CALL_TIMEOUT_S=${LOG_S:-20} az_tsv acr task logs --registry "$1" --run-id "$2" --no-format 2>/dev/null || true; } |
+      { grep -oE '^Step [0-9]+/[0-9]+ : .{0,60}|\[[0-9]+/[0-9]+\]' || true; } | tail -2 | tr '\n' ' ')
     say "$(date -u +%H:%M:%S) ${state:-queued}, $(((SECONDS - began_s) / 60)) min: ${step:-waits for a machine of the registry}" >&2
     sleep "${POLL_S:-30}"
   done
