@@ -13,15 +13,15 @@
 # --gpu-profile       name of the environment's GPU profile; needed only where it has several of the type
 #
 # Whatever is not named is made new. Looks first, and sets the EXISTING_* variables, GPU_PROFILE_NAME and AZURE_LOCATION of the
-# azd environment only when everything fits: the resources exist, the storage account has the five containers
-# (--create-containers makes those that are missing), its system topic can deliver as itself, the environment has the GPU
+# azd environment only when everything fits: the resources exist, the storage account has the five containers (those that are
+# missing are made after a question, or with --create-containers), its system topic can deliver as itself, the environment has the GPU
 # profile of GPU_PROFILE_TYPE, and the region offers it. --reset forgets the choice and FORCE_DELETE.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 
 group='' resources='' acr='' storage='' topic='' environment='' gpu_profile='' workspace='' reset=false create=false asked=false
-[[ $# -gt 0 ]] || asked=true
+[[ $# -gt 0 && $* != --create-containers ]] || asked=true # which names no resource
 while [[ $# -gt 0 ]]; do
   case $1 in
     --resource-group) need_value "$1" $#; group=$2; shift ;;
@@ -195,7 +195,9 @@ if [[ -n $storage ]]; then
   fi
   topic=$FOUND_TOPIC
   if [[ -n $missing ]] && ! $create; then
-    die $FAILED "storage account $storage lacks the containers:$missing; make them with --create-containers"
+    # an account as other guides make it has four of the five
+    confirm "Storage account $storage lacks the containers:$missing. Make them?" ||
+      die $FAILED "storage account $storage lacks the containers:$missing; make them with --create-containers"
   fi
 fi
 

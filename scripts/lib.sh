@@ -276,7 +276,7 @@ contains() {
 # confirm QUESTION: yes from a person; without a terminal, no.
 confirm() {
   local answer
-  [[ -t 0 ]] || return 1
-  read -r -p "$1 [y/N] " answer
+  [[ -t 0 || -n ${ANSWERS_FROM_STDIN:-} ]] || return 1
+  read -r -p "$1 [y/N] " answer || answer=
   [[ $answer == [yY]* ]]
 }

@@ -73,7 +73,7 @@ class Bench:
         answers = [*self.answers, {"call": "^azd env get-values", "out": values}]
         (self.folder / "answers").write_bytes(marshal.dumps((AZ, answers)))
         done = subprocess.run(
-            ["bash", str(ROOT / script), *arguments],
+            [os.environ.get("TEST_BASH", "bash"), str(ROOT / script), *arguments],
             cwd=self.folder,
             env={
                 "PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "STUB_DIR": str(self.folder),

@@ -204,6 +204,26 @@ def test_missing_containers_are_made_when_asked_and_all_else_fits(shared: Bench)
     assert shared.run(WIZARD, *BY_FLAGS, "--create-containers").called("container create") == []
 
 
+@pytest.mark.parametrize(("answer", "code", "made"), [("y\n", 0, ["state"]), ("n\n", 1, []), ("", 1, [])])
+def test_an_account_of_the_guide_gets_what_it_lacks_after_a_question(
+    answer: str, code: int, made: list[str], shared: Bench
+) -> None:
+    """Four containers, as the deployment guide of the older service makes them."""
+    shared.answers.insert(0, {"call": "container list", "out": "input\noutput\nprocessed\nerror\n"})
+    shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = f"2\n\n1\n1\n1\n{answer}", "1"
+    ended = shared.run(WIZARD)
+    assert ended.code == code, ended.err
+    assert [option(call, "--name") for call in ended.called("container create")] == made
+    assert bool(chosen(ended)) == (code == 0)
+
+
+def test_making_containers_is_no_answer_to_the_other_questions(shared: Bench) -> None:
+    shared.answers.insert(0, {"call": "container list", "out": "input\noutput\nprocessed\nerror\n"})
+    shared.stdin, shared.env["ANSWERS_FROM_STDIN"] = "2\n\n1\n1\n1\n", "1"
+    ended = shared.run(WIZARD, "--create-containers")
+    assert chosen(ended) == CHOSEN, ended.err
+
+
 def test_containers_with_other_names_are_looked_for_under_these(shared: Bench) -> None:
     shared.values["AZURE_BLOB_CONTAINER_INPUT"] = "arrivals"
     ended = shared.run(WIZARD, *BY_FLAGS)
