@@ -6,7 +6,7 @@ It reads the chosen frames, which are checked PNG files (runner/media/png_check.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from scipy.ndimage import label
 
 from runner.media.lenses.discs import disc_of
 from runner.media.overlays.dark_corners import dark_corners
-from runner.media.overlays.persistence import hidden_by_overlays
+from runner.media.overlays.persistence import FEW, hidden_by_overlays
 from runner.media.overlays.porthole import porthole
 from runner.scene.frames import ClipInfo, FrameSet
 from runner.scene.masks import FOLDER, clip_mask, write_mask
@@ -43,7 +43,14 @@ def mask_overlays(frames: FrameSet, workspace: Path, progress: Progress) -> Fram
     The same frames give the same masks. Raises Interrupted.
     """
     shutil.rmtree(workspace / FOLDER, ignore_errors=True)
-    return replace(frames, clips=tuple(_masked(clip, frames, workspace, progress) for clip in frames.clips))
+    together: dict[tuple[int, int], list[str]] = {}
+    for clip in frames.clips:
+        own = _images(clip, frames)
+        if len(own) < FEW and not clip.projection:
+            together.setdefault((clip.width, clip.height), []).extend(own)
+    return replace(
+        frames, clips=tuple(_masked(clip, frames, together, workspace, progress) for clip in frames.clips)
+    )  # fmt: skip
 
 
 def masks_are_there(frames: FrameSet, workspace: Path) -> bool:
@@ -51,10 +58,33 @@ def masks_are_there(frames: FrameSet, workspace: Path) -> bool:
     return all(clip_mask(workspace / FOLDER, clip.folder).is_file() for clip in frames.clips if clip.masked_share)
 
 
-def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progress) -> ClipInfo:
-    images = [frame.image for frame in frames.frames if frame.video == clip.name]
-    if len(images) < LEAST_FRAMES:
+def _images(clip: ClipInfo, frames: FrameSet) -> list[str]:
+    return [frame.image for frame in frames.frames if frame.video == clip.name]
+
+
+def _masked(
+    clip: ClipInfo, frames: FrameSet, together: Mapping[tuple[int, int], list[str]], workspace: Path, progress: Progress
+) -> ClipInfo:  # fmt: skip
+    """together: images of all clips of one size that have few. A stamp is in each of them; few frames of one clip do
+    not tell it."""
+    own = _images(clip, frames)
+    found = _hidden(clip, own, workspace, progress)
+    others = together.get((clip.width, clip.height), [])
+    if found is None and len(own) < FEW <= len(others) != len(own):
+        found = _hidden(clip, others, workspace, progress)
+    if found is None:
         return clip
+    write_mask(clip_mask(workspace / FOLDER, clip.folder), ~found)
+    share = float(found.mean())
+    return replace(clip, masked_share=share, warnings=(*clip.warnings, _warning(found, share)))
+
+
+def _hidden(
+    clip: ClipInfo, images: Sequence[str], workspace: Path, progress: Progress
+) -> NDArray[np.bool_] | None:  # fmt: skip
+    """[height, width] of the frames: where something lies over them. None: nowhere, or nobody can tell."""
+    if len(images) < LEAST_FRAMES:
+        return None
     pictures, coarse, size = [], [], (0, 0)
     for number in evenly(range(len(images)), MOST_FRAMES):
         progress.check(STAGE)
@@ -64,7 +94,7 @@ def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progres
         coarse.append(np.asarray(grey.resize(shrink(*size, COARSE_SIDE), Image.Resampling.BOX), np.float32))
     different = _different(coarse)
     if len(different) < LEAST_FRAMES:  # in the same picture once more everything stays in place
-        return clip
+        return None
     disc = disc_of(clip, (pictures[0].shape[1], pictures[0].shape[0]), IN_DISC)
     found = [hidden_by_overlays((pictures[number].astype(np.float32) for number in different), disc)]
     if disc is None:  # what lies around one is masked anyway
@@ -73,11 +103,7 @@ def _masked(clip: ClipInfo, frames: FrameSet, workspace: Path, progress: Progres
     for one in found:
         if one is not None:
             hidden |= np.asarray(Image.fromarray(one).resize(size, Image.Resampling.NEAREST))
-    if not hidden.any():
-        return clip
-    write_mask(clip_mask(workspace / FOLDER, clip.folder), ~hidden)
-    share = float(hidden.mean())
-    return replace(clip, masked_share=share, warnings=(*clip.warnings, _warning(hidden, share)))
+    return hidden if hidden.any() else None
 
 
 def _different(pictures: Sequence[NDArray[np.float32]]) -> list[int]:

@@ -51,6 +51,12 @@ LEAST_PX = 8  # of evidence in one place
 # Around an overlay the picture moves as elsewhere (0.8 to 1.25 of its usual persistence). Around the point that a
 # camera walks straight towards, which stays in place too, it hardly moves: 1.9.
 AROUND = 1.4
+FIXED = 0.85  # length of the mean direction: what belongs to an overlay itself, and says nothing about what is around
+# An edge that stays as a whole: pixels at the size of the pictures that are compared, and the smaller eigenvalue of its
+# mean direction. Overlays: 0.15 to 0.45; fox, sceaux and banana have no such edges, a walk forward and back 0.008.
+# Two seconds of a walk have some: only among many frames that have little to do with each other.
+OUTLINE_PX, BENT, MANY = 30, 0.12, 20
+SEEN_AROUND = 0.1  # of what is around; where less has edges, nothing there can tell
 RING = (0.012, 0.04)  # of the long side: from where to where that is looked at
 EDGE = 0.3  # mean length of the directions: in less, there is mostly nothing to see
 
@@ -72,6 +78,7 @@ class Persistence:
     length: NDArray[np.float32]  # [height, width] of the mean direction of the gradient, 0 to 1
     edges: NDArray[np.float32]  # [height, width] mean length of the directions: how often there is an edge, 0 to 1
     evidence: NDArray[np.float32]  # [height, width] smaller eigenvalue of the structure tensor, 0 to 0.5
+    outlines: NDArray[np.bool_]  # [height, width] long edges that bend and stay, see `_outlines`
 
 
 def hidden_by_overlays(
@@ -86,18 +93,22 @@ def hidden_by_overlays(
     seen = found.length[found.edges > EDGE]
     if len(seen) == 0 or np.median(seen) > STATIC:
         return None
-    slow = _slowness(found.frames, float(np.percentile(seen, 90)))
+    slow = _slowness(found.frames, float(np.percentile(seen[seen < FIXED], 90)))
     few = found.frames < FEW
     certain = found.evidence > max(EVIDENCE + slow * (EVIDENCE_IF_SLOW - EVIDENCE), EVIDENCE_OF_FEW if few else 0.0)
+    clear, dense = slow * CLEAR, 0.0
+    by_chance = math.sqrt(math.pi / 4 / found.frames)  # median of n directions that have nothing to do with each other
+    outlines = found.outlines & (found.frames >= MANY and float(np.median(seen)) < 1.05 * by_chance)
+    certain |= outlines
     if certain.sum() < LEAST_PX:
         return None
-    clear, dense = slow * CLEAR, 0.0
     if few:
         clear, dense = slow * CLEAR_OF_FEW, DENSE + slow * (DENSE_IF_SLOW - DENSE)
 
     def is_overlay(piece: NDArray[np.bool_], pieces: NDArray[np.bool_]) -> bool:
         evidence = found.evidence[piece]
-        enough = (certain & piece).sum() >= LEAST_PX and evidence.max() > clear and (evidence > EVIDENCE).mean() > dense
+        is_clear = evidence.max() > clear and (evidence > EVIDENCE).mean() > dense
+        enough = (certain & piece).sum() >= LEAST_PX and (is_clear or bool(outlines[piece].any()))
         return enough and _moves_around(found, piece, pieces, float(np.median(seen)))
 
     return _shapes(found, certain, float(np.median(seen)), is_overlay)
@@ -129,7 +140,21 @@ def persistence(pictures: Iterable[NDArray[np.float32]], within: NDArray[np.bool
     stays = length > STAYS
     xx, xy, yy = (gaussian_filter(np.where(stays, one, np.float32(0)), SPREAD_PX) for one in (x * x, x * y, y * y))
     smaller = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
-    return Persistence(count, length, np.atleast_2d(edges / max(count, 1)), smaller)
+    return Persistence(count, length, np.atleast_2d(edges / max(count, 1)), smaller, _outlines(x, y, length))
+
+
+def _outlines(x: NDArray[np.float32], y: NDArray[np.float32], length: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Connected edges that stay in place and run in more than one direction: a handlebar, a bonnet, a picture in the
+    picture. Theirs are of one direction in each place, but not as a whole. x, y: mean direction of each pixel."""
+    pieces, _ = label(length > FIXED, structure=np.ones((3, 3)))
+    found = np.zeros(length.shape, bool)
+    for number, box in enumerate(find_objects(pieces), 1):
+        piece = pieces[box] == number
+        if piece.sum() >= OUTLINE_PX:
+            one, other = x[box][piece], y[box][piece]
+            if np.linalg.eigvalsh(np.stack([one, other]) @ np.stack([one, other]).T / len(one))[0] > BENT:
+                found[box] |= piece
+    return found
 
 
 def _shapes(
@@ -170,8 +195,9 @@ def _shapes(
 def _moves_around(found: Persistence, piece: NDArray[np.bool_], pieces: NDArray[np.bool_], usual: float) -> bool:
     """Does the picture around a piece move as it does elsewhere?"""
     near, far = (_disc(max(2, round(share * max(piece.shape)))) for share in RING)
-    ring = binary_dilation(piece, far) & ~binary_dilation(pieces, near) & (found.edges > EDGE)
-    return not ring.any() or float(np.median(found.length[ring])) < AROUND * usual
+    around = binary_dilation(piece, far) & ~binary_dilation(pieces, near)
+    ring = around & (found.edges > EDGE) & (found.length < FIXED)
+    return ring.sum() < SEEN_AROUND * around.sum() or float(np.median(found.length[ring])) < AROUND * usual
 
 
 def _with_digits(found: Persistence, rows: slice, left: int, right: int, usual: float) -> tuple[int, int]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.media.video.still_edges import Lines, StillEdges
+
 EVEN = 8  # grey levels from the level of the bar: compression and noise
 EVEN_SHARE = 0.985  # of the pixels of a line
 STANDS_OUT = 12  # grey levels: what is seen beside the bar
@@ -36,7 +38,6 @@ CHANGE_COST = 8.0  # in frames that contradict
 DARKER_COST, SHARPER_COST = 0.2, 0.6  # of a frame that has more even lines than the bar; with a straight border
 
 LEFT, TOP, RIGHT, BOTTOM = range(4)
-Lines = tuple[int, int, int, int]  # of a shrunk picture: left, top, right, bottom
 NONE: Lines = (0, 0, 0, 0)
 
 
@@ -51,12 +52,14 @@ class BarWatch:
     indices: list[int] = field(default_factory=list)
     shape: tuple[int, int] = (0, 0)  # height, width of the shrunk pictures
     _seen: list[Edges] = field(default_factory=list)
+    _still: StillEdges = field(default_factory=StillEdges)
 
     def read(self, index: int, luma: NDArray[np.uint8]) -> None:
         """luma: [height, width], shrunk."""
         self.indices.append(index)
         self.shape = (luma.shape[0], luma.shape[1])
         self._seen.append(_edges(luma))
+        self._still.read(luma)
 
     def stretches(self) -> list[tuple[int, Lines]]:
         """(index of the first frame, lines of the bars) of each stretch with constant bars, in order."""
@@ -72,6 +75,8 @@ class BarWatch:
         found = [[bar for bar in bars if bar.level <= DARK or _has_twin(bar, known[(edge + 2) % 4])]
                  for edge, bars in enumerate(known)]  # fmt: skip
         lines = np.stack([_explained(table[:, edge], picture, bars) for edge, bars in enumerate(found)], axis=1)
+        if not np.diff(lines, axis=0).any():
+            lines = np.maximum(lines, self._still.lines())
         changes = [0, *(np.flatnonzero((np.diff(lines, axis=0) != 0).any(axis=1)) + 1).tolist()]
         return [(self.indices[at], _lines(lines[at])) for at in changes]
 

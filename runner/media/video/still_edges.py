@@ -1,0 +1,101 @@
+"""Bars that are not of one colour: with text, of a pattern, or a blurred copy of the film itself (a portrait film in a
+landscape frame, as editors make it).
+
+What is told over all frames: a bar of the first kind stays exactly the same while the picture beside it moves, along a
+straight border. A blurred copy has no detail, and the picture beside it begins with a step from end to end; it is
+believed only where the opposite edge has the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_FRAMES = 10
+ALL_OF = 48  # frames that are read; of later ones each 16th
+EACH = 16
+STILL = 4.0  # grey levels, deviation of a pixel over time: compression and noise
+STILL_SHARE = 0.97  # of the pixels of a line of a bar
+MOVING_SHARE = 0.3  # of those beside it that are still, at most: a sky ends less straight
+LIVELY = 8.0  # grey levels that the median pixel of the picture changes: in less motion nothing can be told
+PATTERN = 6.0  # grey levels of detail in a still bar at one edge alone: a plain one may be the sky
+SOFT_SHARE = 0.25  # of the picture's usual detail, in a blurred copy
+STEP = 2.5  # times the detail beside it: the border of a blurred copy ...
+STEP_SHARE = 0.8  # ... in so much of its length
+ABRUPT = 1.2  # times the detail behind it: where a lens becomes sharp there is less
+BORDER = 2  # lines: where one ends and the other begins
+LEAST_LINES = 4
+MOST = 0.4  # of the side, that a bar takes
+SYMMETRIC = 0.02  # of the side: opposite blurred bars differ by so much at most
+
+Lines = tuple[int, int, int, int]  # of a shrunk picture: left, top, right, bottom
+
+
+@dataclass
+class StillEdges:
+    """Reads frames of one size, small."""
+
+    frames: int = 0
+    _offered: int = 0
+    _sums: list[Any] = field(default_factory=lambda: [np.float32(0)] * 4)
+
+    def read(self, luma: NDArray[np.uint8]) -> None:
+        """luma: [height, width], the same for all."""
+        self._offered += 1
+        if self._offered > ALL_OF and self._offered % EACH:
+            return
+        picture = luma.astype(np.float32)
+        across, down = np.zeros_like(picture), np.zeros_like(picture)
+        across[:, 1:] = np.abs(np.diff(picture, axis=1))
+        down[1:] = np.abs(np.diff(picture, axis=0))
+        self._sums = [one + new for one, new in zip(self._sums, (picture, picture**2, across, down), strict=True)]
+        self.frames += 1
+
+    def lines(self) -> Lines:
+        """Lines of the bars at each edge, of the pictures that were read; 0 where none is."""
+        if self.frames < LEAST_FRAMES:
+            return (0, 0, 0, 0)
+        mean, square, across, down = (one / self.frames for one in self._sums)
+        change = np.sqrt(np.maximum(square - mean**2, 0))
+        found = [0, 0, 0, 0]
+        for first, turn in ((0, np.transpose), (1, np.asarray)):  # left and right, top and bottom
+            still = (turn(change) < STILL, turn(across + down))
+            ends = [_still_lines(still[0][::way]) for way in (1, -1)]
+            inside = turn(change)[ends[0] : len(still[0]) - ends[1]]
+            is_lively = inside.size > 0 and float(np.median(inside)) > LIVELY
+            for number, way in enumerate((1, -1)):
+                has_pattern = ends[number] and float(turn(mean)[::way][: ends[number]].std()) > PATTERN
+                if is_lively and (ends[1 - number] or has_pattern):
+                    found[first + 2 * number] = ends[number]
+            if not any(ends):
+                steps = turn(across) if first == 0 else turn(down)
+                left, right = _soft_lines(still[1], steps, 1), _soft_lines(still[1], steps, -1)
+                if left and right and abs(left - right) <= max(2, SYMMETRIC * len(steps)):
+                    found[first], found[first + 2] = left, right
+        return found[0], found[1], found[2], found[3]
+
+
+def _still_lines(still: NDArray[np.bool_]) -> int:
+    """How many of the first lines [line, along] stay as they are, beside others of which little does."""
+    share = still.mean(axis=1)
+    count = int(np.argmin(share >= STILL_SHARE))
+    if not LEAST_LINES <= count <= MOST * len(share):
+        return 0
+    return count if share[count + BORDER : count + 2 * BORDER].max() <= MOVING_SHARE else 0
+
+
+def _soft_lines(detail: NDArray[np.float32], steps: NDArray[np.float32], way: int) -> int:
+    """How many of the first lines, or of the last (way -1), are a blurred copy. steps: from each line to the next."""
+    profile = np.median(detail, axis=1)[::way]
+    usual = float(profile[round(MOST * len(profile)) : -round(MOST * len(profile))].mean())
+    count = int(np.argmin(profile < SOFT_SHARE * usual))
+    if not LEAST_LINES <= count <= MOST * len(profile):
+        return 0
+    edge = steps[::way][max(0, count - BORDER) : count + BORDER].max(axis=0)
+    beside = np.median(steps[::way][: max(1, count - 2 * BORDER)], axis=0)
+    inside = float(steps[::way][count + BORDER : count + 5 * BORDER].mean())
+    abrupt = float(np.median(edge)) > ABRUPT * inside
+    return count if abrupt and float((edge > STEP * np.maximum(beside, 1)).mean()) >= STEP_SHARE else 0

@@ -1,0 +1,82 @@
+"""Bars with something in them, and bars that are a blurred copy of the film: cut off as black ones are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from runner.media.settings import Limits
+from runner.media.video.survey import survey
+from runner.scene.frames import Clip
+from tests.videos import pan, write_video
+
+LIMITS = Limits(min_long_side=64, min_short_side=48, min_duration_s=0.5)
+SIZE, BAR = (480, 270), 140  # px; a portrait film of 200 x 270 between two bars
+
+
+def crop_of(tmp_path, pictures):
+    path = write_video(tmp_path / "a.mp4", [np.asarray(picture) for picture in pictures], crf=20)
+    return survey(Clip("a.mp4", path), LIMITS, lambda _share, _detail: None)[0].info.crop
+
+
+def film(size, frames=16):
+    """Detail of every size, which moves."""
+    grain = np.random.default_rng(2).integers(-20, 20, (size[1], size[0] + 6 * frames, 1))
+    pictures = (picture + grain[:, 6 * i : 6 * i + size[0]] for i, picture in enumerate(pan(frames, 6.0, *size)))
+    return [Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)) for picture in pictures]
+
+
+def between(around, picture):
+    around.paste(picture, (BAR, 0))
+    return around
+
+
+def with_text(picture):
+    around = Image.new("RGB", SIZE)
+    ImageDraw.Draw(around).text((10, 60), "MY TRIP\nsubscribe", font_size=28, fill=(255, 200, 0))
+    return between(around, picture)
+
+
+def in_a_pattern(picture):
+    rng = np.random.default_rng(4)
+    paper = Image.fromarray(rng.integers(0, 255, (27, 48, 3), np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
+    return between(paper, picture)
+
+
+def over_itself(picture):
+    return between(picture.resize(SIZE).filter(ImageFilter.GaussianBlur(12)), picture)
+
+
+@pytest.mark.parametrize("framed", [with_text, in_a_pattern, over_itself])
+@pytest.mark.parametrize("turned", [False, True])
+def test_bars_that_are_not_of_one_colour_are_cut_off(framed, turned, tmp_path):
+    pictures = [framed(picture) for picture in film((SIZE[0] - 2 * BAR, SIZE[1]))]
+    if turned:
+        pictures = [picture.transpose(Image.Transpose.ROTATE_90) for picture in pictures]
+    crop = crop_of(tmp_path, pictures)
+    bars, others = (crop[1::2], crop[::2]) if turned else (crop[::2], crop[1::2])
+    assert all(BAR <= bar <= BAR + 4 for bar in bars)
+    assert others == (0, 0)
+
+
+def soft_sides(picture):
+    """As a lens that is sharp in the middle only."""
+    mask = np.abs(np.linspace(-1, 1, SIZE[0])) * np.ones((SIZE[1], 1))
+    soft = Image.fromarray((255 * np.clip(3 * mask - 1, 0, 1)).astype(np.uint8))
+    return Image.composite(picture.filter(ImageFilter.GaussianBlur(12)), picture, soft)
+
+
+def under_a_white_sky(picture):
+    ImageDraw.Draw(picture).rectangle([0, 0, SIZE[0], 80], fill=(255, 255, 255))
+    return picture
+
+
+def picture_in_picture(picture):
+    picture.paste(picture.resize((160, 90)).rotate(180), (300, 20))
+    return picture
+
+
+@pytest.mark.parametrize("changed", [soft_sides, under_a_white_sky, picture_in_picture])
+def test_what_is_of_the_picture_stays(changed, tmp_path):
+    assert crop_of(tmp_path, [changed(picture) for picture in film(SIZE)]) == (0, 0, 0, 0)
