@@ -21,7 +21,8 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
-[[ -z $wanted || $wanted =~ ^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$ ]] ||
+form='^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$' # bash 3.2 reads no bracket in a condition
+[[ -z $wanted || $wanted =~ $form ]] ||
   die $REFUSED "--to $wanted is neither a tag nor a digest"
 
 need_commands az

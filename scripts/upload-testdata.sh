@@ -26,7 +26,8 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
-[[ $prefix =~ ^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$ ]] || die $REFUSED "--prefix '$prefix': use letters, digits, dot, hyphen and slash"
+form='^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$' # bash 3.2 reads no bracket in a condition
+[[ $prefix =~ $form ]] || die $REFUSED "--prefix '$prefix': use letters, digits, dot, hyphen and slash"
 
 python=${PYTHON:-$ROOT/.venv/bin/python}
 mkdir -p "$directory/clips"
