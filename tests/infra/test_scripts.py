@@ -68,7 +68,9 @@ MACOS = {  # what bash 3.2 or the tools of macOS do not know
     r"readlink -f|realpath ": "readlink -f", r"declare -A|local -A|typeset -A": "associative arrays",
     r"\b(mapfile|readarray|coproc)\b": "bash 4", r"\$\{\w+(,,|\^\^|@[A-Z])": "bash 4",
     r"date (-u )?(-d|--date)": "GNU date",
-    r"sed -i": "GNU sed", r"grep -\w*P": "GNU grep", r"\|&|&>>": "bash 4", r"=~ [^$\]]*\(": "brackets in =~", r"\bwait -n\b|\[\[ -v ": "bash 4",
+    r"sed -i": "GNU sed", r"grep -\w*P": "GNU grep", r"\|&|&>>": "bash 4",
+    r"=~ [^$\]]*\(": "brackets in =~",
+    r"\bwait -n\b|\[\[ -v ": "bash 4",
     r"stat -c|base64 -w|xargs -r|sort -V|head -n -|cp --|mktemp --|find [^|]*-printf|\bnproc\b|\btac\b": "GNU tools",
 }  # fmt: skip
 
