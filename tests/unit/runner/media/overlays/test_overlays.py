@@ -176,3 +176,15 @@ def test_a_second_of_real_footage_hides_nothing(name: str, count: int):
     small = [np.asarray(one.resize(shrink(*one.size, 640), Image.Resampling.BOX), np.float32) for one in grey]
     for start in range(0, len(small) - count + 1, 3):
         assert hidden_by_overlays(small[start : start + count]) is None, start
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_walk_filmed_slowly_loses_no_large_part(every: int):
+    """What the camera walks straight towards stays in place for a second; a third of the picture was masked for it."""
+    with av.open(str(footage("walk/walk.mp4"))) as film:
+        grey = [frame.to_image().convert("L") for frame in itertools.islice(film.decode(video=0), 0, 240, every)]
+    small = [np.asarray(one.resize(shrink(*one.size, 640), Image.Resampling.BOX), np.float32) for one in grey]
+    for count in (12, 24):
+        for start in range(0, len(small) - count + 1, len(small) // 5):
+            hidden = hidden_by_overlays(small[start : start + count])
+            assert hidden is None or hidden.mean() < 0.05, (count, start)
