@@ -51,7 +51,7 @@ LEAST_PX = 8  # of evidence in one place
 # Around an overlay the picture moves as elsewhere (0.8 to 1.25 of its usual persistence). Around the point that a
 # camera walks straight towards, which stays in place too, it hardly moves: 1.9.
 AROUND = 1.4
-# In slow footage a larger piece (share of the picture) is what the camera walks towards, over half a second: 0.1 to 0.35.
+# In slow footage a larger piece (share of the picture) is what the camera walks towards, within a second: 0.1 to 0.35.
 # Of stamps, dates and crosshairs there is 0.04.
 LARGE_IF_SLOW = 0.08
 FIXED = 0.85  # length of the mean direction: what belongs to an overlay itself, and says nothing about what is around
