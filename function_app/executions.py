@@ -79,6 +79,14 @@ def reports(store: BlobStore, live: tuple[Execution, ...], state: StarterState, 
     return usage.reports(store, min((now, *known, *unanswered)), now)
 
 
+def lives(
+    store: BlobStore, live: tuple[Execution, ...], state: StarterState, now: datetime, start_timeout_s: float
+) -> tuple[Life, ...]:
+    """What each of the listed executions shows, for who only counts them. Raises StorageError."""
+    found = reports(store, live, state, now)
+    return tuple(item.life for item in _judged(store, live, found, state, now, start_timeout_s))
+
+
 def _judged(
     store: BlobStore,
     live: tuple[Execution, ...],

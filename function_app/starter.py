@@ -3,6 +3,10 @@
 A start that was accepted proves nothing (executions with a GPU die before they begin, sometimes for hours), so nothing
 is taken for granted about starts that went well: every look counts what really waits and what really runs, and whether
 any runner has begun since (scenejobs/state/executions/start_backoff.py). What runs is what shows life (executions.py).
+
+A second job may stand by for days on which the first gets no machine (FALLBACK_JOB_NAME). Both take from one queue, and
+a scene belongs to whoever holds the lease of its record: whichever job a runner is in, no scene is ever in both. So
+only the counting knows of two jobs. It is done under one lease, and each job's starts are judged by themselves.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLo
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.ports import BlobStore, Compute, Execution, JobQueue, Lease
 from scenejobs.state.executions import machine, start_backoff, usage
+from scenejobs.state.executions.life import Life
 from scenejobs.state.executions.start_backoff import StarterState
 from scenejobs.state.layout import DISPATCHER_RECORD
 
@@ -30,6 +35,7 @@ LEASE_S = 45
 LEASE_TRIES = 40
 LOOK_S = 60.0  # while nothing waits, the executions are looked after so often at most
 START_TIMEOUT_S = 1800.0
+AWAY_S = 3600.0  # and START_TIMEOUT: so long a failed start of the first job speaks for the fallback job
 LEASE_PAUSE_S = 0.5
 
 
@@ -61,6 +67,9 @@ class Starter:
     pause: Callable[[float], None] = time.sleep
     max_gpu_minutes: float = 0.0  # of executions per day, after which nothing is started; 0: no limit
     start_timeout_s: float = START_TIMEOUT_S  # an execution in which no runner has begun by then is stopped
+    elsewhere: Compute | None = None  # the other job: the fallback job, or from there the first
+    is_fallback: bool = False
+    fallback_after: int = 3  # starts of the first job that never began, before the fallback job gets work
     told: set[datetime] = field(default_factory=set, compare=False)  # the end of the wait that was logged last
 
     def ensure_started(self) -> int:
@@ -69,7 +78,29 @@ class Starter:
         Raises ComputeError and AccessDenied when a start fails; the failure is never charged to a scene. A start whose
         answer was lost is no failure: it is not counted, and a later look sees what came of it. Raises Busy when
         another instance keeps starting, and LeaseLost when one began while this one was counting.
+        What the first job refuses is no failure where the fallback job takes the work.
         """
+        try:
+            started = self._start_here()
+        except (ComputeError, AccessDenied):
+            if there := self._start_at_fallback():
+                return there
+            raise
+        return started + self._start_at_fallback()
+
+    def _start_at_fallback(self) -> int:
+        there = self._fallback
+        if there is None or not self.load().is_away(self.state.now()):
+            return 0
+        return there._start_here()
+
+    @property
+    def _fallback(self) -> Starter | None:
+        if self.elsewhere is None or self.is_fallback:
+            return None
+        return replace(self, compute=self.elsewhere, elsewhere=self.compute, is_fallback=True)
+
+    def _start_here(self) -> int:
         if self.limit == 0 or self.jobs.waiting() == 0 or self._must_wait(self.load()):
             return 0
         with self._alone() as lease:  # two instances counting at once would both start, past the limit
@@ -83,11 +114,21 @@ class Starter:
 
         Does not raise what only concerns that.
         """
-        if self.limit == 0 or self.jobs.waiting() > 0:
-            return self.ensure_started()
+        if self.limit == 0:
+            return 0
+        try:
+            if self.jobs.waiting() > 0:
+                return self.ensure_started()
+            self._look_idle()
+            return 0
+        finally:
+            if there := self._fallback:
+                there._look_idle()
+
+    def _look_idle(self) -> None:
         state = self.load()
         if not state.known_since or not _is_past(state.looked_at, LOOK_S, self.state.now()):
-            return 0
+            return
         try:
             with self._alone() as lease:
                 before, now = self.load(), self.state.now()
@@ -97,10 +138,11 @@ class Starter:
                 self._save(replace(looked.state, looked_at=now), lease)
         except (ComputeError, AccessDenied, Busy, LeaseLost) as exc:
             log.warning("the executions could not be looked after: %s", exc)
-        return 0
 
     def load(self) -> StarterState:
-        return start_backoff.load(self.state)
+        """What is known of this job's starts; of the first job with that of the fallback job in it."""
+        whole = start_backoff.load(self.state)
+        return (whole.fallback or StarterState()) if self.is_fallback else whole
 
     def _must_wait(self, state: StarterState) -> bool:
         if state.not_before is None:  # the usual case: no request for the time is needed
@@ -116,7 +158,7 @@ class Starter:
 
     def _answered(self, state: StarterState, now: datetime) -> bool:
         since = state.unanswered_since
-        return since is not None and usage.begun_since(self.state, since, now)
+        return since is not None and usage.begun_since(self.state, since, now, fallback=self.is_fallback)
 
     def _start_missing(self, before: StarterState, lease: Lease) -> int:
         now = self.state.now()
@@ -127,7 +169,8 @@ class Starter:
             if live or before.unanswered_since is not None or self.max_gpu_minutes:
                 reports = executions.reports(self.state, live, before, now)
             since = before.unanswered_since
-            state = before.answered() if since is not None and reports.begun_since(since) else before
+            answered = since is not None and reports.begun_since(since, fallback=self.is_fallback)
+            state = before.answered() if answered else before
             looked = self._look_after(live, state, reports, now, lease)  # first: it costs beyond any budget
             if looked.state.stop_asked != state.stop_asked:  # their time was written down
                 reports = executions.reports(self.state, live, before, now)
@@ -141,8 +184,7 @@ class Starter:
                 self._alert_ghosts(state)
                 self._save_change(before, state, lease)
                 return 0
-            needed = starts_needed(self.jobs.waiting(), self.jobs.total(), looked.live, self.limit)
-            for _ in range(state.may_start(needed)):
+            for _ in range(state.may_start(self._needed(state, looked.live, now))):
                 _renew(lease)  # it must outlast the start: the result is saved before anybody else counts
                 names.append(self.compute.start())
                 log.info("execution started: %s", names[-1] or "(the service gave no name)")
@@ -166,6 +208,29 @@ class Starter:
         state = state.started(tuple(names), self.state.now()) if names else state.counted()
         self._save_change(before, state, lease)
         return len(names)
+
+    def _needed(self, state: StarterState, live: int, now: datetime) -> int:
+        """While the fallback job has the work, the first is asked for one machine, whatever runs there."""
+        waiting, total = self.jobs.waiting(), self.jobs.total()
+        if state.is_away(now):
+            return min(1, starts_needed(waiting, total, live, self.limit))
+        return starts_needed(waiting, total, live + self._elsewhere(now), self.limit)
+
+    def _elsewhere(self, now: datetime) -> int:
+        """Executions of the other job that work or will. Of the first job's those that have not begun are no help."""
+        if self.elsewhere is None:
+            return 0
+        whole = start_backoff.load(self.state)
+        other = whole if self.is_fallback else whole.fallback or StarterState()
+        if not other.known_since:
+            return 0
+        try:
+            listed = self.elsewhere.live()
+        except (ComputeError, AccessDenied) as exc:
+            log.warning("the executions of the other job could not be listed: %s", exc)
+            return 0 if self.is_fallback else len(other.known_since)
+        lives = executions.lives(self.state, listed, other, now, self.start_timeout_s)
+        return sum(life is Life.WORKS or (life.counts and not self.is_fallback) for life in lives)
 
     def _report_lost_answer(self, state: StarterState, error: StartUnknown) -> None:
         text = f"an execution may have been started; the next look is after {state.not_before}: {error}"
@@ -202,9 +267,11 @@ class Starter:
         return True
 
     def _alert_ghosts(self, state: StarterState) -> None:
+        whose = " of the fallback job" if self.is_fallback else ""
         why = machine.refused(self.state, state.unanswered_since) if state.unanswered_since else ""
         text = (
-            f"executions ended before a runner began, since {state.unanswered_since}{f' ({why})' if why else ''}; "
+            f"executions{whose} ended before a runner began, "
+            f"since {state.unanswered_since}{f' ({why})' if why else ''}; "
             f"the next probe is started after {state.not_before}"
         )
         log_alert(log, Alert.NO_GPU, text, ghosts_in_row=state.ghosts_in_row)
@@ -214,6 +281,14 @@ class Starter:
             self._save(state, lease)
 
     def _save(self, state: StarterState, lease: Lease) -> None:
+        if self.is_fallback:
+            state = replace(start_backoff.load(self.state), fallback=state)
+        elif self.elsewhere:
+            was_away, keep_s = state.away_until, AWAY_S + self.start_timeout_s
+            state = state.judged(self.fallback_after, keep_s)
+            if (state.away_until is None) is not (was_away is None):
+                told = "goes to the fallback job" if state.away_until else "goes to the first job again"
+                log.warning("what waits %s (%d starts that never began)", told, state.never_began)
         self.state.write(DISPATCHER_RECORD, json.dumps(state.to_json(), indent=1).encode(), lease=lease)
 
     @contextmanager

@@ -8,14 +8,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from function_app import event_grid, given_up
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
-from scenejobs.errors import UnreadableMessage
+from scenejobs.errors import Code, ConfigurationError, UnreadableMessage
 from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
@@ -117,8 +117,9 @@ def assemble(
     settings: DispatchSettings,
     pause: Callable[[float], None] = time.sleep,
     at_once: int = AT_ONCE,
+    fallback: Compute | None = None,
 ) -> App:
-    """at_once: requests of a sweep at the same time; 1: none in another thread."""
+    """at_once: requests of a sweep at the same time; 1: none in another thread. fallback: starter.py."""
     starter = Starter(
         containers.state,
         queues.jobs,
@@ -127,9 +128,25 @@ def assemble(
         pause,
         max_gpu_minutes=settings.max_gpu_minutes,
         start_timeout_s=settings.start_timeout_s,
+        elsewhere=fallback,
+        fallback_after=settings.fallback_after,
     )
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher, at_once), pause)
+
+
+def fallback_of(job: ComputeSettings) -> ComputeSettings | None:
+    """The fallback job, where there is one. Raises ConfigurationError where it is the first job itself."""
+    if not job.fallback_job_name:
+        return None
+    group = job.fallback_resource_group or job.resource_group
+    if (group.casefold(), job.fallback_job_name.casefold()) == (job.resource_group.casefold(), job.job_name.casefold()):
+        raise ConfigurationError(
+            f"FALLBACK_JOB_NAME={job.fallback_job_name} is the job itself",
+            code=Code.INVALID_SETTING,
+            advice="name another job, or leave it empty",
+        )
+    return replace(job, job_name=job.fallback_job_name, resource_group=group)
 
 
 @functools.cache
@@ -143,4 +160,8 @@ def app() -> App:
 
     setup.protect()
     storage, dispatch, compute = read_all((StorageSettings, DispatchSettings, ComputeSettings), os.environ)
-    return assemble(open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch)
+    there = fallback_of(compute)
+    return assemble(
+        open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch,
+        fallback=ContainerAppsCompute(there) if there else None,
+    )  # fmt: skip

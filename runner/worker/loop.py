@@ -62,7 +62,10 @@ class Worker:
         self._timing = timing or Timing()
         name = context.execution or "execution"
         # by the store with short retries: a report that waits for minutes would delay the exit of a cut-off runner
-        self.usage = UsageReporter(context.leases, f"{name}-{context.token()}", context.clock, context.repeat)
+        self.usage = UsageReporter(
+            context.leases, f"{name}-{context.token()}", context.clock, context.repeat,
+            fallback=context.settings.is_fallback,
+        )  # fmt: skip
 
     def drain(self) -> int:
         """Queue mode: messages until none came for a while or the time for taking more is over. Returns the exit code.

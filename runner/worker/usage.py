@@ -30,8 +30,11 @@ class UsageReporter:
         execution: str,
         clock: Callable[[], float] = time.monotonic,
         repeat: Repeat = Thread,
+        *,
+        fallback: bool = False,
     ) -> None:
         self._state = state
+        self._fallback = fallback
         self._execution = execution
         self._clock = clock
         self._repeat = repeat
@@ -77,7 +80,10 @@ class UsageReporter:
         now = self._begun_at + elapsed
         for day in usage.days_between(self._reported_at or self._begun_at, now):  # over midnight: the old day too
             seconds = usage.seconds_on(day, self._begun_at, now)
-            usage.write(self._state, self._execution, self._begun_at, day, seconds, beats=True, ended=ended)
+            usage.write(
+                self._state, self._execution, self._begun_at, day, seconds,
+                beats=True, ended=ended, fallback=self._fallback,
+            )  # fmt: skip
         self._reported_at, self._ended = now, ended
         self._due_at = self._began + elapsed.total_seconds() + usage.HEARTBEAT_S
 

@@ -119,6 +119,7 @@ class DispatchSettings:
         1800.0,
         minimum=60,
     )
+    fallback_after: int = _setting("FALLBACK_AFTER_STARTS", "failed starts before the fallback job", 3, minimum=1)
     requeue_after_s: float = _setting(
         "REQUEUE_AFTER_SECONDS",
         "sealed work that nobody holds and no message points at is sent again",
@@ -150,6 +151,8 @@ class ComputeSettings:
         "https://management.azure.com",
     )
     client_id: str = _setting("AZURE_CLIENT_ID", "client id of the identity that may start the job", "")
+    fallback_job_name: str = _setting("FALLBACK_JOB_NAME", "job for days on which that one gets no machine", "")
+    fallback_resource_group: str = _setting("FALLBACK_RESOURCE_GROUP", "resource group of it; default: the same", "")
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,7 @@ class RunnerSettings:
         minimum=0,
     )
     max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
+    is_fallback: bool = _setting("IS_FALLBACK_JOB", "this job is FALLBACK_JOB_NAME: its starts count apart", False)
     job_timeout_s: float = _setting("JOB_TIMEOUT_SECS", "longest deadline of one attempt", 3 * 3600.0, minimum=1)
     deadline_factor: float = _setting(
         "DEADLINE_FACTOR",

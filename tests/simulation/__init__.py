@@ -11,10 +11,11 @@
     invariants.py    I1 to I6 and I8, after every step
     growth.py        I13 to I16: scenes that grow, uploads in progress, blocked scenes
     doubts.py        I17: results that may be wrong
+    two_jobs.py      I18: a fallback job, for days on which the first gets no machine
     at_rest.py       I7, I9 and I10: when a schedule has come to rest, and what is true then
     stores.py        what the stores show; seen.py: what is remembered of them
     mutants.py       each rule of the protocol switched off; the invariants must notice
-    mutants_growth.py   the same for the rules of growth.py
+    mutants_growth.py   the same for the rules of growth.py; mutants_two_jobs.py of two_jobs.py
     mutant.py        what a mutant is; one that does not fit the code is refused
     replacements.py  what mutants put in the place of functions (and replacements_growth.py)
     campaign.py      many schedules, in several processes

@@ -33,9 +33,9 @@ class Rest:
     def has_come(self) -> bool:
         """Nobody works, no message is about to come, and nothing that lies there asks for work."""
         sim = self._sim
-        if self._job_messages() or sim.debounce.queue.messages or sim.invocations or sim.compute.executions:
+        if self._job_messages() or sim.debounce.queue.messages or sim.invocations:
             return False
-        if sim.users or not sim.hub.is_quiet():
+        if any(compute.executions for compute in sim.computes) or sim.users or not sim.hub.is_quiet():
             return False
         return self._nothing_left() and self._no_saved_work() and self._all_idle() and self._all_refused_known()
 
@@ -46,7 +46,8 @@ class Rest:
         return (
             f"input {sorted(sim.stores['input'].blobs)}, {len(self._job_messages())} job messages, "
             f"{len(sim.debounce.queue.messages)} checks, {sim.invocations} functions, "
-            f"executions {sorted(sim.compute.executions)}, records {sim.checker.phases()}, "
+            f"executions {[*sim.computes[0].executions, *sim.computes[1].executions]}, "
+            f"records {sim.checker.phases()}, "
             f"wishes {[scene for scene, record in sim.checker.records.items() if record.get('wish')]}, "
             f"kept {[name for name in blobs if name.startswith((layout.RESUME_FOLDER, layout.ACTIVE))]}"
         )

@@ -90,7 +90,8 @@ def outcome_of(simulation: Simulation) -> Outcome:
     counts["commit"] += len(checker.commits)
     counts["dead letter"] += len(set(checker.given_up.values()))
     counts["superseded"] += sum(version.superseded for version in checker.versions.values())
-    counts["execution"] += simulation.compute.starts
+    counts["execution"] += sum(compute.starts for compute in simulation.computes)
+    counts["start at the fallback job"] += simulation.computes[1].starts
     return Outcome(simulation.options, hub.violation, hub.steps, hub.calls, counts)
 
 

@@ -1,5 +1,5 @@
 """What must be true after every change: I1 to I6 and I8. Of scenes that grow: `growth.py`. Of suspect results:
-`doubts.py`. At rest: `at_rest.py`.
+`doubts.py`. Of two jobs: `two_jobs.py`. At rest: `at_rest.py`.
 
 Told from the stores, and from what was seen of them: uploads, versions of records, starts of work. The statements are
 those of the protocol; `Checker.changed` is called after every change of a store, whoever made it.
@@ -25,6 +25,7 @@ from tests.simulation.growth import Growth
 from tests.simulation.hub import Process
 from tests.simulation.seen import Commit, Version
 from tests.simulation.stores import Stores
+from tests.simulation.two_jobs import TwoJobs
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -39,7 +40,7 @@ class Checker:
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
-        self.stores, self.growth, self.doubts = Stores(sim), Growth(sim), Doubts(sim)
+        self.stores, self.growth, self.doubts, self.two_jobs = Stores(sim), Growth(sim), Doubts(sim), TwoJobs(sim)
         self.versions: dict[str, Version] = {}
         self.records: dict[str, dict[str, Any]] = {}  # scene -> the last version seen
         self.commits: list[Commit] = []
@@ -97,6 +98,7 @@ class Checker:
 
     def works(self, process: Process, scene: str) -> None:
         """The job of this runner goes on: it has just been told that the scene is its own."""
+        self.two_jobs.works(process, scene)
         if not self.stores.holds_lease(process, layout.record_name(scene)):
             self.fail("I6", f"{process.name} works on {scene}, whose lease it does not hold")
 
@@ -182,6 +184,8 @@ class Checker:
             self.fail("I2", f"generation {old['generation']} of {scene} ended without an outcome")
         begins = new["phase"] == "running" and _attempt(new) != _attempt(old)
         self._started[scene, generation] += begins
+        if begins:
+            self.two_jobs.begins(process, scene)
         if old["phase"] == "running" and new["phase"] == "idle" and new["attempts"] < old["attempts"]:
             self._started[scene, generation] -= new["preemptions"] == old["preemptions"]  # all of it was known
         began = self._started[scene, generation]

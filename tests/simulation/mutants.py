@@ -19,6 +19,7 @@ from scenejobs.state.layout import BATCHES, RECORDS
 from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always
 from tests.simulation.mutants_growth import GROWING
+from tests.simulation.mutants_two_jobs import TWO_JOBS
 from tests.simulation.ports import SimBlobs
 
 ARCHIVE, WORK, RUN, COMMIT = archive, attempt.SceneWork, attempt, commit  # where the replaced names are looked up
@@ -202,5 +203,5 @@ PROTOCOL = (
     ),
 )
 
-MUTANTS = (*PROTOCOL, *GROWING)
+MUTANTS = (*PROTOCOL, *GROWING, *TWO_JOBS)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

@@ -16,6 +16,7 @@ from scenejobs.errors import SceneJobError
 from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 from tests.simulation.hub import JOIN_S, STOP_GRACE_S, Hub, Process
 from tests.simulation.people import job_of
+from tests.simulation.two_jobs import FALLBACK, is_fallback
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -42,7 +43,13 @@ class Platform:
         hub, draw = self._sim.hub, self._sim.hub.random.random()
         profile, platform = hub.profile, Process("platform")
         self._idle[name] = platform
+        lacking = self._sim.outage or profile.no_machines
         fates: tuple[tuple[float, str, Callable[[], None]], ...] = (
+            (
+                0 if name.startswith(FALLBACK) else lacking,
+                "no machine",
+                lambda: self._ends_idle(name, hub.random.choice((2.0, 2.0, 200.0, HOURS_S))),
+            ),
             (profile.start_ghost, "ghost", lambda: self._ends_idle(name, 60 + 240 * hub.random.random())),
             (profile.start_dies, "dies at once", lambda: self._ends_idle(name, 5.0)),
             (profile.start_idles, "idles", lambda: self._ends_idle(name, HOURS_S)),
@@ -81,7 +88,8 @@ class Platform:
         self._gone(name)
 
     def _gone(self, name: str) -> None:
-        self._sim.compute.executions.pop(name, None)
+        for compute in self._sim.computes:
+            compute.executions.pop(name, None)
         self._runners.pop(name, None)
 
     def _ended(self, name: str) -> None:
@@ -129,7 +137,7 @@ class Platform:
             containers=sim.containers,
             leases=sim.state,
             queues=sim.queues,
-            settings=replace(RUNNER, workspace=str(sim.folder / process.name)),
+            settings=replace(RUNNER, workspace=str(sim.folder / process.name), is_fallback=is_fallback(process)),
             pipeline=PipelineSettings(backend="mock"),
             run_job=job_of(sim, process),
             stop=stop,

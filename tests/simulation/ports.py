@@ -269,8 +269,8 @@ class SimQueue:
 class SimCompute:
     """See scenejobs.ports.Compute. `launch` makes an execution run in the world, `end` is told that it should stop."""
 
-    def __init__(self, hub: Hub, launch: Callable[[str], None], end: Callable[[str], None]) -> None:
-        self._hub, self._launch, self._end = hub, launch, end
+    def __init__(self, hub: Hub, launch: Callable[[str], None], end: Callable[[str], None], letter: str = "x") -> None:
+        self._hub, self._launch, self._end, self._letter = hub, launch, end, letter
         self.executions: dict[str, Execution] = {}  # that the service calls live
         self.starts = 0
         self.most = 0  # live at once
@@ -281,7 +281,7 @@ class SimCompute:
                 self._hub.note("start failed", "")
                 raise ComputeError("simulated: no capacity", retry_after_s=self._hub.random.choice((None, 5.0)))
             self.starts += 1
-            name = f"x{self.starts}"
+            name = f"{self._letter}{self.starts}"
             self.executions[name] = Execution(name, "Running", self._hub.clock())
             self.most = max(self.most, len(self.executions))
             self._launch(name)

@@ -32,6 +32,7 @@ class Profile:
     freezes: float = 0.0  # its runner stands still for hours, soon after it began
     end_unnoticed: float = 0.0  # the platform goes on to list it after its end
     mute: float = 0.0  # its heartbeat falls silent, and its work goes on
+    no_machines: float = 0.0  # of a start of the first job: nothing runs. Above 0 there is a fallback job
     few: bool = False  # at most one execution at a time, or three: as the seed says
     # of a copy on the server
     copy_takes_time: float = 0.0
@@ -119,6 +120,8 @@ PROFILES = {
     "idle executions": replace(
         USERS, start_idles=0.25, start_late=0.15, freezes=0.1, end_unnoticed=0.2, mute=0.15, start_ghost=0.05, few=True
     ),
+    "no machines": replace(USERS, no_machines=1.0, crash=0.003, start_dies=0.1, start_idles=0.05, few=True),
+    "few machines": replace(USERS, no_machines=0.6, pause=0.01, slow=0.01, stop=0.01, start_ghost=0.1),
     "stops": replace(USERS, stop=0.02, start_dies=0.1),
     "growing": growing(replace(CALM, comes_late=0.3)),  # no fault at all, but scenes that grow
     "growing, scripted": growing(replace(CALM, copy_takes_time=0.2)),  # for single crashes

@@ -13,6 +13,7 @@ COLUMNS = (
     ("committed runs", ("commit",)),
     ("dead letters", ("dead letter",)),
     ("executions", ("execution",)),
+    ("of them in the fallback job", ("start at the fallback job",)),
     ("crashes", ("crash", "out of memory", "killed after the grace")),
     ("lost answers", ("lost answer", "unanswered")),
     ("503", ("503",)),
@@ -46,7 +47,7 @@ def table(
         f"| steps | {totals.steps:,} |",
         *(f"| {title} | {sum(totals.counts[kind] for kind in kinds):,} |" for title, kinds in COLUMNS),
         f"| seconds, {options.jobs} process{'es' if options.jobs > 1 else ''} | {totals.seconds:,.0f} |",
-        f"| **violations of I1 to I10** | **{len(totals.violations)}** |",
+        f"| **violations of an invariant** | **{len(totals.violations)}** |",
         "",
         "One crash before or after each single call of dispatcher and runner, nothing else going wrong:",
         f"{crashes.schedules:,} crash points of {options.crash_scenarios} scenarios, "

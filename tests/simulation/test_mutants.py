@@ -24,6 +24,7 @@ BEGIN = {
     "any marker removed": 100,
     "no requeue": 70,
     "withheld and part of it": 60,
+    "a lease in each job": 29,
 }
 
 
@@ -32,6 +33,13 @@ def test_a_missing_rule_is_noticed(mutant: Mutant) -> None:
     """But for the redundant ones, which the table of mutants explains: of those nothing may be noticed."""
     trial = judge(mutant, BEGIN.get(mutant.name, 0))
     assert trial.as_expected, str(trial)
+
+
+def test_a_scene_in_both_jobs_is_noticed_as_such() -> None:
+    """Other invariants notice it in most schedules first."""
+    trial = judge(BY_NAME["a lease in each job"], BEGIN["a lease in each job"])
+    assert trial.outcome is not None
+    assert trial.outcome.invariant == "I18"
 
 
 def publish_of_before(record: SceneRecord, output: BlobStore) -> None: ...

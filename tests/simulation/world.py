@@ -26,6 +26,7 @@ from tests.simulation.people import choose_scenes, start_users
 from tests.simulation.platform import Platform
 from tests.simulation.ports import SimBlobs, SimCompute, SimQueue
 from tests.simulation.profile import CALM, profile_of
+from tests.simulation.two_jobs import FALLBACK
 
 KINDS = ("input", "output", "processed", "error", "state")
 DISPATCH = DispatchSettings(
@@ -36,6 +37,7 @@ DISPATCH = DispatchSettings(
     sweep_interval_s=400,
     start_timeout_s=300,
     upload_stalled_s=120,
+    fallback_after=2,
 )
 SWEEP_S = 120.0
 FAULTS_END_S = 900.0  # from here on nothing goes wrong any more, and everything has to end
@@ -84,7 +86,14 @@ class Simulation:
         self.compute = SimCompute(hub, self.platform.launch, self.platform.stop)
         limit = (1, 3)[options.seed % 2] if hub.profile.few else DISPATCH.max_parallel_jobs
         self.dispatch = replace(DISPATCH, max_parallel_jobs=limit)
-        self.app = assemble(self.containers, self.queues, self.compute, self.dispatch, hub.sleep, at_once=1)
+        # in half of the schedules the first job has no machine for days: to the end
+        self.outage = hub.profile.no_machines if options.seed % 4 < 2 else 0.0
+        fallback = SimCompute(hub, self.platform.launch, self.platform.stop, FALLBACK)
+        self.computes = (self.compute, fallback)
+        self.app = assemble(
+            self.containers, self.queues, self.compute, self.dispatch, hub.sleep, at_once=1,
+            fallback=fallback if hub.profile.no_machines else None,
+        )  # fmt: skip
         self.users = 0  # who are not done yet
         self.invocations = 0  # of functions, those that wait for a retry included
         self.tokens = 0
@@ -126,14 +135,17 @@ class Simulation:
         return max(FAULTS_END_S, 4 * self.helped_at) + END_S
 
     def _stays_at_rest(self) -> None:
-        until, sent, starts, seen = self.hub.now + 3 * SWEEP_S, self.jobs.sent, self.compute.starts, len(self.hub.trace)
+        until, sent, starts, seen = self.hub.now + 3 * SWEEP_S, self.jobs.sent, self._starts(), len(self.hub.trace)
         self.hub.run(lambda: self.hub.now > until)
-        if (self.jobs.sent, self.compute.starts) != (sent, starts):
+        if (self.jobs.sent, self._starts()) != (sent, starts):
             self.hub.fail("I7", "there was nothing to do any more, and it was done all the same")
         for _, who, what, _ in self.hub.trace[seen:]:
             verb, _, name = what.partition(" ")
             if verb in ("write", "delete") and not name.startswith(HOUSEKEEPING):
                 self.hub.fail("I7", f"there was nothing to do any more: {who}: {what}")
+
+    def _starts(self) -> int:
+        return sum(compute.starts for compute in self.computes)
 
     # ---- users ------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,12 @@ the next look comes then, and counts.
 
 An execution that is listed and shows no life (life.py) is stopped, and counts no more. Where none of the starts was
 answered by a runner, that is one more sign that there is no GPU. It needs no further wait: it took its time.
+
+Where there is a fallback job (`function_app/starter.py`), its starts are judged by themselves: a state of the same kind
+inside this one, and a runner says in which of the two jobs it began. After enough starts of the first job that never
+began, waiting work goes to the fallback job. The first is asked on, one probe at a time, and a runner that begins
+there takes everything back. What was found out is forgotten after a while without a further failure, so that days
+later the first job is asked alone once more.
 """
 
 from __future__ import annotations
@@ -56,6 +62,11 @@ class StarterState:
     stop_asked: dict[str, datetime] = field(default_factory=dict)  # those of them that are to stop: when it was asked
     not_stopped: tuple[str, ...] = ()  # those of them for which the service refused that
     looked_at: datetime | None = None  # when the executions were last listed although nothing waited
+    never_began: int = 0  # starts since a runner last began that were refused, or ended before one did
+    never_began_since: datetime | None = None  # the first of them
+    never_began_at: datetime | None = None  # the last
+    away_until: datetime | None = None  # waiting work goes to the fallback job
+    fallback: StarterState | None = None  # the same of the fallback job; None: nothing was ever started there
 
     def started(self, names: tuple[str, ...], now: datetime) -> StarterState:
         """The service accepted these starts."""
@@ -84,7 +95,7 @@ class StarterState:
             unsure=False,
             not_before=now + timedelta(seconds=wait_s),
             last_error=str(error),
-        )
+        )._without_runner(now if _is_lack(error) else None)
 
     def unknown(self, now: datetime, error: Exception) -> StarterState:
         """The service did not answer a start. No other is made before a listing would show that one."""
@@ -101,7 +112,30 @@ class StarterState:
     def answered(self) -> StarterState:
         """A runner has begun: there are GPUs."""
         waits = self.not_before if self.failures_in_row else None
-        return replace(self, unanswered=(), unanswered_since=None, ghosts_in_row=0, not_before=waits)
+        return replace(
+            self, unanswered=(), unanswered_since=None, ghosts_in_row=0, not_before=waits,
+            never_began=0, never_began_since=None, never_began_at=None, away_until=None,
+        )  # fmt: skip
+
+    def _without_runner(self, now: datetime | None) -> StarterState:
+        """One more start that never began; None: it was none."""
+        if now is None:
+            return self
+        since = self.never_began_since or now
+        return replace(self, never_began=self.never_began + 1, never_began_since=since, never_began_at=now)
+
+    def judged(self, after: int, keep_s: float) -> StarterState:
+        """Whether work goes to the fallback job: after so many starts that never began; 0: there is none.
+
+        keep_s: after the last failure this is what is believed.
+        """
+        if not after or self.never_began < after or self.never_began_at is None:
+            return replace(self, away_until=None)
+        return replace(self, away_until=self.never_began_at + timedelta(seconds=keep_s))
+
+    def is_away(self, now: datetime) -> bool:
+        """Whether waiting work goes to the fallback job."""
+        return self.away_until is not None and now < self.away_until
 
     def looked(self, live: Collection[str], now: datetime) -> StarterState:
         """After a look at the executions that live: starts that ended without an answer were ghosts."""
@@ -113,7 +147,8 @@ class StarterState:
             return self
         ghosts = self.ghosts_in_row + 1
         wait = timedelta(seconds=back_off_s(ghosts))
-        return replace(self, unanswered=unanswered, ghosts_in_row=ghosts, not_before=now + wait)
+        state = replace(self, unanswered=unanswered, ghosts_in_row=ghosts, not_before=now + wait)
+        return state._without_runner(now)
 
     def listed(self, names: Iterable[str], now: datetime) -> StarterState:
         """The listing of executions names these. What is known of others goes: they have ended."""
@@ -140,7 +175,7 @@ class StarterState:
             return state
         left = list(self.unanswered)
         left.remove(gone)
-        return replace(state, unanswered=tuple(left), ghosts_in_row=self.ghosts_in_row + 1)
+        return replace(state, unanswered=tuple(left), ghosts_in_row=self.ghosts_in_row + 1)._without_runner(now)
 
     def may_start(self, needed: int) -> int:
         """While no GPU comes, one probe at a time."""
@@ -161,6 +196,10 @@ class StarterState:
         """Why queued work does not begin, for people; "" when nothing is wrong."""
         if self.budget_until and now < self.budget_until:
             return f"held back by the daily budget until {_minute(self.budget_until)}"
+        if self.is_away(now) and self.never_began_since:
+            there = self.fallback.held_back(now) if self.fallback else ""
+            text = f"the first job got no machine in {self.never_began} starts since {_minute(self.never_began_since)}"
+            return f"{text}; what waits goes to the fallback job" + (f", and there: {there}" if there else "")
         if self.unsure:
             return f"whether an execution was started is not known: {self.last_error}"
         if self.failures_in_row:
@@ -177,6 +216,11 @@ class StarterState:
     def from_json(value: Any) -> StarterState:
         """Raises ValueError."""
         return codec.from_json(value, StarterState, [each.name for each in fields(StarterState)])
+
+
+def _is_lack(error: Exception) -> bool:
+    """Whether a refused start may be for want of a machine: a missing right or a missing image is not."""
+    return isinstance(error, ComputeError) and not isinstance(error, NotDeployed)
 
 
 def load(state: BlobStore) -> StarterState:

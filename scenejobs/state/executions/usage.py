@@ -38,6 +38,7 @@ class ExecutionUsage:
     beats: bool = False  # it repeats itself every HEARTBEAT_S; programs before did not promise that
     ended: bool = False  # its own last word
     by_dispatcher: bool = False  # for an execution that was stopped: no sign of a runner
+    fallback: bool = False  # of the fallback job (start_backoff.py)
 
     @property
     def platform_name(self) -> str:
@@ -56,11 +57,12 @@ def write(
     beats: bool = False,
     ended: bool = False,
     by_dispatcher: bool = False,
+    fallback: bool = False,
 ) -> None:
     """See ExecutionUsage. Raises StorageError."""
     body = {"execution": execution, "begun_at": begun_at.isoformat(), "day": day.isoformat(), "seconds": seconds}
     metadata = {"begun_at": begun_at.isoformat(), "seconds": f"{seconds:.1f}"}
-    flags = {"beats": beats, "ended": ended, "by_dispatcher": by_dispatcher}
+    flags = {"beats": beats, "ended": ended, "by_dispatcher": by_dispatcher, "fallback": fallback}
     metadata |= {name: "true" for name, value in flags.items() if value}
     state.write(usage_name(day.isoformat(), execution), json.dumps(body).encode(), metadata=metadata)
 
@@ -100,7 +102,7 @@ def read(listing: Iterable[BlobInfo]) -> list[ExecutionUsage]:
         if not 0 <= seconds <= MAX_SECONDS:  # not finite either: one such blob would stop all starts
             continue
         name = info.name.rpartition("/")[2].removesuffix(".json")
-        flags = {name: info.metadata.get(name) == "true" for name in ("beats", "ended", "by_dispatcher")}
+        flags = {name: info.metadata.get(name) == "true" for name in ("beats", "ended", "by_dispatcher", "fallback")}
         found.append(ExecutionUsage(name, begun_at, seconds, info.modified, **flags))
     return found
 
@@ -117,9 +119,10 @@ class Reports:
     def minutes_on(self, day: date) -> float:
         return sum(usage.seconds for usage in self.days.get(day, ())) / 60
 
-    def begun_since(self, since: datetime) -> bool:
-        """Whether any runner has begun since then."""
-        return any(usage.begun_at >= since for usage in self if not usage.by_dispatcher)
+    def begun_since(self, since: datetime, *, fallback: bool = False) -> bool:
+        """Whether any runner has begun since then, in the first job or in the fallback job."""
+        theirs = (usage for usage in self if usage.fallback is fallback and not usage.by_dispatcher)
+        return any(usage.begun_at >= since for usage in theirs)
 
 
 def reports(state: BlobStore, since: datetime, now: datetime) -> Reports:
@@ -138,9 +141,9 @@ def next_day(now: datetime) -> datetime:
     return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=UTC)
 
 
-def begun_since(state: BlobStore, since: datetime, now: datetime) -> bool:
-    """Whether any runner has begun since then. One listing for each day."""
-    return reports(state, since, now).begun_since(since)
+def begun_since(state: BlobStore, since: datetime, now: datetime, *, fallback: bool = False) -> bool:
+    """Whether any runner has begun since then, as `Reports.begun_since`. One listing for each day."""
+    return reports(state, since, now).begun_since(since, fallback=fallback)
 
 
 def is_old(info: BlobInfo, now: datetime) -> bool:

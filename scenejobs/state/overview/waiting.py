@@ -117,7 +117,8 @@ def for_execution(containers: Containers, settings: DispatchSettings, now: datet
         return Reason(held_back, starter.budget_until)
     if held_back:
         again = starter.not_before if starter.not_before and starter.not_before > now else None
-        return Reason(held_back + (f"; the next try is {_at(again)}" if again else ""), again)
+        which = "the first is asked again" if starter.is_away(now) else "the next try is"
+        return Reason(held_back + (f"; {which} {_at(again)}" if again else ""), again)
     limit, live = settings.max_parallel_jobs, _live(state, now)
     if limit and live >= limit:
         ends = [end for record in _running(state) if (end := progress.ends_at(state, record, now)) is not None]
