@@ -43,9 +43,10 @@ def build_views(frames: FrameSet, context: StageContext, long_side: int) -> Trai
     workspace = context.workspace
     marker = workspace / "views.json"
     masks = digest_of_frames(workspace, frames)
-    made_from = fingerprint(
-        asdict(frames), file_fingerprint(workspace / "sparse.json"), long_side, *([masks] if masks else [])
-    )
+    chosen = asdict(frames)
+    if not frames.shared:  # as views were known before films were compared
+        del chosen["shared"]
+    made_from = fingerprint(chosen, file_fingerprint(workspace / "sparse.json"), long_side, *([masks] if masks else []))
     stored = read_marker(marker, made_from)
     if stored is None or not all(file.is_file() for view in stored["views"] for file in _files(workspace, view)):
         marker.unlink(missing_ok=True)
@@ -92,7 +93,7 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, mas
         "views": [
             {**msgspec.structs.asdict(view), "video": video, "timestamp_s": timestamp_s, "split": split}
             for view, (video, timestamp_s), split in zip(
-                made, timeline, split_of_scene(timeline, together, photos), strict=True
+                made, timeline, split_of_scene(timeline, together, photos, frames.shared), strict=True
             )
         ]
     }

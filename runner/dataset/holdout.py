@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+
+from runner.scene.frames import SharedStretch
+
 HELD_OUT = 0.09  # share of all views
 FRAMES_PER_BLOCK = 30  # one frame of block length for so many views
 BLOCK_LENGTH = (2, 4)  # frames, shortest and longest
 PHOTOS = "photos"  # the timeline of all sets of photos
 SMALLEST = 8  # views; fewer are all needed for training
+TWIN_GAPS = 2.0  # gaps between the frames of a film: the nearest one is a twin up to there
 
 
 def assign_split(timeline: Sequence[tuple[str, float]]) -> list[str]:
@@ -39,21 +44,24 @@ def assign_split(timeline: Sequence[tuple[str, float]]) -> list[str]:
 
 
 def split_of_scene(
-    timeline: Sequence[tuple[str, float]], together: Mapping[str, str], photos: Container[str]
-) -> list[str]:
+    timeline: Sequence[tuple[str, float]], together: Mapping[str, str], photos: Container[str],
+    shared: Sequence[SharedStretch] = (),
+) -> list[str]:  # fmt: skip
     """`split_of_moments`; where no set of photos is large enough for a block, all of them are one timeline.
 
     Photos of another size are a set of their own: sixteen crops would be sixteen sets. photos: names of such sets,
-    whose times count through all of them.
+    whose times count through all of them. shared: what films have in common.
     """
-    split = split_of_moments(timeline, together)
+    split = split_of_moments(timeline, together, shared)
     if "test" in split:
         return split
     joined = [(PHOTOS if video in photos and video not in together else video, time_s) for video, time_s in timeline]
-    return split_of_moments(joined, together)
+    return split_of_moments(joined, together, shared)
 
 
-def split_of_moments(timeline: Sequence[tuple[str, float]], together: Mapping[str, str]) -> list[str]:
+def split_of_moments(
+    timeline: Sequence[tuple[str, float]], together: Mapping[str, str], shared: Sequence[SharedStretch] = ()
+) -> list[str]:
     """The same where some videos were taken together: what they show at one moment is held out together.
 
     together: of such videos what they are views of.
@@ -61,10 +69,60 @@ def split_of_moments(timeline: Sequence[tuple[str, float]], together: Mapping[st
     moments = [(together.get(video, video), time_s) for video, time_s in timeline]
     once = sorted({moment for moment, (video, _) in zip(moments, timeline, strict=True) if video in together})
     alone = [index for index, (video, _) in enumerate(timeline) if video not in together]
-    split = assign_split([*(timeline[index] for index in alone), *once])
+    split = split_of_films([*(timeline[index] for index in alone), *once], shared)
     of_moment = dict(zip(once, split[len(alone) :], strict=True))
     of_view = dict(zip(alone, split, strict=False))
     return [of_view[index] if index in of_view else of_moment[moment] for index, moment in enumerate(moments)]
+
+
+def split_of_films(timeline: Sequence[tuple[str, float]], shared: Sequence[SharedStretch]) -> list[str]:
+    """`assign_split` where some films have a part in common: of what both show one film is split, and each frame of the
+    other one goes with the nearest frame of it. So no held-out frame has its twin in training."""
+    if not shared:
+        return assign_split(timeline)
+    places = [_place(video, time_s, shared) for video, time_s in timeline]
+    twin_of = _twins(timeline, places)
+    alone = [index for index in range(len(timeline)) if index not in twin_of]
+    split_alone = assign_split(_in_runs([timeline[index] for index in alone], [timeline[index] for index in twin_of]))
+    split = dict(zip(alone, split_alone, strict=True))
+    return [split[twin_of.get(index, index)] for index in range(len(timeline))]
+
+
+def _place(video: str, time_s: float, shared: Sequence[SharedStretch]) -> tuple[str, float]:
+    """The film, and the time in it, that stands for what is shown."""
+    for _ in shared:  # the other one's place may be in a third film
+        for one in shared:
+            if one.video == video and one.begin_s - 1e-6 <= time_s <= one.end_s + 1e-6:
+                video, time_s = one.other, time_s + one.offset_s
+                break
+        else:
+            break
+    return video, time_s
+
+
+def _twins(timeline: Sequence[tuple[str, float]], places: Sequence[tuple[str, float]]) -> dict[int, int]:
+    """Of frames whose place is in another film, the nearest frame there; none where that film has none nearby."""
+    own: dict[str, list[tuple[float, int]]] = {}
+    for index, (moment, place) in enumerate(zip(timeline, places, strict=True)):
+        if moment == place:
+            own.setdefault(place[0], []).append((place[1], index))
+    found: dict[int, int] = {}
+    for index, (moment, (video, time_s)) in enumerate(zip(timeline, places, strict=True)):
+        if moment == (video, time_s) or video not in own:
+            continue
+        times = sorted(time for time, _ in own[video])
+        apart_s, twin = min((abs(time - time_s), other) for time, other in own[video])
+        if apart_s <= TWIN_GAPS * (float(np.median(np.diff(times))) if len(times) > 1 else 0.0):
+            found[index] = twin
+    return found
+
+
+def _in_runs(timeline: Sequence[tuple[str, float]], gone: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """A film is as many as it has parts between frames that are gone: a block does not reach across them."""
+    return [
+        (f"{video} {sum(other == video and before < time_s for other, before in gone):06d}", time_s)
+        for video, time_s in timeline
+    ]
 
 
 def _possible_starts(videos: Sequence[str], length: int) -> list[int]:

@@ -43,8 +43,9 @@ from runner.media.selection.measures import file_name, is_static
 from runner.media.selection.of_captures import Choice, choose_frames
 from runner.media.selection.preference import NONE, FramePreference, Preferred
 from runner.media.selection.same_footage import without_copies
+from runner.media.selection.shared_footage import shared_footage
 from runner.media.settings import FrameSettings
-from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip
+from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip, SharedStretch
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
 from scenejobs.filming import WALK
@@ -111,9 +112,10 @@ def extract_with(
             surveyed = without(surveyed, {clip.name for clip, _ in failed})
             if not surveyed:
                 raise failed[0][1]
-    warnings += (*still.warnings, *said, *said_of_previews(media))
+    shared, said_of_shared = shared_footage(captures)
+    warnings += (*still.warnings, *said, *said_of_shared, *said_of_previews(media))
     left_out += _not_chosen(captures, made.frames)
-    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out)
+    result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out, shared)
     result = _masked(result, workspace, progress)
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
@@ -263,6 +265,7 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
         tuple(value["warnings"]),
         tuple((name, content) for name, content in value.get("sources", ())),
         tuple(UnusedFile(**entry) for entry in value.get("unused", ())),
+        tuple(SharedStretch(**entry) for entry in value.get("shared", ())),
     )
 
 

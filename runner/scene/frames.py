@@ -85,6 +85,17 @@ class RefusedClip:
 
 
 @dataclass(frozen=True)
+class SharedStretch:
+    """A part of a film that shows the same recording as a part of another one."""
+
+    video: str  # ClipInfo.name
+    begin_s: float  # in its time
+    end_s: float
+    other: str  # ClipInfo.name; between films, `video` and `other` never swap their places
+    offset_s: float  # added to a time of `video`: when `other` shows the same
+
+
+@dataclass(frozen=True)
 class FrameSet:
     """Result of the frame stage. Frames are in capture order: clip after clip, time within a clip."""
 
@@ -96,6 +107,7 @@ class FrameSet:
     """Clip.name and SHA-256 of every file, where a cache of stages is kept: the key of what is cached of a frame."""
     unused: tuple[UnusedFile, ...] = ()
     """Files that nothing is wrong with and that the scene does without: copies, the moving parts of photos."""
+    shared: tuple[SharedStretch, ...] = ()  # of films that are all used
 
     @property
     def not_used(self) -> tuple[UnusedFile, ...]:

@@ -28,7 +28,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class _Film:
+class Film:
     """The frames of a film as vectors."""
 
     looks: NDArray[np.float32]  # [N, 64] without mean, of length 1; zeros for a blank frame
@@ -41,12 +41,12 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
     The one with most pixels stays, of the same size that with most frames.
     """
     per_file = Counter(capture.clips[0].name for capture in captures)
-    films = [c for c in captures if not c.is_photos and per_file[c.clips[0].name] == 1 and _has_looks(c.measures)]
+    films = [c for c in captures if not c.is_photos and per_file[c.clips[0].name] == 1 and has_looks(c.measures)]
     order = sorted(films, key=lambda film: (-film.info.width * film.info.height, -film.info.frame_count))
-    kept: list[tuple[Capture, _Film]] = []
+    kept: list[tuple[Capture, Film]] = []
     copy_of: dict[str, str] = {}
     for capture in order:
-        film = _film(capture.measures)
+        film = film_of(capture.measures)
         twin = next((other for other, frames in kept if shows_the_same(film, frames)), None)
         if twin is None:
             kept.append((capture, film))
@@ -61,7 +61,7 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
     return [capture for capture in captures if capture.info.name not in copy_of], unused, (warning,)
 
 
-def shows_the_same(film: _Film, other: _Film) -> bool:
+def shows_the_same(film: Film, other: Film) -> bool:
     """Whether everything that `film` shows is in `other`, at a constant offset in time."""
     picked = np.unique(np.linspace(0, len(film.times) - 1, SAMPLES).round().astype(int))
     looks, times = film.looks[picked], film.times[picked]
@@ -78,31 +78,34 @@ def shows_the_same(film: _Film, other: _Film) -> bool:
         return False
     near = np.abs(other.times[None, :] - expected[inside, None]) <= reach_s
     apart = 1 - np.where(near, alike[inside], -1.0).max(axis=1)
-    at = _nearest(other.times, expected[inside])
-    later, earlier = _nearest(other.times, expected[inside] + STEP_S), _nearest(other.times, expected[inside] - STEP_S)
-    moved = 1 - np.minimum(_along(other.looks, at, later), _along(other.looks, at, earlier))
+    at = nearest(other.times, expected[inside])
+    later, earlier = nearest(other.times, expected[inside] + STEP_S), nearest(other.times, expected[inside] - STEP_S)
+    moved = 1 - np.minimum(along(other.looks, at, later), along(other.looks, at, earlier))
     allowed = min(MOST_APART, SHARE_OF_MOTION * float(np.median(moved)))
     return bool(np.median(apart) <= allowed and np.quantile(apart, INSIDE) <= 2 * max(allowed, 1e-4))
 
 
-def _along(looks: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float32]:
+def along(looks: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float32]:
+    """[N] correlation of each frame of `one` with that of `other`."""
     correlation: NDArray[np.float32] = (looks[one] * looks[other]).sum(axis=1)
     return correlation
 
 
-def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+def nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """[N] indices of the frames nearest to the wanted times."""
     found: NDArray[np.intp] = np.abs(times[None, :] - wanted[:, None]).argmin(axis=1)
     return found
 
 
-def _has_looks(frames: Sequence[FrameMeasures]) -> bool:
+def has_looks(frames: Sequence[FrameMeasures]) -> bool:
     """An earlier program's survey, found in a cache, has none."""
     return len(frames) > 1 and all(frame.look for frame in frames)
 
 
-def _film(frames: Sequence[FrameMeasures]) -> _Film:
+def film_of(frames: Sequence[FrameMeasures]) -> Film:
+    """Of frames that have looks."""
     grey = np.array([list(bytes.fromhex(frame.look)) for frame in frames], np.float32)
     grey -= grey.mean(axis=1, keepdims=True)
     length = np.linalg.norm(grey, axis=1, keepdims=True)
     blank = length < grey.shape[1] ** 0.5  # one grey level
-    return _Film(np.where(blank, 0, grey / np.maximum(length, 1e-6)), np.array([f.timestamp_s for f in frames]))
+    return Film(np.where(blank, 0, grey / np.maximum(length, 1e-6)), np.array([f.timestamp_s for f in frames]))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.dataset.holdout import assign_split, split_of_scene
+from runner.scene.frames import SharedStretch
 
 clips = st.lists(st.integers(1, 120), min_size=1, max_size=6)
 
@@ -92,3 +93,36 @@ def test_many_clips_of_three_frames_are_measured_by_single_ones():
     timeline = timeline_of([3] * 6)
     assert all(end - start == 1 for start, end in runs(timeline, assign_split(timeline)))
     assert "test" in assign_split(timeline)
+
+
+@given(st.integers(10, 80), st.integers(10, 80), st.floats(0.05, 0.5), st.floats(0, 1), st.floats(-8, 8))
+def test_no_held_out_frame_has_its_twin_in_training(count, other_count, step_s, share, offset_s):
+    """Two films of one recording, of which any part is in both: the nearest frame of the other film goes along."""
+    first = [("a", 0.2 * number) for number in range(count)]
+    second = [("b", step_s * number) for number in range(other_count)]
+    begin_s = max(0.0, -offset_s)
+    end_s = min(step_s * (other_count - 1), 0.2 * (count - 1) - offset_s)
+    end_s = begin_s + share * (end_s - begin_s)
+    shared = [SharedStretch("b", begin_s, end_s, "a", offset_s)] if end_s >= begin_s else []
+    split = dict(zip([*first, *second], split_of_scene([*first, *second], {}, set(), shared), strict=True))
+    for moment in second:
+        if shared and begin_s <= moment[1] <= end_s:
+            apart_s = {other: abs(other[1] - moment[1] - offset_s) for other in first}
+            twins = [other for other in first if apart_s[other] < min(apart_s.values()) + 1e-6]
+            assert split[moment] in {split[twin] for twin in twins}
+    assert "test" in split.values()
+
+
+def test_films_of_which_the_other_was_not_placed_are_split_as_ever():
+    timeline = [("b", 0.2 * number) for number in range(40)]
+    shared = [SharedStretch("b", 0.0, 8.0, "a", 3.0)]
+    assert split_of_scene(timeline, {}, set(), shared) == assign_split(timeline)
+
+
+def test_a_chain_of_films_is_split_once():
+    """c shows what b shows, and b what a shows."""
+    timeline = [(name, 0.2 * number) for name in "abc" for number in range(60)]
+    shared = [SharedStretch("b", 0.0, 12.0, "a", 0.0), SharedStretch("c", 0.0, 12.0, "b", 0.0)]
+    split = split_of_scene(timeline, {}, set(), shared)
+    assert split[:60] == split[60:120] == split[120:]
+    assert split[:60] == assign_split(timeline[:60])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.context import StageContext
+from runner.dataset.holdout import split_of_scene
 from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip, FrameSet
@@ -64,6 +65,39 @@ def test_two_walks_along_one_wall_and_films_that_share_a_part_are_all_used(tmp_p
     )  # fmt: skip
     assert frames.unused == ()
     assert len(frames.clips) == 3
+
+
+def test_what_is_held_out_of_a_film_is_not_trained_on_in_another_that_shows_it_too(tmp_path: Path) -> None:
+    """The second film goes on where the first one is in its middle; the third one is two pieces of them."""
+    scene = walk(90, 1)
+    begins_s = {"first.mp4": 0.0, "second.mp4": 3.0}
+    frames = found(
+        tmp_path,
+        clip(tmp_path / "first.mp4", scene[:60]),
+        clip(tmp_path / "second.mp4", smaller(scene[30:]), crf=30),
+        clip(tmp_path / "pieces.mp4", [*walk(20, 5), *scene[70:85], *walk(10, 6), *scene[5:20]]),
+    )
+    assert len(frames.clips) == 3
+    assert sum("held out of training together" in warning for warning in frames.warnings) == 1
+    moments = []
+    for frame in frames.frames:
+        time_s = frame.timestamp_s + begins_s.get(frame.video, 0.0)
+        if frame.video == "pieces.mp4":
+            number = round(frame.timestamp_s * 10)
+            shown = number + 50 if 20 <= number < 35 else number - 40 if number >= 45 else 1000 + number
+            time_s = shown / 10
+        moments.append(time_s)
+
+    def trained_twins(split: list[str]) -> int:
+        held_out, trained = (
+            [m for m, s in zip(moments, split, strict=True) if s == kind] for kind in ("test", "train")
+        )
+        assert len(held_out) >= 2
+        return sum(any(abs(one - other) < 0.12 for other in trained) for one in held_out)
+
+    timeline = [(frame.video, frame.timestamp_s) for frame in frames.frames]
+    assert trained_twins(split_of_scene(timeline, {}, set(), frames.shared)) == 0
+    assert trained_twins(split_of_scene(timeline, {}, set())) > 0, "without, some would be"
 
 
 def test_a_photo_in_two_formats_is_used_once_and_the_other_is_named(tmp_path: Path) -> None:
