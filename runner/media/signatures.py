@@ -25,6 +25,17 @@ OTHER_PICTURES = {  # that are not read
     b"\0\0\0\x0cjP  ": "a JPEG 2000",
 }
 
+OTHER_FILMS = {  # that are not read
+    b"\x06\x0e\x2b\x34\x02\x05\x01\x01": "MXF",
+    b"DKIF": "IVF",
+    b"YUV4MPEG2": "YUV4MPEG2",
+    b"nut/multimedia container\0": "NUT",
+    b".RMF": "RealMedia",
+    b"FWS": "Flash",
+    b"CWS": "Flash",
+    b"\x12\x00\x0a": "AV1 without a container",
+}
+
 
 def brands(head: bytes) -> set[bytes]:
     """Of the box `ftyp` at the beginning: the main one and those that the file is compatible with."""
@@ -57,6 +68,11 @@ def other_picture(head: bytes) -> str:
     if head.startswith(RAW_MAGIC) or head[4:12] == b"ftypcrx " or (head.startswith(b"II*\0") and head[8:10] == b"CR"):
         return "a raw photo of a camera"
     return next((kind for magic, kind in OTHER_PICTURES.items() if head.startswith(magic)), "")
+
+
+def other_film(head: bytes) -> str:
+    """What kind of video that is not read it begins like; "" for none."""
+    return next((kind for magic, kind in OTHER_FILMS.items() if head.startswith(magic)), "")
 
 
 def looks_like_video(head: bytes) -> bool:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Container, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.media.selection.measures import FrameMeasures, duration_s, is_slide_show
 
@@ -13,6 +14,7 @@ MAX_RATE_FPS = 6.0  # more frames per second add time (pairs grow with the squar
 ALWAYS_USEFUL = 24  # frames of a clip, however short it is: a scene needs that many to hold together
 MIN_PER_CLIP = 8  # fewer frames of a clip seldom register together
 MAX_CROWDING = 2.0  # frames per second in a fast part of a clip, relative to an even spread: fast parts are blurred
+LONGEST_GAP = (1.0, 3.0)  # seconds, and times what nine of ten gaps have: a longer one is a pause, which shows nothing
 
 
 def choose(
@@ -55,9 +57,17 @@ def allocate(weights: Sequence[float], most: Sequence[int], photos: Sequence[boo
 
 
 def _weight(frames: Sequence[FrameMeasures], clips: Sequence[Sequence[FrameMeasures]]) -> float:
-    duration = sum(duration_s(clip) for clip in clips) or 1.0
+    duration = sum(float(_filmed_s(clip)[-1]) for clip in clips) or 1.0
     travel = sum(clip[-1].travel for clip in clips) or 1.0
-    return 0.5 * duration_s(frames) / duration + 0.5 * frames[-1].travel / travel + 1e-9
+    return 0.5 * float(_filmed_s(frames)[-1]) / duration + 0.5 * frames[-1].travel / travel + 1e-9
+
+
+def _filmed_s(frames: Sequence[FrameMeasures]) -> NDArray[np.float64]:
+    """[frames] seconds since the first one, with pauses cut short: a stopped camera, one wrong timestamp."""
+    gaps = np.diff([frame.timestamp_s for frame in frames], prepend=frames[0].timestamp_s)
+    longest_s = max(LONGEST_GAP[0], LONGEST_GAP[1] * float(np.quantile(gaps[1:], 0.9))) if len(gaps) > 1 else 0.0
+    filmed: NDArray[np.float64] = np.cumsum(np.minimum(gaps, longest_s))
+    return filmed
 
 
 def _most(frames: Sequence[FrameMeasures], rate_fps: float | None) -> int:
@@ -81,7 +91,7 @@ def _spread(frames: Sequence[FrameMeasures], count: int, preferred: Container[in
     if count >= views[-1] + 1:  # every view is wanted: the sharpest frame of each
         windows, inner = views, np.ones(len(frames), bool)
     else:
-        time = np.array([frame.timestamp_s for frame in frames])
+        time = _filmed_s(frames)
         travel = np.array([frame.travel for frame in frames])
         by_time = np.diff(time, prepend=time[0]) / max(time[-1] - time[0], 1e-9)
         by_travel = np.diff(travel, prepend=travel[0]) / max(travel[-1], 1e-9)

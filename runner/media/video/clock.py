@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 LONGEST_GAP_S = 60.0  # between two frames; more is a broken timestamp, not a pause
+# Seconds, and times the usual interval: a single frame so far before or after all others has a wrong timestamp. So
+# have first frames of a stream that was joined on air, and last ones that end a recording.
+FAR_ALONE = (2.0, 20.0)
+
+
+def without_strays(times_s: Sequence[float]) -> list[float]:
+    """The same times, from 0 on; a first or last one that is far from all others is brought near."""
+    times = list(times_s)
+    if len(times) < 4:
+        return times
+    usual_s = float(np.median(np.diff(times)))
+    far_s = max(FAR_ALONE[0], FAR_ALONE[1] * usual_s)
+    if times[-1] - times[-2] > far_s:
+        times[-1] = times[-2] + usual_s
+    if (gap_s := times[1] - times[0]) > far_s:
+        times = [times[0], *(time - gap_s + usual_s for time in times[1:])]
+    return times
 
 
 class Clock:

@@ -20,6 +20,7 @@ from runner.media.signatures import (
     HEAD,
     looks_like_photo,
     looks_like_video,
+    other_film,
     other_picture,
 )
 from runner.media.video.header import CONVERT
@@ -79,7 +80,8 @@ def _check_no_picture(clip: Clip, head: bytes) -> None:
     """HEIC and AVIF lie in the same container as MP4: one picture would be found. Raises InputError NOT_A_VIDEO."""
     if picture := other_picture(head):
         cause = f"{clip.name} is not a video, but a picture that is not read: {picture}"
-        raise InputError(cause, advice="export it as JPEG", code=Code.NOT_A_VIDEO)
+        moves = ", or as MP4 if it moves" if head.startswith(b"GIF8") else ""
+        raise InputError(cause, advice=f"export it as JPEG{moves}", code=Code.NOT_A_VIDEO)
     if looks_like_photo(head):
         advice = "export it as JPEG, or let its name end as its kind does (.jpg, .png, .tif, .heic, .webp, .avif)"
         raise InputError(f"{clip.name} is not a video, but a photo", advice=advice, code=Code.NOT_A_VIDEO)
@@ -96,8 +98,11 @@ def _container(clip: Clip, descriptor: int) -> InputContainer:
             cause = f"{clip.name} is damaged or cut off: its index cannot be read"
             raise InputError(cause, advice="upload it again", code=Code.CORRUPT_VIDEO) from exc
         cause, advice = f"{clip.name} is not a video", CONVERT
-        if packed := packed_as(os.pread(descriptor, HEAD, 0)):
+        head = os.pread(descriptor, HEAD, 0)
+        if packed := packed_as(head):
             cause, advice = f"{cause}, but something packed ({packed})", UNPACK
+        elif other := other_film(head):
+            cause = f"{clip.name} is a video in a container that is not read: {other}"
         raise InputError(cause, advice=advice, code=Code.NOT_A_VIDEO) from exc
 
 

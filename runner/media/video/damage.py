@@ -51,8 +51,11 @@ def judge_damage(clip: Clip, header: Header, decoded: int, damage: Damage) -> li
     stated = header.frame_count or decoded + damage.packets
     if decoded == 0 or decoded < MIN_DECODED_SHARE * stated:
         raise broken(clip, decoded, stated)
-    if not header.frame_count and damage.seen_s < MIN_DECODED_SHARE * header.stated_s - MAY_LACK_S:
-        cause = f"{clip.name} is damaged or cut off: it ends after {damage.seen_s:.1f} of {header.stated_s:.1f} s"
+    stated_s = header.stated_s
+    if 0 < (damage.first_s or 0.0) < header.ends_s:  # known by now; the header's start is that of the first packet
+        stated_s = min(stated_s, header.ends_s - (damage.first_s or 0.0))
+    if not header.frame_count and damage.seen_s < MIN_DECODED_SHARE * stated_s - MAY_LACK_S:
+        cause = f"{clip.name} is damaged or cut off: it ends after {damage.seen_s:.1f} of {stated_s:.1f} s"
         raise InputError(cause, advice=PLAYS, code=Code.CORRUPT_VIDEO)
     if decoded < stated:
         return [f"{stated - decoded} of {stated} frames did not decode"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import av
@@ -37,16 +38,17 @@ class Header:
     frame_count: int  # stated and not cut away by an edit list; 0: the container does not say
     duration_s: float  # of the pictures, from the first one on; 0.0: the container does not say
     stated_s: float  # from the first packet of any stream to the last, at least; 0.0: the container does not state it
+    ends_s: float  # the container's own number, which may be the length or the time of the end
     fps: float  # average; 30 where the container does not say
     codec: str
     pixel_aspect: float  # width / height of one stored pixel
     recording: Recording
 
 
-def best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, int]:
-    """The stream with the largest frames, and how many others there are: phones add small previews and cover art.
+def film_streams(clip: Clip, container: InputContainer) -> list[av.VideoStream]:
+    """The streams with moving pictures: no cover art and no thumbnails.
 
-    Raises InputError NO_VIDEO_STREAM; NOT_A_VIDEO for a codec that is not supported.
+    Raises InputError NO_VIDEO_STREAM; NOT_A_VIDEO where none has a codec that FFmpeg knows.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & NO_FILM]
     if not streams:
@@ -55,9 +57,22 @@ def best_stream(clip: Clip, container: InputContainer) -> tuple[av.VideoStream, 
     known = [stream for stream in streams if stream.codec_context is not None]  # else it has not even a size
     if not known:
         raise InputError(f"{clip.name} uses an unknown codec", advice=CONVERT, code=Code.NOT_A_VIDEO)
+    return known
+
+
+def best_stream(clip: Clip, container: InputContainer, few: Container[int] = ()) -> tuple[av.VideoStream, int]:
+    """The stream with the largest frames, and how many others there are: phones add small previews and cover art.
+
+    few: indices of those with too few frames to be the film (`streams.py`).
+    Raises InputError NO_VIDEO_STREAM; NOT_A_VIDEO for a codec that is not supported.
+    """
+    known = film_streams(clip, container)
     best = max(
-        known, key=lambda stream: (stream.frames != 1, stream.width * stream.height, stream.frames, -stream.index)
-    )
+        known,
+        key=lambda stream: (
+            stream.index not in few, stream.frames != 1, stream.width * stream.height, stream.frames, -stream.index,
+        ),
+    )  # fmt: skip
     if best.codec_context.name not in DECODERS:
         cause = f"{clip.name} uses the codec {best.codec_context.name}, which is not supported"
         raise InputError(cause, advice=CONVERT, code=Code.NOT_A_VIDEO)
@@ -70,15 +85,18 @@ def read_header(container: InputContainer, stream: av.VideoStream) -> Header:
     duration_s = whole_s
     if stream.duration is not None and stream.time_base is not None:
         duration_s = float(stream.duration * stream.time_base)
-    stated_s = whole_s if STATES_DURATION.intersection(container.format.name.split(",")) else 0.0
+    states = bool(STATES_DURATION.intersection(container.format.name.split(",")))
+    ends_s = container.duration / av.time_base if states and container.duration is not None else 0.0
     fps = float(stream.average_rate or stream.guessed_rate or 30)
     frame_count = stream.frames
     if frame_count and (entries := stream.index_entries):
-        # A trimmed phone video keeps its cut frames in the file; the edit list marks them as not shown.
-        frame_count = min(frame_count, sum(not entry.is_discard for entry in entries))
+        # A trimmed phone video keeps its cut frames in the file; the edit list marks them as not shown. An entry of
+        # no bytes is a frame that the camera dropped: the one before it stays.
+        frame_count = min(frame_count, sum(not entry.is_discard and entry.size > 0 for entry in entries))
     aspect = float(stream.sample_aspect_ratio or 1)
     return Header(
-        stream.width, stream.height, frame_count, max(0.0, duration_s), stated_s, fps if 0.1 <= fps <= 1000 else 30.0,
+        stream.width, stream.height, frame_count, max(0.0, duration_s), whole_s if states else 0.0, ends_s,
+        fps if 0.1 <= fps <= 1000 else 30.0,
         stream.codec_context.name, aspect if 0.1 <= aspect <= 10 else 1.0,
         read_recording({**stream.metadata, **container.metadata}),
     )  # fmt: skip

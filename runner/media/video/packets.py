@@ -53,10 +53,12 @@ class Packets:
         return (np.frombuffer(self._flags, np.int8) & DISCARDED) > 0
 
 
-def packets_of(container: InputContainer, stream: av.VideoStream, damage: Damage) -> Iterator[av.Packet[Any]]:
+def packets_of(
+    container: InputContainer, stream: av.VideoStream, damage: Damage, *, every: bool = False
+) -> Iterator[av.Packet[Any]]:
     """Those of the stream, and at its end the empty ones that flush its decoder. Notes in `damage` where it breaks off.
 
-    All streams are read: they tell where the file ends.
+    All streams are read: they tell where the file ends. every: their packets are given out, too.
     """
     packets = container.demux()
     while True:
@@ -73,7 +75,7 @@ def packets_of(container: InputContainer, stream: av.VideoStream, damage: Damage
             damage.cut = True
             return
         damage.arrived(packet)
-        if packet.stream.index == stream.index:  # those at the end have no `stream_index`
+        if every or packet.stream.index == stream.index:  # those at the end have no `stream_index`
             yield packet
 
 

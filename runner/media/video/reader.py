@@ -27,6 +27,7 @@ from runner.media.video.lead import LeadProbe
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
 from runner.media.video.packets import packets_of, read_packets
 from runner.media.video.projection import check_streams, is_stereo, stated_projection
+from runner.media.video.streams import with_few_frames
 from runner.media.video.thinning import Plan, Thinned, allowance, plan
 from runner.scene.frames import NO_CROP, Clip, Crop
 from runner.scene.sizes import shrink, square_pixels
@@ -186,7 +187,8 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
     Raises InputError: EMPTY_FILE, NOT_A_VIDEO, CORRUPT_VIDEO, NO_VIDEO_STREAM, TOO_LARGE, TOO_SMALL, INPUT_GONE.
     """
     with open_container(clip, limits) as container:
-        stream, others = best_stream(clip, container)
+        several = len(container.streams.video) > 1
+        stream, others = best_stream(clip, container, with_few_frames(clip, limits) if several else ())
         reader = VideoReader(clip, container, stream, limits)
         if others:
             reader.warnings.append(f"it holds {others + 1} video streams; only the largest is used")

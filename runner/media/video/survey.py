@@ -34,6 +34,7 @@ from runner.media.selection.measures import (
 from runner.media.selection.shot_detection import Layouts
 from runner.media.settings import Limits
 from runner.media.video.bars import BarWatch
+from runner.media.video.clock import without_strays
 from runner.media.video.crops import Crops, cropped, find_crops, told, without_margin
 from runner.media.video.header import too_small
 from runner.media.video.projection import check_shape, shape_by_statement
@@ -137,7 +138,22 @@ def _look(clip: Clip, limits: Limits, crops: dict[tuple[int, int], Crops], on_pr
                 seen.stopped = any(one != Crops() for one in seen.crops(limits).values())
                 if seen.stopped:
                     break
+    if not video.thinned:
+        _bring_strays_near(seen)
     return seen
+
+
+def _bring_strays_near(seen: _Look) -> None:
+    """Corrects the time of a first or last frame that is far from all others, and says so."""
+    cameras = [camera for size in seen.sizes.values() for camera in size.cameras.values()]
+    times_s = sorted(one.timestamp_s for camera in cameras for one in camera.measures)
+    near_s = without_strays(times_s)
+    if near_s == times_s:
+        return
+    right_s = dict(zip(times_s, near_s, strict=True))
+    for camera in cameras:
+        camera.measures = [replace(one, timestamp_s=right_s[one.timestamp_s]) for one in camera.measures]
+    seen.video.warnings.append("its first or last frame had a time far from all others, which was repaired")
 
 
 def _parts(

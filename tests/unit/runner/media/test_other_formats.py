@@ -254,3 +254,15 @@ def test_the_document_on_security_lists_what_the_decoder_may_use():
             assert f"`{name}`" in text, name
     assert set(CONTAINERS.split(",")) <= {part for name in av.formats_available for part in name.split(",")}
     assert av.codecs_available >= DECODERS
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "named"),
+    [("mxf", "mpeg2video", "MXF"), ("ivf", "libvpx", "IVF"), ("nut", "libx264", "NUT"), ("obu", "libsvtav1", "AV1")],
+)
+def test_a_film_in_a_container_that_is_not_read_is_called_a_film(tmp_path, container, codec, named):
+    path = write_film(tmp_path / "a.mp4", pan(3, 4, 160, 96), container=container, codec=codec, fps=25)
+    with pytest.raises(InputError, match=f"is a video in a container that is not read: {named}") as caught:
+        film(path)
+    assert caught.value.code == Code.NOT_A_VIDEO
+    assert "convert it to MP4" in caught.value.advice
