@@ -16,6 +16,8 @@ from tests.synthetic import pose_errors
 
 FOOTAGE = Path(os.environ.get("SCENE_FOOTAGE", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
+WALK_FRAMES, WALK_S = 315, 10.51  # of walk/walk.mp4
+
 
 class NotHere(Exception):
     """A case needs footage that is not on this machine."""
@@ -133,6 +135,47 @@ def result(run: Run) -> str:
     if not run.metrics:
         return "no result"
     return "doubtful" if run.metrics.get("suspect") else ""
+
+
+def whole_film(frames: int, lasts_s: float, told: str = "", decoded: int = 0) -> Callable[[Run], str]:
+    """Right for a film of which nothing may be lost: frames that decode, seconds, placed frames.
+
+    told: what one warning, and no second one, has to say. decoded: of a long film, frames that are decoded at least;
+    0: all are.
+    """
+
+    def right(run: Run) -> str:
+        if wrong := result(run):
+            return wrong
+        films = run.manifest.get("videos", [])
+        if len(films) != 1:
+            return f"{len(films)} clips instead of 1"
+        found, seconds = films[0]["frame_count"], films[0]["duration_secs"]
+        if not (decoded or 0.99 * frames) <= found <= frames:
+            return f"{found} of {frames} frames"
+        if abs(seconds - lasts_s) > 0.02 * lasts_s:
+            return f"it lasts {seconds:.1f} s instead of {lasts_s:.1f} s"
+        placed, total = run.metrics["images_registered"], run.metrics["images_total"]
+        if placed < 0.9 * total:
+            return f"{placed} of {total} placed"
+        times = sum(told in warning for warning in run.warnings())
+        return f"{told!r} is said {times} times" if told and times != 1 else ""
+
+    return right
+
+
+def leaves_out(reasons: Mapping[str, str], keeps: Sequence[str] = ()) -> Callable[[Run], str]:
+    """Right for a result that names these files as not used, each with words of its reason. keeps: its clips."""
+
+    def right(run: Run) -> str:
+        unused = {str(each["name"]): str(each["reason"]) for each in run.metrics.get("unused", ())}
+        wrong = [f"{name} is not left out" for name in reasons if name not in unused]
+        wrong += [f"{name}: {unused[name]}" for name in reasons if name in unused and reasons[name] not in unused[name]]
+        clips = {clip["filename"] for clip in run.manifest.get("videos", ())}
+        wrong += [f"{name} is not in the result" for name in keeps if name not in clips]
+        return result(run) or ", ".join(wrong)
+
+    return right
 
 
 def wrong_cameras(

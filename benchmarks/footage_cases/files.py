@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
 
-from benchmarks.footage_cases.case import Case, Run, footage, result
+from benchmarks.footage_cases.case import WALK_FRAMES, WALK_S, Case, Run, footage, leaves_out, whole_film
 
 
 def encoded_again(source: Path, target: Path, long_side: int, codec: str = "libx265") -> Path:
@@ -53,18 +53,22 @@ def wide(folder: Path) -> Sequence[Path]:
     return [target]
 
 
-def leaves_out(*names: str) -> Callable[[Run], str]:
-    """A result that names these files as not used."""
-
-    def right(run: Run) -> str:
-        unused = {str(each.get("name", each.get("filename"))) for each in run.metrics.get("unused", ())}
-        return result(run) or ", ".join(f"{name} is not left out" for name in names if name not in unused)
-
-    return right
+def wide_is_used(run: Run) -> str:
+    """All of it, at its size."""
+    if wrong := whole_film(WALK_FRAMES, WALK_S, told="640x272")(run):
+        return wrong
+    size = run.manifest["videos"][0]["resolution"]
+    return "" if size == "640x272" else f"it has {size}"
 
 
 CASES = (
-    Case("same-bytes", "5 twins", "a clip, its copy and a link to it", copy, leaves_out("copy.mp4", "link.mp4")),
-    Case("encoded-again", "5 twins", "a clip, and the same as H.265 at 640 px", twin, leaves_out("small.mp4")),
-    Case("wide", "16 small", "a clip of 640x272", wide, result),
-)
+    Case(
+        "same-bytes", "5 twins", "a clip, its copy and a link to it", copy,
+        leaves_out({"copy.mp4": "same", "link.mp4": "same"}, keeps=("walk.mp4",)),
+    ),
+    Case(
+        "encoded-again", "5 twins", "a clip, and the same as H.265 at 640 px", twin,
+        leaves_out({"small.mp4": "it shows the same as walk.mp4"}, keeps=("walk.mp4",)),
+    ),
+    Case("wide", "16 small", "a clip of 640x272", wide, wide_is_used),
+)  # fmt: skip

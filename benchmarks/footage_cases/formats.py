@@ -11,7 +11,7 @@ import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases.case import Case, Run, footage, result
+from benchmarks.footage_cases.case import WALK_FRAMES, Case, footage, leaves_out, whole_film
 
 WALK = "walk/walk.mp4"
 HOUR_S = 3600
@@ -110,17 +110,6 @@ def repeated(seed: Path, path: Path, lasts_s: float) -> None:
                 output.mux(again)
 
 
-def told(word: str) -> Callable[[Run], str]:
-    """A result whose manifest says this once."""
-
-    def right(run: Run) -> str:
-        manifest = run.out / "manifest.json"
-        times = manifest.read_text(encoding="utf-8").count(word) if manifest.is_file() else 0
-        return result(run) or ("" if times == 1 else f"{word!r} is said {times} times")
-
-    return right
-
-
 def photos_and(*names: str) -> Callable[[Path], Sequence[Path]]:
     """The banana, and files of something else."""
 
@@ -132,37 +121,42 @@ def photos_and(*names: str) -> Callable[[Path], Sequence[Path]]:
     return make
 
 
+AT_30, AT_25 = (whole_film(WALK_FRAMES, WALK_FRAMES / fps) for fps in (30, 25))
 CASES = (
     Case(
         "mkv-late", "2 time", "MKV that starts at 100,000 s",
-        encoded("a.mkv", "matroska", "libx264", starts_s=100_000), result,
+        encoded("a.mkv", "matroska", "libx264", starts_s=100_000), AT_30,
     ),
     Case(
         "webm-late", "2 time", "WebM that starts at 60 s",
-        encoded("a.webm", "webm", "libvpx", starts_s=60, options={"b": "6M"}), result,
+        encoded("a.webm", "webm", "libvpx", starts_s=60, options={"b": "6M"}), AT_30,
     ),
     Case(
         "mkv-long-sound", "2 time", "MKV whose sound lasts three times as long",
-        encoded("a.mkv", "matroska", "libx264", sound_s=30), result,
+        encoded("a.mkv", "matroska", "libx264", sound_s=30), AT_30,
     ),
     Case(
         "mts", "6 formats", "MTS of a camcorder, interlaced",
         encoded("a.mts", "mpegts", "mpeg2video", fields=True, fps=25, options={"b": "20M", "flags": "+ildct+ilme"}),
-        result,
+        whole_film(WALK_FRAMES // 2, WALK_FRAMES // 2 / 25, told="it is interlaced"),
     ),
-    Case("mpg", "6 formats", "MPG", encoded("a.mpg", "mpeg", "mpeg2video", fps=25, options={"b": "12M"}), result),
-    Case("wmv", "6 formats", "WMV", encoded("a.wmv", "asf", "wmv2", options={"b": "12M"}), result),
-    Case("dng-beside", "6 formats", "16 photos and a DNG", photos_and("a.dng"), result),
+    Case("mpg", "6 formats", "MPG", encoded("a.mpg", "mpeg", "mpeg2video", fps=25, options={"b": "12M"}), AT_25),
+    Case("wmv", "6 formats", "WMV", encoded("a.wmv", "asf", "wmv2", options={"b": "12M"}), AT_30),
+    Case(
+        "dng-beside", "6 formats", "16 photos and a DNG", photos_and("a.dng"),
+        leaves_out({"a.dng": "a raw photo of a camera"}, keeps=("photos",)),
+    ),
     Case(
         "hour-4k60", "7 long", "an hour of 4K60, 216,000 frames",
-        hour("hour.mp4", 3840, 2160, 60), told("it is long"),
+        hour("hour.mp4", 3840, 2160, 60), whole_film(216_000, HOUR_S, told="it is long", decoded=1200),
     ),
     Case(
         "raw-h264", "8 no timestamps", "H.264 without a container",
-        encoded("a.h264", "h264", "libx264", fps=25, options={"bf": "0"}), result,
+        encoded("a.h264", "h264", "libx264", fps=25, options={"bf": "0"}), AT_25,
     ),
     Case(
         "alpha", "8 alpha", "ProRes 4444 with a transparent corner",
-        encoded("a.mov", "mov", "prores_ks", transparent=True, pix_fmt="yuva444p10le"), told("shown on white"),
+        encoded("a.mov", "mov", "prores_ks", transparent=True, pix_fmt="yuva444p10le"),
+        whole_film(WALK_FRAMES, WALK_FRAMES / 30, told="shown on white"),
     ),
 )  # fmt: skip

@@ -71,7 +71,7 @@ CASES = (
     Case(
         "two-cards", "3 same names", "two cards with the same folder and file names",
         lambda _: sorted(footage("reports/07_two_cards_same_names").rglob("*.MP4")),
-        lambda run: "the same file is named twice" if "named twice" in run.summary() else "",
+        with_all_clips(2),
     ),
     *(
         Case(

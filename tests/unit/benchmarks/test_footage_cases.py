@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases import bars, failures, lenses, moving, overlays, suspect
+from benchmarks.footage_cases import bars, failures, files, formats, lenses, moving, overlays, reports, suspect
 from benchmarks.footage_cases.case import Case, Run
 from tests.wide_lenses import seen, truth, walk
 
@@ -95,11 +95,14 @@ def test_bars_are_told_of_their_clip_and_cut_where_they_are(
     name: str, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bars, "pictures", lambda *_: iter([np.zeros((480, 848, 3), np.uint8)]))
+    true = {("wide.mp4", number): TRUTH[number] for number in TRUTH}
+    monkeypatch.setattr("benchmarks.footage_cases.walk.walk_truth", lambda _: true)
     right = case(bars.CASES, name).right
     told = ("black bars were cut off: 60 px at the top",)
     assert right(outcome(tmp_path, warnings=told, resolution=size)) == ""
     assert right(outcome(tmp_path, resolution=size)) == "bars are not cut off"
     assert right(outcome(tmp_path, warnings=told, resolution="848x440")).startswith("cut to")
+    assert "off by" in right(outcome(tmp_path, warnings=told, resolution=size, cameras=moved(0.5)))
     night = case(bars.CASES, "night").right
     assert night(outcome(tmp_path, warnings=told)) == "cropped"
     assert night(outcome(tmp_path)) == ""
@@ -128,6 +131,81 @@ def test_a_refusal_has_its_code_and_names_its_file(one: Case, tmp_path: Path) ->
     (tmp_path / "error").mkdir()
     (tmp_path / "error" / "error.json").write_text(json.dumps({"code": "TOO_LARGE", "cause": "a", "advice": "b"}))
     assert one.right(Run(1, 1.0, tmp_path / "error", ""))
+
+
+WHOLE = {  # frames, seconds, what is told
+    **dict.fromkeys(("mkv-late", "webm-late", "mkv-long-sound", "wmv"), (315, 10.5, ())),
+    **dict.fromkeys(("mpg", "raw-h264"), (315, 12.6, ())),
+    "mts": (157, 6.28, ("it is interlaced: each picture is made of one of its two fields",)),
+    "alpha": (315, 10.5, ("its transparent parts are shown on white",)),
+    "hour-4k60": (6000, 3600.0, ("it is long: 6,000 of its 216,000 frames, spread over 3600 s, were looked at",)),
+    "wide": (315, 10.51, ("it has 640x272 pixels only, less than 640x480: details are missing",)),
+}
+
+
+def film(folder: Path, frames: int, lasts_s: float, told: tuple[str, ...], **metrics: Any) -> Run:
+    """As a run over one film leaves it."""
+    run = outcome(folder, warnings=told, resolution="640x272", **metrics)
+    manifest = run.manifest
+    manifest["videos"][0] |= {"frame_count": frames, "duration_secs": lasts_s}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return run
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_nothing_of_a_film_in_another_format_is_lost(name: str, tmp_path: Path) -> None:
+    right = case((*formats.CASES, *files.CASES), name).right
+    frames, lasts_s, told = WHOLE[name]
+    assert right(film(tmp_path, frames, lasts_s, told)) == ""
+    assert right(film(tmp_path, frames // 6, lasts_s, told)).endswith("frames")
+    assert right(film(tmp_path, 2 * 216_000, lasts_s, told)).endswith("frames")
+    assert right(film(tmp_path, frames, 3 * lasts_s, told)).startswith("it lasts")
+    assert right(film(tmp_path, frames, 0.5 * lasts_s, told)).startswith("it lasts")
+    assert right(film(tmp_path, frames, lasts_s, told, total=2 * lenses.FRAMES)).endswith("placed")
+    assert right(film(tmp_path, frames, lasts_s, told, suspect=True)) == "doubtful"
+    assert right(Run(1, 1.0, tmp_path / "nothing", "")) == "no result"
+    if told:
+        assert "0 times" in right(film(tmp_path, frames, lasts_s, ()))
+        assert "2 times" in right(film(tmp_path, frames, lasts_s, (*told, *told)))
+
+
+@pytest.mark.parametrize("one", formats.CASES, ids=lambda one: one.name)
+def test_every_format_has_a_check_of_its_own(one: Case, tmp_path: Path) -> None:
+    """A result alone says nothing of what became of the file."""
+    assert one.name in WHOLE or one.name == "dng-beside"
+    assert one.right(film(tmp_path, 3, 0.1, ()))
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out", "kept"),
+    [
+        ("dng-beside", {"a.dng": "a.dng is a raw photo of a camera, which has to be developed first"}, "photos"),
+        ("encoded-again", {"small.mp4": "it shows the same as walk.mp4"}, "walk.mp4"),
+        (
+            "same-bytes",
+            {"copy.mp4": "the same bytes as walk.mp4", "link.mp4": "the same file as walk.mp4"}, "walk.mp4",
+        ),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_used_is_named_with_its_reason(
+    name: str, left_out: dict[str, str], kept: str, tmp_path: Path
+) -> None:
+    right = case((*formats.CASES, *files.CASES), name).right
+    unused = [{"name": each, "reason": reason} for each, reason in left_out.items()]
+    assert right(outcome(tmp_path, kept, unused=unused)) == ""
+    assert "is not left out" in right(outcome(tmp_path, kept, unused=unused[1:]))
+    assert "nothing of it was placed" in right(
+        outcome(tmp_path, kept, unused=[{**each, "reason": "nothing of it was placed"} for each in unused])
+    )
+    assert "is not in the result" in right(outcome(tmp_path, "other.mp4", unused=unused))
+    assert right(outcome(tmp_path, kept, unused=unused, suspect=True)) == "doubtful"
+
+
+def test_two_cards_are_both_used(tmp_path: Path) -> None:
+    """A refusal of another kind, and a result of one of them, passed."""
+    right = case(reports.CASES, "two-cards").right
+    assert right(Run(3, 1.0, tmp_path / "nothing", "Traceback")) == "no result"
+    assert right(outcome(tmp_path)) == "1 of 2 clips are in the result"
 
 
 def test_no_wall_of_the_room_of_wide_lenses_repeats() -> None:
