@@ -15,7 +15,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 Grey = NDArray[np.float32]
 
@@ -167,9 +166,21 @@ def change_outside(found: tuple[float, float, float], one: Grey, other: Grey) ->
     """Grey levels by which two pictures [height, width] differ around their disc, in blocks."""
     x, y, radius = found
     outside = (_distance((x, y), one.shape) > CLEAR_OF * radius).astype(np.float32)
-    within = np.maximum(uniform_filter(outside, BLOCK_PX), 1e-6)
-    blocks = uniform_filter((other - one) * outside, BLOCK_PX) / within
+    within = np.maximum(_block_means(outside), 1e-6)
+    blocks = _block_means((other - one) * outside) / within
     return float(np.abs(blocks[outside > 0]).mean())
+
+
+def _block_means(values: Grey) -> NDArray[np.float64]:
+    """[height, width] mean of the block around each pixel. Not by scipy: its libraries are more than the decoder may
+    need of memory, and take half a second in each of its processes."""
+    before, after = BLOCK_PX // 2, BLOCK_PX - BLOCK_PX // 2
+    means = np.pad(values.astype(np.float64), (before, after - 1), "symmetric")
+    for axis in (0, 1):
+        sums = np.insert(np.cumsum(means, axis=axis), 0, 0.0, axis=axis)
+        count = values.shape[axis]
+        means = (sums.take(range(BLOCK_PX, BLOCK_PX + count), axis) - sums.take(range(count), axis)) / BLOCK_PX
+    return means
 
 
 def _distance(middle: tuple[float, float], size: tuple[int, ...]) -> NDArray[np.float64]:
