@@ -76,9 +76,7 @@ start_kernels() {
     --no-wait --query runId "$ROOT" 2>"$errors") || code=$?
   cat "$errors" >&2
   if grep -q TasksOperationsNotAllowed "$errors"; then # free and trial subscriptions
-    warn "this subscription may not build in a registry. Build on a machine with Docker, push, then azd deploy again:"
-    warn "    docker build -f Dockerfile.runner --target kernels ${arguments[*]-} -t $1.azurecr.io/$KERNELS_REPOSITORY:$2 ."
-    warn "    az acr login --name $1 && docker push $1.azurecr.io/$KERNELS_REPOSITORY:$2"
+    say_build_elsewhere "$1" "$2" ${arguments[@]+"${arguments[@]}"}
     code=$REFUSED
   fi
   rm -f "$errors"
@@ -86,6 +84,18 @@ start_kernels() {
   [[ -n $run ]] || die $BROKEN "the registry took the build and named no run; look with: az acr task list-runs --registry $1"
   remember RUNNER_KERNELS_RUN "$2/$run"
   printf '%s' "$run"
+}
+
+# say_build_elsewhere REGISTRY TAG [BUILD ARGUMENT...]: what to do where the registry builds nothing. azd has it build our code too,
+# so both images are built by hand, and deploy-job.sh gives the second one to the job.
+say_build_elsewhere() {
+  local registry=$1 kernels=$1.azurecr.io/$KERNELS_REPOSITORY:$2 runner=$1.azurecr.io/runner:by-hand
+  shift 2
+  warn "this subscription may not build in a registry. On a machine with Docker, in this folder:"
+  warn "    az acr login --name $registry"
+  warn "    docker build -f Dockerfile.runner --target kernels --platform linux/amd64 $* -t $kernels . && docker push $kernels"
+  warn "    docker build -f runner/image/Dockerfile.code --platform linux/amd64 --build-arg KERNELS=$kernels -t $runner . && docker push $runner"
+  warn "then: azd deploy dispatcher && scripts/deploy-job.sh --skip-build"
 }
 
 # remember NAME VALUE: in the azd environment, where there is one.

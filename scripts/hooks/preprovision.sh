@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Before azd provision: is the region one with the GPU, who deploys, may they assign roles, which image does the job have.
+# Before azd provision: is the region one with the GPU, is there quota for it, may the registry build, who deploys, may they assign roles, which image does the job have.
 #
 #     scripts/hooks/preprovision.sh      azd runs it
 #
 # Sets DEPLOYER_PRINCIPAL_ID, DEPLOYER_PRINCIPAL_TYPE, SERVICE_RUNNER_IMAGE_NAME and empty objects of the azd environment. Stops provisioning only
-# where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), and a job whose image
-# cannot be read, which would be replaced by the placeholder. About roles and providers it only warns.
+# where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), no quota for it there
+# (SKIP_QUOTA_CHECK=true goes on), and a job whose image cannot be read, which would be replaced by the placeholder. About roles,
+# providers and free credit it only warns, and what cannot be read stops nothing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
@@ -86,6 +87,51 @@ register_providers() {
   done
 }
 
+# The subscription's quota for the GPU in the region, as far as the profile is one whose counter is known. After the registration
+# of Microsoft.App, which answers nobody before.
+check_quota() {
+  local location profile counter limit
+  location=$(value AZURE_LOCATION)
+  profile=$(value GPU_PROFILE_TYPE)
+  profile=${profile:-Consumption-GPU-NC8as-T4}
+  # the environment of somebody else has a region of its own
+  [[ -n $location && $(value USE_GPU) != false && -z $(value EXISTING_CONTAINER_APPS_ENV_NAME) ]] || return 0
+  case $profile in
+    Consumption-GPU-*T4) counter=SubscriptionConsumptionT4Gpus ;;
+    Consumption-GPU-*A100) counter=SubscriptionConsumptionNCA100Gpus ;;
+    *) return 0 ;;
+  esac
+  limit=$(az_tsv rest --method get --query "value[?name.value=='$counter'].limit" \
+    --url "/subscriptions/$SUBSCRIPTION/providers/Microsoft.App/locations/$location/usages?api-version=2025-01-01") || {
+    warn "the GPU quota in $location cannot be read; going on"
+    return 0
+  }
+  [[ $limit == 0 || $limit == 0.0 ]] || return 0 # "" where the counter is not told
+  if [[ $(value SKIP_QUOTA_CHECK) == true ]]; then
+    warn "this subscription has no quota for $profile in $location; going on (SKIP_QUOTA_CHECK)"
+    return 0
+  fi
+  die $REFUSED "this subscription has no quota for $profile in $location ($counter is 0), so that no job would ever start." \
+    "Ask for it (portal: Quotas, Container Apps, which takes a day or more); or take another region or GPU" \
+    "(azd env set AZURE_LOCATION ..., azd env set GPU_PROFILE_TYPE ...); or azd env set USE_GPU false; or, if you know better," \
+    "azd env set SKIP_QUOTA_CHECK true"
+}
+
+# Registries build nothing for free credit ("TasksOperationsNotAllowed"). Told before an hour goes by; no reason to stop, since
+# Microsoft allows it again for some, and the offer is told late after a change.
+check_builds() {
+  local offer
+  offer=$(az_tsv rest --method get --url "/subscriptions/$SUBSCRIPTION?api-version=2022-12-01" --query subscriptionPolicies.quotaId) || {
+    warn "the subscription's offer cannot be read; going on"
+    return 0
+  }
+  case $offer in
+    FreeTrial_* | AzureForStudents_* | AzurePass_* | DreamSpark_*)
+      warn "this subscription is paid by free credit ($offer), for which registries build no images as a rule. azd deploy then stops" \
+        "and prints the commands that build and push them from a machine with Docker (docs/images.md, Without builds in the registry)" ;;
+  esac
+}
+
 # The job keeps what it runs: a fresh clone or another machine knows no SERVICE_RUNNER_IMAGE_NAME.
 keep_image() {
   local environment image recorded code=0
@@ -134,4 +180,6 @@ empty_is_no_object
 record_deployer
 check_rights
 register_providers
+check_quota
+check_builds
 keep_image

@@ -142,7 +142,14 @@ def test_what_scripts_and_hooks_ask_for_is_an_output_a_variable_or_theirs() -> N
     for path in (ROOT / "scripts").rglob("*.sh"):
         asked |= set(re.findall(r"\b(?:need|value|deployed|resource_id|queue_name) ([A-Z]+_[A-Z_]+)", path.read_text()))
     known = deploy().outputs.keys() | {source(name)[0] for name in PARAMETERS}
-    theirs = {"FORCE_DELETE", "SKIP_REGION_CHECK", "TEST_RESOURCE_GROUP", "TEST_SUBSCRIPTION", "AZURE_STORAGE_ACCOUNT"}
+    theirs = {
+        "FORCE_DELETE",
+        "SKIP_REGION_CHECK",
+        "SKIP_QUOTA_CHECK",
+        "TEST_RESOURCE_GROUP",
+        "TEST_SUBSCRIPTION",
+        "AZURE_STORAGE_ACCOUNT",
+    }
     theirs |= {"AZURE_SUBSCRIPTION_ID"}  # azd's own
     theirs |= {"AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}  # azd's own, of environments from before DEPLOYER_*
     theirs |= {"RUNNER_CUDA", "RUNNER_CUDA_ARCHITECTURES", "RUNNER_KERNELS_IMAGE", "RUNNER_KERNELS_RUN"}  # predeploy.sh

@@ -21,7 +21,7 @@ GUIDE = text("docs/deployment.md")
 SHOWN = [command for document in DOCUMENTS for command in commands(document)]
 AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-HOOK_VARIABLES = {"FORCE_DELETE", "SKIP_REGION_CHECK", "RUNNER_CUDA", "RUNNER_CUDA_ARCHITECTURES"}
+HOOK_VARIABLES = {"FORCE_DELETE", "SKIP_REGION_CHECK", "SKIP_QUOTA_CHECK", "RUNNER_CUDA", "RUNNER_CUDA_ARCHITECTURES"}
 SET_BY_HOOKS = {"RUNNER_KERNELS_IMAGE", "RUNNER_KERNELS_RUN"}
 AZD = ("auth login", "init", "env set", "env get-values", "up", "provision", "deploy", "down", "hooks run")
 

@@ -97,6 +97,10 @@ def test_a_subscription_that_may_not_build_is_told_the_way_out(provisioned: Benc
     assert ended.code == 2
     assert f"docker push {image()}" in ended.err
     assert "docker build -f Dockerfile.runner --target kernels" in ended.err
+    # azd would have the registry build our code too
+    assert "docker push crdev.azurecr.io/runner:by-hand" in ended.err
+    assert f"--build-arg KERNELS={image()}" in ended.err
+    assert "azd deploy dispatcher && scripts/deploy-job.sh --skip-build" in ended.err
 
 
 def test_a_registry_that_cannot_be_read_is_not_taken_for_an_empty_one(provisioned: Bench) -> None:

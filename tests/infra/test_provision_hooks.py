@@ -122,6 +122,74 @@ def test_a_region_without_the_gpu_is_refused_before_anything_is_made(
         assert ended.called("^az ") == []
 
 
+@pytest.mark.parametrize(
+    ("values", "told", "code"),
+    [
+        ({}, "0\n", 2),
+        ({}, "0.0\n", 2),
+        ({"GPU_PROFILE_TYPE": "Consumption-GPU-NC24-A100"}, "0\n", 2),
+        ({}, "1\n", 0),
+        ({}, "", 0),
+        ({"SKIP_QUOTA_CHECK": "true"}, "0\n", 0),
+        ({"USE_GPU": "false"}, "0\n", 0),
+        ({"EXISTING_CONTAINER_APPS_ENV_NAME": "cae-theirs"}, "0\n", 0),
+        ({"GPU_PROFILE_TYPE": "Consumption-GPU-of-next-year", "SKIP_REGION_CHECK": "true"}, "0\n", 0),
+    ],
+)
+def test_a_subscription_without_gpu_quota_is_told_before_anything_is_made(
+    values: dict[str, str], told: str, code: int, fresh: Bench
+) -> None:
+    fresh.values |= values
+    fresh.answer("rest .*Microsoft.App/locations/swedencentral/usages", told)
+    ended = fresh.run(PRE)
+    assert ended.code == code, ended.err
+    if code:
+        assert "portal: Quotas, Container Apps" in ended.err
+        assert "SKIP_QUOTA_CHECK true" in ended.err
+        (call,) = ended.called("usages")
+        counter = "NCA100Gpus" if values else "T4Gpus"
+        assert f"SubscriptionConsumption{counter}" in call[call.index("--query") + 1]
+
+
+def test_quota_is_asked_for_after_its_provider_is_registered(fresh: Bench) -> None:
+    """Microsoft.App answers nobody before."""
+    fresh.answers.insert(0, {"call": "provider list", "out": PROVIDERS.replace("Microsoft.App\n", "")})
+    calls = [" ".join(call) for call in fresh.run(PRE).calls]
+    registered = next(at for at, call in enumerate(calls) if "provider register --namespace Microsoft.App" in call)
+    assert registered < next(at for at, call in enumerate(calls) if "/usages" in call)
+
+
+@pytest.mark.parametrize(
+    ("offer", "warned"),
+    [
+        ("FreeTrial_2014-09-01", True),
+        ("AzureForStudents_2018-01-01", True),
+        ("AzurePass_2014-09-01", True),
+        ("PayAsYouGo_2014-09-01", False),
+        ("EnterpriseAgreement_2014-09-01", False),
+        ("", False),
+    ],
+)
+def test_free_credit_that_builds_no_images_is_told_and_goes_on(offer: str, warned: bool, fresh: Bench) -> None:
+    fresh.answer("rest .*subscriptionPolicies.quotaId", f"{offer}\n")
+    ended = fresh.run(PRE)
+    assert ended.code == 0
+    assert ("free credit" in ended.err) == warned
+    if warned:
+        page, section = ROOT / "docs/images.md", "Without builds in the registry"
+        assert f"docs/images.md, {section}" in ended.err
+        assert f"### {section}" in page.read_text()
+
+
+@pytest.mark.parametrize("failure", [FORBIDDEN, {"err": "ERROR: (MissingSubscriptionRegistration)\n", "code": 1}])
+def test_quota_and_offer_that_cannot_be_read_stop_nothing(failure: dict[str, object], fresh: Bench) -> None:
+    fresh.answers.insert(0, {"call": "^az rest", **failure})
+    ended = fresh.run(PRE)
+    assert ended.code == 0
+    assert "GPU quota in swedencentral cannot be read" in ended.err
+    assert "offer cannot be read" in ended.err
+
+
 def test_a_job_that_runs_an_image_keeps_it_on_another_machine(fresh: Bench) -> None:
     fresh.answer("resource list .*Microsoft.App/jobs --tag azd-env-name=dev", "/id/of/job-dev\n")
     fresh.answer("containerapp job show --ids /id/of/job-dev", f"{IMAGE}\n")
