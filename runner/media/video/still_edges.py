@@ -3,11 +3,12 @@ landscape frame, as editors make it).
 
 What is told over all frames: a bar of the first kind stays exactly the same while the picture beside it moves, along a
 straight border. A blurred copy has no detail, and the picture beside it begins with a step from end to end; it is
-believed only where the opposite edge has the same.
+believed only where the opposite edge has the same, and where both look like the film, enlarged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,9 @@ BORDER = 2  # lines: where one ends and the other begins
 LEAST_LINES = 4
 MOST = 0.4  # of the side, that a bar takes
 SYMMETRIC = 0.02  # of the side: opposite blurred bars differ by so much at most
+ALIKE = 0.7  # correlation of blurred bars with the film, enlarged; a ceiling and a floor have none with what is between
+SOFT_LEAST = 0.08  # of the side, that a blurred copy takes: a thinner edge is like its neighbours anyway
+CELLS = 12  # along each side, in which they are compared
 
 Lines = tuple[int, int, int, int]  # of a shrunk picture: left, top, right, bottom
 
@@ -41,12 +45,15 @@ class StillEdges:
     frames: int = 0
     _offered: int = 0
     _sums: list[Any] = field(default_factory=lambda: [np.float32(0)] * 4)
+    _pictures: list[NDArray[np.uint8]] = field(default_factory=list)  # the first ALL_OF
 
     def read(self, luma: NDArray[np.uint8]) -> None:
         """luma: [height, width], the same for all."""
         self._offered += 1
         if self._offered > ALL_OF and self._offered % EACH:
             return
+        if len(self._pictures) < ALL_OF:
+            self._pictures.append(luma.copy())
         picture = luma.astype(np.float32)
         across, down = np.zeros_like(picture), np.zeros_like(picture)
         across[:, 1:] = np.abs(np.diff(picture, axis=1))
@@ -73,7 +80,8 @@ class StillEdges:
             if not any(ends):
                 steps = turn(across) if first == 0 else turn(down)
                 left, right = _soft_lines(still[1], steps, 1), _soft_lines(still[1], steps, -1)
-                if left and right and abs(left - right) <= max(2, SYMMETRIC * len(steps)):
+                alike = abs(left - right) <= max(2, SYMMETRIC * len(steps))
+                if left and right and alike and _are_copies([turn(one) for one in self._pictures], left, right):
                     found[first], found[first + 2] = left, right
         return found[0], found[1], found[2], found[3]
 
@@ -92,10 +100,37 @@ def _soft_lines(detail: NDArray[np.float32], steps: NDArray[np.float32], way: in
     profile = np.median(detail, axis=1)[::way]
     usual = float(profile[round(MOST * len(profile)) : -round(MOST * len(profile))].mean())
     count = int(np.argmin(profile < SOFT_SHARE * usual))
-    if not LEAST_LINES <= count <= MOST * len(profile):
+    if not SOFT_LEAST * len(profile) <= count <= MOST * len(profile):
         return 0
     edge = steps[::way][max(0, count - BORDER) : count + BORDER].max(axis=0)
     beside = np.median(steps[::way][: max(1, count - 2 * BORDER)], axis=0)
     inside = float(steps[::way][count + BORDER : count + 5 * BORDER].mean())
     abrupt = float(np.median(edge)) > ABRUPT * inside
     return count if abrupt and float((edge > STEP * np.maximum(beside, 1)).mean()) >= STEP_SHARE else 0
+
+
+def _are_copies(pictures: Sequence[NDArray[np.uint8]], first: int, last: int) -> bool:
+    """Do the first and the last lines [line, along] show what is between them, enlarged to fill the whole frame?
+
+    Editors cut off what does not fit then, or stretch it.
+    """
+    lines, along = pictures[0].shape
+    inside = lines - first - last
+    rows = first + (np.arange(lines) + 0.5) * inside / lines
+    cut = along / 2 + (np.arange(along) + 0.5 - along / 2) * inside / lines
+    bar = np.r_[0:first, lines - last : lines]
+    shown = np.concatenate([_cells(one[bar]) for one in pictures])
+
+    def likeness(columns: NDArray[np.float64]) -> float:
+        enlarged = [one[rows[bar].astype(np.intp)][:, columns.astype(np.intp)] for one in pictures]
+        copied = np.concatenate([_cells(one) for one in enlarged])
+        return float(np.corrcoef(shown, copied)[0, 1]) if shown.std() and copied.std() else 0.0
+
+    return max(likeness(cut), likeness(np.arange(along, dtype=np.float64))) >= ALIKE
+
+
+def _cells(part: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean brightness of the halves of a part, in pieces along it, less that of the whole. [2 * CELLS]"""
+    pieces = (piece for half in np.array_split(part, 2) for piece in np.array_split(half, CELLS, axis=1))
+    means = np.array([piece.mean() for piece in pieces], np.float64)
+    return np.asarray(means - means.mean(), np.float64)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from runner.media.settings import Limits
+from runner.media.video.bars import BarWatch
 from runner.media.video.survey import survey
 from runner.scene.frames import Clip
 from tests.videos import pan, write_video
@@ -80,3 +81,24 @@ def picture_in_picture(picture):
 @pytest.mark.parametrize("changed", [soft_sides, under_a_white_sky, picture_in_picture])
 def test_what_is_of_the_picture_stays(changed, tmp_path):
     assert crop_of(tmp_path, [changed(picture) for picture in film(SIZE)]) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("size", [(160, 96), (320, 240), (640, 480)])
+def test_a_film_of_a_wall_has_no_bars(size: tuple[int, int]):
+    """Its blocks have no detail inside and steps from end to end, as blurred copies have."""
+    watch = BarWatch()
+    for number, picture in enumerate(pan(24, 6, *size)):
+        watch.read(number, picture.mean(axis=2).astype(np.uint8))
+    assert watch.stretches() == [(0, (0, 0, 0, 0))]
+
+
+def test_a_plain_ceiling_and_floor_are_no_blurred_copies():
+    """The same height, straight and without detail; but nothing in them is like what is between."""
+    watch = BarWatch()
+    for number, picture in enumerate(pan(24, 6, 320, 240)):
+        luma = picture.mean(axis=2).astype(np.uint8)
+        luma[:40], luma[-40:] = 200, np.linspace(60, 90, 320).astype(np.uint8)
+        luma[:40] += np.uint8(number)  # the exposure drifts: nothing stays exactly as it is
+        luma[-40:] += np.uint8(number)
+        watch.read(number, luma)
+    assert watch.stretches() == [(0, (0, 0, 0, 0))]

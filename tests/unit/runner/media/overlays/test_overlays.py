@@ -187,4 +187,4 @@ def test_a_walk_filmed_slowly_loses_no_large_part(every: int):
     for count in (12, 24):
         for start in range(0, len(small) - count + 1, len(small) // 5):
             hidden = hidden_by_overlays(small[start : start + count])
-            assert hidden is None or hidden.mean() < 0.05, (count, start)
+            assert hidden is None or hidden.mean() < 0.1, (count, start)
