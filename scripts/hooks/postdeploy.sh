@@ -4,13 +4,15 @@
 #     scripts/hooks/postdeploy.sh        azd runs it; safe to repeat by hand
 #
 # The key of the webhook is read by the deployment engine; no variable, argument or log of this script ever holds it. A cold
-# app refuses Event Grid's handshake: it is woken, and the deployment is tried again.
+# app refuses Event Grid's handshake: it is woken, and the deployment is tried again. Its last lines, which are those of azd up, say
+# what is there, what it costs idle, how to upload, how to look, and how to remove it.
 #
 # TRIES          deployments of the subscription (10)
 # RETRY_DELAY_S  seconds between two (30)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 : "${RETRY_DELAY_S:=30}" "${TRIES:=10}"
+ALERT_RULES=4 # of infra/modules/alerts.bicep
 . "$here/../lib.sh"
 . "$here/../lib-functions.sh"
 case ${1:-} in
@@ -73,9 +75,39 @@ image=$(az_tsv containerapp job show --resource-group "$group" --name "$job" \
 case $image in
   *k8se/quickstart-jobs*) warn "$job still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh" ;;
 esac
+
+# name KIND VARIABLE: a line of what is there; of what was there before, it says so.
+name() {
+  local found
+  found=$(value "$2")
+  [[ -n $found ]] || return 0
+  if contains "$(value REUSED_RESOURCES)" "$found"; then found="$found (reused)"; fi
+  say "    $1: $found"
+}
+
+idle="the registry, what is stored, $ALERT_RULES log-alert rules, a sweep every few minutes"
+[[ $(value PRIVATE_NETWORKING) != true ]] || idle="$idle, private endpoints"
+ready=$(value ALWAYS_READY_INSTANCES)
+[[ ${ready:-0} == 0 ]] || idle="$idle, and twice $ready always-ready instances of the function app"
 minutes=$(value MAX_GPU_MINUTES_PER_DAY)
+
+say "Ready. What is there:"
+name "resource group" AZURE_RESOURCE_GROUP
+name "function app" FUNCTION_APP_NAME
+name "job" RUNNER_JOB_NAME
+name "registry" AZURE_CONTAINER_REGISTRY_NAME
+name "storage of the videos" AZURE_STORAGE_ACCOUNT_NAME
+name "storage of the function app" FUNCTION_STORAGE_ACCOUNT_NAME
+name "event topic" EVENT_GRID_TOPIC_NAME
+name "logs" APPLICATION_INSIGHTS_NAME
+say "Idle it costs $idle; no GPU. What that is a month: docs/cost.md"
 say "At most ${minutes:-600} minutes of executions a day (0: no limit). To raise it: azd env set MAX_GPU_MINUTES_PER_DAY 1200," \
   "azd provision"
-say "Ready. Upload videos of one scene into one folder of $account/$input:"
+say "Upload videos of one scene into one folder of $account/$input:"
 say "    az storage blob upload-batch --subscription $SUBSCRIPTION --auth-mode login --account-name $account --destination $input/my-scene --source FOLDER"
-say "and look with: python -m scenejobs status"
+say "Look how far it is, and fetch the result:"
+say "    export AZURE_STORAGE_ACCOUNT=$account"
+say "    python -m scenejobs status my-scene --wait"
+say "    python -m scenejobs download my-scene out/my-scene"
+say "Remove what this environment made, scenes and archives with it:"
+say "    scripts/teardown.sh"

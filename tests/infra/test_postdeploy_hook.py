@@ -11,7 +11,7 @@ from function_app import triggers
 from scenejobs.settings.groups import StorageSettings
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, REUSED, deploy
-from tests.infra.scripted import FORBIDDEN, ROOT, Bench
+from tests.infra.scripted import FORBIDDEN, ROOT, SUBSCRIPTION, Bench
 
 POST = "scripts/hooks/postdeploy.sh"
 
@@ -205,3 +205,44 @@ def test_the_check_and_the_subscription_name_the_functions_that_the_app_has(queu
     default = re.search(r"^param functionName string = '(\w+)'", template, re.MULTILINE)
     assert default
     assert f"/{default[1]}\n" in functions()
+
+
+# ---- its last lines --------------------------------------------------------------------------------------------------
+
+REMOVE = "Remove what this environment made, scenes and archives with it:\n    scripts/teardown.sh\n"
+
+
+def test_the_last_lines_name_what_is_there_its_cost_and_what_to_do_next(deployed: Bench) -> None:
+    ended = deployed.run(POST)
+    assert ended.code == 0, ended.err
+    told = ended.out[ended.out.index("Ready.") :]
+    for name in (
+        "AZURE_RESOURCE_GROUP", "FUNCTION_APP_NAME", "RUNNER_JOB_NAME", "AZURE_CONTAINER_REGISTRY_NAME",
+        "AZURE_STORAGE_ACCOUNT_NAME", "FUNCTION_STORAGE_ACCOUNT_NAME", "EVENT_GRID_TOPIC_NAME",
+    ):  # fmt: skip
+        assert f": {deployed.values[name]}\n" in told, name
+    rules = [item for item in deploy().resources if item.type == "Microsoft.Insights/scheduledQueryRules"]
+    assert f" {len(rules)} log-alert rules" in told
+    assert "docs/cost.md" in told
+    account = deployed.values["AZURE_STORAGE_ACCOUNT_NAME"]
+    assert (
+        f"az storage blob upload-batch --subscription {SUBSCRIPTION} --auth-mode login --account-name {account}" in told
+    )
+    assert f"export AZURE_STORAGE_ACCOUNT={account}\n    python -m scenejobs status my-scene --wait" in told
+    assert told.endswith(REMOVE)
+    assert "(reused)" not in told
+    assert "private endpoints" not in told
+    assert "always-ready" not in told
+
+
+def test_what_was_there_before_is_told_as_such_and_what_costs_more_too(deployed: Bench) -> None:
+    registry = deployed.values["AZURE_CONTAINER_REGISTRY_NAME"]
+    deployed.values |= {
+        "REUSED_RESOURCES": f"  {registry}  ",
+        "PRIVATE_NETWORKING": "true",
+        "ALWAYS_READY_INSTANCES": "1",
+    }
+    told = deployed.run(POST).out
+    assert f"registry: {registry} (reused)" in told
+    assert "private endpoints" in told
+    assert "twice 1 always-ready instances" in told
