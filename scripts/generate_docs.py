@@ -1,4 +1,4 @@
-"""Writes what the documents repeat of the code: settings, presets, error and exit codes, answers to `--help`.
+"""Writes what the documents repeat of the code: settings, presets, error and exit codes, costs, answers to `--help`.
 
     python -m scripts.generate_docs [--check]
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from runner.pipeline.presets import PRESETS
 from scenejobs import errors, filming
 from scenejobs.settings import groups
+from scripts import costs
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -116,12 +117,18 @@ def command_help(module: str, *arguments: str) -> str:
     return f"```\n{done.stdout.strip()}\n```\n"
 
 
+def cost_table(which: str) -> str:
+    """One table of docs/cost.md."""
+    return table(*costs.rows(which))
+
+
 KINDS: Mapping[str, Callable[..., str]] = {
     "settings": settings,
     "error codes": error_codes,
     "exit codes": exit_codes,
     "presets": presets,
     "help": command_help,
+    "costs": cost_table,
 }
 
 
