@@ -19,6 +19,7 @@ from scenejobs.errors import Code, ConfigurationError, UnreadableMessage
 from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
+from scenejobs.settings import older
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.state.messages import DebounceCheck, as_text
@@ -159,7 +160,8 @@ def app() -> App:
     from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 
     setup.protect()
-    storage, dispatch, compute = read_all((StorageSettings, DispatchSettings, ComputeSettings), os.environ)
+    groups = (StorageSettings, DispatchSettings, ComputeSettings)
+    storage, dispatch, compute = read_all(groups, os.environ, refused=older.problems(os.environ))
     there = fallback_of(compute)
     return assemble(
         open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch,

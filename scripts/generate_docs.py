@@ -21,7 +21,7 @@ from pathlib import Path
 
 from runner.pipeline.presets import PRESETS
 from scenejobs import errors, filming
-from scenejobs.settings import groups
+from scenejobs.settings import groups, older
 from scripts import costs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +52,18 @@ def settings(group: str) -> str:
     if not rows:
         raise ValueError(f"there is no group of settings called {group}")
     return table(("variable", "default", "kind", "meaning"), rows)
+
+
+def older_settings() -> str:
+    """What the older guide sets and nothing here reads, variables and keys of its file."""
+    rows = [(f"`{name}`", _but(name, instead)) for name, instead in older.VARIABLES.items()]
+    rows += [(f"`{key}` of its file", instead) for key, instead in older.KEYS.items()]
+    return table(("setting", "instead"), rows)
+
+
+def _but(name: str, instead: str) -> str:
+    taken = sorted(older.TAKEN.get(name, ()))
+    return f"{instead} ({', '.join(f'`{text}`' for text in taken)}: taken)" if taken else instead
 
 
 def shown(default: object) -> str:
@@ -124,6 +136,7 @@ def cost_table(which: str) -> str:
 
 KINDS: Mapping[str, Callable[..., str]] = {
     "settings": settings,
+    "older settings": older_settings,
     "error codes": error_codes,
     "exit codes": exit_codes,
     "presets": presets,

@@ -18,6 +18,7 @@ from runner.worker import deadline
 from scenejobs.adapters.open import open_folders, places
 from scenejobs.errors import ConfigurationError, SceneJobError
 from scenejobs.logs.setup import configure, report
+from scenejobs.settings import older
 from scenejobs.settings.groups import (
     DispatchSettings,
     FolderSettings,
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
     groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
-    watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env)
+    watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env, refused=older.problems(env))
     pipeline_settings.check(pipeline)  # a setting that would stop every worker stops this program at its start
     deadline.check(runner)
     configure(logging_)

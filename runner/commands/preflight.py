@@ -34,6 +34,7 @@ from scenejobs.adapters.open import WATCHED, open_storage, places
 from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobError
 from scenejobs.logs.redact import redact
 from scenejobs.logs.setup import printable
+from scenejobs.settings import older
 from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     parser.add_argument("--json", action="store_true", help="one object, for a monitor")
     options = parser.parse_args(arguments)
     groups = (RunnerSettings, PipelineSettings, StorageSettings, FolderSettings)
-    runner, pipeline, account, folders = read_all(groups, env)
+    runner, pipeline, account, folders = read_all(groups, env, refused=older.problems(env))
     results = run(Settings(runner, pipeline, account, folders, look_at_storage=not options.no_storage))
     if options.json:
         print(json.dumps({"passed": exit_code(results) == 0, "checks": [asdict(result) for result in results]}))

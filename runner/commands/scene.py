@@ -31,6 +31,7 @@ from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
 from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, is_photo, output_stem, refusal
+from scenejobs.settings import older
 from scenejobs.settings.groups import PipelineSettings, RunnerSettings
 from scenejobs.settings.reader import read_all
 
@@ -95,7 +96,7 @@ def _tell_doubt(summary: Mapping[str, Any]) -> str:
 def _run(
     options: Namespace, files: NamedFiles, out: Path, name: str, env: Mapping[str, str], stop: StopFlag
 ) -> dict[str, Any]:  # fmt: skip
-    runner, pipeline = read_all((RunnerSettings, PipelineSettings), env)
+    runner, pipeline = read_all((RunnerSettings, PipelineSettings), env, refused=older.problems(env))
     pipeline = _overridden(pipeline, options)
     pipeline_settings.check(pipeline)
     clips = (*files.clips, *_poses(options.poses))

@@ -25,6 +25,7 @@ from scenejobs.adapters.open import open_storage
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.logs.setup import configure
 from scenejobs.names import refusal
+from scenejobs.settings import older
 from scenejobs.settings.groups import FolderSettings, LogSettings, PipelineSettings, RunnerSettings, StorageSettings
 from scenejobs.settings.reader import read_all
 
@@ -44,7 +45,7 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
 
 def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)
-    runner, account, folders, pipeline, log_settings = read_all(groups, env)
+    runner, account, folders, pipeline, log_settings = read_all(groups, env, refused=older.problems(env))
     if runner.mode == "watch":
         _become_watch(env)
     _check(runner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -29,20 +29,22 @@ def read(group: type[T], env: Mapping[str, str]) -> T:
     return _finish(problems, lambda: value)
 
 
-def read_all(groups: tuple[type, ...], env: Mapping[str, str]) -> tuple[Any, ...]:
-    """Several groups at once, so that one message names the problems of all."""
-    problems: list[str] = []
+def read_all(groups: tuple[type, ...], env: Mapping[str, str], *, refused: Iterable[str] = ()) -> tuple[Any, ...]:
+    """Several groups at once, so that one message names the problems of all. `refused`: further problems."""
+    problems = list(refused)
+    any_refused = bool(problems)
     values: tuple[Any, ...] = tuple(_collect(group, env, problems) for group in groups)
-    return _finish(problems, lambda: values)
+    return _finish(problems, lambda: values, refused=any_refused)
 
 
-def _finish(problems: list[str], value: Callable[[], T]) -> T:
+def _finish(problems: list[str], value: Callable[[], T], *, refused: bool = False) -> T:
     if problems:
         missing = all(problem.endswith("is not set") for problem in problems)
         raise ConfigurationError(
             "; ".join(dict.fromkeys(problems)),
             code=Code.MISSING_SETTING if missing else Code.INVALID_SETTING,
-            advice="set it in the environment (docs/configuration.md lists every variable)",
+            advice=f"set it in the environment{' or take it out' if refused else ''} "
+            "(docs/configuration.md lists every variable)",
             stage="configuration",
         )
     return value()

@@ -5,8 +5,8 @@
 #
 # Sets DEPLOYER_PRINCIPAL_ID, DEPLOYER_PRINCIPAL_TYPE, SERVICE_RUNNER_IMAGE_NAME and empty objects of the azd environment. Stops provisioning only
 # where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), no quota for it there
-# (SKIP_QUOTA_CHECK=true goes on), and a job whose image cannot be read, which would be replaced by the placeholder. About roles,
-# providers and free credit it only warns, and what cannot be read stops nothing.
+# (SKIP_QUOTA_CHECK=true goes on), settings of the older guide that nothing reads, and a job whose image cannot be read, which would be
+# replaced by the placeholder. About roles, providers and free credit it only warns, and what cannot be read stops nothing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
@@ -175,7 +175,25 @@ empty_is_no_object() {
   done
 }
 
+# What the older guide sets and nothing here reads; with what to use instead: scenejobs/settings/older.py.
+OLDER="RECONSTRUCTION_BACKEND COLMAP_MATCHER COLMAP_CAMERA_MODEL COLMAP_USE_CPU GAUSSIAN_SPLATTING_BIN TDGS_CPP_BIN"
+
+# A variable of the azd environment that no template reads would be dropped without a word; in the JSON objects it stops the programs.
+refuse_older() {
+  local name found='' set
+  # one line for each setting; COLMAP is what runs
+  set=$(printf '%s\n' "$AZD_VALUES" | grep -v '=""$' | sed 's/RECONSTRUCTION_BACKEND[\": =]*colmap//g' || true)
+  for name in $OLDER; do
+    if printf '%s\n' "$set" | grep -Eq -e "^$name=." -e "^(RUNNER|DISPATCHER)_SETTINGS=.*[^A-Z_]${name}[^A-Z_]"; then
+      found="$found $name"
+    fi
+  done
+  [[ -z $found ]] || die $REFUSED "not read by anything here:$found. docs/configuration.md (settings of the older guide) says what to use" \
+    "instead; take each out: azd env set NAME \"\", or out of RUNNER_SETTINGS and DISPATCHER_SETTINGS"
+}
+
 check_region
+refuse_older
 empty_is_no_object
 record_deployer
 check_rights

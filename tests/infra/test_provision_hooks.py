@@ -60,6 +60,29 @@ def test_an_object_that_was_emptied_is_an_empty_object_for_azd(fresh: Bench) -> 
     assert [setting(call) for call in fresh.run(PRE).called("^azd env set")] == [("RUNNER_SETTINGS", "{}")]
 
 
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"COLMAP_MATCHER": "sequential", "COLMAP_USE_CPU": "true"}, ["COLMAP_MATCHER", "COLMAP_USE_CPU"]),
+        ({"RECONSTRUCTION_BACKEND": "nerfstudio"}, ["RECONSTRUCTION_BACKEND"]),
+        ({"RUNNER_SETTINGS": '{"PRESET": "high", "COLMAP_MATCHER": "exhaustive"}'}, ["COLMAP_MATCHER"]),
+        ({"DISPATCHER_SETTINGS": '{"COLMAP_MATCHER":"x"}', "TDGS_CPP_BIN": "/x"}, ["COLMAP_MATCHER", "TDGS_CPP_BIN"]),
+        ({"RECONSTRUCTION_BACKEND": "colmap", "RUNNER_SETTINGS": '{"RECONSTRUCTION_BACKEND": "colmap"}'}, []),
+        ({"COLMAP_MATCHER": "", "MY_COLMAP_MATCHER": "x", "RUNNER_SETTINGS": '{"PRESET": "high"}'}, []),
+    ],
+)  # fmt: skip
+def test_settings_of_the_older_guide_are_refused_before_anything_is_made(
+    values: dict[str, str], named: list[str], fresh: Bench
+) -> None:
+    """They would be dropped by the templates, or stop every execution."""
+    fresh.values |= values
+    ended = fresh.run(PRE)
+    assert ended.code == (2 if named else 0), ended.err
+    if named:
+        assert f"not read by anything here: {' '.join(named)}." in ended.err
+        assert ended.called("env set|register") == []
+
+
 def test_a_pipelines_service_principal_is_recorded_by_its_object_id(bench: Bench) -> None:
     bench.values = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "swedencentral"}
     bench.answer("account show .*user.type", "servicePrincipal\n")
