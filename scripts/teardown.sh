@@ -31,7 +31,8 @@ kept=$(reused)
 
 if [[ -n $kept ]]; then
   [[ -n $group ]] || die $REFUSED "AZURE_RESOURCE_GROUP is not set: nothing was provisioned that could be found"
-  resources=$(az_tsv resource list --resource-group "$group" --tag "azd-env-name=$name" --query '[].id')
+  resources=$(az_tsv resource list --tag "azd-env-name=$name" --query '[].id') # az takes no other filter beside --tag
+  resources=$(printf '%s\n' "$resources" | grep -iF "/resourceGroups/$group/" || true)
   say "Reused, and left alone:" && say "$kept"
   say "To be deleted from $group:" && say "${resources:-nothing}"
   for resource in $resources; do

@@ -137,7 +137,9 @@ keep_image() {
   local environment image recorded code=0
   environment=$(value AZURE_ENV_NAME)
   [[ -n $environment ]] || return 0
-  image=$(az_tsv resource list --resource-type Microsoft.App/jobs --tag "azd-env-name=$environment" --query '[].id') || code=$?
+  # az takes no other filter beside --tag
+  image=$(az_tsv resource list --tag "azd-env-name=$environment" --query '[].id') || code=$?
+  image=$(printf '%s\n' "$image" | grep -i '/providers/Microsoft\.App/jobs/' || true)
   if [[ $code -eq 0 && -z $image && -n $(value RUNNER_JOB_NAME) && -n $(value AZURE_RESOURCE_GROUP) ]]; then
     # A list shows only what somebody may see: the job is gone when it is not found by its own name either.
     image=$(az_tsv containerapp job show --resource-group "$(value AZURE_RESOURCE_GROUP)" --name "$(value RUNNER_JOB_NAME)" \

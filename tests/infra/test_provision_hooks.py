@@ -214,14 +214,14 @@ def test_quota_and_offer_that_cannot_be_read_stop_nothing(failure: dict[str, obj
 
 
 def test_a_job_that_runs_an_image_keeps_it_on_another_machine(fresh: Bench) -> None:
-    fresh.answer("resource list .*Microsoft.App/jobs --tag azd-env-name=dev", "/id/of/job-dev\n")
-    fresh.answer("containerapp job show --ids /id/of/job-dev", f"{IMAGE}\n")
+    fresh.answer("resource list --tag azd-env-name=dev", "/x/providers/Microsoft.Web/sites/f\n/x/providers/Microsoft.App/jobs/job-dev\n")
+    fresh.answer("containerapp job show --ids /x/providers/Microsoft.App/jobs/job-dev", f"{IMAGE}\n")
     assert ("SERVICE_RUNNER_IMAGE_NAME", IMAGE) in [setting(call) for call in fresh.run(PRE).called("^azd env set")]
 
 
 def test_an_image_that_is_recorded_already_is_not_set_again(fresh: Bench) -> None:
     fresh.values["SERVICE_RUNNER_IMAGE_NAME"] = IMAGE
-    fresh.answer("resource list .*Microsoft.App/jobs", "/id/of/job-dev\n")
+    fresh.answer("resource list", "/x/providers/Microsoft.App/jobs/job-dev\n")
     fresh.answer("containerapp job show", f"{IMAGE}\n")
     assert fresh.run(PRE).called("SERVICE_RUNNER_IMAGE_NAME") == []
 
@@ -242,7 +242,7 @@ def test_an_image_that_needs_no_registry_of_ours_is_kept_before_the_first_job(fr
 @pytest.mark.parametrize("call", ["resource list", "containerapp job show"])
 def test_an_image_that_cannot_be_read_stops_provisioning_unless_it_is_recorded(call: str, fresh: Bench) -> None:
     fresh.answer(call, **FORBIDDEN)
-    fresh.answer("resource list", "/id/of/job-dev\n")
+    fresh.answer("resource list", "/x/providers/Microsoft.App/jobs/job-dev\n")
     ended = fresh.run(PRE)
     assert ended.code == 2
     assert "would replace it" in ended.err

@@ -44,6 +44,8 @@ def test_a_call_imports_nothing_that_takes_time() -> None:
         ("acr repository show-tags --name x --repository y --top many", "no whole number"),
         ("containerapp job show --query id", "or --ids"),
         ("group exists --name x y", "unrecognized words"),
+        ("resource list --tag a=b --resource-type T/x", "you cannot use '--tag'"),
+        ("resource list -g rg --tag a=b", "you cannot use '--tag'"),
     ],
 )
 def test_what_the_real_az_refuses_is_refused(line: str, why: str) -> None:

@@ -20,7 +20,7 @@ JOB = "containerapp job show .*job-dev"
 def several(bench: Bench) -> Bench:
     """The job is in the deployment's subscription; the selected one has nothing."""
     bench.values = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "swedencentral", "SERVICE_RUNNER_IMAGE_NAME": IMAGE}
-    bench.answer(f"resource list .*Microsoft.App/jobs{OURS}", "/id/of/job-dev\n")
+    bench.answer(f"resource list{OURS}", "/x/providers/Microsoft.App/jobs/job-dev\n")
     bench.answer(f"{JOB}{OURS}", f"{IMAGE}\n")
     return bench
 

@@ -6,6 +6,9 @@ import pytest
 
 from tests.infra.scripted import FORBIDDEN, Bench, few, option
 
+X = "/subscriptions/s/resourceGroups/RG-Shared/providers"  # in the group, whatever its case
+THEIRS = "/subscriptions/s/resourceGroups/rg-shared-too/providers"
+
 
 def test_a_group_of_ours_goes_with_azd_after_the_roles(provisioned: Bench) -> None:
     few(provisioned)
@@ -35,15 +38,15 @@ def in_shared_group(provisioned: Bench) -> Bench:
 
 
 def test_in_a_shared_group_only_what_is_tagged_goes(in_shared_group: Bench) -> None:
-    in_shared_group.answer("resource list .*--tag", "/x/identity\n/x/job\n")
+    in_shared_group.answer("resource list .*--tag", f"{X}/identity\n{X}/job\n{THEIRS}/team\n")
     in_shared_group.answer("group show", "None\n")
     in_shared_group.answer("resource delete .*identity", err="ERROR: in use\n", code=1, times=1)
     ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 0, ended.err
     assert [option(call, "--ids") for call in ended.called("resource delete")] == [
-        "/x/identity",
-        "/x/job",
-        "/x/identity",
+        f"{X}/identity",
+        f"{X}/job",
+        f"{X}/identity",
     ]
     assert option(ended.called("resource list")[0], "--tag") == "azd-env-name=dev"
     assert ended.called("azd down|group delete") == []
@@ -59,11 +62,11 @@ def test_with_anything_reused_azd_down_is_never_called_and_the_group_of_ours_goe
 ) -> None:
     """azd down deletes every group that the deployment touched, and its guard would refuse it anyhow."""
     provisioned.values |= values
-    provisioned.answer("resource list .*--tag", "/x/job\n", times=1)
+    provisioned.answer("resource list .*--tag", "/s/resourceGroups/rg-dev/providers/job\n", times=1)
     provisioned.answer("group show", "dev\n")
     ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 0, ended.err
-    assert [option(call, "--ids") for call in ended.called("resource delete")] == ["/x/job"]
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == ["/s/resourceGroups/rg-dev/providers/job"]
     assert ended.calls[-1][:6] == ["az", "group", "delete", "--name", "rg-dev", "--yes"]
     assert ended.called("azd down") == []
 
@@ -71,7 +74,7 @@ def test_with_anything_reused_azd_down_is_never_called_and_the_group_of_ours_goe
 @pytest.mark.parametrize(("tag", "rest"), [("None\n", ""), ("prod\n", ""), ("dev\n", "/x/somebody-elses\n")])
 def test_a_group_that_is_not_ours_or_not_empty_stays(tag: str, rest: str, provisioned: Bench) -> None:
     provisioned.values["EXISTING_ACR_NAME"] = "crteam"
-    provisioned.answer("resource list .*--tag", "/x/job\n")
+    provisioned.answer("resource list .*--tag", "/s/resourceGroups/rg-dev/providers/job\n")
     provisioned.answer("resource list", rest)
     provisioned.answer("group show", tag)
     ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
@@ -88,7 +91,7 @@ SUBSCRIBED = {
 def test_our_subscription_goes_from_a_reused_topic_and_nothing_else_of_it(in_shared_group: Bench) -> None:
     in_shared_group.values |= SUBSCRIBED
     in_shared_group.answer("event-subscription list", "theirs\nuploads-dev-x\n")
-    in_shared_group.answer("resource list .*--tag", "/x/job\n")
+    in_shared_group.answer("resource list .*--tag", f"{X}/job\n")
     ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 0, ended.err
     first, second = ended.called("^az .* delete")
@@ -98,7 +101,7 @@ def test_our_subscription_goes_from_a_reused_topic_and_nothing_else_of_it(in_sha
         "evgt-team",
         "rg-team",
     )
-    assert option(second, "--ids") == "/x/job"
+    assert option(second, "--ids") == f"{X}/job"
 
 
 def test_it_goes_even_when_everything_else_is_gone_already(in_shared_group: Bench) -> None:
@@ -114,7 +117,7 @@ def test_when_it_cannot_be_removed_nothing_is(call: str, in_shared_group: Bench)
     in_shared_group.values |= SUBSCRIBED
     in_shared_group.answer(call, **FORBIDDEN)
     in_shared_group.answer("event-subscription list", "uploads-dev-x\n")
-    in_shared_group.answer("resource list .*--tag", "/x/job\n")
+    in_shared_group.answer("resource list .*--tag", f"{X}/job\n")
     ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 2
     assert ended.called("resource delete|assignment delete|azd down|group delete") == []
@@ -125,7 +128,7 @@ def test_an_existing_resource_is_never_deleted_even_if_it_is_tagged(
     values: dict[str, str], in_shared_group: Bench
 ) -> None:
     in_shared_group.values |= values
-    in_shared_group.answer("resource list", "/x/job\n/y/crteam\n")
+    in_shared_group.answer("resource list", f"{X}/job\n{X}/crteam\n")
     ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 2
     assert ended.called("delete") == []
