@@ -3,12 +3,14 @@
 #
 #     scripts/teardown.sh [--yes] [--keep-rbac]
 #
-# Where nothing is reused: azd down --purge --force. Else azd, which deletes whole groups, is not called: our event subscription goes
-# from a reused system topic, then the resources that carry this environment's tag azd-env-name, one by one, then the group if it
-# carries the tag too and nothing is left in it. --yes does not ask; --keep-rbac leaves the roles.
+# First lists what goes and what stays, and asks; --yes does not. Where nothing is reused and the group holds nothing of somebody else:
+# azd down --purge --force. Else azd, which deletes whole groups, is not called: our event subscription goes from a reused system topic,
+# then the resources that carry this environment's tag azd-env-name, one by one, then the group if it carries the tag too and nothing is
+# left in it. --keep-rbac leaves the roles. Safe to repeat.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
+. "$here/lib-down.sh"
 
 yes=false rbac=true
 while [[ $# -gt 0 ]]; do
@@ -29,46 +31,67 @@ group=$(value EXISTING_RESOURCE_GROUP)
 group=${group:-$(value AZURE_RESOURCE_GROUP)}
 kept=$(reused)
 
+[[ -n $group || -z $kept ]] || die $REFUSED "AZURE_RESOURCE_GROUP is not set: nothing was provisioned that could be found"
+
+OURS='' THEIRS='' GROUP_GONE=false
+if [[ -n $group ]]; then
+  look_at_group "$group" "$name"
+  if $GROUP_GONE; then
+    say "There is no group $group any more."
+  else
+    say "To be deleted from $group:" && shown "$OURS"
+  fi
+fi
 if [[ -n $kept ]]; then
-  [[ -n $group ]] || die $REFUSED "AZURE_RESOURCE_GROUP is not set: nothing was provisioned that could be found"
-  resources=$(az_tsv resource list --tag "azd-env-name=$name" --query '[].id') # az takes no other filter beside --tag
-  resources=$(printf '%s\n' "$resources" | grep -iF "/resourceGroups/$group/" || true)
   say "Reused, and left alone:" && say "$kept"
-  say "To be deleted from $group:" && say "${resources:-nothing}"
-  for resource in $resources; do
+  while IFS= read -r resource; do
     for word in ${kept#*: }; do
-      [[ $(printf '%s' "${resource##*/}" | tr '[:upper:]' '[:lower:]') != $(printf '%s' "$word" | tr '[:upper:]' '[:lower:]') ]] ||
+      [[ $(lowered "${resource##*/}") != "$(lowered "$word")" ]] ||
         die $REFUSED "$word is an existing resource and yet tagged azd-env-name=$name; take the tag off first"
     done
-  done
+  done <<END
+$OURS
+END
 fi
+if [[ -n $THEIRS ]]; then
+  say "In $group without this environment's tag, and left alone (so the group stays):" && shown "$THEIRS"
+fi
+! $rbac || say "Role assignments of scripts/roles.tsv go too; those on parent scopes and of other principals stay."
 $yes || confirm "Take down environment $name?" || die $REFUSED "not confirmed; --yes does not ask"
 
 unsubscribe || die $? "our event subscription on a reused system topic is still there; nothing was deleted"
 if $rbac; then
-  "$here/cleanup-rbac.sh" || die $? "the roles could not be removed; --keep-rbac goes on without"
+  "$here/cleanup-rbac.sh" --yes || die $? "the roles could not be removed; --keep-rbac goes on without"
 fi
-if [[ -z $kept ]]; then
+if [[ -z $kept$THEIRS ]]; then
   CALL_TIMEOUT_S=${DOWN_TIMEOUT_S:-3600} call azd down --purge --force
   say "Environment $name is gone."
   exit 0
 fi
+if $GROUP_GONE; then
+  say "Environment $name is gone."
+  exit 0
+fi
 # What depends on what is not told; a further round takes what the first could not.
-left=$resources
+left=$OURS
 for _ in 1 2 3; do
   failed=
-  for resource in $left; do
+  while IFS= read -r resource <&3; do
+    [[ -n $resource ]] || continue
     if CALL_TIMEOUT_S=600 az_quiet resource delete --ids "$resource"; then
       say "deleted $resource"
     else
-      failed="$failed $resource"
+      failed="${failed:+$failed
+}$resource"
     fi
-  done
+  done 3<<END
+$left
+END
   left=$failed
   [[ -n $left ]] || break
   sleep "$RETRY_DELAY_S"
 done
-[[ -z $left ]] || die $BROKEN "not deleted:$left"
+[[ -z $left ]] || die $BROKEN "not deleted: $left"
 
 owner=$(az_tsv group show --name "$group" --query 'tags."azd-env-name"')
 rest=$(az_tsv resource list --resource-group "$group" --query '[].id')

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Before azd down: refuses where reused resources are configured, for azd deletes whole resource groups.
+# Before azd down: lists what goes, and refuses where the group holds what this environment did not make: azd deletes whole groups.
 #
-#     scripts/hooks/predown.sh           azd runs it
+#     scripts/hooks/predown.sh           azd runs it, and then asks by itself
 #
 # azd deletes every group that the last deployment touched, also those where it only reused something.
 #
@@ -10,6 +10,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
+. "$here/../lib-down.sh"
 case ${1:-} in
   -h | --help) usage "$0"; exit 0 ;;
   ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
@@ -21,10 +22,22 @@ AZD_VALUES=$(call azd env get-values) || die $? "the environment cannot be read,
 SUBSCRIPTION=$(value AZURE_SUBSCRIPTION_ID)
 
 found=$(reused)
-[[ -n $found ]] || exit 0
+group=$(value AZURE_RESOURCE_GROUP) name=$(value AZURE_ENV_NAME)
+OURS='' THEIRS='' GROUP_GONE=false
+if [[ -n $group && -n $name && -z $found ]]; then
+  need_commands az
+  look_at_group "$group" "$name" || die $? "what is in $group cannot be read, so nothing is deleted"
+  $GROUP_GONE || { say "azd down deletes the group $group, with:" && shown "$OURS"; }
+fi
+[[ -n $found$THEIRS ]] || exit 0
 
-warn "EXISTING RESOURCES DETECTED. This environment uses resources it did not make:
+if [[ -n $found ]]; then
+  warn "EXISTING RESOURCES DETECTED. This environment uses resources it did not make:
 $(printf '%s' "$found" | sed 's/^/   * /')"
+else
+  warn "EXISTING RESOURCES DETECTED. In $group is what this environment did not make:
+$(shown "$THEIRS" | sed 's/^ */   * /')"
+fi
 if [[ $(value FORCE_DELETE) == true ]]; then
   unsubscribe || die $? "our event subscription on a reused system topic is still there, so nothing is deleted"
   warn "FORCE_DELETE is set: azd down goes on"

@@ -84,10 +84,10 @@ def refusal(words: list[str], table: dict) -> str:  # type: ignore[type-arg]
         if required and number not in given:
             return f"required: {[name for name, at in entry['options'].items() if at == number]}"
     if words[:end] == ["resource", "list"] and "--tag" in rest:
-        # no matter of az's parser: the command itself refuses it (_list_resources_odata_filter_builder of azure-cli 2.91.0)
-        beside = {"--resource-group", "-g", "--namespace", "--resource-type", "--name", "-n", "--location", "-l"} & {*rest}
-        if beside:
-            return f"you cannot use '--tag' with {sorted(beside)}"
+        # not az's parser but the command itself (_list_resources_odata_filter_builder of azure-cli 2.91.0)
+        others = ("--resource-group", "-g", "--namespace", "--resource-type", "--name", "-n", "--location", "-l")
+        if beside := [name for name in others if name in rest]:
+            return f"you cannot use '--tag' with {beside}"
     ids = entry.get("ids", [])
     if ids and entry["options"]["--ids"] not in given:
         lacking = [name for name in ids if entry["options"].get(name) not in given]

@@ -13,6 +13,8 @@ from function_app.sweep import SweepReport
 from scenejobs.errors import Code
 from scenejobs.logs.alerts import Alert
 from scenejobs.logs.setup import JsonFormatter
+from scenejobs.settings import older
+from scenejobs.settings.groups import table
 from tests.infra.deployed import PARAMETERS, deploy, source
 from tests.infra.documents import DOCUMENTS, Command, commands, text
 from tests.infra.scripted import ROOT
@@ -187,6 +189,58 @@ def test_messages_that_are_quoted_are_those_of_the_scripts() -> None:
     for span in set(quoted) - azures:
         for part in re.split(r"\.\.\.", span):
             assert part.strip() in words, span
+
+
+# As the older service's guide has them, in its tables of troubleshooting.
+SYMPTOMS = (
+    "`MANAGED_IDENTITY_PRINCIPAL_ID is not set`", "Image pull failure (no container logs)",
+    "job execution fails immediately",
+    "`Failed to download input blobs from Azure Blob Storage`", "Reconstruction quality too low", "ACR build timeout",
+    "COLMAP matching timeout", "`EXISTING RESOURCES DETECTED`", "`AZURE_STORAGE_ACCOUNT is required`",
+    "`No blobs found in container 'input' with prefix 'X'`", "403 Forbidden with Azure CLI auth",
+    "403 Forbidden with SAS token", "401 Unauthorized with Managed Identity", "Process exits with code 1",
+    "`Failed to create DeveloperToolsCredential`", "`AuthorizationFailed`",
+    "`Key based authentication is not permitted on this storage account`",
+    "`This request is not authorized to perform this operation`", "SAS token expired",
+    "`Server failed to authenticate the request`", "`fusermount: command not found`", "FUSE device not found",
+    "operation not permitted when mounting", "`blobfuse2: No such file or directory`",
+    "Slow mount performance or timeouts", "`No space left on device`", "Container exits immediately",
+    "processor crashes on startup", "Connection timeout", "`Unable to connect to Azure`",
+    "DNS resolution failed for storage account", "Slow blob upload/download", "Concurrent operations throttled",
+)  # fmt: skip
+OF_THE_GUIDE = [
+    [cell.strip() for cell in line.split("|")[1:-1]]
+    for line in GUIDE[GUIDE.index("### Symptoms of the older guide") : GUIDE.index("### Codes")].splitlines()[4:]
+    if line.startswith("|")
+]
+
+
+@pytest.mark.parametrize("symptom", SYMPTOMS)
+def test_a_symptom_of_the_older_guide_is_found_by_its_words_and_leads_to_what_is_true_here(symptom: str) -> None:
+    ((_, because, do),) = [row for row in OF_THE_GUIDE if symptom in re.split("[,;] ", row[0])]
+    assert because
+    assert do
+    known = {row.variable for row in table()} | {source(name)[0] for name in PARAMETERS} | set(Code)
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|PRESET)`", f"{because} {do}"))
+    refused = set(older.VARIABLES)  # may be named as what it is
+    assert named - known - refused <= {"SYS_ADMIN"}
+    assert not set(re.findall(r"`([A-Z_]+)`", do)) & refused
+    for script in re.findall(r"`(scripts/[\w-]+\.sh)", f"{because} {do}"):
+        assert (ROOT / script).is_file()
+
+
+def test_the_checklist_of_the_first_run_quotes_what_scripts_print_and_ends_with_the_trial() -> None:
+    cells = [line.split("|")[2:4] for line in text("docs/azd-first-run.md").splitlines() if line.startswith("| ")][1:]
+    assert [command.strip() for command, _ in cells if command.strip()][-1] == "`scripts/azure-test.sh --deployed`"
+    scripts = "".join(path.read_text() for path in (ROOT / "scripts").rglob("*.sh"))
+    states = {"queued", "running", "splat-dev", "scripts/azure-test.sh"}
+    for span in {span for _, seen in cells for span in re.findall(r"`([^`]+)`", seen)} - states:
+        for part in re.split(r"\.\.\.", span):
+            assert part.strip() in scripts or part.strip().rpartition(" ")[0] == "Deployer:", span
+
+
+def test_each_row_of_the_older_guides_symptoms_is_of_the_guide() -> None:
+    assert all(set(re.split("[,;] ", row[0])) <= set(SYMPTOMS) for row in OF_THE_GUIDE)
 
 
 # ---- queries ---------------------------------------------------------------------------------------------------------

@@ -103,3 +103,30 @@ def test_an_environment_that_cannot_be_read_is_not_taken_for_an_empty_one(bench:
     ended = bench.run(DOWN)
     assert ended.code != 0
     assert "nothing is deleted" in ended.err
+
+
+HERE = "/subscriptions/s/resourceGroups/rg-dev/providers"
+
+
+def test_what_azd_is_about_to_delete_is_listed_and_somebody_elses_in_it_stops_it(bench: Bench) -> None:
+    bench.values = {"AZURE_ENV_NAME": "dev", "AZURE_RESOURCE_GROUP": "rg-dev"}
+    bench.answer("resource list .*--tag", f"{HERE}/Microsoft.App/jobs/job-dev\n")
+    bench.answer("resource list", f"{HERE}/Microsoft.App/jobs/job-dev\n", times=1)
+    bench.answer("resource list", f"{HERE}/Microsoft.App/jobs/job-dev\n{HERE}/Microsoft.Web/sites/theirs\n")
+    ended = bench.run(DOWN)
+    assert ended.code == 0, ended.err
+    assert "Microsoft.App/jobs/job-dev" in ended.out
+    ended = bench.run(DOWN)
+    assert ended.code == 2
+    assert "Microsoft.Web/sites/theirs" in ended.err
+    bench.values["FORCE_DELETE"] = "true"
+    assert bench.run(DOWN).code == 0
+
+
+def test_a_group_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(bench: Bench) -> None:
+    bench.values = {"AZURE_ENV_NAME": "dev", "AZURE_RESOURCE_GROUP": "rg-dev"}
+    bench.answer("resource list", **FORBIDDEN)
+    assert bench.run(DOWN).code == 2
+    bench.answers = []
+    bench.answer("resource list .*--resource-group", **NOT_FOUND)
+    assert bench.run(DOWN).code == 0, "gone already"

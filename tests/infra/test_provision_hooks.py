@@ -214,7 +214,10 @@ def test_quota_and_offer_that_cannot_be_read_stop_nothing(failure: dict[str, obj
 
 
 def test_a_job_that_runs_an_image_keeps_it_on_another_machine(fresh: Bench) -> None:
-    fresh.answer("resource list --tag azd-env-name=dev", "/x/providers/Microsoft.Web/sites/f\n/x/providers/Microsoft.App/jobs/job-dev\n")
+    fresh.answer(
+        "resource list --tag azd-env-name=dev",
+        "/x/providers/Microsoft.Web/sites/f\n/x/providers/Microsoft.App/jobs/job-dev\n",
+    )
     fresh.answer("containerapp job show --ids /x/providers/Microsoft.App/jobs/job-dev", f"{IMAGE}\n")
     assert ("SERVICE_RUNNER_IMAGE_NAME", IMAGE) in [setting(call) for call in fresh.run(PRE).called("^azd env set")]
 

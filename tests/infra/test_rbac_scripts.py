@@ -80,7 +80,7 @@ def test_with_a_queue_of_events_its_roles_are_assigned_and_those_of_the_blob_tri
     assert ended.code == 0, ended.err
     scopes = [option(call, "--scope").rpartition("/")[2] for call in ended.called("assignment create")]
     assert sorted(scopes) == ["arrivals", "arrivals", "arrivals-poison"]
-    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    ended = provisioned.run("scripts/cleanup-rbac.sh", "--yes")
     assert "webjobs-blobtrigger-poison" in str(ended.called("assignment list")[-4:])
 
 
@@ -144,7 +144,7 @@ def test_a_look_that_is_refused_is_not_a_missing_role(provisioned: Bench) -> Non
 def test_cleanup_deletes_exactly_the_assignments_it_found(provisioned: Bench) -> None:
     few(provisioned)
     provisioned.answer("assignment list .*7f951dda", "/one\n/two\n")
-    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    ended = provisioned.run("scripts/cleanup-rbac.sh", "--yes")
     assert ended.code == 0
     assert [option(call, "--ids") for call in ended.called("assignment delete")] == ["/one", "/two"]
     for call in ended.called("assignment list"):
@@ -157,12 +157,12 @@ def test_cleanup_goes_on_where_resources_are_gone_already(provisioned: Bench) ->
     few(provisioned, [row for row in ROWS if row[1] in ("registry", "job", "insights", "container:input")])
     provisioned.answers.insert(0, {"call": "containerapp job show|resource show", "out": "", **NOT_FOUND})
     provisioned.answer("assignment list", "/one\n")
-    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    ended = provisioned.run("scripts/cleanup-rbac.sh", "--yes")
     assert ended.code == 0, ended.err
     scopes = {option(call, "--scope").rpartition("/")[2] for call in ended.called("assignment list")}
     assert scopes == {"crdev", "input"}
     provisioned.answers.insert(0, {"call": "acr show", "out": "", **FORBIDDEN})
-    assert provisioned.run("scripts/cleanup-rbac.sh").code == 2
+    assert provisioned.run("scripts/cleanup-rbac.sh", "--yes").code == 2
 
 
 @pytest.mark.parametrize("script", ["assign-rbac.sh", "verify-rbac.sh"])
@@ -189,3 +189,22 @@ def test_bicep_assigns_the_same_roles_for_the_values_of_the_deployment(provision
     assert len(made) == len(ROLES)
     scopes = {item.body["scope"].id for item in made}
     assert any(scope.endswith("/containers/uploads") and "/resourceGroups/rg-shared/" in scope for scope in scopes)
+
+
+def test_what_is_removed_is_listed_and_asked_first(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("assignment list", "/one\n")
+    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    assert ended.code == 2, "nobody can be asked"
+    assert all(f"{who}: {role} on {where}" in ended.out for who, where, role, *_ in ROLES[:2])
+    provisioned.env["ANSWERS_FROM_STDIN"], provisioned.stdin = "1", "n\n"
+    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    assert ended.called("assignment delete") == []
+    provisioned.stdin = "y\n"
+    assert provisioned.run("scripts/cleanup-rbac.sh").called("assignment delete") != []
+
+
+def test_without_any_role_left_nothing_is_asked(provisioned: Bench) -> None:
+    few(provisioned)
+    ended = provisioned.run("scripts/cleanup-rbac.sh")
+    assert ended.code == 0, ended.err

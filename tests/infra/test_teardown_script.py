@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.scripted import FORBIDDEN, Bench, few, option
+from tests.infra.scripted import FORBIDDEN, NOT_FOUND, Bench, few, option
 
 X = "/subscriptions/s/resourceGroups/RG-Shared/providers"  # in the group, whatever its case
 THEIRS = "/subscriptions/s/resourceGroups/rg-shared-too/providers"
@@ -66,7 +66,9 @@ def test_with_anything_reused_azd_down_is_never_called_and_the_group_of_ours_goe
     provisioned.answer("group show", "dev\n")
     ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 0, ended.err
-    assert [option(call, "--ids") for call in ended.called("resource delete")] == ["/s/resourceGroups/rg-dev/providers/job"]
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == [
+        "/s/resourceGroups/rg-dev/providers/job"
+    ]
     assert ended.calls[-1][:6] == ["az", "group", "delete", "--name", "rg-dev", "--yes"]
     assert ended.called("azd down") == []
 
@@ -132,3 +134,50 @@ def test_an_existing_resource_is_never_deleted_even_if_it_is_tagged(
     ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
     assert ended.code == 2
     assert ended.called("delete") == []
+
+
+DEV = "/subscriptions/s/resourceGroups/rg-dev/providers"
+OURS = f"{DEV}/Microsoft.App/jobs/job-dev\n{DEV}/Microsoft.Network/privateDnsZones/blob\n"
+AZURES = (  # what Azure makes beside them, without a tag
+    f"{DEV}/Microsoft.Network/networkInterfaces/pep-dev.nic.0123\n{DEV}/Microsoft.Network/privateDnsZones/blob/link\n"
+    f"{DEV}/microsoft.alertsmanagement/smartDetectorAlertRules/Failure Anomalies - appi-dev\n"
+    f"{DEV}/microsoft.insights/actiongroups/Application Insights Smart Detection\n"
+)
+
+
+def test_what_goes_and_what_stays_is_listed_before_it_is_asked(provisioned: Bench) -> None:
+    few(provisioned)
+    provisioned.answer("resource list .*--tag", OURS)
+    provisioned.answer("resource list", OURS + AZURES + f"{DEV}/Microsoft.Web/sites/somebody-elses\n")
+    provisioned.env["ANSWERS_FROM_STDIN"], provisioned.stdin = "1", "n\n"
+    ended = provisioned.run("scripts/teardown.sh")
+    assert ended.code == 2
+    goes, _, stays = ended.out.partition("left alone")
+    assert "Microsoft.App/jobs/job-dev" in goes
+    assert "Microsoft.Web/sites/somebody-elses" in stays
+    assert ".nic." not in ended.out
+    assert ended.called("delete|azd down") == []
+
+
+def test_a_group_of_ours_with_something_of_somebody_else_in_it_is_not_left_to_azd(provisioned: Bench) -> None:
+    provisioned.answer("resource list .*--tag", OURS)
+    provisioned.answer("resource list", OURS + f"{DEV}/Microsoft.Web/sites/somebody-elses\n")
+    provisioned.answer("group show", "dev\n")
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert [option(call, "--ids") for call in ended.called("resource delete")] == OURS.split()
+    assert ended.called("azd down|group delete") == []
+
+
+def test_what_azure_makes_beside_ours_is_nobody_elses(provisioned: Bench) -> None:
+    provisioned.answer("resource list .*--tag", OURS)
+    provisioned.answer("resource list", OURS + AZURES)
+    ended = provisioned.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.calls[-1] == ["azd", "down", "--purge", "--force"], ended.out
+
+
+def test_a_second_run_finds_the_group_gone_and_ends_well(in_shared_group: Bench) -> None:
+    in_shared_group.answer("resource list .*--resource-group", **NOT_FOUND)
+    ended = in_shared_group.run("scripts/teardown.sh", "--yes", "--keep-rbac")
+    assert ended.code == 0, ended.err
+    assert ended.called("delete|azd down") == []

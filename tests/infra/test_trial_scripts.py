@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import zipfile
 
 import av
@@ -12,7 +13,7 @@ from PIL import Image
 
 from local.azurite import Azurite
 from scenejobs.settings.groups import StorageSettings
-from tests.infra.scripted import FORBIDDEN, Bench, option
+from tests.infra.scripted import FORBIDDEN, NOT_FOUND, SUBSCRIPTION, Bench, option
 
 
 def test_setup_makes_an_account_without_keys_and_writes_no_secret(bench: Bench) -> None:
@@ -43,6 +44,34 @@ def test_somebody_elses_group_is_neither_taken_nor_deleted(bench: Bench) -> None
     bench.answer("group show", "azure-setup.sh\n")
     assert bench.run("scripts/azure-cleanup.sh", "--delete-all", "--yes").code == 0
     assert not (bench.folder / "azure-test-config.env").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--delete-all",)])
+def test_what_is_cleaned_up_is_listed_and_asked_first(arguments: tuple[str, ...], bench: Bench) -> None:
+    config = bench.folder / "azure-test-config.env"
+    config.write_text("AZURE_STORAGE_ACCOUNT=sttry\nTEST_RESOURCE_GROUP=rg\nTEST_SUBSCRIPTION=s\n")
+    bench.answer("group show", "azure-setup.sh\n")
+    bench.answer("resource list", "/s/providers/Microsoft.Storage/storageAccounts/sttry\n")
+    bench.answer("blob list", "12\n")
+    ended = bench.run("scripts/azure-cleanup.sh", *arguments)
+    assert ended.code == 2
+    assert ("Microsoft.Storage/storageAccounts/sttry" if arguments else "container input: 12 blobs") in ended.out
+    assert ended.called("delete|clear") == []
+    bench.env["ANSWERS_FROM_STDIN"], bench.stdin = "1", "y\n"
+    assert bench.run("scripts/azure-cleanup.sh", *arguments).code == 0
+    bench.answers = []
+    bench.answer("group show", **NOT_FOUND)
+    config.write_text("AZURE_STORAGE_ACCOUNT=sttry\nTEST_RESOURCE_GROUP=rg\nTEST_SUBSCRIPTION=s\n")
+    assert bench.run("scripts/azure-cleanup.sh", *arguments).code == 0, "gone already"
+
+
+def test_somebody_elses_account_is_not_emptied(bench: Bench) -> None:
+    (bench.folder / "azure-test-config.env").write_text(
+        "AZURE_STORAGE_ACCOUNT=x\nTEST_RESOURCE_GROUP=rg\nTEST_SUBSCRIPTION=s\n"
+    )
+    ended = bench.run("scripts/azure-cleanup.sh", "--yes")
+    assert ended.code == 2
+    assert ended.called("delete|clear") == []
 
 
 def test_test_data_that_cannot_be_fetched_is_an_error_with_its_cause(bench: Bench) -> None:
@@ -99,3 +128,44 @@ def test_the_trial_runs_a_whole_scene_through_a_storage_account(
     assert ended.code == 0, ended.err
     assert "went through" in ended.out
     assert ended.calls == []
+    report = (bench.folder / "azure-test-report.txt").read_text()
+    for step in ("upload", "runner", "download"):
+        assert re.search(rf"  {step}: \d+ s, code 0$", report, re.MULTILINE)
+    assert re.search(r"  end: code 0 after \d+ s$", report, re.MULTILINE)
+    assert "gaussians" in report.lower()
+    assert azurite.connection_string.split("AccountKey=")[1].split(";")[0] not in report
+
+
+KEY = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmU="
+
+
+@pytest.fixture
+def told(provisioned: Bench) -> Bench:
+    """A program in the place of ours that says what it is told to; the redaction is the real one."""
+    program = provisioned.folder / "python"
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in\n-c*) exec {sys.executable} "$@" ;;\n'
+        f'*" status "*--wait*) echo "lobby: failed NO_GPU"; echo "AccountKey={KEY}; by me@example.org" >&2; exit 1 ;;\n'
+        "*) echo done ;;\nesac\n"
+    )
+    program.chmod(0o755)
+    (provisioned.folder / "a.mp4").write_bytes(b"x")
+    provisioned.env["PYTHON"] = str(program)
+    return provisioned
+
+
+def test_a_trial_that_fails_leaves_one_file_to_send_back_without_secrets(told: Bench) -> None:
+    told.answer("version", "2.91.0\n")
+    told.answer("resource list", "Microsoft.App/jobs\tFailed\tswedencentral\n")
+    told.answers.insert(0, {"call": "job show .*image", "out": "crdev.azurecr.io/runner@sha256:0123\n"})
+    ended = told.run("scripts/azure-test.sh", "--deployed", "--scene", "lobby", "--report", "sent.txt", "a.mp4")
+    assert ended.code == 1
+    assert "was not finished" in ended.err
+    report = (told.folder / "sent.txt").read_text()
+    for part in ("azure-cli: 2.91.0", "Failed\tswedencentral", "runner@sha256:0123", "upload: ", "lobby: failed NO_GPU",
+                 "scene lobby was not finished", "end: code 1"):  # fmt: skip
+        assert part in report, part
+    assert re.search(r"from upload to result: \d+ s, code 1$", report, re.MULTILINE)
+    for secret in (KEY, "me@example.org", SUBSCRIPTION):
+        assert secret not in report
+    assert "sent.txt" in ended.out
