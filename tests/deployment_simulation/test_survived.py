@@ -1,0 +1,52 @@
+"""A slice of the failures that a deployment survives; `python -m tests.deployment_simulation` plays all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deployment_simulation.campaign import play
+from tests.deployment_simulation.failures import FAILURES, Failure
+from tests.deployment_simulation.world import checkout
+
+
+def failure(text: str, working: bool = False) -> Failure:
+    (found,) = [item for item in FAILURES if f"{item.step}: {item.name}" == text and item.working == working]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "working"),
+    [
+        ("provision: quota of the GPU is 0", True),
+        ("predeploy: roles are unknown for 4 minutes", False),
+        ("deploy runner: the build takes more than 20 minutes", True),
+        ("postdeploy: a cold host refuses the handshake for 2 minutes", False),
+    ],
+)
+def test_the_next_run_ends_well_and_nothing_is_lost(text: str, working: bool) -> None:
+    assert play(failure(text, working)).faults == []
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "noticed_by", "working"),
+    [
+        ("scripts/lib-images.sh",
+         'die $? "the images of the registry $1 cannot be listed; nothing was built"', "return 1",
+         "predeploy: the registry cannot be read", True),
+        ("scripts/hooks/preprovision.sh", "if [[ -z $image && $recorded == *.azurecr.* ]]; then", "if true; then",
+         "provision: quota of the GPU is 0", True),
+        ("scripts/hooks/postdeploy.sh", 'retry "$TRIES" subscribe', "subscribe",
+         "postdeploy: a cold host refuses the handshake for 2 minutes", False),
+        ("scripts/lib.sh", 'call az "$@" --subscription "$SUBSCRIPTION"', 'call az "$@"',
+         "preprovision: another machine, another subscription selected", True),
+    ],
+    ids=["an unreadable registry taken for an empty one", "the image always forgotten", "the handshake tried once",
+         "no subscription named"],
+)  # fmt: skip
+def test_a_broken_hook_is_noticed(
+    path: str, before: str, after: str, noticed_by: str, working: bool, tmp_path: Path
+) -> None:
+    root = checkout(tmp_path / "checkout", path, before, after)
+    assert play(failure(noticed_by, working), root).faults
