@@ -28,10 +28,10 @@ kernels_tag() {
 is_in_registry() {
   local found
   # lists, for what az says of a repository or tag that is not there differs from version to version
-  found=$(az_tsv acr repository list --name "$1" --query "[?@=='$KERNELS_REPOSITORY']") ||
+  found=$(retry 3 az_tsv acr repository list --name "$1" --query "[?@=='$KERNELS_REPOSITORY']") ||
     die $? "the images of the registry $1 cannot be listed; nothing was built"
   [[ -n $found ]] || return 1
-  found=$(az_tsv acr repository show-tags --name "$1" --repository "$KERNELS_REPOSITORY" --query "[?@=='$2']") ||
+  found=$(retry 3 az_tsv acr repository show-tags --name "$1" --repository "$KERNELS_REPOSITORY" --query "[?@=='$2']") ||
     die $? "the tags of $1/$KERNELS_REPOSITORY cannot be listed; nothing was built"
   [[ -n $found ]]
 }
@@ -40,6 +40,7 @@ is_in_registry() {
 # prints the image's name. A build that goes on from a call before, which was cut off, is waited for and not started again.
 ensure_kernels() {
   local registry=$1 image tag run state code=0
+  end_on_ctrl_c
   tag=$(kernels_tag) || die $REFUSED "RUNNER_CUDA must be 12 or 13"
   image=$2/$KERNELS_REPOSITORY:$tag
   if is_in_registry "$registry" "$tag"; then

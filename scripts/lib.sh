@@ -11,6 +11,11 @@ SCRIPT=$(basename "$0")
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 : "${AZ_TIMEOUT_S:=120}" "${RETRY_DELAY_S:=10}"
 FAILED=1 REFUSED=2 BROKEN=3
+# Where a command takes Ctrl-C for a failure of its own, bash alone would go on. A $(...) has no trap until it sets one.
+end_on_ctrl_c() {
+  trap '[[ $BASH_SUBSHELL -gt 0 ]] || warn "interrupted; what was made stays: run the same again"; exit 130' INT
+}
+end_on_ctrl_c
 
 # GPU regions of Microsoft's discovery file of April 2026, by workload profile.
 T4_REGIONS="australiaeast brazilsouth canadacentral centralindia eastus francecentral italynorth japaneast northcentralus
@@ -48,13 +53,22 @@ need_value() { [[ $2 -ge 2 ]] || die $REFUSED "$1 needs a value; see $SCRIPT --h
 # limited SECONDS COMMAND...: like COMMAND, ended after so long with code 124.
 limited() {
   if command -v timeout >/dev/null 2>&1; then
-    timeout --kill-after=5 "$@"
+    interruptible timeout --kill-after=5 "$@"
   elif command -v gtimeout >/dev/null 2>&1; then
-    gtimeout --kill-after=5 "$@"
+    interruptible gtimeout --kill-after=5 "$@"
   else
     limited_by_bash "$@"
   fi
 }
+
+# interruptible COMMAND...: like COMMAND, ended by Ctrl-C. timeout puts what it runs into a group of its own, which Ctrl-C does not
+# reach: bash would wait for it, and then go on.
+interruptible() (
+  trap 'kill -TERM $! 2>/dev/null; exit 130' INT
+  trap 'kill -TERM $! 2>/dev/null; exit 143' TERM
+  "$@" <&0 & # without <&0 it would read nothing
+  wait $!
+)
 
 # limited_by_bash SECONDS COMMAND...: the same where there is no timeout, as on macOS.
 limited_by_bash() (
@@ -79,8 +93,9 @@ limited_by_bash() (
 # call COMMAND...: its standard output. On failure a message with the cause and remedy, and a code of ours.
 call() {
   local errors code=0 text
+  end_on_ctrl_c
   errors=$(mktemp)
-  limited "${CALL_TIMEOUT_S:-$AZ_TIMEOUT_S}" "$@" 2>"$errors" || code=$?
+  (limited "${CALL_TIMEOUT_S:-$AZ_TIMEOUT_S}" "$@") 2>"$errors" || code=$? # ( ): what a trap says is no error of the call
   text=$(cat "$errors")
   rm -f "$errors"
   [[ $code -eq 0 ]] && return 0
@@ -110,7 +125,8 @@ explain() {
       return $BROKEN ;;
     *AuthorizationFailed* | *AuthorizationPermissionMismatch* | *Forbidden* | *"(403)"*)
       warn "$what: refused (403): $last"
-      warn "the signed-in account lacks a role for this; scripts/roles.tsv and docs/SECURITY.md name them"
+      warn "the signed-in account lacks a role for this, or got it minutes ago: try again in ten minutes; scripts/verify-rbac.sh" \
+        "looks, scripts/roles.tsv and docs/SECURITY.md name them"
       return $REFUSED ;;
     *"(ResourceNotFound)"* | *NotFound\)* | *"could not be found"* | *ContainerNotFound* | *QueueNotFound*)
       warn "$what: not found: $last"
@@ -148,6 +164,7 @@ choose_subscription() {
 retry() {
   local times=$1 attempt=1 code
   shift
+  end_on_ctrl_c
   while :; do
     code=0
     "$@" || code=$?

@@ -138,7 +138,7 @@ keep_image() {
   environment=$(value AZURE_ENV_NAME)
   [[ -n $environment ]] || return 0
   # az takes no other filter beside --tag
-  image=$(az_tsv resource list --tag "azd-env-name=$environment" --query '[].id') || code=$?
+  image=$(retry 3 az_tsv resource list --tag "azd-env-name=$environment" --query '[].id') || code=$?
   image=$(printf '%s\n' "$image" | grep -i '/providers/Microsoft\.App/jobs/' || true)
   if [[ $code -eq 0 && -z $image && -n $(value RUNNER_JOB_NAME) && -n $(value AZURE_RESOURCE_GROUP) ]]; then
     # A list shows only what somebody may see: the job is gone when it is not found by its own name either.
@@ -148,7 +148,7 @@ keep_image() {
   fi
   if [[ $code -eq 0 && -n $image ]]; then
     # one job per environment; of more the first, as azd does
-    image=$(az_tsv containerapp job show --ids "${image%%[[:space:]]*}" \
+    image=$(retry 3 az_tsv containerapp job show --ids "${image%%[[:space:]]*}" \
       --query 'properties.template.containers[0].image') || code=$?
   fi
   if [[ $code -ne 0 ]]; then

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.deployment_simulation.failures import FAILURES, Failure
+from tests.deployment_simulation.failures import Failure
 from tests.deployment_simulation.world import FUNCTIONS, Step, World, fresh, order
 from tests.infra.dry_run import AZURE
 from tests.infra.scripted import AZ, ROOT
@@ -19,6 +19,7 @@ CAUSES = (
     "faults",
     "provision_error",
     "may_build",
+    "gpu_limit",
     "build_ends",
     "cold_s",
     "code_build_s",
@@ -157,28 +158,38 @@ def play(failure: Failure, root: Path = ROOT) -> Outcome:
         world.state.update(step=failure.step, hits=0)
         old = world.copy()
         failure.cause(world.state)
-        first = world.up(failure.step)[-1] if failure.survived else world.one(failure.step)
+        first = watched_up(world, failure.step, wrong) if failure.survived else world.one(failure.step)
         wrong += lost(old, world.state) + always(world.state)
         if failure.survived:
             wrong += [] if first.code == 0 else [f"{first.name} ended with {first.code}"]
             wrong += ready(world.state)
         else:
             wrong += [] if first.code else ["the first run ended well"]
-            if "ctrl-c" in failure.name.lower():
+            wrong += [] if named(failure, first.said) else ["the message does not name the step"]
+            if "Ctrl-C" in failure.name:
                 wrong += after_ctrl_c(world.state, old)
             else:
-                wrong += [] if named(failure, first.said) else ["the message does not name the step"]
                 advice = remedies(first.said) if failure.step in AZURE["hooks"] else advised(first.said)
                 wrong += [] if advice else ["the message has no remedy"]
-        middle = world.copy()
         cured(world.state)
-        second = world.up()[-1]
+        second = watched_up(world, "package", wrong)
         if second.code:
             wrong.append(f"the second run ended with {second.code} at {second.name}: {second.said[-300:]}")
-        wrong += lost(middle, world.state) + always(world.state) + ready(world.state)
+        wrong += always(world.state) + ready(world.state)
         if world.state["doubled"] and not failure.twice_built:
             wrong.append("the same image was built twice at once")
     return Outcome(failure, first, second, list(dict.fromkeys(wrong)))
+
+
+def watched_up(world: World, start: str, wrong: list[str]) -> Step:
+    """`azd up`; what any step loses is added to `wrong`, also where a later one would bring it back."""
+    for name in order()[order().index(start) :]:
+        old = world.copy()
+        step = world.one(name)
+        wrong += [f"{name}: {text}" for text in lost(old, world.state)]
+        if step.code:
+            break
+    return step
 
 
 def after_ctrl_c(state: dict[str, Any], old: dict[str, Any]) -> list[str]:
@@ -186,7 +197,3 @@ def after_ctrl_c(state: dict[str, Any], old: dict[str, Any]) -> list[str]:
     calls = state["calls"][len(old["calls"]) :]
     cut = state.get("cut_at", len(state["calls"]))
     return [f"went on after Ctrl-C: {text}" for _, text in state["calls"][cut:]] if calls else []
-
-
-def all_failures() -> list[Failure]:
-    return FAILURES

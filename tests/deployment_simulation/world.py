@@ -1,7 +1,6 @@
 """A deployment on a model of Azure: the real hooks, in azd's order, with azd's own steps told by the real templates.
 
-A World is a folder with one state file. `up()` is `azd up`: it stops at the first step that fails, as azd does, and
-keeps what was said.
+A World is a folder with one state file; `one(step)` runs a step of `order()`, in which azd goes through them.
 """
 
 from __future__ import annotations
@@ -75,17 +74,7 @@ class World:
     def copy(self) -> dict[str, Any]:
         return json.loads(json.dumps(self.state))  # type: ignore[no-any-return]
 
-    # ---- azd up ------------------------------------------------------------------------------------------------------
-
-    def up(self, start: str = "") -> list[Step]:
-        """Every step in order, from `start` on; ends with the first that fails."""
-        steps = []
-        names = order()
-        for name in names[names.index(start) if start else 0 :]:
-            steps.append(self.one(name))
-            if steps[-1].code:
-                break
-        return steps
+    # ---- azd's steps -------------------------------------------------------------------------------------------------
 
     def one(self, name: str) -> Step:
         self.state["step"] = name
