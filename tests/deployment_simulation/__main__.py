@@ -1,13 +1,14 @@
-"""Every failure of the list, and their table: python -m tests.deployment_simulation [--table FILE] [--only TEXT]."""
+"""Every failure of the list, and their table: python -m tests.deployment_simulation [--table FILE]."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.deployment_simulation.campaign import Outcome, play
+from tests.deployment_simulation.campaign import Outcome, before, play
 from tests.deployment_simulation.failures import FAILURES
 from tests.infra.dry_run import AZURE
 from tests.infra.scripted import SUBSCRIPTION
@@ -47,15 +48,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", type=Path)
     parser.add_argument("--only", default="", help="failures whose step and name contain it")
+    parser.add_argument("--jobs", type=int, default=2, help="failures beside each other")
     chosen = parser.parse_args()
     rows, faults = [], 0
-    for failure in FAILURES:
-        if chosen.only not in f"{failure.step}: {failure.name}":
-            continue
-        outcome = play(failure)
-        faults += bool(outcome.faults)
-        rows.append(row(outcome))
-        print(rows[-1], flush=True)
+    before()  # once for all
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        for outcome in pool.map(play, [item for item in FAILURES if chosen.only in f"{item.step}: {item.name}"]):
+            faults += bool(outcome.faults)
+            rows.append(row(outcome))
+            print(rows[-1], flush=True)
     if chosen.table:
         chosen.table.write_text(HEAD + "\n".join(rows) + f"\n\n{len(rows)} failures, {faults} with a fault.\n")
     return bool(faults)

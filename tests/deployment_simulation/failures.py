@@ -87,6 +87,7 @@ FAILURES = [
     Failure("Ctrl-C", "provision", at("azd", "ctrl-c"), working=True),
     Failure("quota of the GPU is 0", "provision",
             arm(ENVIRONMENT, "QuotaExceeded", "Consumption-GPU-NC8as-T4: 0"), working=True),
+    Failure("Ctrl-C", "postprovision", at("env get-values", "ctrl-c")),
     Failure("roles are unknown for 4 minutes", "predeploy", roles_unknown(240)),
     Failure("throttled once at the registry", "predeploy", at("repository list", "throttled"), survived=True),
     Failure("throttled when the build is started", "predeploy", at("acr build", "throttled")),

@@ -41,9 +41,10 @@ def test_the_next_run_ends_well_and_nothing_is_lost(text: str, working: bool) ->
          "postdeploy: a cold host refuses the handshake for 2 minutes", False),
         ("scripts/lib.sh", 'call az "$@" --subscription "$SUBSCRIPTION"', 'call az "$@"',
          "preprovision: another machine, another subscription selected", True),
+        ("scripts/lib.sh", "interruptible timeout", "timeout", "predeploy: Ctrl-C while the build is looked at", False),
     ],
     ids=["an unreadable registry taken for an empty one", "the image always forgotten", "the handshake tried once",
-         "no subscription named"],
+         "no subscription named", "Ctrl-C does not reach az"],
 )  # fmt: skip
 def test_a_broken_hook_is_noticed(
     path: str, before: str, after: str, noticed_by: str, working: bool, tmp_path: Path
