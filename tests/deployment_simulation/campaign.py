@@ -168,6 +168,7 @@ def play(failure: Failure, root: Path = ROOT) -> Outcome:
             wrong += [] if named(failure, first.said) else ["the message does not name the step"]
             if "Ctrl-C" in failure.name:
                 wrong += after_ctrl_c(world.state, old)
+                wrong += ["the call went on after Ctrl-C"] if (world.folder / "outlived").exists() else []
             else:
                 advice = remedies(first.said) if failure.step in AZURE["hooks"] else advised(first.said)
                 wrong += [] if advice else ["the message has no remedy"]

@@ -270,7 +270,9 @@ def main() -> int:
     os.replace(f"{folder}/state.new", f"{folder}/state.json")
     if ctrl_c:  # the service did it; whoever asked is told nothing
         os.killpg(int(os.environ["CLOUD_GROUP"] or os.getpgrp()), signal.SIGINT)
-        time.sleep(3)
+        time.sleep(10)
+        with open(f"{folder}/outlived", "w"):  # Ctrl-C did not end this call
+            pass
     sys.stderr.write(f"{answer.err}\n" if answer.err else "")
     sys.stdout.write(f"{answer.out}\n" if answer.out else "")
     return answer.code

@@ -25,7 +25,7 @@ AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 HOOK_VARIABLES = {"FORCE_DELETE", "SKIP_REGION_CHECK", "SKIP_QUOTA_CHECK", "RUNNER_CUDA", "RUNNER_CUDA_ARCHITECTURES"}
 SET_BY_HOOKS = {"RUNNER_KERNELS_IMAGE", "RUNNER_KERNELS_RUN"}
-AZD = ("auth login", "init", "env set", "env get-values", "up", "provision", "deploy", "down", "hooks run")
+AZD = ("auth login", "init", "env set", "env get-values", "env new", "up", "provision", "deploy", "down", "hooks run")
 
 
 def of(tool: str) -> list[Command]:
@@ -186,6 +186,14 @@ def test_messages_that_are_quoted_are_those_of_the_scripts() -> None:
     quoted = [span for row in rows for span in re.findall(r"`([^`]+)`", row.split("|")[1])]
     assert len(quoted) > 8
     azures = {"AuthorizationFailed", "roleAssignments/write", "MANAGED_IDENTITY_PRINCIPAL_ID"}
+    azures |= {
+        "QuotaExceeded",
+        "AKSCapacityHeavyUsage",
+        "StorageAccountAlreadyTaken",
+        "TooManyRequests",
+        "UNAUTHORIZED",
+    }
+    azures |= {"DeploymentActive", "AuthorizationPermissionMismatch", "timed out after 1200 seconds"}
     for span in set(quoted) - azures:
         for part in re.split(r"\.\.\.", span):
             assert part.strip() in words, span
