@@ -55,7 +55,8 @@ def provision(state: dict[str, Any]) -> str:
                 if error and item.type == error[0]:
                     state["hits"] += 1
                     raise StepFailed(f"ERROR: provision: deployment failed: {item.name}: ({error[1]}) {error[2]}")
-                made = {"id": item.id, "type": item.type, "name": item.name}
+                tags = item.body.get("tags", {})
+                made = {"id": item.id, "type": item.type, "name": item.name, "tags": tags}
                 if item.type == "Microsoft.App/jobs":
                     made["image"] = item.body["properties"]["template"]["containers"][0]["image"]
                 state["resources"][item.id] = made

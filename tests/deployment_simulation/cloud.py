@@ -132,8 +132,14 @@ class Call:
         return [item for item in self.state["resources"].values() if item["type"] == type]
 
     def az_resource_list(self) -> Answer:
-        found = self.resources(self.option("--resource-type"))
-        return Answer("\n".join(item["id"] for item in found))
+        if "--tag" not in self.words:
+            return self.unknown()
+        beside = {"--resource-type", "--name", "--resource-group", "--location"} & set(self.words)
+        if beside:  # no parser shows it: the command itself looks
+            raise Answer(err=f"ERROR: you cannot use the tag filter with other filters: {sorted(beside)}", code=1)
+        name, _, tag = self.option("--tag").partition("=")
+        found = [item["id"] for item in self.state["resources"].values() if item.get("tags", {}).get(name) == tag]
+        return Answer("\n".join(found))
 
     def az_resource_show(self) -> Answer:
         for item in self.resources(self.option("--resource-type")):
