@@ -29,10 +29,10 @@ is_in_registry() {
   local found
   # lists, for what az says of a repository or tag that is not there differs from version to version
   found=$(retry 3 az_tsv acr repository list --name "$1" --query "[?@=='$KERNELS_REPOSITORY']") ||
-    die $? "the images of the registry $1 cannot be listed; nothing was built"
+    die $? "the images of the registry $1 cannot be listed; nothing was built. When the cause above is gone: azd deploy"
   [[ -n $found ]] || return 1
   found=$(retry 3 az_tsv acr repository show-tags --name "$1" --repository "$KERNELS_REPOSITORY" --query "[?@=='$2']") ||
-    die $? "the tags of $1/$KERNELS_REPOSITORY cannot be listed; nothing was built"
+    die $? "the tags of $1/$KERNELS_REPOSITORY cannot be listed; nothing was built. When the cause above is gone: azd deploy"
   [[ -n $found ]]
 }
 

@@ -33,7 +33,8 @@ def test_the_next_run_ends_well_and_nothing_is_lost(text: str, working: bool) ->
     ("path", "before", "after", "noticed_by", "working"),
     [
         ("scripts/lib-images.sh",
-         'die $? "the images of the registry $1 cannot be listed; nothing was built"', "return 1",
+         'die $? "the images of the registry $1 cannot be listed; nothing was built. When the cause above is gone: azd'
+         ' deploy"', "return 1",
          "predeploy: the registry cannot be read", True),
         ("scripts/hooks/preprovision.sh", "if [[ -z $image && $recorded == *.azurecr.* ]]; then", "if true; then",
          "provision: quota of the GPU is 0", True),
@@ -50,4 +51,5 @@ def test_a_broken_hook_is_noticed(
     path: str, before: str, after: str, noticed_by: str, working: bool, tmp_path: Path
 ) -> None:
     root = checkout(tmp_path / "checkout", path, before, after)
+    assert play(failure(noticed_by, working)).faults == [], "without the fault nothing is found"
     assert play(failure(noticed_by, working), root).faults
