@@ -47,6 +47,14 @@ need_commands() {
 # usage FILE: the comment at the top of a script is its help.
 usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$1"; }
 
+# no_arguments SCRIPT ARGUMENT...: for a script without options: answers --help, and refuses everything else.
+no_arguments() {
+  case ${2:-} in
+    -h | --help) usage "$1"; exit 0 ;;
+    ?*) die $REFUSED "unknown argument $2; see $SCRIPT --help" ;;
+  esac
+}
+
 # need_value OPTION COUNT: for an option whose value is missing. COUNT: how many arguments are left, the option included.
 need_value() { [[ $2 -ge 2 ]] || die $REFUSED "$1 needs a value; see $SCRIPT --help"; }
 

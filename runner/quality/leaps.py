@@ -20,10 +20,8 @@ from runner.scene.geometry import camera_positions
 from runner.scene.views import TrainingScene
 
 LEAST_VIEWS = 8  # of a film
-AROUND, LEAST_AROUND = (
-    4,
-    4,
-)  # steps before and after that a step is compared with, at most to each side, at least in all
+AROUND = 4  # steps before a step, and as many after it, that it is compared with
+LEAST_AROUND = 4  # of them in all
 LEAP = 3.0  # times the longest of these: right cameras, where the pictures change no more, have 1.9 at most
 LEAP_UNSEEN = 5.0  # the same where neighbouring pictures have nothing in common, so that they cannot change by more
 CHANGES = 1.5  # times the usual change of the pictures, from which on they say that the camera did leap

@@ -15,10 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 ALERT_RULES=4 # of infra/modules/alerts.bicep
 . "$here/../lib.sh"
 . "$here/../lib-functions.sh"
-case ${1:-} in
-  -h | --help) usage "$0"; exit 0 ;;
-  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
-esac
+no_arguments "$0" "$@"
 
 need_commands az azd
 load_values

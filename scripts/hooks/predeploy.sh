@@ -11,10 +11,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
-case ${1:-} in
-  -h | --help) usage "$0"; exit 0 ;;
-  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
-esac
+no_arguments "$0" "$@"
 . "$here/../lib-images.sh"
 
 need_commands az azd

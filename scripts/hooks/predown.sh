@@ -11,10 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
 . "$here/../lib-down.sh"
-case ${1:-} in
-  -h | --help) usage "$0"; exit 0 ;;
-  ?*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
-esac
+no_arguments "$0" "$@"
 
 need_commands azd
 # What cannot be read must not look like nothing: load_values would go on without.

@@ -35,6 +35,7 @@ from scenejobs.logs.setup import printable
 FOCAL_RATIO = (0.05, 50.0)  # focal length / long side: a disc of 190 degrees has 0.1 and more, 600 mm 17
 
 Error = TypeVar("Error", bound=SceneJobError)
+One = TypeVar("One")
 
 
 def clip_surveys(answer: Any, clip: Clip, limits: Limits) -> list[ClipSurvey]:
@@ -112,12 +113,7 @@ def _check_focal(clip: Clip, focal_px: float | None, width: int, height: int) ->
 
 def identities(answer: Any, files: Sequence[Clip]) -> list[Identity | None]:
     """What each file says of itself; None where it cannot be read. Raises InputError when the answer is none."""
-    try:
-        answers = msgspec.convert(answer, list[Identity | Refused])
-    except ValueError as exc:
-        raise impossible(files[0], "the answer is not understood") from exc
-    if len(answers) != len(files):
-        raise impossible(files[0], "the answer is not understood")
+    answers = _one_for_each(answer, list[Identity | Refused], files)
     return [one if isinstance(one, Identity) else None for one in answers]
 
 
@@ -131,15 +127,20 @@ def check_frames_written(answer: Any, clips: Sequence[Clip]) -> None:
 
 def check_photos_written(answer: Any, photos: Sequence[Clip]) -> None:
     """Raises InputError about the first photo that was not written, or when the answer is none."""
-    try:
-        answers = msgspec.convert(answer, list[Done | Refused])
-    except ValueError as exc:
-        raise impossible(photos[0], "the answer is not understood") from exc
-    if len(answers) != len(photos):
-        raise impossible(photos[0], "the answer is not understood")
+    answers = _one_for_each(answer, list[Done | Refused], photos)
     for clip, one in zip(photos, answers, strict=True):
         if isinstance(one, Refused):
             raise _failure(one, clip)
+
+
+def _one_for_each(answer: Any, kind: type[list[One]], files: Sequence[Clip]) -> list[One]:
+    try:
+        answers = msgspec.convert(answer, kind)
+    except ValueError as exc:
+        raise impossible(files[0], "the answer is not understood") from exc
+    if len(answers) != len(files):
+        raise impossible(files[0], "the answer is not understood")
+    return answers
 
 
 def _failure(refused: Refused, clip: Clip) -> InputError:

@@ -70,10 +70,10 @@ class ShapeWatch:
             if (shape := shape_of(luma)) is None:
                 return
             self.found.append(shape)
-            if shape is Shape.FISHEYE and (found := disc(luma.astype(np.float32))) is not None:
+            grey = luma.astype(np.float32)
+            if shape is Shape.FISHEYE and (found := disc(grey)) is not None:
                 x, y, radius = (length / luma.shape[1] for length in found)
                 self.discs.append((x, y, radius))
-                grey = luma.astype(np.float32)
                 if self._last is not None:
                     self.changes.append(change_outside(found, self._last, grey))
                 self._last = grey

@@ -63,26 +63,46 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
 
 def shows_the_same(film: Film, other: Film) -> bool:
     """Whether everything that `film` shows is in `other`, at a constant offset in time."""
-    picked = np.unique(np.linspace(0, len(film.times) - 1, SAMPLES).round().astype(int))
-    looks, times = film.looks[picked], film.times[picked]
-    alike = looks @ other.looks.T  # [samples, N]
-    best = alike.argmax(axis=1)
-    sure = alike[np.arange(len(picked)), best] > ALIKE
+    times, alike, offsets, sure = looked_for(film, other, SAMPLES)
     if sure.mean() < INSIDE:
         return False
-    offset_s = float(np.median((other.times[best] - times)[sure]))
-    expected = times + offset_s
-    reach_s = max(1.5 * float(np.median(np.diff(other.times))), 0.06)
-    inside = (expected >= other.times[0] - reach_s) & (expected <= other.times[-1] + reach_s)
+    offset_s = float(np.median(offsets[sure]))
+    expected, reach = times + offset_s, reach_s(other)
+    inside = (expected >= other.times[0] - reach) & (expected <= other.times[-1] + reach)
     if inside.mean() < INSIDE:
         return False
-    near = np.abs(other.times[None, :] - expected[inside, None]) <= reach_s
-    apart = 1 - np.where(near, alike[inside], -1.0).max(axis=1)
-    at = nearest(other.times, expected[inside])
-    later, earlier = nearest(other.times, expected[inside] + STEP_S), nearest(other.times, expected[inside] - STEP_S)
-    moved = 1 - np.minimum(along(other.looks, at, later), along(other.looks, at, earlier))
+    apart, moved = apart_and_moved(expected[inside], alike[inside], other)
     allowed = min(MOST_APART, SHARE_OF_MOTION * float(np.median(moved)))
     return bool(np.median(apart) <= allowed and np.quantile(apart, INSIDE) <= 2 * max(allowed, 1e-4))
+
+
+def looked_for(
+    film: Film, other: Film, samples: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
+    """So many frames of a film: their times [samples], how alike each is to the frames of another [samples, N], the
+    seconds to the one most like it [samples], and whether that may be the same."""
+    picked = np.unique(np.linspace(0, len(film.times) - 1, samples).round().astype(int))
+    times = film.times[picked]
+    alike = film.looks[picked] @ other.looks.T
+    best = alike.argmax(axis=1)
+    return times, alike, other.times[best] - times, alike[np.arange(len(picked)), best] > ALIKE
+
+
+def reach_s(film: Film) -> float:
+    """So far from the expected time, in seconds, its frame may be."""
+    return max(1.5 * float(np.median(np.diff(film.times))), 0.06)
+
+
+def apart_and_moved(
+    expected: NDArray[np.float64], alike: NDArray[np.float32], other: Film
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """1 - correlation with what the other film shows around the expected times [samples], and with what it shows there
+    after STEP_S of its motion. alike: as of `looked_for`."""
+    near = np.abs(other.times[None, :] - expected[:, None]) <= reach_s(other)
+    apart = 1 - np.where(near, alike, -1.0).max(axis=1)
+    at = nearest(other.times, expected)
+    later, earlier = nearest(other.times, expected + STEP_S), nearest(other.times, expected - STEP_S)
+    return apart, 1 - np.minimum(along(other.looks, at, later), along(other.looks, at, earlier))
 
 
 def along(looks: NDArray[np.float32], one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from runner.media.captures import Capture
 from runner.media.selection.same_footage import (
-    ALIKE,
     MOST_APART,
     SHARE_OF_MOTION,
-    STEP_S,
     Film,
-    along,
+    apart_and_moved,
     film_of,
     has_looks,
-    nearest,
+    looked_for,
+    reach_s,
 )
 from runner.scene.frames import SharedStretch
 
@@ -66,27 +65,22 @@ def stretches_in_both(film: Film, other: Film) -> list[Stretch]:
 
 
 def _stretches(film: Film, other: Film) -> list[Stretch]:
-    picked = np.unique(np.linspace(0, len(film.times) - 1, SAMPLES).round().astype(int))
-    looks, times = film.looks[picked], film.times[picked]
-    alike = looks @ other.looks.T  # [samples, N]
-    best = alike.argmax(axis=1)
-    sure = alike[np.arange(len(picked)), best] > ALIKE
-    offsets = other.times[best] - times
-    reach_s = max(1.5 * float(np.median(np.diff(other.times))), 0.06)
+    times, alike, offsets, sure = looked_for(film, other, SAMPLES)
+    reach = reach_s(other)
     found: list[Stretch] = []
     for _ in range(2 * MOST_STRETCHES):
-        offset_s = _most_frequent(offsets[sure], reach_s)
+        offset_s = _most_frequent(offsets[sure], reach)
         if offset_s is None or len(found) == MOST_STRETCHES:
             break
-        same = _same_at(offset_s, alike, times, other, reach_s)
-        agreeing = sure & (np.abs(offsets - offset_s) <= reach_s)
+        same = _same_at(offset_s, alike, times, other)
+        agreeing = sure & (np.abs(offsets - offset_s) <= reach)
         for first, last in _runs(same):
             if agreeing[first : last + 1].sum() >= FEWEST and times[last] - times[first] >= SHORTEST_S:
                 begin_s, end_s = times[max(first - 1, 0)], times[min(last + 1, len(times) - 1)]
                 edges = (film.times > begin_s) & (film.times < times[first])
                 edges |= (film.times > times[last]) & (film.times < end_s)
                 between = film.times[edges]  # up to where between two samples it goes
-                more = between[_same_at(offset_s, film.looks[edges] @ other.looks.T, between, other, reach_s)]
+                more = between[_same_at(offset_s, film.looks[edges] @ other.looks.T, between, other)]
                 both = np.concatenate([more, times[[first, last]]])
                 found.append((float(both.min()), float(both.max()), offset_s))
                 sure[first : last + 1] = False
@@ -94,29 +88,20 @@ def _stretches(film: Film, other: Film) -> list[Stretch]:
     return sorted(found)
 
 
-def _most_frequent(offsets: NDArray[np.float64], reach_s: float) -> float | None:
+def _most_frequent(offsets: NDArray[np.float64], reach: float) -> float | None:
     """The offset that most samples agree on; None where fewer than FEWEST do."""
     ordered = np.sort(offsets)
     if len(ordered) < FEWEST:
         return None
-    ends = np.searchsorted(ordered, ordered + reach_s, side="right")
+    ends = np.searchsorted(ordered, ordered + reach, side="right")
     first = int(np.argmax(ends - np.arange(len(ordered))))
     agreeing = ordered[first : ends[first]]
     return float(np.median(agreeing)) if len(agreeing) >= FEWEST else None
 
 
-def _same_at(
-    offset_s: float, alike: NDArray[np.float32], times: NDArray[np.float64], other: Film, reach_s: float
-) -> NDArray[np.bool_]:
+def _same_at(offset_s: float, alike: NDArray[np.float32], times: NDArray[np.float64], other: Film) -> NDArray[np.bool_]:
     """[samples] whether the other film shows the same at this offset, by far more than the motion around it would."""
-    expected = times + offset_s
-    near = np.abs(other.times[None, :] - expected[:, None]) <= reach_s
-    apart = 1 - np.where(near, alike, -1.0).max(axis=1)
-    at = nearest(other.times, expected)
-    moved = 1 - np.minimum(
-        along(other.looks, at, nearest(other.times, expected + STEP_S)),
-        along(other.looks, at, nearest(other.times, expected - STEP_S)),
-    )
+    apart, moved = apart_and_moved(times + offset_s, alike, other)
     same: NDArray[np.bool_] = (moved >= LEAST_MOVED) & (apart <= 2 * np.minimum(MOST_APART, SHARE_OF_MOTION * moved))
     return same
 

@@ -33,9 +33,9 @@ from runner.media.selection.measures import (
 )
 from runner.media.selection.shot_detection import Layouts
 from runner.media.settings import Limits
-from runner.media.video.bars import BarWatch
+from runner.media.video.bars.crops import Crops, cropped, find_crops, told, without_margin
+from runner.media.video.bars.watch import BarWatch
 from runner.media.video.clock import without_strays
-from runner.media.video.crops import Crops, cropped, find_crops, told, without_margin
 from runner.media.video.header import too_small
 from runner.media.video.projection import check_shape, shape_by_statement
 from runner.media.video.reader import DecodedFrame, VideoReader, open_video

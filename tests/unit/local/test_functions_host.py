@@ -5,31 +5,22 @@ Times are those of a clock that the tests move.
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
 
-from local.functions_host import webhook
 from local.functions_host.bindings import as_sent, index, trace_parent
-from local.functions_host.blob_trigger import EVENT_GRID, SCAN, deliver, encoded_note, read_note
 from local.functions_host.host import set_up_logs
-from local.functions_host.ncrontab import Schedule
 from local.functions_host.options import BLOB_RETRY_S, HostOptions
 from local.functions_host.polling import Backoff
 from local.functions_host.queue_trigger import LOCK_S, QueueListener
-from local.functions_host.timers import TimerListener
 from local.functions_host.worker import Worker, WorkerKilled
 from scenejobs.adapters.memory import MemoryQueue
 from tests.doubles.functions_host import SdkQueue, StepClock, soon
@@ -272,95 +263,6 @@ def test_a_worker_that_is_killed_fails_what_runs_in_it_at_once_and_is_not_heard_
     assert worker.run("on_upload", lambda: "next") == "next"
 
 
-# ---- timers ------------------------------------------------------------------------------------------
-
-
-class Storage:
-    """Lock and status of one timer, as two instances see it."""
-
-    def __init__(self) -> None:
-        self.holder: object = None
-        self.next: datetime | None = None
-
-    def lock(self) -> Any:
-        me = object()
-
-        def acquire() -> bool:
-            self.holder = self.holder or me
-            return self.holder is me
-
-        def release() -> None:
-            if self.holder is me:
-                self.holder = None
-
-        return SimpleNamespace(acquire=acquire, renew=lambda: self.holder is me, release=release)
-
-    def monitor(self) -> Any:
-        def write(last: datetime | None, following: datetime) -> None:
-            self.next = following
-
-        return SimpleNamespace(read=lambda: self.next, write=write)
-
-
-def timer(storage: Storage, clock: StepClock, runs: list[bool], schedule: str = "0 */5 * * * *") -> TimerListener:
-    listener = TimerListener(
-        "sweep", Schedule.parse(schedule).next_after, runs.append, clock, lock=storage.lock(), monitor=storage.monitor()
-    )
-    listener.start()
-    return listener
-
-
-def test_a_timer_does_not_run_at_the_first_start_and_keeps_its_times() -> None:
-    storage, clock, runs = Storage(), StepClock(), list[bool]()
-    listener = timer(storage, clock, runs)
-    clock.advance(295, step=5)
-    assert runs == []
-    clock.advance(20, step=5)
-    assert runs == [False]
-    listener.stop(0)
-
-
-def test_a_time_that_was_missed_while_no_host_ran_is_made_up_for_once_and_is_past_due() -> None:
-    storage, clock, runs = Storage(), StepClock(), list[bool]()
-    first = timer(storage, clock, runs)
-    soon(lambda: storage.next)
-    first.stop(0)
-    clock.manual.advance(3600)
-    second = timer(storage, clock, runs)
-    soon(lambda: runs)
-    clock.advance(10, step=5)
-    assert runs == [True]
-    second.stop(0)
-    third = timer(storage, clock, runs)  # nothing was missed
-    clock.advance(10, step=5)
-    assert runs == [True]
-    third.stop(0)
-
-
-def test_of_two_hosts_on_one_storage_one_runs_the_timer_and_the_other_takes_over() -> None:
-    storage, clock = Storage(), StepClock()
-    one, other = list[bool](), list[bool]()
-    first = timer(storage, clock, one)
-    soon(lambda: storage.holder)
-    second = timer(storage, clock, other)
-    clock.advance(610, step=5)
-    assert (len(one), len(other)) == (2, 0)
-    first.stop(0)
-    clock.advance(610, step=5)
-    assert len(one) == 2
-    assert len(other) >= 1
-    second.stop(0)
-
-
-def test_a_timer_of_seconds_has_no_status_and_is_never_past_due() -> None:
-    storage, clock, runs = Storage(), StepClock(), list[bool]()
-    storage.next = clock.now() - timedelta(hours=1)
-    listener = timer(storage, clock, runs, "*/10 * * * * *")
-    clock.advance(25, step=1)
-    assert runs == [False, False]
-    listener.stop(0)
-
-
 # ---- indexing, outputs, traces, logs -----------------------------------------------------------------
 
 
@@ -410,98 +312,3 @@ def test_warnings_of_the_http_library_are_seen() -> None:
     finally:
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
-
-
-# ---- blob events -------------------------------------------------------------------------------------
-
-
-def event(url: str, etag: str = "0x8D1") -> dict[str, Any]:
-    return {"eventType": "Microsoft.Storage.BlobCreated", "data": {"url": url, "eTag": etag, "api": "PutBlob"}}
-
-
-def notes_of(*events: dict[str, Any], function: str = "on_upload") -> list[str]:
-    sent: list[str] = []
-    answer = webhook.receive(function, json.dumps(list(events)).encode(), "", sent.append)
-    assert answer.status == 202
-    return sent
-
-
-class Uploads:
-    """A service with some blobs, and what was called for them."""
-
-    def __init__(self, **etags: str) -> None:
-        self.etags = etags
-        self.called: list[str] = []
-
-    def get_blob_client(self, container: str, name: str) -> Any:
-        def properties() -> Any:
-            found = self.etags.get(f"{container}/{name}".replace("/", "_"))
-            if found is None:
-                raise ResourceNotFoundError("404")
-            return SimpleNamespace(etag=found)
-
-        return SimpleNamespace(get_blob_properties=properties)
-
-    def deliver(self, note: str, source: str = EVENT_GRID) -> None:
-        message = SimpleNamespace(content=note)
-        service: Any = self
-        client_of: Any = lambda container, name: f"{container}/{name}"  # noqa: E731
-        deliver(message, "on_upload", source, service, client_of, self.called.append)
-
-
-def test_a_note_is_base64_of_indented_json_whatever_host_json_says() -> None:
-    (note,) = notes_of(event("https://a.blob.core.windows.net/input/s1/%C3%BC%25%20%231.mp4"))
-    assert base64.b64decode(note).startswith(b'{\n  "Type"')
-    body = read_note(note)
-    assert (body["FunctionId"], body["ContainerName"]) == ("Host.Functions.on_upload", "input")
-    assert body["BlobName"] == "s1/ü% #1.mp4"
-
-
-def test_the_same_event_twice_is_two_calls_and_no_version_is_compared() -> None:
-    uploads = Uploads(input_s1="another version")
-    for note in notes_of(event("https://a/input/s1"), event("https://a/input/s1")):
-        uploads.deliver(note)
-    assert uploads.called == ["input/s1", "input/s1"]
-
-
-def test_where_the_host_scans_a_note_of_another_version_is_dropped() -> None:
-    uploads = Uploads(input_s1='"0x8D2"')
-    uploads.deliver(encoded_note("on_upload", "input", "s1", '"0x8D1"'), SCAN)
-    assert uploads.called == []
-    uploads.deliver(encoded_note("on_upload", "input", "s1", '"0x8D2"'), SCAN)
-    assert uploads.called == ["input/s1"]
-
-
-def test_a_blob_of_another_container_is_delivered_and_dots_in_a_name_are_resolved() -> None:
-    uploads = Uploads(other_b="1", input_s1_x="1")
-    (other,) = notes_of(event("https://a/other/b"))
-    uploads.deliver(other)
-    uploads.deliver(encoded_note("on_upload", "input", "h/../s1/x", "1"))
-    assert uploads.called == ["other/b", "input/s1/x"]
-
-
-def test_a_gone_blob_is_dropped() -> None:
-    uploads = Uploads()
-    uploads.deliver(notes_of(event("https://a/input/s1"))[0])
-    assert uploads.called == []
-
-
-def test_an_event_for_a_function_that_is_not_there_is_accepted_and_gone() -> None:
-    uploads = Uploads(input_s1="1")
-    uploads.deliver(notes_of(event("https://a/input/s1"), function="nope")[0])
-    assert uploads.called == []
-
-
-def test_the_handshake_is_answered_and_what_is_no_json_is_an_error() -> None:
-    handshake = {"eventType": webhook.HANDSHAKE, "data": {"validationCode": "512d38b6"}}
-    answer = webhook.receive("on_upload", json.dumps([handshake]).encode(), "", pytest.fail)
-    assert (answer.status, json.loads(answer.body)) == (200, {"validationResponse": "512d38b6"})
-    assert webhook.receive("on_upload", b"<xml/>", "", pytest.fail).status == 500
-
-
-def test_the_numbers_of_host_json_and_the_real_hosts_defaults() -> None:
-    options = HostOptions.read(ROOT / "host.json")
-    assert (options.batch_size, options.new_batch_threshold, options.max_dequeue_count) == (8, 4, 8)
-    assert (options.visibility, options.blob_tries) == (timedelta(minutes=1), 5)
-    assert options.function_timeout == timedelta(minutes=5)
-    assert HostOptions().max_polling == timedelta(minutes=1)

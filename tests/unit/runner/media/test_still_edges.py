@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from runner.media.settings import Limits
-from runner.media.video.bars import BarWatch
+from runner.media.video.bars.watch import BarWatch
 from runner.media.video.survey import survey
 from runner.scene.frames import Clip
 from tests.videos import pan, write_video

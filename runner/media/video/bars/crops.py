@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.media.settings import Limits
-from runner.media.video.bars import BarWatch
+from runner.media.video.bars.watch import BarWatch
 from runner.scene.frames import NO_CROP, Crop
 
 FEW_PX = 0.01  # of the long side: bars that differ less are the same

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.media.video.still_edges import Lines, StillEdges
+from runner.media.video.bars.still_edges import Lines, StillEdges
 
 EVEN = 8  # grey levels from the level of the bar: compression and noise
 EVEN_SHARE = 0.985  # of the pixels of a line
