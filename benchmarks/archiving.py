@@ -57,7 +57,7 @@ def measure(connection_string: str, inputs: int) -> dict[str, float]:
 
     from runner.worker.archive import archive
     from scenejobs.adapters.azure.clients import create_all, open_containers
-    from scenejobs.settings.groups import StorageSettings
+    from scenejobs.settings.storage import StorageSettings
     from scenejobs.state.blobs import InputBlob
     from scenejobs.state.record import Phase, SceneRecord
 

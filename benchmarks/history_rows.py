@@ -23,7 +23,8 @@ from typing import Any
 from function_app.wiring import App, assemble
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, StorageSettings, WatchSettings
+from scenejobs.settings.groups import DispatchSettings, WatchSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.record import SceneRecord
 

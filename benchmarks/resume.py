@@ -36,7 +36,8 @@ from runner.worker.loop import Worker  # noqa: E402
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue  # noqa: E402
 from scenejobs.errors import Interrupted  # noqa: E402
 from scenejobs.ports import Containers, Queues  # noqa: E402
-from scenejobs.settings.groups import PipelineSettings, RunnerSettings  # noqa: E402
+from scenejobs.settings.groups import RunnerSettings  # noqa: E402
+from scenejobs.settings.pipeline import PipelineSettings  # noqa: E402
 from scenejobs.state.messages import JobMessage  # noqa: E402
 
 SCENE = "lobby"

@@ -32,7 +32,9 @@ from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
 from scenejobs.errors import InputError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.groups import DispatchSettings, RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state import records, redrive
 from scenejobs.state.incoming.uploads import list_scene, snapshot
 from scenejobs.state.layout import record_name

@@ -20,8 +20,9 @@ from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
 from scenejobs.settings import older
-from scenejobs.settings.groups import ComputeSettings, DispatchSettings, StorageSettings
+from scenejobs.settings.groups import ComputeSettings, DispatchSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.messages import DebounceCheck, as_text
 
 log = logging.getLogger(__name__)

@@ -27,8 +27,8 @@ from local.azurite import Azurite, dying_with_parent
 from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
 from scenejobs.errors import InfrastructureError, SceneJobError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
 from scenejobs.settings.reader import read
+from scenejobs.settings.storage import StorageSettings
 
 DESK_PORTS = (10000, 10001, 10002)  # of UseDevelopmentStorage=true
 START_TIMEOUT_S = 60.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runner.pipeline.estimate import planned_s
 from runner.pipeline.presets import PRESETS
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PRICES = ROOT / "scripts/prices.tsv"

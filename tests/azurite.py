@@ -10,7 +10,7 @@ import pytest
 
 from local.azurite import Azurite, is_installed
 from scenejobs.adapters.azure.clients import create_all
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 
 def available() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scenejobs.ports import BlobStore, Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state import layout, records
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord

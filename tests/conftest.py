@@ -23,7 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are taken by files of tests
 if TYPE_CHECKING:
     from local.azurite import Azurite
     from scenejobs.ports import Containers, Queues
-    from scenejobs.settings.groups import StorageSettings
+    from scenejobs.settings.storage import StorageSettings
 
 
 @pytest.hookimpl(optionalhook=True)

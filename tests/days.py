@@ -20,7 +20,8 @@ from runner.worker.loop import Worker
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
 from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobStore, Containers, Execution, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import DispatchSettings, RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import records
 from scenejobs.state.overview.status import SceneStatus, scene_status
 from scenejobs.state.record import SceneRecord

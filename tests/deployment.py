@@ -8,7 +8,9 @@ from pathlib import Path
 
 from scenejobs.settings import groups as settings_groups
 from scenejobs.settings import reader as settings_reader
-from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings, WatchSettings
+from scenejobs.settings.groups import RunnerSettings, WatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 ROOT = Path(__file__).parents[1]
 KNOWN = {row.variable for row in settings_groups.table()}

@@ -22,7 +22,8 @@ from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryQueue
 from scenejobs.errors import InputError, ResourceError
 from scenejobs.names import scene_of
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import records
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from scenejobs.state.record import SceneRecord

@@ -19,15 +19,10 @@ from scenejobs.adapters.open import open_folders, places
 from scenejobs.errors import ConfigurationError, SceneJobError
 from scenejobs.logs.setup import configure, report
 from scenejobs.settings import older
-from scenejobs.settings.groups import (
-    DispatchSettings,
-    FolderSettings,
-    LogSettings,
-    PipelineSettings,
-    RunnerSettings,
-    WatchSettings,
-)
+from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, WatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import FolderSettings
 from watch import health_check, http_server
 from watch.local_workers import LocalCompute, worker_environment
 from watch.loop import Watch

@@ -41,7 +41,8 @@ from local.functions_host.queue_trigger import POISON, QueueListener
 from local.functions_host.timers import BlobLock, BlobMonitor, TimerListener
 from local.functions_host.worker import Worker
 from scenejobs.errors import ConfigurationError, SceneJobError
-from scenejobs.settings.groups import DispatchSettings, StorageSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.storage import StorageSettings
 
 log = logging.getLogger("local.functions_host")
 

@@ -35,8 +35,10 @@ from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobErro
 from scenejobs.logs.redact import redact
 from scenejobs.logs.setup import printable
 from scenejobs.settings import older
-from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "jinja2", "torch")
 

@@ -32,7 +32,8 @@ from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
 from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, is_photo, output_stem, refusal
 from scenejobs.settings import older
-from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
 
 WORKSPACE = "workspace"

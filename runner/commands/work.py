@@ -26,8 +26,10 @@ from scenejobs.errors import Code, ConfigurationError
 from scenejobs.logs.setup import configure
 from scenejobs.names import refusal
 from scenejobs.settings import older
-from scenejobs.settings.groups import FolderSettings, LogSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.groups import LogSettings, RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 LEASE_VARIABLE = "RUNNER_LEASE_SECONDS"  # for tests, which do not want to wait for a minute; 15 to 60
 

@@ -19,7 +19,7 @@ from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
 from runner.scene.stages import SHARES
 from scenejobs.errors import Code, RunnerError, UnusedFile
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 REQUEST_FILE = "request.json"  # in the workspace, parent -> child
 RESULT_FILE = "result.json"  # written whole and last: its presence means success

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scenejobs.names import is_photo, is_video
-from scenejobs.settings.groups import MediaLimits
+from scenejobs.settings.pipeline import MediaLimits
 
 # Of the decoder of one video: each holds frames; 8K HEVC in 10 bit takes 2.0 GB of address space with 8, 3.2 with 16.
 MAX_THREADS = 8

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from runner.pipeline.presets import Preset, preset
 from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 AUTO = ("laptop", "standard")  # what "auto" may become; only the job's own process looks at the machine
 

@@ -14,7 +14,7 @@ from runner.process import gpu_driver
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Code, ConfigurationError, UnusedFile
-from scenejobs.settings.groups import MediaLimits, PipelineSettings
+from scenejobs.settings.pipeline import MediaLimits, PipelineSettings
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from runner.process.signals import StopFlag
 from runner.worker.lease import suspend_aware_clock
 from runner.worker.periodic import Repeat, Thread
 from scenejobs.ports import BlobStore, Containers, Queues
-from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 
 class RunJob(Protocol):

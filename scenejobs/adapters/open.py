@@ -9,7 +9,7 @@ from scenejobs.adapters import folder
 from scenejobs.adapters.folder import Places
 from scenejobs.errors import ConfigurationError
 from scenejobs.ports import BlobStore, Containers, Queues
-from scenejobs.settings.groups import FolderSettings, StorageSettings
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 WATCHED = "/data"  # where images mount the folders of watch mode
 

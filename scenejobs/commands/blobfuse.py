@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scenejobs.errors import ConfigurationError
-from scenejobs.settings.groups import MountSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.groups import RunnerSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import MountSettings, StorageSettings
 
 CONTAINERS = ("input", "output", "processed", "error")  # not state: nobody needs to look into it by hand
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from scenejobs.adapters.azure.credentials import access, with_secrets_of_files
 from scenejobs.errors import Code, ConfigurationError
-from scenejobs.settings.groups import MountSettings, StorageSettings
+from scenejobs.settings.storage import MountSettings, StorageSettings
 
 # Streaming keeps blocks in memory, and blobfuse2 refuses to start with less than it fetches ahead.
 BLOCK_MB, BLOCKS_AHEAD = 16, 11

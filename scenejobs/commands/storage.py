@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from scenejobs.adapters.open import Storage, open_storage
 from scenejobs.errors import Code, InputError
 from scenejobs.names import refusal, upload_refusal
-from scenejobs.settings.groups import DispatchSettings, FolderSettings, StorageSettings
+from scenejobs.settings.groups import DispatchSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 
 def open_from(env: Mapping[str, str]) -> tuple[Storage, DispatchSettings]:

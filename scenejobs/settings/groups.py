@@ -12,79 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from scenejobs.settings.reader import read, read_all
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import setting as _setting
-
-__all__ = [
-    "GROUPS", "ComputeSettings", "DispatchSettings", "FolderSettings", "LogSettings", "MediaLimits", "MountSettings",
-    "PipelineSettings", "Row", "RunnerSettings", "StorageSettings", "WatchSettings", "read", "read_all", "table",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class StorageSettings:
-    """Where the blobs and queues are and who asks. `scenejobs.adapters.azure.credentials` chooses the credential."""
-
-    account: str = _setting("AZURE_STORAGE_ACCOUNT", "name of the storage account", "")
-    endpoint: str = _setting(
-        "AZURE_STORAGE_ENDPOINT",
-        "blob endpoint, for sovereign clouds; default: https://<account>.blob.core.windows.net",
-        "",
-    )
-    queue_endpoint: str = _setting(
-        "AZURE_STORAGE_QUEUE_ENDPOINT", "queue endpoint; default: from the blob endpoint", ""
-    )
-    connection_string: str = _setting(
-        "AZURE_STORAGE_CONNECTION_STRING",
-        "connection string: for the emulator only; a real account wants an identity",
-        "",
-    )
-    connection_string_file: str = _setting(
-        "AZURE_STORAGE_CONNECTION_STRING_FILE", "file that holds the connection string, as Docker secrets are", ""
-    )
-    sas_token: str = _setting("AZURE_STORAGE_SAS_TOKEN", "shared access signature; a leading ? is allowed", "")
-    sas_token_file: str = _setting(
-        "AZURE_STORAGE_SAS_TOKEN_FILE", "file that holds the shared access signature, as Docker secrets are", ""
-    )
-    use_managed_identity: bool = _setting("AZURE_USE_MANAGED_IDENTITY", "use the managed identity", False)
-    client_id: str = _setting("AZURE_CLIENT_ID", "client id of the user-assigned identity or service principal", "")
-    tenant_id: str = _setting("AZURE_TENANT_ID", "tenant of the service principal", "")
-    client_secret: str = _setting("AZURE_CLIENT_SECRET", "secret of the service principal", "")
-    client_secret_file: str = _setting(
-        "AZURE_CLIENT_SECRET_FILE", "file that holds the secret of the service principal, as Docker secrets are", ""
-    )
-    federated_token_file: str = _setting("AZURE_FEDERATED_TOKEN_FILE", "token file of a workload identity", "")
-    use_azure_ad: bool = _setting("AZURE_USE_AZURE_AD", "sign in with an identity even where a SAS token is set", False)
-    input: str = _setting("AZURE_BLOB_CONTAINER_INPUT", "container the user uploads to", "input")
-    output: str = _setting("AZURE_BLOB_CONTAINER_OUTPUT", "container of the results", "output")
-    processed: str = _setting(
-        "AZURE_BLOB_CONTAINER_PROCESSED", "container of inputs that were turned into a scene", "processed"
-    )
-    error: str = _setting(
-        "AZURE_BLOB_CONTAINER_ERROR", "container of inputs that could not be, with the reason", "error"
-    )
-    state: str = _setting("AZURE_BLOB_CONTAINER_STATE", "container of records, batches and progress", "state")
-    debounce_queue: str = _setting("DEBOUNCE_QUEUE", "queue of delayed quiet-time checks", "debounce")
-    jobs_queue: str = _setting("JOBS_QUEUE", "queue of work; <name>-poison holds what nobody can act on", "jobs")
-
-
-@dataclass(frozen=True)
-class FolderSettings:
-    """Folders in the place of containers. `scenejobs.adapters.open` chooses between the two."""
-
-    data: str = _setting(
-        "DATA_PATH",
-        "folder with input, output, processed, error and state, in the place of a storage account; watch mode: /data",
-        "",
-    )
-    input: str = _setting("INPUT_PATH", "folder the user copies to; default: <DATA_PATH>/input", "")
-    output: str = _setting("OUTPUT_PATH", "folder of the results; default: <DATA_PATH>/output", "")
-    processed: str = _setting(
-        "PROCESSED_PATH", "folder of inputs that were turned into a scene; default: <DATA_PATH>/processed", ""
-    )
-    error: str = _setting("ERROR_PATH", "folder of inputs that could not be; default: <DATA_PATH>/error", "")
-    state: str = _setting("STATE_PATH", "folder of records and queues; default: <DATA_PATH>/state", "")
-
+from scenejobs.settings.storage import FolderSettings, MountSettings, StorageSettings
 
 STALLED = "an upload in progress that has not grown for this long keeps its scene waiting no more; 0: none ever does"
 CACHE_DAYS = "what is kept for further runs goes after this long"
@@ -272,104 +202,12 @@ class WatchSettings:
 
 
 @dataclass(frozen=True)
-class MediaLimits:
-    """What a video or photo may be, and how many a scene may hold. Part of PipelineSettings."""
-
-    min_long_side: int = _setting("MIN_VIDEO_WIDTH", "shortest allowed long side of a picture, pixels", 640, minimum=1)
-    min_short_side: int = _setting(
-        "MIN_VIDEO_HEIGHT", "shortest allowed short side of a picture, pixels", 480, minimum=1
-    )
-    min_frames: int = _setting("MIN_VIDEO_FRAMES", "fewest frames of a video", 10, minimum=1)
-    min_duration_s: float = _setting("MIN_VIDEO_DURATION", "shortest video, seconds", 1.0, minimum=0)
-    max_file_bytes: int = _setting(
-        "MAX_VIDEO_BYTES", "largest video, bytes; looked at before it is downloaded", 8 * 1024**3, minimum=1
-    )
-    max_pixels: int = _setting("MAX_VIDEO_PIXELS", "largest picture of a video, width x height", 7680 * 4320, minimum=1)
-    max_duration_s: float = _setting("MAX_VIDEO_DURATION", "longest video, seconds", 86_400.0, minimum=1)
-    max_decoded_frames: int = _setting(
-        "MAX_DECODED_FRAMES", "most frames of a video that are decoded; of a longer one some, spread over it", 20_000,
-        minimum=1,
-    )  # fmt: skip
-    max_clips: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
-    max_photo_bytes: int = _setting(
-        "MAX_PHOTO_BYTES", "largest photo, bytes; looked at before it is downloaded", 512 * 1024**2, minimum=1
-    )
-    # the largest that phones take by default have 108 million
-    max_photo_pixels: int = _setting("MAX_PHOTO_PIXELS", "largest photo, width x height", 120_000_000, minimum=1)
-    max_photos: int = _setting("MAX_PHOTOS_PER_SCENE", "most photos of a scene", 1000, minimum=1)
-
-
-@dataclass(frozen=True)
-class PipelineSettings(MediaLimits):
-    """What overrides the preset."""
-
-    preset: str = _setting(
-        "PRESET", "smoke, laptop, laptop-high, draft, standard or high; auto: by the machine", "auto"
-    )
-    backend: Literal["auto", "gsplat", "cpu", "mock"] = _setting(
-        "BACKEND", "trainer: auto takes gsplat on a GPU, else cpu; mock marks every output as mock", "auto"
-    )
-    force_cpu: bool = _setting("FORCE_CPU_BACKEND", "never use a GPU", False)
-    frame_count: int = _setting("FRAME_COUNT", "frames over all clips; 0: the preset's", 0, minimum=0)
-    frame_rate: float = _setting("FRAME_RATE", "at most this many frames per second; 0: no limit", 0.0, minimum=0)
-    features: int = _setting("COLMAP_MAX_NUM_FEATURES", "SIFT features per image; 0: the preset's", 0, minimum=0)
-    poses_budget_s: float = _setting(
-        "POSES_BUDGET_SECS",
-        "no third or further way to find the poses is tried that would pass it; an attempt after one that ended for "
-        "want of it has twice as much; 0: the preset's",
-        0.0,
-        minimum=0,
-    )
-    min_points: int = _setting(
-        "MIN_RECONSTRUCTION_POINTS", "fewest 3D points of a usable reconstruction", 1000, minimum=0
-    )
-    sandbox: Literal["auto", "require", "off"] = _setting(
-        "SANDBOX",
-        "auto closes the decoder of videos in as far as the system can; require refuses to work where that is not "
-        "enough; off leaves only limits",
-        "auto",
-    )
-    decode_memory_gb: float = _setting(
-        "DECODE_MEMORY_GB", "address space of the process that opens a video, GiB", 4.0, minimum=0.5
-    )
-    decode_timeout_s: float = _setting(
-        "DECODE_TIMEOUT_SECS", "longest pass over one video; there are two", 1800.0, minimum=1
-    )
-    lpips_weights: str = _setting(
-        "LPIPS_WEIGHTS", "folder with alexnet-owt-7be5be79.pth and alex.pth: LPIPS is measured too; none: it is not", ""
-    )
-    threads: int = _setting("THREADS", "cores used; 0: all", 0, minimum=0)
-    seed: int = _setting("SEED", "seed of everything random", 0, minimum=0)
-
-
-@dataclass(frozen=True)
 class LogSettings:
     """Logging."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("LOG_LEVEL", "least level that is logged", "INFO")
     format: Literal["auto", "json", "text"] = _setting(
         "LOG_FORMAT", "json: one object per line; text; auto: text on a terminal", "auto"
-    )
-
-
-@dataclass(frozen=True)
-class MountSettings:
-    """Containers as folders by blobfuse2 (scenejobs/commands/blobfuse_config.py)."""
-
-    cache_mb: int = _setting(
-        "BLOBFUSE_CACHE_SIZE_MB",
-        "cache of a mount, megabytes: on disk; when streaming, in memory, 176 at least",
-        1024,
-        minimum=1,
-    )
-    files_s: int = _setting(
-        "BLOBFUSE_FILE_CACHE_TIMEOUT_SECS", "a file is read from the cache for so long", 120, minimum=0
-    )
-    attributes_s: int = _setting(
-        "BLOBFUSE_ATTR_CACHE_TIMEOUT_SECS", "names, sizes and times may be this old, seconds", 60, minimum=0
-    )
-    streaming: bool = _setting(
-        "BLOBFUSE_ENABLE_STREAMING", "read block by block instead of caching whole files on disk", False
     )
 
 

@@ -19,7 +19,7 @@ from runner.media.settings import FrameSettings
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.bad_input_files import good
 from tests.bad_inputs import ACCEPTED, ANYTHING, CASES, LIMITS, Case, write
 

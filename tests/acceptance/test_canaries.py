@@ -26,7 +26,7 @@ from azure.storage.queue import QueueServiceClient
 from local.azurite import ACCOUNT, KEY, Azurite
 from scenejobs.adapters.azure.clients import container_names, queue_names
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.messages import JobMessage
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]

@@ -19,7 +19,7 @@ from local.functions_host.host import app_settings
 from local.jobs_api.executions import Executions
 from local.jobs_api.server import JobsApi
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.messages import DebounceCheck, JobMessage
 from tests import functions_worker
 from tests.functions_worker import TRACE, FunctionsWorker

@@ -13,7 +13,8 @@ import pytest
 from function_app.wiring import assemble
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, StorageSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.azurite_scene import ROOT, Scene, names
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]

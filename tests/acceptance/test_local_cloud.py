@@ -14,7 +14,7 @@ from local.azurite import Azurite
 from runner.sandbox import landlock
 from scenejobs.adapters.azure.clients import check, create_all, open_containers
 from scenejobs.commands.upload import upload
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.azurite import available
 from tests.infra.images import desk, image
 from tests.watching import ROOT, wait_for

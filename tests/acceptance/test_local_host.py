@@ -33,7 +33,7 @@ from local.functions_host.options import HostOptions
 from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import ConfigurationError
 from scenejobs.ports import Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 pytestmark = pytest.mark.azurite
 

@@ -18,7 +18,7 @@ from runner.quality.lpips import load_lpips
 from runner.report.documents import SCHEMA_FILE
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.perceptual import random_weights
 from tests.photos import write_photo
 from tests.supplied import transforms, write_json

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.executions import usage
 from tests.azurite_scene import ROOT, Scene, names
 

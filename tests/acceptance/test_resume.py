@@ -13,7 +13,7 @@ import pytest
 
 from runner.worker.saved_work.resume_store import POINTER
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.record import Phase
 from tests.azurite_scene import LEASE_S, Scene, names, wait_for
 from tests.synthetic import render, walk

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.record import Outcome
 from tests.azurite_scene import ROOT, Scene, names
 from tests.contract.strangers import put

@@ -10,7 +10,8 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from function_app.wiring import assemble
 from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, StorageSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.overview.status import State, scene_status
 from tests.azurite_scene import Scene, names
 

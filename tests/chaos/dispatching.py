@@ -25,8 +25,8 @@ from scenejobs.adapters.azure.clients import open_queues, queue_service
 from scenejobs.adapters.azure.credentials import access
 from scenejobs.adapters.azure.queues import AzureJobQueue
 from scenejobs.adapters.azure.retry import NORMAL
-from scenejobs.settings.groups import StorageSettings
 from scenejobs.settings.reader import read
+from scenejobs.settings.storage import StorageSettings
 
 TRIES = 5  # host.json leaves the host's default: then the message goes to the poison queue
 RETRY_S = 1.0

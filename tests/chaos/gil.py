@@ -29,7 +29,8 @@ from scenejobs.adapters.azure import retry
 from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import Conflict, LeaseLost, StorageError
 from scenejobs.ports import Lease
-from scenejobs.settings.groups import PipelineSettings, StorageSettings
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.azurite import fresh_settings
 from tests.chaos import cases
 

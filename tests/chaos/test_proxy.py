@@ -17,7 +17,7 @@ from scenejobs.adapters.azure.credentials import access
 from scenejobs.adapters.azure.retry import Patience
 from scenejobs.errors import Busy, Conflict, StorageError
 from scenejobs.ports import Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.chaos.proxy import Fault, FaultProxy, Rule, port_of, through
 
 pytestmark = pytest.mark.azurite

@@ -32,7 +32,7 @@ from local.jobs_api.executions import Executions
 from local.jobs_api.server import JobsApi
 from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.errors import NotFound
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state import records
 from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord

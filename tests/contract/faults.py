@@ -14,7 +14,7 @@ from scenejobs.adapters.azure.clients import blob_service, queue_service
 from scenejobs.adapters.azure.credentials import access
 from scenejobs.adapters.azure.queues import AzureJobQueue
 from scenejobs.adapters.azure.retry import Patience, Retry
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 QUICK = Patience(attempts=4, budget_s=20, base_wait_s=0.01, max_wait_s=0.02)
 

@@ -21,7 +21,7 @@ from scenejobs.adapters.azure.clients import blob_service, check, create_all, op
 from scenejobs.adapters.azure.credentials import access
 from scenejobs.adapters.azure.retry import NORMAL
 from scenejobs.errors import AccessDenied, Code, ConfigurationError, NotFound
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.contract.jobs_api import Answer, jobs_api
 
 pytestmark = pytest.mark.azurite

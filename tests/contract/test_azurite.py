@@ -13,7 +13,7 @@ import pytest
 from local.azurite import LOCKED, Azurite
 from scenejobs.adapters.azure.clients import create_all, open_containers
 from scenejobs.errors import InfrastructureError
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.azurite import available
 from tests.processes import is_running
 

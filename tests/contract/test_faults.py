@@ -8,7 +8,7 @@ import pytest
 
 from scenejobs.errors import AccessDenied, Busy, Conflict, LeaseLost, NotFound, StorageError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.contract.faults import (
     Fault,
     cut_short,

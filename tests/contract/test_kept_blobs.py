@@ -16,7 +16,7 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from scenejobs.adapters.memory import Guards, ManualClock, MemoryBlobStore
 from scenejobs.errors import AccessDenied, Code, Conflict, StorageError
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.moves import move, remove
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scenejobs.ports import Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.moves import move
 from tests.contract.faults import faulty_store

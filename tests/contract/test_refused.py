@@ -16,7 +16,7 @@ from scenejobs.adapters.folder import FolderBlobStore
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import Conflict, InputError, NotFound
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.incoming import refused as state_refused
 from scenejobs.state.incoming.uploads import sort_uploads
 from tests.contract.conftest import World

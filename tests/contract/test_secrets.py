@@ -12,7 +12,7 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from local.azurite import ACCOUNT, KEY, Azurite
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 pytestmark = pytest.mark.azurite
 
@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, os, threading
 from scenejobs.logs.setup import configure
-from scenejobs.settings.groups import LogSettings, StorageSettings, read
+from scenejobs.settings.groups import LogSettings
+from scenejobs.settings.reader import read
+from scenejobs.settings.storage import StorageSettings
 from scenejobs.adapters.azure.clients import open_containers, check
 from scenejobs.errors import SceneJobError
 

@@ -12,7 +12,7 @@ import pytest
 from scenejobs.adapters.azure.blobs import AzureBlobStore
 from scenejobs.errors import StorageError, WrongChecksum
 from scenejobs.ports import BlobStore, Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.contract.conftest import World
 from tests.contract.faults import faulty_store, fine, instead
 from tests.contract.strangers import put

@@ -16,7 +16,7 @@ from azure.storage.blob import BlobClient, ContainerClient
 from scenejobs.adapters.azure import queues as azure_queues
 from scenejobs.errors import Conflict
 from scenejobs.ports import Containers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.contract.faults import faulty_queue, faulty_store
 
 pytestmark = pytest.mark.azurite

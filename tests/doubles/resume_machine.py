@@ -15,7 +15,7 @@ from runner.worker.saved_work.resume_store import (
     resume_location,
 )
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.blobs import InputBlob
 from tests.doubles.faults import FaultPlan, FaultyBlobStore, Rule
 from tests.runner_world import ByHand

@@ -67,8 +67,8 @@ def test_what_is_created_sets_what_the_code_reads(azure: Bench, kind: str) -> No
 @pytest.mark.parametrize(("kind", "means"), [("identity", "managed identity"), ("sas", "SAS token")])
 def test_the_storage_is_asked_as_the_name_says(azure: Bench, kind: str, means: str) -> None:
     from scenejobs.adapters.azure.credentials import access
-    from scenejobs.settings.groups import StorageSettings
     from scenejobs.settings.reader import read
+    from scenejobs.settings.storage import StorageSettings
 
     create(azure, kind, *COMMON, *KINDS[kind])
     assert access(read(StorageSettings, environment(created(azure)))).means == means

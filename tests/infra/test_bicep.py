@@ -12,7 +12,7 @@ from pycep import BicepParser
 
 from scenejobs.adapters.azure.clients import poison_name
 from scenejobs.adapters.azure.container_apps import PLACEHOLDER
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.infra import bicep, bicep_tree
 from tests.infra.deployed import (
     BASE,

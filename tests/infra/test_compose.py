@@ -10,8 +10,9 @@ import yaml
 
 from local.azurite import ACCOUNT, KEY
 from scenejobs.adapters.azure.credentials import access
-from scenejobs.settings.groups import StorageSettings, WatchSettings
+from scenejobs.settings.groups import WatchSettings
 from scenejobs.settings.reader import read
+from scenejobs.settings.storage import StorageSettings
 from tests.deployment import KEPT, KNOWN, ROOT, USER, braces, check_environment, with_defaults
 
 TEXT = (ROOT / "compose.yaml").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.infra.deployed import PARAMETERS, source
 from tests.infra.scripted import FORBIDDEN, NOT_FOUND, Bench, Ended, option
 

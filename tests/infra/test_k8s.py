@@ -120,8 +120,8 @@ def test_everything_that_is_named_is_there(folder: str) -> None:
 
 def test_the_queue_that_is_counted_is_the_one_that_is_worked_on() -> None:
     """With an identity for both: no key, no connection string."""
-    from scenejobs.settings.groups import StorageSettings
     from scenejobs.settings.reader import read
+    from scenejobs.settings.storage import StorageSettings
 
     documents = {document["kind"]: document for document in own_documents("k8s/queue")}
     job, settings = documents["ScaledJob"]["spec"], read(StorageSettings, settings_of("k8s/queue"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from function_app import triggers
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.infra import bicep
 from tests.infra.deployed import INFRA, REUSED, deploy
 from tests.infra.scripted import FORBIDDEN, ROOT, SUBSCRIPTION, Bench

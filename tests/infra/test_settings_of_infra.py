@@ -7,17 +7,10 @@ import re
 from typing import get_args, get_type_hints
 
 from scenejobs.adapters.azure.credentials import access
-from scenejobs.settings.groups import (
-    ComputeSettings,
-    DispatchSettings,
-    FolderSettings,
-    LogSettings,
-    PipelineSettings,
-    RunnerSettings,
-    StorageSettings,
-    table,
-)
+from scenejobs.settings.groups import ComputeSettings, DispatchSettings, LogSettings, RunnerSettings, table
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 from tests.infra import bicep_tree
 from tests.infra.deployed import MAIN, RENAMED, app_settings, deploy, job_env
 from tests.infra.scripted import ROOT

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from local.azurite import Azurite
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 from tests.infra.scripted import FORBIDDEN, NOT_FOUND, SUBSCRIPTION, Bench, option
 
 

@@ -13,7 +13,8 @@ from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from runner.worker.periodic import Repeating
 from scenejobs.errors import SceneJobError
-from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.simulation.hub import JOIN_S, STOP_GRACE_S, Hub, Process
 from tests.simulation.people import job_of
 from tests.simulation.two_jobs import FALLBACK, is_fallback

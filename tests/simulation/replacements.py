@@ -25,7 +25,8 @@ from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease
 from scenejobs.errors import Conflict, NotFound, SceneJobError, UnreadableMessage
 from scenejobs.names import upload_refusal
 from scenejobs.ports import BlobInfo, BlobStore, Execution, JobQueue, Lease, QueueMessage
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import blobs, contents, messages, records
 from scenejobs.state import record as state_record
 from scenejobs.state.executions import life, usage

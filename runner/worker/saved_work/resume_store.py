@@ -30,7 +30,7 @@ from runner.scene.stages import RESUME_FILES
 from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import BlobStore
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, digest
 from scenejobs.state.layout import resume_folder

@@ -17,7 +17,7 @@ from scenejobs.adapters.azure.queues import AzureJobQueue
 from scenejobs.adapters.azure.retry import NORMAL, START_UP, Patience, Retry, Sent
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 CONNECTIONS = 16  # kept open to a host
 UPLOAD_POISON = "webjobs-blobtrigger-poison"  # the host's name, in the account with the uploads

@@ -18,7 +18,7 @@ from scenejobs.adapters.azure.errors import LOGIN_ADVICE
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.logs.redact import remember
 from scenejobs.loopback import is_loopback_host
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -37,7 +37,8 @@ from scenejobs.errors import Code, Failure, InputError, SceneJobError, Unreadabl
 from scenejobs.logs.setup import JsonFormatter, Redaction, TextFormatter, printable
 from scenejobs.names import output_stem, refusal, scene_of, upload_refusal
 from scenejobs.ports import Containers, QueueMessage, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.messages import DebounceCheck, JobMessage

@@ -23,7 +23,8 @@ from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
 from scenejobs.errors import NotFound
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import DispatchSettings, RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.incoming.refused import refused_uploads, remove
 from scenejobs.state.incoming.uploads import list_scene
 from tests.runner_world import echo_job

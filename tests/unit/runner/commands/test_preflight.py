@@ -17,7 +17,9 @@ from runner.commands.preflight import Settings, device, exit_code, run, sandboxe
 from runner.sandbox import landlock
 from scenejobs.adapters.folder import Places, open_containers
 from scenejobs.errors import Code, ConfigurationError, InputError, ResourceError
-from scenejobs.settings.groups import FolderSettings, PipelineSettings, RunnerSettings, StorageSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 ROOT = Path(__file__).parents[4]
 QUIET = {"PATH": os.environ["PATH"]}

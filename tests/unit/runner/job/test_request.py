@@ -15,7 +15,7 @@ from runner.job.request import Job, decode, decode_report, decode_result, encode
 from runner.scene.frames import Clip
 from runner.scene.progress import Report
 from scenejobs.errors import Code, RunnerError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 JOB = Job(
     (Clip("cam1/ü.mp4", Path("/w/0001.mp4")), Clip("b.mp4", Path("/w/0002.mp4"))), Path("/w"), Path("/o"),

@@ -27,7 +27,7 @@ from scenejobs.errors import (
     RunnerError,
     SceneJobError,
 )
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.children import dies
 
 LIMITS = JobLimits(deadline_s=30, stall_s=30, grace_s=5, poll_s=0.02)
@@ -290,7 +290,7 @@ def test_the_child_dies_with_its_parent(job: Job, tmp_path: Path) -> None:
             from runner.job.request import Job
             from runner.job.supervise import Supervision, run_job
             from runner.scene.frames import Clip
-            from scenejobs.settings.groups import PipelineSettings
+            from scenejobs.settings.pipeline import PipelineSettings
             folder = Path({str(tmp_path)!r})
             job = Job((Clip("a", folder / "0001.mp4"),), folder / "w", folder / "o", "n", "id",
                       PipelineSettings(backend="mock"))

@@ -20,7 +20,7 @@ from runner.pipeline.stages import JobContext, Stages
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT, Progress
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, RunnerError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from runner.poses.rungs import Attempt, Rung
 from runner.poses.settings import PoseSettings
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, RunnerError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.pose_models import failed, model
 from tests.synthetic import render, walk, write_frames
 

@@ -26,7 +26,7 @@ from runner.report import documents
 from runner.report.html import report_page
 from runner.scene.views import TrainingScene, View
 from scenejobs.errors import Code, ConfigurationError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.pages import Reader
 from tests.perceptual import random_tensors, random_weights, reference, write_weights
 from tests.results import RESULTS, RUN, TRAINING

@@ -11,7 +11,8 @@ from runner.pipeline.presets import PRESETS
 from runner.process.signals import StopFlag
 from runner.worker import deadline
 from scenejobs.errors import ConfigurationError, Interrupted
-from scenejobs.settings.groups import PipelineSettings, RunnerSettings
+from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.pipeline import PipelineSettings
 
 SETTINGS = RunnerSettings()
 

@@ -15,7 +15,7 @@ from runner.pipeline.mock import reconstruct_mock
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, Conflict, InputError, UnusedFile
 from scenejobs.ports import BlobInfo, Containers
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.overview.status import scene_status
 from tests.doubles.faults import FaultyBlobStore
 from tests.invariants import assert_at_rest

@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from scenejobs.adapters.azure import clients
 from scenejobs.adapters.azure.listing import everything
 from scenejobs.errors import ConfigurationError
-from scenejobs.settings.groups import StorageSettings
+from scenejobs.settings.storage import StorageSettings
 
 ACCOUNT = StorageSettings(account="account", sas_token="sv=1&sig=x")
 

@@ -18,8 +18,8 @@ from scenejobs.adapters.azure.clients import open_containers, open_queues
 from scenejobs.adapters.azure.credentials import access, is_emulator, is_loopback
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.logs.redact import redact
-from scenejobs.settings.groups import StorageSettings
 from scenejobs.settings.reader import read
+from scenejobs.settings.storage import StorageSettings
 
 KEY = "QUJD" * 21 + "QQ=="
 EMULATOR = (

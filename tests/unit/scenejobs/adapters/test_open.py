@@ -13,7 +13,7 @@ import pytest
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.open import open_storage, places
 from scenejobs.errors import ConfigurationError
-from scenejobs.settings.groups import FolderSettings, StorageSettings
+from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 ROOT = Path(__file__).parents[4]
 

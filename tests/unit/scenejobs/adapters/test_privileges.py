@@ -20,7 +20,8 @@ from scenejobs.adapters.azure import clients
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute, MemoryLease, MemoryQueue
 from scenejobs.errors import Busy, Code, InputError, Interrupted, ResourceError, RunnerError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.messages import DebounceCheck
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
 

@@ -13,8 +13,8 @@ import yaml
 
 from scenejobs.commands.blobfuse_config import configuration, to_yaml
 from scenejobs.errors import ConfigurationError
-from scenejobs.settings.groups import MountSettings, StorageSettings
 from scenejobs.settings.reader import read
+from scenejobs.settings.storage import MountSettings, StorageSettings
 
 ROOT = Path(__file__).parents[4]
 # setup/baseConfig.yaml and advancedConfig.yaml of Azure/azure-storage-fuse, August 2026: what has a meaning there.

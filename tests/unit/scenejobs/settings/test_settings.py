@@ -7,18 +7,10 @@ from dataclasses import MISSING, fields, is_dataclass
 import pytest
 
 from scenejobs.errors import Code, ConfigurationError
-from scenejobs.settings.groups import (
-    GROUPS,
-    ComputeSettings,
-    DispatchSettings,
-    LogSettings,
-    PipelineSettings,
-    Row,
-    RunnerSettings,
-    StorageSettings,
-    table,
-)
+from scenejobs.settings.groups import GROUPS, ComputeSettings, DispatchSettings, LogSettings, Row, RunnerSettings, table
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read, read_all
+from scenejobs.settings.storage import StorageSettings
 
 REQUIRED = {"AZURE_SUBSCRIPTION_ID": "sub", "AZURE_RESOURCE_GROUP": "rg", "RUNNER_JOB_NAME": "job"}
 

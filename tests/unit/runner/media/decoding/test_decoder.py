@@ -22,7 +22,7 @@ from runner.sandbox import lockdown
 from runner.scene.frames import Clip, ClipInfo
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, ConfigurationError, InputError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read
 from tests.decoders import crashing_on
 from tests.videos import pan, write_video

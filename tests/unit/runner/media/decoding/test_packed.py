@@ -21,7 +21,7 @@ from runner.pipeline.settings import resolve
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.bad_input_files import good, image, tarred, zipped
 from tests.supplied_files import TRANSFORMS, read
 from tests.videos import pan, write_video

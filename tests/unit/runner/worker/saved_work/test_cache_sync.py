@@ -17,7 +17,8 @@ from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
 from scenejobs.errors import Busy, Code, InputError, Interrupted, SceneJobError
 from scenejobs.ports import Containers, Queues
-from scenejobs.settings.groups import DispatchSettings, PipelineSettings
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.overview import leftovers
 from tests.invariants import assert_at_rest
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job

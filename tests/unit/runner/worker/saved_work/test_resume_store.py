@@ -18,7 +18,7 @@ from runner.worker.saved_work.resume_store import (
     forget,
 )
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.blobs import InputBlob
 from tests.doubles.faults import Fault, FaultPlan, nth_call
 from tests.doubles.resume_machine import MANIFEST, Machine, failing, nothing, pointer, spoil, what

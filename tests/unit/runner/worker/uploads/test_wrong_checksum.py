@@ -14,7 +14,7 @@ from runner.media.settings import FrameSettings
 from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, Failure, InputError
-from scenejobs.settings.groups import PipelineSettings
+from scenejobs.settings.pipeline import PipelineSettings
 from tests.runner_world import Cloud, Upload, echo_job
 
 FALSE_MD5 = "00" * 16
