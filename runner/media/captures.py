@@ -16,10 +16,10 @@ from runner.files.packed import UNPACK
 from runner.media.decoding.decoder import Decoder
 from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.media.selection.measures import ClipSurvey, FrameMeasures, file_name
-from runner.media.settings import Limits, kinds
+from runner.media.settings import Limits
 from runner.media.signatures import HEAD, looks_like_video
+from runner.media.too_many import too_many
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
-from runner.scene.live_photos import pairs_by_name
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.logs.setup import printable
@@ -93,15 +93,15 @@ def sort_media(clips: Sequence[Clip]) -> Media:
     )
 
 
-def check_counts(media: Media, limits: Limits, *, paired: bool = True) -> None:
-    """Raises InputError TOO_LARGE. paired: videos that are named like photos are not counted: they may be theirs."""
-    names = [clip.name for clip in media.videos]
-    by_name = pairs_by_name(names, [clip.name for clip in media.photos]) if paired else {}
-    videos = [name for name in names if name not in by_name]
-    for files, kind in zip((videos, media.photos), kinds(limits), strict=True):
-        if len(files) > kind.most:
-            cause = f"the scene has {len(files)} {kind.what}; {kind.most} are allowed"
-            raise InputError(cause, code=Code.TOO_LARGE, advice=f"use fewer, or raise {kind.setting}")
+def without_too_many(media: Media, limits: Limits, *, paired: bool = True) -> tuple[Media, list[RefusedClip]]:
+    """The media without what is more than the limits. paired: videos that are named like photos may be theirs."""
+    names = ([clip.name for clip in media.videos], [clip.name for clip in media.photos])
+    more = too_many(*names, limits, paired=paired)
+    if not more:
+        return media, []
+    videos, photos = (tuple(clip for clip in clips if clip.name not in more) for clips in (media.videos, media.photos))
+    log.warning("%d files are left out, for example: %s", len(more), next(iter(more.values())))
+    return Media(videos, photos), [RefusedClip(name, error.failure(STAGE)) for name, error in more.items()]
 
 
 def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple[list[Capture], list[RefusedClip]]:

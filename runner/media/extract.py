@@ -23,12 +23,12 @@ from runner.media.captures import (
     Capture,
     Media,
     captures_again,
-    check_counts,
     hashed_sources,
     part_of,
     sort_media,
     survey_all,
     without,
+    without_too_many,
 )
 from runner.media.decoding.cache import CachedDecoder
 from runner.media.decoding.decoder import Decoder, Sandboxed, WantedPhoto
@@ -88,18 +88,19 @@ def extract_with(
         if there and masks_are_there(finished, workspace):
             return finished
     media, unused = without_previews(sort_media(clips))
-    check_counts(media, settings.limits)
+    media, too_many = without_too_many(media, settings.limits)
     if context.cache is not None:
         decoder = CachedDecoder(decoder, context.cache, settings.limits)
     if stored and _write_chosen(decoder, frame_set_from_json(stored), media, workspace, progress):
         return frame_set_from_json(stored)
     still = without_moving_parts(decoder, media, _reporter(progress, 0.0, 0.0))
     media, unused = still.media, (*unused, *still.unused)
-    check_counts(media, settings.limits, paired=False)
+    media, more = without_too_many(media, settings.limits, paired=False)
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     surveyed, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
+    refused += [*too_many, *more]
     sources = hashed_sources(clips, context.cache)
     failed: list[tuple[Clip, InputError]] | None = None
     while failed is None or failed:

@@ -52,7 +52,7 @@ def download(
     and `min_free_gb` beside, UploadsChanged for a version that was replaced or deleted, StorageError; InputError
     WRONG_CHECKSUM where nothing is left of the new videos and photos.
     """
-    found = usable_files(record.scene, record.inputs, limits)
+    found = usable_files(record.scene, record.inputs, limits, set(record.manifest))
     usable, refused = found.files, found.too_large
     _require_some(refused, usable, set(record.manifest))
     require_space(folder, input_bytes=sum(blob.size_bytes for blob in usable), reserve_gb=min_free_gb)

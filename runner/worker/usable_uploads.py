@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from runner.media.settings import Kind, Limits, kinds
-from runner.scene.live_photos import pairs_by_name
+from runner.media.too_many import too_many
 from runner.scene.pose_files import is_read
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.names import is_media, is_pose_file, is_ready_marker, within_scene
@@ -26,13 +26,14 @@ class Usable:
     """Uploads by what can be known of them before a download."""
 
     files: list[InputBlob]  # videos, photos, and files of camera poses
-    too_large: list[tuple[InputBlob, InputError]]  # single ones, and why
+    too_large: list[tuple[InputBlob, InputError]]  # alone or together, and why
 
 
-def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> Usable:
-    """The videos and photos among the uploads, and the files of camera poses. One that is too large costs itself.
+def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits, new: Container[InputBlob] = ()) -> Usable:
+    """The videos and photos among the uploads, and the files of camera poses. One that is too large costs itself, and
+    of too many some are left out, of those that are not `new` first.
 
-    Raises InputError NO_VIDEO; TOO_LARGE where there are more than a scene may hold.
+    Raises InputError NO_VIDEO.
     """
     media = [blob for blob in manifest if is_media(blob.name)]
     if not media:
@@ -41,15 +42,18 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits) -> U
             code=Code.NO_VIDEO, advice=f"upload at least one {TAKEN}", stage="validation",
         )  # fmt: skip
     videos, photos = kinds(limits)
-    large = {blob.name: _too_large(scene, kind, blob) for kind in (videos, photos) for blob in media
-             if kind.is_one(blob.name) and blob.size_bytes > kind.most_bytes}  # fmt: skip
-    small = [blob for blob in media if blob.name not in large]
-    paired = pairs_by_name(*([blob.name for blob in small if kind.is_one(blob.name)] for kind in (videos, photos)))
-    for kind in (videos, photos):
-        _check_count(scene, kind, [blob for blob in small if kind.is_one(blob.name)], paired)
+    refused = {blob.name: _too_large(scene, kind, blob) for kind in (videos, photos) for blob in media
+               if kind.is_one(blob.name) and blob.size_bytes > kind.most_bytes}  # fmt: skip
+    names = {within_scene(blob.name, scene): blob for blob in media if blob.name not in refused}
+    more = too_many(
+        [name for name in names if videos.is_one(name)], [name for name in names if photos.is_one(name)],
+        limits, new={name for name, blob in names.items() if blob in new},
+    )  # fmt: skip
+    refused |= {names[name].name: error for name, error in more.items()}
     return Usable(
-        small + [blob for blob in manifest if is_read(within_scene(blob.name, scene))],
-        [(blob, large[blob.name]) for blob in media if blob.name in large],
+        [blob for blob in media if blob.name not in refused]
+        + [blob for blob in manifest if is_read(within_scene(blob.name, scene))],
+        [(blob, refused[blob.name]) for blob in media if blob.name in refused],
     )
 
 
@@ -67,15 +71,6 @@ def _why_never(name: str) -> str:
     if kind in SIDECARS:
         return f"{kind} files belong to photos or videos and hold none"
     return f"{f'{kind} files are' if kind else 'a file without a suffix is'} not read: {TAKEN} are"
-
-
-def _check_count(scene: str, kind: Kind, blobs: Sequence[InputBlob], paired: Container[str]) -> None:
-    """paired: videos that may be the moving parts of photos, of which each photo has one."""
-    if (count := sum(blob.name not in paired for blob in blobs)) > kind.most:
-        raise InputError(
-            f"scene {scene} has {count} {kind.what}; {kind.most} are allowed",
-            code=Code.TOO_LARGE, advice=f"upload fewer, or raise {kind.setting}", stage="validation",
-        )  # fmt: skip
 
 
 def _too_large(scene: str, kind: Kind, blob: InputBlob) -> InputError:

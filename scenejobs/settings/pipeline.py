@@ -27,13 +27,23 @@ class MediaLimits:
         "MAX_DECODED_FRAMES", "most frames of a video that are decoded; of a longer one some, spread over it", 20_000,
         minimum=1,
     )  # fmt: skip
-    max_clips: int = _setting("MAX_VIDEOS_PER_SCENE", "most videos of a scene", 50, minimum=1)
+    max_clips: int = _setting(
+        "MAX_VIDEOS_PER_SCENE",
+        "most videos of a scene that are used; of more some, spread over their names",
+        50,
+        minimum=1,
+    )
     max_photo_bytes: int = _setting(
         "MAX_PHOTO_BYTES", "largest photo, bytes; looked at before it is downloaded", 512 * 1024**2, minimum=1
     )
     # the largest that phones take by default have 108 million
     max_photo_pixels: int = _setting("MAX_PHOTO_PIXELS", "largest photo, width x height", 120_000_000, minimum=1)
-    max_photos: int = _setting("MAX_PHOTOS_PER_SCENE", "most photos of a scene", 1000, minimum=1)
+    max_photos: int = _setting(
+        "MAX_PHOTOS_PER_SCENE",
+        "most photos of a scene that are used; of more some, spread over their names",
+        1000,
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True)

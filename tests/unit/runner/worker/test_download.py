@@ -127,17 +127,26 @@ def test_a_scene_that_fails_beside_a_file_that_is_too_large_names_both(tmp_path:
     assert "MAX_VIDEO_BYTES" in reason["cause"]
 
 
-def test_more_videos_than_a_scene_may_have_are_refused_before_any_is_downloaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "setting", "used"),
+    [("mp4", "MAX_VIDEOS_PER_SCENE", ["0.mp4", "3.mp4"]), ("jpg", "MAX_PHOTOS_PER_SCENE", ["0.jpg", "3.jpg"])],
+)
+def test_of_more_files_than_are_used_of_a_scene_some_are_left_out_before_any_is_downloaded(
+    tmp_path: Path, kind: str, setting: str, used: list[str]
+) -> None:
     cloud = Cloud(tmp_path)
     plan = cloud.plan()
-    for number in range(3):
-        cloud.upload(f"lobby/{number}.mp4", b"x")
+    for number in range(6):
+        cloud.upload(f"lobby/{number}.{kind}", b"%d" % number)
     cloud.queue("lobby")
-    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_clips=2)).drain()
-    reason = cloud.json("error", "lobby/error.json")
-    assert reason["code"] == Code.TOO_LARGE
-    assert "3 videos; 2 are allowed" in reason["cause"]
-    assert not any(call.startswith("download input/") for call in plan.calls)
+    limits = PipelineSettings(backend="mock", max_clips=2, max_photos=2)
+    cloud.worker(mock_job, plan=plan, pipeline=limits).drain()
+    unused = {each["name"]: each["reason"] for each in cloud.json("output", "lobby/metrics.json")["unused"]}
+    assert {f"{number}.{kind}" for number in range(6)} - set(unused) == set(used)
+    assert all("the scene has 6" in reason and setting in reason for reason in unused.values())
+    downloads = {call for call in plan.calls if call.startswith("download input/")}
+    assert downloads == {f"download input/lobby/{name}" for name in used}
+    assert_at_rest(cloud)
 
 
 def test_photos_are_downloaded_like_videos_and_under_names_of_ours(tmp_path: Path) -> None:
@@ -156,20 +165,6 @@ def test_photos_are_downloaded_like_videos_and_under_names_of_ours(tmp_path: Pat
         ("a.mp4", "0002.mp4", b"lobby/a.mp4"),
         ("near/IMG_1.jpg", "0003.jpg", b"lobby/near/IMG_1.jpg"),
     ]
-
-
-def test_photos_have_a_limit_of_their_own_that_holds_before_any_is_downloaded(tmp_path: Path) -> None:
-    cloud = Cloud(tmp_path)
-    plan = cloud.plan()
-    for number in range(3):
-        cloud.upload(f"lobby/{number}.jpg", b"x")
-    cloud.upload("lobby/a.mp4", b"x")
-    cloud.queue("lobby")
-    cloud.worker(plan=plan, pipeline=PipelineSettings(backend="mock", max_clips=1, max_photos=2)).drain()
-    reason = cloud.json("error", "lobby/error.json")
-    assert reason["code"] == Code.TOO_LARGE
-    assert "3 photos; 2 are allowed" in reason["cause"]
-    assert not any(call.startswith("download input/") for call in plan.calls)
 
 
 class Locked(FaultyBlobStore):

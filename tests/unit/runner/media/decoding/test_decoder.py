@@ -85,7 +85,6 @@ def test_the_words_of_a_liar_are_short_and_on_one_line(tmp_path: Path) -> None:
         ("MAX_VIDEO_BYTES", "10", r"\b10\b"),
         ("MAX_VIDEO_PIXELS", "1000", r"\b1,000\b"),
         ("MAX_VIDEO_DURATION", "1", r"\b1\b"),
-        ("MAX_VIDEOS_PER_SCENE", "1", r"\b2\b.*\b1\b"),
     ],
 )
 def test_each_limit_is_a_setting_that_refuses(tmp_path: Path, variable: str, value: str, numbers: str) -> None:
@@ -95,6 +94,16 @@ def test_each_limit_is_a_setting_that_refuses(tmp_path: Path, variable: str, val
     with pytest.raises(InputError, match=numbers) as caught:
         extract_frames(clips, StageContext(tmp_path, SILENT), settings)
     assert caught.value.code == Code.TOO_LARGE
+
+
+def test_of_too_many_clips_as_many_as_are_allowed_are_used(tmp_path: Path) -> None:
+    clips = [Clip(name, write_video(tmp_path / name, pan(30, 8, 160, 96), fps=10)) for name in ("a.mp4", "b.mp4")]
+    settings = FrameSettings(budget=20, long_side=120, limits=replace(LIMITS, max_clips=1))
+    found = extract_frames(clips, StageContext(tmp_path, SILENT), settings)
+    assert [info.name for info in found.clips] == ["a.mp4"]
+    ((name, failure),) = [(each.name, each.failure) for each in found.refused]
+    assert (name, failure.code) == ("b.mp4", Code.TOO_LARGE)
+    assert "2 videos; 1 of them are used (MAX_VIDEOS_PER_SCENE)" in failure.cause
 
 
 def test_the_clip_that_is_just_inside_the_limits_is_taken(tmp_path: Path) -> None:

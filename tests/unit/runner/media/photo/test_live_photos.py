@@ -16,7 +16,7 @@ from runner.scene.frames import Clip, FrameSet
 from runner.scene.live_photos import pairs_by_name
 from runner.scene.progress import SILENT
 from runner.worker.usable_uploads import usable_files
-from scenejobs.errors import Code, InputError
+from scenejobs.errors import Code
 from scenejobs.state.blobs import InputBlob
 from tests.photos import EXIF, tags, write_photo
 from tests.videos import pan, write_video
@@ -100,9 +100,24 @@ def test_more_pairs_than_videos_are_allowed_are_taken_in_the_cloud() -> None:
     blobs = [InputBlob(name, "e", 10) for name in names]
     assert len(usable_files("lobby", blobs, limits).files) == 18
     others = [InputBlob(f"lobby/film_{n}.mp4", "e", 10) for n in range(4)]
-    with pytest.raises(InputError, match="4 videos; 3 are allowed") as caught:
-        usable_files("lobby", [*blobs, *others], limits)
-    assert caught.value.code == Code.TOO_LARGE
+    found = usable_files("lobby", [*blobs, *others], limits)
+    assert len(found.files) == 18 + 3
+    ((_, error),) = found.too_large
+    assert error.code == Code.TOO_LARGE
+    assert "4 videos; 3 of them are used" in error.cause
+
+
+def test_a_moving_part_goes_with_its_photo_where_there_are_too_many() -> None:
+    names = [f"lobby/IMG_{n}.{kind}" for n in range(4) for kind in ("HEIC", "MOV")]
+    found = usable_files("lobby", [InputBlob(name, "e", 10) for name in names], Limits(max_photos=2))
+    assert [blob.name for blob in found.files] == [f"lobby/IMG_{n}.{kind}" for n in (0, 2) for kind in ("HEIC", "MOV")]
+
+
+def test_a_late_file_is_used_before_those_the_scene_was_made_of() -> None:
+    blobs = [InputBlob(f"lobby/{n}.mp4", "e", 10) for n in range(4)]
+    found = usable_files("lobby", blobs, Limits(max_clips=2), {blobs[1]})
+    assert blobs[1] in found.files
+    assert len(found.files) == 2
 
 
 @pytest.mark.parametrize("order", [">", "<"])
