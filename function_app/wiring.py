@@ -20,7 +20,7 @@ from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
 from scenejobs.settings import older
-from scenejobs.settings.groups import ComputeSettings, DispatchSettings
+from scenejobs.settings.groups import ComputeSettings, DispatchSettings, LogSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.messages import DebounceCheck, as_text
@@ -161,8 +161,10 @@ def app() -> App:
     from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
 
     setup.protect()
-    groups = (StorageSettings, DispatchSettings, ComputeSettings)
-    storage, dispatch, compute = read_all(groups, os.environ, refused=older.problems(os.environ))
+    groups = (StorageSettings, DispatchSettings, ComputeSettings, LogSettings)
+    storage, dispatch, compute, logs = read_all(groups, os.environ, refused=older.problems(os.environ))
+    if os.environ.get("LOG_LEVEL", "").strip():  # else as the host has it (host.json)
+        logging.getLogger().setLevel(logs.level)
     there = fallback_of(compute)
     return assemble(
         open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch,

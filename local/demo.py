@@ -90,7 +90,7 @@ def _demo(videos: Sequence[Path], preset: str, scene: str, out: Path) -> int:
         videos = make_demo_footage(folder)
     folder = REPOSITORY / ".local" / "demo"
     shutil.rmtree(folder, ignore_errors=True)
-    env = {"PRESET": preset, "QUIET_SECONDS": str(QUIET_S), "TEMP_PATH": str(folder / "work"), "LOG_LEVEL": "INFO"}
+    env = {"PRESET": preset, "QUIET_SECONDS": str(QUIET_S), "TEMP_PATH": str(folder / "work")}
     with LocalCloud(folder, env) as cloud:
         for name in upload(cloud.containers, scene, list(videos)):
             print(f"uploaded input/{name}", flush=True)

@@ -9,7 +9,7 @@ from runner.commands.parser import Parser
 from runner.commands.work import run_mode
 from runner.process.signals import stop_on_signals
 from scenejobs.errors import SceneJobError
-from scenejobs.logs.setup import report
+from scenejobs.logs.setup import configure_command, report
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
             if arguments and arguments[0] == "preflight":
                 from runner.commands import preflight
 
+                configure_command(env)
                 return preflight.main(arguments[1:], env)
             if arguments:
                 _usage().parse_args(arguments)

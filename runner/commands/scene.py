@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -32,7 +33,7 @@ from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
 from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, is_photo, output_stem, refusal
 from scenejobs.settings import older
-from scenejobs.settings.groups import RunnerSettings
+from scenejobs.settings.groups import LogSettings, RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
 
@@ -97,7 +98,9 @@ def _tell_doubt(summary: Mapping[str, Any]) -> str:
 def _run(
     options: Namespace, files: NamedFiles, out: Path, name: str, env: Mapping[str, str], stop: StopFlag
 ) -> dict[str, Any]:  # fmt: skip
-    runner, pipeline = read_all((RunnerSettings, PipelineSettings), env, refused=older.problems(env))
+    groups = (RunnerSettings, PipelineSettings, LogSettings)
+    runner, pipeline, logs = read_all(groups, env, refused=older.problems(env))
+    logging.getLogger().setLevel(logs.level)  # of run.log
     pipeline = _overridden(pipeline, options)
     pipeline_settings.check(pipeline)
     clips = (*files.clips, *_poses(options.poses))

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, status, tidy, upload
 from scenejobs.errors import InputError, SceneJobError
-from scenejobs.logs.setup import printable
+from scenejobs.logs.setup import configure_command, printable
 
 INTERRUPTED = 130  # by ctrl-C, or by the end of whoever reads what is printed
 COMMANDS = (upload, status, download, refused, audit, redrive, exclude, tidy, blobfuse)  # in the order of the help
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
+        configure_command(os.environ)
         code: int = options.run(options, os.environ)
         sys.stdout.flush()
     except SceneJobError as exc:

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.redact import redact, redact_all
 from scenejobs.settings.groups import LogSettings
+from scenejobs.settings.reader import read
 
 # At DEBUG and INFO these print whole URLs and headers: the signature of a SAS is in them.
 CHATTY = ("urllib3", "azure", "requests", "msal", "PIL", "numba")
@@ -162,6 +163,17 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None, **fields: 
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+
+
+def configure_command(env: Mapping[str, str]) -> None:
+    """The log of a program that talks to a person: warnings, as text, where LOG_LEVEL and LOG_FORMAT say nothing else.
+
+    A process that has a log already keeps it. Raises ConfigurationError.
+    """
+    chosen = {name: text for name in ("LOG_LEVEL", "LOG_FORMAT") if (text := env.get(name, "").strip())}
+    settings = read(LogSettings, {"LOG_LEVEL": "WARNING", "LOG_FORMAT": "text", **chosen})
+    if not logging.getLogger().handlers:
+        configure(settings)
 
 
 def report(error: SceneJobError, env: Mapping[str, str], *, logs: bool) -> None:

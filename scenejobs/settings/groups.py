@@ -205,7 +205,13 @@ class WatchSettings:
 class LogSettings:
     """Logging."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("LOG_LEVEL", "least level that is logged", "INFO")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "LOG_LEVEL",
+        "least level that is logged; not set: WARNING in commands for people (scenejobs, function_app sweep), "
+        "whose log is text; older words: warn is WARNING, trace is DEBUG",
+        "INFO",
+        also={"warn": "WARNING", "trace": "DEBUG"},
+    )
     format: Literal["auto", "json", "text"] = _setting(
         "LOG_FORMAT", "json: one object per line; text; auto: text on a terminal", "auto"
     )

@@ -11,8 +11,16 @@ from scenejobs.errors import Code, ConfigurationError
 T = TypeVar("T")
 
 
-def setting(variable: str, doc: str, default: Any = MISSING, *, minimum: float | None = None) -> Any:
-    metadata = {"variable": variable, "doc": doc, "minimum": minimum}
+def setting(
+    variable: str,
+    doc: str,
+    default: Any = MISSING,
+    *,
+    minimum: float | None = None,
+    also: Mapping[str, str] | None = None,
+) -> Any:
+    """also: further words for a choice, in small letters, each with the choice it stands for."""
+    metadata = {"variable": variable, "doc": doc, "minimum": minimum, "also": also or {}}
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata, repr=not _is_secret(variable))
@@ -61,7 +69,8 @@ def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
                 problems.append(f"{variable} is not set")
             continue
         try:
-            values[item.name] = _parse(text, hints[item.name], item.metadata["minimum"])
+            chosen = item.metadata["also"].get(text.lower(), text)
+            values[item.name] = _parse(chosen, hints[item.name], item.metadata["minimum"])
         except ValueError as exc:
             shown = "[REDACTED]" if _is_secret(variable) else repr(text)
             problems.append(f"{variable}={shown} is not allowed: {exc}")
