@@ -26,13 +26,19 @@ def tags(
     gps: tuple[float, float] | None = None,
     **exif: Any,
 ) -> Image.Exif:
-    """EXIF. Further tags by name: offset, focal_mm, focal_35mm, lens."""
+    """EXIF. Further tags by name: offset, focal_mm, focal_35mm, lens, custom_rendered."""
     found = Image.Exif()
     found[MAKE], found[MODEL] = make, model
     if orientation:
         found[ORIENTATION] = orientation
     folder = found.get_ifd(EXIF)
-    numbers = {"offset": OFFSET, "focal_mm": FOCAL_MM, "focal_35mm": FOCAL_35MM, "lens": LENS}
+    numbers = {
+        "offset": OFFSET,
+        "focal_mm": FOCAL_MM,
+        "focal_35mm": FOCAL_35MM,
+        "lens": LENS,
+        "custom_rendered": 0xA401,
+    }
     folder.update({numbers[name]: value for name, value in exif.items()})
     if taken_at:
         folder[TAKEN_AT] = taken_at

@@ -18,6 +18,7 @@ from PIL.ExifTags import GPS, Base
 from runner.media.video.metadata import DIAGONAL_MM, NEVER_BEFORE_YEAR
 
 UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0}  # FocalPlaneResolutionUnit: inch, centimetre, millimetre
+SWEPT = 6  # CustomRendered as Apple writes it of panoramas; ExifTool's list of EXIF tags has its values
 FOCAL_RANGE = (0.2, 20.0)  # of the long side, what lenses have; outside it is a slip of the pen
 
 
@@ -39,6 +40,7 @@ class PhotoRecording:
     lens: str | None = None  # its name and focal length: equal for photos of one camera
     focal_px: float | None = None  # of the photo at `width` x `height`
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
+    swept: bool = False  # a panorama, by the word of the phone that swept it
 
 
 def read_photo(tags: Tags, width: int, height: int) -> PhotoRecording:
@@ -49,7 +51,7 @@ def read_photo(tags: Tags, width: int, height: int) -> PhotoRecording:
     lens = [_text(tags.exif.get(Base.LensModel)), *(f"{value:.4g} mm" for value in (focal_mm, focal_35mm) if value)]
     return PhotoRecording(
         _time(tags), camera.strip()[:100] or None, " ".join(filter(None, lens))[:100] or None,
-        _focal_px(tags.exif, width, height), _place(tags.gps),
+        _focal_px(tags.exif, width, height), _place(tags.gps), _number(tags.exif.get(Base.CustomRendered)) == SWEPT,
     )  # fmt: skip
 
 

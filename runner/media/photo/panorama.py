@@ -15,6 +15,7 @@ from runner.media.video.projection import EXPORT
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
+LONGEST = 3.0  # sides of a single picture: the widest that cameras crop to are 65:24
 FLAT = "rectilinear"  # what a program says of an ordinary picture that it made of a panorama
 
 _SAID = {
@@ -24,8 +25,8 @@ _SAID = {
 }  # fmt: skip
 
 
-def photo_shape(clip: Clip, xmp: bytes, luma: NDArray[np.uint8]) -> Shape:
-    """By what the photo states, and by its pixels. luma: [height, width], shrunk.
+def photo_shape(clip: Clip, xmp: bytes, luma: NDArray[np.uint8], swept: bool = False) -> Shape:
+    """By what the photo states, and by its pixels. luma: [height, width], shrunk. swept: its EXIF calls it a panorama.
 
     Raises InputError PANORAMA for a part of a panorama, another projection, and raw recordings.
     """
@@ -38,13 +39,23 @@ def photo_shape(clip: Clip, xmp: bytes, luma: NDArray[np.uint8]) -> Shape:
             for side in ("Width", "Height")
         )
         if projection != "equirectangular" or not whole or not ASPECT[0] <= width / height <= ASPECT[1]:
-            raise InputError(
-                f"{clip.name} is a part of a panorama, made of several pictures", code=Code.PANORAMA,
-                advice="take single photos, each from another place",
-            )  # fmt: skip
+            raise _stitched(clip, "is a part of a panorama, made of several pictures")
         return Shape.EQUIRECTANGULAR
     shape = shape_of(luma) or Shape.FLAT
     if shape is Shape.TWO_DISCS:
         cause = f"{clip.name} is the raw recording of a 360-degree camera (what its two lenses see, side by side)"
         raise InputError(cause, code=Code.PANORAMA, advice=EXPORT)
+    if swept:
+        raise _stitched(clip, "is a panorama, made of several pictures")
+    if max(width, height) > LONGEST * min(width, height):
+        cause = (
+            f"is {max(width, height) / min(width, height):.1f} times as long as wide, as only panorama modes make them"
+        )
+        raise _stitched(clip, cause)
     return shape
+
+
+def _stitched(clip: Clip, what: str) -> InputError:
+    """Its pixels were seen from several places, in several directions: no camera has such a projection."""
+    advice = "take single photos, each from another place"
+    return InputError(f"{clip.name} {what}", code=Code.PANORAMA, advice=advice)

@@ -45,7 +45,8 @@ def survey(
             found.width, found.height, found.codec, recording.recorded_at, recording.camera_model, recording.lens,
             recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())),
             (*found.warnings, *([small_said] if small_said else [])),
-            cast(QuarterTurns, found.turned_deg), cast(Projection, photo_shape(clip, found.xmp, luma).value),
+            cast(QuarterTurns, found.turned_deg),
+            cast(Projection, photo_shape(clip, found.xmp, luma, recording.swept).value),
         )  # fmt: skip
 
     answers: list[PhotoSeen | Refused] = []

@@ -15,7 +15,7 @@ from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
 from tests.decoders import crashing_on
 from tests.photo_scenes import LIMITS, SETTINGS, make, one_look, photos, views
-from tests.photos import jpeg_that_claims, png_that_claims, write_photo
+from tests.photos import jpeg_that_claims, png_that_claims, tags, write_photo
 from tests.videos import pan, wall, write_video
 
 
@@ -59,8 +59,24 @@ def test_bytes_and_number_of_photos_are_limited(tmp_path):
     assert isinstance(refused, InputError)
     assert refused.code == Code.TOO_LARGE
     assert isinstance(one_look(clips[0].path, replace(LIMITS, max_photo_bytes=size)), PhotoSurvey)
-    with pytest.raises(InputError, match=r"\b9\b.*\b8\b"):
-        make(clips, tmp_path, replace(SETTINGS, limits=replace(LIMITS, max_photos=8)))
+    found = make(clips, tmp_path, replace(SETTINGS, limits=replace(LIMITS, max_photos=8)))
+    assert len(found.frames) == 8
+    (left_out,) = found.refused
+    assert left_out.failure.code == Code.TOO_LARGE
+    assert "9 photos; 8 of them are used" in left_out.failure.cause
+
+
+def test_panoramas_beside_photos_are_named_and_left_out(tmp_path):
+    """A sweep is no picture from one place: by the phone's word, and by a shape that no camera has."""
+    swept = tags(custom_rendered=6)
+    write_photo(tmp_path / "said.jpg", wall(240, 120), swept)
+    write_photo(tmp_path / "long.jpg", wall(420, 120))
+    write_photo(tmp_path / "tall.jpg", wall(120, 420))
+    write_photo(tmp_path / "crop.jpg", wall(325, 120), tags(custom_rendered=1))  # 65:24
+    names = ("said.jpg", "long.jpg", "tall.jpg", "crop.jpg")
+    found = make([*photos(tmp_path, 8), *(Clip(name, tmp_path / name) for name in names)], tmp_path)
+    assert {one.name: one.failure.code for one in found.refused} == dict.fromkeys(names[:3], Code.PANORAMA)
+    assert "crop.jpg" in {frame.photo for frame in found.frames}
 
 
 def test_a_photo_that_kills_its_decoder_costs_itself_and_none_of_its_neighbours(tmp_path):
