@@ -131,6 +131,15 @@ def test_it_tells_how_it_is_and_its_numbers(watching: Watching) -> None:
     assert f'video_splat_scenes_total{{outcome="succeeded"}} {body["jobs_succeeded"]}.0\n' in text
 
 
+def test_the_line_of_a_finished_scene_has_the_fields_of_the_guide(watching: Watching) -> None:
+    lines = [json.loads(line) for line in watching.log.splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line.get("scene") == "hall" and "gaussian_count" in line]
+    assert line.keys() >= {"timestamp", "level", "target", "message", "job_id", "duration_secs", "frames_extracted"}
+    (manifest,) = [data for name, data in watching.files("output").items() if name == "hall/manifest.json"]
+    frames = sum(video["frame_count"] for video in json.loads(manifest)["videos"])
+    assert (line["frames_extracted"], line["gaussian_count"]) == (frames, 8), "the mock's"
+
+
 def test_no_secret_of_the_environment_reaches_log_or_files(watching: Watching) -> None:
     """A mount may need an account; the watch does not, and its workers are not told of it."""
     assert "canary" not in watching.log
