@@ -19,7 +19,7 @@ from scenejobs.errors import Code, ConfigurationError, UnreadableMessage
 from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Compute, Containers, Queues
-from scenejobs.settings import older
+from scenejobs.settings import older, required
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, LogSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import StorageSettings
@@ -162,7 +162,9 @@ def app() -> App:
 
     setup.protect()
     groups = (StorageSettings, DispatchSettings, ComputeSettings, LogSettings)
-    storage, dispatch, compute, logs = read_all(groups, os.environ, refused=older.problems(os.environ))
+    storage, dispatch, compute, logs = read_all(
+        groups, os.environ, refused=older.problems(os.environ), missing=required.of_storage(os.environ)
+    )
     if os.environ.get("LOG_LEVEL", "").strip():  # else as the host has it (host.json)
         logging.getLogger().setLevel(logs.level)
     there = fallback_of(compute)

@@ -33,6 +33,16 @@ EXITS: Mapping[type[errors.SceneJobError], str] = {
     errors.LeaseLost: "nothing is settled; whoever owns the scene goes on",
     errors.Interrupted: "the attempt is given back",
 }
+BATCH_EXITS: Mapping[int, str] = {
+    0: "the result is published, the inputs are in `processed`; or nothing was left to do",
+    1: "the scene was given up: its inputs are in `error`, with the reason in `error/<scene>/error.json`. The files "
+    "cannot work, or `MAX_RETRIES` attempts failed, whatever the cause (disk, memory, time, a crash). Also where the "
+    "prefix holds nothing",
+    2: "settings, sign-in, rights, no GPU for `BACKEND=gsplat`: nothing was touched",
+    3: "storage failed for longer than it is tried, or a daily limit postpones the scene: the inputs stay, try later",
+    75: "another runner works on the scene: the inputs are its own",
+    143: "told to stop (SIGTERM): the inputs stay, and the same command goes on from the saved work",
+}
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -104,6 +114,11 @@ def exit_codes() -> str:
     return table(("code", "raised as", "what happens next"), rows)
 
 
+def batch_exit_codes() -> str:
+    """Exit codes of batch mode, and where the inputs are then."""
+    return table(("exit code", "means"), BATCH_EXITS.items())
+
+
 def presets() -> str:
     """Numbers of each preset."""
     heads = (
@@ -139,6 +154,7 @@ KINDS: Mapping[str, Callable[..., str]] = {
     "older settings": older_settings,
     "error codes": error_codes,
     "exit codes": exit_codes,
+    "batch exit codes": batch_exit_codes,
     "presets": presets,
     "help": command_help,
     "costs": cost_table,

@@ -53,9 +53,9 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
     groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
-    watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env, refused=older.problems(env))
-    pipeline_settings.check(pipeline)  # a setting that would stop every worker stops this program at its start
-    deadline.check(runner)
+    # a setting that would stop every worker stops this program at its start
+    checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
+    watch, folders, dispatch, runner, _, logging_ = read_all(groups, env, refused=older.problems(env), checks=checks)
     configure(logging_)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where = places(folders)

@@ -16,16 +16,16 @@ from runner.paths import ROOT
 from runner.pipeline import settings as pipeline_settings
 from runner.process import gpu_driver, linux
 from runner.process.signals import StopFlag
-from runner.worker import deadline
+from runner.worker import deadline, run_ids
 from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from runner.worker.shutdown import last_resort
 from scenejobs.adapters.open import open_storage
-from scenejobs.errors import Code, ConfigurationError
+from scenejobs.errors import ConfigurationError
 from scenejobs.logs.setup import configure
 from scenejobs.names import refusal
-from scenejobs.settings import older
+from scenejobs.settings import older, required
 from scenejobs.settings.groups import LogSettings, RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
@@ -46,16 +46,18 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
 
 
 def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
-    groups = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)
-    runner, account, folders, pipeline, log_settings = read_all(groups, env, refused=older.problems(env))
-    if runner.mode == "watch":
+    if env.get("RUN_MODE", "").strip().lower() == "watch":  # reads all its settings itself, and names all that is wrong
         _become_watch(env)
-    _check(runner)
-    deadline.check(runner)
+    runner, account, folders, pipeline, log_settings = read_all(
+        (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings),
+        env,
+        refused=older.problems(env),
+        missing=required.of_job(env),
+        checks={RunnerSettings: functools.partial(_check, env), PipelineSettings: pipeline_settings.check},
+    )
+    timing = _timing(env)
     if runner.replica_timeout_s:
         stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
-    pipeline_settings.check(pipeline)
-    timing = _timing(env)
     configure(log_settings)
     linux.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:
@@ -104,18 +106,12 @@ def _execution(env: Mapping[str, str]) -> str:
     return name if name and not refusal(name) and "/" not in name else ""
 
 
-def _check(settings: RunnerSettings) -> None:
+def _check(env: Mapping[str, str], settings: RunnerSettings) -> None:
     """Raises ConfigurationError for what the table of settings cannot say."""
-    if settings.mode == "batch" and not settings.batch_prefix:
-        raise ConfigurationError(
-            "BATCH_INPUT_PREFIX is not set",
-            code=Code.MISSING_SETTING,
-            advice="RUN_MODE=batch needs the scene to process",
-        )
-    if settings.job_id and (refusal(settings.job_id) or "/" in settings.job_id):
-        raise ConfigurationError(
-            f"BATCH_JOB_ID={settings.job_id!r} cannot be part of a name", advice="use letters, digits and hyphens"
-        )
+    deadline.check(settings)
+    _timing(env)
+    if settings.mode == "batch" and settings.job_id:
+        run_ids.check(settings.job_id)
 
 
 def _timing(env: Mapping[str, str]) -> Timing:

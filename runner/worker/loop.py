@@ -15,6 +15,7 @@ import json
 import logging
 
 from runner.pipeline.estimate import planned_s
+from runner.worker import run_ids
 from runner.worker.attempt import Acknowledge, Requeue, SceneWork
 from runner.worker.context import WorkerContext
 from runner.worker.deadline import takes_another
@@ -243,7 +244,7 @@ class Worker:
         )
         try:
             with held:
-                result = SceneWork(self._context, scene, depth, self._new_run(), held).advance()
+                result = SceneWork(self._context, scene, depth, self._new_run(scene), held).advance()
         except LeaseLost:
             raise  # the scene may be another runner's: neither the lease nor the message is touched
         except Interrupted:
@@ -294,7 +295,13 @@ class Worker:
         return self._context.settings.idle_polls * self._context.settings.idle_wait_s
 
     def _ask_for_check(self, scene: str, delay_s: float = 0.0) -> None:
-        """Makes the dispatcher list what is in the input container, and start an execution where one is missing."""
+        """Makes the dispatcher list what is in the input container, and start an execution where one is missing.
+
+        Batch mode has no dispatcher, and may have neither queues nor a right to them: it says that uploads are left.
+        """
+        if self._context.settings.mode == "batch":
+            log.warning("scene %s: uploads came meanwhile; run it again to take them in", scene)
+            return
         check = DebounceCheck(scene, "", self._context.now())
         self._context.queues.debounce.send(check.to_json(), delay_s=delay_s)
 
@@ -302,10 +309,16 @@ class Worker:
         if message is not None:
             self._context.queues.jobs.release(message, delay_s=delay_s)
 
-    def _new_run(self) -> str:
-        """The id of an attempt: sorts by time, never twice the same."""
-        name = self._context.settings.job_id or self._context.now().strftime("%Y%m%dT%H%M%SZ")
-        return f"{name}-{self._context.token()}"
+    def _new_run(self, scene: str) -> str:
+        """The id of an attempt, never twice the same: in batch mode the chosen one (run_ids.py), else sorted by time.
+
+        Raises ConfigurationError for a chosen one that the scene has had, StorageError.
+        """
+        settings, containers = self._context.settings, self._context.containers
+        if settings.mode == "batch" and settings.job_id:
+            stored = records.load(containers.state, scene)
+            return run_ids.of_attempt(settings.job_id, stored.record if stored else None, containers)
+        return f"{self._context.now():%Y%m%dT%H%M%SZ}-{self._context.token()}"
 
 
 def _scene_of(message: QueueMessage) -> str:

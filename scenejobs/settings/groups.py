@@ -93,7 +93,9 @@ class RunnerSettings:
         "RUN_MODE", "queue: drain the queue; batch: one prefix, no queue; watch: folders, until it is stopped", "queue"
     )
     batch_prefix: str = _setting("BATCH_INPUT_PREFIX", "batch mode: the scene to process", "")
-    job_id: str = _setting("BATCH_JOB_ID", "batch mode: id of the run in names and reports; default: made up", "")
+    job_id: str = _setting(
+        "BATCH_JOB_ID", "batch mode: id of the run, exactly as given, in names, logs and reports; default: made up", ""
+    )
     upload_stalled_s: float = _setting("UPLOAD_STALLED_SECS", STALLED, 600.0, minimum=0)
     prefix_depth: int = _setting("SCENE_PREFIX_DEPTH", "folder levels that name a scene", 1, minimum=1)
     late_uploads: Literal["extend", "replace"] = _setting(

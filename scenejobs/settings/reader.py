@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from scenejobs.errors import Code, ConfigurationError
@@ -37,12 +38,32 @@ def read(group: type[T], env: Mapping[str, str]) -> T:
     return _finish(problems, lambda: value)
 
 
-def read_all(groups: tuple[type, ...], env: Mapping[str, str], *, refused: Iterable[str] = ()) -> tuple[Any, ...]:
-    """Several groups at once, so that one message names the problems of all. `refused`: further problems."""
+def read_all(
+    groups: tuple[type, ...],
+    env: Mapping[str, str],
+    *,
+    refused: Iterable[str] = (),
+    missing: Iterable[str] = (),
+    checks: Mapping[type, Callable[[Any], None]] = MappingProxyType({}),
+) -> tuple[Any, ...]:
+    """Several groups at once, so that one message names the problems of all.
+
+    refused: further problems that are solved by taking something out. missing: texts that end with "is not set".
+    checks: of a group that was read; what raises ConfigurationError there is named with the rest.
+    """
     problems = list(refused)
     any_refused = bool(problems)
-    values: tuple[Any, ...] = tuple(_collect(group, env, problems) for group in groups)
-    return _finish(problems, lambda: values, refused=any_refused)
+    problems += missing
+    values: list[Any] = []
+    for group in groups:
+        before = len(problems)
+        values.append(_collect(group, env, problems))
+        if len(problems) == before and group in checks:
+            try:
+                checks[group](values[-1])
+            except ConfigurationError as exc:
+                problems.append(f"{exc.cause}: {exc.advice}")
+    return _finish(problems, lambda: tuple(values), refused=any_refused)
 
 
 def _finish(problems: list[str], value: Callable[[], T], *, refused: bool = False) -> T:
