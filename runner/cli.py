@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from runner.commands.parser import Parser
 from runner.commands.work import run_mode
@@ -12,8 +12,15 @@ from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import configure_command, report
 
 
-def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
-    """Returns the exit code; an error is one line on standard error, a record where the log is JSON."""
+def main(
+    arguments: Sequence[str],
+    env: Mapping[str, str] = os.environ,
+    on_error: Callable[[SceneJobError], None] = lambda _: None,
+) -> int:
+    """Returns the exit code; an error is one line on standard error, a record where the log is JSON.
+
+    on_error: is told of it as well.
+    """
     with stop_on_signals() as stop:
         try:
             if arguments and arguments[0] == "scene":
@@ -30,6 +37,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
             return run_mode(env, stop)
         except SceneJobError as exc:
             report(exc, env, logs=not arguments)
+            on_error(exc)
             return exc.exit_code
 
 

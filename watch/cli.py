@@ -65,7 +65,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     status = WatchStatus(workspace=_workspace(runner.workspace), places=where, min_free_gb=runner.min_free_gb)
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
-    service = Watch(containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where)
+    service = Watch(containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where, pipeline)
     with ExitStack() as open_:
         for port, routes in _ports(watch, status).items():
             open_.enter_context(http_server.Server(watch.listen, port, routes))
@@ -108,5 +108,5 @@ def _ports(watch: WatchSettings, status: WatchStatus) -> dict[int, http_server.R
     if watch.health:
         ports[watch.health_port] = http_server.health_routes(status, watch.poll_s)
     if watch.metrics_port:
-        ports.setdefault(watch.metrics_port, {}).update(http_server.metrics_routes(status))
+        ports.setdefault(watch.metrics_port, {}).update(http_server.metrics_routes(status, watch.poll_s))
     return ports

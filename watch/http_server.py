@@ -18,6 +18,7 @@ from scenejobs.logs.redact import redact
 from scenejobs.loopback import foreign, is_loopback_host
 from scenejobs.state.overview.status import SceneStatus, State
 from watch import metrics
+from watch.problems import in_words
 from watch.status import WatchStatus
 
 REQUEST_TIMEOUT_S = 5.0  # a client that connects and sends nothing holds a thread no longer
@@ -44,15 +45,15 @@ def health_routes(status: WatchStatus, poll_s: float) -> Routes:
     }
 
 
-def metrics_routes(status: WatchStatus) -> Routes:
-    return {"/metrics": lambda: Response(200, metrics.text(status), metrics.CONTENT_TYPE)}
+def metrics_routes(status: WatchStatus, poll_s: float = 0.0) -> Routes:
+    return {"/metrics": lambda: Response(200, metrics.text(status, poll_s), metrics.CONTENT_TYPE)}
 
 
 def health(status: WatchStatus, poll_s: float) -> Response:
     """200, or 503 with the reason."""
-    problem = status.problem(poll_s)
+    problems = status.problems(poll_s)
     body: dict[str, Any] = {
-        "status": "unhealthy" if problem else "healthy",
+        "status": "unhealthy" if problems else "healthy",
         "uptime_secs": round(status.uptime_s),
         "jobs_processed": status.succeeded + status.failed,
         "jobs_succeeded": status.succeeded,
@@ -62,9 +63,10 @@ def health(status: WatchStatus, poll_s: float) -> Response:
         "disk_free_gb": _free_gb(status),
         "current_job": next((_job(scene) for scene in status.scenes if scene.state in ACTIVE), None),
     }
-    if problem:
-        body["reason"] = redact(problem)
-    return Response(503 if problem else 200, json.dumps(body))
+    if problems:
+        body["reason"] = redact(in_words(problems))
+        body["problems"] = [{"kind": str(each.kind), "text": redact(each.text)} for each in problems]
+    return Response(503 if problems else 200, json.dumps(body))
 
 
 def _job(scene: SceneStatus) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from scenejobs.ports import Execution
 ROOT = Path(__file__).parents[1]
 EXPECTED_EXITS = (0, 75, 143)  # done, another worker has the scene, stopped by a signal
 GRACE_S = 30.0  # from SIGTERM to SIGKILL, as on Container Apps
+LAST_WORDS = "WATCH_LAST_WORDS"  # variable of a worker: the descriptor into which it says why it ends
+MAX_WORDS = 4000  # bytes
 # A worker needs no account, and the files that it opens could read its environment.
 WITHHELD = ("AZURE_", "IDENTITY_", "MSI_")
 
@@ -42,7 +44,17 @@ def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]
 class _Running:
     execution: Execution
     process: subprocess.Popen[bytes]
+    words: int  # descriptor of the pipe into which it says why it ends
     kill_at: float | None = None  # on the monotonic clock; None: it was not told to stop
+
+    def last_words(self) -> str:
+        """Once, after its end."""
+        try:
+            return os.read(self.words, MAX_WORDS).decode("utf-8", "replace")
+        except BlockingIOError:  # its job is still ending, and holds the pipe
+            return ""
+        finally:
+            os.close(self.words)
 
     def terminate(self, grace_s: float) -> None:
         """Once: a second SIGTERM would end the worker before it has given its scene back."""
@@ -65,25 +77,31 @@ class LocalCompute:
         self._command = [*command, str(os.getpid())]
         self._running: list[_Running] = []
         self._refused = ""  # why the last worker stopped at its settings; raised once
+        self.trouble = ""  # why the last worker that ended did not end well; "" when it did
 
     def start(self) -> str:
         self.live()
         if self._refused:
             reason, self._refused = self._refused, ""
-            raise ComputeError(reason, code=Code.START_FAILED, advice="its log says why; correct the settings")
+            raise ComputeError(reason, code=Code.START_FAILED, advice="correct the settings")
         name = f"watch-{secrets.token_hex(4)}"
+        words, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             process = subprocess.Popen(
                 self._command,
-                env={**self._env, "CONTAINER_APP_JOB_EXECUTION_NAME": name},
+                env={**self._env, "CONTAINER_APP_JOB_EXECUTION_NAME": name, LAST_WORDS: str(told)},
                 stdin=subprocess.DEVNULL,
+                pass_fds=(told,),
                 start_new_session=True,  # Ctrl-C is for this process, which shuts the worker down
             )
         except OSError as exc:
+            os.close(words)
             raise ComputeError(
                 f"no worker can be started: {exc}", advice="is memory or the number of processes used up?"
             ) from exc
-        self._running.append(_Running(Execution(name, "Running", datetime.now(UTC)), process))
+        finally:
+            os.close(told)
+        self._running.append(_Running(Execution(name, "Running", datetime.now(UTC)), process, words))
         return name
 
     def live(self) -> tuple[Execution, ...]:
@@ -95,10 +113,15 @@ class LocalCompute:
                     item.process.kill()  # its job dies with it, by the kernel; the next look sees the end
                 continue
             self._running.remove(item)
+            name, why = item.execution.name, item.last_words()
+            self.trouble = ""
             if code not in EXPECTED_EXITS:
-                log.warning("worker %s ended with exit code %d", item.execution.name, code)
+                log.warning("worker %s ended with exit code %d", name, code)
+                self.trouble = f"worker {name} ended with exit code {code}: {why or 'its log says why'}"
             if code == ConfigurationError.exit_code:
-                self._refused = f"worker {item.execution.name} stopped at its settings (exit code {code})"
+                self._refused = self.trouble = (
+                    f"worker {name} stopped at its settings (exit code {code}): {why or 'its log says why'}"
+                )
         return tuple(item.execution for item in self._running)
 
     def stop(self, name: str) -> None:

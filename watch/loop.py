@@ -13,23 +13,25 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from function_app.sweep import SweepReport
+from function_app.sweep import Sweeper, SweepReport
 from function_app.wiring import App
 from runner.process.signals import StopFlag
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.folder.cleanup import tidy
-from scenejobs.errors import NotFound, SceneJobError, StorageError, UnreadableMessage
+from scenejobs.errors import NotFound, SceneJobError, StorageError, UnreadableMessage, UnreadableRecord
 from scenejobs.names import refusal, scene_key
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import WatchSettings
-from scenejobs.state import codec, generations
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.state import codec, generations, records
 from scenejobs.state.generations import Generation
 from scenejobs.state.incoming.uploads import sort_uploads
-from scenejobs.state.layout import ACTIVE, GENERATIONS, MANIFEST, is_check, key_of_marker, run_folder
+from scenejobs.state.layout import ACTIVE, GENERATIONS, MANIFEST, is_check, key_of_marker, record_of_key, run_folder
 from scenejobs.state.messages import DebounceCheck
-from scenejobs.state.overview.status import SceneStatus, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import Outcome
 from watch.local_workers import LocalCompute
+from watch.problems import STARTS_NOTHING, VARYING, Device, Kind, Problem, Waiting, of_folders
 from watch.retention import prune
 from watch.status import FinishedScene, WatchStatus
 
@@ -52,11 +54,17 @@ class Watch:
         status: WatchStatus,
         settings: WatchSettings,
         depth: int,
-        places: Places,
+        places: Places | None,
+        pipeline: PipelineSettings = PipelineSettings(),  # noqa: B008  # frozen
     ) -> None:
+        """places: None where the containers are no folders."""
         self._containers = containers
         self._queues = queues
+        self._sweeper, self._waiting_sweeper = app.sweeper, without_starts(app.sweeper)
         self._app = app
+        self._device, self._waiting = Device(pipeline), Waiting()
+        self._told: frozenset[Problem] = frozenset()  # problems that the log knows
+        self._active: set[str] = set()  # keys of scenes with something to do, uploads or not
         self._compute = compute
         self._status = status
         self._settings = settings
@@ -81,9 +89,12 @@ class Watch:
         """One poll. A failure is reported and tried again at the next: a mount may come back."""
         status = self._status
         status.poll_started()
+        machine = [*of_folders(status.workspace, self._containers, self._places), *self._device.problems()]
+        status.found = tuple(machine)
+        held = any(each.kind in STARTS_NOTHING for each in (*machine, *status.disk()))
         try:
             self._take_hints()
-            report = self._app.sweeper.sweep()
+            report = (self._waiting_sweeper if held else self._sweeper).sweep()
             self._log_sweep(report)
             uploads = sort_uploads(self._containers.input.list(), self._depth).scenes
             self._count_finished(uploads)
@@ -100,6 +111,23 @@ class Watch:
                 log.info("the folders can be polled again")
             status.last_error = ""
         status.workers = len(self._compute.live())
+        if any(scene.state is State.RUNNING for scene in status.scenes):  # a worker came past its settings
+            self._compute.trouble = ""
+        trouble = [Problem(Kind.WORKER, self._compute.trouble)] if self._compute.trouble else []
+        stuck = self._waiting.problems(status.scenes, status.workers, held=held or bool(trouble))
+        status.found = (*machine, *trouble, *stuck)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Each problem once when it comes, and once when it is gone. A failed poll is told where it happens."""
+        now = frozenset((*self._status.disk(), *self._status.found))
+        before, self._told = self._told, now
+        known = {each.kind for each in before}
+        for each in sorted(now - before, key=str):
+            if each.kind not in VARYING or each.kind not in known:
+                log.error("work does not go on: %s", each.text, extra={"event": f"watch.{each.kind}"})
+        for kind in sorted(known - {each.kind for each in now}):
+            log.info("work goes on: no problem of kind %s any more", kind, extra={"event": f"watch.{kind}"})
 
     def _take_hints(self) -> None:
         """Somebody asks for a look at a scene. Every poll looks at all uploads; what remains are runs without any."""
@@ -117,7 +145,13 @@ class Watch:
                      report.sealed, report.resent + report.requeued, report.refused, report.started)  # fmt: skip
 
     def _scenes(self, uploads: Collection[str]) -> tuple[SceneStatus, ...]:
-        return tuple(scene_status(self._containers, scene, self._depth) for scene in sorted(uploads)[:MAX_SHOWN])
+        """Of scenes with uploads, and of those that have something to do without any."""
+        names, without = sorted(uploads), sorted(self._active - {scene_key(scene) for scene in uploads})
+        for key in without[:MAX_SHOWN]:
+            with suppress(UnreadableRecord):  # `status` tells it
+                if (stored := records.read(self._containers.state, record_of_key(key))) is not None:
+                    names.append(stored.record.scene)
+        return tuple(scene_status(self._containers, scene, self._depth) for scene in names[:MAX_SHOWN])
 
     # ---- finished scenes --------------------------------------------------------------------------------------------
 
@@ -130,6 +164,7 @@ class Watch:
         if self._known is None:
             self._known = {info.name for info in state.list(GENERATIONS)}
         active = {key_of_marker(info.name) for info in state.list(ACTIVE) if not is_check(info.name)}
+        self._active = active
         before, self._busy = self._busy, active | {scene_key(scene) for scene in uploads}
         names = {info.name for key in sorted(before | self._busy) for info in state.list(f"{GENERATIONS}{key}/")}
         for name in sorted(names - self._known):
@@ -167,7 +202,7 @@ class Watch:
         if self._tidied_at is not None and now - self._tidied_at < self._settings.tidy_s:
             return
         self._tidied_at = now
-        removed = sum(tidy(folder) for folder in self._places.all())
+        removed = sum(tidy(folder) for folder in self._places.all()) if self._places else 0
         pruned = 0
         if self._settings.retention_days:
             before = self._containers.state.now() - timedelta(days=self._settings.retention_days)
@@ -175,6 +210,12 @@ class Watch:
         self._status.pruned += pruned
         if removed or pruned:
             log.info("%d files left behind and %d old ones removed", removed, pruned)
+
+
+def without_starts(sweeper: Sweeper) -> Sweeper:
+    """The same sweeps, which leave waiting work waiting. No failed start is counted, so nothing has to wear off."""
+    dispatcher = sweeper.dispatcher
+    return replace(sweeper, dispatcher=replace(dispatcher, starter=replace(dispatcher.starter, limit=0)))
 
 
 def measured(finished: FinishedScene, manifest: Any) -> FinishedScene:

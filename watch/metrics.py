@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.registry import Collector
 
 from scenejobs.state.overview.status import State
+from watch.problems import Kind
 from watch.status import WatchStatus
 
 __all__ = ["CONTENT_TYPE", "WatchCollector", "text"]
@@ -21,25 +22,25 @@ PREFIX = "video_splat_"
 SHOWN_STATES = (State.SETTLING, State.QUEUED, State.RUNNING, State.ARCHIVING)
 
 
-def text(status: WatchStatus) -> str:
+def text(status: WatchStatus, poll_s: float = 0.0) -> str:
     """One exposition in Prometheus' text format 0.0.4. What is not known is left out, never 0."""
     registry = CollectorRegistry()  # of our own: without the numbers of the Python process
-    registry.register(WatchCollector(status))
+    registry.register(WatchCollector(status, poll_s))
     return generate_latest(registry).decode()
 
 
 class WatchCollector(Collector):
     """Reads the status when it is scraped, so no number is kept twice. Families without a sample are not sent."""
 
-    def __init__(self, status: WatchStatus) -> None:
-        self._status = status
+    def __init__(self, status: WatchStatus, poll_s: float = 0.0) -> None:
+        self._status, self._poll_s = status, poll_s
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: a family may be missing from one scrape and there in the next."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        for family in (*_counters(self._status), *_gauges(self._status)):
+        for family in (*_counters(self._status), *_gauges(self._status), *_health(self._status, self._poll_s)):
             family.samples = [sample for sample in family.samples if math.isfinite(sample.value)]
             if family.samples:
                 yield family
@@ -75,6 +76,14 @@ def _gauges(status: WatchStatus) -> Iterator[Metric]:
         yield _gauge("last_training_loss", "Smoothed loss at the end of its training.", value=_or_nan(last.loss))
 
 
+def _health(status: WatchStatus, poll_s: float) -> Iterator[Metric]:
+    """The same as /health, at the same moment."""
+    kinds = [each.kind for each in status.problems(poll_s)]
+    yield _gauge("healthy", "1 when nothing keeps work from going on, as /health says.", value=not kinds)
+    counts = {str(kind): kinds.count(kind) for kind in Kind}
+    yield _gauge("problem", "How many reasons of a kind keep work from going on.", "kind", counts)
+
+
 def _counter(
     name: str, help_: str, label: str = "", samples: Mapping[str, float] | None = None, *, value: float | None = None
 ) -> Metric:
@@ -103,7 +112,8 @@ def _or_nan(value: float | None) -> float:
 def _free_bytes(status: WatchStatus) -> dict[str, float]:
     """By folder. One whose mount is gone is not known."""
     names = ("input", "output", "processed", "error", "state")
-    folders = {**{name: getattr(status.places, name) for name in names}, "workspace": status.workspace}
+    places = {name: getattr(status.places, name) for name in names} if status.places else {}
+    folders = {**places, "workspace": status.workspace}
     free: dict[str, float] = {}
     for name, folder in folders.items():
         try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.files.disk import GB
+from runner.files import disk
 from scenejobs.adapters.folder import Places
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import Outcome
+from watch.problems import Kind, Problem, in_words
 
 HUNG_AFTER_POLLS = 12  # the loop counts as hung when it has missed so many polls, and never before ...
 HUNG_AFTER_S = 300.0  # ... this long: a listing of a network mount may take minutes
@@ -38,12 +38,13 @@ class WatchStatus:
     """Running state. Each field is replaced as a whole, so a reader needs no lock."""
 
     workspace: Path
-    places: Places
+    places: Places | None  # None: the containers are no folders
     min_free_gb: float
     clock: Callable[[], float] = time.monotonic
     started_at: float = 0.0
     last_poll_at: float = 0.0  # when the poll began that runs, or ran last
     last_error: str = "the folders were not looked at yet"  # why the last poll failed; "" when it did not
+    found: tuple[Problem, ...] = ()  # at the last look: what keeps work from going on
     stopping: bool = False
     scenes: tuple[SceneStatus, ...] = ()  # in the input folder
     queued: int = 0  # messages for the worker
@@ -82,24 +83,30 @@ class WatchStatus:
 
     def free_gb(self) -> float:
         """Of the fullest disk that is written to. Raises OSError."""
-        return min(shutil.disk_usage(folder).free for folder in {*self.places.all(), self.workspace}) / GB
+        return min(disk.free_bytes(folder) for folder in self._disks) / disk.GB
+
+    @property
+    def _disks(self) -> tuple[Path, ...]:
+        return (*(self.places.all() if self.places else ()), self.workspace)
 
     def is_alive(self, poll_s: float) -> bool:
         """Whether the loop runs. A hung mount blocks it; then a restart may help."""
         return self.clock() - self.last_poll_at < max(HUNG_AFTER_S, HUNG_AFTER_POLLS * poll_s)
 
-    def problem(self, poll_s: float) -> str:
-        """Why no scene would be processed now; "" when one would."""
+    def problems(self, poll_s: float) -> tuple[Problem, ...]:
+        """Everything that keeps work from going on; () when it does."""
         if self.stopping:
-            return "told to stop"
+            return (Problem(Kind.STOPPING, "told to stop"),)
         if not self.is_alive(poll_s):
-            return "the folders do not answer"
-        if self.last_error:
-            return self.last_error
-        try:
-            free_gb = self.free_gb()
-        except OSError as exc:
-            return f"a folder cannot be looked at: {exc.strerror}"
-        if free_gb < self.min_free_gb:
-            return f"{free_gb:.1f} GB are free, {self.min_free_gb:g} GB are asked for (MIN_DISK_SPACE_GB)"
-        return ""
+            return (Problem(Kind.HUNG, "the folders do not answer"),)
+        failed = (Problem(Kind.FOLDERS, self.last_error),) if self.last_error else ()
+        return (*failed, *self.disk(), *self.found)
+
+    def problem(self, poll_s: float) -> str:
+        """The same in one line."""
+        return in_words(self.problems(poll_s))
+
+    def disk(self) -> tuple[Problem, ...]:
+        """Whether the disks have what MIN_DISK_SPACE_GB asks for, now."""
+        why = disk.lacking(self._disks, self.min_free_gb)
+        return (Problem(Kind.DISK, f"scenes wait: {why}"),) if why else ()

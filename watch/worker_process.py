@@ -5,10 +5,14 @@ Otherwise a killed watch would leave a worker behind, and its successor would st
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 
 from runner.process.linux import ORPHANED, signal_at_parents_death
+from scenejobs.errors import SceneJobError
+from watch.local_workers import LAST_WORDS, MAX_WORDS
 
 
 def main(arguments: list[str]) -> int:
@@ -16,7 +20,13 @@ def main(arguments: list[str]) -> int:
         return ORPHANED
     from runner import cli
 
-    return cli.main([])
+    return cli.main([], on_error=_tell)
+
+
+def _tell(error: SceneJobError) -> None:
+    """To the watch, for its health."""
+    with suppress(OSError, ValueError):
+        os.write(int(os.environ.get(LAST_WORDS, "")), str(error).encode()[:MAX_WORDS])
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import functools
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 from runner.commands.first_preflight import keep_refusal, preflight_once
+from runner.files import disk
 from runner.job.supervise import JobLimits, run_job
 from runner.paths import ROOT
 from runner.pipeline import settings as pipeline_settings
@@ -21,7 +24,7 @@ from runner.worker.context import WorkerContext
 from runner.worker.lease import Timing
 from runner.worker.loop import Worker
 from runner.worker.shutdown import last_resort
-from scenejobs.adapters.open import open_storage
+from scenejobs.adapters.open import open_storage, places
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.setup import configure
 from scenejobs.names import refusal
@@ -83,6 +86,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         stop=stop,
         now=lambda: datetime.now(UTC),
         execution=_execution(env),
+        lacks_room=functools.partial(disk.lacking, _disks(runner, folders), runner.min_free_gb),
     )
     if runner.preflight:
         preflight_once(storage.containers.state, env, context.execution, context.now, stop.is_set)
@@ -92,6 +96,11 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     finally:
         if stop.left_s() == 0.0:
             log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
+
+
+def _disks(runner: RunnerSettings, folders: FolderSettings) -> tuple[Path, ...]:
+    """What a job writes to."""
+    return (Path(runner.workspace or tempfile.gettempdir()), *(places(folders).all() if folders.data else ()))
 
 
 def _become_watch(env: Mapping[str, str]) -> NoReturn:

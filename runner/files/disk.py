@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from scenejobs.errors import Code, ResourceError
@@ -14,6 +15,18 @@ WORKSPACE_FACTOR = 2.0  # bytes of workspace per byte of input
 
 def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
+
+
+def lacking(folders: Iterable[Path], reserve_gb: float) -> str:
+    """Which of the folders' disks has less free than the reserve, in words; "" where none has."""
+    for folder in folders:
+        try:
+            free = free_bytes(folder)
+        except OSError as exc:
+            return f"{folder} cannot be looked at: {exc.strerror}"
+        if free < reserve_gb * GB:
+            return f"{free / GB:.1f} GB are free in {folder}, {reserve_gb:g} GB are asked for (MIN_DISK_SPACE_GB)"
+    return ""
 
 
 def require_space(folder: Path, *, input_bytes: int, reserve_gb: float) -> None:

@@ -41,4 +41,5 @@ class WorkerContext:
     clock: Callable[[], float] = suspend_aware_clock  # seconds, for durations
     repeat: Repeat = Thread  # for heartbeats, progress and the resume store
     pause: Callable[[float], None] = time.sleep
+    lacks_room: Callable[[], str] = lambda: ""  # why the disks hold no further scene; "": they do
     token: Callable[[], str] = lambda: secrets.token_hex(4)  # makes the name of a run unique

@@ -148,6 +148,10 @@ class Worker:
         context = self._context
         if context.clock() - begun_at > context.settings.run_budget_s:
             return False
+        if taken and (why := context.lacks_room()):  # it would cost the next scenes their attempts, in seconds
+            if not quietly:
+                log.warning("no further scene is taken: %s", why)
+            return False
         if self.usage.over_budget(context.settings.max_gpu_minutes):
             if not quietly:
                 log_alert(log, Alert.GPU_BUDGET, "the minutes of today are used up; no further scene is taken")

@@ -29,7 +29,9 @@ def looked(status: WatchStatus) -> tuple[Watch, Counts, Places]:
     storage, counts = open_folders(status.places), Counts()
     containers = counts.containers(storage.containers)
     app = assemble(containers, storage.queues, MemoryCompute(), SETTINGS, at_once=1)
-    watch = Watch(containers, storage.queues, app, MemoryCompute(), status, WatchSettings(), 1, status.places)  # type: ignore[arg-type]
+    compute = MemoryCompute()
+    compute.trouble = ""  # type: ignore[attr-defined]  # as LocalCompute has it
+    watch = Watch(containers, storage.queues, app, compute, status, WatchSettings(), 1, status.places)  # type: ignore[arg-type]
     return watch, counts, status.places
 
 
