@@ -55,7 +55,8 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
     # a setting that would stop every worker stops this program at its start
     checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
-    watch, folders, dispatch, runner, _, logging_ = read_all(groups, env, refused=older.problems(env), checks=checks)
+    refused = older.problems(env)
+    watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env, refused=refused, checks=checks)
     configure(logging_)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where = places(folders)
