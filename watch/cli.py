@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from function_app.wiring import assemble
+from runner.files import writable
 from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag, stop_on_signals
 from runner.worker import deadline
 from scenejobs.adapters.open import open_folders, places
-from scenejobs.errors import ConfigurationError, SceneJobError
+from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import configure, report
 from scenejobs.settings import older
 from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, WatchSettings
@@ -54,16 +54,20 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
     groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
     # a setting that would stop every worker stops this program at its start
-    checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
+    checks: dict[type, Callable[[Any], None]] = {
+        PipelineSettings: pipeline_settings.check,
+        RunnerSettings: deadline.check,
+    }
     refused = older.problems(env)
     watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env, refused=refused, checks=checks)
+    workspace = writable.check(runner.workspace, pipeline.backend, env)
     configure(logging_)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where = places(folders)
     storage = open_folders(where)
     stable = StableFolder(where.input, "input")
     containers = replace(storage.containers, input=stable)
-    status = WatchStatus(workspace=_workspace(runner.workspace), places=where, min_free_gb=runner.min_free_gb)
+    status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb)
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
     service = Watch(containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where, pipeline)
@@ -74,19 +78,6 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
                  where.input, watch.poll_s, stable_s(dispatch, watch))  # fmt: skip
         service.run(stop)
     return 0
-
-
-def _workspace(base: str) -> Path:
-    """The folder of all workspaces, made where it is missing. Raises ConfigurationError."""
-    folder = Path(base or tempfile.gettempdir())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigurationError(
-            f"the workspace {folder} cannot be used: {exc.strerror}",
-            advice="set TEMP_PATH to a folder that is writable",
-        ) from exc
-    return folder
 
 
 def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import tempfile
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from runner.cache import provenance
 from runner.commands.parser import Parser
-from runner.files import disk
+from runner.files import disk, writable
 from runner.job import workspace
 from runner.media.decoding.self_test import self_test as decoder_self_test
 from runner.pipeline import settings as pipeline_settings
@@ -100,6 +100,8 @@ def _result(name: str, check: Check, settings: Settings) -> Result:
         return Result(name, True, printable(check(settings)), 0)
     except SceneJobError as exc:
         return Result(name, False, printable(redact(" ".join(str(exc).split()))), exc.exit_code)
+    except Exception as exc:  # noqa: BLE001  # of a library, on a machine nobody thought of: the other checks still tell
+        return Result(name, False, printable(redact(f"{type(exc).__name__}: {' '.join(str(exc).split())}")), 3)
 
 
 def packages(_settings: Settings) -> str:
@@ -120,6 +122,7 @@ def device(settings: Settings) -> str:
         raise ConfigurationError(
             "BACKEND=gsplat and FORCE_CPU_BACKEND are both set", code=Code.NO_GPU, advice="unset one of them"
         )
+    writable.compiled_code(os.environ)
     from runner.raster import self_test  # loads torch
 
     return self_test.self_test("cpu" if force_cpu else wanted, settings.pipeline.threads)
@@ -136,7 +139,7 @@ def sandboxed(settings: Settings) -> str:
 
 
 def space(settings: Settings) -> str:
-    folder = Path(settings.runner.workspace or tempfile.gettempdir())
+    folder = writable.workspace(settings.runner.workspace)
     with workspace.job_folder(settings.runner.workspace) as made:
         (made / "probe").write_bytes(b"probe")
     disk.require_space(folder, input_bytes=0, reserve_gb=settings.runner.min_free_gb)

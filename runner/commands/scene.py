@@ -18,7 +18,7 @@ from runner.cache.store import CacheSettings
 from runner.commands.earlier_results import forget, is_result, put_aside, remove_results
 from runner.commands.inputs import NamedFiles, named_files
 from runner.commands.progress_line import ProgressLine
-from runner.files import json_file
+from runner.files import json_file, writable
 from runner.files.disk import require_space
 from runner.job import run_log
 from runner.job.request import Job
@@ -103,6 +103,8 @@ def _run(
     logging.getLogger().setLevel(logs.level)  # of run.log
     pipeline = _overridden(pipeline, options)
     pipeline_settings.check(pipeline)
+    if pipeline.backend != "mock":
+        writable.compiled_code(env)
     clips = (*files.clips, *_poses(options.poses))
     reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
     require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)

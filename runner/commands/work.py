@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from runner.commands.first_preflight import keep_refusal, preflight_once
-from runner.files import disk
+from runner.files import disk, writable
 from runner.job.supervise import JobLimits, run_job
 from runner.paths import ROOT
 from runner.pipeline import settings as pipeline_settings
@@ -61,6 +61,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     timing = _timing(env)
     if runner.replica_timeout_s:
         stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
+    writable.check(runner.workspace, pipeline.backend, env)
     configure(log_settings)
     linux.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:
