@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 AZURITE := .local/azurite/installed
 KUSTO := .local/kusto/installed
-REQUIREMENTS := requirements.txt runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
+REQUIREMENTS := runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
+LOCKED := --require-hashes --only-binary :all:
+UV_VERSION := 0.13.9
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels clean
+.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -48,18 +50,29 @@ image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20
 	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu-cuda13.lock -r runner/image/build-cuda13.lock
 	runner/image/build_kernels.sh .local/kernels/bin/python .local/kernels/wheels
 
+lock: .local/lock/bin/uv  ## write every lock of Python packages, as docs/versions.md tells; needs PyPI, and TORCH_CPU_INDEX or its default
+	.local/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --only-binary :all: \
+	  --custom-compile-command "make lock" -c runner/image/cpu.lock requirements.in -o requirements.txt
+	PATH=$(CURDIR)/.local/lock/bin:$$PATH runner/image/lock.sh
+
+.local/lock/bin/uv:
+	$(PYTHON) -m venv .local/lock
+	.local/lock/bin/pip install --quiet uv==$(UV_VERSION)
+
 infra-check: setup  ## compile and lint the templates where the bicep tool is; parse and type-check every KQL query
 	$(BIN)/python -m tests.infra.check
 
 setup: $(VENV)/installed-tests $(AZURITE) $(KUSTO)
 
-# torch first and pinned: without it pip may resolve another build, with gigabytes of CUDA.
-$(INSTALLED): $(REQUIREMENTS)
+# torch first and pinned: without it pip may resolve another build, with gigabytes of CUDA. The function app's in a call of their
+# own: one file with hashes wants hashes for all.
+$(INSTALLED): requirements.txt $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "Python 3.11 or 3.12 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet $(addprefix -r ,$(REQUIREMENTS))
+	$(BIN)/pip install --quiet $(LOCKED) -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-tests: $(INSTALLED) tests/requirements.txt

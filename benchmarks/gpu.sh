@@ -36,8 +36,9 @@ fi
 torch_cuda=$("$python" -c 'import torch; print((torch.version.cuda or "none").split(".")[0])')
 nvcc_cuda=$(nvcc --version | sed -n 's/.*release \([0-9]*\).*/\1/p')
 [[ $torch_cuda == "$nvcc_cuda" ]] || die "torch is built for CUDA $torch_cuda, nvcc is $nvcc_cuda; set TORCH_INDEX_URL"
-"$python" -m pip install --quiet -r requirements.txt -r runner/requirements.txt -r local/requirements.txt \
-  -r tests/requirements.txt setuptools wheel ninja
+"$python" -m pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
+"$python" -m pip install --quiet -r runner/requirements.txt -r local/requirements.txt -r tests/requirements.txt \
+  setuptools wheel ninja
 if ! "$python" -c 'from gsplat import csrc' 2>/dev/null; then
   "$python" -m pip install --no-build-isolation --no-deps --force-reinstall --no-binary gsplat \
     "$(grep -i '^gsplat==' runner/requirements.txt)"

@@ -73,7 +73,7 @@ def main() -> int:
     locked = ["--require-hashes", "--only-binary", ":all:", "-r"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
-        python = install(folder / "function", "-r", str(ROOT / "requirements.txt"))
+        python = install(folder / "function", *locked, str(ROOT / "requirements.txt"))
         run(python, "-c", INDEX_FUNCTIONS)
         report("function app", sizes(folder / "function"))
 
@@ -82,8 +82,9 @@ def main() -> int:
         run(python, "-m", "runner", "preflight", "--no-storage")
         run(python, "-m", "watch", "health", "--if-watching")
         report("runner, CPU image", sizes(folder / "cpu"))
-        cloud = [str(ROOT / name) for name in ("requirements.txt", "local/requirements.txt")]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", cloud[0], "-r", cloud[1]], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, *locked, str(ROOT / "requirements.txt")], check=True)
+        subprocess.run([*pip, "-r", str(ROOT / "local/requirements.txt")], check=True)
         run(python, "-c", f"import local.cloud, local.functions_host, local.jobs_api.server; {INDEX_FUNCTIONS}")
         report("emulated cloud", sizes(folder / "cpu"))
         if not options.gpu:
