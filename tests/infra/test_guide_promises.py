@@ -52,6 +52,14 @@ def test_the_fluentd_example_is_of_a_service_of_compose() -> None:
     assert service["logging"]["options"].keys() <= {"fluentd-address", "tag"}  # of Docker's fluentd driver
 
 
+def test_who_deploys_may_look_where_the_guide_looks() -> None:
+    """Uploads to input, and a listing of output; what each role may do is held in test_roles.py."""
+    rows = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
+    given = {where: role for who, where, role, *_ in rows if who == "deployer"}
+    assert given["container:input"] == "Storage Blob Data Contributor"
+    assert given["container:output"] == given["container:error"] == "Storage Blob Data Reader"
+
+
 def imported(folders: tuple[str, ...]) -> set[str]:
     """Whole names of the modules that files of ours import."""
     names: set[str] = set()
