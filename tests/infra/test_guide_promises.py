@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from scenejobs.settings import older
+from scenejobs.settings.groups import GROUPS, ComputeSettings
+from scenejobs.settings.reader import read
 from tests.deployment import ROOT, with_defaults
 
+# What the guide sets for the program, and what it has to be here. Variables of azd are in test_bicep.py.
+VARIABLES: dict[str, tuple[str, object]] = {
+    "INPUT_PATH": ("/data/input", "/data/input"), "OUTPUT_PATH": ("/data/output", "/data/output"),
+    "PROCESSED_PATH": ("/data/processed", "/data/processed"), "ERROR_PATH": ("/data/error", "/data/error"),
+    "TEMP_PATH": ("/custom/temp/dir", "/custom/temp/dir"), "BACKEND": ("gsplat", "gsplat"),
+    "LOG_LEVEL": ("info", "INFO"), "STABILITY_TIMEOUT_SECS": ("30", 30.0), "MAX_RETRIES": ("3", 3),
+    "RETENTION_DAYS": ("30", 30.0),
+    "MIN_DISK_SPACE_GB": ("50", 50.0), "HEALTH_CHECK_ENABLED": ("true", True), "HEALTH_CHECK_PORT": ("8080", 8080),
+    "METRICS_PORT": ("9090", 9090), "WATCHER_MODE": ("poll", "poll"), "FRAME_RATE": ("2", 2.0),
+    "RUN_MODE": ("batch", "batch"), "BATCH_INPUT_PREFIX": ("a/", "a/"), "BATCH_JOB_ID": ("my-job", "my-job"),
+    "AZURE_STORAGE_ACCOUNT": ("shop", "shop"), "AZURE_STORAGE_SAS_TOKEN": ("sv=1&sig=x", "sv=1&sig=x"),
+    "AZURE_STORAGE_CONNECTION_STRING": ("x=y", "x=y"), "AZURE_STORAGE_CONNECTION_STRING_FILE": ("/file", "/file"),
+    "AZURE_USE_MANAGED_IDENTITY": ("true", True), "AZURE_USE_AZURE_AD": ("true", True), "AZURE_CLIENT_ID": ("id", "id"),
+    "AZURE_TENANT_ID": ("tenant", "tenant"), "AZURE_CLIENT_SECRET": ("secret", "secret"),
+    "AZURE_BLOB_CONTAINER_INPUT": ("in", "in"), "AZURE_BLOB_CONTAINER_OUTPUT": ("out", "out"),
+    "AZURE_BLOB_CONTAINER_PROCESSED": ("done", "done"), "AZURE_BLOB_CONTAINER_ERROR": ("bad", "bad"),
+    "BLOBFUSE_CACHE_SIZE_MB": ("10240", 10240), "BLOBFUSE_FILE_CACHE_TIMEOUT_SECS": ("120", 120),
+    "BLOBFUSE_ATTR_CACHE_TIMEOUT_SECS": ("60", 60), "BLOBFUSE_ENABLE_STREAMING": ("true", True),
+}  # fmt: skip
+REFUSED = {"RECONSTRUCTION_BACKEND", "COLMAP_MATCHER"}
 COMPOSE: dict[str, Any] = yaml.safe_load(with_defaults((ROOT / "compose.yaml").read_text()))["services"]
 
 
@@ -18,6 +43,23 @@ def test_compose_restarts_and_rotates_its_log_as_the_guide_says() -> None:
     for name in ("watch", "watch-cpu"):
         assert COMPOSE[name]["restart"] == "unless-stopped"
         assert COMPOSE[name]["logging"] == {"driver": "json-file", "options": {"max-size": "100m", "max-file": "5"}}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_variable_of_the_guide_is_read_with_the_value_that_it_has_there(variable: str) -> None:
+    given, wanted = VARIABLES[variable]
+    found = [
+        getattr(read(group, {variable: given}), item.name)
+        for group in GROUPS for item in fields(group)
+        if item.metadata["variable"] == variable and group is not ComputeSettings
+    ]  # fmt: skip
+    assert found
+    assert set(found) == {wanted}
+
+
+def test_a_variable_of_the_guide_that_does_nothing_here_is_refused() -> None:
+    assert older.VARIABLES.keys() >= REFUSED
+    assert VARIABLES.keys().isdisjoint(older.VARIABLES)
 
 
 def gibibytes(text: str) -> float:
