@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 .PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
-	@$(BIN)/python -m local.demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
+	@$(BIN)/python -m video_splat demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
 
 test: setup check  ## set up and pass all tests; several files beside each other, as most wait more than they compute
 	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder
@@ -66,13 +66,14 @@ setup: $(VENV)/installed-tests $(AZURITE) $(KUSTO)
 
 # torch first and pinned: without it pip may resolve another build, with gigabytes of CUDA. The function app's in a call of their
 # own: one file with hashes wants hashes for all.
-$(INSTALLED): requirements.txt $(REQUIREMENTS)
+$(INSTALLED): requirements.txt $(REQUIREMENTS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "Python 3.11 or 3.12 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet $(addprefix -r ,$(REQUIREMENTS))
 	$(BIN)/pip install --quiet $(LOCKED) -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
 	@touch $@
 
 $(VENV)/installed-tests: $(INSTALLED) tests/requirements.txt

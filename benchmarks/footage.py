@@ -1,6 +1,6 @@
 """What people upload, before and now: `python -m benchmarks.footage [--before FOLDER] [--only NAME ...]`.
 
-Each case of benchmarks/footage_cases is made anew and given to `python -m runner scene`, of this checkout and, with
+Each case of benchmarks/footage_cases is made anew and given to `video-splat scene`, of this checkout and, with
 --before, of another one (a checkout of an earlier commit with its own .venv). Writes benchmarks/results/footage.json
 and the table of footage.md; --only runs some cases and keeps the rows of the others. Footage that is not in the
 repository is looked for in SCENE_FOOTAGE. Ends with 1 when a case of this checkout is not as it should be.

@@ -1,4 +1,4 @@
-"""`python -m function_app sweep`: one sweep by hand, with the settings of the environment."""
+"""`video-splat sweep`: one sweep by hand, with the settings of the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scenejobs.logs.setup import configure_command
 
 
 def main(arguments: Sequence[str] | None = None, open_app: Callable[[], wiring.App] = wiring.app) -> int:
-    parser = argparse.ArgumentParser(prog="python -m function_app", description="The dispatcher, by hand.")
+    parser = argparse.ArgumentParser(prog="video-splat", description="The dispatcher, by hand.")
     parser.add_argument("command", choices=["sweep"], help="heal what was lost, and print what was found")
     parser.parse_args(arguments)
     try:

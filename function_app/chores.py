@@ -6,7 +6,7 @@
                        parts that no record names; records that a forged message made
 
 Only the daily look lists what has finished. It keeps nothing of it, so its cost is pages, not memory.
-`python -m scenejobs tidy` finds what is too costly to look for every day.
+`scenejobs tidy` finds what is too costly to look for every day.
 """
 
 from __future__ import annotations

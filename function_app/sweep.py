@@ -1,6 +1,6 @@
 """The sweep heals what events, messages and executions lost: it compares what lies there with what should happen.
 
-Runs by timer, from a quiet-time check when the timer seems frozen, and by hand (`python -m function_app sweep`).
+Runs by timer, from a quiet-time check when the timer seems frozen, and by hand (`video-splat sweep`).
 
     view.py      what it sees: uploads, batches, markers of active scenes; nothing that has finished
     sealing      complete scenes without an event

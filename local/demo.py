@@ -1,6 +1,6 @@
 """`make demo`: uploads videos into the emulated cloud, waits as a user would, shows what came out.
 
-    python -m local.demo [VIDEO ...] [--preset laptop] [--scene demo] [--out out]
+    video-splat demo [VIDEO ...] [--preset laptop] [--scene demo] [--out out]
 
 Without videos it makes its own footage: a rendered walk with known cameras (local/footage/film.py). Only the
 uploads are made here; the rest is the event-driven system itself.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import places
 from local.cloud import LocalCloud
 from local.footage.film import make_demo_footage
 from scenejobs.commands.download import download
@@ -26,7 +27,6 @@ from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJob
 from scenejobs.state import layout
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
-REPOSITORY = Path(__file__).parents[1]
 QUIET_S = 6  # a demo need not wait for a minute
 LOG_EVERY_S = 20.0
 
@@ -59,11 +59,11 @@ class Screen:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make demo", description="Upload videos, wait, get a splat.")
+    parser = argparse.ArgumentParser(prog="video-splat demo", description="Upload videos, wait, get a splat.")
     parser.add_argument("videos", nargs="*", type=Path, help="your own clips of one scene; default: rendered footage")
     parser.add_argument("--preset", default="laptop", help="see docs/presets.md")
     parser.add_argument("--scene", default="demo", help="name of the scene")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "out", help="where the result is copied to")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="where the result is copied to")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -85,10 +85,10 @@ def _demo(videos: Sequence[Path], preset: str, scene: str, out: Path) -> int:
         if not video.is_file():
             raise ConfigurationError(f"{video} is not a file", advice='use make demo VIDEOS="a.mp4 b.mp4"')
     if not videos:
-        folder = REPOSITORY / ".local" / "footage"
+        folder = places.kept() / "footage"
         print(f"making the demo footage in {folder}", flush=True)
         videos = make_demo_footage(folder)
-    folder = REPOSITORY / ".local" / "demo"
+    folder = places.kept() / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     env = {"PRESET": preset, "QUIET_SECONDS": str(QUIET_S), "TEMP_PATH": str(folder / "work")}
     with LocalCloud(folder, env) as cloud:

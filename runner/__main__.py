@@ -5,6 +5,8 @@
     python -m runner scene VIDEO... --out DIR    process local videos; no storage, no account
     python -m runner preflight                   look whether all is there: libraries, GPU, sandbox, disk, storage
 
+It is what images start; people have the command `video-splat` (video_splat/).
+
 Exit codes: 0 success, 1 the input cannot work, 2 configuration or credentials, 3 infrastructure,
 75 the scene is somebody else's, 143 told to stop.
 """

@@ -46,7 +46,7 @@ def _usage() -> Parser:
         prog="python -m runner",
         description="Without arguments: processes scenes from the queue, one prefix (RUN_MODE=batch), or what is "
         "copied to a folder (RUN_MODE=watch). "
-        "`python -m runner scene --help` explains how to process local videos.",
+        "`video-splat scene --help` explains how to process local videos.",
     )
     parser.add_argument(
         "mode", nargs="?", choices=["scene", "preflight"], help="process local videos; look whether all is there"

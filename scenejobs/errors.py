@@ -130,11 +130,11 @@ REMEDIES: dict[Code, str] = {
     Code.ARCHIVE_GONE: (
         "the published result stays. Upload the missing files again (or rehydrate them, where they lie in the archive "
         "tier), or run the scene without them: "
-        "`python -m scenejobs retry SCENE --with-what-is-there`"
+        "`scenejobs retry SCENE --with-what-is-there`"
     ),
     Code.CLIPS_LOST: (
         "the published result stays. Film the way between the new files and the others, or take out what does not "
-        "belong there: `python -m scenejobs exclude SCENE NAME`"
+        "belong there: `scenejobs exclude SCENE NAME`"
     ),
     Code.ARCHIVE_TIER: (
         "rehydrate it to the hot tier, which takes up to 15 hours and needs nothing else, or delete it and upload it "

@@ -136,11 +136,11 @@ def presets() -> str:
     return table(heads, rows)
 
 
-def command_help(module: str, *arguments: str) -> str:
-    """What a program prints for --help, 100 columns wide."""
-    command = [sys.executable, "-m", module, *arguments, "--help"]
+def command_help(command: str, *arguments: str) -> str:
+    """What a command prints for --help, 100 columns wide."""
+    program = [sys.executable, "-m", command.replace("-", "_"), *arguments, "--help"]
     env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(program, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     return f"```\n{done.stdout.strip()}\n```\n"
 
 

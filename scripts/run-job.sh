@@ -69,13 +69,13 @@ waited_s=$SECONDS told=false
 while :; do
   arriving || { warn "what was uploaded cannot be seen; going on"; break; }
   [[ -n $WAITS ]] || die $FAILED "nothing waits: ${scene:-the input container} has no upload, and no scene is unfinished." \
-    "See: python -m scenejobs status; run a scene again: python -m scenejobs retry"
+    "See: scenejobs status; run a scene again: scenejobs retry"
   [[ -n $SETTLING ]] || break
   $wait || { warn "uploads are still arriving: the execution may find nothing; --wait waits for them"; break; }
   $told || say "Waiting for uploads to be complete: they are a job QUIET_SECONDS after the last one..."
   told=true
   if [[ $((SECONDS - waited_s)) -ge ${ARRIVAL_S:-900} ]]; then
-    warn "uploads are not a job after ${ARRIVAL_S:-900} s; python -m scenejobs status says why. Going on"
+    warn "uploads are not a job after ${ARRIVAL_S:-900} s; scenejobs status says why. Going on"
     break
   fi
   sleep "${POLL_S:-15}"

@@ -61,4 +61,4 @@ container=$(deployed AZURE_BLOB_CONTAINER_INPUT)
 CALL_TIMEOUT_S=${UPLOAD_TIMEOUT_S:-1800} az_quiet storage blob upload-batch --account-name "$account" --auth-mode login \
   --source "$clips" --destination "${container:-input}" --destination-path "$prefix" --pattern '*.mp4' \
   --max-connections 8 --overwrite
-say "Uploaded to ${container:-input}/$prefix/. Follow it with: python -m scenejobs status $prefix --wait"
+say "Uploaded to ${container:-input}/$prefix/. Follow it with: scenejobs status $prefix --wait"

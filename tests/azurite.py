@@ -17,7 +17,7 @@ def available() -> None:
     """Skips on a laptop without the emulator; in CI its absence is a failure, so that nothing is skipped unseen."""
     if is_installed():
         return
-    why = "Azurite is not installed: python -m local.azurite install"
+    why = "Azurite is not installed: video-splat azurite install"
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)

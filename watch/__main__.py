@@ -1,8 +1,8 @@
-"""Watch mode's command line.
+"""Watch mode's command line, by the name that people use; images start `python -m runner` or `python -m watch`.
 
-    python -m watch          watch the input folder until SIGTERM (also: RUN_MODE=watch python -m runner)
-    python -m watch health   ask the watch that runs here for its health; exit code 0 when it is healthy
-    python -m watch health --if-watching    the same, and 0 in every other mode: the images' HEALTHCHECK
+    video-splat watch          watch the input folder until SIGTERM
+    video-splat watch health   ask the watch that runs here for its health; exit code 0 when it is healthy
+    video-splat watch health --if-watching    the same, and 0 in every other mode: the images' HEALTHCHECK
 
 Exit codes: 0 stopped by a signal, 2 configuration, 3 the folders cannot be used.
 """

@@ -1,4 +1,4 @@
-"""Arguments and settings of `python -m watch`, and its exit code."""
+"""Arguments and settings of `video-splat watch`, and its exit code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
     """Returns the exit code; an error is one line on standard error."""
     parser = argparse.ArgumentParser(
-        prog="python -m watch", description="Turns what is copied to a folder into scenes."
+        prog="video-splat watch", description="Turns what is copied to a folder into scenes."
     )
     parser.add_argument("command", nargs="?", choices=["health"], help="ask the watch that runs here for its health")
     parser.add_argument("--if-watching", action="store_true", help="health: exit code 0 where RUN_MODE is another one")

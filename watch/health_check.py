@@ -1,4 +1,4 @@
-"""`python -m watch health`: the client of /health, which the images' HEALTHCHECK runs every 30 s."""
+"""`video-splat watch health`: the client of /health, which the images' HEALTHCHECK runs every 30 s."""
 
 from __future__ import annotations
 

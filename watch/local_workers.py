@@ -69,7 +69,7 @@ class LocalCompute:
     def __init__(
         self,
         env: Mapping[str, str],
-        command: Sequence[str] = (sys.executable, "-m", "watch.worker_process"),
+        command: Sequence[str] = (sys.executable, "-P", "-m", "watch.worker_process"),
         grace_s: float = GRACE_S,
     ) -> None:
         self._env = dict(env)

@@ -31,6 +31,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobClient, BlobServiceClient
 from azure.storage.queue import QueueClient
 
+from local import places
 from local.functions_host import webhook
 from local.functions_host.bindings import HostedFunction, index, queue_message, timer_request, trace_parent
 from local.functions_host.blob_trigger import HOST_CONTAINER, SCAN, BlobScanner, deliver
@@ -46,7 +47,6 @@ from scenejobs.settings.storage import StorageSettings
 
 log = logging.getLogger("local.functions_host")
 
-ROOT = Path(__file__).resolve().parents[2]
 HOST_STORAGE = "AzureWebJobsStorage"
 STOP_WAIT_S = 10.0
 NO_PROXY: Any = {"use_env_settings": False}  # a proxy of the environment cannot reach an emulator
@@ -295,7 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update(app_settings(os.environ))  # the app reads it, as in Azure
     try:
         entry = Path(os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "functions_entry.py").stem
-        options = HostOptions.read(ROOT / "host.json")
+        options = HostOptions.read(places.HOST_JSON)
         host = Host(importlib.import_module(entry).app, os.environ, options, on_worker_killed=worker_killed)
         if host.failed:  # the real host goes on with the rest, and nobody notices; a desk says so and ends
             print(f"functions that failed indexing: {host.failed_line()}", file=sys.stderr)

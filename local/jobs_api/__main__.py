@@ -1,4 +1,4 @@
-"""`python -m local.jobs_api`."""
+"""`video-splat jobs-api`."""
 
 import sys
 

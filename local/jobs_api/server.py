@@ -1,6 +1,6 @@
 """The part of the Container Apps management API that starts and lists executions of a job, on loopback.
 
-    python -m local.jobs_api --port 0 --port-file FILE -- COMMAND...
+    video-splat jobs-api --port 0 --port-file FILE -- COMMAND...
 
 The product talks to it with the client it uses in Azure; only ARM_ENDPOINT differs. An execution is a process that runs
 COMMAND (default: `python -m runner`) with this process's environment. Ctrl-C or SIGTERM ends the executions, then this.
@@ -146,7 +146,7 @@ def _as_json(executions_path: str, execution: Execution) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.jobs_api", description="The jobs API, on loopback.")
+    parser = argparse.ArgumentParser(prog="video-splat jobs-api", description="The jobs API, on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--port-file", type=Path, help="where the port is written once it listens")
     parser.add_argument("--logs", type=Path, help="folder of the executions' logs; default: a temporary one")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.cache import provenance
+from runner.paths import ROOT
 from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobStore
 from scenejobs.state import codec
@@ -71,9 +73,12 @@ def _write(state: BlobStore, record: dict[str, Any]) -> None:
 
 
 def _run(env: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "runner", "preflight", "--json"]
+    command = [sys.executable, "-P", "-m", "runner", "preflight", "--json"]
+    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
     try:
-        done = subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command, env={**env, "PYTHONPATH": path}, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
         told = codec.loads(done.stdout)
         return {"passed": bool(told["passed"]), "checks": list(told["checks"])}
     except subprocess.TimeoutExpired:

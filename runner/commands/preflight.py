@@ -1,6 +1,6 @@
-"""`python -m runner preflight`: is everything there that a job will need? Names what is missing, and exits.
+"""`video-splat preflight`: is everything there that a job will need? Names what is missing, and exits.
 
-    python -m runner preflight [--no-storage] [--json]
+    video-splat preflight [--no-storage] [--json]
 
     packages   the libraries load, in these versions
     device     the backend that would be used, a small image and its gradients; on a GPU compared with the CPU
@@ -69,7 +69,7 @@ Check = Callable[[Settings], str]
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Prints a line per check; returns the exit code. Raises ConfigurationError for wrong arguments or settings."""
-    parser = Parser(prog="python -m runner preflight", description="Is everything there?")
+    parser = Parser(prog="video-splat preflight", description="Is everything there?")
     parser.add_argument("--no-storage", action="store_true", help="leave the storage account out")
     parser.add_argument("--json", action="store_true", help="one object, for a monitor")
     options = parser.parse_args(arguments)

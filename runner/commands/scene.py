@@ -1,4 +1,4 @@
-"""`python -m runner scene FILE... --out DIR`: local videos and photos to a result in a folder. Touches no storage."""
+"""`video-splat scene FILE... --out DIR`: local videos and photos to a result in a folder. Touches no storage."""
 
 from __future__ import annotations
 
@@ -160,9 +160,7 @@ def _cache(options: Namespace, out: Path, runner: RunnerSettings) -> CacheSettin
 def _parser() -> Any:
     from runner.commands.parser import Parser
 
-    parser = Parser(
-        prog="python -m runner scene", description="Local videos and photos to a 3D Gaussian Splatting scene."
-    )
+    parser = Parser(prog="video-splat scene", description="Local videos and photos to a 3D Gaussian Splatting scene.")
     parser.add_argument(
         "videos", nargs="+", metavar="FILE", help="videos and photos of one place, and files of poses for them"
     )

@@ -107,7 +107,7 @@ def _disks(runner: RunnerSettings, folders: FolderSettings) -> tuple[Path, ...]:
 def _become_watch(env: Mapping[str, str]) -> NoReturn:
     """Watch mode is a program above dispatcher and runner (watch/); an image has one entry point for all modes."""
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
-    os.execve(sys.executable, [sys.executable, "-m", "watch"], {**env, "PYTHONPATH": path})
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "watch"], {**env, "PYTHONPATH": path})
 
 
 def _execution(env: Mapping[str, str]) -> str:

@@ -1,5 +1,5 @@
 """What a scene's own runner clears away, so that nothing of it grows with its history. All of it is best effort: what
-fails here, or is left by a runner that was killed, a sweep or `python -m scenejobs tidy` finds.
+fails here, or is left by a runner that was killed, a sweep or `scenejobs tidy` finds.
 """
 
 from __future__ import annotations

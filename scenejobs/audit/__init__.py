@@ -1,4 +1,4 @@
-"""`python -m scenejobs audit`: proves from the blobs alone that nothing was lost, doubled or left unexplained.
+"""`scenejobs audit`: proves from the blobs alone that nothing was lost, doubled or left unexplained.
 
 snapshot.py       reads everything there is, in an order in which nothing can slip through
 check_uploads.py  I1 no loss, I2 once, I6 nothing overwritten, I7 one place: where every uploaded version is

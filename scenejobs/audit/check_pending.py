@@ -13,7 +13,7 @@ from scenejobs.state.incoming.uploads import Uploads, sort_uploads
 from scenejobs.state.record import Phase
 from scenejobs.state.records import parts_in
 
-SWEEP = "run `python -m function_app sweep`"
+SWEEP = "run `video-splat sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,

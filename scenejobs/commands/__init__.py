@@ -1,1 +1,1 @@
-"""Commands for users and operators: `python -m scenejobs`."""
+"""Commands for users and operators: `scenejobs`."""

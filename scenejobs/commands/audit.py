@@ -1,4 +1,4 @@
-"""`python -m scenejobs audit [--json] [--deep]`: exit code 0 when nothing is wrong, 1 when an invariant is violated."""
+"""`scenejobs audit [--json] [--deep]`: exit code 0 when nothing is wrong, 1 when an invariant is violated."""
 
 from __future__ import annotations
 

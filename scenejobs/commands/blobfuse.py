@@ -1,4 +1,4 @@
-"""`python -m scenejobs blobfuse CONTAINER`: writes a configuration of blobfuse2, and mounts with it."""
+"""`scenejobs blobfuse CONTAINER`: writes a configuration of blobfuse2, and mounts with it."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""`python -m scenejobs`: what a user does, from a terminal. Upload videos, look at scenes, fetch results.
+"""`scenejobs`: what a user does, from a terminal. Upload videos, look at scenes, fetch results.
 
-    python -m scenejobs upload lobby view1.mp4 view2.mp4
-    python -m scenejobs status [lobby] [--wait]
-    python -m scenejobs download lobby DIR
-    python -m scenejobs refused [--remove NAME [--apply]]
-    python -m scenejobs audit [--json] [--deep]
-    python -m scenejobs retry lobby [--with-what-is-there]
-    python -m scenejobs exclude lobby view2.mp4
-    python -m scenejobs tidy [--apply]
-    python -m scenejobs blobfuse output [--mount DIR]
+    scenejobs upload lobby view1.mp4 view2.mp4
+    scenejobs status [lobby] [--wait]
+    scenejobs download lobby DIR
+    scenejobs refused [--remove NAME [--apply]]
+    scenejobs audit [--json] [--deep]
+    scenejobs retry lobby [--with-what-is-there]
+    scenejobs exclude lobby view2.mp4
+    scenejobs tidy [--apply]
+    scenejobs blobfuse output [--mount DIR]
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
 Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a run was refused, 2 configuration,
@@ -32,9 +32,7 @@ COMMANDS = (upload, status, download, refused, audit, redrive, exclude, tidy, bl
 
 def parser() -> argparse.ArgumentParser:
     """Each command adds its own parser, and says by `run` which function carries it out."""
-    whole = argparse.ArgumentParser(
-        prog="python -m scenejobs", description="Upload videos, look at scenes, get results."
-    )
+    whole = argparse.ArgumentParser(prog="scenejobs", description="Upload videos, look at scenes, get results.")
     commands = whole.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         command.add_to(commands)

@@ -1,4 +1,4 @@
-"""`python -m scenejobs download SCENE FOLDER`: a published result to a local folder."""
+"""`scenejobs download SCENE FOLDER`: a published result to a local folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m scenejobs exclude SCENE NAME`: makes a scene anew without one of its files."""
+"""`scenejobs exclude SCENE NAME`: makes a scene anew without one of its files."""
 
 from __future__ import annotations
 

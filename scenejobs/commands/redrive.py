@@ -1,4 +1,4 @@
-"""`python -m scenejobs retry SCENE`: runs a scene again. A failed one gets its inputs back, a finished one is remade.
+"""`scenejobs retry SCENE`: runs a scene again. A failed one gets its inputs back, a finished one is remade.
 
 `redrive` is its older name, which only tells what would happen unless `--apply` is given.
 """
@@ -53,9 +53,7 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 def redrive_scenes(options: argparse.Namespace, containers: Containers, queues: Queues) -> int:
     """0: every scene runs again, or could. 1: some were refused; the others run."""
     if bool(options.scene) == options.all or (options.code and not options.all):
-        raise ConfigurationError(
-            "name one scene, or --all", advice="python -m scenejobs retry SCENE, or --all [--code CODE]"
-        )
+        raise ConfigurationError("name one scene, or --all", advice="scenejobs retry SCENE, or --all [--code CODE]")
     scenes = redrive.dead_lettered(containers, options.code) if options.all else [options.scene]
     refused = 0
     for scene in scenes:

@@ -1,7 +1,7 @@
-"""`python -m scenejobs refused [--remove NAME [--apply]]`: lists uploads whose names are refused, and removes one.
+"""`scenejobs refused [--remove NAME [--apply]]`: lists uploads whose names are refused, and removes one.
 
-    python -m scenejobs refused                    what there is, and why
-    python -m scenejobs refused --remove NAME      what would be removed; with --apply it is
+    scenejobs refused                    what there is, and why
+    scenejobs refused --remove NAME      what would be removed; with --apply it is
 
 NAME is written as the listing shows it: control characters and what a terminal would hide as escapes.
 """

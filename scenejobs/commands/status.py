@@ -1,4 +1,4 @@
-"""`python -m scenejobs status [SCENE] [--wait]`: the state of scenes, once or until one ends."""
+"""`scenejobs status [SCENE] [--wait]`: the state of scenes, once or until one ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     storage, dispatch = open_from(env)
     containers, depth = storage.containers, dispatch.prefix_depth
     if options.wait and not options.scene:
-        raise ConfigurationError("--wait needs a scene", advice="python -m scenejobs status SCENE --wait")
+        raise ConfigurationError("--wait needs a scene", advice="scenejobs status SCENE --wait")
     if options.scene:
         check_scene(options.scene)
     if options.wait:

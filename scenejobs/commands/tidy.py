@@ -1,4 +1,4 @@
-"""`python -m scenejobs tidy [--apply]`: what nobody can need any more, and with `--apply` its removal.
+"""`scenejobs tidy [--apply]`: what nobody can need any more, and with `--apply` its removal.
 
 Runs and sweeps remove most of it by themselves. Results, archived uploads and dead letters are never touched.
 """

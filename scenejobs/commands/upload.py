@@ -1,4 +1,4 @@
-"""`python -m scenejobs upload SCENE VIDEO...`: local files to the input container."""
+"""`scenejobs upload SCENE VIDEO...`: local files to the input container."""
 
 from __future__ import annotations
 

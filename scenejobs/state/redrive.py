@@ -136,7 +136,7 @@ def plan(containers: Containers, scene: str, *, generation: int = 0, replacing: 
         raise NothingToBringBack(
             f"files of generation {number} of scene {scene} are part of its published result, which reads them there",
             code=Code.NO_SCENE,
-            advice=f"python -m scenejobs retry {scene} runs the scene again with all it has",
+            advice=f"scenejobs retry {scene} runs the scene again with all it has",
         )
     stays = {blob.name for blob in found.manifest} - {item.name for item in redrive.inputs}
     taken = [item.name for item in redrive.inputs if not item.copied_etag and _is_taken(containers.input, item)]
@@ -162,7 +162,7 @@ def carry_out(
     """
     redrive, state = plan.redrive, containers.state
     name = redrive_name(redrive.scene, redrive.generation)
-    why = f"generation {redrive.generation} is being brought back: `python -m scenejobs redrive --apply` finishes it"
+    why = f"generation {redrive.generation} is being brought back: `scenejobs redrive --apply` finishes it"
     _hold(state, redrive.scene, why, pause)
     try:
         etag = state.write(name, _encode(redrive), if_absent=True)

@@ -1,4 +1,4 @@
-"""`python -m local.cloud`, as the container of compose.yaml runs it: its image's files, a read-only root, no rights."""
+"""`video-splat cloud`, as the container of compose.yaml runs it: its image's files, a read-only root, no rights."""
 
 from __future__ import annotations
 

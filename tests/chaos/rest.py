@@ -45,7 +45,7 @@ def at_rest(
 
 
 def _audited(containers: Containers, queues: Queues, max_attempts: int) -> Iterator[str]:
-    """What `python -m scenejobs audit --deep` says, where this version has it. It knows no history of uploads."""
+    """What `scenejobs audit --deep` says, where this version has it. It knows no history of uploads."""
     if importlib.util.find_spec("scenejobs.audit") is None:
         return
     evidence = importlib.import_module("scenejobs.audit.snapshot")

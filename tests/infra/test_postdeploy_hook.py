@@ -228,7 +228,7 @@ def test_the_last_lines_name_what_is_there_its_cost_and_what_to_do_next(deployed
     assert (
         f"az storage blob upload-batch --subscription {SUBSCRIPTION} --auth-mode login --account-name {account}" in told
     )
-    assert f"export AZURE_STORAGE_ACCOUNT={account}\n    python -m scenejobs status my-scene --wait" in told
+    assert f"export AZURE_STORAGE_ACCOUNT={account}\n    scenejobs status my-scene --wait" in told
     assert told.endswith(REMOVE)
     assert "(reused)" not in told
     assert "private endpoints" not in told

@@ -2,7 +2,7 @@
 
 Clients resolve dot segments before they send, so that a call meant for `a/../b` would reach `b`. Here every character
 that is not plain is percent-encoded, the dots of dot segments too, and the path goes out exactly as it was signed.
-Used for one thing only: removing a refused upload (`python -m scenejobs refused`).
+Used for one thing only: removing a refused upload (`scenejobs refused`).
 """
 
 from __future__ import annotations

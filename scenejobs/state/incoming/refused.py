@@ -42,7 +42,7 @@ def remove(containers: Containers, depth: int, text: str, *, apply: bool) -> Ref
     if len(found) != 1:
         raise InputError(
             f"{len(found)} refused uploads are called {text}", code=Code.NO_SCENE,
-            advice="copy the name from `python -m scenejobs refused`; other uploads are not removed here",
+            advice="copy the name from `scenejobs refused`; other uploads are not removed here",
         )  # fmt: skip
     if apply:
         name, etag = found[0].blob.name, found[0].blob.etag

@@ -1,5 +1,5 @@
 """What nobody can need any more, as listings show it: found here, removed by the sweep (function_app/chores.py) and by
-`python -m scenejobs tidy`.
+`scenejobs tidy`.
 
 What is found is named by its ETag, and removed in that version only. Each rule leaves a day: what a slow program is
 about to name or to use is younger.

@@ -1,4 +1,4 @@
-"""Everything that nobody can need any more, looked for everywhere: what `python -m scenejobs tidy` shows and removes.
+"""Everything that nobody can need any more, looked for everywhere: what `scenejobs tidy` shows and removes.
 
 Most of it goes by itself, with the run that made it or with a sweep. This finds the rest as well: folders of attempts
 that were not committed, progress of scenes that have ended, and the state of scenes that left no file in any container.

@@ -1,4 +1,4 @@
-"""`python -m watch health`, the images' health check, repeats what the watch says and is quiet about jobs."""
+"""`video-splat watch health`, the images' health check, repeats what the watch says and is quiet about jobs."""
 
 from __future__ import annotations
 

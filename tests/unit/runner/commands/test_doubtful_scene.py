@@ -1,4 +1,4 @@
-"""`python -m runner scene` whose result is suspect: a success, with one line that says so."""
+"""`video-splat scene` whose result is suspect: a success, with one line that says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m runner preflight`: every check runs, and what is missing is named with the right exit code."""
+"""`video-splat preflight`: every check runs, and what is missing is named with the right exit code."""
 
 from __future__ import annotations
 

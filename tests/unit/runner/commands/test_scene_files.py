@@ -1,4 +1,4 @@
-"""`python -m runner scene`: which files are used, under what names, and what is said about the others."""
+"""`video-splat scene`: which files are used, under what names, and what is said about the others."""
 
 from __future__ import annotations
 

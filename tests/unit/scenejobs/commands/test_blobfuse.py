@@ -1,4 +1,4 @@
-"""`python -m scenejobs blobfuse`: a configuration that blobfuse2 takes, signed in as the programs, private."""
+"""`scenejobs blobfuse`: a configuration that blobfuse2 takes, signed in as the programs, private."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ def test_who_is_interrupted_while_waiting_sees_no_traceback(tmp_path: Path, monk
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command(tmp_path: Path) -> None:
-    """`python -m scenejobs status | head -1`."""
+    """`scenejobs status | head -1`."""
     data = tmp_path / "data"
     (data / "input").mkdir(parents=True)
     shell = f"{sys.executable} -m scenejobs refused | true; exit ${{PIPESTATUS[0]}}"

@@ -1,0 +1,1 @@
+"""The command `video-splat`: every program by its name. What users and operators do with storage is `scenejobs`."""

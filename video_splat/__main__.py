@@ -1,0 +1,7 @@
+"""See video_splat.cli."""
+
+import sys
+
+from video_splat.cli import main
+
+sys.exit(main())
