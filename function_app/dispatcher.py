@@ -14,6 +14,7 @@ from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Super
 from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
 from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
+from scenejobs.logs.setup import context
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
@@ -100,6 +101,10 @@ class Dispatcher:
         reason = refusal(check.scene)
         if reason:
             raise UnreadableMessage(f"no scene can be called {check.scene!r}: {reason}")
+        with context(job_id=check.scene):
+            return self._look(check, redelivered, traceparent)
+
+    def _look(self, check: DebounceCheck, redelivered: bool, traceparent: str) -> bool:
         stands = checks.standing(self.containers.state, check.scene)
         if stands is not None and check.blob and not check.ready:  # without an upload: somebody asks for a look
             if not stands.is_for(check) and not stands.waits_too_long(self.settings.max_wait_s):
@@ -211,7 +216,8 @@ class Dispatcher:
             try:
                 record = records.load(self.containers.state, batch.scene)
             except UnreadableRecord as exc:  # an execution would end with the same words
-                log.error("scene %s is sealed, and nothing is started for it: %s", batch.scene, exc)
+                log.error("scene %s is sealed, and nothing is started for it: %s", batch.scene, exc,
+                          extra={"scene": batch.scene})  # fmt: skip
                 return False
             due_at = record.record.not_before if record else None
         message = JobMessage(batch.scene, batch.digest, now, batch.traceparent)

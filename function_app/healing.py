@@ -168,7 +168,7 @@ class _Healer:
             sent[-1], self.now
         ):
             return False
-        log.warning("scene %s: its message was lost; sent again", scene)
+        log.warning("scene %s: its message was lost; sent again", scene, extra={"scene": scene})
         return True
 
     def _record(self, key: str, info: BlobInfo) -> bool:
@@ -181,7 +181,8 @@ class _Healer:
         before = activity.sent(marker.metadata) if marker else None
         self.dispatcher.queues.jobs.send(JobMessage(record.scene, record.batch, self.now).to_json())
         activity.mark(state, record.scene, Sent(self.now, before.times + 1 if before else 2))  # after it: twice is safe
-        log.warning("scene %s: %s, and nobody works on it; sent again", record.scene, record.phase)
+        text = "scene %s: %s, and nobody works on it; sent again"
+        log.warning(text, record.scene, record.phase, extra={"scene": record.scene, "run": record.run})
         return True
 
 

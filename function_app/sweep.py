@@ -25,6 +25,7 @@ from function_app.debounce import Nothing, Settled
 from function_app.dispatcher import Dispatcher, Sealing
 from function_app.view import View, look
 from scenejobs.errors import AccessDenied, Conflict, NotFound, StorageError
+from scenejobs.logs.setup import context
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
@@ -204,7 +205,7 @@ class _Pass:
         names = [name for name in names if name >= first] + [name for name in names if name < first]
         outcome = self._crew.each(lambda scene: self._seal_if_settled(scene, view, now), names)
         for scene, exc in outcome.failed:
-            log.error("scene %s could not be looked at: %s", scene, exc)
+            log.error("scene %s could not be looked at: %s", scene, exc, extra={"scene": scene})
             self.failed.append(exc)
         results = outcome.results
         self.told(sealed=results.count(Sealing.CREATED), resent=results.count(Sealing.RESENT))
@@ -218,7 +219,8 @@ class _Pass:
         if not isinstance(judged.decision, Nothing):
             self._open.add(scene)
         if isinstance(judged.decision, Settled):
-            return dispatcher.seal(scene, judged.whole(blobs), now, f"sweep: {judged.decision.why}")
+            with context(job_id=scene):
+                return dispatcher.seal(scene, judged.whole(blobs), now, f"sweep: {judged.decision.why}")
         return None
 
     def _watch_sending(self, view: View, now: datetime) -> None:
@@ -229,7 +231,8 @@ class _Pass:
                 try:
                     watched += self._dispatcher.judge.watch(scene, sent, now, view.memories)
                 except StorageError as exc:  # the next sweep looks again
-                    log.error("scene %s: what is being sent into it could not be looked at: %s", scene, exc)
+                    text = "scene %s: what is being sent into it could not be looked at: %s"
+                    log.error(text, scene, exc, extra={"scene": scene})
                     watched += 1
 
     def _requeue(self, view: View, heads: Mapping[str, BlobInfo | None], now: datetime) -> None:

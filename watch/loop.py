@@ -176,8 +176,8 @@ class Watch:
             self._status.scene_finished(finished)
             log.info(
                 "scene %s: %s%s", finished.scene, finished.outcome, ", suspect" if finished.suspect else "",
-                extra={"job_id": finished.run, "scene": finished.scene, "outcome": str(finished.outcome),
-                       "suspect": finished.suspect,
+                extra={"job_id": finished.scene, "run_id": finished.run, "scene": finished.scene,
+                       "outcome": str(finished.outcome), "suspect": finished.suspect,
                        "duration_secs": round(finished.seconds, 1), "frames_extracted": finished.frames,
                        "gaussian_count": finished.gaussians},
             )  # fmt: skip

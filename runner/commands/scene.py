@@ -54,16 +54,17 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
         poses = Path(os.path.abspath(options.poses))
         read |= {poses, *(poses / file for file in READ)}
     aside = _prepare(out, name, read)
+    run_id = uuid.uuid4().hex[:12]
     inputs = list(options.videos)  # their names, as far as they are known
     try:
         files = named_files(options.videos)
         inputs = [*(clip.name for clip in files.clips), *(each.name for each in files.unused)]
-        summary = _run(options, files, out, name, env, stop)
+        summary = _run(options, files, out, name, run_id, env, stop)
     except SceneJobError as exc:
         remove_results(out, name, read)
         now = datetime.now(UTC)
         document = documents.error(
-            "",
+            run_id,
             exc.failure(),
             attempts=1,
             failed_at=now,
@@ -96,7 +97,7 @@ def _tell_doubt(summary: Mapping[str, Any]) -> str:
 
 
 def _run(
-    options: Namespace, files: NamedFiles, out: Path, name: str, env: Mapping[str, str], stop: StopFlag
+    options: Namespace, files: NamedFiles, out: Path, name: str, run_id: str, env: Mapping[str, str], stop: StopFlag
 ) -> dict[str, Any]:  # fmt: skip
     groups = (RunnerSettings, PipelineSettings, LogSettings)
     runner, pipeline, logs = read_all(groups, env, refused=older.problems(env))
@@ -109,7 +110,7 @@ def _run(
     reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
     require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)
     cache = _cache(options, out, runner)
-    job = Job(clips, out / WORKSPACE, out, name, uuid.uuid4().hex[:12], pipeline, cache=cache,
+    job = Job(clips, out / WORKSPACE, out, name, run_id, pipeline, cache=cache,
               warnings=(*misplaced(clip.name for clip in clips), *files.warnings), unused=files.unused)  # fmt: skip
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     log = out / LOG

@@ -16,7 +16,7 @@ TAIL_BYTES = 1 << 20  # of a log are stored: the end tells why
 def collected(path: Path) -> Iterator[None]:
     """Everything logged meanwhile goes to the file as well, appended. The child process writes to the same file."""
     handler = logging.FileHandler(path, mode="a", encoding="utf-8")
-    handler.setFormatter(TextFormatter({}))
+    handler.setFormatter(TextFormatter({}, context=False))  # all of it is about one scene and one run
     handler.addFilter(Redaction())
     logging.getLogger().addHandler(handler)
     try:

@@ -53,6 +53,7 @@ class Checkpoint:
         return {
             "version": VERSION,
             "job_id": self.job_id,
+            "run_id": self.job_id,
             "stage": self.stage,
             "progress": self.progress,
             "detail": self.detail,

@@ -91,6 +91,7 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
     poses, training = results.poses, results.training
     return {
         "job_id": run.job_id,
+        "run_id": run.job_id,
         "mock": run.mock,
         "suspect": bool(results.doubts),
         "doubt": doubt(results),
@@ -189,6 +190,7 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
     return {
         "schema_version": SCHEMA_VERSION,
         "job_id": run.job_id,
+        "run_id": run.job_id,
         "processing_timestamp": utc(run.processed_at),
         "mock": run.mock,
         "suspect": bool(results.doubts),
@@ -230,6 +232,7 @@ def error(
     """`inputs`: names of the files; `log`: the name of the log file beside it, when there is one."""
     return {
         "job_id": job_id,
+        "run_id": job_id,
         "failed_at": utc(failed_at),
         **replace(failure, unused=None).to_json(),
         "attempts": attempts,

@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -51,6 +50,7 @@ from runner.worker.decisions import (
     poses_factor_of,
 )
 from runner.worker.download import Downloaded, download
+from runner.worker.fate import Acknowledge, NothingNew, Requeue
 from runner.worker.lease import RecordLease
 from runner.worker.leftovers import remove_run, remove_spent_batches
 from runner.worker.progress_blob import ProgressBlob
@@ -69,6 +69,7 @@ from scenejobs.errors import (
     StorageError,
     UploadsChanged,
 )
+from scenejobs.logs import setup
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.names import is_companion, is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
@@ -83,30 +84,6 @@ from scenejobs.state.records import Stored
 log = logging.getLogger(__name__)
 
 CHANGED_S = 60.0  # its user replaces or deletes uploads at this moment
-
-
-@dataclass(frozen=True)
-class Acknowledge:
-    """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "nothing"."""
-
-    outcome: str
-    failure: SceneJobError | None = None
-
-
-@dataclass(frozen=True)
-class Requeue:
-    """To be tried again after the delay. `failure`: of the attempt; None: none began."""
-
-    delay_s: float
-    failure: SceneJobError | None = None
-
-
-class NothingNew(Exception):
-    """Every new video and photo holds the bytes of a file of the published result."""
-
-    def __init__(self, known: Mapping[InputBlob, Member]) -> None:
-        super().__init__(f"{len(known)} uploads are part of the published result already")
-        self.known = known
 
 
 class SceneWork:
@@ -175,7 +152,13 @@ class SceneWork:
             case Attempt(record):
                 before, stored = stored.record, self._save(stored, record)
                 remove_run(self._context.containers.output, before, self._before_commit)
-        files = f"{len(inputs)} uploads and {len(record.carried)} archived files"
+        with setup.context(run_id=self._run):
+            return self._begin(stored, folder, archive)
+
+    def _begin(self, stored: Stored, folder: Path, archive: Mapping[str, BlobInfo]) -> Acknowledge | Requeue:
+        """The attempt that the record tells of, and what follows from it."""
+        record, settings = stored.record, self._context.settings
+        files = f"{len(record.manifest)} uploads and {len(record.carried)} archived files"
         log.info("scene %s: attempt %d of %d, run %s, %s",
                  self._scene, record.attempts, settings.max_attempts, self._run, files)  # fmt: skip
         try:
@@ -356,6 +339,10 @@ class SceneWork:
 
         What keeps the scene from its end is written into its record, and the next try is later each time.
         """
+        with setup.context(run_id=stored.record.run):
+            return self._end(stored, failure)
+
+    def _end(self, stored: Stored, failure: SceneJobError | None) -> Acknowledge | Requeue:
         context = self._context
         decided = Decided(
             stored,

@@ -113,7 +113,7 @@ def _tell(record: SceneRecord, doubt: Failure) -> None:
     stays = "; the published result stays" if record.withholds(doubt) else ""
     log.warning(
         "scene %s: the result may be wrong (%s): %s%s", record.scene, doubt.code, doubt.cause, stays,
-        extra={"event": "scene.suspect", "scene": record.scene, "job_id": record.run},
+        extra={"event": "scene.suspect", "scene": record.scene, "run_id": record.run},
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ def error_document(record: SceneRecord) -> dict[str, Any]:
         **replace(last.failure, unused=None).to_json(),
         "scene": record.scene,
         "run": record.run,
+        "job_id": record.run,
+        "run_id": record.run,
         "generation": record.generation,
         "at": last.at.isoformat(),
         "attempts": [replace(each, failure=replace(each.failure, unused=None)).to_json() for each in record.failures],

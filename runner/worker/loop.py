@@ -16,9 +16,10 @@ import logging
 
 from runner.pipeline.estimate import planned_s
 from runner.worker import run_ids
-from runner.worker.attempt import Acknowledge, Requeue, SceneWork
+from runner.worker.attempt import SceneWork
 from runner.worker.context import WorkerContext
 from runner.worker.deadline import takes_another
+from runner.worker.fate import Acknowledge, Requeue
 from runner.worker.lease import RecordLease, Timing
 from runner.worker.usage import UsageReporter
 from scenejobs.errors import (
@@ -34,6 +35,7 @@ from scenejobs.errors import (
     UnreadableMessage,
     UnreadableRecord,
 )
+from scenejobs.logs import setup
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
@@ -222,6 +224,10 @@ class Worker:
 
     def _work(self, scene: str, depth: int, message: QueueMessage | None) -> Acknowledge | Requeue | None:
         """Leases the scene, advances it, acknowledges or requeues the message. None when another runner holds it."""
+        with setup.context(job_id=scene):
+            return self._work_on(scene, depth, message)
+
+    def _work_on(self, scene: str, depth: int, message: QueueMessage | None) -> Acknowledge | Requeue | None:
         try:
             leased_at = self._context.clock()
             lease = self._leased(scene, depth)

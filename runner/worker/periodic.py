@@ -5,6 +5,7 @@ Passed as a value (`WorkerContext.repeat`), so that a simulation runs the same h
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -32,7 +33,8 @@ class Thread:
         self._act = act
         self._every_s = every_s
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        run = contextvars.copy_context().run  # its log lines are about the same scene
+        self._thread = threading.Thread(target=run, args=(self._run,), name=name, daemon=True)
         self._thread.start()
 
     def end(self) -> None:

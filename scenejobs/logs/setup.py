@@ -1,7 +1,8 @@
 """Logging of a whole process: one JSON object per line for machines, readable text on a terminal, secrets in neither.
 
 Everything goes to standard error. Values that belong to a line come as `extra`; those that belong to a stretch of work
-(the job, the scene, the stage) are set once with `context`.
+(the scene, the run) are set once with `context`. In a line `job_id` is the scene and `run_id` the run, in every
+program; in files `job_id` is the run, as it always was, and `run_id` beside it the same (docs/glossary.md).
 """
 
 from __future__ import annotations
@@ -91,6 +92,15 @@ class Redaction(logging.Filter):
         return True
 
 
+def _values(fields: dict[str, Any], record: logging.LogRecord) -> dict[str, Any]:
+    """All fields of a line. One that names its scene or run names them as every other line does, too."""
+    values = redact_all({**fields, **_context.get()}) | fields_of(record)
+    for name, source in (("job_id", "scene"), ("run_id", "run")):
+        if source in values:
+            values[name] = values[source]
+    return values
+
+
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """The fields that were passed as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
@@ -110,7 +120,7 @@ class JsonFormatter(logging.Formatter):
             "target": record.name,
             "message": record.getMessage(),
         }
-        values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
+        values = _values(self._fields, record)
         line |= {name: value for name, value in values.items() if name not in line}
         if record.exc_text:
             line["exception"] = record.exc_text
@@ -119,15 +129,18 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`12:30:01 INFO runner.worker.loop: message scene=lobby`, control characters of hostile names made visible."""
+    """`12:30:01 INFO runner.worker.loop: message scene=lobby`, control characters of hostile names made visible.
 
-    def __init__(self, fields: dict[str, Any]) -> None:
+    context: whether what `context` set stands behind every line.
+    """
+
+    def __init__(self, fields: dict[str, Any], *, context: bool = True) -> None:
         super().__init__()
-        self._fields = fields
+        self._fields, self._context = fields, context
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        values = redact_all({**self._fields, **_context.get()}) | fields_of(record)
+        values = _values(self._fields, record) if self._context else redact_all(self._fields) | fields_of(record)
         rest = "".join(f" {name}={value}" for name, value in values.items())
         line = f"{time} {record.levelname:<7} {record.name}: {printable(record.getMessage() + rest)}"
         # Indented: a line break in an exception's words cannot begin what looks like another record.

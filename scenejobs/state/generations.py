@@ -40,7 +40,13 @@ class Generation:
 
     def to_json(self) -> dict[str, Any]:
         body = codec.to_json(self)
-        return {"schema_version": VERSION, "scene": self.scene, "generation": body.pop("number"), **body}
+        return {
+            "schema_version": VERSION,
+            "scene": self.scene,
+            "generation": body.pop("number"),
+            **body,
+            "run_id": self.run,
+        }
 
     @staticmethod
     def from_json(value: Any) -> Generation:

@@ -275,6 +275,8 @@ class SceneRecord:
     def to_json(self) -> dict[str, Any]:
         failures = [failure.to_json() for failure in self.failures]
         body = {"schema_version": RECORD_VERSION, **codec.to_json(self), "failures": failures}
+        if self.run:  # as every other file and every log line calls it
+            body["run_id"] = self.run
         if not self.tries and not self.begun:  # as earlier programs wrote it
             del body["tries"], body["begun"], body["blocked"]
         return body

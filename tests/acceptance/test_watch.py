@@ -136,6 +136,16 @@ def test_the_line_of_a_finished_scene_has_the_fields_of_the_guide(watching: Watc
     (line,) = [line for line in lines if line.get("scene") == "hall" and "gaussian_count" in line]
     assert line.keys() >= {"timestamp", "level", "target", "message", "job_id", "duration_secs", "frames_extracted"}
     (manifest,) = [data for name, data in watching.files("output").items() if name == "hall/manifest.json"]
+    assert (
+        (line["job_id"], line["run_id"])
+        == ("hall", json.loads(manifest)["run_id"])
+        == ("hall", json.loads(manifest)["job_id"])
+    )
+    of_worker = [
+        line for line in lines if line["target"].startswith("runner.worker") and "scene hall" in line["message"]
+    ]
+    assert {line.get("job_id") for line in of_worker} == {"hall"}, "every line about a scene, the worker's too"
+    assert {each["run_id"] for each in of_worker if "attempt" in each["message"]} == {line["run_id"]}
     frames = sum(video["frame_count"] for video in json.loads(manifest)["videos"])
     assert (line["frames_extracted"], line["gaussian_count"]) == (frames, 8), "the mock's"
 

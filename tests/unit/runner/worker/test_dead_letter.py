@@ -39,7 +39,8 @@ def test_the_document_names_stage_cause_advice_attempts_and_inputs() -> None:
     document = error_document(given_up("no space left"))
     assert document == {
         "stage": "training", "code": "DISK_FULL", "cause": "no space left", "advice": "a larger disk",
-        "scene": "lobby", "run": "run-2", "generation": 1, "at": "2026-11-23T00:00:00+00:00",
+        "scene": "lobby", "run": "run-2", "job_id": "run-2", "run_id": "run-2",
+        "generation": 1, "at": "2026-11-23T00:00:00+00:00",
         "attempts": [
             {"run": run, "at": "2026-11-23T00:00:00+00:00", "stage": "training", "code": "DISK_FULL",
              "cause": "no space left", "advice": "a larger disk"} for run in ("run-1", "run-2")

@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from runner.worker.periodic import Thread
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs import setup
 from scenejobs.logs.setup import report
 from scenejobs.settings.groups import LogSettings
+from tests.watching import wait_for
 
 ROOT = Path(__file__).parents[4]
 
@@ -98,14 +100,14 @@ def test_every_record_is_one_line_whatever_a_name_holds(configured: Configure) -
 
 
 def test_text_shows_control_characters_instead_of_obeying_them(configured: Configure) -> None:
-    stream = configured(log_format="text", job_id="j")
+    stream = configured(log_format="text", run_id="j")
     logging.getLogger("x").warning("got %s", "a\x1b[2J\u202e.mp4", extra={"scene": "b\nc"})
     text = stream.getvalue()
     assert text.count("\n") == 1
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "WARNING" in text
-    assert "x: got a\\x1b[2J\\u202e.mp4 job_id=j scene=b\\nc" in text
+    assert "x: got a\\x1b[2J\\u202e.mp4 run_id=j scene=b\\nc job_id=b\\nc" in text
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
@@ -310,3 +312,21 @@ def test_a_connection_that_is_made_anew_is_no_warning() -> None:
     assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING)
     assert logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.ERROR)
     assert logging.getLogger("urllib3.util.retry").isEnabledFor(logging.WARNING)
+
+
+def test_a_line_about_a_scene_says_so_as_job_id_and_run_id(configured: Configure) -> None:
+    """Whether the line names them itself or is written within the work; in a thread of that work, too."""
+    stream = configured()
+    log = logging.getLogger("x")
+    log.error("guard.attempts: scene lobby", extra={"scene": "lobby", "run": "r1"})
+    with setup.context(job_id="lobby", run_id="r2"):
+        log.info("attempt 1 of 3")
+        beat = Thread("beat", lambda: log.warning("a heartbeat failed"), 0.01)
+        wait_for(lambda: "heartbeat" in stream.getvalue(), "the thread has logged")
+        beat.end()
+    log.info("outside")
+    named = {(line["message"], line.get("job_id"), line.get("run_id")) for line in lines(stream)}
+    assert named == {
+        ("guard.attempts: scene lobby", "lobby", "r1"), ("attempt 1 of 3", "lobby", "r2"),
+        ("a heartbeat failed", "lobby", "r2"), ("outside", None, None),
+    }  # fmt: skip

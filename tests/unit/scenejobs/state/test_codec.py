@@ -37,7 +37,8 @@ RECORD_TEXT = (
     f'"failures":[{{"run":"run-1","at":"2026-11-01T10:30:00+00:00",{FAILURE_TEXT}}}],'
     '"started_at":"2026-11-01T10:30:00+00:00","not_before":"2026-11-01T10:30:00.250000+00:00","day":"2026-11-01",'
     '"runs_today":4,"held":"brought back","ending":{"generation":1,"outcome":"dead_lettered","run":"run-0",'
-    f'"at":"2026-11-01T10:30:00+00:00","archived":{{"lobby/b.mp4":"error/lobby/b.mp4"}},"failure":{{{FAILURE_TEXT}}}}}}}'
+    f'"at":"2026-11-01T10:30:00+00:00","archived":{{"lobby/b.mp4":"error/lobby/b.mp4"}},"failure":{{{FAILURE_TEXT}}}}},'
+    '"run_id":"run-2"}'
 )
 IDLE_TEXT = (
     '{"schema_version":1,"scene":"lobby","phase":"idle","generation":1,"attempts":0,"preemptions":0,"run":"",'
@@ -47,7 +48,8 @@ IDLE_TEXT = (
 GENERATION = Generation("lobby", 2, Outcome.SUCCEEDED, "run-2", 1, BLOBS, OUTPUTS, {"lobby/a.mp4": "superseded"}, None)
 GENERATION_TEXT = (
     '{"schema_version":1,"scene":"lobby","generation":2,"outcome":"succeeded","run":"run-2","attempts":1,'
-    f'"manifest":{BLOBS_TEXT},"outputs":{OUTPUTS_TEXT},"archived":{{"lobby/a.mp4":"superseded"}},"failure":null}}'
+    f'"manifest":{BLOBS_TEXT},"outputs":{OUTPUTS_TEXT},"archived":{{"lobby/a.mp4":"superseded"}},"failure":null,'
+    '"run_id":"run-2"}'
 )
 BATCH = Batch("lobby", BLOBS, NOW, "quiet", LATER, 2, "00-trace")
 BATCH_TEXT = (
