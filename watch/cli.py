@@ -26,6 +26,7 @@ from scenejobs.settings.storage import FolderSettings
 from watch import health_check, http_server
 from watch.local_workers import LocalCompute, worker_environment
 from watch.loop import Watch
+from watch.rights import Rights
 from watch.stable_folder import StableFolder
 from watch.status import WatchStatus
 
@@ -65,12 +66,15 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where = places(folders)
     storage = open_folders(where)
-    stable = StableFolder(where.input, "input")
+    rights = Rights(where, dispatch.prefix_depth)  # asked before a scene is taken
+    stable = StableFolder(where.input, "input", holds=rights.holds)
     containers = replace(storage.containers, input=stable)
     status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb)
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
-    service = Watch(containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where, pipeline)
+    service = Watch(
+        containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where, pipeline, rights
+    )
     with ExitStack() as open_:
         for port, routes in _ports(watch, status).items():
             open_.enter_context(http_server.Server(watch.listen, port, routes))

@@ -31,8 +31,10 @@ from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import Outcome
 from watch.local_workers import LocalCompute
+from watch.mended import Mended
 from watch.problems import STARTS_NOTHING, VARYING, Device, Kind, Problem, Waiting, of_folders
 from watch.retention import prune
+from watch.rights import Rights
 from watch.status import FinishedScene, WatchStatus
 
 MAX_SHOWN = 200  # scenes whose state is read at every poll
@@ -56,6 +58,7 @@ class Watch:
         depth: int,
         places: Places | None,
         pipeline: PipelineSettings = PipelineSettings(),  # noqa: B008  # frozen
+        rights: Rights | None = None,
     ) -> None:
         """places: None where the containers are no folders."""
         self._containers = containers
@@ -63,6 +66,8 @@ class Watch:
         self._sweeper, self._waiting_sweeper = app.sweeper, without_starts(app.sweeper)
         self._app = app
         self._device, self._waiting = Device(pipeline), Waiting()
+        self._rights = rights
+        self._mended = Mended(containers, queues, rights) if rights else None
         self._told: frozenset[Problem] = frozenset()  # problems that the log knows
         self._active: set[str] = set()  # keys of scenes with something to do, uploads or not
         self._compute = compute
@@ -90,7 +95,8 @@ class Watch:
         status = self._status
         status.poll_started()
         machine = [*of_folders(status.workspace, self._containers, self._places), *self._device.problems()]
-        status.found = tuple(machine)
+        if self._rights:
+            self._rights.begin()
         held = any(each.kind in STARTS_NOTHING for each in (*machine, *status.disk()))
         try:
             self._take_hints()
@@ -100,6 +106,8 @@ class Watch:
             self._count_finished(uploads)
             self._tidy_if_due()
             status.scenes = self._scenes(uploads)
+            if self._mended:
+                self._mended.go_on(status.scenes)
             status.queued = self._queues.jobs.total()
             status.poisoned = self._queues.poison.total()
         except SceneJobError as exc:
@@ -115,7 +123,8 @@ class Watch:
             self._compute.trouble = ""
         trouble = [Problem(Kind.WORKER, self._compute.trouble)] if self._compute.trouble else []
         stuck = self._waiting.problems(status.scenes, status.workers, held=held or bool(trouble))
-        status.found = (*machine, *trouble, *stuck)
+        denied = self._rights.problems(getattr(self._containers.input, "unopened", ())) if self._rights else []
+        status.found = (*machine, *trouble, *denied, *stuck)
         self._tell()
 
     def _tell(self) -> None:

@@ -33,8 +33,17 @@ class _Seen:
 class StableFolder(FolderBlobStore):
     """A listing gives as `modified` of each file the last change that this process observed."""
 
-    def __init__(self, folder: Path, name: str = "", *, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "",
+        *,
+        clock: Callable[[], datetime] | None = None,
+        holds: Callable[[BlobInfo], bool] = lambda _: False,
+    ) -> None:
+        """holds: whether an upload keeps its scene waiting, as one that is still copied does."""
         super().__init__(folder, name, clock=clock, of_people=True)
+        self._holds = holds
         self._seen: dict[str, _Seen] = {}
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
@@ -42,7 +51,8 @@ class StableFolder(FolderBlobStore):
         listed: set[str] = set()
         for info in super().list(prefix):
             listed.add(info.name)
-            yield replace(info, modified=self._changed_at(info, now))
+            changed_at = self._changed_at(info, now)
+            yield replace(info, modified=now + UNCONFIRMED if self._holds(info) else changed_at)
         for name in [name for name in self._seen if name.startswith(prefix) and name not in listed]:
             del self._seen[name]
 

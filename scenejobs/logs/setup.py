@@ -94,7 +94,7 @@ class Redaction(logging.Filter):
 
 def _values(fields: dict[str, Any], record: logging.LogRecord) -> dict[str, Any]:
     """All fields of a line. One that names its scene or run names them as every other line does, too."""
-    values = redact_all({**fields, **_context.get()}) | fields_of(record)
+    values: dict[str, Any] = redact_all({**fields, **_context.get()}) | fields_of(record)
     for name, source in (("job_id", "scene"), ("run_id", "run")):
         if source in values:
             values[name] = values[source]

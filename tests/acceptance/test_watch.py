@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -197,6 +198,40 @@ def test_what_no_scene_could_work_with_is_told_and_costs_no_attempt(
         assert json.loads((watching.data / "state/generations/lobby/1.json").read_text())["attempts"] == 1
         assert watching.ask("/health/ready")[0] == 200
     finally:
+        watching.close()
+
+
+@pytest.mark.skipif(landlock.abi() == 0, reason="root without rights is made with Landlock's helper")
+def test_a_folder_of_another_owner_waits_is_told_and_goes_on_when_it_is_mended(tmp_path: Path) -> None:
+    """Before any work: nothing could be archived. So does one that cannot be opened at all; other scenes go on."""
+    prefix = [sys.executable, "-m", "tests.read_only_root", str(tmp_path), "--"]
+    watching = Watching(tmp_path, prefix=prefix)
+    watching.put("theirs/a.mp4", b"x")
+    watching.put("closed/a.mp4", b"x")
+    theirs, closed = watching.data / "input/theirs", watching.data / "input/closed"
+    for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o777)  # whoever nobody is
+    theirs.chmod(0o555)
+    closed.chmod(0o000)
+    try:
+        watching.start()
+        wait_for(lambda: "theirs" in watching.health().get("reason", ""), "the folder is told")
+        ours = watching.put("ours/a.mp4", b"x")
+        for path in (ours.parent, ours):
+            path.chmod(0o777)
+        wait_for(lambda: watching.is_done("ours"), "the other scene is done")
+        body = watching.health()
+        assert [each["kind"] for each in body["problems"]] == ["rights", "rights"]
+        assert re.findall(r"sudo chown -R \d+:\d+ (\S+?)(?:;|$)", body["reason"]) == [str(theirs), str(closed)]
+        assert [path.name for path in (watching.data / "state/batches").glob("*")] in ([], ["ours"]), "no work began"
+        assert watching.log.count("work does not go on") == 2, "once each"
+        theirs.chmod(0o777)
+        closed.chmod(0o777)
+        wait_for(lambda: watching.is_done("theirs") and watching.is_done("closed"), "both are done")
+        wait_for(lambda: watching.ask("/health/ready")[0] == 200, "it is ready again")
+        assert watching.files("input") == {}
+    finally:
+        closed.chmod(0o777)
         watching.close()
 
 

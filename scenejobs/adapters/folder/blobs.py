@@ -54,7 +54,8 @@ class FolderBlobStore:
     """See scenejobs.ports.BlobStore.
 
     folder: exists. clock: of leases, and of `now`. of_people: they put files there. Its folders stay when they become
-    empty, and a link or a pipe is listed as unusable, so that somebody hears of it; elsewhere these are nothing.
+    empty, a link or a pipe is listed as unusable, so that somebody hears of it, and one that this user may not open is
+    passed over; elsewhere these are nothing.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class FolderBlobStore:
         self.name = name or folder.name
         self.clock = clock or FolderClock(folder)
         self._of_people = of_people
+        self.unopened: set[str] = set()  # folders of people that the last whole listing could not open
         with os_errors(f"opening the folder {folder}"):
             openat.prepare(folder)
 
@@ -78,9 +80,13 @@ class FolderBlobStore:
         with os_errors(f"listing {self.name}/{prefix}"):
             with openat.private(self.folder):
                 pass  # the volume is there
-            for name, here, leaf in openat.walk(self.folder, prefix, all_kinds=self._of_people):
+            unopened: set[str] = set()
+            denied = unopened.add if self._of_people else None
+            for name, here, leaf in openat.walk(self.folder, prefix, all_kinds=self._of_people, denied=denied):
                 if (info := self._listed(here, leaf, name)) is not None:
                     yield info
+            if not prefix:
+                self.unopened = unopened
 
     def _listed(self, here: int, leaf: str, name: str) -> BlobInfo | None:
         """None for what was removed since."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -149,10 +149,13 @@ def is_taken(here: int, leaf: str) -> bool:
     return True
 
 
-def walk(root: Path, prefix: str, *, all_kinds: bool = False) -> Iterator[tuple[str, int, str]]:
+def walk(
+    root: Path, prefix: str, *, all_kinds: bool = False, denied: Callable[[str], None] | None = None
+) -> Iterator[tuple[str, int, str]]:
     """(name, folder descriptor, leaf) of every file whose name starts with `prefix`, in the order of names.
 
     all_kinds: also of links, pipes and whatever else is no folder.
+    denied: told of a folder that this user may not open, which is passed over; None: that is raised.
     The descriptor is good until the next item is asked for.
     """
     above, _, _ = prefix.rpartition("/")
@@ -163,13 +166,16 @@ def walk(root: Path, prefix: str, *, all_kinds: bool = False) -> Iterator[tuple[
         return
     try:
         with folder(root, segments) as here:
-            yield from _walk(here, "".join(f"{segment}/" for segment in segments), prefix, len(segments), all_kinds)
+            base = "".join(f"{segment}/" for segment in segments)
+            yield from _walk(here, base, prefix, len(segments), all_kinds, denied)
     except OSError as exc:
         if not segments or exc.errno not in _NO_SUCH_FOLDER:  # without segments it is the container itself
             raise
 
 
-def _walk(here: int, base: str, prefix: str, depth: int, all_kinds: bool) -> Iterator[tuple[str, int, str]]:
+def _walk(
+    here: int, base: str, prefix: str, depth: int, all_kinds: bool, denied: Callable[[str], None] | None
+) -> Iterator[tuple[str, int, str]]:
     for leaf, is_folder in _sorted_entries(here, all_kinds):
         name = base + leaf
         if not is_folder:
@@ -183,14 +189,29 @@ def _walk(here: int, base: str, prefix: str, depth: int, all_kinds: bool) -> Ite
             continue
         try:
             below = os.open(leaf, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+            entered = _may_enter(below)
         except OSError as exc:
-            if exc.errno not in _NO_SUCH_FOLDER:
+            if exc.errno == errno.EACCES and denied is not None:
+                denied(name)
+            elif exc.errno not in _NO_SUCH_FOLDER:
                 raise
             continue
         try:
-            yield from _walk(below, f"{name}/", prefix, depth + 1, all_kinds)
+            if denied is not None and not entered:
+                denied(name)
+                continue
+            yield from _walk(below, f"{name}/", prefix, depth + 1, all_kinds, denied)
         finally:
             os.close(below)
+
+
+def _may_enter(folder: int) -> bool:
+    """One that may be listed and not entered gives names, and no file."""
+    try:
+        os.stat(".", dir_fd=folder)
+    except PermissionError:
+        return False
+    return True
 
 
 def _sorted_entries(here: int, all_kinds: bool) -> list[tuple[str, bool]]:

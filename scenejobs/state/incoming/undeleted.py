@@ -160,13 +160,16 @@ def clear_away(
     notes: Iterable[BlobInfo],
     now: datetime,
     goes_on: Callable[[], bool] = lambda: True,
+    *,
+    due_now: bool = False,
 ) -> list[Undeleted]:
     """Deletes what can be deleted by now; returns what still cannot, and was due.
 
     No lease is needed: each version is named by its ETag, its copy was verified before the note was written, and no run
-    uses it again. notes: a listing of UNDELETED. goes_on: whether there is time for another. Raises StorageError.
+    uses it again. notes: a listing of UNDELETED. goes_on: whether there is time for another. due_now: all are due, for
+    what kept them is mended. Raises StorageError.
     """
-    due = [info for info in notes if _is_due(info, now)]
+    due = [info for info in notes if due_now or _is_due(info, now)]
     kept = []
     for info in due[:MOST_TRIES]:
         if not goes_on():

@@ -62,6 +62,7 @@ class SceneStatus:
     refused: int = 0  # uploads in its folder that are used for nothing
     refused_why: str = "for the name"  # of one of them, where it is something else
     expected: datetime | None = None  # when the waiting ends, as far as that can be known
+    undeleted: int = 0  # uploads that are done with, and cannot be deleted
 
     def line(self) -> str:
         """For a terminal."""
@@ -111,7 +112,8 @@ def scene_status(
     for item in uploads.refused:
         if not item.for_its_name:
             status = replace(status, refused_why=f"({within_scene(item.name, scene)}: {item.reason})")
-    status = replace(status, note="; ".join(filter(None, (status.note, _cannot_be_deleted(done_with)))))
+    note = "; ".join(filter(None, (status.note, _cannot_be_deleted(done_with))))
+    status = replace(status, note=note, undeleted=len(done_with))
     if status.state is State.UNKNOWN and any(item.in_archive_tier for item in uploads.refused):
         return replace(status, state=State.BLOCKED)
     if status.state is State.BLOCKED or not (uploads.sending or settings):
