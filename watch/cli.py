@@ -15,7 +15,7 @@ from runner.files import writable
 from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag, stop_on_signals
 from runner.worker import deadline
-from scenejobs.adapters.open import open_folders, places
+from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import configure, report
 from scenejobs.settings import older
@@ -24,6 +24,7 @@ from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import FolderSettings
 from watch import health_check, http_server
+from watch.instances import Instances, name_of, settle
 from watch.local_workers import LocalCompute, worker_environment
 from watch.loop import Watch
 from watch.rights import Rights
@@ -62,14 +63,14 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     refused = older.problems(env)
     watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env, refused=refused, checks=checks)
     workspace = writable.check(runner.workspace, pipeline.backend, env)
-    configure(logging_)
+    configure(logging_, **({"instance": watch.instance} if watch.instance else {}))
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
-    where = places(folders)
+    where, me = settle(folders, name_of(watch.instance))
     storage = open_folders(where)
-    rights = Rights(where, dispatch.prefix_depth)  # asked before a scene is taken
+    rights = Rights(where, dispatch.prefix_depth, Instances(where, me))  # asked before a scene is taken
     stable = StableFolder(where.input, "input", holds=rights.holds)
     containers = replace(storage.containers, input=stable)
-    status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb)
+    status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb, instance=me.name)
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
     service = Watch(
@@ -78,8 +79,8 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     with ExitStack() as open_:
         for port, routes in _ports(watch, status).items():
             open_.enter_context(http_server.Server(watch.listen, port, routes))
-        log.info("watching %s every %g s; a scene is complete after %g s without a change",
-                 where.input, watch.poll_s, stable_s(dispatch, watch))  # fmt: skip
+        log.info("watching %s every %g s; a scene is complete after %g s without a change; its state lies in %s",
+                 where.input, watch.poll_s, stable_s(dispatch, watch), where.state)  # fmt: skip
         service.run(stop)
     return 0
 

@@ -54,6 +54,7 @@ def health(status: WatchStatus, poll_s: float) -> Response:
     problems = status.problems(poll_s)
     body: dict[str, Any] = {
         "status": "unhealthy" if problems else "healthy",
+        "instance": status.instance,
         "uptime_secs": round(status.uptime_s),
         "jobs_processed": status.succeeded + status.failed,
         "jobs_succeeded": status.succeeded,

@@ -17,32 +17,45 @@ from pathlib import Path
 from scenejobs.adapters.folder import Places
 from scenejobs.names import is_ready_marker, scene_of
 from scenejobs.ports import BlobInfo
+from watch.instances import Instances
 from watch.problems import Kind, Problem, owner
 
 EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class Rights:
-    """What is denied, since the last `begin`. depth: levels of folders that name a scene."""
+    """What is denied, since the last `begin`. depth: levels of folders that name a scene. instances: others beside us,
+    which may have a scene of the same name.
+    """
 
-    def __init__(self, places: Places, depth: int) -> None:
-        self._places, self._depth = places, depth
+    def __init__(self, places: Places, depth: int, instances: Instances | None = None) -> None:
+        self._places, self._depth, self._instances = places, depth, instances
         self.begin()
 
     def begin(self) -> None:
         """A new look begins: what was mended is seen."""
         self._asked: dict[Path, str] = {}
-        self._found: dict[str, str] = {}  # scene -> the first reason
+        self._found: dict[str, Problem] = {}  # scene -> the first reason
+        self._conflicts: dict[str, str] = {}
+        if self._instances:
+            self._instances.begin()
 
     def holds(self, info: BlobInfo) -> bool:
         """Whether an upload keeps its scene waiting. An end marker speaks for others and never does."""
         if info.unusable or "/" not in info.name or is_ready_marker(info.name):
             return False
         scene = scene_of(info.name, self._depth)
-        why = self._denied(scene, info.name)
+        kind, why = Kind.RIGHTS, self._denied(scene, info.name)
+        if not why:
+            kind, why = Kind.INSTANCE, self._conflict(scene)
         if why:
-            self._found.setdefault(scene, why)
+            self._found.setdefault(scene, Problem(kind, f"scene {scene} waits: {why}"))
         return bool(why)
+
+    def _conflict(self, scene: str) -> str:
+        if self._instances and scene not in self._conflicts:
+            self._conflicts[scene] = self._instances.conflict(scene)
+        return self._conflicts.get(scene, "")
 
     def denies(self, scene: str) -> bool:
         """Whether anything of the scene was denied at this look."""
@@ -51,8 +64,7 @@ class Rights:
     def problems(self, unopened: Iterable[str]) -> list[Problem]:
         """unopened: names of folders in `input` that could not be listed."""
         closed = [f"{self._places.input / name} cannot be opened {_by(self._places.input / name)}" for name in unopened]
-        texts = [*(f"scene {scene} waits: {why}" for scene, why in sorted(self._found.items())), *closed]
-        return [Problem(Kind.RIGHTS, text) for text in texts]
+        return [*(found for _, found in sorted(self._found.items())), *(Problem(Kind.RIGHTS, text) for text in closed)]
 
     def _denied(self, scene: str, name: str) -> str:
         path = self._places.input / name

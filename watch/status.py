@@ -40,6 +40,7 @@ class WatchStatus:
     workspace: Path
     places: Places | None  # None: the containers are no folders
     min_free_gb: float
+    instance: str = ""  # its name
     clock: Callable[[], float] = time.monotonic
     started_at: float = 0.0
     last_poll_at: float = 0.0  # when the poll began that runs, or ran last

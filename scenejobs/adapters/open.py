@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from scenejobs.adapters import folder
-from scenejobs.adapters.folder import Places
+from scenejobs.adapters.folder import Places, inputs
 from scenejobs.errors import ConfigurationError
 from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.settings.storage import FolderSettings, StorageSettings
@@ -61,7 +61,11 @@ def open_folders(where: Places) -> Storage:
 
 
 def places(settings: FolderSettings, default: str = WATCHED) -> Places:
-    """Each folder as set, else below DATA_PATH, else below `default`."""
+    """Each folder as set, else below DATA_PATH, else below `default`.
+
+    The state that was not set is that of the input folder (adapters/folder/inputs.py).
+    """
     base = Path(settings.data or default)
     names = (item.name for item in fields(Places))
-    return Places(*(Path(getattr(settings, name) or base / name).absolute() for name in names))
+    found = Places(*(Path(getattr(settings, name) or base / name).absolute() for name in names))
+    return found if settings.state else replace(found, state=inputs.state_of(found))

@@ -198,6 +198,9 @@ class WatchSettings:
     health: bool = _setting("HEALTH_CHECK_ENABLED", "answer /health, /health/live and /health/ready", True)
     health_port: int = _setting("HEALTH_CHECK_PORT", "port of the health answers", 8080, minimum=1)
     metrics_port: int = _setting("METRICS_PORT", "port of /metrics for Prometheus; 0: none", 9090, minimum=0)
+    instance: str = _setting(
+        "INSTANCE_NAME", "name of this one of several watches, in /health, metrics and log; default: the machine's", ""
+    )
     listen: str = _setting(
         "LISTEN_ADDRESS", "address both listen on; 0.0.0.0 lets other machines ask, as containers need it", "127.0.0.1"
     )

@@ -201,6 +201,32 @@ def test_what_no_scene_could_work_with_is_told_and_costs_no_attempt(
         watching.close()
 
 
+def test_two_watches_with_an_input_folder_each_do_their_own_scenes(tmp_path: Path) -> None:
+    """On one data folder, as the guide shows it. Each counts its own; what would be one result waits, and is told."""
+    first, second = Watching(tmp_path / "1"), Watching(tmp_path / "2")
+    data = first.data
+    for number, name in enumerate(["a", "b", "c", "d"]):
+        path = data / f"input-{number % 2 + 1}" / name / "a.mp4"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(name.encode())
+    try:
+        for number, each in enumerate((first, second), 1):
+            each.start(DATA_PATH=str(data), INPUT_PATH=str(data / f"input-{number}"), INSTANCE_NAME=f"watch-{number}")
+        done = {f"{name}/a.mp4" for name in "abcd"}
+        wait_for(lambda: first.files("processed").keys() == done, "all scenes are done")
+        wait_for(lambda: [each.health()["jobs_processed"] for each in (first, second)] == [2, 2], "each counts its own")
+        assert [each.health()["instance"] for each in (first, second)] == ["watch-1", "watch-2"]
+        again = data / "input-2/a/a.mp4"
+        again.parent.mkdir(exist_ok=True)
+        again.write_bytes(b"another place of that name")
+        wait_for(lambda: "has a scene of that name" in second.health().get("reason", ""), "the name is told")
+        assert first.ask("/health/ready")[0] == 200
+        assert 'video_splat_problem{kind="instance"} 1.0' in second.ask("/metrics", second.metrics_port)[1]
+    finally:
+        first.close()
+        second.close()
+
+
 @pytest.mark.skipif(landlock.abi() == 0, reason="root without rights is made with Landlock's helper")
 def test_a_folder_of_another_owner_waits_is_told_and_goes_on_when_it_is_mended(tmp_path: Path) -> None:
     """Before any work: nothing could be archived. So does one that cannot be opened at all; other scenes go on."""

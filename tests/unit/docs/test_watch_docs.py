@@ -32,7 +32,7 @@ def test_every_variable_it_names_is_read() -> None:
 def test_the_addresses_and_names_are_those_that_answer(tmp_path: Path) -> None:
     from scenejobs.adapters.folder import Places
 
-    status = WatchStatus(tmp_path, Places.below(tmp_path), 0)
+    status = WatchStatus(tmp_path, Places.below(tmp_path), 0, instance="a")
     routes = {**http_server.health_routes(status, 10), **http_server.metrics_routes(status)}
     assert {path for _, path in re.findall(r"`:(\d+)(/[a-z/]+)`", TEXT)} == routes.keys()
     status.scene_finished(FinishedScene("a", "r1", Outcome.SUCCEEDED, psnr=20.0, loss=0.1))

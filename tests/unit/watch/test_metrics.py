@@ -22,7 +22,7 @@ COUNTERS = {
 GAUGES = {
     "scenes", "progress_ratio", "queued_messages", "poison_messages", "workers", "up_to_date", "uptime_seconds",
     "disk_free_bytes", "resident_memory_bytes", "last_processing_seconds", "last_gaussians", "last_heldout_psnr_db",
-    "last_training_loss", "healthy", "problem",
+    "last_training_loss", "healthy", "problem", "instance_info",
 }  # fmt: skip
 """What dashboards ask for: without the prefix."""
 
@@ -49,6 +49,7 @@ def busy(status: WatchStatus) -> WatchStatus:
         SceneStatus("f", State.QUEUED),
     )
     status.queued, status.poisoned, status.workers, status.pruned = 3, 1, 1, 7
+    status.instance = "here"
     return status
 
 
@@ -62,7 +63,7 @@ def test_every_line_of_the_numbers_is_what_prometheus_reads(busy: WatchStatus) -
         ("progress_ratio", "training"): 0.25, ("queued_messages", ""): 3, ("poison_messages", ""): 1,
         ("workers", ""): 1, ("up_to_date", ""): 1, ("uptime_seconds", ""): 0, ("last_processing_seconds", ""): 60.5,
         ("last_gaussians", ""): 8000, ("last_heldout_psnr_db", ""): 23.25, ("last_training_loss", ""): 0.125,
-        ("healthy", ""): 1, **{("problem", str(kind)): 0 for kind in Kind},
+        ("instance_info", "here"): 1, ("healthy", ""): 1, **{("problem", str(kind)): 0 for kind in Kind},
     }  # fmt: skip
     exact = {(metrics.PREFIX + name, label): value for (name, label), value in expected.items()}
     measured = {
