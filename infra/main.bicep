@@ -23,10 +23,20 @@ param includeRbac bool = true
 // ---- compute ----------------------------------------------------------------------------------------------------------------
 @description('False: the job runs on processors alone.')
 param useGpu bool = true
-@allowed(['Consumption-GPU-NC8as-T4', 'Consumption-GPU-NC24-A100'])
+@description('Type of the workload profile. Of one that modules/job.bicep does not know, gpuProfileSizes tells the size.')
 param gpuProfileType string = 'Consumption-GPU-NC8as-T4'
 @description('Name of the GPU profile within the environment; of a reused one, as it is called there.')
 param gpuProfileName string = 'gpu'
+@description('Processors and memory of further profile types, each as { cpu: \'24\', memory: \'220Gi\' }.')
+param gpuProfileSizes object = {}
+@description('Type of the profile of a second job, for days on which the first gets no machine; Consumption: processors alone. Empty: there is none.')
+param gpuProfileFallback string = ''
+@description('Name of that profile within its environment.')
+param gpuProfileFallbackName string = 'gpu-fallback'
+@description('Region of the second job, in an environment of its own. Empty: in the environment of the first.')
+param gpuProfileFallbackLocation string = ''
+@description('Variables of docs/configuration.md for the second job alone, as an object of strings.')
+param fallbackSettings object = {}
 @allowed(['auto', 'gsplat', 'cpu', 'mock'])
 param processorBackend string = 'gsplat'
 @description('Image of the job; azd and scripts/hooks/preprovision.sh keep it. Empty: one that does nothing, until the first deployment.')
@@ -98,6 +108,7 @@ param functionStorageAccountName string = ''
 param registryName string = ''
 param functionAppName string = ''
 param jobName string = ''
+param fallbackJobName string = ''
 param containerAppsEnvironmentName string = ''
 param logAnalyticsName string = ''
 
@@ -148,7 +159,19 @@ var acrGroupName = empty(existingRegistryName) ? groupName : reusedGroupName
 var appName = empty(functionAppName) ? 'func-${label}-${token}' : functionAppName
 var shortOfJob = empty(short) ? 'env' : short // two hyphens in a row are refused
 var runnerJobName = empty(jobName) ? 'job-${shortOfJob}-${token}' : jobName
+// The second job: its names change with its region, for a job cannot move.
+var hasFallback = useGpu && !empty(gpuProfileFallback)
+var fallbackOnGpu = gpuProfileFallback != 'Consumption'
+var fallbackElsewhere = hasFallback && !empty(gpuProfileFallbackLocation)
+var fallbackToken = toLower(uniqueString(subscription().id, environmentName, location, gpuProfileFallbackLocation))
+var secondJobName = empty(fallbackJobName) ? 'fallback-${shortOfJob}-${fallbackToken}' : fallbackJobName
+var environmentOfFallbackName = 'cae-fallback-${toLower(label)}-${fallbackToken}'
+var fallbackSizedSettings = fallbackOnGpu ? {} : { PRESET: 'laptop' } // the one that fits the memory of Consumption
 var environmentOfJobsName = empty(containerAppsEnvironmentName) ? 'cae-${toLower(label)}-${token}' : containerAppsEnvironmentName
+var usedEnvironmentName = empty(existingContainerAppsEnvironmentName) ? environmentOfJobsName : existingContainerAppsEnvironmentName
+var usedEnvironmentGroupName = empty(existingContainerAppsEnvironmentName) ? groupName : reusedGroupName
+var gpus = useGpu ? [{ name: gpuProfileName, workloadProfileType: gpuProfileType }] : []
+var fallbackGpus = hasFallback && fallbackOnGpu ? [{ name: gpuProfileFallbackName, workloadProfileType: gpuProfileFallback }] : []
 var newWorkspaceName = empty(logAnalyticsName) ? 'log-${label}-${token}' : logAnalyticsName
 var workspaceName = empty(existingLogAnalyticsName) ? newWorkspaceName : existingLogAnalyticsName
 var workspaceGroupName = empty(existingLogAnalyticsName) ? groupName : reusedGroupName
@@ -187,8 +210,13 @@ resource host 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
 }
 
 resource environmentFound 'Microsoft.App/managedEnvironments@2024-03-01' existing = {
-  name: empty(existingContainerAppsEnvironmentName) ? environmentOfJobsName : existingContainerAppsEnvironmentName
-  scope: resourceGroup(empty(existingContainerAppsEnvironmentName) ? groupName : reusedGroupName)
+  name: usedEnvironmentName
+  scope: resourceGroup(usedEnvironmentGroupName)
+}
+
+resource fallbackEnvironmentFound 'Microsoft.App/managedEnvironments@2024-03-01' existing = {
+  name: fallbackElsewhere ? environmentOfFallbackName : usedEnvironmentName
+  scope: resourceGroup(fallbackElsewhere ? groupName : usedEnvironmentGroupName)
 }
 
 resource networkFound 'Microsoft.Network/virtualNetworks@2023-11-01' existing = {
@@ -380,10 +408,25 @@ module environmentOfJobs 'modules/environment.bicep' = if (empty(existingContain
     tags: tags
     name: environmentOfJobsName
     workspaceId: monitoring.outputs.workspaceId
-    gpuProfileName: useGpu ? gpuProfileName : ''
-    gpuProfileType: gpuProfileType
+    gpuProfiles: concat(gpus, fallbackElsewhere ? [] : fallbackGpus)
     subnetId: privateNetworking ? jobsSubnet.id : ''
     zoneRedundant: zoneRedundant
+  }
+}
+
+// For a second job in another region. Not within the own network, which is in one region (preprovision.sh refuses both at once).
+module environmentOfFallback 'modules/environment.bicep' = if (fallbackElsewhere) {
+  name: 'environment-of-fallback-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup]
+  params: {
+    location: gpuProfileFallbackLocation
+    tags: tags
+    name: environmentOfFallbackName
+    workspaceId: monitoring.outputs.workspaceId
+    gpuProfiles: fallbackGpus
+    subnetId: ''
+    zoneRedundant: false
   }
 }
 
@@ -450,6 +493,7 @@ module job 'modules/job.bicep' = {
     useGpu: useGpu
     gpuProfileName: gpuProfileName
     gpuProfileType: gpuProfileType
+    gpuProfileSizes: gpuProfileSizes
     image: runnerImage
     registryServer: '${acrName}${environment().suffixes.acrLoginServer}'
     identityId: identities.outputs.runnerId
@@ -470,12 +514,58 @@ module job 'modules/job.bicep' = {
   }
 }
 
+// The same image, identity, queue and data; azd knows the first job alone, and postdeploy.sh gives this one its image.
+module fallbackJob 'modules/job.bicep' = if (hasFallback) {
+  name: 'fallback-job-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [newGroup, registry, environmentOfJobs, environmentOfFallback, roles]
+  params: {
+    location: fallbackElsewhere ? gpuProfileFallbackLocation : location
+    tags: tags
+    name: secondJobName
+    environmentId: fallbackEnvironmentFound.id
+    useGpu: fallbackOnGpu
+    gpuProfileName: gpuProfileFallbackName
+    gpuProfileType: gpuProfileFallback
+    gpuProfileSizes: gpuProfileSizes
+    image: runnerImage
+    registryServer: '${acrName}${environment().suffixes.acrLoginServer}'
+    identityId: identities.outputs.runnerId
+    identityClientId: identities.outputs.runnerClientId
+    replicaTimeout: replicaTimeout
+    backend: fallbackOnGpu || processorBackend != 'gsplat' ? processorBackend : 'cpu'
+    accountName: accountName
+    inputContainer: inputContainer
+    outputContainer: outputContainer
+    processedContainer: processedContainer
+    errorContainer: errorContainer
+    stateContainer: stateContainer
+    debounceQueue: debounceQueue
+    jobsQueue: jobsQueue
+    scenePrefixDepth: scenePrefixDepth
+    maxGpuMinutesPerDay: maxGpuMinutesPerDay
+    moreSettings: union(runnerSettings, fallbackSizedSettings, fallbackSettings, { IS_FALLBACK_JOB: 'true' })
+  }
+}
+
 module jobRoles 'modules/job-roles.bicep' = if (includeRbac) {
   name: 'job-roles-${token}'
   scope: resourceGroup(groupName)
   dependsOn: [job]
   params: {
     jobName: runnerJobName
+    dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
+    operatorsPrincipalId: operatorsPrincipalId
+    operatorsPrincipalType: operatorsPrincipalType
+  }
+}
+
+module fallbackJobRoles 'modules/job-roles.bicep' = if (includeRbac && hasFallback) {
+  name: 'fallback-job-roles-${token}'
+  scope: resourceGroup(groupName)
+  dependsOn: [fallbackJob]
+  params: {
+    jobName: secondJobName
     dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
     operatorsPrincipalId: operatorsPrincipalId
     operatorsPrincipalType: operatorsPrincipalType
@@ -516,6 +606,7 @@ module functionApp 'modules/function-app.bicep' = {
     maxGpuMinutesPerDay: maxGpuMinutesPerDay
     sweepSchedule: sweepSchedule
     jobName: runnerJobName
+    fallbackJobName: hasFallback ? secondJobName : ''
     moreSettings: dispatcherSettings
   }
 }
@@ -548,6 +639,7 @@ output AZURE_CONTAINER_REGISTRY_ENDPOINT string = '${acrName}${environment().suf
 output REGISTRY_RESOURCE_GROUP string = acrGroupName
 output FUNCTION_APP_NAME string = appName
 output RUNNER_JOB_NAME string = runnerJobName
+output RUNNER_FALLBACK_JOB_NAME string = hasFallback ? secondJobName : ''
 output APPLICATION_INSIGHTS_NAME string = monitoring.outputs.insightsName
 output LOG_ANALYTICS_WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId
 output MANAGED_IDENTITY_PRINCIPAL_ID string = identities.outputs.runnerPrincipalId

@@ -19,6 +19,8 @@ param functionStorageAccountName string
 param applicationInsightsName string
 @description('Empty: the job is not made yet; its roles follow (modules/job-roles.bicep).')
 param jobName string = ''
+@description('Empty: there is no second job, or it is not made yet.')
+param fallbackJobName string = ''
 param inputContainer string = 'input'
 param outputContainer string = 'output'
 param processedContainer string = 'processed'
@@ -161,6 +163,16 @@ module onJob 'modules/job-roles.bicep' = if (!empty(jobName)) {
   name: 'job-roles-${uniqueString(runnerPrincipalId)}'
   params: {
     jobName: jobName
+    dispatcherPrincipalId: dispatcherPrincipalId
+    operatorsPrincipalId: operatorsPrincipalId
+    operatorsPrincipalType: operatorsPrincipalType
+  }
+}
+
+module onFallbackJob 'modules/job-roles.bicep' = if (!empty(fallbackJobName)) {
+  name: 'fallback-job-roles-${uniqueString(runnerPrincipalId)}'
+  params: {
+    jobName: fallbackJobName
     dispatcherPrincipalId: dispatcherPrincipalId
     operatorsPrincipalId: operatorsPrincipalId
     operatorsPrincipalType: operatorsPrincipalType

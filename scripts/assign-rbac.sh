@@ -14,8 +14,7 @@ bicep=false
 while [[ $# -gt 0 ]]; do
   case $1 in
     --use-bicep) bicep=true ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done
@@ -64,6 +63,7 @@ if $bicep; then
     [[ -z $other ]] || parameters+=("$parameter=$other")
   done <<END
 storageAccountGroupName STORAGE_RESOURCE_GROUP
+fallbackJobName RUNNER_FALLBACK_JOB_NAME
 registryGroupName REGISTRY_RESOURCE_GROUP
 inputContainer AZURE_BLOB_CONTAINER_INPUT
 outputContainer AZURE_BLOB_CONTAINER_OUTPUT

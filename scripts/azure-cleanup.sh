@@ -14,8 +14,7 @@ while [[ $# -gt 0 ]]; do
     --delete-all) all=true ;;
     --yes) yes=true ;;
     --config) need_value "$1" $#; config=$2; shift ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done

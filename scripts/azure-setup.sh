@@ -15,8 +15,7 @@ while [[ $# -gt 0 ]]; do
     --resource-group) need_value "$1" $#; group=$2; shift ;;
     --account) need_value "$1" $#; account=$2; shift ;;
     --config) need_value "$1" $#; config=$2; shift ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done

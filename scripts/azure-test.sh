@@ -23,8 +23,7 @@ while [[ $# -gt 0 ]]; do
     --preset) need_value "$1" $#; preset=$2; shift ;;
     --config) need_value "$1" $#; config=$2; shift ;;
     --report) need_value "$1" $#; report=$2; shift ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    -*) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    -*) no_arguments "$0" "$1" ;;
     *) # the work is done from another folder
       [[ -f $1 ]] || die $REFUSED "$1 is not a file"
       videos+=("$(cd "$(dirname "$1")" && pwd)/$(basename "$1")") ;;
@@ -72,7 +71,7 @@ fact "python" "$python" --version
 if $deployed; then
   fact "azd" call azd version
   fact "azure-cli" az_tsv version --query '"azure-cli"'
-  for name in AZURE_LOCATION USE_GPU GPU_PROFILE_TYPE INCLUDE_RBAC UPLOADS_QUEUE PRIVATE_NETWORKING RUNNER_CUDA; do
+  for name in AZURE_LOCATION USE_GPU GPU_PROFILE_TYPE GPU_PROFILE_FALLBACK INCLUDE_RBAC UPLOADS_QUEUE PRIVATE_NETWORKING RUNNER_CUDA; do
     note "$name: $(value "$name")"
   done
   fact "resources" az_tsv resource list --resource-group "$(value AZURE_RESOURCE_GROUP)" --query '[].[type,provisioningState,location]'

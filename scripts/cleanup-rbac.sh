@@ -14,8 +14,7 @@ while [[ $# -gt 0 ]]; do
   case $1 in
     --keep-deployer) keep=true ;;
     --yes) yes=true ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done

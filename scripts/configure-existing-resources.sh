@@ -34,8 +34,7 @@ while [[ $# -gt 0 ]]; do
     --log-analytics) need_value "$1" $#; workspace=$2; shift ;;
     --create-containers) create=true ;;
     --reset) reset=true ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done
@@ -201,18 +200,23 @@ if [[ -n $storage ]]; then
   fi
 fi
 
-# find_gpu_profile: into gpu_profile the name of the environment's profile of the type.
+# find_gpu_profile: into gpu_profile the name of the environment's profile of the type, into second_profile that of the second job.
 find_gpu_profile() {
-  local profiles name type names=
+  local profiles name type names='' second
   profiles=$(az_tsv containerapp env show --resource-group "$place" --name "$environment" \
     --query 'properties.workloadProfiles[].[name,workloadProfileType]') || return
   while IFS=$'\t' read -r name type; do
     [[ $type != "$profile" ]] || names="${names:+$names }$name"
+    [[ $type != "$(value GPU_PROFILE_FALLBACK)" ]] || second_profile=$name
   done <<END
 $profiles
 END
   [[ -n $names ]] || die $FAILED "environment $environment has no workload profile of type $profile" \
     "(GPU_PROFILE_TYPE); add one, or choose another environment"
+  second=$(value GPU_PROFILE_FALLBACK)
+  [[ -z $second || $second == Consumption || -n $second_profile$(value GPU_PROFILE_FALLBACK_LOCATION) ]] ||
+    die $FAILED "environment $environment has no workload profile of type $second (GPU_PROFILE_FALLBACK); add one, or take the" \
+      "second job to another region (azd env set GPU_PROFILE_FALLBACK_LOCATION REGION)"
   if [[ -n $gpu_profile ]]; then
     contains "$names" "$gpu_profile" || die $FAILED "environment $environment has no profile $gpu_profile of type $profile; it has $names"
   elif [[ $names != *' '* ]]; then
@@ -225,6 +229,7 @@ END
   fi
 }
 
+second_profile=
 if [[ -n $environment ]]; then
   location=$(az_tsv containerapp env show --resource-group "$place" --name "$environment" --query location)
   if [[ $gpu != false ]]; then
@@ -234,7 +239,7 @@ fi
 location=$(region "$location")
 storage_location=$(region "$storage_location")
 [[ $storage_location != "$location" ]] || storage_location=
-if [[ $gpu != false ]]; then
+if [[ $gpu != false && -n $(regions_of "$profile") ]]; then
   contains "$(regions_of "$profile")" "$location" || die $FAILED "$profile is not offered in $location"
 fi
 
@@ -254,6 +259,7 @@ set_value EXISTING_EVENT_GRID_TOPIC_NAME "$topic"
 set_value EXISTING_CONTAINER_APPS_ENV_NAME "$environment"
 set_value EXISTING_LOG_ANALYTICS_NAME "$workspace"
 set_value GPU_PROFILE_NAME "$gpu_profile"
+[[ -z $second_profile ]] || set_value GPU_PROFILE_FALLBACK_NAME "$second_profile"
 set_value AZURE_LOCATION "$location"
 say "azd provision will use: group ${group:-new} ($location), registry ${acr:-new}, storage ${storage:-new}, system topic" \
   "${topic:-new}, environment ${environment:-new}${gpu_profile:+ with GPU profile $gpu_profile}, Log Analytics ${workspace:-new}"

@@ -6,7 +6,7 @@
 # --skip-build  takes the newest image that is in the registry
 # --tag TAG     default: commit and time
 #
-# The job gets the image by its digest, so that a tag that is moved later changes nothing.
+# The job gets the image by its digest, so that a tag that is moved later changes nothing; so does the fallback job.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
@@ -17,8 +17,7 @@ while [[ $# -gt 0 ]]; do
   case $1 in
     --skip-build) build=false ;;
     --tag) need_value "$1" $#; tag=$2; shift ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done
@@ -51,7 +50,7 @@ digest=$(az_tsv acr repository show --name "$registry" --image "$repository:$tag
 [[ $digest == sha256:* ]] || die $BROKEN "the registry names no digest of $repository:$tag"
 image=$endpoint/$repository@$digest
 
-az_quiet containerapp job update --resource-group "$group" --name "$job" --image "$image"
+give_image "$group" "$job" "$image"
 if command -v azd >/dev/null 2>&1 && [[ -n $AZD_VALUES ]]; then
   call azd env set SERVICE_RUNNER_IMAGE_NAME "$image"  # else the next azd provision would bring the old one back
 fi

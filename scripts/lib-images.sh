@@ -16,6 +16,14 @@ need_image() {
   die $REFUSED "$2 still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh"
 }
 
+# give_image GROUP JOB IMAGE: to the job, and to the second one where there is one: both take from one queue.
+give_image() {
+  local second
+  second=$(value RUNNER_FALLBACK_JOB_NAME)
+  az_quiet containerapp job update --resource-group "$1" --name "$2" --image "$3" || return
+  [[ -z $second ]] || az_quiet containerapp job update --resource-group "$1" --name "$second" --image "$3"
+}
+
 is_placeholder() { [[ $1 == mcr.microsoft.com/k8se/quickstart* ]]; }
 
 # kernels_tag: of the image that this checkout needs. RUNNER_CUDA (13, or 12 for drivers older than 580) and RUNNER_CUDA_ARCHITECTURES
@@ -37,7 +45,8 @@ is_in_registry() {
 }
 
 # ensure_kernels REGISTRY ENDPOINT: has the image built where it is not there, and waits for it. Says how it goes on standard error,
-# prints the image's name. A build that goes on from a call before, which was cut off, is waited for and not started again.
+# prints the image's name. A build that goes on from a call before, which was cut off, is waited for and not started again, also
+# where the cut came before the registry had named it.
 ensure_kernels() {
   local registry=$1 image tag run state code=0
   end_on_ctrl_c
@@ -50,16 +59,42 @@ ensure_kernels() {
   fi
   run=$(value RUNNER_KERNELS_RUN) # "TAG/RUN" of the build that was started last
   state=
-  if [[ $run == "$tag"/* ]]; then
+  if [[ $run == "$tag"/?* ]]; then
     state=$(run_state "$registry" "${run##*/}") || state=
   fi
   case $state in
     Queued | Started | Running) say "A build of $image goes on: run ${run##*/}." >&2 ;;
-    *) run=$tag/$(start_kernels "$registry" "$tag") || exit ;;
+    *)
+      if built_meanwhile "$registry" "$tag" "$run"; then
+        printf '%s' "$image"
+        return
+      fi
+      run=$tag/$(start_kernels "$registry" "$tag") || exit ;;
   esac
   wait_for_run "$registry" "${run##*/}" || die $? "$image was not built; see what failed: az acr task logs --registry $registry" \
     "--run-id ${run##*/}; then once more: azd deploy"
   printf '%s' "$image"
+}
+
+# built_meanwhile REGISTRY TAG RUN: waits for builds of the registry whose answer nobody got, until the image is there; 1: none of
+# them makes it. The registry tells of a run which image it makes only at its end. Where others build too (a reused registry) only
+# after a call of ours that got no answer (RUN is "TAG/").
+built_meanwhile() {
+  local runs run
+  [[ $3 == "$2/" || -z $(value EXISTING_ACR_NAME) ]] || return 1
+  runs=$(retry 3 az_tsv acr task list-runs --registry "$1" --top 20 \
+    --query "[?runType=='QuickBuild' && (status=='Queued' || status=='Started' || status=='Running')].runId") || {
+    warn "whether $1 builds already cannot be read; going on"
+    return 1
+  }
+  for run in $runs; do
+    [[ $run != "${3##*/}" ]] || continue # known: of another version, or it ended
+    say "The registry builds already: run $run; it is waited for." >&2
+    remember RUNNER_KERNELS_RUN "$2/$run"
+    wait_for_run "$1" "$run" || continue
+    if is_in_registry "$1" "$2"; then return 0; fi
+  done
+  return 1
 }
 
 # start_kernels REGISTRY TAG: prints the run's id, once the azd environment remembers it.
@@ -71,6 +106,7 @@ start_kernels() {
   [[ -z $architectures ]] || arguments=(${arguments[@]+"${arguments[@]}"} --build-arg "TORCH_CUDA_ARCH_LIST=$architectures")
   say "Building $KERNELS_REPOSITORY:$2 in $1: about half an hour, once; then only when locked packages change. The registry builds" \
     "it by itself: when this is cut off, azd deploy waits for the same build." >&2
+  remember RUNNER_KERNELS_RUN "$2/" # an answer that is lost is looked for
   errors=$(mktemp)
   run=$(CALL_TIMEOUT_S=600 az_tsv acr build --registry "$1" --image "$KERNELS_REPOSITORY:$2" --file "$ROOT/Dockerfile.runner" \
     --target kernels --platform linux/amd64 --timeout "${BUILD_TIMEOUT_S:-7200}" ${arguments[@]+"${arguments[@]}"} \

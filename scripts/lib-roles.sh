@@ -5,7 +5,7 @@ ROLES=${ROLES_FILE:-$ROOT/scripts/roles.tsv}
 TAB=$(printf '\t')
 
 # Found once, since every look-up is a call: the resource ids the scopes are made of.
-ACCOUNT_ID='' REGISTRY_ID='' HOST_ID='' JOB_ID='' INSIGHTS_ID=''
+ACCOUNT_ID='' REGISTRY_ID='' HOST_ID='' JOB_ID='' FALLBACK_ID='' INSIGHTS_ID=''
 
 # resource_id VARIABLE COMMAND...: into RESOURCE_ID; "" where the deployment has no such thing.
 resource_id() {
@@ -36,6 +36,8 @@ find_resources() {
   HOST_ID=$RESOURCE_ID
   resource_id RUNNER_JOB_NAME containerapp job show --resource-group "$group" || return
   JOB_ID=$RESOURCE_ID
+  resource_id RUNNER_FALLBACK_JOB_NAME containerapp job show --resource-group "$group" || return
+  FALLBACK_ID=$RESOURCE_ID
   resource_id APPLICATION_INSIGHTS_NAME resource show --resource-group "$group" \
     --resource-type Microsoft.Insights/components || return
   INSIGHTS_ID=$RESOURCE_ID
@@ -52,6 +54,7 @@ scope_of() {
     registry) printf '%s' "$REGISTRY_ID" ;;
     host) printf '%s' "$HOST_ID" ;;
     job) printf '%s' "$JOB_ID" ;;
+    fallback) printf '%s' "$FALLBACK_ID" ;;
     insights) printf '%s' "$INSIGHTS_ID" ;;
     container:eventgrid-deadletter)
       name=$(value EVENT_GRID_DEADLETTER_CONTAINER)

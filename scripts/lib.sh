@@ -47,11 +47,13 @@ need_commands() {
 # usage FILE: the comment at the top of a script is its help.
 usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$1"; }
 
-# no_arguments SCRIPT ARGUMENT...: for a script without options: answers --help, and refuses everything else.
+# no_arguments SCRIPT [ARGUMENT...]: for a script without options, and for what is none of its options: answers --help, and refuses
+# everything else.
 no_arguments() {
-  case ${2:-} in
+  [[ $# -ge 2 ]] || return 0
+  case $2 in
     -h | --help) usage "$1"; exit 0 ;;
-    ?*) die $REFUSED "unknown argument $2; see $SCRIPT --help" ;;
+    *) die $REFUSED "unknown argument $2; see $SCRIPT --help" ;;
   esac
 }
 
@@ -281,11 +283,11 @@ reused() {
   [[ -z ${name// /} ]] || say "REUSED_RESOURCES: $name"
 }
 
-# regions_of PROFILE: where it can be had.
+# regions_of PROFILE: where it can be had, "" for a profile of which that is not known.
 regions_of() {
   case $1 in
-    *A100*) printf '%s' "$A100_REGIONS" ;;
-    *) printf '%s' "$T4_REGIONS" ;;
+    Consumption-GPU-NC24-A100) printf '%s' "$A100_REGIONS" ;;
+    Consumption-GPU-NC8as-T4) printf '%s' "$T4_REGIONS" ;;
   esac
 }
 

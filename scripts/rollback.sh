@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gives the job the image it had before, by digest. Executions that run keep theirs; records and messages are read by both.
+# Gives the job, and the fallback job, the image it had before, by digest. Executions that run keep theirs; records and messages are read by both.
 #
 #     scripts/rollback.sh                  the newest image in the registry that is older than the job's
 #     scripts/rollback.sh --to TAG|DIGEST  that one
@@ -10,14 +10,14 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
+. "$here/lib-images.sh"
 
 wanted='' only_list=false
 while [[ $# -gt 0 ]]; do
   case $1 in
     --to) need_value "$1" $#; wanted=$2; shift ;;
     --list) only_list=true ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done
@@ -73,7 +73,7 @@ if [[ -z $before ]]; then
 fi
 [[ $before != "$now" ]] || { say "$job runs $repository:$what ($before) already."; exit 0; }
 
-az_quiet containerapp job update --resource-group "$group" --name "$job" --image "$endpoint/$repository@$before"
+give_image "$group" "$job" "$endpoint/$repository@$before"
 if command -v azd >/dev/null 2>&1 && [[ -n $AZD_VALUES ]]; then
   call azd env set SERVICE_RUNNER_IMAGE_NAME "$endpoint/$repository@$before" # else azd provision would bring the other one back
 fi

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Starts an execution of the runner's job. Uploads start one by themselves; this is for doing it by hand.
 #
-#     scripts/run-job.sh [--scene NAME] [--wait] [--logs] [--timeout SECONDS]
+#     scripts/run-job.sh [--scene NAME] [--fallback] [--wait] [--logs] [--timeout SECONDS]
 #
 # --scene NAME       first puts this scene into the job queue (the job itself is never edited); else the execution takes
 #                    what waits there
+# --fallback         in the second job (GPU_PROFILE_FALLBACK)
 # --wait             first for uploads that are still arriving (QUIET_SECONDS after the last they are a job), then until the
 #                    execution ended; the exit code is the execution's: 0 it succeeded, 1 it did not
 # --logs             waits, then shows the scene's run.log, or what Log Analytics has of the execution
@@ -20,15 +21,15 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-images.sh"
 
-scene='' wait=false logs=false limit_s=14400
+scene='' fallback=false wait=false logs=false limit_s=14400
 while [[ $# -gt 0 ]]; do
   case $1 in
     --scene) need_value "$1" $#; scene=${2%/}; shift ;;
+    --fallback) fallback=true ;;
     --wait) wait=true ;;
     --logs) wait=true; logs=true ;;
     --timeout) need_value "$1" $#; limit_s=$2; shift ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done
@@ -42,6 +43,10 @@ load_values
 need_all AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP RUNNER_JOB_NAME AZURE_STORAGE_ACCOUNT_NAME
 group=$(need AZURE_RESOURCE_GROUP)
 job=$(need RUNNER_JOB_NAME)
+if $fallback; then
+  job=$(value RUNNER_FALLBACK_JOB_NAME)
+  [[ -n $job ]] || die $REFUSED "there is no second job: azd env set GPU_PROFILE_FALLBACK PROFILE, then azd provision"
+fi
 account=$(need AZURE_STORAGE_ACCOUNT_NAME)
 need_image "$group" "$job"
 

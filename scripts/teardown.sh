@@ -17,8 +17,7 @@ while [[ $# -gt 0 ]]; do
   case $1 in
     --yes) yes=true ;;
     --keep-rbac) rbac=false ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done

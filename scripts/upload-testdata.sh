@@ -21,8 +21,7 @@ while [[ $# -gt 0 ]]; do
     --download-only) upload=false ;;
     --archive) need_value "$1" $#; archive=$2; shift ;;
     --dir) need_value "$1" $#; directory=$2; shift ;;
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
+    *) no_arguments "$0" "$1" ;;
   esac
   shift
 done

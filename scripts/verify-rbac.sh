@@ -9,12 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/lib.sh"
 . "$here/lib-roles.sh"
 
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    -h | --help) usage "$0"; exit 0 ;;
-    *) die $REFUSED "unknown argument $1; see $SCRIPT --help" ;;
-  esac
-done
+no_arguments "$0" "$@"
 
 need_commands az
 load_values

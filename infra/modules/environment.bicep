@@ -1,18 +1,16 @@
-// The Container Apps environment with the GPU profile. Its logs go by Azure Monitor, which needs no key of the workspace.
+// A Container Apps environment with the GPU profiles. Its logs go by Azure Monitor, which needs no key of the workspace.
 param location string
 param tags object
 param name string
 param workspaceId string
-@description('Empty: no GPU.')
-param gpuProfileName string
-param gpuProfileType string
+@description('Each with name and workloadProfileType. Empty: no GPU.')
+param gpuProfiles array
 @description('Empty: the platform\'s network.')
 param subnetId string
 param zoneRedundant bool
 
 // A consumption GPU takes no minimum and maximum count: setting one is refused.
 var processors = [{ name: 'Consumption', workloadProfileType: 'Consumption' }]
-var gpus = empty(gpuProfileName) ? [] : [{ name: gpuProfileName, workloadProfileType: gpuProfileType }]
 
 resource jobs 'Microsoft.App/managedEnvironments@2024-03-01' = {
   name: name
@@ -20,7 +18,7 @@ resource jobs 'Microsoft.App/managedEnvironments@2024-03-01' = {
   tags: tags
   properties: {
     appLogsConfiguration: { destination: 'azure-monitor' }
-    workloadProfiles: concat(processors, gpus)
+    workloadProfiles: concat(processors, gpuProfiles)
     vnetConfiguration: empty(subnetId) ? null : { infrastructureSubnetId: subnetId, internal: true }
     zoneRedundant: zoneRedundant && !empty(subnetId)
   }

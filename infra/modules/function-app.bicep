@@ -30,6 +30,8 @@ param maxParallelJobs int
 param maxGpuMinutesPerDay int
 param sweepSchedule string
 param jobName string
+@description('Empty: there is one job.')
+param fallbackJobName string
 param moreSettings object
 
 var storageSuffix = environment().suffixes.storage
@@ -81,6 +83,7 @@ var alwaysReady = [
   { name: listener, instanceCount: alwaysReadyInstances }
   { name: 'function:on_quiet', instanceCount: alwaysReadyInstances }
 ]
+var fallback = empty(fallbackJobName) ? {} : { FALLBACK_JOB_NAME: fallbackJobName }
 var events = empty(uploadsQueue) ? { BLOB_TRIGGER_SOURCE: 'EventGrid' } : { UPLOADS_QUEUE: uploadsQueue }
 
 resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
@@ -139,7 +142,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2023-12-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(settings, events, moreSettings)
+  properties: union(settings, events, fallback, moreSettings)
 }
 
 // Nobody publishes with a password. This shuts FTP too: Flex Consumption refuses siteConfig.ftpsState.

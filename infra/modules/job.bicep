@@ -1,4 +1,4 @@
-// The runner's job: started by the dispatcher, one execution per start, ended by the platform after replicaTimeout.
+// A job of the runner, the first or the second: started by the dispatcher, one execution per start, ended by the platform after replicaTimeout.
 param location string
 param tags object
 param name string
@@ -6,6 +6,8 @@ param environmentId string
 param useGpu bool
 param gpuProfileName string
 param gpuProfileType string
+@description('Processors and memory of further profile types.')
+param gpuProfileSizes object
 param image string
 param registryServer string
 param identityId string
@@ -27,11 +29,12 @@ param moreSettings object
 // It ends at once: an execution that is started before the first deployment costs nothing.
 var nothing = 'mcr.microsoft.com/k8se/quickstart-jobs:latest'
 // A GPU comes with all processors and memory of its size.
-var sizes = {
+var knownSizes = {
   'Consumption-GPU-NC8as-T4': { cpu: '8', memory: '56Gi' }
   'Consumption-GPU-NC24-A100': { cpu: '24', memory: '220Gi' }
   Consumption: { cpu: '4', memory: '8Gi' }
 }
+var sizes = union(knownSizes, gpuProfileSizes)
 var size = sizes[useGpu ? gpuProfileType : 'Consumption']
 
 var settings = {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# After azd deploy: subscribes the function app to uploads, which is possible only now (infra/eventgrid-subscription.bicep).
+# After azd deploy: subscribes the function app to uploads, which is possible only now (infra/eventgrid-subscription.bicep), and gives
+# the second job, which azd does not know, the image of the first.
 #
 #     scripts/hooks/postdeploy.sh        azd runs it; safe to repeat by hand
 #
@@ -15,6 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 ALERT_RULES=4 # of infra/modules/alerts.bicep
 . "$here/../lib.sh"
 . "$here/../lib-functions.sh"
+. "$here/../lib-images.sh"
 no_arguments "$0" "$@"
 
 need_commands az azd
@@ -67,11 +69,18 @@ retry "$TRIES" subscribe || code=$?
 
 need_functions "$group" "$app" "$queue"
 
-image=$(az_tsv containerapp job show --resource-group "$group" --name "$job" \
+second=$(value RUNNER_FALLBACK_JOB_NAME)
+image=$(retry 3 az_tsv containerapp job show --resource-group "$group" --name "$job" \
   --query 'properties.template.containers[0].image') || image=
-case $image in
-  *k8se/quickstart-jobs*) warn "$job still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh" ;;
-esac
+if is_placeholder "$image"; then
+  warn "$job still has the image that does nothing: azd deploy runner, or scripts/deploy-job.sh"
+elif [[ -n $second ]]; then
+  code=0
+  [[ -z $image ]] || retry 3 az_quiet containerapp job update --resource-group "$group" --name "$second" --image "$image" || code=$?
+  [[ -n $image && $code -eq 0 ]] || die $BROKEN "$second keeps the image it had, and is given no work while that is the one that" \
+    "does nothing; when the cause above is gone: azd hooks run postdeploy"
+  say "$second has the image of $job."
+fi
 
 # name KIND VARIABLE: a line of what is there; of what was there before, it says so.
 name() {
@@ -92,6 +101,7 @@ say "Ready. What is there:"
 name "resource group" AZURE_RESOURCE_GROUP
 name "function app" FUNCTION_APP_NAME
 name "job" RUNNER_JOB_NAME
+name "job for days on which that one gets no machine" RUNNER_FALLBACK_JOB_NAME
 name "registry" AZURE_CONTAINER_REGISTRY_NAME
 name "storage of the videos" AZURE_STORAGE_ACCOUNT_NAME
 name "storage of the function app" FUNCTION_STORAGE_ACCOUNT_NAME

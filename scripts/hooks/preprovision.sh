@@ -5,7 +5,7 @@
 #
 # Sets DEPLOYER_PRINCIPAL_ID, DEPLOYER_PRINCIPAL_TYPE, SERVICE_RUNNER_IMAGE_NAME and empty objects of the azd environment. Stops provisioning only
 # where it would end badly: a region without the GPU (SKIP_REGION_CHECK=true goes on, the list may be old), no quota for it there
-# (SKIP_QUOTA_CHECK=true goes on), settings of the older guide that nothing reads, and a job whose image cannot be read, which would be
+# (SKIP_QUOTA_CHECK=true goes on), the same for the second job (GPU_PROFILE_FALLBACK) or one that could not help, settings of the older guide that nothing reads, and a job whose image cannot be read, which would be
 # replaced by the placeholder. About roles, providers and free credit it only warns, and what cannot be read stops nothing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -17,20 +17,55 @@ load_values
 need_all AZURE_SUBSCRIPTION_ID
 set_value() { call azd env set "$1" "$2" >/dev/null; }
 
+# check_profile PROFILE REGION OF WHERE: is it offered there, as far as is known. OF and WHERE: variables that choose another.
+check_profile() {
+  local regions
+  [[ $1 != Consumption ]] || return 0
+  regions=$(regions_of "$1" | tr '\n' ' ')
+  if [[ -z $regions ]]; then
+    case $(value GPU_PROFILE_SIZES) in
+      *"$1"*) warn "in which regions $1 is offered is not known here; going on" ;;
+      *) die $REFUSED "how large $1 ($3) is is not known here. A spelling mistake? Known: Consumption-GPU-NC8as-T4, Consumption-GPU-NC24-A100." \
+        "If not, with its own numbers: azd env set GPU_PROFILE_SIZES '{\"$1\": {\"cpu\": \"24\", \"memory\": \"220Gi\"}}'" ;;
+    esac
+    return 0
+  fi
+  contains "$regions" "$2" && return 0
+  if [[ $(value SKIP_REGION_CHECK) == true ]]; then
+    warn "$1 is not known to be offered in $2; going on (SKIP_REGION_CHECK)"
+    return 0
+  fi
+  die $REFUSED "$1 ($3) is not known to be offered in $2. Choose one of: $regions" \
+    "(azd env set $4 ...); or another profile (azd env set $3 ...); or azd env set USE_GPU false; or, if the list is old," \
+    "azd env set SKIP_REGION_CHECK true"
+}
+
+# Of the job and of the fallback job.
 check_region() {
-  local location profile
+  local location profile second elsewhere
   location=$(value AZURE_LOCATION)
   profile=$(value GPU_PROFILE_TYPE)
   profile=${profile:-Consumption-GPU-NC8as-T4}
-  [[ -n $location && $(value USE_GPU) != false ]] || return 0
-  contains "$(regions_of "$profile" | tr '\n' ' ')" "$location" && return 0
-  if [[ $(value SKIP_REGION_CHECK) == true ]]; then
-    warn "$profile is not known to be offered in $location; going on (SKIP_REGION_CHECK)"
-    return 0
+  second=$(value GPU_PROFILE_FALLBACK)
+  elsewhere=$(value GPU_PROFILE_FALLBACK_LOCATION)
+  if [[ -n $second ]]; then
+    [[ $(value USE_GPU) != false ]] || refuse_fallback "the job has no GPU to wait for (USE_GPU=false)"
+    [[ -z $elsewhere || $(value PRIVATE_NETWORKING) != true ]] ||
+      refuse_fallback "the network of PRIVATE_NETWORKING is in one region: azd env set GPU_PROFILE_FALLBACK_LOCATION \"\""
+    [[ -n $elsewhere || $second != "$profile" ]] ||
+      refuse_fallback "the same profile in the same region is no help: another one, or azd env set GPU_PROFILE_FALLBACK_LOCATION REGION"
+    [[ -n $elsewhere || $second == Consumption || $(fallback_name) != "$(profile_name)" ]] ||
+      refuse_fallback "both profiles are called $(profile_name): azd env set GPU_PROFILE_FALLBACK_NAME gpu-fallback"
   fi
-  die $REFUSED "$profile is not known to be offered in $location. Choose one of: $(regions_of "$profile" | tr '\n' ' ')" \
-    "(azd env set AZURE_LOCATION ...); or azd env set USE_GPU false; or, if the list is old, azd env set SKIP_REGION_CHECK true"
+  [[ -n $location && $(value USE_GPU) != false ]] || return 0
+  check_profile "$profile" "$location" GPU_PROFILE_TYPE AZURE_LOCATION
+  [[ -z $second ]] || check_profile "$second" "${elsewhere:-$location}" GPU_PROFILE_FALLBACK GPU_PROFILE_FALLBACK_LOCATION
 }
+
+profile_name() { value GPU_PROFILE_NAME | grep . || printf gpu; }
+fallback_name() { value GPU_PROFILE_FALLBACK_NAME | grep . || printf gpu-fallback; }
+
+refuse_fallback() { die $REFUSED "GPU_PROFILE_FALLBACK=$(value GPU_PROFILE_FALLBACK): $*; or no second job: azd env set GPU_PROFILE_FALLBACK \"\""; }
 
 # Who deploys: azd knows it too, but not in every kind of sign-in, and writes whoever is signed in over AZURE_PRINCIPAL_ID.
 record_deployer() {
@@ -84,34 +119,44 @@ register_providers() {
   done
 }
 
-# The subscription's quota for the GPU in the region, as far as the profile is one whose counter is known. After the registration
-# of Microsoft.App, which answers nobody before.
-check_quota() {
-  local location profile counter limit
-  location=$(value AZURE_LOCATION)
-  profile=$(value GPU_PROFILE_TYPE)
-  profile=${profile:-Consumption-GPU-NC8as-T4}
-  # the environment of somebody else has a region of its own
-  [[ -n $location && $(value USE_GPU) != false && -z $(value EXISTING_CONTAINER_APPS_ENV_NAME) ]] || return 0
-  case $profile in
+# quota_of PROFILE REGION OF WHERE: the subscription's quota, as far as the profile is one whose counter is known.
+quota_of() {
+  local counter limit
+  case $1 in
     Consumption-GPU-*T4) counter=SubscriptionConsumptionT4Gpus ;;
     Consumption-GPU-*A100) counter=SubscriptionConsumptionNCA100Gpus ;;
     *) return 0 ;;
   esac
   limit=$(az_tsv rest --method get --query "value[?name.value=='$counter'].limit" \
-    --url "/subscriptions/$SUBSCRIPTION/providers/Microsoft.App/locations/$location/usages?api-version=2025-01-01") || {
-    warn "the GPU quota in $location cannot be read; going on"
+    --url "/subscriptions/$SUBSCRIPTION/providers/Microsoft.App/locations/$2/usages?api-version=2025-01-01") || {
+    warn "the GPU quota in $2 cannot be read; going on"
     return 0
   }
   [[ $limit == 0 || $limit == 0.0 ]] || return 0 # "" where the counter is not told
   if [[ $(value SKIP_QUOTA_CHECK) == true ]]; then
-    warn "this subscription has no quota for $profile in $location; going on (SKIP_QUOTA_CHECK)"
+    warn "this subscription has no quota for $1 in $2; going on (SKIP_QUOTA_CHECK)"
     return 0
   fi
-  die $REFUSED "this subscription has no quota for $profile in $location ($counter is 0), so that no job would ever start." \
+  die $REFUSED "this subscription has no quota for $1 in $2 ($counter is 0), so that no job would ever start there." \
     "Ask for it (portal: Quotas, Container Apps, which takes a day or more); or take another region or GPU" \
-    "(azd env set AZURE_LOCATION ..., azd env set GPU_PROFILE_TYPE ...); or azd env set USE_GPU false; or, if you know better," \
+    "(azd env set $4 ..., azd env set $3 ...); or azd env set USE_GPU false; or, if you know better," \
     "azd env set SKIP_QUOTA_CHECK true"
+}
+
+# After the registration of Microsoft.App, which answers nobody before. The environment of somebody else has a region of its own.
+check_quota() {
+  local location profile second elsewhere
+  location=$(value AZURE_LOCATION)
+  profile=$(value GPU_PROFILE_TYPE)
+  second=$(value GPU_PROFILE_FALLBACK)
+  elsewhere=$(value GPU_PROFILE_FALLBACK_LOCATION)
+  [[ -n $location && $(value USE_GPU) != false ]] || return 0
+  if [[ -z $(value EXISTING_CONTAINER_APPS_ENV_NAME) ]]; then
+    quota_of "${profile:-Consumption-GPU-NC8as-T4}" "$location" GPU_PROFILE_TYPE AZURE_LOCATION
+  fi
+  if [[ -n $elsewhere || -z $(value EXISTING_CONTAINER_APPS_ENV_NAME) ]]; then
+    quota_of "$second" "${elsewhere:-$location}" GPU_PROFILE_FALLBACK GPU_PROFILE_FALLBACK_LOCATION
+  fi
 }
 
 # Registries build nothing for free credit ("TasksOperationsNotAllowed"). Told before an hour goes by; no reason to stop, since
@@ -135,7 +180,8 @@ keep_image() {
   environment=$(value AZURE_ENV_NAME)
   [[ -n $environment ]] || return 0
   # az takes no other filter beside --tag
-  image=$(retry 3 az_tsv resource list --tag "azd-env-name=$environment" --query '[].id') || code=$?
+  # the first job alone has the tag by which azd finds it
+  image=$(retry 3 az_tsv resource list --tag "azd-env-name=$environment" --query "[?tags.\"azd-service-name\"=='runner'].id") || code=$?
   image=$(printf '%s\n' "$image" | grep -i '/providers/Microsoft\.App/jobs/' || true)
   if [[ $code -eq 0 && -z $image && -n $(value RUNNER_JOB_NAME) && -n $(value AZURE_RESOURCE_GROUP) ]]; then
     # A list shows only what somebody may see: the job is gone when it is not found by its own name either.
@@ -144,7 +190,6 @@ keep_image() {
     [[ $code -ne $FAILED ]] || code=0
   fi
   if [[ $code -eq 0 && -n $image ]]; then
-    # one job per environment; of more the first, as azd does
     image=$(retry 3 az_tsv containerapp job show --ids "${image%%[[:space:]]*}" \
       --query 'properties.template.containers[0].image') || code=$?
   fi
@@ -167,7 +212,7 @@ keep_image() {
 # azd takes a variable that is not set as no value, but an empty one as JSON, and stops.
 empty_is_no_object() {
   local name
-  for name in RUNNER_SETTINGS DISPATCHER_SETTINGS; do
+  for name in RUNNER_SETTINGS DISPATCHER_SETTINGS FALLBACK_SETTINGS GPU_PROFILE_SIZES; do
     if printf '%s\n' "$AZD_VALUES" | grep -q "^$name=\(\"\"\)\{0,1\}\$"; then
       set_value "$name" '{}'
     fi
@@ -183,12 +228,12 @@ refuse_older() {
   # one line for each setting; COLMAP is what runs
   set=$(printf '%s\n' "$AZD_VALUES" | grep -v '=""$' | sed 's/RECONSTRUCTION_BACKEND[\": =]*colmap//g' || true)
   for name in $OLDER; do
-    if printf '%s\n' "$set" | grep -Eq -e "^$name=." -e "^(RUNNER|DISPATCHER)_SETTINGS=.*[^A-Z_]${name}[^A-Z_]"; then
+    if printf '%s\n' "$set" | grep -Eq -e "^$name=." -e "^(RUNNER|DISPATCHER|FALLBACK)_SETTINGS=.*[^A-Z_]${name}[^A-Z_]"; then
       found="$found $name"
     fi
   done
   [[ -z $found ]] || die $REFUSED "not read by anything here:$found. docs/configuration.md (settings of the older guide) says what to use" \
-    "instead; take each out: azd env set NAME \"\", or out of RUNNER_SETTINGS and DISPATCHER_SETTINGS"
+    "instead; take each out: azd env set NAME \"\", or out of RUNNER_SETTINGS, DISPATCHER_SETTINGS, FALLBACK_SETTINGS"
 }
 
 check_region

@@ -39,7 +39,10 @@ def said(outcome: Outcome) -> str:
 def row(outcome: Outcome) -> str:
     failure = outcome.failure
     where = f"hook `{failure.step}`" if failure.step in AZURE["hooks"] else failure.step
-    name = f"{failure.name}{' (of a deployment that works)' if failure.working else ''}"
+    name = (
+        failure.name
+        + {"first": "", "working": " (of a deployment that works)", "two jobs": " (with two jobs)"}[failure.world]
+    )
     after = "FAULT: " + "; ".join(outcome.faults) if outcome.faults else "ends well"
     return f"| {name} | {where} | {said(outcome)} | {after} |"
 
@@ -52,6 +55,7 @@ def main() -> int:
     chosen = parser.parse_args()
     rows, faults = [], 0
     before()  # once for all
+    before(two_jobs=True)
     with ThreadPoolExecutor(chosen.jobs) as pool:
         for outcome in pool.map(play, [item for item in FAILURES if chosen.only in f"{item.step}: {item.name}"]):
             faults += bool(outcome.faults)

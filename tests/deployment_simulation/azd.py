@@ -45,14 +45,14 @@ def provision(state: dict[str, Any]) -> str:
     first = not any(item["type"] == "Microsoft.App/jobs" for item in state["resources"].values())
     if state["now"] < state["deploying_until"]:
         raise StepFailed("ERROR: provision: (DeploymentActive) The deployment with the same name is still active.")
-    error = state["provision_error"]  # resource type, code
+    error = state["provision_error"]  # resource type, code, words, part of a name
     groups = [item for item in deployment.resources if item.type == "Microsoft.Resources/resourceGroups"]
     for wave in waves(MAIN, {"newGroup", *deployment.modules}):
         for symbol in wave:
             for item in groups if symbol == "newGroup" else deployment.modules[symbol].resources:
                 if not item.deployed or item.existing:
                     continue
-                if error and item.type == error[0]:
+                if error and item.type == error[0] and error[3] in item.name:
                     state["hits"] += 1
                     raise StepFailed(f"ERROR: provision: deployment failed: {item.name}: ({error[1]}) {error[2]}")
                 tags = item.body.get("tags", {})
@@ -97,7 +97,7 @@ def runner(state: dict[str, Any]) -> str:
     if image not in state["images"]:
         state["images"].append(image)
     cut(state, "deploy runner")
-    (job,) = [item for item in state["resources"].values() if item["type"] == "Microsoft.App/jobs"]
+    (job,) = [item for item in state["resources"].values() if item.get("tags", {}).get("azd-service-name") == "runner"]
     job["image"] = env["SERVICE_RUNNER_IMAGE_NAME"] = f"{env['AZURE_CONTAINER_REGISTRY_ENDPOINT']}/{image}"
     return ""
 

@@ -20,6 +20,7 @@ CAUSES = (
     "provision_error",
     "may_build",
     "gpu_limit",
+    "second_limit",
     "build_ends",
     "cold_s",
     "code_build_s",
@@ -43,16 +44,19 @@ class Outcome:
 
 
 @functools.cache
-def before(root: Path = ROOT) -> dict[tuple[bool, str], dict[str, Any]]:
-    """(a deployment that works, step) -> the state right before. Raises AssertionError where a run fails by itself."""
-    found: dict[tuple[bool, str], dict[str, Any]] = {}
+def before(two_jobs: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
+    """(Failure.world, step) -> the state right before. Raises AssertionError where a run fails by itself."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), root)
-        for working in (False, True):
+        world = World(Path(folder))
+        if two_jobs:
+            world.state["env"]["GPU_PROFILE_FALLBACK"] = "Consumption-GPU-NC24-A100"
+        for kind in ("two jobs",) if two_jobs else ("first", "working"):
             for name in order():
-                found[working, name] = world.copy()
+                found[kind, name] = world.copy()
                 step = world.one(name)
                 assert step.code == 0, step
+            assert ready(world.state) == []
             world.state.update(code=2, now=world.state["now"] + 86400)
             world.state["blobs"].append("output/my-scene/my-scene.splat")
     return found
@@ -119,9 +123,10 @@ def ready(state: dict[str, Any]) -> list[str]:
     """What a deployment that ended well lacks."""
     wrong = []
     jobs = [item["image"] for item in state["resources"].values() if item["type"] == "Microsoft.App/jobs"]
+    count = 2 if state["env"].get("GPU_PROFILE_FALLBACK") else 1
     wanted = f"{state['env'].get('AZURE_CONTAINER_REGISTRY_ENDPOINT')}/runner:azd-deploy-{state['code']}"
-    if jobs != [wanted] or state["env"].get("SERVICE_RUNNER_IMAGE_NAME") != wanted:
-        wrong.append(f"the job has {jobs}, not {wanted}")
+    if jobs != [wanted] * count or state["env"].get("SERVICE_RUNNER_IMAGE_NAME") != wanted:
+        wrong.append(f"the jobs have {jobs}, not {wanted}")
     if not any(item["type"].endswith("/eventSubscriptions") for item in state["resources"].values()):
         wrong.append("nobody is subscribed to uploads")
     if state["app"]["code"] != state["code"] or state["app"]["functions"] != FUNCTIONS:
@@ -142,6 +147,7 @@ def cured(state: dict[str, Any]) -> None:
     blank = fresh()
     state.update({name: blank[name] for name in CAUSES})
     state["env"]["AZURE_LOCATION"] = blank["env"]["AZURE_LOCATION"]
+    state["env"].pop("GPU_PROFILE_FALLBACK_LOCATION", None)
     state["app"]["functions"] = FUNCTIONS
     state["now"] += 600
     if state["app"]["woken"]:
@@ -153,7 +159,7 @@ def play(failure: Failure, root: Path = ROOT) -> Outcome:
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), root)
-        world.state = before()[failure.working, failure.step]
+        world.state = before(failure.two_jobs)[failure.world, failure.step]
         world.state = world.copy()
         world.state.update(step=failure.step, hits=0)
         old = world.copy()
@@ -177,7 +183,7 @@ def play(failure: Failure, root: Path = ROOT) -> Outcome:
         if second.code:
             wrong.append(f"the second run ended with {second.code} at {second.name}: {second.said[-300:]}")
         wrong += always(world.state) + ready(world.state)
-        if world.state["doubled"] and not failure.twice_built:
+        if world.state["doubled"]:
             wrong.append("the same image was built twice at once")
     return Outcome(failure, first, second, list(dict.fromkeys(wrong)))
 

@@ -73,12 +73,15 @@ class Call:
             self.state["hits"] += 1
             if fault["kind"] == "signed out":
                 self.state["signed_in"] = False
-            if fault["kind"] != "ctrl-c":
+            if fault["kind"] == "lost":  # the service does it, and its answer never comes
+                self.state["lost"] = True
+            elif fault["kind"] != "ctrl-c":
                 err, code, seconds = FAULTS[fault["kind"]]
                 self.state["now"] += seconds
                 raise Answer(err=err, code=code)
-            self.state["ctrl_c"] = True
-            self.state["cut_at"] = len(self.state["calls"])
+            else:
+                self.state["ctrl_c"] = True
+                self.state["cut_at"] = len(self.state["calls"])
 
     # ---- the answers -------------------------------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class Call:
 
     def az_rest(self) -> Answer:
         if self.has("Microsoft.App/locations/", "/usages"):
-            return Answer(self.state["gpu_limit"])
+            return Answer(self.state["second_limit" if self.has("A100") else "gpu_limit"])
         return Answer("PayAsYouGo_2014-09-01") if self.has("quotaId") else self.unknown()
 
     def resources(self, type: str) -> list[dict[str, Any]]:
@@ -138,8 +141,12 @@ class Call:
         if beside:  # no parser shows it: the command itself looks
             raise Answer(err=f"ERROR: you cannot use the tag filter with other filters: {sorted(beside)}", code=1)
         name, _, tag = self.option("--tag").partition("=")
-        found = [item["id"] for item in self.state["resources"].values() if item.get("tags", {}).get(name) == tag]
-        return Answer("\n".join(found))
+        found = [item for item in self.state["resources"].values() if item.get("tags", {}).get(name) == tag]
+        if self.option("--query") == "[?tags.\"azd-service-name\"=='runner'].id":
+            found = [item for item in found if item["tags"].get("azd-service-name") == "runner"]
+        elif self.option("--query") != "[].id":
+            return self.unknown()
+        return Answer("\n".join(item["id"] for item in found))
 
     def az_resource_show(self) -> Answer:
         for item in self.resources(self.option("--resource-type")):
@@ -151,6 +158,13 @@ class Call:
         for item in self.resources("Microsoft.App/jobs"):
             if item["id"] == self.option("--ids") or item["name"] == self.option("--name"):
                 return Answer(item["id"] if self.option("--query") == "id" else item["image"])
+        return self.refuse("ResourceNotFound", "The Resource 'Microsoft.App/jobs' was not found.", 3)
+
+    def az_containerapp_job_update(self) -> Answer:
+        for item in self.resources("Microsoft.App/jobs"):
+            if item["name"] == self.option("--name"):
+                item["image"] = self.option("--image")
+                return Answer()
         return self.refuse("ResourceNotFound", "The Resource 'Microsoft.App/jobs' was not found.", 3)
 
     def az_acr_repository(self) -> Answer:
@@ -192,6 +206,8 @@ class Call:
 
     def az_acr_task(self) -> Answer:
         self.roles_known("registries/runs/read")
+        if self.words[3] == "list-runs":
+            return Answer("\n".join(name for name in self.state["runs"] if self.run_state(name) == "Running"))
         run = self.option("--run-id")
         if run not in self.state["runs"]:
             self.refuse("ResourceNotFound", f"The run {run} was not found.", 3)
@@ -271,6 +287,8 @@ def main() -> int:
     except Answer as refused:
         answer = refused
     ctrl_c = state.pop("ctrl_c", False)
+    if state.pop("lost", False):
+        answer = Answer(err="ERROR: Connection aborted. RemoteDisconnected", code=1)
     with open(f"{folder}/state.new", "w") as file:
         json.dump(state, file)
     os.replace(f"{folder}/state.new", f"{folder}/state.json")

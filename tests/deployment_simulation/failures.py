@@ -18,7 +18,11 @@ class Failure:
     cause: Callable[[State], None]
     survived: bool = False
     working: bool = False  # in a deployment that works, with new code to deploy
-    twice_built: bool = False  # a second build of the same image is the price
+    two_jobs: bool = False  # before the first deployment, with GPU_PROFILE_FALLBACK
+
+    @property
+    def world(self) -> str:
+        return "two jobs" if self.two_jobs else "working" if self.working else "first"
 
 
 def value(**values: Any) -> Callable[[State], None]:
@@ -36,8 +40,9 @@ def at(call: str, kind: str, times: int = 1, skip: int = 0) -> Callable[[State],
     return cause
 
 
-def arm(type: str, code: str, words: str) -> Callable[[State], None]:
-    return value(provision_error=[type, code, words])
+def arm(type: str, code: str, words: str, name: str = "") -> Callable[[State], None]:
+    """`name`: part of the resource's."""
+    return value(provision_error=[type, code, words, name])
 
 
 def roles_unknown(seconds: float) -> Callable[[State], None]:
@@ -96,7 +101,8 @@ FAILURES = [
     Failure("the build is cancelled", "predeploy", value(build_ends="Canceled")),
     Failure("the subscription may not build", "predeploy", value(may_build=False)),
     Failure("the token expires during the build", "predeploy", at("show-run", "signed out", skip=1)),
-    Failure("Ctrl-C when the build is started", "predeploy", at("acr build", "ctrl-c"), twice_built=True),
+    Failure("Ctrl-C when the build is started", "predeploy", at("acr build", "ctrl-c")),
+    Failure("the answer of the build is lost", "predeploy", at("acr build", "lost")),
     Failure("Ctrl-C while the build is looked at", "predeploy", at("show-run", "ctrl-c", skip=1)),
     Failure("Ctrl-C while the log is shown", "predeploy", at("task logs", "ctrl-c")),
     Failure("the registry cannot be read", "predeploy", at("repository list", "broken", times=9), working=True),
@@ -117,4 +123,19 @@ FAILURES = [
     Failure("Ctrl-C at the handshake's second try", "postdeploy", both(value(cold_s=120.0), at("sleep", "ctrl-c"))),
     Failure("the functions do not index", "postdeploy", app(functions=[])),
     Failure("the functions do not index", "postdeploy", app(functions=["sweep"]), working=True),
+    Failure("quota of the second GPU is 0", "preprovision", value(second_limit="0"), two_jobs=True),
+    Failure("the second region has no such GPU", "preprovision", env(GPU_PROFILE_FALLBACK_LOCATION="southindia"),
+            two_jobs=True),
+    Failure("the second region has no capacity", "provision",
+            both(env(GPU_PROFILE_FALLBACK_LOCATION="westus3"),
+                 arm(ENVIRONMENT, "AKSCapacityHeavyUsage", "no capacity in the region", "cae-fallback")),
+            two_jobs=True),
+    Failure("Ctrl-C", "provision", at("azd", "ctrl-c"), two_jobs=True),
+    Failure("throttled when the second job gets its image", "postdeploy", at("job update", "throttled"), survived=True,
+            two_jobs=True),
+    Failure("the image for the second job cannot be read", "postdeploy", at("job show", "broken", times=9),
+            two_jobs=True),
+    Failure("refused (403) when the second job gets its image", "postdeploy", at("job update", "forbidden", times=9),
+            two_jobs=True),
+    Failure("Ctrl-C when the second job gets its image", "postdeploy", at("job update", "ctrl-c"), two_jobs=True),
 ]  # fmt: skip

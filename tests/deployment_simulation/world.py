@@ -121,7 +121,7 @@ def fresh() -> dict[str, Any]:
         "subscription": SUBSCRIPTION, "signed_in": True, "providers": ["Microsoft.Storage", "Microsoft.Web"],
         "resources": {}, "images": [], "blobs": [], "runs": {}, "faults": [],
         "app": {"code": 0, "woken": False, "warm_from": 1e18, "listed_from": 1e18, "functions": FUNCTIONS},
-        "roles_from": 0.0, "role_delay_s": 0.0, "may_build": True, "gpu_limit": "1",
+        "roles_from": 0.0, "role_delay_s": 0.0, "may_build": True, "gpu_limit": "1", "second_limit": "1",
         "build_ends": "Succeeded", "cold_s": 0.0,
         "code": 1, "code_build_s": 240.0, "zip_build_s": 120.0, "provision_error": [], "cut": "",
         "deploying_until": 0.0,

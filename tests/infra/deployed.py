@@ -67,10 +67,11 @@ def app_settings(deployment: bicep.Deployment) -> dict[str, str]:
     return deployment.one("Microsoft.Web/sites/config").body["properties"]  # type: ignore[no-any-return]
 
 
-def job_container(deployment: bicep.Deployment) -> dict[str, Any]:
-    (container,) = deployment.one("Microsoft.App/jobs").body["properties"]["template"]["containers"]
+def job_container(deployment: bicep.Deployment, name: str = "job-") -> dict[str, Any]:
+    """`name`: part of the job's name."""
+    (container,) = deployment.one("Microsoft.App/jobs", name).body["properties"]["template"]["containers"]
     return container  # type: ignore[no-any-return]
 
 
-def job_env(deployment: bicep.Deployment) -> dict[str, str]:
-    return {item["name"]: item["value"] for item in job_container(deployment)["env"]}
+def job_env(deployment: bicep.Deployment, name: str = "job-") -> dict[str, str]:
+    return {item["name"]: item["value"] for item in job_container(deployment, name)["env"]}

@@ -33,6 +33,8 @@ SWITCHES = [
     *({"USE_GPU": gpu, "INCLUDE_RBAC": rbac, "PRIVATE_NETWORKING": private}
       for gpu, rbac, private in product(("true", "false"), repeat=3)),
     {"GPU_PROFILE_TYPE": "Consumption-GPU-NC24-A100", "PROCESSOR_BACKEND": "mock"},
+    {"GPU_PROFILE_FALLBACK": "Consumption-GPU-NC24-A100", "PRIVATE_NETWORKING": "true"},
+    {"GPU_PROFILE_FALLBACK": "Consumption", "GPU_PROFILE_FALLBACK_LOCATION": "westus3", **REUSED},
     {"ZONE_REDUNDANT": "true", "GEO_REDUNDANT": "true", "REGISTRY_SKU": "Premium", "PRIVATE_NETWORKING": "true"},
     {"EXISTING_RESOURCE_GROUP": "rg-team"},
     REUSED,

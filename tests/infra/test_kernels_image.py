@@ -39,6 +39,7 @@ def test_a_first_deployment_builds_it_and_waits(provisioned: Bench) -> None:
     assert "--no-wait" in started, "what is cut off here must not end there"
     assert option(started, "--file").endswith("/Dockerfile.runner")
     assert ended.called("azd env set") == [
+        ["azd", "env", "set", "RUNNER_KERNELS_RUN", f"{tag()}/"],  # before the call, whose answer may be lost
         ["azd", "env", "set", "RUNNER_KERNELS_RUN", f"{tag()}/cb7"],
         ["azd", "env", "set", "RUNNER_KERNELS_IMAGE", image()],
     ]
@@ -69,8 +70,37 @@ def test_a_build_that_ended_without_an_image_is_started_again(state: str, provis
     assert len(ended.called("acr build")) == 1
 
 
+@pytest.mark.parametrize("reused", ["", "crshared"], ids=["own registry", "reused registry"])
+def test_a_build_whose_answer_was_lost_is_found_and_not_started_again(reused: str, provisioned: Bench) -> None:
+    """Ctrl-C or a dropped connection during `az acr build`: nobody wrote the run's id down."""
+    provisioned.values |= {"RUNNER_KERNELS_RUN": f"{tag()}/", "EXISTING_ACR_NAME": reused}
+    provisioned.answer("acr repository list", "", times=1)
+    there(provisioned)
+    provisioned.answer("acr task list-runs", "cb3\n")
+    ended = build(provisioned, "Running", "Succeeded").run(HOOK)
+    assert (ended.code, ended.called("acr build")) == (0, []), ended.err
+    assert {option(call, "--run-id") for call in ended.called("show-run")} == {"cb3"}
+    assert ["azd", "env", "set", "RUNNER_KERNELS_RUN", f"{tag()}/cb3"] in ended.calls, "cut off again, it is known"
+
+
+def test_builds_of_others_that_make_another_image_end_with_a_build_of_ours(provisioned: Bench) -> None:
+    provisioned.values["RUNNER_KERNELS_RUN"] = f"{tag()}/"
+    provisioned.answer("acr task list-runs", "cb3\ncb4\n")
+    ended = build(provisioned, "Succeeded").run(HOOK)
+    assert ended.code == 0, ended.err
+    assert [option(call, "--run-id") for call in ended.called("show-run")] == ["cb3", "cb4", "cb7"]
+    assert len(ended.called("acr build")) == 1
+
+
+def test_in_a_reused_registry_nobody_waits_for_the_builds_of_others(provisioned: Bench) -> None:
+    provisioned.values["EXISTING_ACR_NAME"] = "crshared"
+    ended = build(provisioned, "Succeeded").run(HOOK)
+    assert (ended.code, ended.called("list-runs")) == (0, [])
+
+
 def test_a_build_of_another_version_is_not_waited_for(provisioned: Bench) -> None:
     provisioned.values["RUNNER_KERNELS_RUN"] = "cuda13-0000000000000000/cb3"
+    provisioned.answer("acr task list-runs", "cb3\n")
     ended = build(provisioned, "Succeeded").run(HOOK)
     assert len(ended.called("acr build")) == 1
     assert ended.called("cb3") == []

@@ -46,7 +46,8 @@ RULES = {
 }
 EVENT_SUBSCRIPTION = r"[A-Za-z0-9-]{3,64}"
 DEPLOYMENT = r"[\w.()-]{1,64}"
-ALL = {"PRIVATE_NETWORKING": "true", "ALERT_EMAIL": "a@b.c"}
+ALL = {"PRIVATE_NETWORKING": "true", "ALERT_EMAIL": "a@b.c", "GPU_PROFILE_FALLBACK": "Consumption",
+       "GPU_PROFILE_FALLBACK_LOCATION": "westus3"}  # fmt: skip
 
 
 def made(name: str, **more: str) -> bicep.Deployment:
@@ -130,7 +131,7 @@ def without_token(deployment: bicep.Deployment, name: str) -> str:
 @pytest.mark.parametrize("name", [name for name in HOSTILE if re.fullmatch(r"[A-Za-z0-9_-]+", name)])
 def test_a_name_that_was_valid_stays(name: str) -> None:
     """Services compare names without case. With a dot or parenthesis identities were refused: none exists."""
-    deployment = made(name)
+    deployment = made(name, GPU_PROFILE_FALLBACK="")
     for type, old in before(name).items():
         if re.fullmatch(RULES[type], old.format("0" * 13), re.IGNORECASE):
             assert without_token(deployment, deployment.one(type).name).lower() == old.lower()

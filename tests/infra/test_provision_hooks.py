@@ -156,7 +156,7 @@ def test_a_region_without_the_gpu_is_refused_before_anything_is_made(
         ({"SKIP_QUOTA_CHECK": "true"}, "0\n", 0),
         ({"USE_GPU": "false"}, "0\n", 0),
         ({"EXISTING_CONTAINER_APPS_ENV_NAME": "cae-theirs"}, "0\n", 0),
-        ({"GPU_PROFILE_TYPE": "Consumption-GPU-of-next-year", "SKIP_REGION_CHECK": "true"}, "0\n", 0),
+        ({"GPU_PROFILE_TYPE": "Consumption-GPU-NEW", "GPU_PROFILE_SIZES": '{"Consumption-GPU-NEW": {}}'}, "0\n", 0),
     ],
 )
 def test_a_subscription_without_gpu_quota_is_told_before_anything_is_made(

@@ -33,7 +33,7 @@ def assigned(deployment: bicep.Deployment) -> list[tuple[str, str, str]]:
     found = []
     for item in deployment.of("Microsoft.Authorization/roleAssignments"):
         scope, properties = item.body["scope"], item.body["properties"]
-        kind = KINDS[scope.type]
+        kind = "fallback" if scope.name.startswith("fallback-") else KINDS[scope.type]
         if kind == "host":
             assert scope.name == deployment.outputs["FUNCTION_STORAGE_ACCOUNT_NAME"], (
                 "never the account with the videos"
@@ -47,13 +47,21 @@ def rows(variables: dict[str, str]) -> list[list[str]]:
     """Those of the table for this way to be told of uploads."""
     other = "queue:webjobs-" if "UPLOADS_QUEUE" in variables else "queue:uploads"
     nobody = "" if "OPERATORS_PRINCIPAL_ID" in variables else "operators"
-    return [row for row in ROWS if not row[1].startswith(other) and row[0] != nobody]
+    nowhere = "" if "GPU_PROFILE_FALLBACK" in variables else "fallback"
+    return [row for row in ROWS if not row[1].startswith(other) and row[0] != nobody and row[1] != nowhere]
 
 
 @pytest.mark.parametrize(
     "variables",
-    [{}, REUSED, {"UPLOADS_QUEUE": "uploads"}, REUSED | {"UPLOADS_QUEUE": "uploads"} | OPERATED, OPERATED],
-    ids=["new", "reused", "by queue", "reused by queue, operated", "operated"],
+    [
+        {},
+        REUSED,
+        {"UPLOADS_QUEUE": "uploads"},
+        REUSED | {"UPLOADS_QUEUE": "uploads"} | OPERATED,
+        OPERATED,
+        {"GPU_PROFILE_FALLBACK": "Consumption"} | OPERATED,
+    ],
+    ids=["new", "reused", "by queue", "reused by queue, operated", "operated", "two jobs, operated"],
 )
 def test_the_assignments_are_the_table_line_by_line(variables: dict[str, str]) -> None:
     found = Counter(assigned(deploy(variables)))
