@@ -205,7 +205,7 @@ def test_the_second_job_gets_the_image_of_the_first(deployed: Bench) -> None:
 
 def test_an_image_that_the_second_job_does_not_get_is_told_with_what_to_do(deployed: Bench) -> None:
     deployed.values["RUNNER_FALLBACK_JOB_NAME"] = "fallback-dev"
-    deployed.answer("job update", **FORBIDDEN)
+    deployed.answers.insert(0, {"call": "job update", **FORBIDDEN})
     ended = deployed.run("scripts/hooks/postdeploy.sh")
     assert ended.code == 3
     assert "azd hooks run postdeploy" in ended.err
