@@ -45,6 +45,9 @@ cli-check: $(VENV)/installed-tests  ## hold every command line of `az` against t
 	RECORD_AZ=$(CURDIR)/.local/azure-cli/recorded $(BIN)/python -m pytest --quiet tests/infra -k "script or hook or aci or vm or subscription"
 	$(BIN)/python -m tests.infra.azcli.check --recorded .local/azure-cli/recorded
 
+images-real: setup  ## build the CPU images and run them and compose.yaml, for real: half an hour; needs a Docker engine, or root on Debian
+	$(BIN)/python -m scripts.images_real $(PARTS)
+
 image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20 minutes of processor time; needs g++ and 6 GB of disk
 	$(PYTHON) -m venv .local/kernels
 	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu-cuda13.lock -r runner/image/build-cuda13.lock

@@ -5,29 +5,24 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from function_app.wiring import assemble
 from runner.files import writable
-from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag, stop_on_signals
-from runner.worker import deadline
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import configure, report
-from scenejobs.settings import older
-from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, WatchSettings
-from scenejobs.settings.pipeline import PipelineSettings
-from scenejobs.settings.reader import read_all
-from scenejobs.settings.storage import FolderSettings
+from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from watch import health_check, http_server
 from watch.instances import Instances, name_of, settle
 from watch.local_workers import LocalCompute, worker_environment
 from watch.loop import Watch
+from watch.prepare import DEFAULT_USER, prepare
 from watch.rights import Rights
+from watch.settings import read
 from watch.stable_folder import StableFolder
 from watch.status import WatchStatus
 
@@ -39,12 +34,18 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
     parser = argparse.ArgumentParser(
         prog="video-splat watch", description="Turns what is copied to a folder into scenes."
     )
-    parser.add_argument("command", nargs="?", choices=["health"], help="ask the watch that runs here for its health")
+    parser.add_argument(
+        "command", nargs="?", choices=["health", "prepare"],
+        help="ask the watch that runs here for its health; make the folders ready for a watch and look at its settings",
+    )  # fmt: skip
     parser.add_argument("--if-watching", action="store_true", help="health: exit code 0 where RUN_MODE is another one")
+    parser.add_argument("--user", default=DEFAULT_USER, metavar="UID:GID", help="prepare: who will watch")
     options = parser.parse_args(arguments)
     try:
         if options.command == "health":
             return health_check.health(env, if_watching=options.if_watching)
+        if options.command == "prepare":
+            return prepare(env, options.user)
         with stop_on_signals() as stop:
             return run(env, stop)
     except SceneJobError as exc:
@@ -54,18 +55,12 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 
 def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
-    groups = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
-    # a setting that would stop every worker stops this program at its start
-    checks: dict[type, Callable[[Any], None]] = {
-        PipelineSettings: pipeline_settings.check,
-        RunnerSettings: deadline.check,
-    }
-    refused = older.problems(env)
-    watch, folders, dispatch, runner, pipeline, logging_ = read_all(groups, env, refused=refused, checks=checks)
+    settings = read(env)
+    watch, dispatch, runner, pipeline = settings.watch, settings.dispatch, settings.runner, settings.pipeline
     workspace = writable.check(runner.workspace, pipeline.backend, env)
-    configure(logging_, **({"instance": watch.instance} if watch.instance else {}))
+    configure(settings.logs, **({"instance": watch.instance} if watch.instance else {}))
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
-    where, me = settle(folders, name_of(watch.instance))
+    where, me = settle(settings.folders, name_of(watch.instance))
     storage = open_folders(where)
     rights = Rights(where, dispatch.prefix_depth, Instances(where, me))  # asked before a scene is taken
     stable = StableFolder(where.input, "input", holds=rights.holds)

@@ -1,0 +1,45 @@
+"""Every setting that watch mode reads, read and checked at once: by the watch, and by `watch prepare` before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.pipeline import settings as pipeline_settings
+from runner.worker import deadline
+from scenejobs.adapters.folder import Places
+from scenejobs.adapters.open import places
+from scenejobs.settings import older
+from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, WatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.settings.reader import read_all
+from scenejobs.settings.storage import FolderSettings
+
+GROUPS = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
+# a setting that would stop every worker stops this program at its start
+CHECKS: dict[type, Callable[[Any], None]] = {
+    PipelineSettings: pipeline_settings.check,
+    RunnerSettings: deadline.check,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The groups of settings, and the folders they name."""
+
+    watch: WatchSettings
+    folders: FolderSettings
+    dispatch: DispatchSettings
+    runner: RunnerSettings
+    pipeline: PipelineSettings
+    logs: LogSettings
+
+    @property
+    def places(self) -> Places:
+        return places(self.folders)
+
+
+def read(env: Mapping[str, str]) -> Settings:
+    """Raises ConfigurationError, which names all that is wrong."""
+    return Settings(*read_all(GROUPS, env, refused=older.problems(env), checks=CHECKS))
