@@ -98,7 +98,7 @@ def test_docker_and_kubectl_are_told_of_files_services_and_stages_that_are_there
         if words[1] == "compose":
             values = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--profile"]
             assert set(values) <= profiles, command
-            verb = next(i for i, word in enumerate(words) if word in ("up", "exec", "down"))
+            verb = next(i for i, word in enumerate(words) if word in ("up", "exec", "down", "logs"))
             rest = [word for word in words[verb + 1 :] if not word.startswith("-")]
             named = rest[:1] if words[verb] == "exec" else rest
             assert set(named) <= COMPOSE["services"].keys(), command
