@@ -29,7 +29,7 @@ from scenejobs.logs.setup import context
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
-from scenejobs.state import activity, codec
+from scenejobs.state import activity, codec, expiry
 from scenejobs.state.incoming import batches, undeleted
 from scenejobs.state.layout import REFUSED, SWEEP_RECORD, refused_name
 from scenejobs.state.messages import DebounceCheck
@@ -195,7 +195,7 @@ class _Pass:
             notes = replace(notes, looked_at=now)
         if notes.are_due(notes.cleared_at, now) and daily.seen <= chores.FEW and self._crew.goes_on():
             cache_days = self._dispatcher.settings.cache_days
-            if self._clear(chores.daily(self._state, view, cache_days, now)):
+            if self._clear(chores.daily(self._state, view, cache_days, now)) and self._expire(now):
                 notes = replace(notes, cleared_at=now)
         return notes
 
@@ -268,6 +268,20 @@ class _Pass:
             self.failed.append(exc)
         else:
             undeleted.alert_still(kept)
+
+    def _expire(self, now: datetime) -> bool:
+        """Removes results that are too old, as far as this identity may. Whether it came to the end in time."""
+        days, containers = self._dispatcher.settings.output_days, self._dispatcher.containers
+        if days:
+            try:
+                depth = self._dispatcher.settings.prefix_depth
+                removed = expiry.expire(containers, depth, now - timedelta(days=days), self._crew.goes_on)[1]
+                self.told(tidied=self.report.tidied + removed)
+            except AccessDenied as exc:
+                log.error("OUTPUT_RETENTION_DAYS is set, and results cannot be removed: %s", exc)
+            except StorageError as exc:
+                self.failed.append(exc)
+        return self._crew.goes_on()
 
     def _clear(self, found: Iterable[Leftover]) -> bool:
         """Removes what was found. Whether it came to the end in time."""

@@ -69,7 +69,17 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     compute = LocalCompute(worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
     service = Watch(
-        containers, storage.queues, app, compute, status, watch, dispatch.prefix_depth, where, pipeline, rights
+        containers,
+        storage.queues,
+        app,
+        compute,
+        status,
+        watch,
+        dispatch.prefix_depth,
+        where,
+        pipeline,
+        rights,
+        dispatch.output_days,
     )
     with ExitStack() as open_:
         for port, routes in _ports(watch, status).items():
@@ -86,12 +96,15 @@ def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
 
 
 def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> DispatchSettings:
-    """One worker, and no longest wait: a file that is copied for an hour is not an upload yet.
+    """One worker, and no longest wait: a file that is copied for an hour is not an upload yet. Old results are removed
+    by the loop, as often as other old files.
 
     `StableFolder` sees a file grow by itself; nothing else is in progress in a folder.
     """
     quiet_s = stable_s(dispatch, watch)
-    return replace(dispatch, quiet_s=quiet_s, max_wait_s=float("inf"), max_parallel_jobs=1, upload_stalled_s=0)
+    return replace(
+        dispatch, quiet_s=quiet_s, max_wait_s=float("inf"), max_parallel_jobs=1, upload_stalled_s=0, output_days=0
+    )
 
 
 def _ports(watch: WatchSettings, status: WatchStatus) -> dict[int, http_server.Routes]:

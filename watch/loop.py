@@ -24,6 +24,7 @@ from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import codec, generations, records
+from scenejobs.state.expiry import expire
 from scenejobs.state.generations import Generation
 from scenejobs.state.incoming.uploads import sort_uploads
 from scenejobs.state.layout import ACTIVE, GENERATIONS, MANIFEST, is_check, key_of_marker, record_of_key, run_folder
@@ -59,14 +60,16 @@ class Watch:
         places: Places | None,
         pipeline: PipelineSettings = PipelineSettings(),  # noqa: B008  # frozen
         rights: Rights | None = None,
+        output_days: float = 0.0,
     ) -> None:
-        """places: None where the containers are no folders."""
+        """places: None where the containers are no folders. output_days: after so many results go; 0: never."""
         self._containers = containers
         self._queues = queues
         self._sweeper, self._waiting_sweeper = app.sweeper, without_starts(app.sweeper)
         self._app = app
         self._device, self._waiting = Device(pipeline), Waiting()
         self._rights = rights
+        self._output_days = output_days
         self._mended = Mended(containers, queues, rights) if rights else None
         self._told: frozenset[Problem] = frozenset()  # problems that the log knows
         self._active: set[str] = set()  # keys of scenes with something to do, uploads or not
@@ -216,6 +219,9 @@ class Watch:
         if self._settings.retention_days:
             before = self._containers.state.now() - timedelta(days=self._settings.retention_days)
             pruned = prune(self._containers, self._depth, before)
+        if self._output_days:
+            oldest = self._containers.state.now() - timedelta(days=self._output_days)
+            pruned += expire(self._containers, self._depth, oldest)[1]
         self._status.pruned += pruned
         if removed or pruned:
             log.info("%d files left behind and %d old ones removed", removed, pruned)

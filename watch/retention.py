@@ -1,7 +1,7 @@
 """Removes what is older than RETENTION_DAYS: archived inputs, dead letters with their reasons, state without a scene.
 
-Input and output are never touched, nor anything of a scene that is in work, waits, or is held. In Azure the
-lifecycle rules of the storage account do this.
+Input and output are never touched (results: scenejobs/state/expiry.py), nor anything of a scene that is in work, waits,
+or is held. In Azure the lifecycle rules of the storage account do this.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def prune(containers: Containers, depth: int, before: datetime) -> int:
     removed = 0
     for store in (containers.processed, containers.error):
         removed += _prune_archive(store, depth, before, busy)
-    kept = waiting | busy
+    # what was removed is told, and uploads that were part of it are no news, for as long as the record is there
+    kept = waiting | busy | {name for name, info in records.items() if info.metadata.get("expired")}
     for store in (containers.output, containers.processed, containers.error):
         kept |= {layout.record_name(stored_scene(info.name, depth)) for info in _usable(store.list())}
     return removed + _prune_state(

@@ -34,10 +34,14 @@ def check(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
     publishing = scene.ongoing if scene.ongoing and scene.ongoing.outcome is Outcome.SUCCEEDED else None
     if publishing is not None:
         succeeded.append(publishing)
+    gone = scene.record.expired.generation if scene.record.expired else 0  # removed in order, because they were old
     for found in succeeded:
-        yield from _committed(evidence, found)
+        if found.number > gone:
+            yield from _committed(evidence, found)
     shown = [found for found in succeeded if not found.withheld]
-    if shown and publishing is None:  # the newest result is the one that is shown, unless it was withheld
+    if (
+        shown and publishing is None and shown[-1].number > gone
+    ):  # the newest result is the one that is shown, unless it was withheld
         yield from _published(evidence, shown[-1])
     yield from _reason(evidence, scene)
 

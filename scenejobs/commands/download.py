@@ -14,7 +14,7 @@ from scenejobs.errors import Code, InputError, NotFound, StorageError
 from scenejobs.logs.setup import printable
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
-from scenejobs.state import layout
+from scenejobs.state import layout, records
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,6 +58,12 @@ def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
     try:
         data, _ = containers.output.read(layout.published_name(scene, layout.MANIFEST))
     except NotFound as exc:
+        stored = records.load(containers.state, scene)
+        if stored and (expired := stored.record.expired) and stored.record.is_expired:
+            raise InputError(
+                f"the result of scene {scene} was removed on {expired.at:%Y-%m-%d} (OUTPUT_RETENTION_DAYS)",
+                code=Code.NO_SCENE, advice=f"scenejobs retry {scene} makes it again, of what its archive has",
+            ) from exc  # fmt: skip
         raise none from exc
     outputs = _outputs(scene, data)
     if outputs is None:

@@ -57,6 +57,13 @@ class DispatchSettings:
         minimum=1,
     )
     cache_days: float = _setting("CACHE_MAX_DAYS", CACHE_DAYS, 30.0, minimum=0)
+    output_days: float = _setting(
+        "OUTPUT_RETENTION_DAYS",
+        "days after which results are removed, which the record then says; the sweep does it daily, watch mode every "
+        "TIDY_INTERVAL_SECS; 0: never",
+        0.0,
+        minimum=0,
+    )
     sweep_schedule: str = _setting(
         "SWEEP_SCHEDULE", "when the sweep runs: seconds, minutes, hours, day, month, weekday", "0 */5 * * * *"
     )

@@ -49,7 +49,8 @@ def choose(
     replaced = {blob.name for blob in uploads}
     members = [member for member in record.contents or () if member.name not in replaced]
     newest = {member.name: member for member in members if is_copy_at(member, listed)}  # of one name the last
-    forgiven = record.published is None or (record.wish is not None and record.wish.with_what_is_there)
+    wished = record.wish is not None and record.wish.with_what_is_there
+    forgiven = record.published is None or record.is_expired or wished
     if forgiven:
         return Choice(tuple(newest.values()))
     gone = [member.name for member in members if member.published and member.name not in newest]
@@ -84,7 +85,7 @@ def lost_clips(record: SceneRecord, clips: Collection[str]) -> tuple[str, ...]:
     clips: of which it has frames. What was taken out, or is gone with its user's consent, cannot be lost; nor can what
     only a suspect result shows.
     """
-    if record.published is not None and record.published.suspect:
+    if record.published is not None and (record.published.suspect or record.is_expired):
         return ()
     offered = clip_names(record)
     return tuple(clip for clip in record.shown if clip in offered and clip not in clips)

@@ -20,7 +20,7 @@ RECORD_VERSION = 1
 # fields that earlier programs did not write
 ADDED = (
     "not_before", "day", "runs_today", "held", "tries", "begun", "blocked", "carried", "contents", "retired",
-    "published", "shown", "wish", "doubt", "unused",
+    "published", "shown", "wish", "doubt", "unused", "expired",
 )  # fmt: skip
 KEEP_RETIRED = 20_000  # versions that a scene no longer consists of are remembered, the newest
 
@@ -86,6 +86,15 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Expired:
+    """Results that were removed because they were old (OUTPUT_RETENTION_DAYS): of this generation and those before."""
+
+    generation: int
+    run: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Wish:
     """Somebody wants a run that no upload asks for."""
 
@@ -124,6 +133,7 @@ class SceneRecord:
     wish: Wish | None = None
     doubt: Failure | None = None  # of a committed run: why its result may be wrong
     unused: tuple[UnusedFile, ...] | None = None  # files that the published result does without; None: not told
+    expired: Expired | None = None  # what was removed last
 
     @property
     def batch(self) -> str:
@@ -136,7 +146,20 @@ class SceneRecord:
 
     def withholds(self, doubt: Failure | None) -> bool:
         """Whether a result with this doubt, if any, stays in its run's folder: it never replaces one without."""
-        return doubt is not None and self.published is not None and not self.published.suspect
+        there = self.published if not self.is_expired else None
+        return doubt is not None and there is not None and not there.suspect
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the published result was removed because it was old. What is gone is nothing to protect."""
+        return self.expired is not None and (
+            self.published is None or self.published.generation <= self.expired.generation
+        )
+
+    def expiring(self, now: datetime) -> SceneRecord:
+        """The results of all generations that ended go. Not a move: nobody works on the scene."""
+        run = self.published.run if self.published else ""
+        return replace(self, expired=Expired(self.generation - 1, run, now))
 
     @property
     def withheld(self) -> bool:

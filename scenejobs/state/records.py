@@ -157,6 +157,8 @@ def _metadata(record: SceneRecord, parts: dict[str, bytes]) -> dict[str, str]:
         metadata["held"] = "true"
     if record.wish:
         metadata["wish"] = record.wish.kind
+    if record.expired:
+        metadata["expired"] = "true"
     if parts:
         metadata["parts"] = " ".join(sorted(parts))
     return metadata

@@ -316,6 +316,28 @@ def test_old_archives_go_and_inputs_never(tmp_path: Path) -> None:
         watching.close()
 
 
+def test_old_results_go_where_that_is_asked_for_and_are_not_lost(tmp_path: Path) -> None:
+    """OUTPUT_RETENTION_DAYS is a part of a second here: what remains is the record that tells of it."""
+    watching = Watching(tmp_path)
+    watching.put("lobby/a.mp4", b"x")
+    record = tmp_path / "data/state/scenes/lobby.json"
+    try:
+        watching.start(OUTPUT_RETENTION_DAYS="0.000001", TIDY_INTERVAL_SECS="0.5")
+        wait_for(lambda: record.exists() and "expired" in json.loads(record.read_text()), "the record says so")
+        wait_for(lambda: not watching.files("output"), "the result is removed")
+        assert watching.files("processed") == {"lobby/a.mp4": b"x"}
+        watching.put("lobby/a.mp4", b"x")
+        wait_for(lambda: not watching.files("input"), "the same clip is put away")
+        assert json.loads(record.read_text())["generation"] == 2, "nothing was made again"
+        assert watching.health()["status"] == "healthy"
+        env = {"PATH": os.environ["PATH"], "DATA_PATH": str(watching.data)}
+        audit = [sys.executable, "-m", "scenejobs", "audit"]
+        done = subprocess.run(audit, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+    finally:
+        watching.close()
+
+
 def test_a_lost_machine_loses_nothing(crashed: Watching) -> None:
     """Everything was killed in mid-training. What was in work and what came meanwhile are each done once."""
     wait_for(lambda: crashed.is_done("lobby") and crashed.is_done("attic"), "both scenes are done")

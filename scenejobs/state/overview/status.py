@@ -149,6 +149,9 @@ def _of_uploads(
 
 def _what_stays(record: SceneRecord, ending: Ending) -> str:
     """Where the last generation is not the one that is published."""
+    if record.expired is not None and record.is_expired:
+        on, again = record.expired.at, f"scenejobs retry {record.scene} makes it again"
+        return f"expired: its result was removed on {on:%Y-%m-%d} (OUTPUT_RETENTION_DAYS); {again}"
     if record.published is None or record.published.generation == ending.generation:
         return ""
     doubtful = ", which is doubtful," if record.published.suspect else ""
