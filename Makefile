@@ -11,7 +11,7 @@ LOCKED := --require-hashes --only-binary :all:
 UV_VERSION := 0.13.9
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock clean
+.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock vulnerabilities licences clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m video_splat demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -52,6 +52,9 @@ image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20
 	$(PYTHON) -m venv .local/kernels
 	.local/kernels/bin/pip install --quiet --require-hashes -r runner/image/gpu-cuda13.lock -r runner/image/build-cuda13.lock
 	runner/image/build_kernels.sh .local/kernels/bin/python .local/kernels/wheels
+
+vulnerabilities: $(VENV)/installed-tests  ## look up what is known against every locked package: docs/vulnerabilities.md; DATABASE=FOLDER where osv.dev is not reached
+	$(BIN)/python -m scripts.packages.vulnerabilities $(if $(DATABASE),--database $(DATABASE))
 
 lock: .local/lock/bin/uv  ## write every lock of Python packages, as docs/versions.md tells; needs PyPI, and TORCH_CPU_INDEX or its default
 	.local/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --only-binary :all: \
