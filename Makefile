@@ -9,9 +9,10 @@ KUSTO := .local/kusto/installed
 REQUIREMENTS := runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
 LOCKED := --require-hashes --only-binary :all:
 UV_VERSION := 0.13.9
+PIP_VERSION := 26.3
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock vulnerabilities licences clean
+.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock locks-check vulnerabilities licences clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m video_splat demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -56,6 +57,12 @@ image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20
 vulnerabilities: $(VENV)/installed-tests  ## look up what is known against every locked package: docs/vulnerabilities.md; DATABASE=FOLDER where osv.dev is not reached
 	$(BIN)/python -m scripts.packages.vulnerabilities $(if $(DATABASE),--database $(DATABASE))
 
+licences: $(VENV)/installed-tests .local/lock/bin/uv  ## write docs/licences.md: of every package in an image or the function app; needs PyPI
+	$(BIN)/python -m scripts.packages.licences --pip .local/lock/bin/pip
+
+locks-check:  ## install what is deployed by hash, wheels alone, into clean environments of 3.11 and 3.12; GPU=1 too (3 GB)
+	$(PYTHON) scripts/packages/check.py $(if $(GPU),--gpu)
+
 lock: .local/lock/bin/uv  ## write every lock of Python packages, as docs/versions.md tells; needs PyPI, and TORCH_CPU_INDEX or its default
 	.local/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --only-binary :all: \
 	  --custom-compile-command "make lock" -c runner/image/cpu.lock requirements.in -o requirements.txt
@@ -63,7 +70,7 @@ lock: .local/lock/bin/uv  ## write every lock of Python packages, as docs/versio
 
 .local/lock/bin/uv:
 	$(PYTHON) -m venv .local/lock
-	.local/lock/bin/pip install --quiet uv==$(UV_VERSION)
+	.local/lock/bin/pip install --quiet uv==$(UV_VERSION) pip==$(PIP_VERSION)
 
 infra-check: setup  ## compile and lint the templates where the bicep tool is; parse and type-check every KQL query
 	$(BIN)/python -m tests.infra.check
