@@ -71,6 +71,7 @@ class Starter:
     is_fallback: bool = False
     fallback_after: int = 3  # starts of the first job that never began, before the fallback job gets work
     told: set[datetime] = field(default_factory=set, compare=False)  # the end of the wait that was logged last
+    own: BlobStore | None = None  # its record, where that is not the account's: a machine that starts its own workers
 
     def ensure_started(self) -> int:
         """Starts what is missing and returns how many. During a backoff it does nothing: the sweep tries later.
@@ -139,9 +140,13 @@ class Starter:
         except (ComputeError, AccessDenied, Busy, LeaseLost) as exc:
             log.warning("the executions could not be looked after: %s", exc)
 
+    @property
+    def _records(self) -> BlobStore:
+        return self.own or self.state
+
     def load(self) -> StarterState:
         """What is known of this job's starts; of the first job with that of the fallback job in it."""
-        whole = start_backoff.load(self.state)
+        whole = start_backoff.load(self._records)
         return (whole.fallback or StarterState()) if self.is_fallback else whole
 
     def _must_wait(self, state: StarterState) -> bool:
@@ -220,7 +225,7 @@ class Starter:
         """Executions of the other job that work or will. Of the first job's those that have not begun are no help."""
         if self.elsewhere is None:
             return 0
-        whole = start_backoff.load(self.state)
+        whole = start_backoff.load(self._records)
         other = whole if self.is_fallback else whole.fallback or StarterState()
         if not other.known_since:
             return 0
@@ -282,19 +287,19 @@ class Starter:
 
     def _save(self, state: StarterState, lease: Lease) -> None:
         if self.is_fallback:
-            state = replace(start_backoff.load(self.state), fallback=state)
+            state = replace(start_backoff.load(self._records), fallback=state)
         elif self.elsewhere:
             was_away, keep_s = state.away_until, AWAY_S + self.start_timeout_s
             state = state.judged(self.fallback_after, keep_s)
             if (state.away_until is None) is not (was_away is None):
                 told = "goes to the fallback job" if state.away_until else "goes to the first job again"
                 log.warning("what waits %s (%d starts that never began)", told, state.never_began)
-        self.state.write(DISPATCHER_RECORD, json.dumps(state.to_json(), indent=1).encode(), lease=lease)
+        self._records.write(DISPATCHER_RECORD, json.dumps(state.to_json(), indent=1).encode(), lease=lease)
 
     @contextmanager
     def _alone(self) -> Iterator[Lease]:
         with suppress(Conflict):  # it exists already
-            self.state.write(DISPATCHER_RECORD, json.dumps(StarterState().to_json()).encode(), if_absent=True)
+            self._records.write(DISPATCHER_RECORD, json.dumps(StarterState().to_json()).encode(), if_absent=True)
         lease = self._acquire()
         try:
             yield lease
@@ -304,7 +309,7 @@ class Starter:
     def _acquire(self) -> Lease:
         for _ in range(LEASE_TRIES):
             try:
-                return self.state.lease(DISPATCHER_RECORD, LEASE_S)
+                return self._records.lease(DISPATCHER_RECORD, LEASE_S)
             except Conflict:
                 self.pause(LEASE_PAUSE_S)
         raise Busy(f"{DISPATCHER_RECORD} is leased by another starter", advice="the next look tries again")

@@ -18,7 +18,7 @@ from function_app.sweep import Sweeper
 from scenejobs.errors import Code, ConfigurationError, UnreadableMessage
 from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
-from scenejobs.ports import Compute, Containers, Queues
+from scenejobs.ports import BlobStore, Compute, Containers, Queues
 from scenejobs.settings import older, required
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, LogSettings
 from scenejobs.settings.reader import read_all
@@ -120,8 +120,9 @@ def assemble(
     pause: Callable[[float], None] = time.sleep,
     at_once: int = AT_ONCE,
     fallback: Compute | None = None,
+    own: BlobStore | None = None,
 ) -> App:
-    """at_once: requests of a sweep at the same time; 1: none in another thread. fallback: starter.py."""
+    """at_once: requests of a sweep at the same time; 1: none in another thread. fallback, own: starter.py."""
     starter = Starter(
         containers.state,
         queues.jobs,
@@ -132,6 +133,7 @@ def assemble(
         start_timeout_s=settings.start_timeout_s,
         elsewhere=fallback,
         fallback_after=settings.fallback_after,
+        own=own,
     )
     dispatcher = Dispatcher(containers, queues, settings, starter)
     return App(dispatcher, Sweeper(dispatcher, at_once), pause)

@@ -1,7 +1,7 @@
 """The runner's command line.
 
     python -m runner                             process scenes from the queue, or one prefix (RUN_MODE=batch), or
-                                                 what is copied to a folder (RUN_MODE=watch: becomes `python -m watch`)
+                                                 become `python -m serve` (RUN_MODE=serve) or `python -m watch` (watch)
     python -m runner scene VIDEO... --out DIR    process local videos; no storage, no account
     python -m runner preflight                   look whether all is there: libraries, GPU, sandbox, disk, storage
 

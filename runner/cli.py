@@ -44,8 +44,8 @@ def main(
 def _usage() -> Parser:
     parser = Parser(
         prog="python -m runner",
-        description="Without arguments: processes scenes from the queue, one prefix (RUN_MODE=batch), or what is "
-        "copied to a folder (RUN_MODE=watch). "
+        description="Without arguments: processes scenes from the queue, one prefix (RUN_MODE=batch), what is "
+        "uploaded to the containers (RUN_MODE=serve) or copied to a folder (RUN_MODE=watch). "
         "`video-splat scene --help` explains how to process local videos.",
     )
     parser.add_argument(

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from local.jobs_api.executions import descendants
 
@@ -57,8 +57,8 @@ class Watching:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    def start(self, **settings: str) -> Watching:
-        env = {
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "RUN_MODE": "watch",
             "BACKEND": "mock",
@@ -71,9 +71,10 @@ class Watching:
             "RUNNER_LEASE_SECONDS": "15",
             "MIN_DISK_SPACE_GB": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
-            **self.settings,
-            **settings,
         }
+
+    def start(self, **settings: str) -> Self:
+        env = {**self.environment(), **self.settings, **settings}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", "runner"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,

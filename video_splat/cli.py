@@ -1,6 +1,6 @@
 """`video-splat PROGRAM ...`: hands the arguments to a program, which has a help and exit codes of its own.
 
-A mode (`queue`, `batch`, `watch`) is what an image does with that RUN_MODE: the word takes the variable's place.
+A mode (`queue`, `batch`, `serve`, `watch`) is what an image does with that RUN_MODE: the word takes its place.
 Nothing is imported before it is known which program runs: each has its extra of the package (docs/commands.md).
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from scenejobs.errors import Code, ConfigurationError, SceneJobError
 
 MODE = "RUN_MODE"
-OURS = ("scenejobs", "function_app", "functions_entry", "runner", "watch", "local", "video_splat")
+OURS = ("scenejobs", "function_app", "functions_entry", "runner", "serve", "watch", "local", "video_splat")
 EXTRAS = "pip install '.[runner,cloud]'; without `cloud` for all but the emulated cloud (docs/commands.md)"
 Program = Callable[[Sequence[str]], int]
 
@@ -60,6 +60,14 @@ def _choose(variable: str, text: str) -> None:
     os.environ[variable] = text
 
 
+def _serve(arguments: Sequence[str]) -> int:
+    if not arguments:
+        return _mode("serve")(arguments)
+    from serve import cli
+
+    return cli.main(arguments)
+
+
 def _watch(arguments: Sequence[str]) -> int:
     if not arguments:
         return _mode("watch")(arguments)
@@ -103,6 +111,7 @@ PROGRAMS: dict[str, tuple[str, Program]] = {
     "preflight": ("look whether all is there that a job needs", _runner("preflight")),
     "queue": ("work on the scenes in the queue until it is empty", _mode("queue")),
     "batch": ("work on one scene of the storage", _mode("batch")),
+    "serve": ("work on what is uploaded to the containers, until it is told to stop", _serve),
     "watch": ("work on what is copied to a folder, until it is told to stop", _watch),
     "sweep": ("one sweep of the dispatcher by hand: heal what was lost", _sweep),
     "demo": ("upload videos to the emulated cloud, wait, fetch the scene", _demo),

@@ -15,6 +15,7 @@ from runner.process.signals import StopFlag, stop_on_signals
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import configure, report
+from scenejobs.settings import modes
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from watch import health_check, http_server
 from watch.instances import Instances, name_of, settle
@@ -55,10 +56,12 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 
 def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
+    env = {**env, "RUN_MODE": "watch"}
     settings = read(env)
     watch, dispatch, runner, pipeline = settings.watch, settings.dispatch, settings.runner, settings.pipeline
     workspace = writable.check(runner.workspace, pipeline.backend, env)
     configure(settings.logs, **({"instance": watch.instance} if watch.instance else {}))
+    modes.warn(env, log)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where, me = settle(settings.folders, name_of(watch.instance))
     storage = open_folders(where)
@@ -82,7 +85,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
         dispatch.output_days,
     )
     with ExitStack() as open_:
-        for port, routes in _ports(watch, status).items():
+        for port, routes in http_server.ports(watch, status).items():
             open_.enter_context(http_server.Server(watch.listen, port, routes))
         log.info("watching %s every %g s; a scene is complete after %g s without a change; its state lies in %s",
                  where.input, watch.poll_s, stable_s(dispatch, watch), where.state)  # fmt: skip
@@ -105,13 +108,3 @@ def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> Dis
     return replace(
         dispatch, quiet_s=quiet_s, max_wait_s=float("inf"), max_parallel_jobs=1, upload_stalled_s=0, output_days=0
     )
-
-
-def _ports(watch: WatchSettings, status: WatchStatus) -> dict[int, http_server.Routes]:
-    """The routes of each port. One port may serve both."""
-    ports: dict[int, http_server.Routes] = {}
-    if watch.health:
-        ports[watch.health_port] = http_server.health_routes(status, watch.poll_s)
-    if watch.metrics_port:
-        ports.setdefault(watch.metrics_port, {}).update(http_server.metrics_routes(status, watch.poll_s))
-    return ports

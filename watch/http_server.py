@@ -1,4 +1,4 @@
-"""The HTTP server of watch mode: health for orchestrators, metrics for Prometheus. GET only.
+"""The HTTP server of watch and serve mode: health for orchestrators, metrics for Prometheus. GET only.
 
 It answers no page in a browser, and on loopback only requests for this machine (scenejobs/loopback.py).
 Where it listens for other machines, whoever reaches it may read it by whatever name.
@@ -16,6 +16,7 @@ from typing import Any
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.redact import redact
 from scenejobs.loopback import foreign, is_loopback_host
+from scenejobs.settings.groups import WatchSettings
 from scenejobs.state.overview.status import SceneStatus, State
 from watch import metrics
 from watch.problems import in_words
@@ -49,6 +50,16 @@ def metrics_routes(status: WatchStatus, poll_s: float = 0.0) -> Routes:
     return {"/metrics": lambda: Response(200, metrics.text(status, poll_s), metrics.CONTENT_TYPE)}
 
 
+def ports(settings: WatchSettings, status: WatchStatus) -> dict[int, Routes]:
+    """The routes of each port. One port may serve both."""
+    found: dict[int, Routes] = {}
+    if settings.health:
+        found[settings.health_port] = health_routes(status, settings.poll_s)
+    if settings.metrics_port:
+        found.setdefault(settings.metrics_port, {}).update(metrics_routes(status, settings.poll_s))
+    return found
+
+
 def health(status: WatchStatus, poll_s: float) -> Response:
     """200, or 503 with the reason."""
     problems = status.problems(poll_s)
@@ -62,7 +73,9 @@ def health(status: WatchStatus, poll_s: float) -> Response:
         "jobs_failed": status.failed,
         "jobs_waiting": sum(scene.state not in ACTIVE for scene in status.scenes),
         "disk_free_gb": _free_gb(status),
-        "current_job": next((_job(scene) for scene in status.scenes if scene.state in ACTIVE), None),
+        "current_job": next(
+            (_job(scene) for scene in status.scenes if scene.state in ACTIVE and status.is_mine(scene)), None
+        ),
     }
     if problems:
         body["reason"] = redact(in_words(problems))

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine: the Compute port of watch mode. The starter asks for one at a time."""
+"""Workers as processes of this machine: the Compute port of watch and serve mode. A starter asks for one at a time."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from scenejobs.adapters.folder import Places
 from scenejobs.errors import Code, ComputeError, ConfigurationError
 from scenejobs.ports import Execution
+from scenejobs.settings import modes
 
 ROOT = Path(__file__).parents[1]
 EXPECTED_EXITS = (0, 75, 143)  # done, another worker has the scene, stopped by a signal
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 
 def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]:
     """The settings of this process, for a runner in queue mode on the folders that ends when the queue is empty."""
-    kept = {name: value for name, value in env.items() if not name.startswith(WITHHELD)}
+    others = modes.not_read_by("queue")  # of the watch: the worker would tell that it does not read them
+    kept = {name: value for name, value in env.items() if not name.startswith(WITHHELD) and name not in others}
     folders = {f"{item.name.upper()}_PATH": str(getattr(places, item.name)) for item in fields(places)}
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
     # the watch saw the files at rest, empty ones too
@@ -71,11 +73,15 @@ class LocalCompute:
         env: Mapping[str, str],
         command: Sequence[str] = (sys.executable, "-P", "-m", "watch.worker_process"),
         grace_s: float = GRACE_S,
+        kind: str = "watch",
     ) -> None:
+        """kind: with what the names of executions begin."""
+        self._kind = kind
         self._env = dict(env)
         self._grace_s = grace_s
         self._command = [*command, str(os.getpid())]
         self._running: list[_Running] = []
+        self._started: set[str] = set()
         self._refused = ""  # why the last worker stopped at its settings; raised once
         self.trouble = ""  # why the last worker that ended did not end well; "" when it did
 
@@ -84,7 +90,7 @@ class LocalCompute:
         if self._refused:
             reason, self._refused = self._refused, ""
             raise ComputeError(reason, code=Code.START_FAILED, advice="correct the settings")
-        name = f"watch-{secrets.token_hex(4)}"
+        name = f"{self._kind}-{secrets.token_hex(4)}"
         words, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             process = subprocess.Popen(
@@ -101,6 +107,7 @@ class LocalCompute:
             ) from exc
         finally:
             os.close(told)
+        self._started.add(name)
         self._running.append(_Running(Execution(name, "Running", datetime.now(UTC)), process, words))
         return name
 
@@ -129,6 +136,10 @@ class LocalCompute:
         for item in self._running:
             if item.execution.name == name:
                 item.terminate(self._grace_s)
+
+    def knows(self, name: str) -> bool:
+        """Whether an execution of that name was started here."""
+        return name in self._started
 
     def end(self, grace_s: float) -> None:
         """Sends SIGTERM to all, so that they requeue their scene, waits, and kills the rest."""

@@ -20,7 +20,7 @@ from scenejobs.adapters.folder import Places
 from scenejobs.adapters.folder.cleanup import tidy
 from scenejobs.errors import NotFound, SceneJobError, StorageError, UnreadableMessage, UnreadableRecord
 from scenejobs.names import refusal, scene_key
-from scenejobs.ports import Containers, Queues
+from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import codec, generations, records
@@ -102,9 +102,9 @@ class Watch:
             self._rights.begin()
         held = any(each.kind in STARTS_NOTHING for each in (*machine, *status.disk()))
         try:
-            self._take_hints()
-            report = (self._waiting_sweeper if held else self._sweeper).sweep()
-            self._log_sweep(report)
+            self._take_messages(held=held)
+            if (report := self._sweep(held=held)) is not None:
+                self._log_sweep(report)
             uploads = sort_uploads(self._containers.input.list(), self._depth).scenes
             self._count_finished(uploads)
             self._tidy_if_due()
@@ -115,17 +115,18 @@ class Watch:
             status.poisoned = self._queues.poison.total()
         except SceneJobError as exc:
             if str(exc) != status.last_error:
-                log.error("the folders could not be polled: %s", exc)
+                log.error("%s could not be looked at: %s", status.place, exc)
             status.last_error = str(exc)
         else:
             if status.last_error:
-                log.info("the folders can be polled again")
+                log.info("%s can be looked at again", status.place)
             status.last_error = ""
         status.workers = len(self._compute.live())
-        if any(scene.state is State.RUNNING for scene in status.scenes):  # a worker came past its settings
+        mine = [scene for scene in status.scenes if scene.state is State.BLOCKED or status.is_mine(scene)]
+        if any(scene.state is State.RUNNING for scene in mine):  # a worker came past its settings
             self._compute.trouble = ""
         trouble = [Problem(Kind.WORKER, self._compute.trouble)] if self._compute.trouble else []
-        stuck = self._waiting.problems(status.scenes, status.workers, held=held or bool(trouble))
+        stuck = self._waiting.problems(mine, status.workers, held=held or bool(trouble))
         denied = self._rights.problems(getattr(self._containers.input, "unopened", ())) if self._rights else []
         status.found = (*machine, *trouble, *denied, *stuck)
         self._tell()
@@ -141,7 +142,11 @@ class Watch:
         for kind in sorted(known - {each.kind for each in now}):
             log.info("work goes on: no problem of kind %s any more", kind, extra={"event": f"watch.{kind}"})
 
-    def _take_hints(self) -> None:
+    def _sweep(self, *, held: bool) -> SweepReport | None:
+        """Finds uploads and heals what was lost. held: waiting work is left waiting."""
+        return (self._waiting_sweeper if held else self._sweeper).sweep()
+
+    def _take_messages(self, *, held: bool) -> None:  # noqa: ARG002  # of serve
         """Somebody asks for a look at a scene. Every poll looks at all uploads; what remains are runs without any."""
         dispatcher = self._app.dispatcher
         while (message := self._queues.debounce.receive(HINT_VISIBILITY_S)) is not None:
@@ -181,31 +186,13 @@ class Watch:
         names = {info.name for key in sorted(before | self._busy) for info in state.list(f"{GENERATIONS}{key}/")}
         for name in sorted(names - self._known):
             try:
-                finished = self._finished(generations.read(state, name))
+                finished = finished_scene(self._containers.output, generations.read(state, name))
             except StorageError as exc:  # one damaged note must not hold up the rest
                 log.error("%s cannot be counted: %s", name, exc)
                 continue
             self._status.scene_finished(finished)
-            log.info(
-                "scene %s: %s%s", finished.scene, finished.outcome, ", suspect" if finished.suspect else "",
-                extra={"job_id": finished.scene, "run_id": finished.run, "scene": finished.scene,
-                       "outcome": str(finished.outcome), "suspect": finished.suspect,
-                       "duration_secs": round(finished.seconds, 1), "frames_extracted": finished.frames,
-                       "gaussian_count": finished.gaussians},
-            )  # fmt: skip
+            log_finished(finished)
         self._known |= names
-
-    def _finished(self, generation: Generation) -> FinishedScene:
-        suspect = generation.doubt is not None
-        finished = FinishedScene(generation.scene, generation.run, generation.outcome, suspect=suspect)
-        if generation.outcome is not Outcome.SUCCEEDED:
-            return finished
-        folder = run_folder(generation.scene, generation.run)
-        try:
-            manifest = codec.loads(self._containers.output.read(folder + MANIFEST)[0])
-        except (NotFound, ValueError):  # somebody moved the result away at once: its numbers are not known
-            return finished
-        return measured(finished, manifest)
 
     # ---- old files ---------------------------------------------------------------------------------------------------
 
@@ -231,6 +218,31 @@ def without_starts(sweeper: Sweeper) -> Sweeper:
     """The same sweeps, which leave waiting work waiting. No failed start is counted, so nothing has to wear off."""
     dispatcher = sweeper.dispatcher
     return replace(sweeper, dispatcher=replace(dispatcher, starter=replace(dispatcher.starter, limit=0)))
+
+
+def finished_scene(output: BlobStore, generation: Generation) -> FinishedScene:
+    """With the numbers of its manifest, where it succeeded. Raises StorageError."""
+    suspect = generation.doubt is not None
+    finished = FinishedScene(generation.scene, generation.run, generation.outcome, suspect=suspect)
+    if generation.outcome is not Outcome.SUCCEEDED:
+        return finished
+    folder = run_folder(generation.scene, generation.run)
+    try:
+        manifest = codec.loads(output.read(folder + MANIFEST)[0])
+    except (NotFound, ValueError):  # somebody moved the result away at once: its numbers are not known
+        return finished
+    return measured(finished, manifest)
+
+
+def log_finished(finished: FinishedScene) -> None:
+    """The line about a scene that ended."""
+    log.info(
+        "scene %s: %s%s", finished.scene, finished.outcome, ", suspect" if finished.suspect else "",
+        extra={"job_id": finished.scene, "run_id": finished.run, "scene": finished.scene,
+               "outcome": str(finished.outcome), "suspect": finished.suspect,
+               "duration_secs": round(finished.seconds, 1), "frames_extracted": finished.frames,
+               "gaussian_count": finished.gaussians},
+    )  # fmt: skip
 
 
 def measured(finished: FinishedScene, manifest: Any) -> FinishedScene:

@@ -59,7 +59,9 @@ def _counters(status: WatchStatus) -> Iterator[Metric]:
 
 def _gauges(status: WatchStatus) -> Iterator[Metric]:
     states = {str(state): sum(scene.state is state for scene in status.scenes) for state in SHOWN_STATES}
-    running = {scene.stage: scene.fraction for scene in status.scenes if scene.state is State.RUNNING}
+    running = {
+        scene.stage: scene.fraction for scene in status.scenes if scene.state is State.RUNNING and status.is_mine(scene)
+    }
     yield _gauge("scenes", "Scenes in the input folder.", "state", states)
     yield _gauge("progress_ratio", "Of the scene in work.", "stage", running)
     yield _gauge("queued_messages", "Messages that wait for a worker.", value=status.queued)

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     STOPPING = "stopping"  # told to stop
     HUNG = "hung"  # the loop does not turn: a mount that does not answer
     FOLDERS = "folders"  # the last look failed, or a folder cannot be written to
+    STORAGE = "storage"  # the containers could not be looked at
     DISK = "disk"  # less free than MIN_DISK_SPACE_GB
     DEVICE = "device"  # the backend needs a GPU, and there is none
     WORKER = "worker"  # the last worker refused its settings, or crashed

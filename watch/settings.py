@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from runner.pipeline import settings as pipeline_settings
 from runner.worker import deadline
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.open import places
-from scenejobs.settings import older
+from scenejobs.settings import modes, older
 from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
-from scenejobs.settings.reader import read_all
+from scenejobs.settings.reader import Checks, read_all
 from scenejobs.settings.storage import FolderSettings
 
 GROUPS = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
 # a setting that would stop every worker stops this program at its start
-CHECKS: dict[type, Callable[[Any], None]] = {
-    PipelineSettings: pipeline_settings.check,
-    RunnerSettings: deadline.check,
-}
+CHECKS: Checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
 
 
 @dataclass(frozen=True)
@@ -42,4 +38,5 @@ class Settings:
 
 def read(env: Mapping[str, str]) -> Settings:
     """Raises ConfigurationError, which names all that is wrong."""
-    return Settings(*read_all(GROUPS, env, refused=older.problems(env), checks=CHECKS))
+    refused = (*older.problems(env), *modes.problems({**env, "RUN_MODE": "watch"}))
+    return Settings(*read_all(GROUPS, env, refused=refused, checks=CHECKS))

@@ -79,6 +79,11 @@ class WatchStatus:
     # ---- read by the HTTP server ------------------------------------------------------------------------------------
 
     @property
+    def place(self) -> str:
+        """For messages."""
+        return "the folders" if self.places else "the storage"
+
+    @property
     def uptime_s(self) -> float:
         return self.clock() - self.started_at
 
@@ -90,6 +95,10 @@ class WatchStatus:
     def _disks(self) -> tuple[Path, ...]:
         return (*(self.places.all() if self.places else ()), self.workspace)
 
+    def is_mine(self, scene: SceneStatus) -> bool:
+        """Whether a scene of `scenes` is in work here. The folders of a watch are its own."""
+        return scene in self.scenes
+
     def is_alive(self, poll_s: float) -> bool:
         """Whether the loop runs. A hung mount blocks it; then a restart may help."""
         return self.clock() - self.last_poll_at < max(HUNG_AFTER_S, HUNG_AFTER_POLLS * poll_s)
@@ -99,8 +108,8 @@ class WatchStatus:
         if self.stopping:
             return (Problem(Kind.STOPPING, "told to stop"),)
         if not self.is_alive(poll_s):
-            return (Problem(Kind.HUNG, "the folders do not answer"),)
-        failed = (Problem(Kind.FOLDERS, self.last_error),) if self.last_error else ()
+            return (Problem(Kind.HUNG, f"no answer of {self.place}"),)
+        failed = (Problem(Kind.FOLDERS if self.places else Kind.STORAGE, self.last_error),) if self.last_error else ()
         return (*failed, *self.disk(), *self.found)
 
     def problem(self, poll_s: float) -> str:

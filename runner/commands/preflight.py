@@ -34,7 +34,7 @@ from scenejobs.adapters.open import WATCHED, open_storage, places
 from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobError
 from scenejobs.logs.redact import redact
 from scenejobs.logs.setup import printable
-from scenejobs.settings import older
+from scenejobs.settings import modes, older
 from scenejobs.settings.groups import RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     parser.add_argument("--json", action="store_true", help="one object, for a monitor")
     options = parser.parse_args(arguments)
     groups = (RunnerSettings, PipelineSettings, StorageSettings, FolderSettings)
-    runner, pipeline, account, folders = read_all(groups, env, refused=older.problems(env))
+    runner, pipeline, account, folders = read_all(groups, env, refused=(*older.problems(env), *modes.problems(env)))
     results = run(Settings(runner, pipeline, account, folders, look_at_storage=not options.no_storage))
     if options.json:
         print(json.dumps({"passed": exit_code(results) == 0, "checks": [asdict(result) for result in results]}))
@@ -151,12 +151,13 @@ def storage(settings: Settings) -> str:
     account, folders, mode = settings.account, settings.folders, settings.runner.mode
     if mode == "watch":  # asks no account, and has a place of its own
         account, folders = StorageSettings(), replace(folders, data=folders.data or WATCHED)
-    opened = open_storage(folders, account, check=True, queues=mode == "queue")
+    queues = mode in ("queue", "serve")
+    opened = open_storage(folders, account, check=True, queues=queues)
     if folders.data:
         return f"{opened.means}: {', '.join(map(str, places(folders).all()))}"
     from scenejobs.adapters.azure import clients  # heavy, and not there where only folders are
 
-    names = (*clients.container_names(account), *(clients.queue_names(account) if mode == "queue" else ()))
+    names = (*clients.container_names(account), *(clients.queue_names(account) if queues else ()))
     kind = clients.namespace(account)
     return f"by {opened.means}: {', '.join(names)}" + (f"; {kind}" if kind else "")
 

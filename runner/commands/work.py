@@ -28,7 +28,7 @@ from scenejobs.adapters.open import open_storage, places
 from scenejobs.errors import ConfigurationError
 from scenejobs.logs.setup import configure
 from scenejobs.names import refusal
-from scenejobs.settings import older, required
+from scenejobs.settings import modes, older, required
 from scenejobs.settings.groups import LogSettings, RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
@@ -49,13 +49,14 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
 
 
 def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
-    if env.get("RUN_MODE", "").strip().lower() == "watch":  # reads all its settings itself, and names all that is wrong
-        _become_watch(env)
+    if modes.mode_of(env) in ("watch", "serve"):  # read all their settings themselves, and name all that is wrong
+        _become(modes.mode_of(env), env)
     runner, account, folders, pipeline, log_settings = read_all(
         (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings),
         env,
-        refused=older.problems(env),
+        refused=(*older.problems(env), *modes.problems(env)),
         missing=required.of_job(env),
+        advice=modes.advice(env),
         checks={RunnerSettings: functools.partial(_check, env), PipelineSettings: pipeline_settings.check},
     )
     timing = _timing(env)
@@ -63,6 +64,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
     writable.check(runner.workspace, pipeline.backend, env)
     configure(log_settings)
+    modes.warn(env, log)
     linux.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:
         log.info("this execution stops by itself in %.0f s", left_s)
@@ -104,10 +106,10 @@ def _disks(runner: RunnerSettings, folders: FolderSettings) -> tuple[Path, ...]:
     return (Path(runner.workspace or tempfile.gettempdir()), *(places(folders).all() if folders.data else ()))
 
 
-def _become_watch(env: Mapping[str, str]) -> NoReturn:
-    """Watch mode is a program above dispatcher and runner (watch/); an image has one entry point for all modes."""
+def _become(program: str, env: Mapping[str, str]) -> NoReturn:
+    """Programs above dispatcher and runner (watch/, serve/); an image has one entry point for all modes."""
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "watch"], {**env, "PYTHONPATH": path})
+    os.execve(sys.executable, [sys.executable, "-P", "-m", program], {**env, "PYTHONPATH": path})
 
 
 def _execution(env: Mapping[str, str]) -> str:

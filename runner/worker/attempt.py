@@ -353,6 +353,7 @@ class SceneWork:
             context.now,
             depth=self._depth,
             extends=self._extends,
+            execution=context.execution,
         )
         try:
             ending = roll_forward(decided).ending

@@ -137,6 +137,7 @@ class Decided:
     now: Callable[[], datetime]
     depth: int = 1  # levels of folders that name a scene
     extends: bool = True  # what was uploaded late extends the scene; False: it replaces it
+    execution: str = ""  # the platform's name of the one in which it ends
     archived: Mapping[str, str] = field(default_factory=dict)  # input name -> where it lies now
 
     @property
@@ -180,7 +181,7 @@ def archive_inputs(scene: Decided) -> Decided:
 
 def note_generation(scene: Decided) -> Decided:
     """What the generation consisted of, created once."""
-    generations.note(scene.containers.state, scene.record, dict(scene.archived))
+    generations.note(scene.containers.state, scene.record, dict(scene.archived), scene.execution)
     return scene
 
 

@@ -96,8 +96,10 @@ class ComputeSettings:
 class RunnerSettings:
     """How the runner behaves around the pipeline."""
 
-    mode: Literal["queue", "batch", "watch"] = _setting(
-        "RUN_MODE", "queue: drain the queue; batch: one prefix, no queue; watch: folders, until it is stopped", "queue"
+    mode: Literal["queue", "batch", "serve", "watch"] = _setting(
+        "RUN_MODE",
+        "queue: drain the queue; batch: one prefix, no queue; serve: containers, watch: folders, until it is stopped",
+        "queue",
     )
     batch_prefix: str = _setting("BATCH_INPUT_PREFIX", "batch mode: the scene to process", "")
     job_id: str = _setting(
@@ -214,6 +216,17 @@ class WatchSettings:
 
 
 @dataclass(frozen=True)
+class ServeSettings:
+    """Serve mode: dispatcher and runner over blob containers, on one machine or several."""
+
+    uploads_queue: str = _setting(
+        "UPLOADS_QUEUE",
+        "queue into which Event Grid puts uploads; default: the container is listed",
+        "",
+    )
+
+
+@dataclass(frozen=True)
 class LogSettings:
     """Logging."""
 
@@ -230,8 +243,8 @@ class LogSettings:
 
 
 GROUPS: tuple[type, ...] = (
-    StorageSettings, FolderSettings, DispatchSettings, ComputeSettings, RunnerSettings, WatchSettings, PipelineSettings,
-    LogSettings, MountSettings,
+    StorageSettings, FolderSettings, DispatchSettings, ComputeSettings, RunnerSettings, WatchSettings, ServeSettings,
+    PipelineSettings, LogSettings, MountSettings,
 )  # fmt: skip
 
 

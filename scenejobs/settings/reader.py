@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from scenejobs.errors import Code, ConfigurationError
 
 T = TypeVar("T")
+Checks = Mapping[type, Callable[[Any], None]]
 
 
 def setting(
@@ -44,16 +45,19 @@ def read_all(
     *,
     refused: Iterable[str] = (),
     missing: Iterable[str] = (),
-    checks: Mapping[type, Callable[[Any], None]] = MappingProxyType({}),
+    checks: Checks = MappingProxyType({}),
+    advice: str = "",
 ) -> tuple[Any, ...]:
     """Several groups at once, so that one message names the problems of all.
 
     refused: further problems that are solved by taking something out. missing: texts that end with "is not set".
     checks: of a group that was read; what raises ConfigurationError there is named with the rest.
+    advice: what to tell besides where something of `missing` is.
     """
     problems = list(refused)
     any_refused = bool(problems)
-    problems += missing
+    lacking = list(missing)
+    problems += lacking
     values: list[Any] = []
     for group in groups:
         before = len(problems)
@@ -63,17 +67,17 @@ def read_all(
                 checks[group](values[-1])
             except ConfigurationError as exc:
                 problems.append(f"{exc.cause}: {exc.advice}")
-    return _finish(problems, lambda: tuple(values), refused=any_refused)
+    return _finish(problems, lambda: tuple(values), refused=any_refused, advice=advice if lacking else "")
 
 
-def _finish(problems: list[str], value: Callable[[], T], *, refused: bool = False) -> T:
+def _finish(problems: list[str], value: Callable[[], T], *, refused: bool = False, advice: str = "") -> T:
     if problems:
         missing = all(problem.endswith("is not set") for problem in problems)
         raise ConfigurationError(
             "; ".join(dict.fromkeys(problems)),
             code=Code.MISSING_SETTING if missing else Code.INVALID_SETTING,
             advice=f"set it in the environment{' or take it out' if refused else ''} "
-            "(docs/configuration.md lists every variable)",
+            f"(docs/configuration.md lists every variable){advice and '. '}{advice}",
             stage="configuration",
         )
     return value()

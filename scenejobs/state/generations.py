@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scenejobs.errors import Conflict, Failure, StorageError
-from scenejobs.ports import BlobStore
+from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state import codec
 from scenejobs.state.blobs import InputBlob, OutputFile
 from scenejobs.state.layout import generation_name
@@ -75,11 +75,20 @@ def of(record: SceneRecord, archived: dict[str, str]) -> Generation:
     )
 
 
-def note(state: BlobStore, record: SceneRecord, archived: dict[str, str]) -> None:
-    """Before the record is closed. Whoever finishes a generation notes the same, so the first one stands."""
+def note(state: BlobStore, record: SceneRecord, archived: dict[str, str], execution: str = "") -> None:
+    """Before the record is closed. Whoever finishes a generation notes the same, so the first one stands.
+
+    execution: in which it ended, for those who count what they did; a listing shows it (`ended_in`).
+    """
     data = json.dumps(of(record, archived).to_json(), separators=(",", ":")).encode()
+    metadata = {"execution": execution} if execution.isascii() and execution else None
     with contextlib.suppress(Conflict):
-        state.write(generation_name(record.scene, record.generation), data, if_absent=True)
+        state.write(generation_name(record.scene, record.generation), data, if_absent=True, metadata=metadata)
+
+
+def ended_in(note: BlobInfo) -> str:
+    """The execution in which a generation ended, from the listing of its note; "" where it is not known."""
+    return note.metadata.get("execution", "")
 
 
 def read(state: BlobStore, name: str) -> Generation:

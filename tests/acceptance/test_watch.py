@@ -40,7 +40,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
     watching = Watching(tmp_path_factory.mktemp("watching"))
     watching.put("there/a.mp4", b"was there before")
     try:
-        yield watching.start(AZURE_STORAGE_ACCOUNT="shop", AZURE_STORAGE_CONNECTION_STRING="AccountName=shop;x=canary")
+        yield watching.start(AZURE_STORAGE_SAS_TOKEN="sig=canary", AZURE_CLIENT_SECRET="canary")
     finally:
         watching.close()
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = frozenset({"function_app", "functions_entry", "runner", "scenejobs", "watch", "local", "video_splat", "tests"})
+OURS = frozenset({
+    "function_app", "functions_entry", "runner", "scenejobs", "serve", "watch", "local", "video_splat", "tests",
+})  # fmt: skip
 HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat")
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
@@ -82,8 +84,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # the hosts
     "function_app": BASE | STATE | {"scenejobs.adapters"},
     "watch": BASE | STATE | WATCHED | {"function_app", "scenejobs.adapters"},
+    "serve": BASE | STATE | WATCHED | {"function_app", "scenejobs.adapters", "watch"},
     "local": BASE | STATE | {"function_app", "functions_entry", "scenejobs.adapters", "scenejobs.commands"},
-    "video_splat": frozenset({"scenejobs.errors", "runner.cli", "watch", "function_app", "local"}),
+    "video_splat": frozenset({"scenejobs.errors", "runner.cli", "serve", "watch", "function_app", "local"}),
 }
 """Package -> packages that it may import, itself not named. A row is the whole truth about a package's arrows."""
 
@@ -120,11 +123,8 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {
-    module_of(path): path
-    for top in ("scenejobs", "runner", "function_app", "watch", "local", "video_splat")
-    for path in files_of(top)
-}
+TOPS = ("scenejobs", "runner", "function_app", "serve", "watch", "local", "video_splat")
+MODULES = {module_of(path): path for top in TOPS for path in files_of(top)}
 
 
 def package_of(module: str) -> str:
@@ -215,7 +215,7 @@ def test_only_wiring_opens_storage() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("package", ["scenejobs", "function_app", "runner", "watch"])
+@pytest.mark.parametrize("package", ["scenejobs", "function_app", "runner", "serve", "watch"])
 def test_only_the_azure_adapters_know_the_storage_and_management_sdk(package: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
@@ -252,7 +252,9 @@ def light_modules() -> list[str]:
     """The parent of a job and everything it loads before a child does the work, and every table of settings."""
     parents = ("runner.worker", "runner.job", "runner.process", "runner.files", "runner.cache")
     modules = [name for name in MODULES if package_of(name) in parents or name.endswith(".settings")]
-    return sorted({*modules, "runner.cli", "runner.commands.work", "runner.commands.parser", "watch.loop"})
+    return sorted(
+        {*modules, "runner.cli", "runner.commands.work", "runner.commands.parser", "serve.loop", "watch.loop"}
+    )
 
 
 def test_the_parent_of_a_job_loads_nothing_heavy() -> None:

@@ -13,6 +13,7 @@ from scenejobs.errors import ConfigurationError
 from scenejobs.settings import older
 from scenejobs.settings.groups import LogSettings, table
 from scenejobs.settings.reader import read_all
+from serve import cli as serve_cli
 from watch import cli as watch_cli
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +48,14 @@ def started(program: str, env: dict[str, str], tmp_path: Path, monkeypatch: pyte
         return error.value.exit_code
     if program == "watch":
         return watch_cli.main([], {**env, "DATA_PATH": str(tmp_path)})
+    if program == "serve":
+        return serve_cli.main([], env)
     arguments = {"job": [], "preflight": ["preflight", "--no-storage"], "scene": ["scene", "a.mp4", "--out", "new"]}
     (tmp_path / "a.mp4").write_bytes(b"x")
     return cli.main(arguments[program], env)
 
 
-@pytest.mark.parametrize("program", ["job", "scene", "preflight", "watch", "function app"])
+@pytest.mark.parametrize("program", ["job", "scene", "preflight", "serve", "watch", "function app"])
 def test_every_program_names_all_of_them_at_once_with_what_else_is_wrong(
     program: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from scenejobs.adapters.azure.errors import error_code, storage_error, storage_e
 from scenejobs.adapters.azure.queues import AzureJobQueue
 from scenejobs.adapters.azure.retry import NORMAL, START_UP, Patience, Retry, Sent
 from scenejobs.errors import Code, ConfigurationError
-from scenejobs.ports import Containers, Queues
+from scenejobs.ports import Containers, JobQueue, Queues
 from scenejobs.settings.storage import StorageSettings
 
 CONNECTIONS = 16  # kept open to a host
@@ -53,8 +53,17 @@ def open_queues(settings: StorageSettings, patience: Patience = NORMAL) -> Queue
     )
 
 
+def open_queue(settings: StorageSettings, name: str, patience: Patience = NORMAL) -> JobQueue:
+    """Any queue of the account. Makes no request yet. Raises ConfigurationError."""
+    return AzureJobQueue(queue_service(access(settings), patience).get_queue_client(name))
+
+
 def poison_name(settings: StorageSettings) -> str:
     return f"{settings.jobs_queue}-poison"
+
+
+def checks_poison_name(settings: StorageSettings) -> str:
+    return f"{settings.debounce_queue}-poison"
 
 
 def container_names(settings: StorageSettings) -> tuple[str, ...]:
@@ -67,7 +76,7 @@ def queue_names(settings: StorageSettings) -> tuple[str, ...]:
 
 def host_queue_names(settings: StorageSettings) -> tuple[str, ...]:
     """What the Functions host moves messages into: it polls them from its start on, and logs when one is missing."""
-    return (f"{settings.debounce_queue}-poison", UPLOAD_POISON)
+    return (checks_poison_name(settings), UPLOAD_POISON)
 
 
 def create_all(settings: StorageSettings) -> None:

@@ -50,6 +50,8 @@ HEARTBEAT = Patience(connect_s=3.0, read_s=5.0, attempts=1, budget_s=5.0)  # the
 # Acquiring and releasing a lease: a lost answer must not leave a lease that nobody knows of, and the shortest lease
 # must not end while we are still asking for it.
 LEASING = Patience(connect_s=3.0, read_s=5.0, attempts=4, budget_s=10.0)
+# A loop that looks again in a moment anyhow, and tells meanwhile that it cannot.
+SHORT = Patience(connect_s=3.0, read_s=10.0, attempts=3, budget_s=10.0)
 START_UP = Patience(connect_s=3.0, read_s=10.0, attempts=2, budget_s=10.0)  # a wrong account name should show at once
 
 

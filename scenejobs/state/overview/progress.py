@@ -23,6 +23,7 @@ class Progress(msgspec.Struct):
     total_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
     detail: str
     eta_s: float | None
+    execution: str = ""  # the platform's name of the one it runs in
 
 
 def load(state: BlobStore, record: SceneRecord) -> Progress | None:

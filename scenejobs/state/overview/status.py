@@ -55,6 +55,7 @@ class SceneStatus:
     eta_s: float | None = None
     attempt: int = 0
     run: str = ""
+    execution: str = ""  # in which it runs; "" where that is not known
     since: datetime | None = None
     reason: str = ""  # of a failure, or of a doubt
     doubtful: bool = False  # done, and its result may be wrong
@@ -102,7 +103,9 @@ def scene_status(
     if record.blocked and record.phase in (Phase.COMMITTED, Phase.FAILING):
         return _blocked(record, f"{record.blocked.cause.rstrip('.')}: {record.blocked.advice}".rstrip(": "))
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
-        status = SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run)
+        found = progress.load(containers.state, record)
+        execution = found.execution if found else ""
+        status = SceneStatus(scene, State.ARCHIVING, attempt=record.attempts, run=record.run, execution=execution)
         return _with_later_uploads(status, containers, record, depth, settings)
     uploads = look_at(containers.input, scene, depth)
     done_with = undeleted.of_scene(containers.state, scene, uploads.blobs) if uploads.blobs else []
@@ -286,7 +289,8 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
     found = progress.load(containers.state, record)
     if found is None:
         return status
-    return replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
+    status = replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
+    return replace(status, execution=found.execution)
 
 
 def _duration(seconds: float) -> str:

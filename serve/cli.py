@@ -1,0 +1,117 @@
+"""Arguments and settings of `python -m serve`, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from function_app.wiring import App, assemble
+from runner.files import writable
+from runner.pipeline import settings as pipeline_settings
+from runner.process.signals import StopFlag, stop_on_signals
+from runner.worker import deadline
+from scenejobs.adapters.azure import clients
+from scenejobs.adapters.azure.retry import SHORT
+from scenejobs.adapters.memory import MemoryBlobStore
+from scenejobs.errors import SceneJobError
+from scenejobs.logs.setup import configure, report
+from scenejobs.settings import modes, older, required
+from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, ServeSettings, WatchSettings
+from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.settings.reader import Checks, read_all
+from scenejobs.settings.storage import StorageSettings
+from serve.deliveries import Deliveries
+from serve.loop import Listeners, Serve
+from serve.status import ServeStatus
+from serve.workers import executions_of, worker_environment
+from watch import health_check, http_server
+from watch.instances import name_of
+from watch.local_workers import LocalCompute
+
+GROUPS = (
+    WatchSettings, ServeSettings, StorageSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings,
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
+    """Returns the exit code; an error is one line on standard error, a record where the log is JSON."""
+    parser = argparse.ArgumentParser(
+        prog="video-splat serve", description="Turns what is uploaded to a container into scenes."
+    )
+    parser.add_argument("command", nargs="?", choices=["health"], help="ask the one that runs here for its health")
+    parser.add_argument("--live", action="store_true", help="health: whether the loop turns, which a restart cures")
+    options = parser.parse_args(arguments)
+    env = {**env, "RUN_MODE": "serve"}
+    try:
+        if options.command == "health":
+            return health_check.health(env, live=options.live)
+        with stop_on_signals() as stop:
+            return run(env, stop)
+    except SceneJobError as exc:
+        report(exc, env, logs=options.command is None)
+        return exc.exit_code
+
+
+def run(env: Mapping[str, str], stop: StopFlag) -> int:
+    """Serves until a stop is asked for. Raises ConfigurationError, AccessDenied, StorageError."""
+    checks: Checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
+    refused = (*older.problems(env), *modes.problems(env))
+    watch, serve, account, dispatch, runner, pipeline, logging_ = read_all(
+        GROUPS, env, refused=refused, missing=required.of_storage(env), checks=checks, advice=modes.advice(env)
+    )
+    workspace = writable.check(runner.workspace, pipeline.backend, env)
+    configure(logging_, **({"instance": watch.instance} if watch.instance else {}))
+    modes.warn(env, log)
+    logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every look would hide the others
+    uploads = serve.uploads_queue
+    queues = (*clients.queue_names(account), clients.checks_poison_name(account))
+    means = clients.check(account, queues=(*queues, uploads, f"{uploads}-poison") if uploads else queues)
+    compute = LocalCompute(worker_environment(env), kind=executions_of(watch.instance))
+    app = assemble(
+        clients.open_containers(account, SHORT),
+        clients.open_queues(account, SHORT),
+        compute,
+        replace(dispatch, max_parallel_jobs=1),
+        own=MemoryBlobStore("starter"),  # a worker ends with this process, and so does what is known of it
+    )
+    status = ServeStatus(
+        workspace=workspace,
+        places=None,
+        min_free_gb=runner.min_free_gb,
+        instance=name_of(watch.instance),
+        knows=compute.knows,
+    )
+    listeners = Listeners(_checks(account), _events(account, uploads) if uploads else None)
+    service = Serve(app, compute, status, watch, listeners, pipeline)
+    with ExitStack() as open_:
+        for port, routes in http_server.ports(watch, status).items():
+            open_.enter_context(http_server.Server(watch.listen, port, routes))
+        how = f"by the messages of queue {uploads}" if uploads else f"every {watch.poll_s:g} s"
+        log.info("storage by %s; uploads to %s are seen %s; a scene is complete after %g s without one",
+                 means, account.input, how, dispatch.quiet_s)  # fmt: skip
+        service.run(stop)
+    return 0
+
+
+def _checks(account: StorageSettings) -> Callable[[App], Deliveries]:
+    """Quiet-time checks: those of uploads, and what runners and `scenejobs retry` ask for."""
+    queue = clients.open_queue(account, account.debounce_queue, SHORT)
+    poison = clients.open_queue(account, clients.checks_poison_name(account), SHORT)
+    return lambda app: Deliveries("a quiet-time check", queue, poison, app.on_quiet)
+
+
+def _events(account: StorageSettings, name: str) -> Callable[[App], Deliveries]:
+    """What Event Grid put into a queue."""
+    queue, poison = (clients.open_queue(account, each, SHORT) for each in (name, f"{name}-poison"))
+    return lambda app: Deliveries(
+        "an upload event", queue, poison,
+        lambda body, _: app.on_event(body, datetime.now(UTC)),
+        lambda body: app.on_event_given_up(body, datetime.now(UTC)),
+    )  # fmt: skip
