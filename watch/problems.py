@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.process import gpu_present
 from scenejobs.adapters.folder import Places
-from scenejobs.errors import SceneJobError
+from scenejobs.errors import AccessDenied, SceneJobError
 from scenejobs.ports import Containers
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.overview.status import SceneStatus, State
@@ -69,6 +69,8 @@ def _unwritable(workspace: Path, containers: Containers, places: Places | None) 
             getattr(containers, name).now()  # writes: the clock of a folder is a file in it
             if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
                 yield f"{folder} cannot be written to by user {os.geteuid()}: sudo chown {owner()} {folder}"
+        except AccessDenied as exc:
+            yield f"{exc.cause.rstrip('.')}: sudo chown -R {owner()} {folder}"
         except SceneJobError as exc:
             yield str(exc)
 

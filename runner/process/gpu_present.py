@@ -8,6 +8,7 @@ crash whoever asks it. Numbers are those of `CUresult` and the calls those of th
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import subprocess
 import sys
 
@@ -20,6 +21,8 @@ def why_none(command: tuple[str, ...] = (sys.executable, "-I", "-S", __file__)) 
     """In words, to stand behind "and"; "" where there is one."""
     from runner.process import gpu_driver
 
+    if (torch := importlib.util.find_spec("torch")) is not None and torch.origin and gpu_driver.torch_cuda() is None:
+        return "the installed torch is built without CUDA: use the GPU image (docs/images.md), or BACKEND=cpu"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

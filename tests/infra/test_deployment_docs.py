@@ -12,7 +12,7 @@ import yaml
 from function_app.sweep import SweepReport
 from scenejobs.errors import Code
 from scenejobs.logs.alerts import Alert
-from scenejobs.logs.setup import JsonFormatter
+from scenejobs.logs.setup import JsonFormatter, context
 from scenejobs.settings import older
 from scenejobs.settings.groups import table
 from tests.infra.deployed import PARAMETERS, deploy, source
@@ -268,7 +268,8 @@ def test_a_query_looks_for_texts_and_fields_that_the_programs_write(query: str) 
         assert all(part in CODE for part in parts), pattern
     report = {item.name for item in fields(SweepReport)}
     assert set(re.findall(r"\breport\.(\w+)", query)) <= report
-    line = json.loads(JsonFormatter({}).format(_record()))
+    with context(job_id="my-scene", run_id="a run"):
+        line = json.loads(JsonFormatter({}).format(_record()))
     assert set(re.findall(r"\bline\.(\w+)", query)) <= line.keys()
     assert set(re.findall(r'"(ERROR|WARNING|[A-Z]{4,})"', query)) <= {"ERROR", "WARNING"}
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.process import gpu_present
+from runner.process import gpu_driver, gpu_present
 from scenejobs.adapters.open import open_folders
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.overview.status import SceneStatus, State
@@ -48,11 +48,18 @@ def test_only_a_backend_that_needs_a_gpu_asks_for_one() -> None:
 
 
 @pytest.mark.skipif(bool(ctypes.util.find_library("cuda")), reason="this machine has a driver")
-def test_without_a_driver_there_is_no_gpu() -> None:
+def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_driver, "torch_cuda", lambda: (13, 0))
     assert "no NVIDIA driver" in gpu_present.why_none()
 
 
+def test_a_torch_without_cuda_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_driver, "torch_cuda", lambda: None)
+    assert "built without CUDA" in gpu_present.why_none()
+
+
 def test_a_driver_that_ends_or_hangs_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_driver, "torch_cuda", lambda: (13, 0))
     assert "exit code -6" in gpu_present.why_none((sys.executable, "-c", "import os; os.abort()"))
     monkeypatch.setattr(gpu_present, "TIMEOUT_S", 0.2)
     assert "does not answer" in gpu_present.why_none((sys.executable, "-c", "import time; time.sleep(60)"))
