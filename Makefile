@@ -40,11 +40,12 @@ simulate: $(VENV)/installed-tests  ## 20,000 simulated schedules, every single c
 image-check: $(INSTALLED)  ## install what function app and images install into clean environments, start it, sum the sizes; GPU=1 too
 	$(BIN)/python scripts/image_check.py $(if $(GPU),--gpu)
 
-cli-check: $(VENV)/installed-tests  ## hold every command line of `az` against the parser of the published azure-cli, offline; 400 MB in .local, 2 minutes
+cli-check: $(VENV)/installed-tests $(AZURITE)  ## hold every command line of `az` against the published azure-cli, its login and SAS against the programs, offline; 400 MB in .local, 2 minutes
 	test -x .local/azure-cli/bin/az || $(PYTHON) -m venv .local/azure-cli && .local/azure-cli/bin/pip install --quiet --require-hashes -r tests/infra/azcli/requirements.lock
 	rm -f .local/azure-cli/recorded
 	RECORD_AZ=$(CURDIR)/.local/azure-cli/recorded $(BIN)/python -m pytest --quiet tests/infra -k "script or hook or aci or vm or subscription"
 	$(BIN)/python -m tests.infra.azcli.check --recorded .local/azure-cli/recorded
+	$(BIN)/python -m tests.infra.azcli.login
 
 images-real: setup  ## build the CPU images and run them and compose.yaml, for real: half an hour; needs a Docker engine, or root on Debian
 	$(BIN)/python -m scripts.images_real $(PARTS)

@@ -1,5 +1,7 @@
 """Which credential signs the requests: SAS > managed identity > service principal > workload identity > Azure CLI.
 
+Where the CLI is not installed, the login in its folder takes its place (`cli_login.py`).
+
 A connection string holds the account's key, which allows everything; it is for the emulator only.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +85,8 @@ def _secrets_in(text: str, separator: str) -> list[str]:
 def _identity(settings: StorageSettings) -> tuple[TokenCredential, str]:
     from azure import identity  # heavy, and not needed with a SAS token or the emulator
 
+    from scenejobs.adapters.azure import cli_login
+
     if settings.use_managed_identity:
         return identity.ManagedIdentityCredential(client_id=settings.client_id or None), "managed identity"
     if settings.client_secret:
@@ -95,6 +100,8 @@ def _identity(settings: StorageSettings) -> tuple[TokenCredential, str]:
             client_id=settings.client_id,
             token_file_path=settings.federated_token_file,
         ), "workload identity"
+    if shutil.which("az") is None and cli_login.is_there():  # in an image, with the folder of the CLI mounted
+        return cli_login.credential(settings.tenant_id), "login of the Azure CLI"
     return identity.AzureCliCredential(), "Azure CLI"
 
 

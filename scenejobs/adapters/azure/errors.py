@@ -33,7 +33,7 @@ from scenejobs.logs.redact import redact
 
 LOGIN_ADVICE = (
     "set AZURE_STORAGE_SAS_TOKEN, or AZURE_USE_MANAGED_IDENTITY=true inside Azure, or AZURE_TENANT_ID, AZURE_CLIENT_ID "
-    "and AZURE_CLIENT_SECRET, or log in with `az login`"
+    "and AZURE_CLIENT_SECRET, or log in with `az login` (in a container: mount its folder, AZURE_CONFIG_DIR)"
 )
 ROLE_ADVICE = (
     "give the identity the roles Storage Blob Data Contributor and Storage Queue Data Contributor on the account, and "

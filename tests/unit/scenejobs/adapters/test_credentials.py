@@ -30,6 +30,11 @@ SAS = "sv=2024-11-04&ss=b&sig=abc%3D&se=2030-01-01"
 IDENTITIES = {"client_id": "app", "tenant_id": "tenant", "client_secret": "canary"}
 
 
+@pytest.fixture(autouse=True)
+def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "none"))
+
+
 @pytest.mark.parametrize(
     ("settings", "kind", "means"),
     [
