@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import zipfile
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from local.azurite import Azurite
+from scenejobs.adapters.azure.clients import create_all
+from scenejobs.settings.storage import StorageSettings
 from tests.infra.images import ROOT, ours
 from tests.installed import Installed, build, install
 
@@ -77,6 +81,22 @@ def test_a_scene_is_made_in_a_folder_that_knows_nothing_of_the_repository(instal
     finally:
         for path in installed.home.glob("*.py"):
             path.unlink()
+
+
+@pytest.mark.azurite
+def test_the_page_of_batch_mode_works_as_it_is_printed(installed: Installed, azurite: Azurite) -> None:
+    """Its commands in two fresh shells; the emulator of the tests has other ports than those of the page."""
+    page = (ROOT / "docs/batch.md").read_text()
+    desk, commands = re.findall(r"^```sh\n(.*?)^```$", page[page.index("## On the emulator") :], re.M | re.S)[:2]
+    assert desk == "video-splat cloud desk --storage-alone\n"  # tests/acceptance/test_local_cloud.py starts it
+    create_all(StorageSettings(connection_string=azurite.connection_string))
+    for name in ("view1.mp4", "view2.mp4"):
+        (installed.home / name).write_bytes(name.encode())
+    usual = "export AZURE_STORAGE_CONNECTION_STRING=UseDevelopmentStorage=true\n"
+    assert usual in commands
+    done = installed.shell(commands.replace(usual, ""), AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((installed.home / "out/lobby/manifest.json").read_text())["job_id"] == "my-job-123"
 
 
 def test_a_word_that_contradicts_the_environment_is_refused(installed: Installed) -> None:
