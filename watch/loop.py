@@ -183,8 +183,11 @@ class Watch:
         active = {key_of_marker(info.name) for info in state.list(ACTIVE) if not is_check(info.name)}
         self._active = active
         before, self._busy = self._busy, active | {scene_key(scene) for scene in uploads}
-        names = {info.name for key in sorted(before | self._busy) for info in state.list(f"{GENERATIONS}{key}/")}
-        for name in sorted(names - self._known):
+        notes = {info.name: info for key in sorted(before | self._busy) for info in state.list(f"{GENERATIONS}{key}/")}
+        for name in sorted(notes.keys() - self._known):
+            ended_in = generations.ended_in(notes[name])
+            if ended_in and not self._compute.knows(ended_in):  # another instance did it, and counts it
+                continue
             try:
                 finished = finished_scene(self._containers.output, generations.read(state, name))
             except StorageError as exc:  # one damaged note must not hold up the rest
@@ -192,7 +195,7 @@ class Watch:
                 continue
             self._status.scene_finished(finished)
             log_finished(finished)
-        self._known |= names
+        self._known |= notes.keys()
 
     # ---- old files ---------------------------------------------------------------------------------------------------
 

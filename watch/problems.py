@@ -114,7 +114,8 @@ class Waiting:
         scenes, now = list(scenes), self.clock()
         found = [_stuck(each, each.reason or "it is blocked") for each in scenes if each.state is State.BLOCKED]
         found += [_stuck(each, "its uploads stay") for each in scenes if each.undeleted]
-        idle = not workers and not held
+        working = workers or any(each.state is State.RUNNING for each in scenes)  # here, or in another instance
+        idle = not working and not held
         due = [each for each in scenes if idle and each.state in DUE and not each.expected]
         self._since = {each.scene: self._since.get(each.scene, now) for each in due}
         for each in due:

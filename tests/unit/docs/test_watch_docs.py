@@ -14,7 +14,10 @@ from watch.status import FinishedScene, WatchStatus
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/watch.md").read_text()
 KNOWN = {row.variable for row in groups.table()}
-OF_COMPOSE = {"DATA_DIR", "IMAGE", "IMAGE_CPU", "HEALTH_PORT", "PROMETHEUS_PORT"}
+OF_COMPOSE = {
+    "DATA_DIR", "IMAGE", "IMAGE_CPU", "HEALTH_PORT", "PROMETHEUS_PORT", "CPU_LIMIT", "MEMORY_LIMIT",
+    "MEMORY_RESERVATION", "DATA_USER",
+}  # fmt: skip
 
 
 def test_every_setting_of_watch_mode_is_explained() -> None:

@@ -31,14 +31,15 @@ def looked(status: WatchStatus) -> tuple[Watch, Counts, Places]:
     app = assemble(containers, storage.queues, MemoryCompute(), SETTINGS, at_once=1)
     compute = MemoryCompute()
     compute.trouble = ""  # type: ignore[attr-defined]  # as LocalCompute has it
+    compute.knows = {"watch-ours"}.__contains__  # type: ignore[attr-defined]
     watch = Watch(containers, storage.queues, app, compute, status, WatchSettings(), 1, status.places)  # type: ignore[arg-type]
     return watch, counts, status.places
 
 
-def finish(containers: object, scene: str, now: object, doubt: Failure | None = None) -> None:
+def finish(containers: object, scene: str, now: object, doubt: Failure | None = None, execution: str = "") -> None:
     state = containers.state  # type: ignore[attr-defined]
     record = SceneRecord(scene).attempted("run-1", (), now).committed((), doubt=doubt)  # type: ignore[arg-type]
-    generations.note(state, record, {})
+    generations.note(state, record, {}, execution)
     state.write(layout.record_name(scene), b"{}", metadata={"phase": "idle"})
 
 
@@ -78,3 +79,25 @@ def test_a_scene_that_ended_since_the_last_look_is_counted(
     assert (status.succeeded, status.suspect) == (1, int(doubt is not None))
     assert json.loads(health(status, 5.0).body)["jobs_suspect"] == status.suspect
     assert "scene lobby: succeeded" + (", suspect" if doubt else "") in caplog.messages
+
+
+def test_of_several_instances_each_counts_what_it_ended(
+    looked: tuple[Watch, Counts, Places], status: WatchStatus
+) -> None:
+    """On the same folders both see every scene."""
+    watch, _, places = looked
+    clips = [Path(places.input, name, "a.mp4") for name in ("theirs", "ours")]
+    for clip in clips:
+        clip.parent.mkdir()
+        clip.write_bytes(b"video")
+    watch.poll()
+    storage = open_folders(places)
+    for clip in clips:
+        name = clip.parent.name
+        finish(storage.containers, name, storage.containers.state.now(), execution=f"watch-{name}")
+        clip.unlink()
+    watch.poll()
+    watch.poll()
+    assert status.succeeded == 1
+    assert status.last is not None
+    assert status.last.scene == "ours"
