@@ -74,6 +74,19 @@ def test_a_price_names_where_it_is_from(tmp_path: Path) -> None:
             costs.read_prices(path)
 
 
+def test_the_committed_prices_are_of_pages_of_the_seller() -> None:
+    known = {item: price for item, price in costs.read_prices().items() if price.usd is not None}
+    assert known, "else this shows nothing"
+    for price in known.values():
+        assert re.match(r"https://(?:learn|azure)\.microsoft\.com/", price.source)
+        assert re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", price.date)
+
+
+def test_a_month_of_the_registry_is_thirty_days() -> None:
+    money = {row[0]: row[-1] for row in costs.rows("idle")[1]}
+    assert money["registry, `REGISTRY_SKU=Basic`"] == f"{30 * 0.167:.2f}"
+
+
 def test_minutes_are_measured_ones_or_marked_as_estimates() -> None:
     heads, rows = costs.rows("scenes", priced())
     for row in rows:
