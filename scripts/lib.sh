@@ -232,7 +232,7 @@ need() {
 need_all() {
   local name missing=
   for name in "$@"; do
-    [[ -n $(value "$name") ]] || missing="$missing $name"
+    [[ -n $(value "$name")$(deployed "$name") ]] || missing="$missing $name"
   done
   [[ -n $missing ]] || return 0
   for name in $missing; do

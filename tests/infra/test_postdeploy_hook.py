@@ -161,7 +161,8 @@ def test_a_job_without_a_real_image_is_told(deployed: Bench) -> None:
 def test_before_provisioning_the_missing_output_is_named(bench: Bench) -> None:
     ended = bench.run(POST)
     assert (ended.code, ended.called("^az ")) == (2, [])
-    assert "AZURE_RESOURCE_GROUP is not set" in ended.err
+    for name in ("AZURE_RESOURCE_GROUP", "RUNNER_JOB_NAME", "AZURE_BLOB_CONTAINER_INPUT"):
+        assert f"{name} is not set" in ended.err, "every missing one at once"
 
 
 def functions(*, without: str = "", queue: bool = False) -> str:
