@@ -277,7 +277,8 @@ def test_a_query_looks_for_texts_and_fields_that_the_programs_write(query: str) 
 def _record() -> object:
     import logging
 
-    return logging.makeLogRecord({"name": "runner", "levelname": "INFO", "msg": "text"})
+    found = {"name": "runner", "levelname": "INFO", "msg": "text", "scene": "my-scene", "run": "1"}
+    return logging.makeLogRecord(found)
 
 
 def test_the_queries_are_found() -> None:
