@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from scenejobs.commands import fuse
 from scenejobs.errors import ConfigurationError
+from scenejobs.logs.setup import printable
 from scenejobs.settings.groups import RunnerSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import MountSettings, StorageSettings
@@ -53,6 +56,9 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if not options.mount:
         print(f"written for {container} (mode 0600); mount it with: {' '.join(command)}")
         return 0
+    for doubt in fuse.doubts(env.get("PATH"), user=os.getuid()):
+        print(printable(doubt), file=sys.stderr)
+    sys.stderr.flush()
     # blobfuse2 reads variables of the same names, and other ones that would override the configuration.
     kept = {name: value for name, value in env.items() if not name.startswith("AZURE_STORAGE_")}
     try:
