@@ -12,7 +12,8 @@ UV_VERSION := 0.13.9
 PIP_VERSION := 26.3
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check image-kernels lock locks-check vulnerabilities licences clean
+.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check images-real k8s-check sbom image-kernels lock \
+  locks-check vulnerabilities licences clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
 	@$(BIN)/python -m video_splat demo $(if $(PRESET),--preset $(PRESET)) $(VIDEOS)
@@ -46,6 +47,16 @@ cli-check: $(VENV)/installed-tests $(AZURITE)  ## hold every command line of `az
 	RECORD_AZ=$(CURDIR)/.local/azure-cli/recorded $(BIN)/python -m pytest --quiet tests/infra -k "script or hook or aci or vm or subscription"
 	$(BIN)/python -m tests.infra.azcli.check --recorded .local/azure-cli/recorded
 	$(BIN)/python -m tests.infra.azcli.login
+
+sbom: $(INSTALLED)  ## write docs/sbom: what is in each image, from the locks, held against CycloneDX's schema
+	test -x .local/sbom/bin/pip || $(PYTHON) -m venv .local/sbom
+	.local/sbom/bin/pip install --quiet --require-hashes -r tests/infra/sbom/requirements.lock
+	$(BIN)/python -m scripts.sbom .local/sbom/bin/python
+
+k8s-check: $(VENV)/installed-tests  ## hold k8s/ against the published schemas of Kubernetes; 100 MB in .local
+	test -x .local/kubernetes/bin/pip || $(PYTHON) -m venv .local/kubernetes
+	.local/kubernetes/bin/pip install --quiet --require-hashes -r tests/infra/kubernetes/requirements.lock
+	$(BIN)/python -m pytest --quiet tests/infra/test_k8s_schemas.py
 
 images-real: setup  ## build the CPU images and run them and compose.yaml, for real: half an hour; needs a Docker engine, or root on Debian
 	$(BIN)/python -m scripts.images_real $(PARTS)

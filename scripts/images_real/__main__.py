@@ -2,9 +2,9 @@
 
     python -m scripts.images_real [PART...] [--work DIR] [--base IMAGE] [--wheels DIR] [--clips FILE...]
 
-Parts, in this order; without any all of them: build, preflight, scene, first-start, watch, cloud. Needs a Docker
-engine, or root on Debian (then it takes one from Debian, starts it without bridge networks, and stops it). Where there
-is none it says so and ends with 0: nothing else depends on it. What was seen goes to benchmarks/results/images.md.
+Parts, in this order; without any all of them: build, preflight, scene, first-start, watch, emulator, cloud. Needs a
+Docker engine, or root on Debian (then it takes Debian's, starts it without bridge networks, and stops it).
+Where there is none it says so and ends with 0: nothing else depends on it. What was seen goes to benchmarks/results/images.md.
 Exit codes: 0 all as expected, or no engine; 1 something was not.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scripts.images_real import build, composed, runs, steps, tools
 
-PARTS = ("build", "preflight", "scene", "first-start", "watch", "cloud")
+PARTS = ("build", "preflight", "scene", "first-start", "watch", "emulator", "cloud")
 TABLE = tools.ROOT / "benchmarks" / "results" / "images.md"
 
 
@@ -60,7 +60,8 @@ def _run(
         base = build.base(docker, kept, work, options.base)
         with build.index(options.wheels) as arguments:
             build.images(docker, kept, base, arguments, not bridge)
-        build.azurite(docker, kept, base)
+    elif part == "emulator":
+        build.azurite(docker, kept, build.base(docker, kept, work, options.base))
     elif part == "preflight":
         runs.preflight(docker, kept)
     elif part == "scene":

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import http.server
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -164,6 +165,8 @@ def layers(docker: list[str], steps: Steps, image: str) -> list[tuple[int, str]]
     for line in reversed(text.splitlines()):
         bytes_, _, made_by = line.partition("\t")
         if int(bytes_):
-            words = made_by.removeprefix("|").replace("/bin/sh -c ", "").split(" # ")[0].split()
+            words = (
+                re.sub(r"^RUN \|\d+ (?:\w+=\S* )*", "RUN ", made_by.replace("/bin/sh -c ", "")).split(" # ")[0].split()
+            )
             found.append((int(bytes_), f"`{' '.join(words)[:60]}`" if words else "base"))
     return found

@@ -33,7 +33,7 @@ def preflight(docker: list[str], steps: Steps) -> None:
     steps.row("preflight where /scratch is root's", "exit code 2, folder and remedy named, the other checks told")
 
     told = steps.run([*run, "--env=RUN_MODE=watch", "--tmpfs=/data:uid=10001", "--tmpfs=/scratch:uid=10001",
-                      "--env=NUMBA_CACHE_DIR=/nowhere", CPU], code=2)  # fmt: skip
+                      "--env=NUMBA_CACHE_DIR=/nowhere", "--env=HOME=/nowhere", CPU], code=2)  # fmt: skip
     steps.expect(all(isinstance(json.loads(line), dict) for line in told.splitlines()), "JSON to the last line", told)
     steps.expect("NUMBA_CACHE_DIR" in told, "named at the start", told)
     steps.row("watch with an unwritable NUMBA_CACHE_DIR", "does not start: exit code 2, one line of JSON")

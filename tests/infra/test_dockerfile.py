@@ -177,6 +177,19 @@ def test_the_kernels_are_compiled_with_the_ninja_of_the_environment(tmp_path: Pa
     assert nvcc.endswith("/bin/nvcc")
 
 
+@pytest.mark.parametrize(("machine", "code"), [("x86_64", 0), ("aarch64", 1)])
+def test_on_another_processor_the_build_says_why_it_ends(machine: str, code: int, tmp_path: Path) -> None:
+    """pip would say that no version of pycolmap satisfies the requirement. The Dockerfile's own words, run."""
+    (first,) = re.findall(r"^RUN (if .*?fi) ", stages(CPU)["cpu"], re.MULTILINE | re.DOTALL)
+    (tmp_path / "uname").write_text(f"#!/bin/sh\necho {machine}\n")
+    (tmp_path / "uname").chmod(0o755)
+    script = first.replace("\\\n", "\n")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("no image for aarch64: pycolmap" in done.stderr) == (code != 0)
+
+
 def test_hadolint_finds_nothing() -> None:
     tool = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([tool, *DOCKERFILES.values()], capture_output=True, text=True, check=False)

@@ -75,6 +75,23 @@ def test_a_pod_has_no_rights_a_gpu_and_a_place_for_all_it_writes(folder: str) ->
     assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_image_that_was_pushed_anew_is_pulled(folder: str) -> None:
+    """By a tag that is moved a node would go on with the image it has."""
+    (container,) = pod_of(folder)["spec"]["containers"]
+    assert container["imagePullPolicy"] == "Always"
+
+
+def test_the_service_leads_to_health_and_numbers_and_a_watch_may_be_scaled_away() -> None:
+    (service,) = [each for each in own_documents("k8s") if each["kind"] == "Service"]
+    (container,) = pod_of("k8s")["spec"]["containers"]
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == {port["name"] for port in container["ports"]}
+    guide = (ROOT / "docs/watch.md").read_text()
+    for number in (0, 1):
+        assert f"kubectl -n video-splat scale deployment/watch --replicas={number}" in guide
+    assert f"http://{service['metadata']['name']}.video-splat:8080/health" in guide
+
+
 def test_probes_ask_what_the_watch_answers(tmp_path: Any) -> None:
     from scenejobs.adapters.folder import Places
     from watch import http_server
