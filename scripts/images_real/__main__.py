@@ -4,7 +4,8 @@
 
 Parts, in this order; without any all of them: build, preflight, scene, first-start, watch, emulator, cloud. Needs a
 Docker engine, or root on Debian (then it takes Debian's, starts it without bridge networks, and stops it).
-Where there is none it says so and ends with 0: nothing else depends on it. What was seen goes to benchmarks/results/images.md.
+Where there is none it says so and ends with 0: nothing else depends on it. What was seen goes to
+benchmarks/results/images.md.
 Exit codes: 0 all as expected, or no engine; 1 something was not.
 """
 

@@ -56,4 +56,6 @@ def scene(docker: list[str], steps: Steps, clips: list[Path], work: Path) -> Non
     seen = (
         f"{metrics['images_registered']} of {metrics['images_total']} frames, {metrics['psnr_heldout']:.1f} dB held out"
     )
+    if metrics["training"]["stopped"] == "budget":
+        seen += "; the training was cut by its time, on a busy machine"
     steps.row("one scene, preset smoke, 24 frames", seen, timed(start))
