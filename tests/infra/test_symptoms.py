@@ -54,7 +54,12 @@ def test_a_device_that_may_not_be_opened() -> None:
 
 
 def test_the_command_says_so_before_blobfuse_does_and_that_it_is_not_installed(tmp_path: Path) -> None:
-    env = {"PATH": str(tmp_path), "AZURE_STORAGE_ACCOUNT": "shop", "TEMP_PATH": str(tmp_path)}
+    env = {
+        "PATH": str(tmp_path),
+        "AZURE_STORAGE_ACCOUNT": "shop",
+        "AZURE_STORAGE_SAS_TOKEN": "sig=x",
+        "TEMP_PATH": str(tmp_path),
+    }
     mount = [sys.executable, "-m", "scenejobs", "blobfuse", "output", "--mount", str(tmp_path)]
     done = subprocess.run(mount, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert (quoted("`fusermount: command not found`")[0] in done.stderr) == (os.getuid() != 0), done.stderr
