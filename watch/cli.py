@@ -8,9 +8,11 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from function_app.wiring import assemble
-from runner.files import writable
+from runner.files import disk, writable
 from runner.process.signals import StopFlag, stop_on_signals
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
@@ -65,7 +67,8 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where, me = settle(settings.folders, name_of(watch.instance))
     storage = open_folders(where)
-    rights = Rights(where, dispatch.prefix_depth, Instances(where, me))  # asked before a scene is taken
+    # asked before a scene is taken
+    rights = Rights(where, dispatch.prefix_depth, Instances(where, me), partial(_needs, workspace, runner.min_free_gb))
     stable = StableFolder(where.input, "input", holds=rights.holds)
     containers = replace(storage.containers, input=stable)
     status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb, instance=me.name)
@@ -91,6 +94,13 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
                  where.input, watch.poll_s, stable_s(dispatch, watch), where.state)  # fmt: skip
         service.run(stop)
     return 0
+
+
+def _needs(workspace: Path, reserve_gb: float, input_bytes: int) -> str:
+    try:
+        return disk.lacks_space(workspace, input_bytes=input_bytes, reserve_gb=reserve_gb) if input_bytes else ""
+    except OSError:  # gone: told as that
+        return ""
 
 
 def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:

@@ -1,9 +1,9 @@
-"""May this user work with what people put into the input folder? Looked at before a scene is taken, at every look.
+"""May this program work with what people put into the input folder? Looked at before a scene is taken, at every look.
 
 A folder of another owner can be read, and nothing in it be removed: its scene would be made and then stay in `input`
 for ever. So such a scene waits, its uploads counting as still being copied, and the command that helps is told. Asked
 are the rights that the system would grant (access(2), by the effective user), which a server of a network mount may
-still refuse: then the scene is stuck, and told as that.
+still refuse: then the scene is stuck, and told as that. So does a scene wait that is too large for the disk.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from scenejobs.adapters.folder import Places
@@ -28,8 +28,16 @@ class Rights:
     which may have a scene of the same name.
     """
 
-    def __init__(self, places: Places, depth: int, instances: Instances | None = None) -> None:
-        self._places, self._depth, self._instances = places, depth, instances
+    def __init__(
+        self,
+        places: Places,
+        depth: int,
+        instances: Instances | None = None,
+        needs: Callable[[int], str] = lambda _: "",
+    ) -> None:
+        """needs: why uploads of so many bytes have no room; "" where they have."""
+        self._places, self._depth, self._instances, self._needs = places, depth, instances, needs
+        self._sizes: dict[str, dict[str, int]] = {}  # scene -> name -> bytes
         self.begin()
 
     def begin(self) -> None:
@@ -37,6 +45,10 @@ class Rights:
         self._asked: dict[Path, str] = {}
         self._found: dict[str, Problem] = {}  # scene -> the first reason
         self._conflicts: dict[str, str] = {}
+        # of the look before: a scene is complete only after several
+        self._bytes = {scene: sum(found.values()) for scene, found in self._sizes.items()}
+        self._sizes = {}
+        self._room: dict[str, str] = {}
         if self._instances:
             self._instances.begin()
 
@@ -48,6 +60,8 @@ class Rights:
         kind, why = Kind.RIGHTS, self._denied(scene, info.name)
         if not why:
             kind, why = Kind.INSTANCE, self._conflict(scene)
+        if not why:
+            kind, why = Kind.DISK, self._lacks_room(scene, info)
         if why:
             self._found.setdefault(scene, Problem(kind, f"scene {scene} waits: {why}"))
         return bool(why)
@@ -56,6 +70,12 @@ class Rights:
         if self._instances and scene not in self._conflicts:
             self._conflicts[scene] = self._instances.conflict(scene)
         return self._conflicts.get(scene, "")
+
+    def _lacks_room(self, scene: str, info: BlobInfo) -> str:
+        self._sizes.setdefault(scene, {})[info.name] = info.size_bytes
+        if scene not in self._room:
+            self._room[scene] = self._needs(self._bytes.get(scene, 0))
+        return self._room[scene]
 
     def denies(self, scene: str) -> bool:
         """Whether anything of the scene was denied at this look."""

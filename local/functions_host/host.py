@@ -42,7 +42,8 @@ from local.functions_host.queue_trigger import POISON, QueueListener
 from local.functions_host.timers import BlobLock, BlobMonitor, TimerListener
 from local.functions_host.worker import Worker
 from scenejobs.errors import ConfigurationError, SceneJobError
-from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.groups import DispatchSettings, LogSettings
+from scenejobs.settings.reader import read
 from scenejobs.settings.storage import StorageSettings
 
 log = logging.getLogger("local.functions_host")
@@ -268,8 +269,9 @@ def app_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def set_up_logs() -> None:
-    """What the real host's log shows: all warnings, those of the HTTP library included."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """What the real host's log shows: all warnings, those of the HTTP library included. Raises ConfigurationError."""
+    level = read(LogSettings, os.environ).level
+    logging.basicConfig(stream=sys.stdout, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("azure", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -278,7 +280,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments or len(sys.argv) > 1:
         print(__doc__)
         return 2
-    set_up_logs()
     stop, drain, restart = threading.Event(), threading.Event(), threading.Event()
 
     def asked(number: int, _: object) -> None:
@@ -294,6 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, asked)
     os.environ.update(app_settings(os.environ))  # the app reads it, as in Azure
     try:
+        set_up_logs()
         entry = Path(os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "functions_entry.py").stem
         options = HostOptions.read(places.HOST_JSON)
         host = Host(importlib.import_module(entry).app, os.environ, options, on_worker_killed=worker_killed)

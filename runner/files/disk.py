@@ -29,14 +29,22 @@ def lacking(folders: Iterable[Path], reserve_gb: float) -> str:
     return ""
 
 
+def lacks_space(folder: Path, *, input_bytes: int, reserve_gb: float) -> str:
+    """Why a job with these inputs would not fit, with the sizes; "" where it would."""
+    needed, free = int(input_bytes * WORKSPACE_FACTOR + reserve_gb * GB), free_bytes(folder)
+    if free >= needed:
+        return ""
+    return (
+        f"{free / GB:.1f} GB are free in {folder}, {needed / GB:.1f} GB are needed "
+        f"({input_bytes / GB:.1f} GB of input x {WORKSPACE_FACTOR:g}, {reserve_gb:g} GB in reserve)"
+    )
+
+
 def require_space(folder: Path, *, input_bytes: int, reserve_gb: float) -> None:
     """Raises ResourceError(DISK_FULL) with the sizes when a job with these inputs would not fit."""
-    needed = int(input_bytes * WORKSPACE_FACTOR + reserve_gb * GB)
-    free = free_bytes(folder)
-    if free < needed:
+    if why := lacks_space(folder, input_bytes=input_bytes, reserve_gb=reserve_gb):
         raise ResourceError(
-            f"{free / GB:.1f} GB are free in {folder}, {needed / GB:.1f} GB are needed "
-            f"({input_bytes / GB:.1f} GB of input x {WORKSPACE_FACTOR:g}, {reserve_gb:g} GB in reserve)",
+            why,
             code=Code.DISK_FULL,
             advice="give the runner a larger disk, or point TEMP_PATH to one; MIN_DISK_SPACE_GB sets the reserve",
             stage="validation",
