@@ -190,6 +190,13 @@ def test_on_another_processor_the_build_says_why_it_ends(machine: str, code: int
     assert ("no image for aarch64: pycolmap" in done.stderr) == (code != 0)
 
 
+def test_every_document_gives_the_scratch_folder_to_the_user_of_the_image() -> None:
+    """Docker's tmpfs is root's: preflight ended in a traceback where the command was copied."""
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for options in re.findall(r"--tmpfs[ =]/scratch(\S*)", path.read_text()):
+            assert "uid=10001" in options or "mode=1777" in options, path
+
+
 def test_hadolint_finds_nothing() -> None:
     tool = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([tool, *DOCKERFILES.values()], capture_output=True, text=True, check=False)
