@@ -68,7 +68,8 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     where, me = settle(settings.folders, name_of(watch.instance))
     storage = open_folders(where)
     # asked before a scene is taken
-    rights = Rights(where, dispatch.prefix_depth, Instances(where, me), partial(_needs, workspace, runner.min_free_gb))
+    instances = Instances(where, me)
+    rights = Rights(where, dispatch.prefix_depth, instances, partial(_needs, workspace, runner.min_free_gb))
     stable = StableFolder(where.input, "input", holds=rights.holds)
     containers = replace(storage.containers, input=stable)
     status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb, instance=me.name)
@@ -92,6 +93,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
             open_.enter_context(http_server.Server(watch.listen, port, routes))
         log.info("watching %s every %g s; a scene is complete after %g s without a change; its state lies in %s",
                  where.input, watch.poll_s, stable_s(dispatch, watch), where.state)  # fmt: skip
+        open_.callback(instances.end)
         service.run(stop)
     return 0
 

@@ -48,6 +48,9 @@ def settle(folders: FolderSettings, name: str) -> tuple[Places, Owner]:
             own = inputs.give_id(where.input, anew=True)
         elif owner.id == own:
             return where, me
+        elif inputs.is_made_again(where.state, owner, where.input):
+            inputs.take_over(where.state, me)
+            return where, me
     raise ConfigurationError(
         f"the state folder {where.state} belongs to another input folder, {owner.input}",
         advice=f"leave STATE_PATH out, or set one for each input folder; if {owner.input} is gone for good, remove "
@@ -82,8 +85,13 @@ class Instances:
         return self._me.name
 
     def begin(self) -> None:
+        inputs.sign_of_life(self._state)
         found = [inputs.read(file) for folder in self._private for file in (folder / INSTANCES).glob("*.json")]
         self._peers = {each.id: each for each in found if each is not None and each.id != self._me.id}
+
+    def end(self) -> None:
+        """Told to stop."""
+        inputs.sign_of_life(self._state, ends=True)
 
     def conflict(self, scene: str) -> str:
         """Why a scene of this name must not be made here; "" where it may. Costs nothing where there is nobody else."""

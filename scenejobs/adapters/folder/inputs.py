@@ -3,6 +3,9 @@
 An input folder bears a random id in its private folder, whatever path it is mounted at; a state folder names the id of
 the input folder whose scenes it is about, and so does every folder of results that several of them share. Two input
 folders on one state would starve each other: to the sweep of one the uploads of the other are gone.
+
+A folder that was removed and made again at the same path has another id, and is the same to its user. So it keeps the
+state, unless a watch on the folder before is alive: containers have the same path for what are two folders.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 ID = "id"  # in the private folder of an input folder
 BELONGS = "belongs_to.json"  # in that of a state folder
+LIVE_S = 300.0  # so long after its last look a watch counts as alive; one that was told to stop does not
 SHOWN = 8  # characters of an id in the name of a folder
 
 
@@ -74,7 +79,30 @@ def state_of(places: Places) -> Path:
     own, owner = id_of(places.input), owner_of(places.state)
     if not own or owner is None or owner.id == own:
         return places.state
-    return places.state.with_name(f"{places.state.name}-{own[:SHOWN]}")
+    beside = places.state.with_name(f"{places.state.name}-{own[:SHOWN]}")
+    return places.state if not beside.exists() and is_made_again(places.state, owner, places.input) else beside
+
+
+def is_made_again(state: Path, owner: Owner, folder: Path) -> bool:
+    """Whether an input folder is in the place of the one that a state belongs to, which nobody watches any more."""
+    try:
+        seen = (state / openat.PRIVATE / BELONGS).stat().st_mtime
+    except OSError:
+        return False
+    return owner.input == str(folder) and abs(time.time() - seen) > LIVE_S
+
+
+def take_over(state: Path, owner: Owner) -> None:
+    """Raises AccessDenied, StorageError."""
+    with os_errors(f"naming the folder {state}"):
+        (state / openat.PRIVATE / BELONGS).unlink(missing_ok=True)
+        _write_new(state / openat.PRIVATE / BELONGS, json.dumps(asdict(owner)))
+
+
+def sign_of_life(state: Path, *, ends: bool = False) -> None:
+    """Of the watch on the input folder. ends: there will be none after it."""
+    with suppress(OSError):
+        os.utime(state / openat.PRIVATE / BELONGS, (0, 0) if ends else None)
 
 
 def read(file: Path) -> Owner | None:

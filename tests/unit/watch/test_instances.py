@@ -47,6 +47,19 @@ def test_a_state_that_was_set_and_is_another_ones_is_refused(tmp_path: Path) -> 
         instance(tmp_path, "two", state=str(tmp_path / "state"))
 
 
+def test_an_input_folder_that_was_made_again_keeps_its_state(tmp_path: Path) -> None:
+    """Unless the watch on the one before is alive: two containers may have one path for two folders."""
+    first = instance(tmp_path, "one")
+    shutil.rmtree(tmp_path / "one")
+    beside = settle(FolderSettings(data=str(tmp_path), input=str(tmp_path / "one")), "b")[0].state
+    assert beside != tmp_path / "state"
+    shutil.rmtree(tmp_path / "one")
+    first.end()
+    for _ in range(2):
+        again = settle(FolderSettings(data=str(tmp_path), input=str(tmp_path / "one")), "b")[0]
+        assert again.state == tmp_path / "state"
+
+
 def test_a_copied_input_folder_is_another_one(tmp_path: Path) -> None:
     instance(tmp_path, "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
