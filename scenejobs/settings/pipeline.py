@@ -58,7 +58,9 @@ class PipelineSettings(MediaLimits):
     )
     force_cpu: bool = _setting("FORCE_CPU_BACKEND", "never use a GPU", False)
     frame_count: int = _setting("FRAME_COUNT", "frames over all clips; 0: the preset's", 0, minimum=0)
-    frame_rate: float = _setting("FRAME_RATE", "at most this many frames per second; 0: no limit", 0.0, minimum=0)
+    frame_rate: float = _setting(
+        "FRAME_RATE", "at most this many frames per second of a clip; 0: 6, or 24 of a shorter clip", 0.0, minimum=0
+    )
     features: int = _setting("COLMAP_MAX_NUM_FEATURES", "SIFT features per image; 0: the preset's", 0, minimum=0)
     poses_budget_s: float = _setting(
         "POSES_BUDGET_SECS",

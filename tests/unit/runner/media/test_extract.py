@@ -319,6 +319,12 @@ def test_the_choice_keeps_to_budget_and_rate_and_never_repeats_a_view(clips, bud
             assert len(indices) <= 1 + seen[-1].timestamp_s * rate_fps
 
 
+def test_without_a_rate_a_clip_gives_six_frames_a_second_or_24_and_a_higher_rate_gives_more():
+    for seconds, expected in ((10, [60, 21, 121]), (2, [24, 5, 25])):
+        film = [FrameMeasures(n, n / 30, 1.0, n * 0.01) for n in range(30 * seconds + 1)]
+        assert [len(choose([film], 400, rate)[0]) for rate in (None, 2.0, 12.0)] == expected
+
+
 @given(st.lists(st.tuples(st.floats(0.001, 1), st.integers(1, 300), st.booleans()), min_size=1, max_size=8),
        st.integers(8, 400))  # fmt: skip
 def test_the_budget_is_used_up_as_far_as_clips_have_frames(clips, budget):
