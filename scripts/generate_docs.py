@@ -21,7 +21,7 @@ from pathlib import Path
 
 from runner.pipeline.presets import PRESETS
 from scenejobs import errors, filming
-from scenejobs.settings import groups, older
+from scenejobs.settings import groups, modes, older
 from scripts import costs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +62,12 @@ def settings(group: str) -> str:
     if not rows:
         raise ValueError(f"there is no group of settings called {group}")
     return table(("variable", "default", "kind", "meaning"), rows)
+
+
+def run_modes() -> str:
+    """Every mode with what it does and needs."""
+    rows = [(f"`{name}`", does, needs) for name, (does, needs) in modes.MODES.items()]
+    return table(("`RUN_MODE`", "does", "needs"), rows)
 
 
 def older_settings() -> str:
@@ -151,6 +157,7 @@ def cost_table(which: str) -> str:
 
 KINDS: Mapping[str, Callable[..., str]] = {
     "settings": settings,
+    "modes": run_modes,
     "older settings": older_settings,
     "error codes": error_codes,
     "exit codes": exit_codes,

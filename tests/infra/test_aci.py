@@ -13,7 +13,11 @@ from tests.infra.scripted import FORBIDDEN, SUBSCRIPTION, Bench, Ended
 
 SCRIPT = "infra/aci/create.sh"
 COMMON = ["--resource-group", "rg", "--image", "reg.azurecr.io/runner:cpu", "--identity", "me", "--account", "shop"]
-KINDS = {"identity": ["--scene", "lobby"], "sas": ["--scene", "lobby/day1"], "files": ["--share", "scenes"]}
+KINDS = {
+    "identity": ["--scene", "lobby"], "sas": ["--scene", "lobby/day1"], "serve": [], "files": ["--share", "scenes"],
+}  # fmt: skip
+MODES = {"identity": "batch", "sas": "batch", "serve": "serve", "files": "watch"}
+SUBNET = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v/subnets/aci"
 SAS = "?sv=2024-11-04&ss=b&srt=sco&sp=rwdlc&sig=canary%3D"
 
 
@@ -55,7 +59,7 @@ def test_what_is_created_sets_what_the_code_reads(azure: Bench, kind: str) -> No
     group = created(azure)
     assert "${" not in json.dumps(group)
     check_environment(environment(group))
-    assert environment(group)["RUN_MODE"] == ("watch" if kind == "files" else "batch")
+    assert environment(group)["RUN_MODE"] == MODES[kind]
     assert group["location"] == "westeurope"
     assert group["properties"]["imageRegistryCredentials"] == [
         {"server": "reg.azurecr.io", "identity": "/subscriptions/s/identities/me"}
@@ -64,7 +68,9 @@ def test_what_is_created_sets_what_the_code_reads(azure: Bench, kind: str) -> No
     assert mounts == {volume["name"] for volume in group["properties"]["volumes"]}
 
 
-@pytest.mark.parametrize(("kind", "means"), [("identity", "managed identity"), ("sas", "SAS token")])
+@pytest.mark.parametrize(
+    ("kind", "means"), [("identity", "managed identity"), ("serve", "managed identity"), ("sas", "SAS token")]
+)
 def test_the_storage_is_asked_as_the_name_says(azure: Bench, kind: str, means: str) -> None:
     from scenejobs.adapters.azure.credentials import access
     from scenejobs.settings.reader import read
@@ -72,6 +78,39 @@ def test_the_storage_is_asked_as_the_name_says(azure: Bench, kind: str, means: s
 
     create(azure, kind, *COMMON, *KINDS[kind])
     assert access(read(StorageSettings, environment(created(azure)))).means == means
+
+
+@pytest.mark.parametrize("kind", ["serve", "files"])
+@pytest.mark.parametrize(
+    ("option", "address", "subnets"),
+    [([], None, None), (["--public-ip"], "Public", None), (["--subnet", SUBNET], "Private", [{"id": SUBNET}])],
+)
+def test_health_is_told_at_the_address_of_the_instance_where_it_is_asked_for(
+    azure: Bench, kind: str, option: list[str], address: str | None, subnets: object
+) -> None:
+    """On port 8080, and nowhere where it is not: there is no log-in."""
+    done = create(azure, kind, *COMMON, *KINDS[kind], *option)
+    assert done.code == 0, done.err
+    properties = created(azure)["properties"]
+    (container,) = properties["containers"]
+    ports = [{"protocol": "TCP", "port": 8080}]
+    assert properties.get("ipAddress") == ({"type": address, "ports": ports} if address else None)
+    assert properties.get("subnetIds") == subnets
+    assert container["properties"].get("ports") == (ports if address else None)
+    assert environment(created(azure))["LISTEN_ADDRESS"] == ("0.0.0.0" if address else "127.0.0.1")
+    assert ("http://ADDRESS:8080/health" in done.out) is (address == "Public")
+
+
+def test_a_serving_instance_is_restarted_for_what_a_restart_cures(azure: Bench) -> None:
+    from serve import cli
+
+    create(azure, "serve", *COMMON)
+    group = created(azure)
+    (container,) = group["properties"]["containers"]
+    python, _, program, *arguments = container["properties"]["livenessProbe"]["exec"]["command"]
+    assert (python, program, arguments[-1]) == ("python", cli.__name__.partition(".")[0], "--live")
+    assert cli.main(arguments, {"HEALTH_CHECK_PORT": "1"}) == 1, "it is understood, and nobody is there"
+    assert group["properties"]["restartPolicy"] == "Always"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,12 +132,15 @@ def test_a_secret_is_in_the_file_alone_which_is_private_and_goes(azure: Bench, k
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["batch"], "use identity, sas or files"),
+        (["batch"], "use identity, sas, serve or files"),
         (["identity", *COMMON], "--scene are needed"),
         (["files", *COMMON], "--share are needed"),
         (["identity", "--scene"], "--scene needs a value"),
         (["identity", "--gpu", "1"], "unknown argument --gpu"),
         (["identity", *COMMON, "--scene", 'x"}, {name: EVIL'], "use letters, digits"),
+        (["identity", *COMMON, "--scene", "a", "--public-ip"], "a job has no health"),
+        (["serve", *COMMON, "--public-ip", "--subnet", SUBNET], "use --public-ip or --subnet"),
+        (["serve", *COMMON, "--subnet", "a\nb"], "use letters, digits"),
         (["identity", *COMMON, "--image", "runner", "--scene", "a"], "--image is"),
     ],
 )

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from scenejobs.settings import modes
 from tests.deployment import KEPT, ROOT, USER, check_environment
 
-FOLDERS = ["k8s", "k8s/queue"]
+FOLDERS = ["k8s", "k8s/queue", "k8s/serve"]
 
 
 def own_documents(folder: str) -> Iterator[Any]:
@@ -49,7 +50,9 @@ def test_the_settings_are_those_that_the_code_reads(folder: str) -> None:
     (source,) = container["envFrom"]
     (generated,) = yaml.safe_load((ROOT / folder / "kustomization.yaml").read_text())["configMapGenerator"]
     assert source["configMapRef"]["name"] == generated["name"]
-    assert values["RUN_MODE"] == {"k8s": "watch", "k8s/queue": "queue"}[folder]
+    assert values["RUN_MODE"] == {"k8s": "watch", "k8s/queue": "queue", "k8s/serve": "serve"}[folder]
+    assert not values.keys() & modes.not_read_by(values["RUN_MODE"])
+    assert list(modes.problems(values)) == []
     assert {name for name in KEPT if folder == "k8s" or "CACHE" in name} <= values.keys()
 
 
@@ -92,15 +95,16 @@ def test_the_service_leads_to_health_and_numbers_and_a_watch_may_be_scaled_away(
     assert f"http://{service['metadata']['name']}.video-splat:8080/health" in guide
 
 
-def test_probes_ask_what_the_watch_answers(tmp_path: Any) -> None:
+@pytest.mark.parametrize("folder", ["k8s", "k8s/serve"])
+def test_probes_ask_what_the_watch_answers(tmp_path: Any, folder: str) -> None:
     from scenejobs.adapters.folder import Places
     from watch import http_server
     from watch.status import WatchStatus
 
     routes = http_server.health_routes(WatchStatus(tmp_path, Places.below(tmp_path), 0), 10)
-    template = pod_of("k8s")
+    template = pod_of(folder)
     (container,) = template["spec"]["containers"]
-    values, ports = settings_of("k8s"), {port["name"]: port["containerPort"] for port in container["ports"]}
+    values, ports = settings_of(folder), {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"health": int(values["HEALTH_CHECK_PORT"]), "metrics": int(values["METRICS_PORT"])}
     assert values["LISTEN_ADDRESS"] == "0.0.0.0", "the kubelet asks from outside of the container"
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
@@ -133,6 +137,12 @@ def test_everything_that_is_named_is_there(folder: str) -> None:
             assert document["spec"]["selector"].items() <= labels.items()
         if document["kind"] == "Deployment":
             assert document["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_serving_pod_signs_in_as_the_identity_of_the_cluster_and_needs_no_volume() -> None:
+    template = pod_of("k8s/serve")
+    assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    assert [volume["name"] for volume in template["spec"]["volumes"] if "emptyDir" not in volume] == []
 
 
 def test_the_queue_that_is_counted_is_the_one_that_is_worked_on() -> None:
@@ -181,7 +191,7 @@ def test_kustomize_builds_it_and_names_the_generated_settings(folder: str) -> No
     done = subprocess.run(["kubectl", "kustomize", folder], cwd=ROOT, capture_output=True, text=True, check=True)
     documents = list(yaml.safe_load_all(done.stdout))
     (settings,) = [document for document in documents if document["kind"] == "ConfigMap"]
-    assert re.fullmatch(r"(watch|queue)-settings-[a-z0-9]+", settings["metadata"]["name"])
+    assert re.fullmatch(r"(watch|queue|serve)-settings-[a-z0-9]+", settings["metadata"]["name"])
     assert done.stdout.count(settings["metadata"]["name"]) == 2, "made once, used once"
     assert "image: video-splat-runner\n" not in done.stdout
     assert all(

@@ -84,6 +84,11 @@ class Platform:
         else:
             self._gone(name)  # its end was not noticed
 
+    def lose(self, name: str) -> None:
+        """Its machine is gone."""
+        self._sim.hub.kill(self._runners.get(name) or self._idle[name])
+        self._gone(name)
+
     def _ends_idle(self, name: str, after_s: float) -> None:
         self._sim.hub.sleep(after_s)
         self._gone(name)

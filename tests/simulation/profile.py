@@ -33,6 +33,7 @@ class Profile:
     end_unnoticed: float = 0.0  # the platform goes on to list it after its end
     mute: float = 0.0  # its heartbeat falls silent, and its work goes on
     no_machines: float = 0.0  # of a start of the first job: nothing runs. Above 0 there is a fallback job
+    machines: bool = False  # machines in serve mode in the place of the function app
     few: bool = False  # at most one execution at a time, or three: as the seed says
     # of a copy on the server
     copy_takes_time: float = 0.0
@@ -123,12 +124,16 @@ PROFILES = {
     "no machines": replace(USERS, no_machines=1.0, crash=0.003, start_dies=0.1, start_idles=0.05, few=True),
     "few machines": replace(USERS, no_machines=0.6, pause=0.01, slow=0.01, stop=0.01, start_ghost=0.1),
     "stops": replace(USERS, stop=0.02, start_dies=0.1),
+    "machines": replace(
+        USERS, machines=True, crash=0.002, busy=0.01, pause=0.003, stop=0.003, start_dies=0.1, skew=0.5
+    ),
     "growing": growing(replace(CALM, comes_late=0.3)),  # no fault at all, but scenes that grow
     "growing, scripted": growing(replace(CALM, copy_takes_time=0.2)),  # for single crashes
     "growing, users": growing(USERS),
     "growing, crashes": growing(replace(USERS, crash=0.01, start_dies=0.1)),
     "growing, zombies": growing(replace(USERS, pause=0.015, slow=0.01, copy_takes_time=0.3)),
     "growing, answers": growing(replace(USERS, lost=0.05, unanswered=0.02, busy=0.02)),
+    "growing, machines": growing(replace(USERS, machines=True, crash=0.003, lost=0.02)),
     "in blocks": Profile(sends_large=0.95, adds=0.5, drop_event=0.1),
     "archive": Profile(adds=0.8, excludes=0.4, retries=0.5, expires=0.8, reappears=0.8, repeats=0.8),
     "doubtful": Profile(doubts=0.9, adds=0.9, shows_less=0.5, repeats=0.9, excludes=0.3, retries=0.5, crash=0.003),

@@ -21,6 +21,7 @@ from scenejobs.state.messages import DebounceCheck
 from tests.simulation.at_rest import Rest
 from tests.simulation.hub import Hub, Process
 from tests.simulation.invariants import Checker
+from tests.simulation.machines import LETTERS, Machine
 from tests.simulation.owners import start_owners
 from tests.simulation.people import choose_scenes, start_users
 from tests.simulation.platform import Platform
@@ -89,7 +90,7 @@ class Simulation:
         # in half of the schedules the first job has no machine for days: to the end
         self.outage = hub.profile.no_machines if options.seed % 4 < 2 else 0.0
         fallback = SimCompute(hub, self.platform.launch, self.platform.stop, FALLBACK)
-        self.computes = (self.compute, fallback)
+        self.computes: tuple[SimCompute, ...] = (self.compute, fallback)
         self.app = assemble(
             self.containers, self.queues, self.compute, self.dispatch, hub.sleep, at_once=1,
             fallback=fallback if hub.profile.no_machines else None,
@@ -104,6 +105,10 @@ class Simulation:
         self.shows_less: set[str] = set()  # scenes whose next result has no frames of one clip
         self.doubts: set[str] = set()  # scenes whose next result may be wrong
         self.helped_at = 0.0  # when the last of those who stand in the way lets go
+        self.machines = [Machine(self, letter) for letter in LETTERS] if hub.profile.machines else []
+        if self.machines:
+            self.computes = tuple(machine.compute for machine in self.machines)
+            self.compute = self.computes[0]
         self.scenes = choose_scenes(self)
         self.rest = Rest(self)
 
@@ -113,8 +118,11 @@ class Simulation:
         hub = self.hub
         start_users(self, self.scenes)
         start_owners(self, self.scenes)
-        hub.spawn(Process("host"), "host", self._host)
-        hub.spawn(Process("timer"), "timer", self._timer)
+        for machine in self.machines:
+            hub.spawn(Process("machines"), "machines", machine.run)
+        if not self.machines:
+            hub.spawn(Process("host"), "host", self._host)
+            hub.spawn(Process("timer"), "timer", self._timer)
         hub.run(lambda: hub.now >= FAULTS_END_S or (hub.profile is CALM and self._rests()))
         hub.profile = CALM
         if not hub.violation:
@@ -187,6 +195,8 @@ class Simulation:
         self.emit(name)
 
     def emit(self, name: str) -> None:
+        if self.machines:  # nobody tells them
+            return
         draw, profile = self.hub.random, self.hub.profile
         copies = 0 if draw.random() < profile.drop_event else 2 if draw.random() < profile.double_event else 1
         for _ in range(copies):

@@ -27,7 +27,8 @@ def test_the_health_check_says_what_the_watch_says(
 def test_where_nobody_answers_a_watch_is_unwell_and_a_job_is_not() -> None:
     """One image serves every mode; a job has no server."""
     nobody = {"HEALTH_CHECK_PORT": "1"}
-    assert health_check.health({**nobody, "RUN_MODE": "watch"}, if_watching=True) == 1
+    for mode in ("watch", "serve"):
+        assert health_check.health({**nobody, "RUN_MODE": mode}, if_watching=True) == 1
     for env in ({"RUN_MODE": "batch"}, {}, {"RUN_MODE": "watch", "HEALTH_CHECK_ENABLED": "false"}):
         assert health_check.health({**nobody, **env}, if_watching=True) == 0
     assert health_check.health(nobody) == 1, "asked by a person: somebody should be there"
