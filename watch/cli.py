@@ -99,10 +99,10 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
 
 
 def _needs(workspace: Path, reserve_gb: float, input_bytes: int) -> str:
-    try:
-        return disk.lacks_space(workspace, input_bytes=input_bytes, reserve_gb=reserve_gb) if input_bytes else ""
-    except OSError:  # gone: told as that
+    """Why a scene has no room, where others have. A disk that is below the limit, or gone, is told as that."""
+    if disk.lacking((workspace,), reserve_gb):
         return ""
+    return disk.lacks_space(workspace, input_bytes=input_bytes, reserve_gb=reserve_gb)
 
 
 def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
