@@ -123,7 +123,8 @@ class Watch:
             status.last_error = ""
         status.workers = len(self._compute.live())
         mine = [scene for scene in status.scenes if scene.state is State.BLOCKED or status.is_mine(scene)]
-        if any(scene.state is State.RUNNING for scene in mine):  # a worker came past its settings
+        running = status.workers and any(scene.state is State.RUNNING for scene in mine)  # it came past its settings
+        if running or (not status.workers and not status.queued):  # or nobody waits for a better one
             self._compute.trouble = ""
         trouble = [Problem(Kind.WORKER, self._compute.trouble)] if self._compute.trouble else []
         stuck = self._waiting.problems(mine, status.workers, held=held or bool(trouble))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from scenejobs.adapters.open import open_folders
 from scenejobs.errors import Failure
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.state import generations, layout
+from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
 from tests.counting import Counts
 from watch.http_server import health
 from watch.loop import Watch
+from watch.problems import Kind
 from watch.status import WatchStatus
 
 SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=float("inf"), max_parallel_jobs=1)
@@ -101,3 +104,19 @@ def test_of_several_instances_each_counts_what_it_ended(
     assert status.succeeded == 1
     assert status.last is not None
     assert status.last.scene == "ours"
+
+
+def test_the_end_of_a_worker_is_a_problem_for_as_long_as_work_waits(
+    looked: tuple[Watch, Counts, Places], status: WatchStatus
+) -> None:
+    watch, _, places = looked
+    watch._compute.trouble = "worker watch-1 ended with exit code -9"
+    queues = open_folders(places).queues
+    queues.jobs.send(JobMessage("lobby", "", datetime.now(UTC)).to_json())
+    watch.poll()
+    assert [each.kind for each in status.problems(10.0)] == [Kind.WORKER]
+    message = queues.jobs.receive(60)
+    assert message is not None
+    queues.jobs.complete(message)
+    watch.poll()
+    assert status.problems(10.0) == ()
