@@ -71,9 +71,11 @@ def run_modes() -> str:
 
 
 def older_settings() -> str:
-    """What the older guide sets and nothing here reads, variables and keys of its file."""
+    """What the older guide sets, variables and keys of its file, and what becomes of it here."""
     rows = [(f"`{name}`", _but(name, instead)) for name, instead in older.VARIABLES.items()]
-    rows += [(f"`{key}` of its file", instead) for key, instead in older.KEYS.items()]
+    rows += [(f"`BACKEND={name}`", instead) for name, instead in older.TRAINERS.items() if "_" not in name]
+    for key, instead in older.KEYS.items():
+        rows.append((f"`{key}` of its file", f"read as `{instead}`" if key in older.TWINS else f"nothing: {instead}"))
     return table(("setting", "instead"), rows)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from function_app.wiring import App, assemble
 from runner.files import writable
+from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag, stop_on_signals
 from runner.worker import deadline
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 
 def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Serves until a stop is asked for. Raises ConfigurationError, AccessDenied, StorageError."""
+    config = config_file.read(env)
+    env = config.env
     checks: Checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
     refused = (*older.problems(env), *modes.problems(env))
     watch, serve, account, dispatch, runner, pipeline, logging_ = read_all(
@@ -68,6 +71,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     )
     workspace = writable.check(runner.workspace, pipeline.backend, env)
     configure(logging_, **({"instance": watch.instance} if watch.instance else {}))
+    config.tell(log)
     modes.warn(env, log)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every look would hide the others
     uploads = serve.uploads_queue

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from function_app.wiring import assemble
 from runner.files import disk, writable
+from runner.pipeline import config_file
 from runner.process.signals import StopFlag, stop_on_signals
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
@@ -58,11 +59,13 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 
 def run(env: Mapping[str, str], stop: StopFlag) -> int:
     """Watches until a stop is asked for. Raises ConfigurationError, StorageError."""
-    env = {**env, "RUN_MODE": "watch"}
+    config = config_file.read({**env, "RUN_MODE": "watch"})
+    env = config.env
     settings = read(env)
     watch, dispatch, runner, pipeline = settings.watch, settings.dispatch, settings.runner, settings.pipeline
     workspace = writable.check(runner.workspace, pipeline.backend, env)
     configure(settings.logs, **({"instance": watch.instance} if watch.instance else {}))
+    config.tell(log)
     modes.warn(env, log)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
     where, me = settle(settings.folders, name_of(watch.instance))

@@ -28,6 +28,7 @@ from runner.commands.parser import Parser
 from runner.files import disk, writable
 from runner.job import workspace
 from runner.media.decoding.self_test import self_test as decoder_self_test
+from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.quality.lpips_weights import Weights
 from scenejobs.adapters.open import WATCHED, open_storage, places
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     parser.add_argument("--no-storage", action="store_true", help="leave the storage account out")
     parser.add_argument("--json", action="store_true", help="one object, for a monitor")
     options = parser.parse_args(arguments)
+    env = config_file.read(env).env
     groups = (RunnerSettings, PipelineSettings, StorageSettings, FolderSettings)
     runner, pipeline, account, folders = read_all(groups, env, refused=(*older.problems(env), *modes.problems(env)))
     results = run(Settings(runner, pipeline, account, folders, look_at_storage=not options.no_storage))

@@ -24,6 +24,7 @@ from runner.job import run_log
 from runner.job.request import Job
 from runner.job.supervise import JobLimits, Supervision, run_job
 from runner.media.settings import Limits
+from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag
 from runner.report import documents
@@ -99,9 +100,12 @@ def _tell_doubt(summary: Mapping[str, Any]) -> str:
 def _run(
     options: Namespace, files: NamedFiles, out: Path, name: str, run_id: str, env: Mapping[str, str], stop: StopFlag
 ) -> dict[str, Any]:  # fmt: skip
+    config = config_file.read(env)
+    env = config.env
     groups = (RunnerSettings, PipelineSettings, LogSettings)
     runner, pipeline, logs = read_all(groups, env, refused=older.problems(env))
     logging.getLogger().setLevel(logs.level)  # of run.log
+    config.tell(logging.getLogger(__name__))
     pipeline = _overridden(pipeline, options)
     pipeline_settings.check(pipeline)
     if pipeline.backend != "mock":

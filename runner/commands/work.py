@@ -16,6 +16,7 @@ from runner.commands.first_preflight import keep_refusal, preflight_once
 from runner.files import disk, writable
 from runner.job.supervise import JobLimits, run_job
 from runner.paths import ROOT
+from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.process import gpu_driver, linux
 from runner.process.signals import StopFlag
@@ -51,6 +52,8 @@ def run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
 def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     if modes.mode_of(env) in ("watch", "serve"):  # read all their settings themselves, and name all that is wrong
         _become(modes.mode_of(env), env)
+    config = config_file.read(env)
+    env = config.env
     runner, account, folders, pipeline, log_settings = read_all(
         (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings),
         env,
@@ -64,6 +67,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
     writable.check(runner.workspace, pipeline.backend, env)
     configure(log_settings)
+    config.tell(log)
     modes.warn(env, log)
     linux.harden_against_neighbours()
     if (left_s := stop.left_s()) is not None:

@@ -1,19 +1,23 @@
 """Settings of the older service's deployment guide that do nothing here: each with what to use instead.
 
-Whoever follows that guide sets them. They are refused at the start, since a setting that is dropped in silence looks
-like one that works. Any other unknown variable is somebody else's, and stops nothing.
+Whoever follows that guide sets them. Variables are refused at the start, since a setting that is dropped in silence
+looks like one that works. Keys of its file, which came with a default for each, are read or named. Any other unknown
+variable is somebody else's, and stops nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 CHOSEN = "take it out: pairs are chosen by number and order of the frames; too slow: FRAME_COUNT or POSES_BUDGET_SECS"
 CAMERA = "take it out: the model is chosen for each camera"
 TRAINER = "take it out: the trainers are those of BACKEND"
 STEPS = "PRESET"
+TRAINERS: Mapping[str, str] = {
+    name: "a trainer of the older service; use gsplat (on a GPU) or cpu, which train by the same method"
+    for name in ("gaussian-splatting", "3dgs-cpp", "gaussian_splatting", "3dgs_cpp")
+}
+"""Its words for BACKEND that are none here, each with the new one."""
 
 VARIABLES: Mapping[str, str] = {
     "RECONSTRUCTION_BACKEND": "take it out: COLMAP is what runs; known poses: transforms.json, a COLMAP model or "
@@ -44,42 +48,13 @@ KEYS: Mapping[str, str] = {
     "export.formats": "take it out: every format is written",
     "export.ply_precision": "take it out: .ply has 32 bits a number, .compressed.ply and .spz are the small ones",
 }
-MOST_BYTES = 1 << 16
+TWINS: Mapping[str, str] = {key: KEYS[key] for key in ("backend", "frame_extraction.rate", "frame_extraction.count")}
+"""Keys that are read, by runner/pipeline/config_file.py, as the variable."""
 
 
 def problems(env: Mapping[str, str]) -> Iterator[str]:
-    """One text for each variable of the guide that is set, and one for its file with the keys that are in it."""
+    """One text for each variable of the guide that is set and does nothing here."""
     for name, instead in VARIABLES.items():
         text = env.get(name, "").strip()
         if text and text.lower() not in TAKEN.get(name, ()):
             yield f"{name} is not read here: {instead}"
-    named = env.get(FILE_VARIABLE, "").strip()
-    for path in dict.fromkeys((*([named] if named else []), *FILES)):
-        found = [key for key in keys_of(_text(path)) if key in KEYS]
-        if found:  # a file without any of them is somebody else's
-            yield f"{path} is not read here, settings are variables: " + ", ".join(
-                f"{key}: {KEYS[key]}" for key in found
-            )
-
-
-def keys_of(text: str) -> list[str]:
-    """Keys of a YAML file of nested mappings, joined with dots. What is no `key:` line is passed over."""
-    above: list[tuple[int, str]] = []
-    found: list[str] = []
-    for line in text.splitlines():
-        if not (match := re.match(r"( *)(\w+) *:(?:\s|$)", line)):
-            continue
-        indent = len(match[1])
-        above = [(column, key) for column, key in above if column < indent]
-        above.append((indent, match[2]))
-        found.append(".".join(key for _, key in above))
-    return found
-
-
-def _text(path: str) -> str:
-    """The beginning of a file; "" where there is none that can be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(MOST_BYTES).decode("utf-8", "replace")
-    except (OSError, ValueError):
-        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from scenejobs.settings.older import TRAINERS
 from scenejobs.settings.reader import setting as _setting
 
 
@@ -54,7 +55,10 @@ class PipelineSettings(MediaLimits):
         "PRESET", "smoke, laptop, laptop-high, draft, standard or high; auto: by the machine", "auto"
     )
     backend: Literal["auto", "gsplat", "cpu", "mock"] = _setting(
-        "BACKEND", "trainer: auto takes gsplat on a GPU, else cpu; mock marks every output as mock", "auto"
+        "BACKEND",
+        "trainer: auto takes gsplat on a GPU, else cpu; mock marks every output as mock",
+        "auto",
+        gone=TRAINERS,
     )
     force_cpu: bool = _setting("FORCE_CPU_BACKEND", "never use a GPU", False)
     frame_count: int = _setting("FRAME_COUNT", "frames over all clips; 0: the preset's", 0, minimum=0)

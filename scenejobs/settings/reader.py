@@ -20,9 +20,13 @@ def setting(
     *,
     minimum: float | None = None,
     also: Mapping[str, str] | None = None,
+    gone: Mapping[str, str] | None = None,
 ) -> Any:
-    """also: further words for a choice, in small letters, each with the choice it stands for."""
-    metadata = {"variable": variable, "doc": doc, "minimum": minimum, "also": also or {}}
+    """also: further words for a choice, in small letters, each with the choice it stands for.
+
+    gone: words that are none any more, each with what to use instead.
+    """
+    metadata = {"variable": variable, "doc": doc, "minimum": minimum, "also": also or {}, "gone": gone or {}}
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata, repr=not _is_secret(variable))
@@ -94,6 +98,8 @@ def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
                 problems.append(f"{variable} is not set")
             continue
         try:
+            if instead := item.metadata["gone"].get(text.lower()):
+                raise ValueError(instead)
             chosen = item.metadata["also"].get(text.lower(), text)
             values[item.name] = _parse(chosen, hints[item.name], item.metadata["minimum"])
         except ValueError as exc:

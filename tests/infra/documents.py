@@ -11,7 +11,7 @@ from tests.infra.scripted import ROOT
 
 DOCUMENTS = (
     "docs/deployment.md", "docs/watch.md", "docs/images.md", "docs/operations.md", "docs/spec.md",
-    "docs/azd-dry-run.md", "docs/azd-first-run.md", "docs/versions.md", "docs/batch.md",
+    "docs/azd-dry-run.md", "docs/azd-first-run.md", "docs/versions.md", "docs/batch.md", "docs/migration.md",
     "README.md", "infra/README.md", "docs/SECURITY.md",
 )  # fmt: skip
 SCRIPTS = ("scripts/", "infra/aci/", "infra/vm/")
