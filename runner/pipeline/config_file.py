@@ -39,6 +39,8 @@ class ConfigFile:
 def read(env: Mapping[str, str]) -> ConfigFile:
     """Raises ConfigurationError for a file that was named and is not there, cannot be read, or is no such file."""
     named = env.get(older.FILE_VARIABLE, "").strip()
+    if named == os.devnull:
+        return ConfigFile(env)
     for path in [named] if named else older.FILES:
         text = _text(path, wanted=bool(named))
         if text is None:
