@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from function_app.wiring import assemble
 from runner.files import disk, writable
@@ -64,7 +65,8 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     settings = read(env)
     watch, dispatch, runner, pipeline = settings.watch, settings.dispatch, settings.runner, settings.pipeline
     workspace = writable.check(runner.workspace, pipeline.backend, env)
-    configure(settings.logs, **({"instance": watch.instance} if watch.instance else {}))
+    named: dict[str, Any] = {"instance": watch.instance} if watch.instance else {}
+    configure(settings.logs, **named)
     config.tell(log)
     modes.warn(env, log)
     logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others

@@ -102,8 +102,8 @@ class Instances:
             if not mine and (Path(peer.state) / record_name(scene)).exists():
                 return self._told(scene, peer)
         for folder in self._private:
-            if (peer := self._claimed(folder / NAMES / Path(record_name(scene)).name, mine)) is not None:
-                return self._told(scene, peer)
+            if (holder := self._claimed(folder / NAMES / Path(record_name(scene)).name, mine)) is not None:
+                return self._told(scene, holder)
         return ""
 
     def _claimed(self, file: Path, mine: bool) -> Owner | None:

@@ -29,6 +29,7 @@ SETTINGS = DispatchSettings(quiet_s=60, max_wait_s=float("inf"), max_parallel_jo
 
 @pytest.fixture
 def looked(status: WatchStatus) -> tuple[Watch, Counts, Places]:
+    assert status.places is not None
     storage, counts = open_folders(status.places), Counts()
     containers = counts.containers(storage.containers)
     app = assemble(containers, storage.queues, MemoryCompute(), SETTINGS, at_once=1)

@@ -48,6 +48,7 @@ def test_whatever_keeps_it_from_working_is_503_with_the_reason(status: WatchStat
         case "disk":
             status.min_free_gb = 1e9
         case "gone":
+            assert status.places is not None
             status.places.output.rmdir()
     answer = http_server.health(status, POLL_S)
     assert answer.status == 503

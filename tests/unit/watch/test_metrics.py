@@ -94,6 +94,7 @@ def test_no_name_of_a_stage_breaks_a_line(status: WatchStatus) -> None:
 def test_what_is_not_known_is_left_out(status: WatchStatus) -> None:
     """A score of 0 dB would be a lie, and so would an empty disk where a mount is gone."""
     status.scene_finished(replace(FINISHED, psnr=None, loss=None))
+    assert status.places is not None
     status.places.output.rmdir()
     status.last_error = "no such mount"
     found = values(status)
