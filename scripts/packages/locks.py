@@ -70,5 +70,7 @@ LOCKS = (
     Lock("runner/requirements.txt", "a desk", whole=False),
     Lock("tests/requirements.txt", "tests", whole=False),
     Lock("tests/infra/azcli/requirements.lock", "tests: az"),
+    Lock("tests/infra/kubernetes/requirements.lock", "tests: manifests"),
+    Lock("tests/infra/sbom/requirements.lock", "tests: SBOMs"),
     Lock("tests/infra/kusto/package-lock.json", "tests: queries"),
 )

@@ -11,8 +11,8 @@ from tests.infra.scripted import ROOT
 
 DOCUMENTS = (
     "docs/deployment.md", "docs/watch.md", "docs/images.md", "docs/operations.md", "docs/spec.md",
-    "docs/azd-dry-run.md", "docs/azd-first-run.md", "docs/versions.md", "docs/batch.md", "docs/migration.md",
-    "README.md", "infra/README.md", "docs/SECURITY.md",
+    "README.md", "docs/SECURITY.md", "docs/azd-dry-run.md", "docs/azd-first-run.md", "docs/backup.md",
+    "docs/batch.md", "docs/migration.md", "docs/sizing.md", "docs/versions.md", "infra/README.md",
 )  # fmt: skip
 SCRIPTS = ("scripts/", "infra/aci/", "infra/vm/")
 TOOLS = ("az", "azd", "docker", "kubectl", "make", "python", *SCRIPTS)

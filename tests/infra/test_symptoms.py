@@ -67,6 +67,11 @@ def test_the_command_says_so_before_blobfuse_does_and_that_it_is_not_installed(t
     assert done.returncode == 2
 
 
+def test_an_image_on_another_processor() -> None:
+    text = quoted("`blobfuse2: No such file or directory`")[1]
+    assert text.replace("aarch64", "$(uname -m)") in (ROOT / "runner/image/Dockerfile.cpu").read_text()
+
+
 def test_an_upload_whose_sender_gave_up() -> None:
     found = InProgress("lobby/a.mp4", 12_300_000, datetime(2026, 1, 1, tzinfo=UTC), listed=False)
     assert "lobby/a.mp4 stalled at 12.3 MB" in quoted("Slow blob upload/download")
