@@ -30,6 +30,7 @@ from runner.paths import RUNNER
 from scenejobs.errors import ConfigurationError, InfrastructureError, SceneJobError
 
 INSTALLED = places.kept() / "azurite"
+DESK_PORTS = (10000, 10001, 10002)  # where every tool looks for it: UseDevelopmentStorage=true
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public knowledge
 START_TIMEOUT_S = 60.0  # takes about 2 s; a busy machine may be ten times slower
@@ -73,6 +74,13 @@ def install() -> bool:
             )
         _stamp().write_text(_wanted())
     return True
+
+
+def install_once() -> None:
+    """Installs it for a person who starts it the first time, and says so. Raises as `install`."""
+    if not is_installed():
+        print(f"installing the storage emulator in {INSTALLED}, once", flush=True)
+        install()
 
 
 def is_installed() -> bool:

@@ -3,10 +3,10 @@
 Every part is a process of its own with the settings it would have in Azure; only the endpoints differ.
 
     video-splat cloud DIR     run it until Ctrl-C or SIGTERM, logs in DIR. AZURE_STORAGE_CONNECTION_STRING names an
-                              emulator that runs already (compose.yaml); else one is started with its data in DIR
+                              emulator that runs already (compose.yaml); else one is started with its data in DIR, where
+                              UseDevelopmentStorage=true looks for it
     video-splat cloud DIR --storage-alone
-                              the emulator with all containers and queues, where UseDevelopmentStorage=true looks
-                                  for it: for `func start`
+                              the emulator alone, with all containers and queues
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from pathlib import Path
 from types import TracebackType
 
 from local import places
-from local.azurite import Azurite, dying_with_parent
+from local.azurite import DESK_PORTS, Azurite, dying_with_parent, install_once
 from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
 from scenejobs.errors import InfrastructureError, SceneJobError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.reader import read
 from scenejobs.settings.storage import StorageSettings
 
-DESK_PORTS = (10000, 10001, 10002)  # of UseDevelopmentStorage=true
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
 
@@ -42,7 +41,9 @@ class LocalCloud:
     folder:  keeps storage (`azurite/`), logs (`*.log`, `executions/`)
     env:     settings on top of this process's environment, for all parts
     command: what a job execution runs
-    storage: connection string of an emulator that runs elsewhere; "": one is started here
+    storage: connection string of an emulator that runs elsewhere; "": one is started here, at `ports`
+    ports:   of the emulator's blobs, queues and tables; 0 takes a free one, as for `jobs_port`, of the jobs API
+    host:    whether the functions are hosted here
     """
 
     def __init__(
@@ -51,9 +52,13 @@ class LocalCloud:
         env: Mapping[str, str],
         command: Sequence[str] = (sys.executable, "-m", "runner"),
         storage: str = "",
+        ports: tuple[int, int, int] = (0, 0, 0),
+        jobs_port: int = 0,
+        host: bool = True,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()  # the parts run in another one
         self._storage = storage
+        self._ports, self._jobs_port, self._host = ports, jobs_port, host
         self._overrides = dict(env)
         self._command = list(command)
         self._processes = ExitStack()
@@ -65,7 +70,7 @@ class LocalCloud:
         try:
             connection_string = self._storage
             if not connection_string:
-                azurite = self._processes.enter_context(Azurite(self.folder / "azurite"))
+                azurite = self._processes.enter_context(Azurite(self.folder / "azurite", self._ports))
                 connection_string = azurite.connection_string
             self.env = {
                 **os.environ,
@@ -84,7 +89,8 @@ class LocalCloud:
             self.containers: Containers = open_containers(storage)
             self.queues: Queues = open_queues(storage)
             self._start_jobs_api()
-            self._start("host", [sys.executable, "-m", "local.functions_host"])
+            if self._host:
+                self._start("host", [sys.executable, "-m", "local.functions_host"])
         except BaseException:
             self._processes.close()
             raise
@@ -106,7 +112,7 @@ class LocalCloud:
         port_file = self.folder / "jobs_api.port"
         port_file.unlink(missing_ok=True)
         logs = self.folder / "executions"
-        options = ["--port", "0", "--port-file", str(port_file), "--logs", str(logs)]
+        options = ["--port", str(self._jobs_port), "--port-file", str(port_file), "--logs", str(logs)]
         self._start("jobs_api", [sys.executable, "-m", "local.jobs_api", *options, "--", *self._command])
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (port_file.is_file() and port_file.read_text().strip()):
@@ -140,19 +146,33 @@ class LocalCloud:
                 process.kill()
                 process.wait()
 
+    def stay(self, stop: threading.Event) -> None:
+        """Returns when it is told to stop. Raises InfrastructureError when a part has ended."""
+        while not stop.wait(CHECK_INTERVAL_S):
+            self.check()
+
 
 CHECK_INTERVAL_S = 1.0  # between two checks that all parts are running
+
+
+def stopped_by_signals() -> threading.Event:
+    """Set by Ctrl-C and SIGTERM from now on."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="video-splat cloud", description="The whole cloud, until it is stopped.")
     parser.add_argument("folder", type=Path, help="for logs, and for storage where none runs elsewhere")
-    parser.add_argument("--storage-alone", action="store_true", help="for func start: no host, no jobs API")
+    parser.add_argument("--storage-alone", action="store_true", help="no host of the functions, no jobs API")
     options = parser.parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopped_by_signals()
+    elsewhere = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     try:
+        if options.storage_alone or not elsewhere:
+            install_once()
         if options.storage_alone:
             with Azurite(options.folder / "azurite", DESK_PORTS) as azurite:
                 settings = {**os.environ, "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string}
@@ -160,10 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"running; connection string: {azurite.connection_string}", flush=True)
                 stop.wait()
             return 0
-        with LocalCloud(options.folder, {}, storage=os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")) as cloud:
+        with LocalCloud(options.folder, {}, storage=elsewhere, ports=DESK_PORTS) as cloud:
             print(f"running; connection string: {cloud.env['AZURE_STORAGE_CONNECTION_STRING']}", flush=True)
-            while not stop.wait(CHECK_INTERVAL_S):
-                cloud.check()
+            cloud.stay(stop)
     except SceneJobError as exc:
         print(exc, file=sys.stderr)
         return exc.exit_code

@@ -14,16 +14,18 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local import places
+from local.azurite import install_once
 from local.cloud import LocalCloud
 from local.footage.film import make_demo_footage
 from scenejobs.commands.download import download
 from scenejobs.commands.status import ENDED
 from scenejobs.commands.upload import upload
 from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJobError
+from scenejobs.ports import Containers
 from scenejobs.state import layout
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
@@ -80,37 +82,48 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def footage() -> list[Path]:
+    """The clips that are rendered where nobody has any."""
+    folder = places.kept() / "footage"
+    print(f"making the demo footage in {folder}", flush=True)
+    return make_demo_footage(folder)
+
+
 def _demo(videos: Sequence[Path], preset: str, scene: str, out: Path) -> int:
     for video in videos:
         if not video.is_file():
             raise ConfigurationError(f"{video} is not a file", advice='use make demo VIDEOS="a.mp4 b.mp4"')
-    if not videos:
-        folder = places.kept() / "footage"
-        print(f"making the demo footage in {folder}", flush=True)
-        videos = make_demo_footage(folder)
+    videos = videos or footage()
     folder = places.kept() / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     env = {"PRESET": preset, "QUIET_SECONDS": str(QUIET_S), "TEMP_PATH": str(folder / "work")}
+    install_once()
     with LocalCloud(folder, env) as cloud:
         for name in upload(cloud.containers, scene, list(videos)):
             print(f"uploaded input/{name}", flush=True)
-        status = _wait(cloud, scene)
-        if status.state is State.FAILED:
-            return _explain(cloud, scene, folder)
-        target = out / scene
-        shutil.rmtree(target, ignore_errors=True)
-        download(cloud.containers, scene, target)
-        archived = [blob.name for blob in cloud.containers.processed.list(f"{scene}/")]
-    summarise(target, scene, archived)
+        return follow(cloud.containers, scene, out / scene, folder, lambda _: cloud.check())
+
+
+def follow(containers: Containers, scene: str, target: Path, logs: Path, check: Callable[[SceneStatus], None]) -> int:
+    """Shows where a scene stands until it has ended, and fetches the result to `target`. 1 when it failed.
+
+    logs:  folder that is named where nothing else is known
+    check: called with each status, may raise
+    """
+    if _wait(containers, scene, check).state is State.FAILED:
+        return _explain(containers, scene, logs)
+    shutil.rmtree(target, ignore_errors=True)
+    download(containers, scene, target)
+    summarise(target, scene, [blob.name for blob in containers.processed.list(f"{scene}/")])
     return 0
 
 
-def _wait(cloud: LocalCloud, scene: str) -> SceneStatus:
+def _wait(containers: Containers, scene: str, check: Callable[[SceneStatus], None]) -> SceneStatus:
     screen = Screen()
     try:
         while True:
-            cloud.check()
-            status = scene_status(cloud.containers, scene)
+            status = scene_status(containers, scene)
+            check(status)
             screen.show(status)
             if status.state in ENDED:
                 return status
@@ -119,14 +132,14 @@ def _wait(cloud: LocalCloud, scene: str) -> SceneStatus:
         screen.end()
 
 
-def _explain(cloud: LocalCloud, scene: str, folder: Path) -> int:
+def _explain(containers: Containers, scene: str, folder: Path) -> int:
     """Prints what the user would find in the error container."""
     try:
-        error = json.loads(cloud.containers.error.read(f"{scene}/{layout.ERROR_DOCUMENT}")[0])
+        error = json.loads(containers.error.read(f"{scene}/{layout.ERROR_DOCUMENT}")[0])
     except NotFound:
         error = {"code": "?", "cause": "no error.json was written", "advice": f"see the logs in {folder}"}
     print(f"failed: {error['code']}: {error['cause']}\nadvice: {error['advice']}", file=sys.stderr)
-    for blob in cloud.containers.error.list(f"{scene}/"):
+    for blob in containers.error.list(f"{scene}/"):
         print(f"  error/{blob.name}", file=sys.stderr)
     return 1
 

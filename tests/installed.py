@@ -70,5 +70,5 @@ def install(wheel: Path, folder: Path) -> Installed:
     venv.create(environment, with_pip=False)
     packages = environment / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     (packages / "needed.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
-    _pip("--python", str(environment / "bin/python"), "install", "--no-deps", "--no-index", str(wheel))
+    _pip("--python", str(environment / "bin/python"), "install", "--no-compile", "--no-deps", "--no-index", str(wheel))
     return Installed(environment, home)

@@ -94,6 +94,12 @@ def _demo(arguments: Sequence[str]) -> int:
     return demo.main(arguments)
 
 
+def _desk(arguments: Sequence[str]) -> int:
+    from local import desk
+
+    return desk.main(arguments)
+
+
 def _azurite(arguments: Sequence[str]) -> int:
     from local import azurite
 
@@ -116,6 +122,7 @@ PROGRAMS: dict[str, tuple[str, Program]] = {
     "sweep": ("one sweep of the dispatcher by hand: heal what was lost", _sweep),
     "demo": ("upload videos to the emulated cloud, wait, fetch the scene", _demo),
     "cloud": ("the whole cloud on this machine, emulated, until it is stopped", _cloud),
+    "desk": ("what `func start` of the Functions Core Tools needs, and a scene that shows it", _desk),
     "azurite": ("the storage emulator alone", _azurite),
     "jobs-api": ("the emulated Container Apps jobs API alone", _jobs_api),
 }

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.azurite
 
 
 def test_a_desk_for_func_start_has_every_container_and_queue(tmp_path: Path) -> None:
-    """At the ports of UseDevelopmentStorage=true, as local.settings.json.example says; other ones here."""
+    """At the ports of UseDevelopmentStorage=true; other ones here."""
     available()
     script = (
         "import sys, local.cloud as c; c.DESK_PORTS = (0, 0, 0); sys.exit(c.main([sys.argv[1], '--storage-alone']))"

@@ -254,7 +254,8 @@ BODIES = {"package": package, "provision": provision, "deploy": deploy_services}
 INTRODUCTION = """\
 # A dry run of `azd up`
 
-Written by `python -m tests.infra.dry_run > docs/azd-dry-run.md`; a test keeps it current. **Nothing ran on Azure**:
+Written by `python -m tests.infra.dry_run > docs/azd-dry-run.md` ([in a clone](CONTRIBUTING.md)); a test keeps
+it current. **Nothing ran on Azure**:
 the hooks ran for real with stubs in the place of `az`, `azd` and `curl`, for a person who is Owner and deploys for the
 first time; the templates were worked out as ARM would; what azd does itself is told from its source. What happens when
 a step fails is in [deployment.md](deployment.md#what-azd-does-in-order).

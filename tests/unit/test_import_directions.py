@@ -97,7 +97,7 @@ ONLY = {
     ("runner.dataset", "runner.poses"): {"runner.poses.colmap.client", "runner.poses.colmap.requests"},
 }
 
-ADAPTERS = {"function_app/wiring.py", "function_app/__main__.py", "local/cloud.py"}
+ADAPTERS = {"function_app/wiring.py", "function_app/__main__.py", "local/cloud.py", "local/desk.py"}
 """Of the function app and the local cloud, what may open storage."""
 
 
