@@ -74,9 +74,10 @@ def index(wheels: Path | None) -> Iterator[dict[str, str]]:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", INDEX_PORT), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield {"TORCH_CPU_INDEX": f"http://127.0.0.1:{INDEX_PORT}"}
+            yield {"TORCH_CPU_INDEX": f"http://127.0.0.1:{server.server_port}"}
         finally:
             server.shutdown()
+            server.server_close()
 
 
 def images(docker: list[str], steps: Steps, base_image: str, arguments: dict[str, str], host: bool) -> None:

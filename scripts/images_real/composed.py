@@ -37,7 +37,8 @@ class Composed:
         self.steps = steps
         override, env = work / "override.yaml", work / "settings.env"
         override.write_text(json.dumps(_override(bridge)).replace('"!reset []"', "!reset []"))
-        env.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        given = {"HEALTH_PORT": str(HEALTH), "PROMETHEUS_PORT": str(METRICS), **settings}
+        env.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
         self._command = [*command, "--project-name", PROJECT, "--project-directory", str(ROOT), "--env-file", str(env),
                          "--file", str(ROOT / "compose.yaml"), "--file", str(override), "--profile", "cpu",
                          "--profile", "cloud"]  # fmt: skip
