@@ -6,6 +6,7 @@ import contextlib
 import functools
 import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,12 +17,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.images_real.steps import Steps, timed
-from scripts.images_real.tools import ROOT
+from scripts.images_real.tools import ROOT, unpack
 
 BASE = "video-splat-base:bookworm"
 CPU, CLOUD, AZURITE = "video-splat-runner:cpu", "video-splat-local:cpu", "video-splat-azurite:local"
 INDEX_PORT = 8311  # always the same: it is in a build argument, and so in the cache's key
-PYTHON_PACKAGES = "ca-certificates,python3.11,python3.11-venv,python3.11-dev"
+MIRROR = "http://deb.debian.org/debian"
+PYTHON = "ca-certificates,python3.11,libpython3.11-stdlib"
+PYTHON_BUILDS = ("python3.11-venv", "python3.11-dev")
 
 
 def base(docker: list[str], steps: Steps, work: Path, named: str) -> str:
@@ -43,7 +46,11 @@ def base(docker: list[str], steps: Steps, work: Path, named: str) -> str:
 def imported(docker: list[str], steps: Steps, folder: Path) -> None:
     """Bookworm's minimal system with python3, venv, headers, certificates and a link to python."""
     shutil.rmtree(folder, ignore_errors=True)
-    steps.run(["debootstrap", "--variant=minbase", f"--include={PYTHON_PACKAGES}", "bookworm", str(folder)])
+    program, env = debootstrap(folder.parent)
+    steps.run([*program, "--variant=minbase", f"--include={PYTHON}", "bookworm", str(folder), MIRROR], env=env)
+    shutil.copyfile("/etc/resolv.conf", folder / "etc/resolv.conf")
+    steps.run(["chroot", str(folder), "apt-get", "install", "--yes", "--no-install-recommends", *PYTHON_BUILDS])
+    steps.run(["chroot", str(folder), "apt-get", "clean"])
     (folder / "usr/bin/python").symlink_to("python3.11")
     certificates = Path("/etc/ssl/certs/ca-certificates.crt")  # of this machine, whose mirror may have one of its own
     if certificates.is_file():
@@ -53,6 +60,16 @@ def imported(docker: list[str], steps: Steps, folder: Path) -> None:
     steps.run([*docker, "import", "--change", f"ENV PIP_CERT={certificates}", str(archive), BASE])
     archive.unlink()
     shutil.rmtree(folder)
+
+
+def debootstrap(work: Path) -> tuple[list[str], dict[str, str]]:
+    """The command and its environment: the machine's, else Debian's package, unpacked."""
+    if shutil.which("debootstrap"):
+        return ["debootstrap"], dict(os.environ)
+    found = work / "debootstrap" / "usr"
+    if not found.is_dir():
+        unpack(work / "debootstrap", ["debootstrap"], None)
+    return ["sh", str(found / "sbin/debootstrap")], {**os.environ, "DEBOOTSTRAP_DIR": str(found / "share/debootstrap")}
 
 
 @contextlib.contextmanager

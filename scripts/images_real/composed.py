@@ -149,13 +149,13 @@ def watch(command: list[str], steps: Steps, work: Path, bridge: bool, clips: lis
         for path in (scene, *scene.iterdir()):
             os.chown(path, USER, USER)
 
-        def status() -> dict[str, object]:
-            found = json.loads(composed("exec", "-T", "watch-cpu", "python", "-m", "scenejobs", "status", "--json"))
-            rows = [row for row in (found if isinstance(found, list) else found["scenes"]) if row["scene"] == "lobby"]
-            return rows[0] if rows else {}
+        def is_worked_on() -> bool:
+            return " running" in composed(
+                "exec", "-T", "watch-cpu", "python", "-m", "scenejobs", "status", "lobby", code=None
+            )
 
         start = time.monotonic()
-        wait("begun", lambda: status().get("state") == "running", 300)
+        wait("begun", is_worked_on, 300)
         time.sleep(20)
         composed("stop", "watch-cpu")
         code = _exit_code(composed)
@@ -163,7 +163,7 @@ def watch(command: list[str], steps: Steps, work: Path, bridge: bool, clips: lis
         steps.row("docker compose stop, in the middle of a scene", "exit code 0", timed(start))
         composed("start", "watch-cpu")
         wait("healthy", is_well, 120)
-        wait("begun again", lambda: status().get("state") == "running", 300)
+        wait("begun again", is_worked_on, 300)
         time.sleep(20)
         composed("kill", "watch-cpu")
         composed("start", "watch-cpu")

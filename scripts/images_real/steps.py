@@ -30,12 +30,13 @@ class Steps:
 
     def __init__(self, file: Path, part: str) -> None:
         self._file, self._part = file, part
-        self._rows = [row for row in read(file) if row.part != part]
+        self._rows: list[Row] = []
 
     def row(self, what: str, seen: str, seconds: float = 0.0) -> None:
         self._rows.append(Row(self._part, what, seen, round(seconds, 1)))
         print(f"{self._part}: {what}: {seen}" + (f" ({seconds:.0f} s)" if seconds else ""), flush=True)
-        self._file.write_text(json.dumps([asdict(row) for row in self._rows], indent=1))
+        others = [row for row in read(self._file) if row.part != self._part]
+        self._file.write_text(json.dumps([asdict(row) for row in (*others, *self._rows)], indent=1))
 
     def run(self, command: Sequence[str], *, code: int | None = 0, env: Mapping[str, str] | None = None,
             cwd: Path | None = None, timeout: float = 1800) -> str:  # fmt: skip

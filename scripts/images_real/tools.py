@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def compose(work: Path) -> list[str]:
     """The same, taken from Debian where there is none. Raises NoEngine."""
     found = found_compose(work)
     if found is None:
-        _unpack(work / "compose", ["docker-compose"], COMPOSE_SUITE)
+        unpack(work / "compose", ["docker-compose"], COMPOSE_SUITE)
         found = found_compose(work)
     if found is None:
         raise NoEngine("there is no Docker Compose 2, and Debian's could not be taken: install the plugin")
@@ -67,7 +67,7 @@ def engine(work: Path) -> Iterator[tuple[list[str], bool]]:
     if os.getuid() != 0:
         raise NoEngine("no Docker engine answers; one is started by root only")
     if shutil.which("dockerd") is None:
-        _unpack(work / "engine", ENGINE_PACKAGES, None)
+        unpack(work / "engine", ENGINE_PACKAGES, None)
     daemon = _start(run, socket)
     try:
         yield ["docker"], False
@@ -101,7 +101,7 @@ def _answers(docker: list[str]) -> bool:
     return False
 
 
-def _unpack(folder: Path, packages: tuple[str, ...] | list[str], suite: str | None) -> None:
+def unpack(folder: Path, packages: Sequence[str], suite: str | None) -> None:
     """Debian's packages, downloaded by apt and not installed. suite: of another release than this machine's."""
     if shutil.which("apt-get") is None:
         raise NoEngine(f"{' '.join(packages)}: not here, and there is no apt-get to take them with")
