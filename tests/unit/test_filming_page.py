@@ -41,7 +41,7 @@ def anchors(page: str) -> set[str]:
 
 def linked() -> Iterator[tuple[str, str]]:
     """Where a section of the page is named, and which."""
-    for folder in ("scenejobs", "runner", "function_app", "watch", "local", "docs", "."):
+    for folder in ("scenejobs", "runner", "function_app", "serve", "watch", "local", "docs", "."):
         for path in (ROOT / folder).glob("*" if folder == "." else "**/*"):
             if path.suffix in (".py", ".md", ".j2", ".html") and path.is_file():
                 for anchor in re.findall(r"filming\.md#([\w-]+)", path.read_text(encoding="utf-8")):

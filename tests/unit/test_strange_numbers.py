@@ -307,7 +307,9 @@ def only(error: type[Exception], call: Callable[..., Any], *arguments: Any) -> A
         return None
 
 
-@pytest.mark.parametrize("package", ["scenejobs/state", "scenejobs/audit", "function_app", "runner/worker", "watch"])
+@pytest.mark.parametrize(
+    "package", ["scenejobs/state", "scenejobs/audit", "function_app", "runner/worker", "serve", "watch"]
+)
 def test_stored_json_and_times_are_read_in_one_place(package: str) -> None:
     """`codec.loads` and `codec.parse_time`: what they refuse, each other reader would have to remember to refuse."""
     other = re.compile(r"\bjson\.loads\(|\bdatetime\.fromisoformat\(|parsedate_to_datetime\(")

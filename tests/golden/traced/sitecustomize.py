@@ -15,7 +15,7 @@ from typing import Any
 
 LOG, ROOT = "JOURNEY_LOG", "JOURNEY_ROOT"
 FOLDER = str(Path(__file__).parent)
-PACKAGES = ("runner", "scenejobs", "function_app", "watch")
+PACKAGES = ("runner", "scenejobs", "function_app", "serve", "watch")
 
 _start: Any = subprocess.Popen.__init__
 

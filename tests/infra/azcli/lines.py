@@ -90,7 +90,7 @@ def filled(word: str) -> str:
 
 def of_programs() -> Iterator[Line]:
     """What messages tell a person to type."""
-    for folder in ("scenejobs", "function_app", "runner", "watch"):
+    for folder in ("scenejobs", "function_app", "runner", "serve", "watch"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for found in re.findall(r"[(`]az ([a-z][^)`]*--[^)`]*)[)`]", path.read_text()):
                 yield Line(f"{path.name}: {found}", tuple(shlex.split(found)), False)
