@@ -1,4 +1,4 @@
-"""Did the camera stand still, or only turn? Told from few pairs of each shot, before all pairs are compared.
+"""Did the camera stand still or only turn, or film a scrolled page? Told from few pairs of each shot, not all pairs.
 
 Without a step aside there is no depth, whatever method looks for it. Comparing all pairs, and mapping, cost minutes
 that nobody gets anything for. A scene is refused here only where every shot of it says so clearly; whatever is in
@@ -27,11 +27,14 @@ def some_of(shots: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
 def without_a_step(motions: Sequence[Motion]) -> str:
     """In words, what the camera did instead of moving; empty where it moved in any shot, or that is not clear."""
     for motion in motions:
-        if motion.verified < LEAST_PAIRS or motion.still + motion.turned < CLEARLY * motion.verified:
+        without = motion.still + motion.turned + motion.slid
+        if motion.verified < LEAST_PAIRS or without < CLEARLY * motion.verified:
             return ""
     if not motions:
         return ""
-    turned, still = (sum(getattr(motion, name) for motion in motions) for name in ("turned", "still"))
+    turned, still, slid = (sum(getattr(motion, name) for motion in motions) for name in ("turned", "still", "slid"))
+    if slid > max(still, turned):
+        return "films something flat that slides through the picture (a scrolled page, a scan)"
     return "only turns on the spot" if turned > still else "does not move"
 
 

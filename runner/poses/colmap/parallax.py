@@ -15,6 +15,7 @@ FOCALS = np.geomspace(0.4, 3.0, 31)  # focal length / long side: every lens of p
 WIDE = 0.08  # of the long side: the centre of the image moves at least that far in pairs that say anything
 TURNED = 0.3  # |A^T A - I| / |A - I|: 0 for a rotation, 1.4 for a step aside along a wall, however far
 LEAST_PAIRS = 10
+SLID = 0.002  # of the long side: centre and corners move alike to within it, where a flat thing is pushed along
 STILL = 0.02  # of the long side: where no corner of the image moves farther, nothing is seen from another place
 
 
@@ -50,27 +51,31 @@ def turning_share(pairs: Pairs) -> float:
     return float((best < TURNED).sum() / wide.sum())
 
 
-def moves(pairs: Pairs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of each pair: was the camera still, and did it only turn? [M], [M]
+def moves(pairs: Pairs) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each pair: was the camera still, did it only turn, did the picture only slide? [M], [M], [M]
 
-    In doubt neither: a pair that no homography explains has parallax, and one that no rotation explains a wall.
+    In doubt none: a pair that no homography explains has parallax, and one that no rotation explains a wall. What
+    slides without any change of shape is a page that is scrolled, or a scan; a hand tilts and turns as well.
     """
     h, sizes = pairs.homographies, pairs.sizes
-    still, turned = np.zeros(len(h), bool), np.zeros(len(h), bool)
+    still, turned, slid = (np.zeros(len(h), bool) for _ in range(3))
     usable = pairs.whole & (np.abs(np.linalg.det(h)) > 1e-12)
     if not usable.any():
-        return still, turned
+        return still, turned, slid
     long_side = sizes.max(axis=1)[usable]
     shares = np.array([(0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1)])  # the centre and the corners
     points = shares[None] * sizes[usable][:, None]  # [U, 5, 2] px
     mapped = np.einsum("mij,mpj->mpi", h[usable], np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        moved = np.linalg.norm(mapped[..., :2] / mapped[..., 2:] - points, axis=2).max(axis=1) / long_side
+        steps = (mapped[..., :2] / mapped[..., 2:] - points) / long_side[:, None, None]
+    moved = np.linalg.norm(steps, axis=2).max(axis=1)
+    uneven = np.linalg.norm(steps - steps.mean(axis=1, keepdims=True), axis=2).max(axis=1)
     residuals = np.stack([_off_rotation(h[usable], sizes[usable] / 2, f * long_side) for f in FOCALS])
     best = residuals[int(np.argmin(np.median(residuals, axis=1)))]
     still[usable] = moved < STILL
-    turned[usable] = (moved >= STILL) & (best < TURNED)
-    return still, turned
+    slid[usable] = (moved >= STILL) & (uneven < SLID)
+    turned[usable] = (moved >= STILL) & (best < TURNED) & ~slid[usable]
+    return still, turned, slid
 
 
 def _off_rotation(

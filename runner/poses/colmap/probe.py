@@ -43,5 +43,5 @@ def _motion(geometries: list[Any], size: tuple[int, int]) -> Motion:
         np.array([one.config in WHOLE for one in geometries], bool),
         np.array([size] * len(geometries), np.float64).reshape(-1, 2),
     )
-    still, turned = moves(pairs)
-    return Motion(verified=len(geometries), still=int(still.sum()), turned=int(turned.sum()))
+    still, turned, slid = (int(found.sum()) for found in moves(pairs))
+    return Motion(verified=len(geometries), still=still, turned=turned, slid=slid)

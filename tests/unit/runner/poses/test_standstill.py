@@ -20,11 +20,11 @@ from scenejobs.filming import WALK
 from tests.synthetic import render, walk, write_frames
 
 
-def motion(verified: int, still: int, turned: int) -> Motion:
-    return Motion(verified=verified, still=still, turned=turned)
+def motion(verified: int, still: int, turned: int, slid: int = 0) -> Motion:
+    return Motion(verified=verified, still=still, turned=turned, slid=slid)
 
 
-STILL, TURNED, MOVED = motion(66, 66, 0), motion(61, 0, 56), motion(66, 0, 5)
+STILL, TURNED, MOVED, SLID = motion(66, 66, 0), motion(61, 0, 56), motion(66, 0, 5), motion(30, 0, 0, 30)
 SIZE = (640.0, 480.0)
 
 
@@ -50,6 +50,7 @@ def test_a_tripod_with_people_walking_by_is_refused_before_all_pairs_are_compare
 
 @pytest.mark.parametrize(("motions", "says"), [
     ([STILL], "does not move"), ([TURNED], "only turns on the spot"), ([STILL, TURNED], "does not move"),
+    ([SLID], "films something flat that slides through the picture (a scrolled page, a scan)"), ([SLID, MOVED], ""),
     ([MOVED], ""), ([STILL, MOVED], ""), ([motion(9, 9, 0)], ""), ([], ""),
 ])  # fmt: skip
 def test_every_shot_has_to_say_clearly_that_the_camera_made_no_step(motions: list[Motion], says: str) -> None:
@@ -75,12 +76,29 @@ def turned_by(degrees: float, focal: float = 500.0) -> np.ndarray:
 
 
 def test_pairs_of_images_say_whether_the_camera_was_still_turned_or_moved() -> None:
-    """Along a wall it moves: a homography explains all of it, and no rotation does."""
-    along_a_wall = np.array([[1, 0, 90.0], [0, 1, 4], [0, 0, 1]]) + 0
-    closer = np.diag([1.3, 1.3, 1.0]) @ np.eye(3)
-    for h, whole, still, turned in (
-        (np.eye(3), True, True, False), (turned_by(8), True, False, True), (turned_by(25), True, False, True),
-        (along_a_wall @ closer, True, False, False), (turned_by(8), False, False, False),
+    """Along a wall it moves: a homography explains all of it, and no rotation does; no hand holds it so straight
+    that the wall only slides, as a page does that is scrolled."""
+    slides = np.array([[1, 0, 90.0], [0, 1, 4], [0, 0, 1]])
+    closer = np.diag([1.3, 1.3, 1.0])
+    for h, whole, expected in (
+        (np.eye(3), True, "still"), (turned_by(8), True, "turned"), (turned_by(25), True, "turned"),
+        (slides @ closer, True, ""), (turned_by(8), False, ""), (slides, True, "slid"), (slides, False, ""),
+        (slides @ turned_by(0.5), True, ""), (slides @ np.diag([1.01, 1.01, 1.0]), True, ""),
     ):  # fmt: skip
-        found = moves(pair(h, whole))
-        assert (bool(found[0][0]), bool(found[1][0])) == (still, turned), h
+        found = dict(zip(("still", "turned", "slid"), moves(pair(h, whole)), strict=True))
+        assert [name for name, said in found.items() if said[0]] == ([expected] if expected else []), h
+
+
+@pytest.mark.slow
+def test_a_page_that_is_scrolled_is_refused_before_all_pairs_are_compared(tmp_path: Path) -> None:
+    """It was a published scene of 14 dB, in doubt: every picture placed, on a plane that passes by."""
+    page = np.random.default_rng(1).integers(0, 255, (120, 32, 3), np.uint8)
+    page = np.kron(page, np.ones((10, 10, 1), np.uint8))
+    pictures = [page[15 * index : 15 * index + 240] for index in range(30)]
+    with pytest.raises(InputError) as caught:
+        find_poses(
+            write_frames(tmp_path, {"a": pictures}), StageContext(tmp_path, SILENT),
+            PoseSettings(features=400, max_image_size=320, threads=1),
+        )  # fmt: skip
+    assert caught.value.code == Code.STATIC_CAMERA
+    assert "slides through the picture" in caught.value.cause
