@@ -90,7 +90,8 @@ def test_no_script_calls_az_around_the_wrapper() -> None:
     for name in files.stdout.split():
         for line in (ROOT / name).read_text().splitlines():
             if re.search(r"(^\s*|[(|&;]\s*|call )az [a-z]", line.partition("#")[0]):
-                assert name == "scripts/lib.sh", f"{name}: {line}"
+                # the other one runs on a machine whose identity sees no subscription
+                assert name in ("scripts/lib.sh", "infra/vm/pull.sh"), f"{name}: {line}"
 
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/azd-dry-run.md"])  # leaves it out
