@@ -10,8 +10,6 @@ from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
-import pytest
-
 from tests.infra.documents import text
 from tests.infra.scripted import ROOT
 from tests.infra.test_deployment_docs import headings
@@ -23,8 +21,6 @@ WORDS = "845ed3b6a94c7815"
 VERDICTS = ("works", "better", "differs, documented")
 # What the machines that run the tests lack.
 OUTSIDE = ("Azure", "a GPU", "a cluster", "a mount of NFS", "a machine with FUSE", "a collector")
-# Rows that somebody works on: "(open: NAME)" in the last cell. Only these may have another verdict.
-OPEN = {"images", "serve", "watch", "batch", "packaging", "desk", "azd"}
 
 
 class Row(NamedTuple):
@@ -85,11 +81,9 @@ def test_every_promise_is_there_once_in_its_words() -> None:
 
 def test_each_row_has_a_verdict_and_one_that_differs_a_reason_and_its_page() -> None:
     for row in ROWS:
-        being_done = re.findall(r"\(open: (\w+)\)", row.note)
-        assert set(being_done) <= OPEN, row
-        assert row.verdict in VERDICTS or being_done, row
+        assert row.verdict in VERDICTS, row
         if row.verdict == "differs, documented":
-            reason = re.sub(r"\[[^\]]*\]\([^)]*\)|\(open: \w+\)", "", row.note)
+            reason = re.sub(r"\[[^\]]*\]\([^)]*\)", "", row.note)
             assert len(reason.split()) >= 5, row
             assert re.search(r"\]\([\w./-]+\.md(#[\w-]+)?\)", row.note), row
 
@@ -124,8 +118,6 @@ def test_the_places_that_each_row_names_exist() -> None:
 
 
 def test_the_head_counts_the_rows() -> None:
-    if "(open: " in PAGE:
-        pytest.skip("rows are being worked on")
     counts = {name: int(number) for name, number in re.findall(r"^\| ([\w, ]+?) \| (\d+) \|", PAGE, re.MULTILINE)}
     verdicts = Counter(row.verdict for row in ROWS)
     assert {name: counts.get(name) for name in VERDICTS} == {name: verdicts[name] for name in VERDICTS}
