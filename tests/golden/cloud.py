@@ -33,6 +33,7 @@ PLACES = {  # newest first; by files, because importing a package to look into i
     "repeating": ("runner/worker/periodic.py", "runner/background.py"),
 }
 ENVIRONMENT = {
+    "AZURE_STORAGE_ACCOUNT": "shop",  # its storage is replaced; where it is has to be told all the same
     "RUN_MODE": "queue",
     "BACKEND": "mock",
     "QUEUE_IDLE_POLLS": "1",
