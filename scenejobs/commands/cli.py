@@ -9,6 +9,7 @@
     scenejobs exclude lobby view2.mp4
     scenejobs tidy [--apply]
     scenejobs blobfuse output [--mount DIR]
+    scenejobs restored
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
 Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a run was refused, 2 configuration,
@@ -22,12 +23,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, status, tidy, upload
+from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, restored, status, tidy, upload
 from scenejobs.errors import InputError, SceneJobError
 from scenejobs.logs.setup import configure_command, printable
 
 INTERRUPTED = 130  # by ctrl-C, or by the end of whoever reads what is printed
-COMMANDS = (upload, status, download, refused, audit, redrive, exclude, tidy, blobfuse)  # in the order of the help
+# In the order of the help.
+COMMANDS = (upload, status, download, refused, audit, redrive, exclude, tidy, blobfuse, restored)
 
 
 def parser() -> argparse.ArgumentParser:

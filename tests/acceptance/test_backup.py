@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,7 @@ from scenejobs.state.incoming import batches
 from tests.azurite import fresh_settings
 from tests.azurite_scene import ROOT, Scene, names
 
-pytestmark = [pytest.mark.azurite, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def call(desk: Scene, *arguments: str, code: int = 0) -> str:
@@ -46,6 +48,7 @@ def everything(containers: Containers) -> dict[str, list[tuple[str, bytes, Any]]
     }
 
 
+@pytest.mark.azurite
 def test_an_account_that_was_lost_comes_back_whole_and_its_scenes_go_on(
     azurite: Azurite, storage: StorageSettings, containers: Containers, queues: Queues, tmp_path: Path
 ) -> None:
@@ -95,3 +98,26 @@ def test_an_account_that_was_lost_comes_back_whole_and_its_scenes_go_on(
     (kept / damaged["file"]).write_bytes(b"worst")
     back.containers.processed.delete("lobby/view1.mp4")
     assert "is damaged" in call(back, "scripts.backup", "restore", str(kept), "--missing", code=3)
+
+
+def test_folders_that_were_copied_back_are_audited_clean_and_their_scenes_grow(tmp_path: Path) -> None:
+    data, env = tmp_path / "data", {"PATH": os.environ["PATH"], "BACKEND": "mock", "MIN_DISK_SPACE_GB": "0"}
+    env |= {"DATA_PATH": str(data), "TEMP_PATH": str(tmp_path), "RUN_MODE": "batch", "BATCH_INPUT_PREFIX": "lobby"}
+
+    def run(*arguments: str) -> int:
+        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=env, capture_output=True, check=False)
+        return done.returncode
+
+    (data / "input/lobby").mkdir(parents=True)
+    (data / "input/lobby/view1.mp4").write_bytes(b"first")
+    assert run("runner") == 0
+    shutil.copytree(data, tmp_path / "kept")  # with times, as cp -a
+    shutil.rmtree(data)
+    shutil.copytree(tmp_path / "kept", data)
+    assert run("scenejobs", "restored") == 0
+    assert run("scenejobs", "audit", "--deep") == 0
+    (data / "input/lobby").mkdir(exist_ok=True)
+    (data / "input/lobby/view2.mp4").write_bytes(b"late")
+    assert run("runner") == 0
+    manifest = json.loads((data / "output/lobby/manifest.json").read_text())
+    assert [file["filename"] for file in manifest["files"]] == ["view1.mp4", "view2.mp4"]
