@@ -46,7 +46,7 @@ class Machine:
         hub = self._sim.hub
         while True:
             look, ends = Process(f"machine {self._letter}-{hub.steps}", mortal=True), list[str]()
-            look.on_end = lambda ends=ends: ends.append("killed")  # type: ignore[misc]
+            look.on_end = lambda ends=ends: ends.append("killed")
             hub.spawn(look, look.name, lambda ends=ends: self._look(ends))  # type: ignore[misc]
             while not ends:
                 hub.sleep(1.0)
