@@ -102,6 +102,7 @@ def test_while_the_storage_cannot_be_reached_a_machine_is_unwell_and_the_other_w
 ) -> None:
     """The event of the queue makes the scene known where nobody lists."""
     lists, by_queue = machines
+    wait_for(lambda: all(machine.ask("/health")[0] == 200 for machine in machines), "both are well")
     proxy.rules = [Rule(".", Fault.DROP_BEFORE, count=None)]
     wait_for(lambda: lists.ask("/health")[0] == 503, "it is unwell")
     assert lists.ask("/health/ready")[0] == 503
