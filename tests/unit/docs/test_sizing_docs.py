@@ -33,6 +33,19 @@ def test_measurements_are_those_of_the_committed_results() -> None:
     assert f"{164 / 3000:.3f} per step" in PAGE
 
 
+def test_what_was_looked_at_from_outside_is_what_the_page_tells() -> None:
+    (run,) = json.loads((ROOT / "benchmarks/results/sizing.json").read_text())
+    cpu_s, frames = round(run["cpu_s"]), run["frames"]
+    assert f"| {frames} | {cpu_s} | {cpu_s / frames:.0f} | {run['peak_mb']}, of all processes together |" in PAGE
+    stages = [round(run["stages"][name]["cpu_s"]) for name in ("frame_extraction", "colmap_reconstruction", "training")]
+    assert f"Of those {cpu_s} CPU s {stages[0]} were frames, {stages[1]} poses and {stages[2]} training" in PAGE
+    assert f"after {run['steps']} steps" in PAGE
+    assert f"uploads ({run['input_mb']:.0f} MB): {run['disk_mb']:.0f} MB for the {frames} frames" in PAGE
+    folders = run["folders_mb"]
+    assert f"{int(folders['frames'] + 0.5)} the frames and {round(folders['sfm'])} the database" in PAGE
+    assert f"commit `{run['commit']}`" in PAGE
+
+
 def test_what_a_part_takes_is_what_the_deadline_is_made_of() -> None:
     assert f"{estimate.DECODE_S_PER_GB:.0f} per GB of video" in PAGE
     assert f"{FRAME_S} per frame" in PAGE
