@@ -46,6 +46,7 @@ REASONS = {
     "mkdir -p data/input": "between commands of Docker",
     "echo ": "between commands of Docker",
     "make ": "this is one of its tests, or takes minutes to hours",
+    "export DATA_PATH=/data": "names a folder; on one of its own in tests/acceptance/test_backup.py",
     "python -m scripts.backup": "on storage of its own in tests/acceptance/test_backup.py",
     "pip install": "the same wheel is installed by tests/installed.py; pip would fetch gigabytes",
     "python3 -m venv": "as pip",
