@@ -63,16 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _start(folder: Path) -> int:
     stop = stopped_by_signals()
     values = {**settings(Path.cwd()), **os.environ}  # as Core Tools do: the environment comes first
-    port = urlsplit(values.get("ARM_ENDPOINT", "")).port
-    if port is None or any(values.get(name) != EMULATOR for name in CONNECTIONS):
+    jobs = urlsplit(values.get("ARM_ENDPOINT", ""))
+    here = jobs.hostname in ("127.0.0.1", "localhost") and jobs.port is not None
+    if not here or any(values.get(name) != EMULATOR for name in CONNECTIONS):
         raise ConfigurationError(
-            f"{SETTINGS} or the environment leads to other storage, or to no port of a jobs API",
+            f"{SETTINGS} or the environment leads to other storage, or to no port of this machine for the jobs API",
             code=Code.INVALID_SETTING,
             advice=f"take {', '.join(CONNECTIONS)} and ARM_ENDPOINT from {EXAMPLE}, and unset them",
         )
     install_once()
     env = {name: text for name, text in values.items() if name not in CONNECTIONS}
-    with LocalCloud(folder, env, ports=DESK_PORTS, jobs_port=port, host=False) as cloud:
+    with LocalCloud(folder, env, ports=DESK_PORTS, jobs_port=jobs.port or 0, host=False) as cloud:
         print(f"running: storage at {EMULATOR}, jobs API at {values['ARM_ENDPOINT']}, logs in {folder}")
         print("now, here in another shell: func start", flush=True)
         cloud.stay(stop)

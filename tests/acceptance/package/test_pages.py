@@ -8,6 +8,7 @@ The package is installed in an environment of its own, the folder is empty or a 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,7 +72,8 @@ def test_the_page_works_as_printed(desk: Installed, page: Page) -> None:
         )  # fmt: skip
     text = log.read_text()
     if keep := os.environ.get("KEEP_LOGS"):
-        shutil.copyfile(log, Path(keep) / f"{page.name}.log")
+        plain = re.sub(r"(?m)^\[\d+\][+ -] .*\n", "", text).replace(str(desk.home), "~")  # less what bash says of jobs
+        (Path(keep) / f"{page.name}.log").write_text(plain)
     assert done.returncode == 0, text
     for name, contained in page.leaves.items():
         assert (folder / name).is_file(), text
