@@ -35,7 +35,6 @@ REASONS = {
     "for ": "needs Azure",
     "until=": "of a SAS: needs Azure",
     "AZURE_STORAGE_SAS_TOKEN": "needs Azure",
-    "export DATA_PATH=/data": "a folder at the root of a machine",
     "export AZURE_STORAGE_": "names an account, on pages that are for Azure",
     "scripts/": "needs Azure; run with a model of it (tests/infra, tests/deployment_simulation)",
     "infra/": "needs Azure; run with a model of it (tests/infra)",
