@@ -159,6 +159,7 @@ def test_no_secret_of_the_environment_reaches_log_or_files(watching: Watching) -
 
 def test_a_lost_mount_makes_it_unwell_and_its_return_well_again(watching: Watching) -> None:
     """An unmounted volume leaves an empty folder: it is not taken for an input folder without scenes."""
+    wait_for(lambda: watching.ask("/health/ready")[0] == 200, "it is ready")
     folder, aside = watching.data / "input", watching.data / "aside"
     folder.rename(aside)
     folder.mkdir()
