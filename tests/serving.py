@@ -40,6 +40,7 @@ class Serving(Watching):
             "HEALTH_CHECK_PORT": str(self.health_port),
             "METRICS_PORT": str(self.metrics_port),
             "RUNNER_LEASE_SECONDS": "15",
+            "RETRY_MAX_DELAY_SECS": "5",  # a worker that is cut off gives its message back for so long
             "MIN_DISK_SPACE_GB": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
         }

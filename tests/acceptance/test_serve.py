@@ -117,7 +117,7 @@ def test_while_the_storage_cannot_be_reached_a_machine_is_unwell_and_the_other_w
     uploads = open_queue(account.settings, UPLOADS)
     uploads.send(base64.b64encode(json.dumps(event).encode()).decode())
     uploads.send("no event")
-    wait_for(lambda: account.is_done("cellar"), "the other machine made it")
+    wait_for(lambda: account.is_done("cellar"), "the other machine made it", seconds=120)
     wait_for(lambda: uploads.total() == 0, "the events are taken")
     assert open_queue(account.settings, f"{UPLOADS}-poison").total() == 1
     proxy.rules = []
