@@ -31,7 +31,7 @@ def test_the_next_run_ends_well_and_nothing_is_lost(text: str, world: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "before", "after", "noticed_by", "working"),
+    ("path", "before", "after", "noticed_by", "world"),
     [
         ("scripts/lib-images.sh",
          'die $? "the images of the registry $1 cannot be listed; nothing was built. When the cause above is gone: azd'
