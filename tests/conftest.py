@@ -20,6 +20,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are taken by files of tests
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
+# Nobody is logged in: a profile in the home of whoever runs the tests changes how programs sign in.
+os.environ["AZURE_CONFIG_DIR"] = str(Path(tempfile.gettempdir()) / "no-azure-login")
+
 if TYPE_CHECKING:
     from local.azurite import Azurite
     from scenejobs.ports import Containers, Queues

@@ -55,8 +55,14 @@ def folder() -> Path:
 
 
 def is_there() -> bool:
-    """Whether somebody logged in with the CLI and the folder is here."""
-    return (folder() / PROFILE).exists()
+    """Whether somebody has ever logged in with the CLI and the folder is here. The CLI writes a profile without
+    subscriptions when it is first started."""
+    try:
+        return b'"subscriptions"' in (folder() / PROFILE).read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:  # it is there, and whoever reads it says what is wrong
+        return True
 
 
 def credential(tenant_id: str = "") -> TokenCredential:

@@ -139,3 +139,12 @@ def test_tokens_of_two_people_are_not_mixed_up(service: Microsoft, folder: Path)
     with pytest.raises(ClientAuthenticationError, match="0 accounts of that name"):
         cli_login.credential().get_token(STORAGE)
     assert not service.asked
+
+
+def test_a_cli_that_was_started_and_never_logged_in_is_no_login(folder: Path) -> None:
+    """It writes a profile with nothing but its own number."""
+    assert cli_login.is_there()
+    (folder / "azureProfile.json").write_text('\ufeff{"installationId": "819e1d48"}', encoding="utf-8")
+    assert not cli_login.is_there()
+    (folder / "azureProfile.json").unlink()
+    assert not cli_login.is_there()
