@@ -39,9 +39,9 @@ class Composed:
         override.write_text(json.dumps(_override(bridge)).replace('"!reset []"', "!reset []"))
         given = {"HEALTH_PORT": str(HEALTH), "PROMETHEUS_PORT": str(METRICS), **settings}
         env.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
-        self._command = [*command, "--project-name", PROJECT, "--project-directory", str(ROOT), "--env-file", str(env),
-                         "--file", str(ROOT / "compose.yaml"), "--file", str(override), "--profile", "cpu",
-                         "--profile", "cloud"]  # fmt: skip
+        files = ["--env-file", str(env), "--file", str(ROOT / "compose.yaml"), "--file", str(override)]
+        project = ["--project-name", PROJECT, "--project-directory", str(ROOT)]
+        self._command = [*command, "--ansi=never", *project, *files, "--profile", "cpu", "--profile", "cloud"]
 
     def __call__(self, *words: str, code: int | None = 0) -> str:
         return self.steps.run([*self._command, *words], code=code)
