@@ -152,6 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(exc, file=sys.stderr)
         return exc.exit_code
     except ModuleNotFoundError as exc:
+        if exc.name == "local":
+            print("the emulated cloud is not in this image; it is in a clone of the repository", file=sys.stderr)
+            return ConfigurationError.exit_code
         if exc.name is None or exc.name.split(".")[0] in OURS:
             raise
         print(ConfigurationError(f"the package {exc.name} is not installed", advice=EXTRAS), file=sys.stderr)

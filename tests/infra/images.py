@@ -109,8 +109,8 @@ def image(tree: Path, folder: Path, target: str) -> Path:
     """/app of an image, copied from the context that the builder gets."""
     context, app = copy(tree, folder / "context", docker_context(tree)), folder / "app"
     for source, place in copies(target):
-        if place.startswith("/build/"):
-            assert (context / source).is_file()
+        if place.startswith("/"):  # outside /app
+            assert (context / source).exists()
         elif (context / source).is_dir():
             shutil.copytree(context / source, app / place)
         else:

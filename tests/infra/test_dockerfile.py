@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -100,6 +101,24 @@ def test_an_image_runs_as_an_unprivileged_user_and_starts_the_runner(target: str
     for folder in ("input", "output", "processed", "error", "state"):
         assert f"/data/{folder}" in whole
     assert re.search(r"TMPDIR=/scratch.*NUMBA_CACHE_DIR=/scratch/", whole, re.DOTALL), "the root may be read-only"
+
+
+@pytest.mark.parametrize("command", ["scenejobs", "video-splat"])
+def test_the_commands_that_messages_name_are_in_every_image(command: str, tmp_path: Path) -> None:
+    """As they are copied, from a folder that is not ours; /app is this checkout."""
+    script = IMAGE / "commands" / command
+    assert os.access(script, os.X_OK)
+    assert script.read_text().startswith("#!/opt/venv/bin/python -P\n")
+    for text in (TEXT, CODE, CPU):
+        assert "COPY runner/image/commands /usr/local/bin\n" in text
+        assert "COPY video_splat ./video_splat\n" in text
+    (tmp_path / command).write_text(script.read_text().replace("/app", str(ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-P", str(tmp_path / command), "--help"], cwd=tmp_path, env={}, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: {command}" in done.stdout
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
