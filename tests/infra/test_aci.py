@@ -113,6 +113,13 @@ def test_a_serving_instance_is_restarted_for_what_a_restart_cures(azure: Bench) 
     assert group["properties"]["restartPolicy"] == "Always"
 
 
+@pytest.mark.parametrize("kind", ["identity", "sas"])
+def test_an_instance_for_one_scene_ends_with_it(azure: Bench, kind: str) -> None:
+    """OnFailure would pay for a scene that cannot work once more; what may work is tried again inside."""
+    create(azure, kind, *COMMON, *KINDS[kind])
+    assert created(azure)["properties"]["restartPolicy"] == "Never"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_secret_is_in_the_file_alone_which_is_private_and_goes(azure: Bench, kind: str) -> None:
     done = create(azure, kind, *COMMON, *KINDS[kind])

@@ -15,6 +15,8 @@ from runner.media.selection.budget import MAX_RATE_FPS
 from runner.media.settings import Limits
 from runner.poses.colmap.lenses.zoom import SPREAD
 from runner.poses.gates import Thresholds
+from runner.poses.lens_warnings import USED_DEG
+from scenejobs.names import PHOTO_EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
 from scripts import filming_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +27,7 @@ TOLD = (
     f"At most {MAX_RATE_FPS:g} frames per second are used",
     f"below {detail_check.DARK:g} or above {detail_check.BRIGHT:g} of 255",
     f"noticed from a factor of {SPREAD:g}",
+    f"{USED_DEG:g} degrees across are used",
     f"at least {LIMITS.min_scene_photos} without a video",
     f"| smallest picture | {LIMITS.min_long_side}x{LIMITS.min_short_side} |",
     f"| shortest | {LIMITS.min_frames} frames, {LIMITS.min_duration_s:g} s (",
@@ -51,6 +54,18 @@ def linked() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("words", TOLD)
 def test_the_numbers_are_those_of_the_program(words: str) -> None:
     assert words in " ".join(PAGE.read_text(encoding="utf-8").split())
+
+
+def test_the_kinds_of_files_are_those_of_the_program() -> None:
+    rows = re.findall(
+        r"^\| (read, among others|export it first) \| (.+) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.M
+    )
+    named = {(row, n): set(re.findall(r"`(\.\w+)`", cell)) for row, *cells in rows for n, cell in enumerate(cells)}
+    video, photo = (named["read, among others", n] for n in (0, 1))
+    assert video <= VIDEO_EXTENSIONS
+    assert photo <= PHOTO_EXTENSIONS - RAW_EXTENSIONS
+    assert named["export it first", 0] <= VIDEO_EXTENSIONS - video
+    assert named["export it first", 1] <= RAW_EXTENSIONS
 
 
 def test_every_advice_links_to_a_section_that_exists() -> None:
