@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.footage_cases import bars, failures, files, formats, lenses, moving, overlays, reports, suspect
+from benchmarks.footage_cases import bars, failures, files, formats, lenses, moving, overlays, reports, suspect, uploads
 from benchmarks.footage_cases.case import Case, Run
 from tests.wide_lenses import seen, truth, walk
 
@@ -139,6 +139,7 @@ WHOLE = {  # frames, seconds, what is told
     "mts": (157, 6.28, ("it is interlaced: each picture is made of one of its two fields",)),
     "alpha": (315, 10.5, ("its transparent parts are shown on white",)),
     "hour-4k60": (6000, 3600.0, ("it is long: 6,000 of its 216,000 frames, spread over 3600 s, were looked at",)),
+    "six-minutes": (1500, 360.0, ("it is long: 1,500 of its 21,600 frames, spread over 360 s, were looked at",)),
     "wide": (315, 10.51, ("it has 640x272 pixels only, less than 640x480: details are missing",)),
 }
 
@@ -154,7 +155,7 @@ def film(folder: Path, frames: int, lasts_s: float, told: tuple[str, ...], **met
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_nothing_of_a_film_in_another_format_is_lost(name: str, tmp_path: Path) -> None:
-    right = case((*formats.CASES, *files.CASES), name).right
+    right = case((*formats.CASES, *files.CASES, *uploads.CASES), name).right
     frames, lasts_s, told = WHOLE[name]
     assert right(film(tmp_path, frames, lasts_s, told)) == ""
     assert right(film(tmp_path, frames // 6, lasts_s, told)).endswith("frames")
@@ -185,12 +186,13 @@ def test_every_format_has_a_check_of_its_own(one: Case, tmp_path: Path) -> None:
             "same-bytes",
             {"copy.mp4": "the same bytes as walk.mp4", "link.mp4": "the same file as walk.mp4"}, "walk.mp4",
         ),
+        ("preview", {"GL010001.LRV": "the small preview of GX010001.MP4"}, "GX010001.MP4"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_used_is_named_with_its_reason(
     name: str, left_out: dict[str, str], kept: str, tmp_path: Path
 ) -> None:
-    right = case((*formats.CASES, *files.CASES), name).right
+    right = case((*formats.CASES, *files.CASES, *uploads.CASES), name).right
     unused = [{"name": each, "reason": reason} for each, reason in left_out.items()]
     assert right(outcome(tmp_path, kept, unused=unused)) == ""
     assert "is not left out" in right(outcome(tmp_path, kept, unused=unused[1:]))
@@ -199,6 +201,50 @@ def test_a_file_that_is_not_used_is_named_with_its_reason(
     )
     assert "is not in the result" in right(outcome(tmp_path, "other.mp4", unused=unused))
     assert right(outcome(tmp_path, kept, unused=unused, suspect=True)) == "doubtful"
+
+
+def test_photos_are_all_used_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Live Photos the photos alone."""
+    monkeypatch.setattr(uploads, "_photos", lambda: [Path("a.jpg"), Path("b.jpg")])
+    moving_parts = [{"name": f"IMG_000{n}.MOV", "reason": f"{uploads.TOLD} IMG_000{n}.HEIC"} for n in range(2)]
+    right = case(uploads.CASES, "live-photos").right
+    assert right(outcome(tmp_path, total=2, unused=moving_parts, psnr_heldout=22.0)) == ""
+    assert right(outcome(tmp_path, total=2, unused=moving_parts)) == "no held-out score"
+    assert right(outcome(tmp_path, total=4, unused=moving_parts, psnr_heldout=22.0)) == "4 of 2 photos"
+    assert "is not left out" in right(outcome(tmp_path, total=2, unused=moving_parts[1:], psnr_heldout=22.0))
+    sizes = case(uploads.CASES, "many-sizes").right
+    assert sizes(outcome(tmp_path, psnr_heldout=22.0)) == ""
+    assert sizes(outcome(tmp_path)) == "no held-out score"
+    assert sizes(Run(1, 1.0, tmp_path / "nothing", "")) == "no result"
+
+
+def test_a_refusal_says_what_became_of_each_file(tmp_path: Path) -> None:
+    right = case(uploads.CASES, "cut-off").right
+    cut = "{} is damaged or cut off"
+    inputs = [{"name": name, "used": name == "short.mp4", "reason": "" if name == "short.mp4" else cut.format(name)}
+              for name in ("cut1.mp4", "short.mp4", "cut2.mp4")]  # fmt: skip
+    cause = "2 of 3 files could not be used: cut1.mp4 and cut2.mp4 are damaged or cut off"
+
+    def refusal(**changed: Any) -> Run:
+        document = {"code": "TOO_FEW_FRAMES", "cause": cause, "advice": "b", "inputs": inputs, **changed}
+        (tmp_path / "error.json").write_text(json.dumps(document))
+        return Run(1, 1.0, tmp_path, "")
+
+    assert right(refusal()) == ""
+    assert right(refusal(inputs=[])).startswith("inputs: ")
+    assert right(refusal(inputs=[{**each, "used": True} for each in inputs])).startswith("inputs: ")
+    assert right(refusal(cause="10 different frames: film longer")).startswith("it does not say")
+    assert right(refusal(code="BUG"))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("long-name", "it has 300 bytes"), ("five-frames", "--frames 5 is too few")]
+)
+def test_an_option_is_refused_as_an_option(name: str, says: str, tmp_path: Path) -> None:
+    right = case(uploads.CASES, name).right
+    assert right(Run(2, 1.0, tmp_path, says)) == ""
+    assert right(Run(2, 1.0, tmp_path, "error: film longer"))
+    assert right(Run(3, 1.0, tmp_path, says)) == "exit 3"
 
 
 def test_two_cards_are_both_used(tmp_path: Path) -> None:
