@@ -19,6 +19,11 @@ def raising_on(name: str, request: str = "") -> tuple[str, ...]:
     return _misbehaving(f"{name!r} in data and {request!r} in data", program)
 
 
+def hanging_on(name: str, request: str = "") -> tuple[str, ...]:
+    """The same for one that says nothing more."""
+    return _misbehaving(f"{name!r} in data and {request!r} in data", "import time; time.sleep(600)")
+
+
 def _misbehaving(when: str, what: str) -> tuple[str, ...]:
     program = f"""
 import io, os, runpy, sys

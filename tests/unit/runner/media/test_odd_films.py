@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,7 +18,7 @@ from runner.media.video.reader import open_video
 from runner.scene.frames import Clip, FrameSet
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
-from tests.decoders import crashing_on, raising_on
+from tests.decoders import crashing_on, hanging_on, raising_on
 from tests.films import write_film, write_motion_jpeg
 from tests.footage import footage
 from tests.photo_scenes import photos
@@ -75,6 +76,17 @@ def test_whatever_a_clip_does_to_its_decoder_in_either_pass_costs_that_clip_only
     assert found.unused == ()
     assert len(found.frames) == SETTINGS.budget, "the frames that the bad one would have had are the other's"
     assert all((tmp_path / "workspace" / "frames" / frame.image).is_file() for frame in found.frames)
+
+
+def test_a_clip_at_which_the_decoder_hangs_costs_that_clip_only(tmp_path):
+    """Waits for as long as a busy machine may need to start the decoder of the other one."""
+    patience = replace(SETTINGS, sandbox=replace(SETTINGS.sandbox, silence_s=12.0))
+    paths = [write_video(tmp_path / name, pan(30, 8, 160, 96, seed=len(name))) for name in ("bad.mp4", "good.mp4")]
+    found = extracted(tmp_path, *paths, decoder=Sandboxed(patience, hanging_on("bad.mp4")))
+    (refused,) = found.refused
+    assert (refused.name, refused.failure.code) == ("bad.mp4", Code.UNSAFE_VIDEO)
+    assert "did not come to a picture for 12 s" in refused.failure.cause
+    assert {frame.video for frame in found.frames} == {"good.mp4"}
 
 
 @pytest.mark.parametrize("misbehaving", [crashing_on, raising_on])
