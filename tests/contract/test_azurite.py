@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local.azurite import LOCKED, Azurite
+from local.azurite import Azurite
+from local.places import LOCKED
 from scenejobs.adapters.azure.clients import create_all, open_containers
 from scenejobs.errors import InfrastructureError
 from scenejobs.settings.storage import StorageSettings
