@@ -1,5 +1,7 @@
 """Results older than OUTPUT_RETENTION_DAYS are removed, and the record says so: first the record, then the files.
 
+Where the files may not be removed, the record says it no more.
+
 A removed result is not a lost one: the audit knows it, no sweep makes it anew, and a clip that comes late extends the
 scene by what its archive still has. Only `scenejobs retry` makes the same scene again. Never touched are results that
 no record tells of, and scenes with uploads, with work or with a wish.
@@ -8,34 +10,35 @@ no record tells of, and scenes with uploads, with work or with a wish.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
-from scenejobs.errors import Conflict, LeaseLost, NotFound, UnreadableRecord
+from scenejobs.errors import AccessDenied, Conflict, LeaseLost, NotFound, UnreadableRecord
 from scenejobs.names import refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers
 from scenejobs.state import contents, records
 from scenejobs.state.control_names import stored_scene
 from scenejobs.state.layout import MANIFEST, published_name, record_name
-from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.state.record import Expired, Phase, SceneRecord
 
 LEASE_S = 30  # only around the change of the record
 
 log = logging.getLogger(__name__)
 
 
-def old_results(containers: Containers, depth: int, before: datetime) -> dict[str, list[BlobInfo]]:
-    """Scenes without uploads all of whose results were written before that time, with their files."""
-    found: dict[str, list[BlobInfo]] = {}
+def old_results(containers: Containers, depth: int, before: datetime) -> set[str]:
+    """Scenes without uploads all of whose results were written before that time."""
+    newest: dict[str, datetime] = {}
     for info in containers.output.list():
         if refusal(info.name) is None and "/" in info.name:
-            found.setdefault(stored_scene(info.name, depth), []).append(info)
-    old = {scene: infos for scene, infos in found.items() if all(info.modified < before for info in infos)}
+            scene = stored_scene(info.name, depth)
+            newest[scene] = max(newest.get(scene, info.modified), info.modified)
+    old = {scene for scene, modified in newest.items() if modified < before}
     if not old:
-        return {}
-    waiting = {scene_of(info.name, depth) for info in containers.input.list() if refusal(info.name) is None}
-    return {scene: infos for scene, infos in old.items() if scene not in waiting}
+        return old
+    return old - {scene_of(info.name, depth) for info in containers.input.list() if refusal(info.name) is None}
 
 
 def expire(
@@ -43,54 +46,84 @@ def expire(
 ) -> tuple[int, int]:
     """(scenes whose results were removed, files). Safe to repeat and to interrupt.
 
-    before: what was written earlier is too old. goes_on: whether there is time for another scene. Raises StorageError.
+    before: what was written earlier is too old. goes_on: whether there is time for another scene. Raises AccessDenied
+    where files may not be removed, StorageError.
     """
     scenes = files = 0
-    for scene, infos in sorted(old_results(containers, depth, before).items()):
+    for scene in sorted(old_results(containers, depth, before)):
         if not goes_on():
             break
-        if _noted(containers, scene):
-            files += _removed(containers, scene, infos)
+        earlier, infos = _noted(containers, scene, depth, before)
+        if infos:
+            files += _removed(containers, scene, infos, earlier)
             scenes += 1
     return scenes, files
 
 
-def _noted(containers: Containers, scene: str) -> bool:
-    """Whether the record says that its results go: now, or since an earlier time that was interrupted."""
+def _noted(
+    containers: Containers, scene: str, depth: int, before: datetime
+) -> tuple[Expired | None, Sequence[BlobInfo]]:
+    """What goes, when the record says it: now, or since an earlier time that was interrupted. With what it said before.
+
+    Looked at again under the lease, for a run may have ended since the listing: its result is young.
+    """
     state = containers.state
+    try:
+        lease = state.lease(record_name(scene), LEASE_S)
+    except (NotFound, Conflict):  # nothing tells of it, or somebody works on it
+        return None, ()
     try:
         stored = records.load(state, scene)
         if stored is None or not _may_go(record := contents.of_history(state, stored.record)):
-            return False
+            return None, ()
+        infos = [info for info in containers.output.list(f"{scene}/") if _is_of(info, scene, depth)]
+        if not all(info.modified < before for info in infos):
+            return None, ()
         if record.is_expired:
-            return True
-        lease = state.lease(record_name(scene), LEASE_S)
-    except (NotFound, Conflict, UnreadableRecord):  # somebody works on it, or it cannot be told what it is
-        return False
-    try:
-        stored = records.load(state, scene)  # again, under the lease
-        if stored is None or not _may_go(record := contents.of_history(state, stored.record)):
-            return False
+            return None, infos
         records.save(state, stored, record.expiring(state.now()), lease)
     except (Conflict, LeaseLost, UnreadableRecord):
-        return False
+        return None, ()
     finally:
         with suppress(LeaseLost):
             lease.release()
     days = "its result is older than OUTPUT_RETENTION_DAYS and is removed; scenejobs retry makes it again"
     log.info("scene %s: %s", scene, days, extra={"event": "scene.expired", "scene": scene, "run": record.run})
-    return True
+    return record.expired, infos
+
+
+def _is_of(info: BlobInfo, scene: str, depth: int) -> bool:
+    return refusal(info.name) is None and stored_scene(info.name, depth) == scene
 
 
 def _may_go(record: SceneRecord) -> bool:
     return record.phase is Phase.IDLE and not record.held and record.wish is None and record.published is not None
 
 
-def _removed(containers: Containers, scene: str, infos: Iterable[BlobInfo]) -> int:
+def _removed(containers: Containers, scene: str, infos: Iterable[BlobInfo], earlier: Expired | None) -> int:
     """The manifest first: readers trust it. Each in the version that was listed: a new result stays."""
     removed, manifest = 0, published_name(scene, MANIFEST)
     for info in sorted(infos, key=lambda info: info.name != manifest):
-        with suppress(NotFound, Conflict):
+        try:
             containers.output.delete(info.name, if_match=info.etag)
             removed += 1
+        except (NotFound, Conflict):
+            pass
+        except AccessDenied:
+            if info.name == manifest:
+                _take_back(containers, scene, earlier)
+            raise
     return removed
+
+
+def _take_back(containers: Containers, scene: str, earlier: Expired | None) -> None:
+    """The result is whole and stays: nobody may remove it, and its record must not say that it is gone."""
+    state = containers.state
+    with suppress(NotFound, Conflict, LeaseLost, UnreadableRecord):  # somebody works on it: the next time does it
+        lease = state.lease(record_name(scene), LEASE_S)
+        try:
+            if (stored := records.load(state, scene)) is not None and stored.record.is_expired:
+                records.save(state, stored, replace(stored.record, expired=earlier), lease)
+        finally:
+            with suppress(LeaseLost):
+                lease.release()

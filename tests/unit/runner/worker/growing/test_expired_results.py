@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from function_app.wiring import assemble
-from scenejobs.adapters.memory import MemoryCompute
+from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute
 from scenejobs.commands.download import download
-from scenejobs.errors import InputError
+from scenejobs.errors import AccessDenied, InputError
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import records, wishes
 from scenejobs.state.expiry import expire
@@ -127,3 +128,43 @@ def test_the_sweep_removes_them_daily_where_it_is_asked_to(scene: GrowingScene) 
             scene.cloud.clock.advance(2 * 86400)
             app.sweeper.sweep()
         assert bool(scene.cloud.names("output")) is left
+
+
+def test_a_result_that_was_made_since_the_listing_stays(scene: GrowingScene) -> None:
+    """Between the listing and a scene's turn lie the scenes before it: time enough for a run."""
+
+    def meanwhile() -> bool:
+        scene.upload("lobby/c.mp4", b"late")
+        scene.settle()
+        return True
+
+    before = scene.containers.state.now() - timedelta(days=DAYS)
+    assert expire(scene.containers, 1, before, meanwhile) == (0, 0)
+    assert scene.published() == ["a.mp4", "b.mp4", "c.mp4"]
+    assert not scene.cloud.record("lobby").is_expired
+    assert scene_status(scene.containers, "lobby").note == ""
+
+
+class _Kept(MemoryBlobStore):
+    """Gives an identity that may read and write no right to remove."""
+
+    def delete(self, name: str, *, if_match: str | None = None) -> None:
+        raise AccessDenied(f"{name} may not be removed", advice="assign the role")
+
+
+def test_a_result_that_nobody_may_remove_is_not_told_as_removed(
+    scene: GrowingScene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The function app's identity reads and writes `output` and removes nothing there."""
+    output = scene.containers.output
+    kept = _Kept("output", scene.cloud.clock)
+    kept.__dict__.update(vars(output))
+    containers = replace(scene.containers, output=kept)
+    app = assemble(containers, scene.queues, MemoryCompute(), DispatchSettings(quiet_s=0, output_days=DAYS))
+    for _ in range(2):
+        scene.cloud.clock.advance(2 * 86400)
+        app.sweeper.sweep()
+    assert "OUTPUT_RETENTION_DAYS is set, and results cannot be removed" in caplog.text
+    assert scene.cloud.record("lobby").expired is None
+    assert scene.published() == ["a.mp4", "b.mp4"]
+    assert scene_status(scene.containers, "lobby").note == ""
