@@ -11,19 +11,21 @@ machines, and a function app beside them, share the work, and after a kill at an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from function_app.sweep import SweepReport
 from function_app.wiring import App
 from runner.process.signals import StopFlag
-from scenejobs.errors import NotFound, StorageError
+from scenejobs.errors import NotFound, StorageError, UnreadableMessage
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import codec, generations
 from scenejobs.state.layout import ACTIVE, GENERATIONS, is_check, key_of_marker
+from scenejobs.state.messages import JobMessage
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from serve.deliveries import Deliveries
 from serve.status import ServeStatus
@@ -90,11 +92,11 @@ class Serve(Watch):
         state = self._containers.state
         self._markers = {key_of_marker(info.name): info for info in state.list(ACTIVE) if not is_check(info.name)}
         keys = {scene_key(scene) for scene in uploads} | self._markers.keys()
-        gone, self._seen = self._seen - keys, keys
-        for key in sorted(gone):
+        for key in sorted(self._seen - keys):
             for info in state.list(f"{GENERATIONS}{key}/"):
                 if info.name not in self._counted and self._compute.knows(generations.ended_in(info)):
                     self._count(info)
+        self._seen = keys  # not before: a look that failed in between is made again
 
     def _count(self, note: BlobInfo) -> None:
         try:
@@ -107,11 +109,27 @@ class Serve(Watch):
         log_finished(finished)
 
     def _scenes(self, uploads: Collection[str]) -> tuple[SceneStatus, ...]:
-        """Those in work, on whichever machine; of the others only that they wait, for each would cost requests."""
-        active = [scene for key in sorted(self._markers)[:MAX_SHOWN] if (scene := self._scene_of(self._markers[key]))]
+        """Those in work, on whichever machine; of the others only that they wait, for each would cost requests, and
+        which messages nobody takes while no worker runs here."""
+        # the oldest first, as the queue gives them out: what is in work is among them
+        markers = sorted(self._markers.values(), key=lambda marker: (marker.modified, marker.name))
+        active = [scene for marker in markers[:MAX_SHOWN] if (scene := self._scene_of(marker))]
         found = [scene_status(self._containers, scene, self._depth) for scene in active]
-        waiting = sorted(scene for scene in uploads if scene_key(scene) not in self._markers)
-        return (*found, *(SceneStatus(scene, State.SETTLING) for scene in waiting))
+        queued = set() if self._compute.live() else self._queued()
+        waiting = sorted(scene for scene in queued.union(uploads) if scene_key(scene) not in self._markers)
+        return (*found, *(SceneStatus(each, State.QUEUED if each in queued else State.SETTLING) for each in waiting))
+
+    def _queued(self) -> set[str]:
+        """Scenes whose messages a worker would get now."""
+        found = set()
+        for text in self._queues.jobs.peek():
+            with suppress(UnreadableMessage):
+                found.add(JobMessage.from_json(text).scene)
+        return found
+
+    def _concerning(self, scenes: Iterable[SceneStatus]) -> list[SceneStatus]:
+        """What another machine works on is not told here; what stands still is told by all that could take it."""
+        return [each for each in scenes if each.state in (State.BLOCKED, State.QUEUED) or self._status.is_mine(each)]
 
     def _scene_of(self, marker: BlobInfo) -> str:
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scenejobs.state.overview.status import SceneStatus
+from watch.problems import Kind, Problem
 from watch.status import WatchStatus
 
 
@@ -19,3 +20,7 @@ class ServeStatus(WatchStatus):
     def is_mine(self, scene: SceneStatus) -> bool:
         """Several machines work on the scenes of one account."""
         return self.knows(scene.execution)
+
+    def unwell(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Not for a scene that is stuck: it is the account's, and this machine works on the others."""
+        return tuple(each for each in problems if each.kind is not Kind.STUCK)

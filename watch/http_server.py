@@ -63,8 +63,9 @@ def ports(settings: WatchSettings, status: WatchStatus) -> dict[int, Routes]:
 def health(status: WatchStatus, poll_s: float) -> Response:
     """200, or 503 with the reason."""
     problems = status.problems(poll_s)
+    unwell = bool(status.unwell(problems))
     body: dict[str, Any] = {
-        "status": "unhealthy" if problems else "healthy",
+        "status": "unhealthy" if unwell else "healthy",
         "instance": status.instance,
         "uptime_secs": round(status.uptime_s),
         "jobs_processed": status.succeeded + status.failed,
@@ -80,7 +81,7 @@ def health(status: WatchStatus, poll_s: float) -> Response:
     if problems:
         body["reason"] = redact(in_words(problems))
         body["problems"] = [{"kind": str(each.kind), "text": redact(each.text)} for each in problems]
-    return Response(503 if problems else 200, json.dumps(body))
+    return Response(503 if unwell else 200, json.dumps(body))
 
 
 def _job(scene: SceneStatus) -> dict[str, Any]:
@@ -103,8 +104,8 @@ def _free_gb(status: WatchStatus) -> float | None:
 
 
 def _ready(status: WatchStatus, poll_s: float) -> Response:
-    problem = status.problem(poll_s)
-    return _state(redact(problem) or "ready", not problem)
+    unwell = status.unwell(status.problems(poll_s))
+    return _state(redact(in_words(unwell)) or "ready", not unwell)
 
 
 def _state(word: str, ok: bool) -> Response:

@@ -7,8 +7,8 @@ kill at any line, the next start resumes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,8 @@ from function_app.wiring import App
 from runner.process.signals import StopFlag
 from scenejobs.adapters.folder import Places
 from scenejobs.adapters.folder.cleanup import tidy
-from scenejobs.errors import NotFound, SceneJobError, StorageError, UnreadableMessage, UnreadableRecord
+from scenejobs.adapters.folder.errors import os_errors
+from scenejobs.errors import ComputeError, NotFound, SceneJobError, StorageError, UnreadableMessage, UnreadableRecord
 from scenejobs.names import refusal, scene_key
 from scenejobs.ports import BlobStore, Containers, Queues
 from scenejobs.settings.groups import WatchSettings
@@ -33,7 +34,7 @@ from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import Outcome
 from watch.local_workers import LocalCompute
 from watch.mended import Mended
-from watch.problems import STARTS_NOTHING, VARYING, Device, Kind, Problem, Waiting, of_folders
+from watch.problems import STARTS_NOTHING, Device, Kind, Problem, Waiting, of_folders
 from watch.retention import prune
 from watch.rights import Rights
 from watch.status import FinishedScene, WatchStatus
@@ -71,7 +72,7 @@ class Watch:
         self._rights = rights
         self._output_days = output_days
         self._mended = Mended(containers, queues, rights) if rights else None
-        self._told: frozenset[Problem] = frozenset()  # problems that the log knows
+        self._told: set[tuple[Kind, str]] = set()  # problems that the log knows
         self._active: set[str] = set()  # keys of scenes with something to do, uploads or not
         self._compute = compute
         self._status = status
@@ -98,31 +99,15 @@ class Watch:
         status = self._status
         status.poll_started()
         machine = [*of_folders(status.workspace, self._containers, self._places), *self._device.problems()]
-        if self._rights:
-            self._rights.begin()
         held = any(each.kind in STARTS_NOTHING for each in (*machine, *status.disk()))
         try:
-            self._take_messages(held=held)
-            if (report := self._sweep(held=held)) is not None:
-                self._log_sweep(report)
-            uploads = sort_uploads(self._containers.input.list(), self._depth).scenes
-            self._count_finished(uploads)
-            self._tidy_if_due()
-            status.scenes = self._scenes(uploads)
-            if self._mended:
-                self._mended.go_on(status.scenes)
-            status.queued = self._queues.jobs.total()
-            status.poisoned = self._queues.poison.total()
+            self._look(held=held)
         except SceneJobError as exc:
-            if str(exc) != status.last_error:
-                log.error("%s could not be looked at: %s", status.place, exc)
-            status.last_error = str(exc)
+            status.poll_failed(exc)
         else:
-            if status.last_error:
-                log.info("%s can be looked at again", status.place)
             status.last_error = ""
         status.workers = len(self._compute.live())
-        mine = [scene for scene in status.scenes if scene.state is State.BLOCKED or status.is_mine(scene)]
+        mine = self._concerning(status.scenes)
         running = status.workers and any(scene.state is State.RUNNING for scene in mine)  # it came past its settings
         if running or (not status.workers and not status.queued):  # or nobody waits for a better one
             self._compute.trouble = ""
@@ -132,15 +117,46 @@ class Watch:
         status.found = (*machine, *trouble, *denied, *stuck)
         self._tell()
 
+    def _look(self, *, held: bool) -> None:
+        """Raises SceneJobError; of folders too whatever the system says when a mount is gone."""
+        status = self._status
+        with os_errors(f"looking at {status.place}"):
+            if self._rights:
+                self._rights.begin()
+            with self._starts():
+                self._take_messages(held=held)
+            with self._starts():
+                if (report := self._sweep(held=held)) is not None:
+                    self._log_sweep(report)
+            uploads = sort_uploads(self._containers.input.list(), self._depth).scenes
+            self._count_finished(uploads)
+            self._tidy_if_due()
+            status.scenes = self._scenes(uploads)
+            if self._mended:
+                self._mended.go_on(status.scenes)
+            status.queued = self._queues.jobs.total()
+            status.poisoned = self._queues.poison.total()
+
+    @contextmanager
+    def _starts(self) -> Iterator[None]:
+        """A worker that cannot be started is a problem of workers: the look goes on."""
+        try:
+            yield
+        except ComputeError as exc:
+            self._compute.trouble = self._compute.trouble or str(exc)
+
+    def _concerning(self, scenes: Iterable[SceneStatus]) -> list[SceneStatus]:
+        """Those whose standing still is to be told here."""
+        return list(scenes)
+
     def _tell(self) -> None:
-        """Each problem once when it comes, and once when it is gone. A failed poll is told where it happens."""
-        now = frozenset((*self._status.disk(), *self._status.found))
-        before, self._told = self._told, now
-        known = {each.kind for each in before}
-        for each in sorted(now - before, key=str):
-            if each.kind not in VARYING or each.kind not in known:
-                log.error("work does not go on: %s", each.text, extra={"event": f"watch.{each.kind}"})
-        for kind in sorted(known - {each.kind for each in now}):
+        """Each problem once when it comes, and once when none of its kind is left."""
+        now = {each.known_by: each for each in (*self._status.looks(), *self._status.disk(), *self._status.found)}
+        before, self._told = self._told, set(now)
+        for known_by in sorted(now.keys() - before):
+            each = now[known_by]
+            log.error("work does not go on: %s", each.text, extra={"event": f"watch.{each.kind}"})
+        for kind in sorted({kind for kind, _ in before} - {kind for kind, _ in now}):
             log.info("work goes on: no problem of kind %s any more", kind, extra={"event": f"watch.{kind}"})
 
     def _sweep(self, *, held: bool) -> SweepReport | None:

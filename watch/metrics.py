@@ -80,10 +80,13 @@ def _gauges(status: WatchStatus) -> Iterator[Metric]:
 
 def _health(status: WatchStatus, poll_s: float) -> Iterator[Metric]:
     """The same as /health, at the same moment."""
-    kinds = [each.kind for each in status.problems(poll_s)]
+    problems = status.problems(poll_s)
+    kinds = [each.kind for each in problems]
     if status.instance:
         yield _gauge("instance_info", "Name of this instance.", "name", {status.instance: 1})
-    yield _gauge("healthy", "1 when nothing keeps work from going on, as /health says.", value=not kinds)
+    yield _gauge(
+        "healthy", "1 when nothing keeps work from going on, as /health says.", value=not status.unwell(problems)
+    )
     counts = {str(kind): kinds.count(kind) for kind in Kind}
     yield _gauge("problem", "How many reasons of a kind keep work from going on.", "kind", counts)
 

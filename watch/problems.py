@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 STARTS_NOTHING = frozenset({Kind.DISK, Kind.DEVICE, Kind.FOLDERS})  # scenes wait, at no cost of attempts
-VARYING = frozenset({Kind.DISK, Kind.STUCK, Kind.FOLDERS})  # their words hold numbers that change: told once
+VARYING = frozenset({Kind.DISK, Kind.STUCK, Kind.FOLDERS, Kind.STORAGE})  # their words hold what changes: told once
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,26 @@ class Problem:
 
     kind: Kind
     text: str
+    about: str = ""  # what it is known by while its words vary: a scene, a folder, the code of an error
+
+    @property
+    def known_by(self) -> tuple[Kind, str]:
+        """Two of the same are one problem to the log."""
+        return self.kind, self.about if self.kind in VARYING else self.text
 
 
 def of_folders(workspace: Path, containers: Containers, places: Places | None) -> list[Problem]:
     """Folders that every worker writes to, and could not. places: None where the containers are no folders."""
-    return [Problem(Kind.FOLDERS, text) for text in _unwritable(workspace, containers, places)]
+    return [Problem(Kind.FOLDERS, text, place) for place, text in _unwritable(workspace, containers, places)]
 
 
-def _unwritable(workspace: Path, containers: Containers, places: Places | None) -> Iterator[str]:
+def _unwritable(workspace: Path, containers: Containers, places: Places | None) -> Iterator[tuple[str, str]]:
+    """The place and why."""
     try:
         with tempfile.TemporaryFile(dir=workspace):
             pass
     except OSError as exc:
-        yield f"the workspace {workspace} cannot be written to: {exc.strerror} (TEMP_PATH)"
+        yield "workspace", f"the workspace {workspace} cannot be written to: {exc.strerror} (TEMP_PATH)"
     if places is None:
         return
     for name in ("output", "processed", "error", "state"):
@@ -68,11 +75,11 @@ def _unwritable(workspace: Path, containers: Containers, places: Places | None) 
         try:
             getattr(containers, name).now()  # writes: the clock of a folder is a file in it
             if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-                yield f"{folder} cannot be written to by user {os.geteuid()}: sudo chown {owner()} {folder}"
+                yield name, f"{folder} cannot be written to by user {os.geteuid()}: sudo chown {owner()} {folder}"
         except AccessDenied as exc:
-            yield f"{exc.cause.rstrip('.')}: sudo chown -R {owner()} {folder}"
+            yield name, f"{exc.cause.rstrip('.')}: sudo chown -R {owner()} {folder}"
         except SceneJobError as exc:
-            yield str(exc)
+            yield name, str(exc)
 
 
 def owner() -> str:
@@ -125,7 +132,8 @@ class Waiting:
 
 
 def _stuck(scene: SceneStatus, why: str) -> Problem:
-    return Problem(Kind.STUCK, f"scene {scene.scene}: {why}" + (f" ({scene.note})" if scene.note else ""))
+    text = f"scene {scene.scene}: {why}" + (f" ({scene.note})" if scene.note else "")
+    return Problem(Kind.STUCK, text, scene.scene)
 
 
 def in_words(problems: Iterable[Problem]) -> str:

@@ -63,7 +63,7 @@ class Rights:
         if not why:
             kind, why = Kind.DISK, self._lacks_room(scene, info)
         if why:
-            self._found.setdefault(scene, Problem(kind, f"scene {scene} waits: {why}"))
+            self._found.setdefault(scene, Problem(kind, f"scene {scene} waits: {why}", scene))
         return bool(why)
 
     def _conflict(self, scene: str) -> str:

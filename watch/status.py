@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.files import disk
 from scenejobs.adapters.folder import Places
+from scenejobs.errors import SceneJobError
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import Outcome
-from watch.problems import Kind, Problem, in_words
+from watch.problems import Kind, Problem
 
 HUNG_AFTER_POLLS = 12  # the loop counts as hung when it has missed so many polls, and never before ...
 HUNG_AFTER_S = 300.0  # ... this long: a listing of a network mount may take minutes
@@ -45,6 +46,7 @@ class WatchStatus:
     started_at: float = 0.0
     last_poll_at: float = 0.0  # when the poll began that runs, or ran last
     last_error: str = "the folders were not looked at yet"  # why the last poll failed; "" when it did not
+    error_code: str = ""  # of last_error, whose words vary
     found: tuple[Problem, ...] = ()  # at the last look: what keeps work from going on
     stopping: bool = False
     scenes: tuple[SceneStatus, ...] = ()  # in the input folder
@@ -67,6 +69,9 @@ class WatchStatus:
 
     def poll_started(self) -> None:
         self.last_poll_at = self.clock()
+
+    def poll_failed(self, error: SceneJobError) -> None:
+        self.last_error, self.error_code = str(error), str(error.code)
 
     def scene_finished(self, finished: FinishedScene) -> None:
         self.succeeded += finished.outcome is Outcome.SUCCEEDED
@@ -109,12 +114,16 @@ class WatchStatus:
             return (Problem(Kind.STOPPING, "told to stop"),)
         if not self.is_alive(poll_s):
             return (Problem(Kind.HUNG, f"no answer of {self.place}"),)
-        failed = (Problem(Kind.FOLDERS if self.places else Kind.STORAGE, self.last_error),) if self.last_error else ()
-        return (*failed, *self.disk(), *self.found)
+        return (*self.looks(), *self.disk(), *self.found)
 
-    def problem(self, poll_s: float) -> str:
-        """The same in one line."""
-        return in_words(self.problems(poll_s))
+    def unwell(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Those of the problems for which this process is not healthy."""
+        return tuple(problems)
+
+    def looks(self) -> tuple[Problem, ...]:
+        """Why the last poll failed."""
+        kind = Kind.FOLDERS if self.places else Kind.STORAGE
+        return (Problem(kind, self.last_error, self.error_code),) if self.last_error else ()
 
     def disk(self) -> tuple[Problem, ...]:
         """Whether the disks have what MIN_DISK_SPACE_GB asks for, now."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import watch.problems
 from function_app.wiring import App, assemble
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore, MemoryCompute, MemoryQueue
-from scenejobs.ports import Containers, Queues
+from scenejobs.errors import AccessDenied, Busy, ComputeError, SceneJobError
+from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
-from scenejobs.state import generations, layout
+from scenejobs.state import activity, generations, layout
 from scenejobs.state.record import SceneRecord
 from serve.deliveries import Deliveries
 from serve.loop import Listeners, Serve
 from serve.status import ServeStatus
 from tests.counting import Counts
+from watch.http_server import health, health_routes
+from watch.problems import Kind
 
 KINDS = ("input", "output", "processed", "error", "state")
 QUIET_S = 60.0
@@ -26,7 +31,12 @@ QUIET_S = 60.0
 class Workers(MemoryCompute):
     """Of one machine; they do nothing."""
 
-    trouble = ""
+    trouble, refusing = "", False
+
+    def start(self) -> str:
+        if self.refusing:
+            raise ComputeError("no worker can be started", advice="is memory used up?")
+        return super().start()
 
     def knows(self, name: str) -> bool:
         return name.startswith("mine")
@@ -126,7 +136,7 @@ def test_while_the_disk_is_full_scenes_wait(tmp_path: Path) -> None:
     world.serve.poll()
     world.serve.poll()
     assert (world.queues["jobs"].total(), world.compute.starts) == (1, 0)
-    assert "MIN_DISK_SPACE_GB" in world.status.problem(10.0)
+    assert [each.kind for each in world.status.unwell(world.status.problems(10.0))] == [Kind.DISK]
 
 
 def test_what_ended_in_a_worker_of_another_machine_is_not_counted_here(tmp_path: Path) -> None:
@@ -158,3 +168,82 @@ def test_a_look_costs_the_same_however_much_has_finished_and_waits(tmp_path: Pat
     for number in range(30):
         world.finish(f"done{number}", "mine-1")
     assert cost() == before
+
+
+def test_a_scene_that_is_stuck_is_told_and_leaves_each_machine_healthy(tmp_path: Path) -> None:
+    """It is the account's: where one scene made all machines unhealthy, they would all be replaced for nothing."""
+    world = World(tmp_path)
+    other = World(tmp_path, beside=world)
+    activity.mark(world.stores["state"], "lobby")
+    world.stores["state"].write(layout.record_name("lobby"), b"no record", metadata={"phase": "committed"})
+    for machine in (world, other):
+        machine.look()
+        answer = health(machine.status, 10.0)
+        body = json.loads(answer.body)
+        assert (answer.status, body["status"]) == (200, "healthy")
+        assert [each["kind"] for each in body["problems"]] == [Kind.STUCK]
+        assert "lobby" in body["reason"]
+        assert health_routes(machine.status, 10.0)["/health/ready"]().status == 200
+
+
+def test_messages_that_no_worker_takes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where none can be started, until one runs; after a while where none comes for another reason."""
+    monkeypatch.setattr(watch.problems, "STALLED_S", 0.0)
+    world = World(tmp_path)
+    world.compute.refusing = True
+    world.upload("lobby/a.mp4")
+    world.clock.advance(QUIET_S)
+    for _ in range(2):  # at the second the next start is not due yet: nothing fails, and nothing begins
+        world.look()
+        assert [each.kind for each in world.status.found] == [Kind.WORKER]
+    world.compute.trouble = ""
+    world.look()
+    assert [(each.kind, each.about) for each in world.status.found] == [(Kind.STUCK, "lobby")]
+    world.compute.refusing = False
+    world.clock.advance(3600)
+    world.look()
+    world.look()
+    assert world.status.found == ()
+
+
+def test_an_outage_is_one_line_of_the_log_whatever_each_look_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each answer names another connection. Another reason is another line, and so is the end."""
+    world = World(tmp_path)
+    errors: list[SceneJobError] = [*(Busy(f"no answer to request {n}") for n in range(3)), AccessDenied("expired")]
+    with monkeypatch.context() as away:
+        for error in errors:
+
+            def listing(_: object, error: SceneJobError = error) -> Iterator[BlobInfo]:
+                raise error
+
+            away.setattr(MemoryBlobStore, "list", lambda store, prefix="", listing=listing: listing(store))
+            away.setattr(MemoryBlobStore, "list_all", lambda store, prefix="", listing=listing: listing(store))
+            world.serve.poll()
+            assert str(error) in world.status.last_error
+    world.look()
+    told = [getattr(record, "event", "") for record in caplog.records if record.levelname == "ERROR"]
+    assert told == ["watch.storage", "watch.storage"]
+
+
+def test_a_scene_that_ends_while_the_storage_is_away_is_counted_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    world.upload("lobby/a.mp4")
+    world.look()
+    world.finish("lobby", "mine-1")
+    world.stores["input"].delete("lobby/a.mp4")
+    with monkeypatch.context() as away:
+        listed = MemoryBlobStore.list
+
+        def failing(store: MemoryBlobStore, prefix: str = "") -> Iterator[BlobInfo]:
+            if prefix.startswith(layout.GENERATIONS):
+                raise Busy("no answer")
+            return listed(store, prefix)
+
+        away.setattr(MemoryBlobStore, "list", failing)
+        world.serve.poll()
+    world.look()
+    assert world.status.succeeded == 1

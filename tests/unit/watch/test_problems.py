@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import ctypes.util
+import errno
 import json
 import sys
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from function_app.wiring import assemble
 from runner.process import gpu_driver, gpu_present
+from scenejobs.adapters.memory import MemoryCompute
 from scenejobs.adapters.open import open_folders
+from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
+from scenejobs.state import layout
 from scenejobs.state.overview.status import SceneStatus, State
 from watch import http_server, metrics
+from watch.loop import Watch
 from watch.problems import DEVICE_S, STALLED_S, Device, Kind, Problem, Waiting, in_words, of_folders
+from watch.rights import Rights
 from watch.status import WatchStatus
 
 GSPLAT = PipelineSettings(backend="gsplat")
@@ -70,7 +78,7 @@ def test_a_scene_that_is_blocked_is_told_by_name() -> None:
         "lobby", State.BLOCKED, reason="deleting input/lobby/a.mp4: Permission denied", note="tomorrow"
     )
     (told,) = Waiting().problems([blocked, SceneStatus("hall", State.SETTLING)], 0, held=False)
-    assert told == Problem(Kind.STUCK, "scene lobby: deleting input/lobby/a.mp4: Permission denied (tomorrow)")
+    assert told == Problem(Kind.STUCK, "scene lobby: deleting input/lobby/a.mp4: Permission denied (tomorrow)", "lobby")
 
 
 def test_a_scene_that_nobody_takes_is_told_after_a_while() -> None:
@@ -123,3 +131,46 @@ def test_health_and_numbers_tell_the_same(status: WatchStatus) -> None:
 def test_of_many_some_are_named() -> None:
     assert in_words([Problem(Kind.STUCK, f"scene {n}") for n in range(9)]).endswith("scene 2; and 6 more")
     assert in_words([]) == ""
+
+
+def test_each_scene_that_gets_stuck_is_told_in_the_log_and_once(
+    status: WatchStatus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The words of each vary from look to look; the second was not told while the first lasted."""
+    assert status.places is not None
+    watch = watch_of(status)
+    containers = open_folders(status.places).containers
+    for scenes in (("attic",), ("attic", "lobby"), ("attic", "lobby")):
+        for scene in scenes:
+            text = f"no record, {len(scenes)}".encode()
+            containers.input.write(f"{scene}/a.mp4", text)
+            containers.state.write(layout.record_name(scene), text, metadata={"phase": "running"})
+        watch.poll()
+    told = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == "watch.stuck"]
+    assert [text.split(":")[1] for text in told] == [" scene attic", " scene lobby"]
+
+
+def test_a_mount_that_is_gone_is_a_problem_and_ends_nothing(status: WatchStatus) -> None:
+    class Gone(Rights):
+        def begin(self) -> None:
+            if hasattr(self, "_asked"):
+                raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+            super().begin()
+
+    assert status.places is not None
+    watch = watch_of(status, Gone(status.places, 1))
+    watch.poll()
+    assert [each.kind for each in status.problems(10.0)] == [Kind.FOLDERS]
+    assert "not connected" in status.last_error
+
+
+def watch_of(status: WatchStatus, rights: Rights | None = None) -> Watch:
+    """On the folders of the status, with workers that do nothing."""
+    assert status.places is not None
+    storage = open_folders(status.places)
+    compute: Any = MemoryCompute()
+    compute.trouble, compute.knows = "", lambda _: False
+    app = assemble(storage.containers, storage.queues, compute, DispatchSettings(max_parallel_jobs=1), at_once=1)
+    return Watch(
+        storage.containers, storage.queues, app, compute, status, WatchSettings(), 1, status.places, rights=rights
+    )
