@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential
+from requests import RequestException
 
 from scenejobs.errors import AccessDenied
 from scenejobs.logs.redact import remember
@@ -95,9 +96,19 @@ class PersonCredential:
         self._lock = threading.Lock()
 
     def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
-        """A token for the scopes, from memory or the token service. Raises ClientAuthenticationError."""
-        with self._lock:
-            result = self._silently(list(scopes), claims)
+        """A token for the scopes, from memory or the token service.
+
+        Raises ClientAuthenticationError, and ServiceRequestError where the token service gives no answer.
+        """
+        try:
+            with self._lock:
+                result = self._silently(list(scopes), claims)
+        except RequestException as exc:  # MSAL asks by `requests`, and lets its errors through
+            raise ServiceRequestError(f"the login of {self._name} got no token: {exc}; is the network there?") from exc
+        except ValueError:  # without its context, which holds the text with the tokens
+            raise ClientAuthenticationError(
+                f"the login of {self._name} gave no token: {TOKENS} cannot be understood; {AGAIN}"
+            ) from None
         if "access_token" not in result:
             why = result.get("error_description") or result.get("error") or "no token of this person is in the cache"
             raise ClientAuthenticationError(f"the login of {self._name} gave no token: {why}; {AGAIN}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from scenejobs.adapters.azure import cli_login
 from scenejobs.adapters.azure.credentials import access
@@ -148,3 +148,19 @@ def test_a_cli_that_was_started_and_never_logged_in_is_no_login(folder: Path) ->
     assert not cli_login.is_there()
     (folder / "azureProfile.json").unlink()
     assert not cli_login.is_there()
+
+
+def test_a_token_service_that_is_away_is_asked_again_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any request that was never answered: a machine in serve mode ended with a traceback."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(ServiceRequestError, match=rf"login of {NAME}"):
+        cli_login.credential().get_token(STORAGE)
+
+
+def test_tokens_that_are_half_written_are_told_without_their_text(folder: Path) -> None:
+    path = folder / cli_login.TOKENS
+    path.write_text(path.read_text()[:200])
+    with pytest.raises(ClientAuthenticationError, match="az login") as told:
+        cli_login.credential().get_token(STORAGE)
+    assert told.value.__suppress_context__, "the parser's error holds the whole file"
