@@ -1,6 +1,7 @@
 """`scenejobs tidy [--apply]`: what nobody can need any more, and with `--apply` its removal.
 
-Runs and sweeps remove most of it by themselves. Results, archived uploads and dead letters are never touched.
+Runs and sweeps remove most of it by themselves. Archived uploads and dead letters are never touched, and results where
+OUTPUT_RETENTION_DAYS is set.
 """
 
 from __future__ import annotations
@@ -8,10 +9,14 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from scenejobs.commands.storage import open_from
 from scenejobs.logs.setup import printable
 from scenejobs.parallel import Crew
+from scenejobs.ports import Containers
+from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import expiry
 from scenejobs.state.overview import tidy
 from scenejobs.state.overview.leftovers import Leftover
 
@@ -30,18 +35,31 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Raises ConfigurationError, and the errors of storage."""
     storage, dispatch = open_from(env)
-    containers = storage.containers
+    return tidied(options, storage.containers, dispatch)
+
+
+def tidied(options: argparse.Namespace, containers: Containers, dispatch: DispatchSettings) -> int:
+    """The exit code. Raises StorageError."""
     now = containers.state.now()
-    found = tidy.find(containers, dispatch.prefix_depth, dispatch.cache_days, options.gone_days, now)
+    depth, before = dispatch.prefix_depth, now - timedelta(days=dispatch.output_days)
+    found = tidy.find(containers, depth, dispatch.cache_days, options.gone_days, now)
     if options.each:
         for item in found.all:
             print(printable(item.line()))
+    old = sorted(expiry.old_results(containers, depth, before)) if dispatch.output_days else []
+    if options.each:
+        for scene in old:
+            print(f"output/{printable(scene)}: its result is older than OUTPUT_RETENTION_DAYS")
     for line in told(found.all):
         print(line)
+    if old:
+        print(f"{len(old)} scenes: their results are older than OUTPUT_RETENTION_DAYS={dispatch.output_days:g}")
     if not options.apply:
-        print("nothing was removed; --apply does" if found.all else "there is nothing to remove")
+        print("nothing was removed; --apply does" if found.all or old else "there is nothing to remove")
         return 0
     print(f"{apply(found)} blobs removed")
+    if old:
+        print("results of {} scenes removed, {} files".format(*expiry.expire(containers, depth, before)))
     return 0
 
 

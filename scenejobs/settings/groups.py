@@ -60,7 +60,7 @@ class DispatchSettings:
     output_days: float = _setting(
         "OUTPUT_RETENTION_DAYS",
         "days after which results are removed, which the record then says; the sweep does it daily, watch mode every "
-        "TIDY_INTERVAL_SECS; 0: never",
+        "TIDY_INTERVAL_SECS, scenejobs tidy when it is called; 0: never",
         0.0,
         minimum=0,
     )

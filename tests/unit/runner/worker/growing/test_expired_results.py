@@ -10,9 +10,12 @@ import pytest
 
 from function_app.wiring import assemble
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute
+from scenejobs.commands import tidy
+from scenejobs.commands.cli import parser
 from scenejobs.commands.download import download
 from scenejobs.errors import AccessDenied, InputError
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.reader import read
 from scenejobs.state import records, wishes
 from scenejobs.state.expiry import expire
 from scenejobs.state.overview.status import State, scene_status
@@ -143,6 +146,24 @@ def test_a_result_that_was_made_since_the_listing_stays(scene: GrowingScene) -> 
     assert scene.published() == ["a.mp4", "b.mp4", "c.mp4"]
     assert not scene.cloud.record("lobby").is_expired
     assert scene_status(scene.containers, "lobby").note == ""
+
+
+def test_tidy_shows_and_removes_them_where_it_is_told_the_age(
+    scene: GrowingScene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For whoever has the right that the function app has not."""
+    told = "1 scenes: their results are older than OUTPUT_RETENTION_DAYS=30"
+    aged = {"OUTPUT_RETENTION_DAYS": "30"}
+    steps: list[tuple[dict[str, str], list[str], bool, bool]] = [
+        ({}, ["--apply"], False, True), (aged, [], True, True), (aged, ["--apply"], True, False),
+    ]  # fmt: skip
+    for env, words, shown, left in steps:
+        settings = read(DispatchSettings, env)
+        assert tidy.tidied(parser().parse_args(["tidy", *words]), scene.containers, settings) == 0
+        assert (told in capsys.readouterr().out) is shown
+        assert bool(scene.cloud.names("output")) is left
+    assert scene.cloud.record("lobby").is_expired
+    assert scene.violations() == []
 
 
 class _Kept(MemoryBlobStore):
