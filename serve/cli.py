@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -29,10 +28,10 @@ from scenejobs.settings.storage import StorageSettings
 from serve.deliveries import Deliveries
 from serve.loop import Listeners, Serve
 from serve.status import ServeStatus
-from serve.workers import executions_of, worker_environment
+from serve.workers import executions_of
 from watch import health_check, http_server
 from watch.instances import name_of
-from watch.local_workers import LocalCompute
+from watch.local_workers import LocalCompute, worker_environment
 
 GROUPS = (
     WatchSettings, ServeSettings, StorageSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings,
@@ -94,9 +93,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     )
     listeners = Listeners(_checks(account), _events(account, uploads) if uploads else None)
     service = Serve(app, compute, status, watch, listeners, pipeline)
-    with ExitStack() as open_:
-        for port, routes in http_server.ports(watch, status).items():
-            open_.enter_context(http_server.Server(watch.listen, port, routes))
+    with http_server.listening(watch, status):
         how = f"by the messages of queue {uploads}" if uploads else f"every {watch.poll_s:g} s"
         log.info("storage by %s; uploads to %s are seen %s; a scene is complete after %g s without one",
                  means, account.input, how, dispatch.quiet_s)  # fmt: skip

@@ -23,7 +23,7 @@ from scenejobs.settings import modes
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from watch import health_check, http_server
 from watch.instances import Instances, name_of, settle
-from watch.local_workers import LocalCompute, worker_environment
+from watch.local_workers import LocalCompute, folder_worker_environment
 from watch.loop import Watch
 from watch.prepare import DEFAULT_USER, prepare
 from watch.rights import Rights
@@ -78,7 +78,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     stable = StableFolder(where.input, "input", holds=rights.holds)
     containers = replace(storage.containers, input=stable)
     status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb, instance=me.name)
-    compute = LocalCompute(worker_environment(env, where))
+    compute = LocalCompute(folder_worker_environment(env, where))
     app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
     service = Watch(
         containers,
@@ -94,8 +94,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
         dispatch.output_days,
     )
     with ExitStack() as open_:
-        for port, routes in http_server.ports(watch, status).items():
-            open_.enter_context(http_server.Server(watch.listen, port, routes))
+        open_.enter_context(http_server.listening(watch, status))
         log.info("watching %s every %g s; a scene is complete after %g s without a change; its state lies in %s",
                  where.input, watch.poll_s, stable_s(dispatch, watch), where.state)  # fmt: skip
         open_.callback(instances.end)

@@ -7,7 +7,8 @@ Where it listens for other machines, whoever reaches it may read it by whatever 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -135,6 +136,15 @@ class Server:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+@contextmanager
+def listening(settings: WatchSettings, status: WatchStatus) -> Iterator[None]:
+    """Answers at every port while the context is entered. Raises ConfigurationError."""
+    with ExitStack() as open_:
+        for port, routes in ports(settings, status).items():
+            open_.enter_context(Server(settings.listen, port, routes))
+        yield
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -31,15 +31,22 @@ WITHHELD = ("AZURE_", "IDENTITY_", "MSI_")
 log = logging.getLogger(__name__)
 
 
-def worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]:
-    """The settings of this process, for a runner in queue mode on the folders that ends when the queue is empty."""
-    others = modes.not_read_by("queue")  # of the watch: the worker would tell that it does not read them
-    kept = {name: value for name, value in env.items() if not name.startswith(WITHHELD) and name not in others}
-    folders = {f"{item.name.upper()}_PATH": str(getattr(places, item.name)) for item in fields(places)}
+def worker_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The settings of this process, for a runner in queue mode that ends when the queue is empty."""
+    others = modes.not_read_by("queue")  # the worker would tell that it does not read them
+    kept = {name: value for name, value in env.items() if name not in others}
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
+    return {**kept, "RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0", "PYTHONPATH": path}
+
+
+def folder_worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]:
+    """The same for a runner on folders."""
+    kept = {name: value for name, value in env.items() if not name.startswith(WITHHELD)}
+    folders = {f"{item.name.upper()}_PATH": str(getattr(places, item.name)) for item in fields(places)}
     # the watch saw the files at rest, empty ones too
-    queue = {"RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0", "UPLOAD_STALLED_SECS": "0"}
-    return {**kept, **queue, **folders, "DATA_PATH": str(places.input.parent), "PYTHONPATH": path}
+    return {
+        **worker_environment(kept), **folders, "UPLOAD_STALLED_SECS": "0", "DATA_PATH": str(places.input.parent),
+    }  # fmt: skip
 
 
 @dataclass

@@ -10,13 +10,13 @@ import pytest
 from scenejobs.adapters.folder import Places
 from scenejobs.errors import ComputeError
 from tests.watching import wait_for
-from watch.local_workers import LocalCompute, worker_environment
+from watch.local_workers import LocalCompute, folder_worker_environment
 
 
 def test_a_worker_gets_folders_and_settings_and_no_account(tmp_path: Path) -> None:
     env = {"AZURE_STORAGE_ACCOUNT": "shop", "AZURE_STORAGE_SAS_TOKEN": "canary", "IDENTITY_HEADER": "canary",
            "BACKEND": "mock", "RUN_MODE": "watch", "OUTPUT_PATH": "/elsewhere"}  # fmt: skip
-    found = worker_environment(env, Places.below(tmp_path))
+    found = folder_worker_environment(env, Places.below(tmp_path))
     assert "canary" not in found.values()
     assert not [name for name in found if name.startswith("AZURE_")]
     assert (found["RUN_MODE"], found["BACKEND"]) == ("queue", "mock")

@@ -100,8 +100,8 @@ def test_what_is_said_of_settings_is_said_of_settings_that_there_are() -> None:
 
 def test_a_worker_of_a_machine_gets_nothing_to_warn_of(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     from scenejobs.adapters.folder import Places
-    from serve.workers import worker_environment as of_serve
-    from watch.local_workers import worker_environment as of_watch
+    from watch.local_workers import folder_worker_environment as of_watch
+    from watch.local_workers import worker_environment as of_serve
 
     env = {"RETENTION_DAYS": "3", "HEALTH_CHECK_PORT": "1", "MAX_PARALLEL_JOBS": "1", "UPLOADS_QUEUE": "u"}
     for worker in (of_serve({**env, "AZURE_STORAGE_ACCOUNT": "shop"}), of_watch(env, Places.below(tmp_path))):
