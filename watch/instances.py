@@ -110,12 +110,8 @@ class Instances:
         """Another instance that has the name; None where it is this one's from now on."""
         with os_errors(f"claiming {file}"):
             file.parent.mkdir(exist_ok=True)
-            try:
-                with file.open("x") as target:
-                    target.write(self._me.id)
-                return None
-            except FileExistsError:
-                holder = file.read_text().strip()
+            inputs.write_new(file, self._me.id)
+            holder = file.read_text().strip()
             if holder == self._me.id or mine:
                 return None
             peer = self._peers.get(holder)

@@ -56,7 +56,7 @@ def give_id(folder: Path, *, anew: bool = False) -> str:
         openat.prepare(folder)
         if anew:
             (folder / openat.PRIVATE / ID).unlink(missing_ok=True)
-        _write_new(folder / openat.PRIVATE / ID, secrets.token_hex(16))
+        write_new(folder / openat.PRIVATE / ID, secrets.token_hex(16))
     return id_of(folder)
 
 
@@ -70,7 +70,7 @@ def claim(state: Path, owner: Owner) -> Owner:
     with os_errors(f"naming the folder {state}"):
         state.mkdir(parents=True, exist_ok=True)
         openat.prepare(state)
-        _write_new(state / openat.PRIVATE / BELONGS, json.dumps(asdict(owner)))
+        write_new(state / openat.PRIVATE / BELONGS, json.dumps(asdict(owner)))
     return owner_of(state) or owner
 
 
@@ -96,7 +96,7 @@ def take_over(state: Path, owner: Owner) -> None:
     """Raises AccessDenied, StorageError."""
     with os_errors(f"naming the folder {state}"):
         (state / openat.PRIVATE / BELONGS).unlink(missing_ok=True)
-        _write_new(state / openat.PRIVATE / BELONGS, json.dumps(asdict(owner)))
+        write_new(state / openat.PRIVATE / BELONGS, json.dumps(asdict(owner)))
 
 
 def sign_of_life(state: Path, *, ends: bool = False) -> None:
@@ -114,7 +114,7 @@ def read(file: Path) -> Owner | None:
         return None
 
 
-def _write_new(file: Path, text: str) -> None:
+def write_new(file: Path, text: str) -> None:
     """Whole or not at all; what is there stays."""
     if file.exists():
         return

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,30 @@ def test_of_two_scenes_of_one_name_the_second_waits(tmp_path: Path) -> None:
     state = open_folders(places(FolderSettings(data=str(tmp_path)))).containers.state
     records.ensure(state, "attic")
     assert "rename the folder attic" in two.conflict("attic")
+
+
+def test_of_two_that_claim_a_name_at_the_same_moment_one_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share `output`. A claim that was seen before its words were in it counted as nobody's."""
+    own = {"processed": str(tmp_path / "own/processed"), "error": str(tmp_path / "own/error")}
+    one, two = instance(tmp_path, "one"), instance(tmp_path, "two", "b", **own)
+    one.begin()
+    two.begin()
+    told: list[str] = []
+    opened = Path.open
+
+    def meanwhile(path: Path, mode: str = "r", *args: Any, **more: Any) -> Any:
+        found = opened(path, mode, *args, **more)
+        if mode == "x" and not told:
+            told.append("")
+            told[0] = two.conflict("lobby")
+        return found
+
+    monkeypatch.setattr(Path, "open", meanwhile)
+    told.append(one.conflict("lobby"))
+    assert len(told) == 2
+    assert sorted(map(bool, told)) == [False, True]
 
 
 def test_a_single_watch_claims_nothing(tmp_path: Path) -> None:
