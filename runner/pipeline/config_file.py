@@ -96,7 +96,7 @@ def _document(path: str, text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a day that is none; brackets without end
         raise _wrong(path, f"it is no YAML: {' '.join(str(exc).split())}") from exc
 
 

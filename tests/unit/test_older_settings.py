@@ -148,6 +148,8 @@ def test_a_file_of_somebody_else_where_the_guide_mounts_its_own_is_left_alone(
     [
         (None, "it is not there"),
         ("a: [", "it is no YAML"),
+        ("frame_extraction: {rate: 2024-13-45}", "it is no YAML: month"),
+        ("[" * 60_000, "it is no YAML"),
         ("!!python/object/apply:os.system [true]", "it is no YAML"),
         ("backend: [gsplat]", "backend is neither a word nor a number"),
         ("frame_extraction: {rate: true}", "frame_extraction.rate is neither"),
