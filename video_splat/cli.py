@@ -38,9 +38,9 @@ def _mode(mode: str) -> Program:
         if mode == "batch":
             parser.add_argument("scene", nargs="?", help="in the place of BATCH_INPUT_PREFIX")
         options = parser.parse_args(arguments)
-        _choose(MODE, mode)
+        _choose(MODE, mode, str.lower)
         if mode == "batch" and options.scene:
-            _choose("BATCH_INPUT_PREFIX", options.scene)
+            _choose("BATCH_INPUT_PREFIX", options.scene, lambda scene: scene.strip("/"))
         from runner import cli
 
         return cli.main([])
@@ -48,10 +48,10 @@ def _mode(mode: str) -> Program:
     return run
 
 
-def _choose(variable: str, text: str) -> None:
-    """Sets a variable. Raises ConfigurationError where the environment says something else."""
+def _choose(variable: str, text: str, read: Callable[[str], str]) -> None:
+    """Sets a variable. Raises ConfigurationError where the environment says something else, as the program reads it."""
     found = os.environ.get(variable, "").strip()
-    if found and found != text:
+    if found and read(found) != read(text):
         raise ConfigurationError(
             f"{variable}={found} in the environment, {text} on the command line",
             code=Code.INVALID_SETTING,
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return PROGRAMS[name][1](words[1:])
     except SceneJobError as exc:
-        print(exc, file=sys.stderr)
+        print(f"error: {exc}", file=sys.stderr)
         return exc.exit_code
     except ModuleNotFoundError as exc:
         if exc.name == "local":
@@ -157,5 +157,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return ConfigurationError.exit_code
         if exc.name is None or exc.name.split(".")[0] in OURS:
             raise
-        print(ConfigurationError(f"the package {exc.name} is not installed", advice=EXTRAS), file=sys.stderr)
+        missing = ConfigurationError(f"the package {exc.name} is not installed", advice=EXTRAS)
+        print(f"error: {missing}", file=sys.stderr)
         return ConfigurationError.exit_code
