@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +107,7 @@ def test_while_the_storage_cannot_be_reached_a_machine_is_unwell_and_the_other_w
     assert lists.ask("/health/live")[0] == 200, "a restart would not help"
     assert [problem["kind"] for problem in lists.health()["problems"]] == ["storage"]
     assert by_queue.ask("/health")[0] == 200
+    told = lists.log.count("work does not go on")
     account.upload("cellar/a.mp4", b"of the cellar")
     event = {
         "eventType": "Microsoft.Storage.BlobCreated", "data": {"api": "PutBlob"},
@@ -122,10 +121,13 @@ def test_while_the_storage_cannot_be_reached_a_machine_is_unwell_and_the_other_w
     assert open_queue(account.settings, f"{UPLOADS}-poison").total() == 1
     proxy.rules = []
     wait_for(lambda: lists.ask("/health")[0] == 200, "it is well again")
+    assert lists.log.count("work does not go on") == told, "not at each look"
+    assert lists.log.count('"event":"watch.storage"') == 2, "once when it came, once when it was gone"
 
 
 def test_stopped_and_killed_the_work_goes_on(azurite: Azurite, tmp_path: Path) -> None:
-    """Stopped, the scene is given back; the process alone killed, its worker gives it back; all of it, a lease ends."""
+    """Stopped, the scene is given back; killed with all below it, a lease ends. (Killed alone: the worker is that of
+    watch mode, test_watch.py::test_nobody_on_a_read_only_root_can_run_it_and_a_killed_watch_leaves_no_worker.)"""
     account = Account(azurite)
     machine = Serving(tmp_path, account=account.settings)
     account.upload("lobby/a.mp4", b"survives")
@@ -138,11 +140,6 @@ def test_stopped_and_killed_the_work_goes_on(azurite: Azurite, tmp_path: Path) -
         assert (stored.record.phase, stored.record.attempts) == (Phase.IDLE, 0), "given back at no cost"
         machine.start(MOCK_SECONDS="600")
         wait_for(lambda: machine.is_training, "the training begins again")
-        assert machine.process is not None
-        os.kill(machine.process.pid, signal.SIGKILL)
-        machine.process.wait()
-        machine.start(MOCK_SECONDS="600")
-        wait_for(lambda: machine.is_training, "and once more")
         machine.kill(everything=True)
         machine.start()
         wait_for(lambda: account.is_done("lobby"), "the scene is done", seconds=120)
