@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from scenejobs.commands.storage import open_from
@@ -16,6 +17,7 @@ from scenejobs.logs.setup import printable
 from scenejobs.parallel import Crew
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.settings.reader import MOST_DAYS
 from scenejobs.state import expiry
 from scenejobs.state.overview import tidy
 from scenejobs.state.overview.leftovers import Leftover
@@ -26,10 +28,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command.add_argument("--apply", action="store_true", help="really remove it")
     command.add_argument("--each", action="store_true", help="name every blob")
     command.add_argument(
-        "--gone-days", type=float, default=90.0, metavar="DAYS",
+        "--gone-days", type=_days, default=90.0, metavar="DAYS",
         help="also what is known of scenes that left no file anywhere and have not changed for so long; 0: keep it",
     )  # fmt: skip
     command.set_defaults(run=run)
+
+
+def _days(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (days := float(text)) <= MOST_DAYS:
+            return days
+    raise argparse.ArgumentTypeError(f"use 0 to {MOST_DAYS:.0f}")
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:

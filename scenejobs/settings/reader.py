@@ -11,6 +11,7 @@ from scenejobs.errors import Code, ConfigurationError
 
 T = TypeVar("T")
 Checks = Mapping[type, Callable[[Any], None]]
+MOST_DAYS = 36_500.0
 
 
 def setting(
@@ -101,7 +102,7 @@ def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
             if instead := item.metadata["gone"].get(text.lower()):
                 raise ValueError(instead)
             chosen = item.metadata["also"].get(text.lower(), text)
-            values[item.name] = _parse(chosen, hints[item.name], item.metadata["minimum"])
+            values[item.name] = _parse(chosen, hints[item.name], item.metadata["minimum"], _most(variable))
         except ValueError as exc:
             shown = "[REDACTED]" if _is_secret(variable) else repr(text)
             problems.append(f"{variable}={shown} is not allowed: {exc}")
@@ -109,7 +110,14 @@ def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
     return group(**values, **{name: "" for name in required - values.keys()})
 
 
-def _parse(text: str, kind: Any, minimum: float | None) -> Any:
+def _most(variable: str) -> float:
+    """Of a time: the calendar has an end, and what lies behind it would end a program in its work."""
+    if variable.endswith("_DAYS"):
+        return MOST_DAYS
+    return MOST_DAYS * 86_400.0 if variable.endswith(("_SECS", "_SECONDS")) else float("inf")
+
+
+def _parse(text: str, kind: Any, minimum: float | None, most: float) -> Any:
     if kind is str:
         return text
     if kind is bool:
@@ -129,4 +137,6 @@ def _parse(text: str, kind: Any, minimum: float | None) -> Any:
         raise ValueError("use a whole number" if kind is int else "use a number") from None
     if number != number or number == float("inf") or (minimum is not None and number < minimum):
         raise ValueError(f"use a finite number, {minimum or 0:g} or more")
+    if number > most:
+        raise ValueError(f"use {most:.0f} or less, which is 100 years")
     return number

@@ -86,6 +86,18 @@ def test_numbers_are_finite_and_in_range(variable: str, text: str) -> None:
         read(DispatchSettings, {variable: text})
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_time_behind_the_end_of_the_calendar_is_refused_at_the_start(group: type) -> None:
+    """RETENTION_DAYS=1000000 ended the watch with a traceback at its first look."""
+    for item in fields(group):
+        variable = item.metadata["variable"]
+        if variable.endswith(("_DAYS", "_SECS", "_SECONDS")):
+            too_much, most = ("1000000", "36500") if variable.endswith("_DAYS") else ("1000000000000", "3153600000")
+            with pytest.raises(ConfigurationError, match=rf"{variable}.*100 years"):
+                read(group, {variable: too_much})
+            assert getattr(read(group, {**REQUIRED, variable: most}), item.name) == float(most)
+
+
 def test_choices_do_not_care_for_case() -> None:
     assert read(LogSettings, {"LOG_LEVEL": "debug"}).level == "DEBUG"
     assert read(PipelineSettings, {"BACKEND": "GSPLAT"}).backend == "gsplat"
