@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runner.files import writable
+from runner.pipeline import config_file
 from scenejobs.adapters.folder.errors import os_errors
 from scenejobs.errors import AccessDenied, ConfigurationError
 from watch import settings
 
 DEFAULT_USER = "10001:10001"  # of the images
+MOST = 2**32 - 2  # of Linux; the next one means nobody's
 
 
 def prepare(env: Mapping[str, str], user: str) -> int:
@@ -26,6 +28,7 @@ def prepare(env: Mapping[str, str], user: str) -> int:
 
     user: UID or UID:GID that the watch will run as.
     """
+    env = config_file.read(env).env
     start = settings.read(env)
     uid, gid = _numbers(user)
     base = Path(start.folders.data or start.places.input.parent)
@@ -51,7 +54,7 @@ def prepare(env: Mapping[str, str], user: str) -> int:
 def _numbers(user: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)(?::(\d+))?", user.strip())
     uid, gid = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not uid:
+    if not uid or max(uid, gid) > MOST:
         raise ConfigurationError(
             f"DATA_USER={user} is not a user for the watch",
             advice="use the numbers of a user that is not root: UID:GID",

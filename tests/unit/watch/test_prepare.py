@@ -31,6 +31,17 @@ def folder(path: Path, owner: int) -> Path:
     return path
 
 
+def test_a_config_file_that_the_watch_would_refuse_is_refused_here(tmp_path: Path) -> None:
+    """Else the watch itself would start for ever; so would one as a user whose number is none."""
+    path = tmp_path / "config.yaml"
+    path.write_text("backend: 3dgs-cpp\n")
+    done = prepare(tmp_path, f"{USER}:{USER}", CONFIG_PATH=str(path))
+    assert (done.returncode, "BACKEND" in done.stderr, "gsplat" in done.stderr) == (2, True, True), done
+    assert not (tmp_path / "data").exists()
+    done = prepare(tmp_path, "99999999999")
+    assert (done.returncode, "is not a user" in done.stderr) == (2, True), done
+
+
 @root_only
 def test_the_folder_that_docker_made_becomes_the_users_and_so_does_an_older_workspace(tmp_path: Path) -> None:
     data, scratch = folder(tmp_path / "data", 0), folder(tmp_path / "scratch", 10001)
