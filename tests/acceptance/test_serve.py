@@ -107,7 +107,6 @@ def test_while_the_storage_cannot_be_reached_a_machine_is_unwell_and_the_other_w
     assert lists.ask("/health/live")[0] == 200, "a restart would not help"
     assert [problem["kind"] for problem in lists.health()["problems"]] == ["storage"]
     assert by_queue.ask("/health")[0] == 200
-    told = lists.log.count("work does not go on")
     account.upload("cellar/a.mp4", b"of the cellar")
     event = {
         "eventType": "Microsoft.Storage.BlobCreated", "data": {"api": "PutBlob"},
@@ -121,7 +120,6 @@ def test_while_the_storage_cannot_be_reached_a_machine_is_unwell_and_the_other_w
     assert open_queue(account.settings, f"{UPLOADS}-poison").total() == 1
     proxy.rules = []
     wait_for(lambda: lists.ask("/health")[0] == 200, "it is well again")
-    assert lists.log.count("work does not go on") == told, "not at each look"
     assert lists.log.count('"event":"watch.storage"') == 2, "once when it came, once when it was gone"
 
 
