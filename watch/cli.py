@@ -111,7 +111,7 @@ def _needs(workspace: Path, reserve_gb: float, input_bytes: int) -> str:
 
 def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
     """Seconds without a change after which a scene is complete."""
-    return watch.stable_s or watch.stable_s_old or dispatch.quiet_s
+    return watch.wait_s(dispatch.quiet_s)
 
 
 def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> DispatchSettings:

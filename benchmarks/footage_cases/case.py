@@ -56,9 +56,12 @@ class Run:
         return self._document("manifest.json")
 
     def warnings(self) -> tuple[str, ...]:
-        """What the result tells of the scene, and of each clip: metrics.json does not repeat what manifest.json has."""
-        of_clips = [clip["warnings"] for clip in self.manifest.get("videos", ())]
-        return (*self.metrics.get("warnings", ()), *(warning for some in of_clips for warning in some))
+        """What the result tells of the scene and of each clip; metrics.json has that of clips too, after the name."""
+        of_clips = [
+            (clip["filename"], warning) for clip in self.manifest.get("videos", ()) for warning in clip["warnings"]
+        ]
+        of_scene = tuple(self.metrics.get("warnings", ()))
+        return (*of_scene, *(warning for name, warning in of_clips if f"{name}: {warning}" not in of_scene))
 
     def _document(self, name: str) -> dict[str, Any]:
         path = self.out / name

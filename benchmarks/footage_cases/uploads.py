@@ -35,7 +35,8 @@ def _live(folder: Path) -> Sequence[Path]:
     made = []
     for number, path in enumerate(_photos()):
         pixels = np.asarray(Image.open(path).convert("RGB"))
-        made.append(write_photo(folder / f"{_name(number)}.HEIC", pixels))
+        photo = write_photo(folder / f"{_name(number)}.heic", pixels)
+        made.append(photo.rename(photo.with_suffix(".HEIC")))
         made.append(write_video(folder / f"{_name(number)}.MOV", pan(20, 1, seed=number), fps=10))
     return made
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from scenejobs.adapters.open import Storage, open_storage
 from scenejobs.errors import Code, InputError
 from scenejobs.names import refusal, upload_refusal
-from scenejobs.settings.groups import DispatchSettings
-from scenejobs.settings.reader import read_all
+from scenejobs.settings.groups import DispatchSettings, WatchSettings
+from scenejobs.settings.reader import read, read_all
 from scenejobs.settings.storage import FolderSettings, StorageSettings
 
 
 def open_from(env: Mapping[str, str]) -> tuple[Storage, DispatchSettings]:
-    """Raises ConfigurationError, AccessDenied, Busy."""
+    """Over folders with the wait of watch mode, which has no longest one.
+
+    Raises ConfigurationError, AccessDenied, Busy.
+    """
     account, folders, dispatch = read_all((StorageSettings, FolderSettings, DispatchSettings), env)
+    if folders.data:
+        watch = read(WatchSettings, env)
+        dispatch = replace(dispatch, quiet_s=watch.wait_s(dispatch.quiet_s), max_wait_s=float("inf"))
     return open_storage(folders, account), dispatch
 
 

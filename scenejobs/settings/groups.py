@@ -214,6 +214,10 @@ class WatchSettings:
         "LISTEN_ADDRESS", "address both listen on; 0.0.0.0 lets other machines ask, as containers need it", "127.0.0.1"
     )
 
+    def wait_s(self, quiet_s: float) -> float:
+        """Seconds without a change after which a scene in a folder is complete. quiet_s: QUIET_SECONDS."""
+        return self.stable_s or self.stable_s_old or quiet_s
+
 
 @dataclass(frozen=True)
 class ServeSettings:

@@ -166,6 +166,10 @@ def test_nothing_of_a_film_in_another_format_is_lost(name: str, tmp_path: Path) 
     assert right(film(tmp_path, frames, lasts_s, told, suspect=True)) == "doubtful"
     assert right(Run(1, 1.0, tmp_path / "nothing", "")) == "no result"
     if told:
+        run = film(tmp_path, frames, lasts_s, told)
+        repeated = {**run.metrics, "warnings": [f"wide.mp4: {warning}" for warning in told]}  # as a run writes them
+        (tmp_path / "metrics.json").write_text(json.dumps(repeated), encoding="utf-8")
+        assert right(run) == ""
         assert "0 times" in right(film(tmp_path, frames, lasts_s, ()))
         assert "2 times" in right(film(tmp_path, frames, lasts_s, (*told, *told)))
 
