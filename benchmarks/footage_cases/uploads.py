@@ -74,11 +74,12 @@ def _preview(folder: Path) -> Sequence[Path]:
 
 
 def _cut_off(folder: Path) -> Sequence[Path]:
-    """Two clips of which an upload left a third, and one of a second."""
+    """Two clips of which an upload left a part, and one of a second: 11 different pictures."""
     walk = footage(WALK).read_bytes()
-    for name in ("cut1.mp4", "cut2.mp4"):
-        (folder / name).write_bytes(walk[: len(walk) // 3 + len(name)])
-    return [folder / "cut1.mp4", write_video(folder / "short.mp4", pictures(WALK, 11), fps=10), folder / "cut2.mp4"]
+    for part, name in ((3, "cut1.mp4"), (4, "cut2.mp4")):
+        (folder / name).write_bytes(walk[: len(walk) // part])
+    short = write_video(folder / "short.mp4", [*pictures(WALK)][::30], fps=10)
+    return [folder / "cut1.mp4", short, folder / "cut2.mp4"]
 
 
 def _each_is_told(run: Run) -> str:
