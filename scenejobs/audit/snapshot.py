@@ -203,7 +203,7 @@ def collect(
 
 
 def _patience(settings: DispatchSettings) -> timedelta:
-    """How long an upload may be without a record. Watch mode has no longest wait; what is forgotten there is to be seen."""
+    """How long an upload may be without a record. Watch mode has no longest wait; what it forgets is to be seen."""
     longest_s = settings.max_wait_s if isfinite(settings.max_wait_s) else DispatchSettings().max_wait_s
     return timedelta(seconds=longest_s + settings.requeue_after_s + 2 * settings.sweep_interval_s + settings.quiet_s)
 
