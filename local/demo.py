@@ -153,6 +153,8 @@ def summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
         print(f"held-out PSNR {metrics['psnr_heldout']:.2f} dB, SSIM {metrics['ssim_heldout']:.3f}")
     if metrics.get("suspect"):
         print(f"doubtful ({metrics['doubt']['code']}): {'; '.join(metrics['doubt']['reasons'])}")
+    for warning in metrics.get("warnings", ()):
+        print(f"note: {warning}")
     print("seconds per stage: ", end="")
     print(", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics["stage_seconds"].items() if seconds >= 0.5))
     print(f"inputs archived: {', '.join(f'processed/{name}' for name in archived)}")

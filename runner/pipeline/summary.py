@@ -13,6 +13,10 @@ from runner.pipeline.stages import JobContext
 from runner.poses.colmap.lenses.intrinsics import intrinsics
 from runner.report.documents import Results, TrainingSummary
 from runner.scene.frames import FrameSet
+from runner.training.loop import Trained
+from runner.training.settings import TrainSettings
+
+NEARLY = 0.9  # of the planned steps: beyond, nobody sees what is missing
 
 
 def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -66,9 +70,24 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             "settings": asdict(settings.preset.train),
             "worst_views": [{**asdict(view), "picture": splats.pictures[view.image]} for view in scores.test.worst()],
         },
-        warnings=(*_warnings(settings, splats.posed.frames), *_no_score(splats), *trained.warnings),
+        warnings=(
+            *_warnings(settings, splats.posed.frames),
+            *_no_score(splats),
+            *cut_short(trained, settings.preset.train),
+            *trained.warnings,
+        ),
         cleaning=splats.cleaning.to_json(),
         orientation=splats.orientation.to_json(),
+    )
+
+
+def cut_short(trained: Trained, planned: TrainSettings) -> tuple[str, ...]:
+    """What a training that ended for want of time lacks: nothing else in the result looks different."""
+    if trained.stopped != "budget" or trained.steps >= NEARLY * planned.iterations:
+        return ()
+    return (
+        f"training ended after {trained.steps:,} of {planned.iterations:,} steps, for want of time "
+        f"({planned.budget_s:.0f} s): on a faster or less busy machine the scene is sharper",
     )
 
 
