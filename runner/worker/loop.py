@@ -200,9 +200,13 @@ class Worker:
         decided = stored is not None and stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
         wished = stored is not None and stored.record.wish is not None
         if not decided and not wished and not list_scene(containers.input, scene, depth):
+            known = stored is not None
             raise InputError(
-                f"no blobs with prefix {scene}/ in container {containers.input.name}",
-                code=Code.NO_VIDEO, advice="upload the videos there, or correct BATCH_INPUT_PREFIX", stage="validation",
+                f"no blobs with prefix {scene}/ in container {containers.input.name}"
+                + (": an earlier run has ended, and archived them" if known else ""),
+                code=Code.NO_VIDEO, stage="validation",
+                advice=f"`scenejobs status {scene}` tells how; `scenejobs retry {scene}` makes it again" if known
+                else "upload the videos there, or correct BATCH_INPUT_PREFIX",
             )  # fmt: skip
         while True:
             match self._work(scene, depth, None):

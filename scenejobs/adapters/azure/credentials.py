@@ -129,7 +129,8 @@ def _endpoints(settings: StorageSettings) -> tuple[str, str]:
             raise ConfigurationError(
                 "the storage account is not set",
                 code=Code.MISSING_SETTING,
-                advice="set AZURE_STORAGE_ACCOUNT, or AZURE_STORAGE_ENDPOINT for another cloud or the emulator",
+                advice="set AZURE_STORAGE_ACCOUNT, or AZURE_STORAGE_ENDPOINT for another cloud; for the emulator "
+                "AZURE_STORAGE_CONNECTION_STRING=UseDevelopmentStorage=true; for folders DATA_PATH",
             )
         if not _ACCOUNT.fullmatch(settings.account):
             shown = settings.account[:60]

@@ -39,6 +39,14 @@ def test_batch_mode_names_the_prefix_and_container_that_hold_nothing(cloud: Clou
         cloud.worker(batch_prefix="hall").batch()
 
 
+def test_batch_mode_says_that_an_earlier_run_took_what_is_gone(cloud: Cloud) -> None:
+    """It told the user to upload the videos, of a scene that was done and archived."""
+    assert cloud.worker(batch_prefix="lobby").batch() == 0
+    with pytest.raises(InputError, match="an earlier run has ended, and archived them") as caught:
+        cloud.worker(batch_prefix="lobby").batch()
+    assert "scenejobs retry lobby" in caught.value.advice
+
+
 def test_batch_mode_retries_by_itself_and_ends_with_1_for_a_dead_letter(cloud: Cloud) -> None:
     cloud.queues["jobs"].messages.clear()
     assert cloud.worker(broken_disk, batch_prefix="lobby", retry_base_s=0.0).batch() == 1
