@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from scenejobs.adapters.folder import FolderBlobStore
+
+
+def above(path: Path) -> list[Path]:
+    """The folders of pytest above this one, which only their owner may enter; one more where several workers run."""
+    top = Path(tempfile.gettempdir())
+    return [folder for folder in path.parents if top in folder.parents]
 
 
 def put(path: Path, data: bytes) -> Path:

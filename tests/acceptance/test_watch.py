@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from runner.sandbox import landlock
+from tests.folders import above
 from tests.watching import ROOT, Watching, wait_for
 
 GROWING_S = 3.5  # more than twice the stability time
@@ -235,7 +236,7 @@ def test_a_folder_of_another_owner_waits_is_told_and_goes_on_when_it_is_mended(t
     watching.put("theirs/a.mp4", b"x")
     watching.put("closed/a.mp4", b"x")
     theirs, closed = watching.data / "input/theirs", watching.data / "input/closed"
-    for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
+    for path in [*above(tmp_path), tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o777)  # whoever nobody is
     theirs.chmod(0o555)
     closed.chmod(0o000)
@@ -283,7 +284,7 @@ def test_nobody_on_a_read_only_root_can_run_it_and_a_killed_watch_leaves_no_work
     prefix = [sys.executable, "-m", "tests.read_only_root", str(tmp_path), "--"]
     watching = Watching(tmp_path, prefix=prefix)
     watching.put("lobby/a.mp4", b"x")
-    for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
+    for path in [*above(tmp_path), tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o777)  # whoever nobody is
     try:
         watching.start(MOCK_SECONDS="600")

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.folders import above
+
 ROOT = Path(__file__).parents[3]
 USER = 1234
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else, as in the container")
 
 
 def prepare(tmp_path: Path, user: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    for folder in (*tmp_path.parents[:2], tmp_path):
+    for folder in (*above(tmp_path), tmp_path):
         folder.chmod(0o777)
     env = {
         "PATH": "/usr/bin:/bin", "DATA_PATH": str(tmp_path / "data"), "TEMP_PATH": str(tmp_path / "scratch"),

@@ -20,6 +20,7 @@ from scenejobs.errors import Code, ConfigurationError, InputError, ResourceError
 from scenejobs.settings.groups import RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.storage import FolderSettings, StorageSettings
+from tests.folders import above
 
 ROOT = Path(__file__).parents[4]
 QUIET = {"PATH": os.environ["PATH"]}
@@ -147,7 +148,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path
     """It is there and was written to before: else the first scene would find out, at its end."""
     places = Places.below(tmp_path)
     open_containers(places)
-    for path in [*tmp_path.parents[:2], tmp_path, *tmp_path.rglob("*")]:
+    for path in [*above(tmp_path), tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o777)  # whoever nobody is
     scratch = tmp_path / "scratch"
     scratch.mkdir(mode=0o777)

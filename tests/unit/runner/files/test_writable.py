@@ -17,6 +17,7 @@ from scenejobs.errors import ConfigurationError
 from scenejobs.settings.groups import RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.storage import FolderSettings, StorageSettings
+from tests.folders import above
 
 ROOT = Path(__file__).parents[4]
 NUMBA = """
@@ -81,7 +82,7 @@ def test_the_place_for_compiled_code_is_the_one_that_numba_takes(
 def test_a_program_that_could_not_compile_its_kernels_does_not_start(module: str, tmp_path: Path) -> None:
     """On a read-only root: it was found out after the poses of the first scene."""
     data, scratch, closed = (tmp_path / name for name in ("data", "scratch", "closed"))
-    for folder in (*tmp_path.parents[:2], tmp_path, data, scratch, closed):
+    for folder in (*above(tmp_path), tmp_path, data, scratch, closed):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o777)  # whoever nobody is
     env = {
