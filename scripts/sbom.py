@@ -37,23 +37,17 @@ sys.exit(f"{problem}" if problem else 0)
 
 def components(python: Path, lock: Path) -> list[dict[str, Any]]:
     """One for each package of a lock, as cyclonedx-py makes them, named by what they are and not by their line."""
-    command: list[str | Path] = [
-        python,
-        "-m",
-        "cyclonedx_py",
-        "requirements",
-        lock,
-        "--output-reproducible",
-        "--of",
-        "JSON",
-        "--sv",
-        "1.6",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [python, "-m", "cyclonedx_py", "requirements", lock, "--output-reproducible", "--of", "JSON", "--sv", "1.6"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     found: list[dict[str, Any]] = json.loads(done.stdout).get("components", [])
     for component in found:
         component.pop("description", None)  # the lines of the lock
         component["bom-ref"] = component["purl"]
+        for reference in component.get("externalReferences", ()):  # with the hashes; the index is no part of what it is
+            reference["url"] = component["purl"]
+            reference.pop("comment", None)
     return [component for component in found if component["name"] not in REMOVED]
 
 

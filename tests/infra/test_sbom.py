@@ -43,6 +43,10 @@ def test_every_package_of_the_locks_is_listed_with_its_hashes_and_no_other(image
     }  # fmt: skip
     assert packages == locked(image), "run `make sbom`"
     assert len(packages) > 40
+    references = [
+        (each["purl"], found["url"]) for each in listed(image) for found in each.get("externalReferences", ())
+    ]
+    assert [found for found in references if found[0] != found[1]] == [], "an index that packages came from is named"
 
 
 @pytest.mark.parametrize("image", sbom.LOCKS)
