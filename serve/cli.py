@@ -19,7 +19,7 @@ from scenejobs.adapters.azure import clients
 from scenejobs.adapters.azure.retry import SHORT
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.errors import SceneJobError
-from scenejobs.logs.setup import configure, report
+from scenejobs.logs.setup import report
 from scenejobs.settings import modes, older, required
 from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, ServeSettings, WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
@@ -30,6 +30,7 @@ from serve.loop import Listeners, Serve
 from serve.status import ServeStatus
 from serve.workers import executions_of
 from watch import health_check, http_server
+from watch.begin import begin_log
 from watch.instances import name_of
 from watch.local_workers import LocalCompute, worker_environment
 
@@ -69,10 +70,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
         GROUPS, env, refused=refused, missing=required.of_storage(env), checks=checks, advice=modes.advice(env)
     )
     workspace = writable.check(runner.workspace, pipeline.backend, env)
-    configure(logging_, **({"instance": watch.instance} if watch.instance else {}))
-    config.tell(log)
-    modes.warn(env, log)
-    logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every look would hide the others
+    begin_log(logging_, watch.instance, config, env, log)
     uploads = serve.uploads_queue
     queues = (*clients.queue_names(account), clients.checks_poison_name(account))
     means = clients.check(account, queues=(*queues, uploads, f"{uploads}-poison") if uploads else queues)

@@ -10,7 +10,6 @@ machines, and a function app beside them, share the work, and after a kill at an
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from dataclasses import dataclass, replace
 from function_app.sweep import SweepReport
 from function_app.wiring import App
 from runner.process.signals import StopFlag
-from scenejobs.errors import NotFound, StorageError, UnreadableMessage
+from scenejobs.errors import NotFound, UnreadableMessage
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo
 from scenejobs.settings.groups import WatchSettings
@@ -30,11 +29,9 @@ from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from serve.deliveries import Deliveries
 from serve.status import ServeStatus
 from watch.local_workers import LocalCompute
-from watch.loop import Watch, finished_scene, log_finished, without_starts
+from watch.loop import Watch, without_starts
 
 MAX_SHOWN = 20  # scenes in work whose state is read at a look
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,19 +91,11 @@ class Serve(Watch):
         keys = {scene_key(scene) for scene in uploads} | self._markers.keys()
         for key in sorted(self._seen - keys):
             for info in state.list(f"{GENERATIONS}{key}/"):
-                if info.name not in self._counted and self._compute.knows(generations.ended_in(info)):
-                    self._count(info)
+                if info.name in self._counted or not self._compute.knows(generations.ended_in(info)):
+                    continue
+                if self._count(info):
+                    self._counted.add(info.name)
         self._seen = keys  # not before: a look that failed in between is made again
-
-    def _count(self, note: BlobInfo) -> None:
-        try:
-            finished = finished_scene(self._containers.output, generations.read(self._containers.state, note.name))
-        except StorageError as exc:  # one damaged note must not hold up the rest
-            log.error("%s cannot be counted: %s", note.name, exc)
-            return
-        self._counted.add(note.name)
-        self._status.scene_finished(finished)
-        log_finished(finished)
 
     def _scenes(self, uploads: Collection[str]) -> tuple[SceneStatus, ...]:
         """Those in work, on whichever machine; of the others only that they wait, for each would cost requests, and

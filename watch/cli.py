@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from function_app.wiring import assemble
 from runner.files import disk, writable
@@ -18,10 +17,10 @@ from runner.pipeline import config_file
 from runner.process.signals import StopFlag, stop_on_signals
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
-from scenejobs.logs.setup import configure, report
-from scenejobs.settings import modes
+from scenejobs.logs.setup import report
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from watch import health_check, http_server
+from watch.begin import begin_log
 from watch.instances import Instances, name_of, settle
 from watch.local_workers import LocalCompute, folder_worker_environment
 from watch.loop import Watch
@@ -65,11 +64,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     settings = read(env)
     watch, dispatch, runner, pipeline = settings.watch, settings.dispatch, settings.runner, settings.pipeline
     workspace = writable.check(runner.workspace, pipeline.backend, env)
-    named: dict[str, Any] = {"instance": watch.instance} if watch.instance else {}
-    configure(settings.logs, **named)
-    config.tell(log)
-    modes.warn(env, log)
-    logging.getLogger("function_app.sweep").setLevel(logging.WARNING)  # a line at every poll would hide the others
+    begin_log(settings.logs, watch.instance, config, env, log)
     where, me = settle(settings.folders, name_of(watch.instance))
     storage = open_folders(where)
     # asked before a scene is taken

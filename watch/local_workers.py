@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 
+from runner.paths import with_our_code
 from scenejobs.adapters.folder import Places
 from scenejobs.errors import Code, ComputeError, ConfigurationError
 from scenejobs.ports import Execution
 from scenejobs.settings import modes
 
-ROOT = Path(__file__).parents[1]
 EXPECTED_EXITS = (0, 75, 143)  # done, another worker has the scene, stopped by a signal
 GRACE_S = 30.0  # from SIGTERM to SIGKILL, as on Container Apps
 LAST_WORDS = "WATCH_LAST_WORDS"  # variable of a worker: the descriptor into which it says why it ends
@@ -35,8 +34,7 @@ def worker_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The settings of this process, for a runner in queue mode that ends when the queue is empty."""
     others = modes.not_read_by("queue")  # the worker would tell that it does not read them
     kept = {name: value for name, value in env.items() if name not in others}
-    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
-    return {**kept, "RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0", "PYTHONPATH": path}
+    return with_our_code({**kept, "RUN_MODE": "queue", "QUEUE_IDLE_POLLS": "1", "QUEUE_IDLE_WAIT_SECS": "0"})
 
 
 def folder_worker_environment(env: Mapping[str, str], places: Places) -> dict[str, str]:

@@ -21,7 +21,7 @@ from scenejobs.adapters.folder.cleanup import tidy
 from scenejobs.adapters.folder.errors import os_errors
 from scenejobs.errors import ComputeError, NotFound, SceneJobError, StorageError, UnreadableMessage, UnreadableRecord
 from scenejobs.names import refusal, scene_key
-from scenejobs.ports import BlobStore, Containers, Queues
+from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import codec, generations, records
@@ -205,14 +205,19 @@ class Watch:
             ended_in = generations.ended_in(notes[name])
             if ended_in and not self._compute.knows(ended_in):  # another instance did it, and counts it
                 continue
-            try:
-                finished = finished_scene(self._containers.output, generations.read(state, name))
-            except StorageError as exc:  # one damaged note must not hold up the rest
-                log.error("%s cannot be counted: %s", name, exc)
-                continue
-            self._status.scene_finished(finished)
-            log_finished(finished)
+            self._count(notes[name])
         self._known |= notes.keys()
+
+    def _count(self, note: BlobInfo) -> bool:
+        """Counts the end of a scene, and tells it; False where the note cannot be read."""
+        try:
+            finished = finished_scene(self._containers.output, generations.read(self._containers.state, note.name))
+        except StorageError as exc:  # one damaged note must not hold up the rest
+            log.error("%s cannot be counted: %s", note.name, exc)
+            return False
+        self._status.scene_finished(finished)
+        log_finished(finished)
+        return True
 
     # ---- old files ---------------------------------------------------------------------------------------------------
 

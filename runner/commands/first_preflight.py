@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.cache import provenance
-from runner.paths import ROOT
+from runner.paths import with_our_code
 from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobStore
 from scenejobs.state import codec
@@ -74,10 +73,9 @@ def _write(state: BlobStore, record: dict[str, Any]) -> None:
 
 def _run(env: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "runner", "preflight", "--json"]
-    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
     try:
         done = subprocess.run(
-            command, env={**env, "PYTHONPATH": path}, capture_output=True, text=True, timeout=timeout_s, check=False
+            command, env=with_our_code(env), capture_output=True, text=True, timeout=timeout_s, check=False
         )
         told = codec.loads(done.stdout)
         return {"passed": bool(told["passed"]), "checks": list(told["checks"])}

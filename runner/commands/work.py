@@ -6,7 +6,6 @@ import functools
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import NoReturn
 from runner.commands.first_preflight import keep_refusal, preflight_once
 from runner.files import disk, writable
 from runner.job.supervise import JobLimits, run_job
-from runner.paths import ROOT
+from runner.paths import with_our_code
 from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.process import gpu_driver, linux
@@ -65,7 +64,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
     timing = _timing(env)
     if runner.replica_timeout_s:
         stop.end_in(runner.replica_timeout_s - deadline.SELF_STOP_S)
-    writable.check(runner.workspace, pipeline.backend, env)
+    workspace = writable.check(runner.workspace, pipeline.backend, env)
     configure(log_settings)
     config.tell(log)
     modes.warn(env, log)
@@ -93,7 +92,7 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
         stop=stop,
         now=lambda: datetime.now(UTC),
         execution=_execution(env),
-        lacks_room=functools.partial(disk.lacking, _disks(runner, folders), runner.min_free_gb),
+        lacks_room=functools.partial(disk.lacking, _disks(workspace, folders), runner.min_free_gb),
     )
     if runner.preflight:
         preflight_once(storage.containers.state, env, context.execution, context.now, stop.is_set)
@@ -105,15 +104,14 @@ def _run_mode(env: Mapping[str, str], stop: StopFlag) -> int:
             log.warning("stopped %.0f s before the platform would have done it", deadline.SELF_STOP_S)
 
 
-def _disks(runner: RunnerSettings, folders: FolderSettings) -> tuple[Path, ...]:
+def _disks(workspace: Path, folders: FolderSettings) -> tuple[Path, ...]:
     """What a job writes to."""
-    return (Path(runner.workspace or tempfile.gettempdir()), *(places(folders).all() if folders.data else ()))
+    return (workspace, *(places(folders).all() if folders.data else ()))
 
 
 def _become(program: str, env: Mapping[str, str]) -> NoReturn:
     """Programs above dispatcher and runner (watch/, serve/); an image has one entry point for all modes."""
-    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
-    os.execve(sys.executable, [sys.executable, "-P", "-m", program], {**env, "PYTHONPATH": path})
+    os.execve(sys.executable, [sys.executable, "-P", "-m", program], with_our_code(env))
 
 
 def _execution(env: Mapping[str, str]) -> str:
