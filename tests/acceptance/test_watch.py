@@ -67,6 +67,10 @@ def test_a_scene_grows_and_runs_again_when_it_is_told_to(watching: Watching) -> 
         manifest = json.loads(watching.files("output")["yard/manifest.json"])
         return [(file["filename"], file["generation"]) for file in manifest.get("files", [])]
 
+    def record() -> str:
+        (found,) = (watching.data / "state/scenes").glob("yard.json")
+        return found.read_text().replace(" ", "")
+
     def told(*arguments: str) -> None:
         command = [sys.executable, "-m", "scenejobs", *arguments]
         env = {"PATH": os.environ["PATH"], "DATA_PATH": str(watching.data)}
@@ -77,6 +81,7 @@ def test_a_scene_grows_and_runs_again_when_it_is_told_to(watching: Watching) -> 
     wait_for(lambda: watching.is_done("yard"), "the first result")
     watching.put("yard/b.mp4", b"late")
     wait_for(lambda: files() == [("a.mp4", 1), ("b.mp4", 2)], "the result of both")
+    wait_for(lambda: '"phase":"idle"' in record(), "the end of the work, which comes after the result")
     told("exclude", "yard", "a.mp4")
     wait_for(lambda: files() == [("b.mp4", 2)], "the result without the first")
     assert {"yard/a.mp4", "yard/b.mp4"} <= watching.files("processed").keys()
