@@ -1,9 +1,9 @@
-"""The rows of `benchmarks/history.py`, as one JSON object. Runs on this version of the program and on earlier ones.
+"""The rows of `python -m benchmarks.history`, as one JSON object. Runs on this version of the program and on earlier ones.
 
-python history_rows.py memory SCENES     a sweep beside so many finished scenes, over the in-memory storage
-python history_rows.py uploads           1,000 uploads into one scene, all events and checks
-python history_rows.py watch             a look of watch mode, over folders
-python history_rows.py refused NAMES     the second sweep beside refused names, on the emulator
+python rows.py memory SCENES     a sweep beside so many finished scenes, over the in-memory storage
+python rows.py uploads           1,000 uploads into one scene, all events and checks
+python rows.py watch             a look of watch mode, over folders
+python rows.py refused NAMES     the second sweep beside refused names, on the emulator
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m benchmarks.history [--before COMMIT] [--scenes 1000000] [--refused 12000] [--out FILE]
 
-The same rows (`history_rows.py`) run on this version and on a checkout of the commit before, one after the other, on
+The same rows (`rows.py`) run on this version and on a checkout of the commit before, one after the other, on
 the same machine. Calls and blobs are tests as well (tests/unit/function_app/test_cost_of_history.py), seconds are not.
 """
 
@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-ROWS = Path(__file__).with_name("history_rows.py")
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = Path(__file__).with_name("rows.py")
 BEFORE = "8424e4f"
 LONGEST_S = 600  # of one row: no sweep may
 

@@ -1,0 +1,1 @@
+"""The cost of history: `python -m benchmarks.history`."""
