@@ -1,4 +1,4 @@
-"""The rows of `python -m benchmarks.history`, as one JSON object. Runs on this version of the program and on earlier ones.
+"""The rows of `python -m benchmarks.history`, as one JSON object. Runs on this version and on earlier ones.
 
 python rows.py memory SCENES     a sweep beside so many finished scenes, over the in-memory storage
 python rows.py uploads           1,000 uploads into one scene, all events and checks
