@@ -79,7 +79,7 @@ def _of(role: str, client: ContainerClient) -> Iterator[Kept]:
         for blob in client.list_blobs(include=["metadata"]):
             carried = dict(blob.metadata or {})
             if carried.get("hdi_isfolder") == "true" or refusal(str(blob.name)):
-                continue  # a directory; a name that no program here uses (python -m scenejobs refused tells of them)
+                continue  # a directory; a name that no program here uses (`scenejobs refused` tells of them)
             content = blob.content_settings
             yield Kept(
                 role, str(blob.name), str(blob.etag).strip('"'), int(blob.size), carried,
@@ -109,21 +109,12 @@ def save(opened: Mapping[str, ContainerClient], folder: Path) -> list[Kept]:
                     if f"{role}/{path.name}" not in files:
                         path.unlink()
             return kept
-    changed = sorted({each.name.partition("/")[0] for each in set(map(_key, now)) ^ set(map(_key, before))})
+    versions, earlier = ({blob.version for blob in seen} for seen in (now, before))
+    changed = sorted({name.partition("/")[0] for _, name, _ in versions ^ earlier})
     raise StorageError(
         f"changed while they were read, {PASSES} times: {', '.join(changed[:5])}",
         advice="save when `scenejobs status` shows no scene in work, or with MAX_PARALLEL_JOBS=0",
     )
-
-
-@dataclass(frozen=True)
-class _Key:
-    name: str
-    etag: str
-
-
-def _key(blob: Kept) -> _Key:
-    return _Key(blob.name, blob.etag)
 
 
 def _fetch(client: ContainerClient, blob: Kept, folder: Path) -> Kept | None:
@@ -135,7 +126,7 @@ def _fetch(client: ContainerClient, blob: Kept, folder: Path) -> Kept | None:
     try:
         AzureBlobStore(client).download(blob.name, path, if_match=blob.etag)
     except SceneJobError as exc:
-        if exc.code in (Code.ACCESS_DENIED,):
+        if exc.code == Code.ACCESS_DENIED:
             raise
         path.unlink(missing_ok=True)
         return None

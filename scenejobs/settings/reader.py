@@ -117,11 +117,16 @@ def _most(variable: str) -> float:
     return MOST_DAYS * 86_400.0 if variable.endswith(("_SECS", "_SECONDS")) else float("inf")
 
 
+def is_on(text: str) -> bool:
+    """Whether a switch is turned on by this word."""
+    return text.lower() in ("true", "1", "yes", "on")
+
+
 def _parse(text: str, kind: Any, minimum: float | None, most: float) -> Any:
     if kind is str:
         return text
     if kind is bool:
-        if text.lower() in ("true", "1", "yes", "on"):
+        if is_on(text):
             return True
         if text.lower() in ("false", "0", "no", "off"):
             return False

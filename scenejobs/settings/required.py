@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from scenejobs.settings.reader import is_on
+
 # any of these says where the blobs are
 PLACES = (
     "DATA_PATH", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ENDPOINT", "AZURE_STORAGE_CONNECTION_STRING",
@@ -37,8 +39,8 @@ def _asks_as_application(env: Mapping[str, str]) -> bool:
     """Whether nothing goes before a service principal or a workload identity, in the order of `credentials.access`."""
     by_sas = _text(env, "AZURE_STORAGE_SAS_TOKEN") or _text(env, "AZURE_STORAGE_SAS_TOKEN_FILE")
     before = (
-        by_sas and not _is_on(env, "AZURE_USE_AZURE_AD"),
-        _is_on(env, "AZURE_USE_MANAGED_IDENTITY"),
+        by_sas and not is_on(_text(env, "AZURE_USE_AZURE_AD")),
+        is_on(_text(env, "AZURE_USE_MANAGED_IDENTITY")),
         *(_text(env, name) for name in PLACES if name == "DATA_PATH" or "CONNECTION_STRING" in name),
     )
     return not any(before) and any(_text(env, name) for name in CREDENTIALS)
@@ -46,10 +48,6 @@ def _asks_as_application(env: Mapping[str, str]) -> bool:
 
 def _text(env: Mapping[str, str], name: str) -> str:
     return env.get(name, "").strip()
-
-
-def _is_on(env: Mapping[str, str], name: str) -> bool:
-    return _text(env, name).lower() in ("true", "1", "yes", "on")
 
 
 def _missing(name: str) -> str:
