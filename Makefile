@@ -56,7 +56,7 @@ sbom: $(INSTALLED)  ## write docs/sbom: what is in each image, from the locks, h
 k8s-check: $(VENV)/installed-tests  ## hold k8s/ against the published schemas of Kubernetes; 100 MB in .local
 	test -x .local/kubernetes/bin/pip || $(PYTHON) -m venv .local/kubernetes
 	.local/kubernetes/bin/pip install --quiet --require-hashes -r tests/infra/kubernetes/requirements.lock
-	$(BIN)/python -m pytest --quiet tests/infra/test_k8s_schemas.py
+	$(BIN)/python -m pytest --quiet tests/infra/kubernetes/test_k8s_schemas.py
 
 images-real: setup  ## build the CPU images and run them and compose.yaml, for real: half an hour; needs a Docker engine, or root on Debian
 	$(BIN)/python -m scripts.images_real $(PARTS)
@@ -111,7 +111,7 @@ $(AZURITE): $(INSTALLED) local/azurite/package.json local/azurite/package-lock.j
 	@touch $@
 
 $(KUSTO): $(VENV)/installed-tests tests/infra/kusto/package-lock.json
-	$(BIN)/python -m tests.infra.queries install
+	$(BIN)/python -m tests.infra.kusto.queries install
 	@touch $@
 
 clean:

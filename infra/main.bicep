@@ -135,7 +135,7 @@ param alertOldestSeconds int = 3600
 var stem = empty(namePrefix) ? environmentName : namePrefix
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 // Every name is made of these three. azd allows dots and parentheses in the name of an environment, NAME_PREFIX anything: what
-// no service takes is left out. A stem of letters, digits, - and _ gives the names that it always gave (tests/infra/test_names.py).
+// no service takes is left out. A stem of letters, digits, - and _ gives the names that it always gave (tests/infra/templates/test_names.py).
 var alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_'
 var kept = join(filter(map(range(0, length(stem)), at => substring(stem, at, 1)), one => contains(alphabet, one)), '')
 var label = empty(kept) ? 'env' : take(replace(kept, '_', '-'), 30)

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.infra.images import ROOT
+from tests.infra.containers.images import ROOT
 
 OURS = ("video-splat", "scenejobs")
 SHELL = ("sh", "bash")

@@ -17,7 +17,7 @@ from scenejobs.commands.upload import upload
 from scenejobs.settings.storage import StorageSettings
 from tests.azurite import available
 from tests.folders import above
-from tests.infra.images import desk, image
+from tests.infra.containers.images import desk, image
 from tests.watching import ROOT, wait_for
 
 pytestmark = pytest.mark.azurite

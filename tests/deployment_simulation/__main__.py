@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.deployment_simulation.campaign import Outcome, before, play
 from tests.deployment_simulation.failures import FAILURES
-from tests.infra.dry_run import AZURE
-from tests.infra.scripted import SUBSCRIPTION
+from tests.infra.azd.dry_run import AZURE
+from tests.infra.scripts.scripted import SUBSCRIPTION
 
 HEAD = """\
 # Deployments that fail, and the run after

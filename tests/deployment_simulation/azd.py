@@ -1,9 +1,9 @@
 """azd's own steps on the model: package, provision and the deployment of each service.
 
-What is made comes from the real templates (tests/infra/deployed.py), wave by wave (tests/infra/dry_run.py). Limits and
-order are from azd's source: 1,200 s for one service; outputs are kept only after a whole provisioning; the job's image
-is what azd last put into SERVICE_RUNNER_IMAGE_NAME. Its messages name the step; the code in brackets is Resource
-Manager's.
+What is made comes from the real templates (tests/infra/templates/deployed.py), in waves of tests/infra/azd/dry_run.py:
+limits and order are from azd's source: 1,200 s for one service; outputs are kept only after a whole provisioning; the
+job's image is what azd last put into SERVICE_RUNNER_IMAGE_NAME. Its messages name the step; the code in brackets is
+Resource Manager's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.deployment_simulation.cloud import PLACEHOLDER
-from tests.infra.deployed import MAIN, deploy
-from tests.infra.dry_run import waves
+from tests.infra.azd.dry_run import waves
+from tests.infra.templates.deployed import MAIN, deploy
 
 DEPLOY_LIMIT_S = 1200.0
 PROVISION_S = 400.0

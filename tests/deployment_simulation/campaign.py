@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.deployment_simulation.failures import Failure
 from tests.deployment_simulation.world import FUNCTIONS, Step, World, fresh, order
-from tests.infra.dry_run import AZURE
-from tests.infra.scripted import AZ, ROOT
+from tests.infra.azd.dry_run import AZURE
+from tests.infra.scripts.scripted import AZ, ROOT
 
 CAUSES = (
     "signed_in",

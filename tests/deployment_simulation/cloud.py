@@ -276,7 +276,7 @@ def main() -> int:
             with open(f"{folder}/table", "rb") as file:
                 table = marshal.load(file)
             sys.path.insert(0, os.environ["CLOUD_STUB"])
-            from stub import refusal  # type: ignore[import-not-found]  # tests/infra/stub.py: the parser of the real az
+            from stub import refusal  # type: ignore[import-not-found]  # of tests/infra/scripts: the parser of the real az
 
             reason = refusal(words[1:], table)
             if reason:

@@ -18,8 +18,8 @@ from typing import Any
 
 from function_app import triggers
 from tests.deployment_simulation import azd
-from tests.infra.dry_run import AZURE, STEPS
-from tests.infra.scripted import AZ, ROOT, SUBSCRIPTION
+from tests.infra.azd.dry_run import AZURE, STEPS
+from tests.infra.scripts.scripted import AZ, ROOT, SUBSCRIPTION
 
 COMMANDS = ("az", "azd", "curl", "docker", "sleep")
 FUNCTIONS = [builder._function.get_function_name() for part in (triggers.blueprint, triggers.by_webhook)
@@ -91,7 +91,7 @@ class World:
         self.save()
         env = {
             "PATH": f"{self.folder}/bin:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8",
-            "CLOUD": str(self.folder), "CLOUD_STUB": str(ROOT / "tests/infra"), "TMPDIR": str(self.folder),
+            "CLOUD": str(self.folder), "CLOUD_STUB": str(ROOT / "tests/infra/scripts"), "TMPDIR": str(self.folder),
             "POLL_S": "600",
             **{key: value for key, value in self.state["env"].items() if value},  # azd gives every value to its hooks
         }  # fmt: skip

@@ -17,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.infra import queries
-from tests.infra.deployed import INFRA
+from tests.infra.kusto import queries
+from tests.infra.templates.deployed import INFRA
 
 TEMPLATES = ("main.bicep", "roles.bicep", "eventgrid-subscription.bicep")  # the others are modules of them
 COMPILED = ("064463b", "0.49.2", "2026-11-28")  # the last commit that the compiler saw, its version, the day

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from function_app import triggers
-from tests.infra.deployed import deploy
-from tests.infra.scripted import Bench
+from tests.infra.scripts.scripted import Bench
+from tests.infra.templates.deployed import deploy
 
 PROVISIONED = {
     "AZURE_ENV_NAME": "dev", "AZURE_RESOURCE_GROUP": "rg-dev", "AZURE_STORAGE_ACCOUNT_NAME": "stdev",

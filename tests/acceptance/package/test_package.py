@@ -8,7 +8,7 @@ import zipfile
 from email import message_from_string
 from pathlib import Path
 
-from tests.infra.images import ROOT, ours
+from tests.infra.containers.images import ROOT, ours
 from tests.installed import Installed
 
 PACKAGES = ("scenejobs/", "function_app/", "runner/", "serve/", "watch/", "local/", "video_splat/")

@@ -19,7 +19,7 @@ import pytest
 from local.azurite import INSTALLED
 from tests.acceptance.package.pages import PAGES, QUICK, Page, script
 from tests.azurite import available
-from tests.infra.images import ROOT, ours
+from tests.infra.containers.images import ROOT, ours
 from tests.installed import Installed
 
 pytestmark = pytest.mark.azurite

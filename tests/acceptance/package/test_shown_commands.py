@@ -8,7 +8,7 @@ import json
 import re
 
 from tests.acceptance.package.pages import PAGES, typed
-from tests.infra.images import ROOT
+from tests.infra.containers.images import ROOT
 from tests.installed import Installed
 from tests.shown import OURS, documents, lines, our_calls, spoken
 

@@ -3,8 +3,8 @@
     python -m tests.infra.azcli.check [--python PYTHON] [--recorded FILE]
 
 PYTHON is that of an environment with requirements.lock of this folder (`make cli-check` makes it). FILE has what the
-scripts called in the tests (RECORD_AZ=FILE pytest tests/infra). Writes table.json, by which tests/infra/stub.py answers
-for `az`, and checked.md. Exit code 1 and the refusals where a line is refused.
+scripts called in the tests (RECORD_AZ=FILE pytest tests/infra). Writes table.json, by which tests/infra/scripts/stub.py
+answers for `az`, and checked.md. Exit code 1 and the refusals where a line is refused.
 """
 
 from __future__ import annotations

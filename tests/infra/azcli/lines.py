@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.infra.documents import DOCUMENTS, commands
-from tests.infra.scripted import ROOT
+from tests.infra.docs.documents import DOCUMENTS, commands
+from tests.infra.scripts.scripted import ROOT
 
 ANY = "1"  # in the place of what a shell variable holds: a text, and a whole number
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
@@ -105,7 +105,7 @@ def of_documents() -> Iterator[Line]:
 
 
 def recorded(path: Path) -> Iterator[Line]:
-    """What the scripts called in the tests (RECORD_AZ of tests/infra/scripted.py)."""
+    """What the scripts called in the tests (RECORD_AZ of tests/infra/scripts/scripted.py)."""
     for text in sorted(set(path.read_text().splitlines())):
         words = json.loads(text)
         yield Line(f"called: {' '.join(words)}", tuple(words), True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import costs, generate_docs
-from tests.infra.deployed import deploy
+from tests.infra.templates.deployed import deploy
 
 PAGE = generate_docs.ROOT / "docs/cost.md"
 LINE = "gpu-t4\t{usd}\texecution second of one T4\t{region}\t{source}\t{date}\n"

@@ -14,7 +14,7 @@ from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S, PoseSettings
 from runner.process import memory
 from scenejobs.errors import Code, ResourceError
 from scenejobs.settings.groups import RunnerSettings
-from tests.infra.scripted import ROOT
+from tests.infra.scripts.scripted import ROOT
 
 PAGE = (ROOT / "docs/sizing.md").read_text()
 
