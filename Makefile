@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 PIP_VERSION := 26.3
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check images-real k8s-check sbom image-kernels lock \
+.PHONY: demo test check docs setup infra-check cli-check chaos hard simulate image-check images-real k8s-check readers-check sbom image-kernels lock \
   locks-check vulnerabilities licences clean
 
 demo: $(INSTALLED) $(AZURITE)  ## upload videos into the emulator, wait, show the splat; VIDEOS="a.mp4 b.mp4" for your own
@@ -60,6 +60,10 @@ k8s-check: $(VENV)/installed-tests  ## hold k8s/ against the published schemas o
 
 images-real: setup  ## build the CPU images and run them and compose.yaml, for real: half an hour; needs a Docker engine, or root on Debian
 	$(BIN)/python -m scripts.images_real $(PARTS)
+
+readers-check: $(VENV)/installed-tests  ## open what is exported with programs that nobody here wrote; 350 MB in .local
+	$(BIN)/python -m tests.readers
+	$(BIN)/python -m pytest --quiet tests/readers
 
 image-kernels:  ## compile gsplat's kernels as the image does, without a GPU: 20 minutes of processor time; needs g++ and 6 GB of disk
 	$(PYTHON) -m venv .local/kernels

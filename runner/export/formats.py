@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.export.compressed_ply import read_compressed, write_compressed
+from runner.export.glb import read_glb, write_glb
 from runner.export.ply import read_ply, write_ply
 from runner.export.splat import read_splat, write_splat
-from runner.export.spz import read_spz, write_spz
+from runner.export.spz4 import read_spz4, write_spz4
 from runner.export.validity import ExportReport
 from runner.scene.gaussians import Gaussians
 
@@ -26,7 +27,8 @@ class Exporter:
 EXPORTERS = {
     "ply": Exporter(write_ply, read_ply),
     "splat": Exporter(write_splat, read_splat, view_dependent=False),
-    "spz": Exporter(write_spz, read_spz),
+    "spz": Exporter(write_spz4, read_spz4),
     "compressed.ply": Exporter(write_compressed, read_compressed),
+    "glb": Exporter(write_glb, read_glb),
 }
 """By suffix: <scene>.<suffix>."""

@@ -1,10 +1,11 @@
-"""The .spz file of a scene: a sixth of the PLY, with view-dependent colour. And its strict reader.
+"""A scene as .spz of version 3, which browsers unpack without help: the viewer page embeds it. And its strict reader.
 
-Layout (https://github.com/nianticlabs/spz, `load-spz.cc`, version 3): a gzip stream of a 16-byte header and one block
-per kind of value: positions 3 x 24-bit fixed point, opacities u8, colours 3 x u8, log scales 3 x u8, rotations u32
-(index of the largest component, the other three as sign and 9 bits), spherical harmonics u8, coefficient by
-coefficient. The reference rounds the last to 5 and 4 bits, because those pack better: 20 instead of 38 bytes per
-Gaussian, for 0.73 instead of 0.01 dB on held-out views (fox, degree 3); here they keep their 8.
+Layout (https://github.com/nianticlabs/spz, `load-spz.cc`): a gzip stream of a 16-byte header and one block per kind of
+value: positions 3 x 24-bit fixed point, opacities u8, colours 3 x u8, log scales 3 x u8, rotations u32 (index of the
+largest component, the other three as sign and 9 bits), spherical harmonics u8, coefficient by coefficient. The
+reference rounds the last to 5 and 4 bits, because those pack better: 20 instead of 38 bytes per Gaussian, for 0.73
+instead of 0.01 dB on held-out views (fox, degree 3); here they keep their 8. The file of a result is of version 4:
+spz4.py.
 
 Its axes are RUB (x right, y up, z to the viewer); ours have y down and z ahead, as PLY, so everything is turned half
 around x.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +45,18 @@ def write_spz(gaussians: Gaussians, path: Path) -> ExportReport:
 
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """
-    keep = drawable(gaussians) & (np.abs(np.nan_to_num(gaussians.means)).max(axis=1) < 2 ** (23 - BITS_LEAST) - 1)
-    require_some(int(keep.sum()), gaussians.count, path.name)
-    turned = rotate_gaussians(Gaussians(**{name: values[keep] for name, values in vars(gaussians).items()}), RUB)
-    written = write_atomically(path, _gzip(_blocks(turned)))
+    turned = turned_and_in_range(gaussians, path.name)
+    bits = fraction_bits(turned)
+    head = HEADER.pack(MAGIC, VERSION, turned.count, turned.sh_degree, bits, 0, 0)
+    written = write_atomically(path, _gzip(chain([head], blocks(turned, bits))))
     return ExportReport(turned.count, gaussians.count - turned.count, written.size_bytes, written.sha256)
+
+
+def turned_and_in_range(gaussians: Gaussians, name: str) -> Gaussians:
+    """What a file of any version can hold, in its axes. Raises RunnerError when that is no Gaussian."""
+    keep = drawable(gaussians) & (np.abs(np.nan_to_num(gaussians.means)).max(axis=1) < 2 ** (23 - BITS_LEAST) - 1)
+    require_some(int(keep.sum()), gaussians.count, name)
+    return rotate_gaussians(Gaussians(**{field: values[keep] for field, values in vars(gaussians).items()}), RUB)
 
 
 def read_spz(path: Path) -> Gaussians:
@@ -72,7 +81,7 @@ def read_spz(path: Path) -> Gaussians:
         raise bad_file(path.name, "is damaged: it does not unpack") from exc
     if len(body) != expected or not packed.eof:
         raise bad_file(path.name, f"promises {expected:,} bytes of values and holds something else")
-    return rotate_gaussians(_unpack(np.frombuffer(body, np.uint8), count, degree, bits), RUB)
+    return rotate_gaussians(unpack(np.frombuffer(body, np.uint8), count, degree, bits), RUB)
 
 
 def _gzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -83,10 +92,14 @@ def _gzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-def _blocks(gaussians: Gaussians) -> Iterator[bytes]:
+def fraction_bits(gaussians: Gaussians) -> int:
+    """Of a position: the most that hold the farthest Gaussian in 24 bits."""
     reach = float(np.abs(gaussians.means).max())
-    bits = max(bits for bits in range(BITS_LEAST, BITS_MOST + 1) if bits == BITS_LEAST or reach * 2**bits < 2**23 - 1)
-    yield HEADER.pack(MAGIC, VERSION, gaussians.count, gaussians.sh_degree, bits, 0, 0)
+    return max(bits for bits in range(BITS_LEAST, BITS_MOST + 1) if bits == BITS_LEAST or reach * 2**bits < 2**23 - 1)
+
+
+def blocks(gaussians: Gaussians, bits: int) -> Iterator[bytes]:
+    """One block per kind of value, the same in versions 3 and 4; no last one at SH degree 0."""
     fixed = np.round(gaussians.means.astype(np.float64) * 2**bits).astype("<i4")
     yield np.ascontiguousarray(fixed).view(np.uint8).reshape(-1, 3, 4)[:, :, :3].tobytes()
     yield _bytes(255 * expit(gaussians.opacity_logits.astype(np.float64))).tobytes()
@@ -97,7 +110,8 @@ def _blocks(gaussians: Gaussians) -> Iterator[bytes]:
         yield _bytes(gaussians.sh_rest * 128 + 128).tobytes()
 
 
-def _unpack(body: NDArray[np.uint8], count: int, degree: int, bits: int) -> Gaussians:
+def unpack(body: NDArray[np.uint8], count: int, degree: int, bits: int) -> Gaussians:
+    """The Gaussians of blocks that lie one behind the other, in the axes of the file."""
     sizes = np.cumsum([9 * count, count, 3 * count, 3 * count, 4 * count])
     positions, opacity, colors, scales, quats, rest = np.split(body, sizes)
     wide = np.zeros((count * 3, 4), np.uint8)

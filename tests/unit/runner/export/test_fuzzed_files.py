@@ -1,4 +1,4 @@
-"""Damaged and hostile .ply and .splat files: a right reading or BAD_SCENE_FILE, no other end, not much memory."""
+"""Damaged and hostile .ply, .splat, .glb and .spz files: a right reading or BAD_SCENE_FILE, and not much memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.export.glb import read_glb, write_glb
 from runner.export.ply import read_ply, write_ply
 from runner.export.splat import read_splat, write_splat
+from runner.export.spz4 import read_spz4, write_spz4
 from runner.scene.gaussians import Gaussians
 from scenejobs.errors import Code, InputError
 from tests.splats import random_splats
@@ -57,14 +59,20 @@ def mutated(data: bytes, rng: random.Random, header: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "write", "read"), [("ply", write_ply, read_ply), ("splat", write_splat, read_splat)]
-)  # fmt: skip
+    ("kind", "write", "read"),
+    [
+        ("ply", write_ply, read_ply),
+        ("splat", write_splat, read_splat),
+        ("glb", write_glb, read_glb),
+        ("spz", write_spz4, read_spz4),
+    ],
+)
 def test_thousands_of_damaged_files_are_read_right_or_refused(
     tmp_path: Path, kind: str, write: Callable[[Gaussians, Path], object], read: Callable[[Path], Gaussians]
 ) -> None:
     write(scene(20), tmp_path / f"scene.{kind}")
     data = (tmp_path / f"scene.{kind}").read_bytes()
-    header = data.find(b"end_header") + 11 if kind == "ply" else 0
+    header = {"ply": data.find(b"end_header") + 11, "glb": data.find(b"BIN\0"), "spz": 128}.get(kind, 0)
     rng, path = random.Random(0), tmp_path / f"bad.{kind}"
     outcomes = {"read": 0, "refused": 0}
     tracemalloc.start()
@@ -115,9 +123,8 @@ def test_a_row_of_thousands_of_columns_is_not_believed(tmp_path: Path) -> None:
         read_ply(tmp_path / "wide.ply")
 
 
-@pytest.mark.parametrize("kind", ["ply", "splat"])
-def test_what_is_no_file_is_refused_as_well(tmp_path: Path, kind: str) -> None:
-    read = read_ply if kind == "ply" else read_splat
+@pytest.mark.parametrize("read", [read_ply, read_splat, read_glb, read_spz4])
+def test_what_is_no_file_is_refused_as_well(tmp_path: Path, read: Callable[[Path], Gaussians]) -> None:
     for data in (b"", b"\0", b"\x80\x04\x95", b"PK\x03\x04" * 30, b"<html>" * 7):
         (tmp_path / "x").write_bytes(data)
         with pytest.raises(InputError) as caught:
