@@ -60,8 +60,13 @@ def write_glb(gaussians: Gaussians, path: Path) -> ExportReport:
 def read_glb(path: Path) -> Gaussians:
     """Reads what `write_glb` writes: one primitive with the extension, its values as float32 without a stride.
 
-    Raises InputError for anything else.
+    Values come as stored: another program's file may hold NaN. Raises InputError for anything else.
     """
+    with np.errstate(all="ignore"):
+        return _read(path)
+
+
+def _read(path: Path) -> Gaussians:
     document, binary = _chunks(path)
     try:
         (mesh,) = document["meshes"]

@@ -96,7 +96,10 @@ def test_thousands_of_damaged_files_are_read_right_or_refused(
     finally:
         tracemalloc.stop()
     assert peak < 4 << 20, "a file of some kB took megabytes"
-    assert min(outcomes.values()) > MUTANTS // 20, f"the mutants are all of one kind: {outcomes}"
+    least = MUTANTS // (
+        20 if kind in ("ply", "splat") else 100
+    )  # the others state their own length: few mutants keep it
+    assert min(outcomes.values()) > least, f"the mutants are all of one kind: {outcomes}"
 
 
 @pytest.mark.parametrize("count", [10**3, 10**9, 2**31, 2**32, 2**63, 10**30])
