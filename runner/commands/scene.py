@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.cache.store import CacheSettings
+from runner.commands import knob_options
 from runner.commands.earlier_results import forget, is_result, put_aside, remove_results
 from runner.commands.inputs import NamedFiles, named_files
 from runner.commands.progress_line import ProgressLine
@@ -101,9 +102,10 @@ def _run(
     options: Namespace, files: NamedFiles, out: Path, name: str, run_id: str, env: Mapping[str, str], stop: StopFlag
 ) -> dict[str, Any]:  # fmt: skip
     config = config_file.read(env)
-    env = config.env
+    env = {**config.env, **knob_options.given(options)}
     groups = (RunnerSettings, PipelineSettings, LogSettings)
-    runner, pipeline, logs = read_all(groups, env, refused=older.problems(env))
+    called = knob_options.called(options)
+    runner, pipeline, logs = read_all(groups, env, refused=older.problems(env), called=called)
     logging.getLogger().setLevel(logs.level)  # of run.log
     config.tell(logging.getLogger(__name__))
     pipeline = _overridden(pipeline, options)
@@ -184,6 +186,7 @@ def _parser() -> Any:
         "--cache", metavar="DIR", help="keep there what the stages find, and reuse it: another preset, one more video"
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    knob_options.add(parser)
     return parser
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.pipeline.presets import Preset, preset
+from runner.pipeline.presets import AUTO, Preset, preset
 from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
 from scenejobs.settings.pipeline import PipelineSettings
-
-AUTO = ("laptop", "standard")  # what "auto" may become; only the job's own process looks at the machine
 
 # Seconds on two cores without a GPU, rounded up from the runs in benchmarks/results/end_to_end.md: the poses of 50
 # frames with 3072 features took 112 s, of which most is matching, which grows with pairs and with features squared.
@@ -26,13 +24,13 @@ def planned_s(settings: PipelineSettings, input_bytes: int = 0) -> float:
 
 def _overridden(chosen: Preset, settings: PipelineSettings) -> Preset:
     frames = replace(chosen.frames, budget=settings.frame_count or chosen.frames.budget)
-    return replace(
-        chosen, frames=frames, poses=replace(chosen.poses, features=settings.features or chosen.poses.features)
-    )
+    poses = replace(chosen.poses, features=settings.features or chosen.poses.features, matcher=settings.colmap_matcher)
+    train = replace(chosen.train, budget_s=settings.train_budget_s or chosen.train.budget_s)
+    return replace(chosen, frames=frames, poses=poses, train=train)
 
 
 def _of_preset(chosen: Preset) -> float:
     count = chosen.frames.budget
-    pairs = count * (count - 1) / 2 if count <= chosen.poses.exhaustive_up_to else count * NEIGHBOURS
+    pairs = count * (count - 1) / 2 if chosen.poses.all_pairs(count) else count * NEIGHBOURS
     matching = PAIR_S * pairs * (chosen.poses.features / PAIR_FEATURES) ** 2
     return START_S + FRAME_S * count + matching + chosen.train.budget_s + FINISH_S

@@ -71,6 +71,8 @@ def reconstruct_mock(
     gaussians, exports = _cube(), {}
     for stage, suffix, write in ((Stage.PLY, "ply", write_ply), (Stage.SPLAT, "splat", write_splat)):
         with stages.stage(stage):
+            if suffix not in settings.formats:
+                continue
             exports[suffix] = asdict(write(gaussians, out / f"{name}.{suffix}"))
     warnings = ("mock: not a reconstruction", *settings.warnings)
     views = _views(clips)

@@ -9,7 +9,9 @@ from runner.poses.settings import PoseSettings
 from runner.training.settings import TrainSettings
 from scenejobs.errors import Code, ConfigurationError
 
+AUTO = ("laptop", "standard")  # what "auto" becomes: without a GPU that is usable, and with one
 LESS_SIDE = 0.7  # of an image with half the pixels
+MOST_SIDE = 1920  # px, of frames; larger pictures cost disk and give no sharper splats at these numbers of Gaussians
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,18 @@ class Preset:
     train: TrainSettings
 
 
+def frames_side(sfm_size: int, train_side: int) -> int:
+    """Long side of the frames that are kept, px: enough for poses and, up to 1920, for training."""
+    return max(sfm_size, min(MOST_SIDE, train_side))
+
+
 def _preset(
     name: str, description: str, *, frames: int, features: int, sfm_size: int, poses_s: float, train: TrainSettings
 ) -> Preset:
     return Preset(
         name,
         description,
-        FrameSettings(budget=frames, long_side=max(sfm_size, min(1920, train.long_side))),
+        FrameSettings(budget=frames, long_side=frames_side(sfm_size, train.long_side)),
         PoseSettings(features=features, max_image_size=sfm_size, budget_s=poses_s),
         train,
     )

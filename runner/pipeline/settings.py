@@ -9,11 +9,13 @@ from pathlib import Path
 
 from runner.cache.store import CacheSettings
 from runner.media.settings import Limits, SandboxSettings
-from runner.pipeline.presets import PRESETS, Preset, preset, with_less_memory, with_threads
+from runner.pipeline import knobs
+from runner.pipeline.presets import AUTO, PRESETS, Preset, preset, with_less_memory, with_threads
 from runner.process import gpu_driver
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Code, ConfigurationError, UnusedFile
+from scenejobs.settings import knobs as knob_settings
 from scenejobs.settings.pipeline import MediaLimits, PipelineSettings
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class JobSettings:
     )  # of the scene that brought each file, for the manifest
     lpips: Weights | None = None  # None: LPIPS is not measured
     ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
+    formats: tuple[str, ...] = knob_settings.FORMATS  # suffixes of the files that are written
 
 
 def check(settings: PipelineSettings) -> None:
@@ -50,6 +53,7 @@ def check(settings: PipelineSettings) -> None:
     """
     check_names(settings)
     _check_frame_count(settings)
+    _check_knobs(settings)
     if weights := lpips_weights(settings):
         weights.check()
 
@@ -88,8 +92,8 @@ def resolve(
     backend = _backend(settings)
     name = settings.preset
     if name == "auto":
-        name = "standard" if backend == "gsplat" else "laptop"
-    chosen = with_threads(preset(name), settings.threads)
+        name = AUTO[backend == "gsplat"]
+    chosen = knobs.turned(with_threads(preset(name), settings.threads), settings)
     frames = replace(
         chosen.frames,
         budget=settings.frame_count or chosen.frames.budget,
@@ -110,7 +114,7 @@ def resolve(
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
-        refused, unused, generations or {}, lpips_weights(settings), ends_at,
+        refused, unused, generations or {}, lpips_weights(settings), ends_at, settings.formats,
     )  # fmt: skip
 
 
@@ -130,6 +134,17 @@ def _check_frame_count(settings: PipelineSettings) -> None:
             f"FRAME_COUNT={settings.frame_count} is too few: a scene needs {least} frames at least",
             code=Code.INVALID_SETTING, advice="leave it out, or use a larger number", stage="configuration",
         )  # fmt: skip
+
+
+def _check_knobs(settings: PipelineSettings) -> None:
+    """With "auto" each preset that it may become counts: only the job's own process looks at the machine."""
+    knob_settings.check(settings)
+    names = AUTO if settings.preset == "auto" else (settings.preset,)
+    possible = [knobs.turned(preset(name), settings) for name in names]
+    for problem in dict.fromkeys(each for chosen in possible for each in knobs.problems(chosen)):
+        raise ConfigurationError(
+            problem, code=Code.INVALID_SETTING, advice="let the first be the smaller one", stage="configuration"
+        )
 
 
 def lpips_weights(settings: PipelineSettings) -> Weights | None:

@@ -118,13 +118,15 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
 
 
 def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...]) -> Exported:
-    """Writes <name>.<suffix> for each, reads it back and measures it; beside the .splat the viewer page that embeds it.
+    """Writes <name>.<suffix> for each that is wanted, reads it back and measures it.
+
+    Beside the .splat lies the viewer page that embeds it.
 
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """
     gaussians, scene = splats.trained.gaussians, splats.scene
     reports = {}
-    for suffix in suffixes:
+    for suffix in (each for each in suffixes if each in context.settings.formats):
         exporter, path = EXPORTERS[suffix], context.out / f"{context.name}.{suffix}"
         written = gaussians
         if not exporter.view_dependent:

@@ -129,11 +129,12 @@ def first_rung(frame_count: int, settings: PoseSettings, without: Collection[str
 
     without: names of rungs whose cameras turned out doubtful: the other mapper comes first then, else more features.
     """
-    everything = frame_count <= settings.exhaustive_up_to
     usual = Rung(
-        "exhaustive" if everything else "sequential", "incremental", settings.features, settings.max_image_size
-    )
-    others = (replace(usual, mapper="global"), _stronger(usual, (), 0)) if without else ()
+        "exhaustive" if settings.all_pairs(frame_count) else "sequential",
+        "global" if settings.mapper == "global" else "incremental",
+        settings.features, settings.max_image_size,
+    )  # fmt: skip
+    others = (_other_mapper(usual), _stronger(usual, (), 0)) if without else ()
     return next((rung for rung in others if str(rung) not in without), usual)
 
 
@@ -152,7 +153,7 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
             return [wide]  # a part passed: one more look whether it is all
         return [wide, _stronger(wide, tried, max_side)]
     if lens_bad:
-        return [wide, replace(wide, mapper="global"), replace(wide, fixed_lens=True)]
+        return [wide, _other_mapper(wide), replace(wide, fixed_lens=True)]
     if any(attempt.disputed for attempt in tried):
         return [replace(wide, fixed_lens=True)]  # what repeats, repeats in finer features too
     if any(attempt.rivals for attempt in tried):
@@ -161,7 +162,11 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
     if not last.linked and last.rung == wide:
         return []  # not a single pair of frames connects the parts: finer features will not either
     stronger = _stronger(wide, tried, max_side)
-    return [wide, stronger, replace(stronger, guided=True), replace(wide, mapper="global")]
+    return [wide, stronger, replace(stronger, guided=True), _other_mapper(wide)]
+
+
+def _other_mapper(rung: Rung) -> Rung:
+    return replace(rung, mapper="incremental" if rung.mapper == "global" else "global")
 
 
 def _stronger(rung: Rung, tried: Sequence[Attempt], max_side: int) -> Rung:

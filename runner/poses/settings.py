@@ -19,10 +19,18 @@ class PoseSettings:
     features: int = 4096  # SIFT features per image (soft limit)
     max_image_size: int = 1280  # pixels, long side, for feature extraction
     exhaustive_up_to: int = 150  # frames; above: sequential with loops
-    camera_model: str = "SIMPLE_RADIAL"
+    matcher: str = "auto"  # COLMAP_MATCHER, of the first rung: "auto" (by number) | "exhaustive" | "sequential"
+    mapper: str = "auto"  # COLMAP_MAPPER, of the first rung: "auto" (incremental) | "incremental" | "global"
+    camera_model: str = "SIMPLE_RADIAL"  # COLMAP_CAMERA_MODEL
     max_runtime_s: int = 900  # of one mapping
     budget_s: float = 1800.0  # POSES_BUDGET_SECS: no further rung is tried that would pass it; the first always is
     min_registered_share: float = 0.5  # of the chosen frames
     min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS
     threads: int = 0  # 0: all cores; 1: the same poses to the last bit every time
     seed: int = 0
+
+    def all_pairs(self, frame_count: int) -> bool:
+        """Whether the first rung compares each frame with each."""
+        if self.matcher == "auto":
+            return frame_count <= self.exhaustive_up_to
+        return self.matcher == "exhaustive"

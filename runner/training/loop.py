@@ -78,7 +78,7 @@ def train(
 ) -> Trained:
     """Train Gaussians on the views of the split "train".
 
-    recipe: None for that of the settings' strategy.
+    recipe: None for that of the settings (`schedule.recipe_of`).
     save_s: seconds between two saves of the whole state into `training/` of the workspace; it is also saved at the end
     and when interrupted. The same training (same views, points, settings) resumes from it, on this machine or another.
     None: nothing is saved, nor resumed. The same seed gives the same bytes on the CPU, resumed or not, as long as the
@@ -87,7 +87,7 @@ def train(
     Raises InputError for a scene that cannot be trained on, RunnerError(TRAINING_DIVERGED) when values stay NaN or
     infinite, Interrupted when a stop was asked for, ResourceError when the disk is full.
     """
-    recipe = recipe or schedule.recipe_for(settings.strategy)
+    recipe = recipe or schedule.recipe_of(settings)
     run = prepare(scene, context, settings, rasterizer, recipe, save_s, clock)
     cuda = [rasterizer.device] if rasterizer.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):  # gsplat's strategies draw from the global generator

@@ -7,12 +7,12 @@ stages: coarse images to full ones, plain colour to view-dependent colour, growi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from runner.training.settings import TrainSettings
+from runner.training.settings import WINDOWS, TrainSettings
 
 BUDGET_MARGIN = 0.97  # the part of the time budget that the plan may fill
 SPEED_SAMPLES, SPEED_SAMPLES_MIN = 20, 5  # checks that the speed is measured over
@@ -36,8 +36,8 @@ class Recipe:
     lr_sh0: float = 2.5e-3
     lr_sh_rest: float = 2.5e-3 / 20
 
-    refine_from: float = 0.03  # densification window
-    refine_until: float = 0.60
+    refine_from: float = WINDOWS["default"][0]  # densification window
+    refine_until: float = WINDOWS["default"][1]
     refine_share: float = 1 / 30  # one refinement per this share of the plan
     grow_gradient: float = 6e-4  # in units of half the image; "default" strategy
     absgrad: bool = True  # AbsGS: sum of |gradient| over the pixels
@@ -55,8 +55,8 @@ MCMC = Recipe(
     lr_means=1.6e-4,
     lr_quats=1e-3,
     lr_scales=5e-3,
-    refine_from=0.017,
-    refine_until=0.83,
+    refine_from=WINDOWS["mcmc"][0],
+    refine_until=WINDOWS["mcmc"][1],
     refine_share=1 / 300,
     initial_opacity=0.5,
     initial_scale=0.1,
@@ -132,6 +132,24 @@ def learning_rates(share: float, recipe: Recipe, extent: float) -> dict[str, flo
 def recipe_for(strategy: str) -> Recipe:
     """The recipe of a densification strategy, "default" or "mcmc"."""
     return MCMC if strategy == "mcmc" else Recipe()
+
+
+def recipe_of(settings: TrainSettings) -> Recipe:
+    """The recipe of the settings' strategy, with what they set instead."""
+    recipe, factor = recipe_for(settings.strategy), settings.rate_factor
+    return replace(
+        recipe,
+        refine_from=settings.window[0],
+        refine_until=settings.window[1],
+        grow_gradient=settings.densify_gradient or recipe.grow_gradient,
+        prune_opacity=settings.prune_opacity or recipe.prune_opacity,
+        lr_means=recipe.lr_means * factor,
+        lr_quats=recipe.lr_quats * factor,
+        lr_scales=recipe.lr_scales * factor,
+        lr_opacities=recipe.lr_opacities * factor,
+        lr_sh0=recipe.lr_sh0 * factor,
+        lr_sh_rest=recipe.lr_sh_rest * factor,
+    )
 
 
 def refine_interval(pace: float, recipe: Recipe) -> int:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-CHOSEN = "take it out: pairs are chosen by number and order of the frames; too slow: FRAME_COUNT or POSES_BUDGET_SECS"
-CAMERA = "take it out: the model is chosen for each camera"
 TRAINER = "take it out: the trainers are those of BACKEND"
-STEPS = "PRESET"
+STEPS = "use TRAIN_STEPS, or another PRESET"
+WINDOW = "use DENSIFY_FROM and DENSIFY_UNTIL, which are shares of the training"
 TRAINERS: Mapping[str, str] = {
     name: "a trainer of the older service; use gsplat (on a GPU) or cpu, which train by the same method"
     for name in ("gaussian-splatting", "3dgs-cpp", "gaussian_splatting", "3dgs_cpp")
@@ -22,8 +21,6 @@ TRAINERS: Mapping[str, str] = {
 VARIABLES: Mapping[str, str] = {
     "RECONSTRUCTION_BACKEND": "take it out: COLMAP is what runs; known poses: transforms.json, a COLMAP model or "
     "cameras.json beside the clips",
-    "COLMAP_MATCHER": CHOSEN,
-    "COLMAP_CAMERA_MODEL": CAMERA,
     "COLMAP_USE_CPU": "take it out: poses are always found on the CPU; FORCE_CPU_BACKEND is for the training",
     "GAUSSIAN_SPLATTING_BIN": TRAINER,
     "TDGS_CPP_BIN": TRAINER,
@@ -37,15 +34,15 @@ KEYS: Mapping[str, str] = {
     "backend": "BACKEND",
     "frame_extraction.rate": "FRAME_RATE",
     "frame_extraction.count": "FRAME_COUNT",
-    "colmap.matcher": CHOSEN,
-    "colmap.camera_model": CAMERA,
+    "colmap.matcher": "use COLMAP_MATCHER",
+    "colmap.camera_model": "use COLMAP_CAMERA_MODEL",
     "training.iterations": STEPS,
-    "training.learning_rate": STEPS,
-    "training.densification_interval": STEPS,
-    "training.densification_start": STEPS,
-    "training.densification_stop": STEPS,
-    "training.opacity_reset_interval": STEPS,
-    "export.formats": "take it out: every format is written",
+    "training.learning_rate": "use LEARNING_RATE_FACTOR",
+    "training.densification_interval": "take it out: it follows from TRAIN_STEPS",
+    "training.densification_start": WINDOW,
+    "training.densification_stop": WINDOW,
+    "training.opacity_reset_interval": "take it out: opacities are not reset",
+    "export.formats": "use EXPORT_FORMATS",
     "export.ply_precision": "take it out: .ply has 32 bits a number, .compressed.ply and .spz are the small ones",
 }
 TWINS: Mapping[str, str] = {key: KEYS[key] for key in ("backend", "frame_extraction.rate", "frame_extraction.count")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from scenejobs.settings.knobs import Knobs
 from scenejobs.settings.older import TRAINERS
 from scenejobs.settings.reader import setting as _setting
 
@@ -48,7 +49,7 @@ class MediaLimits:
 
 
 @dataclass(frozen=True)
-class PipelineSettings(MediaLimits):
+class PipelineSettings(Knobs, MediaLimits):
     """What overrides the preset."""
 
     preset: str = _setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -14,20 +14,52 @@ Checks = Mapping[type, Callable[[Any], None]]
 MOST_DAYS = 36_500.0
 
 
+@dataclass(frozen=True)
+class Range:
+    """Which numbers a setting may be; None: no limit."""
+
+    minimum: float | None = None
+    least: float | None = None  # of all but 0
+    maximum: float | None = None
+
+    def check(self, number: float) -> None:
+        """Raises ValueError, with the numbers that are allowed."""
+        low, high = self.minimum, self.maximum
+        finite = number == number and abs(number) != float("inf")
+        inside = finite and (low is None or number >= low) and (high is None or number <= high)
+        if inside and (not number or self.least is None or number >= self.least):
+            return
+        zero = "0 or " if self.least is not None else ""
+        if high is not None:
+            raise ValueError(f"use {zero}{shown(self.least or low or 0)} to {shown(high)}")
+        raise ValueError(f"use a finite number, {zero}{shown(self.least or low or 0)} or more")
+
+
+def shown(number: float) -> str:
+    """A number as a person types it."""
+    return f"{number:.0f}" if number == int(number) else f"{number:g}"
+
+
 def setting(
     variable: str,
     doc: str,
     default: Any = MISSING,
     *,
     minimum: float | None = None,
+    least: float | None = None,
+    maximum: float | None = None,
     also: Mapping[str, str] | None = None,
     gone: Mapping[str, str] | None = None,
 ) -> Any:
-    """also: further words for a choice, in small letters, each with the choice it stands for.
+    """minimum, maximum: of a number. least: of one that is not 0, where 0 has a meaning of its own.
 
+    also: further words for a choice, in small letters, each with the choice it stands for.
     gone: words that are none any more, each with what to use instead.
     """
-    metadata = {"variable": variable, "doc": doc, "minimum": minimum, "also": also or {}, "gone": gone or {}}
+    metadata = {
+        "variable": variable, "doc": doc, "range": Range(minimum, least, maximum), "also": also or {},
+        "gone": gone or {},
+    }  # fmt: skip
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata, repr=not _is_secret(variable))
@@ -52,12 +84,14 @@ def read_all(
     missing: Iterable[str] = (),
     checks: Checks = MappingProxyType({}),
     advice: str = "",
+    called: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Any, ...]:
     """Several groups at once, so that one message names the problems of all.
 
     refused: further problems that are solved by taking something out. missing: texts that end with "is not set".
     checks: of a group that was read; what raises ConfigurationError there is named with the rest.
     advice: what to tell besides where something of `missing` is.
+    called: variables that came by another name, such as an option of a command, each with that name.
     """
     problems = list(refused)
     any_refused = bool(problems)
@@ -66,7 +100,7 @@ def read_all(
     values: list[Any] = []
     for group in groups:
         before = len(problems)
-        values.append(_collect(group, env, problems))
+        values.append(_collect(group, env, problems, called))
         if len(problems) == before and group in checks:
             try:
                 checks[group](values[-1])
@@ -88,7 +122,9 @@ def _finish(problems: list[str], value: Callable[[], T], *, refused: bool = Fals
     return value()
 
 
-def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
+def _collect(
+    group: type[T], env: Mapping[str, str], problems: list[str], called: Mapping[str, str] = MappingProxyType({})
+) -> T:
     values: dict[str, Any] = {}
     hints: dict[str, Any] = get_type_hints(group)
     for item in fields(group):  # type: ignore[arg-type]  # every group is a dataclass
@@ -102,10 +138,11 @@ def _collect(group: type[T], env: Mapping[str, str], problems: list[str]) -> T:
             if instead := item.metadata["gone"].get(text.lower()):
                 raise ValueError(instead)
             chosen = item.metadata["also"].get(text.lower(), text)
-            values[item.name] = _parse(chosen, hints[item.name], item.metadata["minimum"], _most(variable))
+            values[item.name] = _parse(chosen, hints[item.name], item.metadata["range"], _most(variable))
         except ValueError as exc:
-            shown = "[REDACTED]" if _is_secret(variable) else repr(text)
-            problems.append(f"{variable}={shown} is not allowed: {exc}")
+            told = "[REDACTED]" if _is_secret(variable) else repr(text)
+            name = f"{called[variable]} " if variable in called else f"{variable}="
+            problems.append(f"{name}{told} is not allowed: {exc}")
     required = {f.name for f in fields(group) if f.default is MISSING}  # type: ignore[arg-type]
     return group(**values, **{name: "" for name in required - values.keys()})
 
@@ -122,7 +159,7 @@ def is_on(text: str) -> bool:
     return text.lower() in ("true", "1", "yes", "on")
 
 
-def _parse(text: str, kind: Any, minimum: float | None, most: float) -> Any:
+def _parse(text: str, kind: Any, allowed_range: Range, most: float) -> Any:
     if kind is str:
         return text
     if kind is bool:
@@ -140,8 +177,7 @@ def _parse(text: str, kind: Any, minimum: float | None, most: float) -> Any:
         number: float = kind(text)
     except ValueError:
         raise ValueError("use a whole number" if kind is int else "use a number") from None
-    if number != number or number == float("inf") or (minimum is not None and number < minimum):
-        raise ValueError(f"use a finite number, {minimum or 0:g} or more")
+    allowed_range.check(number)
     if number > most:
         raise ValueError(f"use {most:.0f} or less, which is 100 years")
     return number

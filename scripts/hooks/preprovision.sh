@@ -220,7 +220,7 @@ empty_is_no_object() {
 }
 
 # What the older guide sets and nothing here reads; with what to use instead: scenejobs/settings/older.py.
-OLDER="RECONSTRUCTION_BACKEND COLMAP_MATCHER COLMAP_CAMERA_MODEL COLMAP_USE_CPU GAUSSIAN_SPLATTING_BIN TDGS_CPP_BIN"
+OLDER="RECONSTRUCTION_BACKEND COLMAP_USE_CPU GAUSSIAN_SPLATTING_BIN TDGS_CPP_BIN"
 
 # A variable of the azd environment that no template reads would be dropped without a word; in the JSON objects it stops the programs.
 refuse_older() {

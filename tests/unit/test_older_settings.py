@@ -21,8 +21,8 @@ from serve import cli as serve_cli
 from watch import cli as watch_cli
 
 ROOT = Path(__file__).parents[2]
-# as the guide has them: the commands of its batch mode, and its table of symptoms
-GUIDE = {"RECONSTRUCTION_BACKEND": "nerfstudio", "COLMAP_MATCHER": "sequential"}
+# of the commands of its batch mode, and of its settings
+GUIDE = {"RECONSTRUCTION_BACKEND": "nerfstudio", "COLMAP_USE_CPU": "true"}
 FILE = """\
 # of the older service
 backend: gsplat
@@ -72,7 +72,7 @@ def test_every_program_names_all_of_them_at_once_with_what_else_is_wrong(
 
 
 def test_the_value_that_asks_for_what_runs_is_taken_and_what_is_somebody_elses_stops_nothing() -> None:
-    for env in ({"RECONSTRUCTION_BACKEND": "colmap"}, {"COLMAP_MATCHER": " "}, {"COLMAP_SOMETHING": "x"}):
+    for env in ({"RECONSTRUCTION_BACKEND": "colmap"}, {"COLMAP_MATCHER": "sequential"}, {"COLMAP_SOMETHING": "x"}):
         read_all((LogSettings,), env, refused=older.problems(env))
 
 

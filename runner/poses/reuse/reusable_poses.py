@@ -106,9 +106,14 @@ def timeless(settings: PoseSettings) -> dict[str, Any]:
 
 
 def prefix(frames: FrameSet, settings: PoseSettings, supplied: str = "") -> str:
-    """Of the names of all entries for these files. supplied: digest of poses that the user supplies with them."""
+    """Of the names of all entries for these files. supplied: digest of poses that the user supplies with them.
+
+    Whoever asks for a matcher or a mapper gets no poses that another one found.
+    """
     files = sorted(content for _, content in frames.sources)
-    return f"poses-{key(files, settings.camera_model, settings.seed, *([supplied] if supplied else []))}"
+    asked_for = [each for each in (settings.matcher, settings.mapper) if each != "auto"]
+    more = (*asked_for, *([supplied] if supplied else []))
+    return f"poses-{key(files, settings.camera_model, settings.seed, *more)}"
 
 
 def reusable_poses(

@@ -124,7 +124,9 @@ class ResumeLocation:
 def resume_location(
     store: BlobStore, scene: str, manifest: Iterable[InputBlob], settings: PipelineSettings, program: str
 ) -> ResumeLocation:
-    text = json.dumps([digest(manifest), asdict(settings), program, FORMAT], sort_keys=True)
+    """What the files of the result are, and how long training may take, changes nothing of what is saved."""
+    used = {**asdict(settings), "export_formats": "all", "train_budget_s": 0.0}
+    text = json.dumps([digest(manifest), used, program, FORMAT], sort_keys=True)
     return ResumeLocation(store, scene, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 

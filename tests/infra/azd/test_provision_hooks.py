@@ -63,12 +63,12 @@ def test_an_object_that_was_emptied_is_an_empty_object_for_azd(fresh: Bench) -> 
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"COLMAP_MATCHER": "sequential", "COLMAP_USE_CPU": "true"}, ["COLMAP_MATCHER", "COLMAP_USE_CPU"]),
+        ({"GAUSSIAN_SPLATTING_BIN": "/x", "COLMAP_USE_CPU": "true"}, ["COLMAP_USE_CPU", "GAUSSIAN_SPLATTING_BIN"]),
         ({"RECONSTRUCTION_BACKEND": "nerfstudio"}, ["RECONSTRUCTION_BACKEND"]),
-        ({"RUNNER_SETTINGS": '{"PRESET": "high", "COLMAP_MATCHER": "exhaustive"}'}, ["COLMAP_MATCHER"]),
-        ({"DISPATCHER_SETTINGS": '{"COLMAP_MATCHER":"x"}', "TDGS_CPP_BIN": "/x"}, ["COLMAP_MATCHER", "TDGS_CPP_BIN"]),
+        ({"RUNNER_SETTINGS": '{"PRESET": "high", "COLMAP_USE_CPU": "true"}'}, ["COLMAP_USE_CPU"]),
+        ({"DISPATCHER_SETTINGS": '{"COLMAP_USE_CPU":"x"}', "TDGS_CPP_BIN": "/x"}, ["COLMAP_USE_CPU", "TDGS_CPP_BIN"]),
         ({"RECONSTRUCTION_BACKEND": "colmap", "RUNNER_SETTINGS": '{"RECONSTRUCTION_BACKEND": "colmap"}'}, []),
-        ({"COLMAP_MATCHER": "", "MY_COLMAP_MATCHER": "x", "RUNNER_SETTINGS": '{"PRESET": "high"}'}, []),
+        ({"COLMAP_USE_CPU": "", "MY_COLMAP_USE_CPU": "x", "RUNNER_SETTINGS": '{"COLMAP_MATCHER": "exhaustive"}'}, []),
     ],
 )  # fmt: skip
 def test_settings_of_the_older_guide_are_refused_before_anything_is_made(

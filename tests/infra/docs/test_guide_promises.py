@@ -22,7 +22,7 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "PROCESSED_PATH": ("/data/processed", "/data/processed"), "ERROR_PATH": ("/data/error", "/data/error"),
     "TEMP_PATH": ("/custom/temp/dir", "/custom/temp/dir"), "BACKEND": ("gsplat", "gsplat"),
     "LOG_LEVEL": ("info", "INFO"), "STABILITY_TIMEOUT_SECS": ("30", 30.0), "MAX_RETRIES": ("3", 3),
-    "RETENTION_DAYS": ("30", 30.0),
+    "RETENTION_DAYS": ("30", 30.0), "COLMAP_MATCHER": ("sequential", "sequential"),
     "MIN_DISK_SPACE_GB": ("50", 50.0), "HEALTH_CHECK_ENABLED": ("true", True), "HEALTH_CHECK_PORT": ("8080", 8080),
     "METRICS_PORT": ("9090", 9090), "WATCHER_MODE": ("poll", "poll"), "FRAME_RATE": ("2", 2.0),
     "RUN_MODE": ("batch", "batch"), "BATCH_INPUT_PREFIX": ("a/", "a/"), "BATCH_JOB_ID": ("my-job", "my-job"),
@@ -35,7 +35,7 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "BLOBFUSE_CACHE_SIZE_MB": ("10240", 10240), "BLOBFUSE_FILE_CACHE_TIMEOUT_SECS": ("120", 120),
     "BLOBFUSE_ATTR_CACHE_TIMEOUT_SECS": ("60", 60), "BLOBFUSE_ENABLE_STREAMING": ("true", True),
 }  # fmt: skip
-REFUSED = {"RECONSTRUCTION_BACKEND", "COLMAP_MATCHER"}
+REFUSED = {"RECONSTRUCTION_BACKEND"}
 COMPOSE: dict[str, Any] = yaml.safe_load(with_defaults((ROOT / "compose.yaml").read_text()))["services"]
 
 

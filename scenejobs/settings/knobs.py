@@ -1,0 +1,130 @@
+"""How a scene is made, in numbers that a preset sets as well: variables, options of a command, keys of a scene.yaml.
+
+Each name has three spellings: TRAIN_STEPS in the environment, --train-steps on the command line, train_steps in the
+scene.yaml beside the uploads (docs/configuration.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from scenejobs.errors import ConfigurationError
+from scenejobs.settings.reader import setting as _setting
+
+FORMATS = ("ply", "splat", "spz", "compressed.ply", "glb")
+"""What EXPORT_FORMATS may name; runner/export/formats.py writes them."""
+MATCHERS: Mapping[str, str] = dict.fromkeys(
+    ("vocab_tree", "vocabtree", "spatial", "transitive", "retrieval"),
+    "not a way to begin with; sequential also looks for loops, and a scene that it fails for is tried in others",
+)
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What overrides a preset. Part of PipelineSettings."""
+
+    train_steps: int = _setting(
+        "TRAIN_STEPS", "steps of the training; 0: the preset's", 0, minimum=0, least=100, maximum=1_000_000
+    )
+    train_budget_s: float = _setting(
+        "TRAIN_BUDGET_SECS",
+        "longest training, seconds of wall clock: its schedules are shortened to fit; 0: the preset's",
+        0.0,
+        minimum=0,
+        least=1,
+    )
+    max_gaussians: int = _setting(
+        "MAX_GAUSSIANS", "most Gaussians of a scene; 0: the preset's", 0, minimum=0, least=1000, maximum=50_000_000
+    )
+    train_long_side: int = _setting(
+        "TRAIN_LONG_SIDE",
+        "long side of the pictures that are trained on, pixels; 0: the preset's",
+        0,
+        minimum=0,
+        least=160,
+        maximum=8192,
+    )
+    sh_degree: Literal["auto", "0", "1", "2", "3"] = _setting(
+        "SH_DEGREE", "most degree of the spherical harmonics: how colours change with the view; auto: the preset's",
+        "auto",
+    )  # fmt: skip
+    train_strategy: Literal["auto", "default", "mcmc"] = _setting(
+        "TRAIN_STRATEGY",
+        "default: clone, split, prune (3DGS); mcmc: relocate under a hard cap (3DGS-MCMC); auto: the preset's",
+        "auto",
+    )
+    exposure: Literal["auto", "on", "off"] = _setting(
+        "EXPOSURE", "exposure of each training picture: on corrects it, off leaves it alone, auto looks", "auto"
+    )
+    learning_rate_factor: float = _setting(
+        "LEARNING_RATE_FACTOR", "every learning rate is so many times the strategy's", 1.0, minimum=0.05, maximum=20
+    )
+    densify_from: float = _setting(
+        "DENSIFY_FROM", "share of the training at which Gaussians begin to be added; 0: the strategy's", 0.0, minimum=0,
+        maximum=1,
+    )  # fmt: skip
+    densify_until: float = _setting(
+        "DENSIFY_UNTIL", "share of the training at which no more are added; 0: the strategy's", 0.0, minimum=0,
+        maximum=1,
+    )  # fmt: skip
+    densify_gradient: float = _setting(
+        "DENSIFY_GRADIENT",
+        "strategy default: gradient of a Gaussian's place, in half pictures, above which it is split; lower: more "
+        "Gaussians; 0: the strategy's",
+        0.0,
+        minimum=0,
+        maximum=1,
+    )
+    prune_opacity: float = _setting(
+        "PRUNE_OPACITY", "opacity below which a Gaussian is taken out; 0: the strategy's", 0.0, minimum=0, maximum=0.5
+    )
+    colmap_matcher: Literal["auto", "exhaustive", "sequential"] = _setting(
+        "COLMAP_MATCHER",
+        "pairs of frames that are compared first: all; neighbours in time, with loops; auto: by the number of frames. "
+        "Where that finds no good poses, others are tried within POSES_BUDGET_SECS",
+        "auto",
+        gone=MATCHERS,
+    )
+    colmap_mapper: Literal["auto", "incremental", "global"] = _setting(
+        "COLMAP_MAPPER", "mapper that is tried first; the other one may follow; auto: incremental", "auto"
+    )
+    colmap_camera_model: Literal[
+        "auto", "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "SIMPLE_RADIAL_FISHEYE",
+        "RADIAL_FISHEYE", "OPENCV_FISHEYE",
+    ] = _setting(
+        "COLMAP_CAMERA_MODEL",
+        "COLMAP's model of the lenses; auto: SIMPLE_RADIAL, and a fisheye where the pictures ask for one",
+        "auto",
+    )  # fmt: skip
+    export_formats: str = _setting(
+        "EXPORT_FORMATS",
+        f"files of the scene, with commas: {', '.join(FORMATS)}; ply is always written, viewer.html comes with splat",
+        "all",
+    )
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The suffixes that are written, in order."""
+        named = {name.strip().lower().removeprefix(".") for name in self.export_formats.split(",")}
+        return FORMATS if named & {"all", ""} else tuple(each for each in FORMATS if each in named or each == "ply")
+
+
+def problems(knobs: Knobs) -> Iterator[str]:
+    """What is wrong with values that are right each for itself."""
+    named = {name.strip().lower().removeprefix(".") for name in knobs.export_formats.split(",")}
+    if unknown := sorted(named - {*FORMATS, "all", ""}):
+        yield f"EXPORT_FORMATS names {', '.join(unknown)}: use {', '.join(FORMATS)} or all"
+    if 0 < knobs.densify_until <= knobs.densify_from:
+        yield (
+            f"DENSIFY_FROM={knobs.densify_from:g} is not before DENSIFY_UNTIL={knobs.densify_until:g}: "
+            "Gaussians are added between the two"
+        )
+
+
+def check(knobs: Knobs) -> None:
+    """Raises ConfigurationError, whose cause names every one of `problems`."""
+    if found := list(problems(knobs)):
+        cause, _, advice = "; ".join(found).rpartition(": ")
+        raise ConfigurationError(cause, advice=advice, stage="configuration")
