@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -51,6 +51,11 @@ class Settled:
 Decision = Nothing | Superseded | NotYet | Settled
 
 
+def is_enough(name: str) -> bool:
+    """Whether an upload of that name makes a job, whatever its scene has."""
+    return not is_companion(name)
+
+
 def decide(
     check: DebounceCheck,
     waiting: Collection[BlobInfo],
@@ -58,6 +63,7 @@ def decide(
     settings: DispatchSettings,
     sending: Collection[InProgress] = (),
     grew_at: datetime | None = None,
+    starts: Callable[[str], bool] = is_enough,
 ) -> Decision:
     """What to do about a scene.
 
@@ -68,13 +74,15 @@ def decide(
     grew_at: when an upload in progress last grew, one that is whole since too. The longest wait begins anew there: the
              next large clip of a row is begun a moment after the one before is whole.
 
+    starts: whether an upload of that name is enough for a job (`Judge`); others wait for one that is.
+
     An end marker speaks for what was uploaded before it. One that lies there from an earlier time, or that overtook a
     large video, says nothing about later uploads: those wait for the quiet time. Poses that come ahead of their
     pictures wait for them, for however long; beside them they are uploads like any other.
     """
     parts = {item.name for item in sending}
     begun, waiting = len(waiting), [blob for blob in waiting if blob.name not in parts]
-    if all(is_companion(blob.name) for blob in waiting):  # nobody tells when a part of a blob is followed by the next
+    if not any(starts(blob.name) for blob in waiting):  # nobody tells when a part of a blob is followed by the next
         return NotYet(_look_again_s(now, settings, sending)) if len(waiting) < begun else Nothing()
     newest = max(waiting, key=_order)
     if any(is_ready_marker(blob.name) and blob.modified >= newest.modified for blob in waiting):
@@ -83,7 +91,7 @@ def decide(
     superseded = own is not None and _order(own) < _order(newest)
     if sending:
         return Superseded() if superseded else NotYet(_look_again_s(now, settings, sending))
-    oldest = min(blob.modified for blob in waiting if not is_companion(blob.name))
+    oldest = min(blob.modified for blob in waiting if starts(blob.name))
     if (now - max(oldest, grew_at or oldest)).total_seconds() >= settings.max_wait_s:
         return Settled(Why.MAX_WAIT)
     age_s = (now - newest.modified).total_seconds()

@@ -7,15 +7,18 @@ upload grow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from function_app import debounce
 from function_app.debounce import Decision, Nothing, Settled
-from scenejobs.names import is_unfinished
+from scenejobs.errors import UnreadableRecord
+from scenejobs.names import is_companion, is_scene_file, is_unfinished
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import contents, records
 from scenejobs.state.incoming import sending
 from scenejobs.state.incoming.sending import InProgress, Memories, Memory
 from scenejobs.state.incoming.uploads import Sending
@@ -56,7 +59,8 @@ class Judge:
         memories: Memories | None = None,
     ) -> Judged:
         """memories: where many scenes are judged; None reads what is remembered of this one."""
-        first = debounce.decide(check, waiting, now, self.settings)
+        starts = self._starts(check.scene, waiting)
+        first = debounce.decide(check, waiting, now, self.settings, starts=starts)
         if not self.settings.upload_stalled_s or isinstance(first, Nothing):
             return Judged(first)
         suspected = sending.suspects(waiting, check.sizes)
@@ -64,7 +68,7 @@ class Judge:
             return Judged(first)
         memory = memories.load(check.scene) if memories else sending.load(self.state, check.scene)
         if not sent and not suspected and not memory.names:
-            return Judged(debounce.decide(check, waiting, now, self.settings, grew_at=memory.grew_at))
+            return Judged(debounce.decide(check, waiting, now, self.settings, grew_at=memory.grew_at, starts=starts))
         known, suspected = _without_whole(check, waiting, memory, suspected, now, self.settings.quiet_s)
         after, found = sending.observe(self.uploads, known, waiting, sent, suspected, now)
         sending.save(self.state, memory, after)
@@ -72,8 +76,19 @@ class Judge:
         stalled = tuple(item for item in found if item not in going_on)
         for item in stalled:
             log.info("scene %s: %s has not grown since %s and is not waited for", check.scene, item.name, item.grew_at)
-        decision = debounce.decide(check, waiting, now, self.settings, going_on, after.grew_at)
+        decision = debounce.decide(check, waiting, now, self.settings, going_on, after.grew_at, starts)
         return Judged(decision, going_on, stalled)
+
+    def _starts(self, scene: str, waiting: Sequence[BlobInfo]) -> Callable[[str], bool]:
+        """Which names are enough for a job. The record is read only where new settings came alone."""
+        names = [blob.name for blob in waiting]
+        if all(map(is_companion, names)) and any(is_scene_file(name, scene) for name in names):
+            with suppress(UnreadableRecord):  # whoever sends tells
+                stored = records.load(self.state, scene)
+                record = contents.of_history(self.state, stored.record) if stored else None
+                if contents.asks_for_a_run(record, scene, names):
+                    return lambda name: debounce.is_enough(name) or is_scene_file(name, scene)
+        return debounce.is_enough
 
     def watch(self, scene: str, sent: Sequence[Sending], now: datetime, memories: Memories) -> bool:
         """Looks at what is being sent into a scene that nothing else asks about, so that it is known when it stalls.

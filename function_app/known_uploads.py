@@ -10,7 +10,6 @@ import functools
 import logging
 
 from scenejobs.errors import AccessDenied, Conflict
-from scenejobs.names import is_companion
 from scenejobs.ports import BlobInfo, Containers
 from scenejobs.state import contents, records
 from scenejobs.state.incoming import duplicates
@@ -37,7 +36,7 @@ def put_away(containers: Containers, stored: Stored, blobs: tuple[BlobInfo, ...]
     record = contents.of_history(state, stored.record)
     archive = functools.partial(contents.archive_of, containers, record)
     new, known = contents.news(record, uploads, extend=True, archive=archive)
-    if not known or any(not is_companion(blob.name) for blob in new):
+    if not known or contents.asks_for_a_run(record, scene, (blob.name for blob in new)):
         return False
     try:
         lease = state.lease(record_name(scene), LEASE_S)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scenejobs.errors import UnreadableMessage
-from scenejobs.names import is_companion, scene_key
+from scenejobs.names import is_companion, is_scene_file, scene_key
 from scenejobs.ports import BlobInfo, Containers, JobQueue
 from scenejobs.state.blobs import digest
 from scenejobs.state.incoming import batches
@@ -46,7 +46,13 @@ class View:
 
     def may_run(self, scene: str) -> bool:
         """Whether it holds more than what waits for videos or photos."""
-        return not all(is_companion(blob.name) for blob in self.scenes[scene])
+        uploads = self.scenes[scene]
+        if not all(is_companion(blob.name) for blob in uploads):
+            return True
+        if not any(is_scene_file(blob.name, scene) for blob in uploads):
+            return False
+        own = digest(snapshot(uploads))  # new settings of a scene that has files: a batch of just these was sent
+        return any(item.digest == own and item.queued_at for item in self.batches_of(scene))
 
     def batches_with(self, scene: str) -> list[ListedBatch]:
         """Batches that may hold some of the uploads that lie there now."""

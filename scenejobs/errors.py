@@ -57,6 +57,7 @@ class Code(StrEnum):
     BAD_POSES = "BAD_POSES"  # a supplied file of camera poses that is damaged, or holds what cannot be a camera
     POSES_NOT_USED = "POSES_NOT_USED"  # only in warnings: supplied poses fit no picture, or contradict the pictures
     BAD_SCENE_FILE = "BAD_SCENE_FILE"  # a .ply, .splat or .spz file that is damaged or something else
+    BAD_SETTINGS = "BAD_SETTINGS"  # the scene.yaml of a scene is damaged, or holds what is no setting
     WRONG_CHECKSUM = "WRONG_CHECKSUM"  # a file whose Content-MD5, as its uploader set it, is not that of its bytes
     INPUT_GONE = "INPUT_GONE"  # an upload vanished before it was read
     ARCHIVE_GONE = "ARCHIVE_GONE"  # archived files of the published result are gone: the next one would be smaller
@@ -125,6 +126,7 @@ REMEDIES: dict[Code, str] = {
         " the file ([poses](poses.md))"
     ),
     Code.BAD_SCENE_FILE: "the file is damaged or not one of ours: export it again",
+    Code.BAD_SETTINGS: "mend what the message names and upload scene.yaml again; the other files wait in `error`",
     Code.WRONG_CHECKSUM: "upload it again; if that helps not, with a program that sets the right Content-MD5, or none",
     Code.INPUT_GONE: "nothing, if you removed it; else upload it again",
     Code.ARCHIVE_GONE: (

@@ -36,6 +36,7 @@ POSE_FILES = frozenset({
     *(f"{stem}.{kind}" for stem in ("cameras", "images", "points3D", "rigs", "frames") for kind in ("bin", "txt")),
 })  # fmt: skip
 POSE_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "")  # of a scene, in which they are looked for, in this order
+SCENE_FILE = "scene.yaml"  # settings of a scene, at its top (runner/pipeline/scene_file.py)
 READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
 
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more
@@ -135,6 +136,11 @@ def is_pose_file(name: str) -> bool:
     return PurePosixPath(name).name in POSE_FILES
 
 
+def is_scene_file(name: str, scene: str) -> bool:
+    """Whether it holds the settings of this scene. Elsewhere in it a file of that name is nothing."""
+    return within_scene(name, scene) == SCENE_FILE
+
+
 def is_ready_marker(name: str) -> bool:
     return PurePosixPath(name).name in READY_MARKERS
 
@@ -155,7 +161,7 @@ def is_used(name: str) -> bool:
 
 def is_companion(name: str) -> bool:
     """Belongs to videos or photos and is nothing without them: alone it starts no job and keeps no scene waiting."""
-    return is_ready_marker(name) or is_pose_file(name)
+    return is_ready_marker(name) or is_pose_file(name) or PurePosixPath(name).name == SCENE_FILE
 
 
 def within_scene(name: str, scene: str) -> str:

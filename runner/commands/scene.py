@@ -27,13 +27,14 @@ from runner.job.supervise import JobLimits, Supervision, run_job
 from runner.media.settings import Limits
 from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
+from runner.pipeline.scene_file import asked_for
 from runner.process.signals import StopFlag
 from runner.report import documents
 from runner.scene.frames import Clip
 from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
-from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, is_photo, output_stem, refusal
+from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, SCENE_FILE, is_photo, output_stem, refusal
 from scenejobs.settings import older
 from scenejobs.settings.groups import LogSettings, RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
@@ -112,12 +113,14 @@ def _run(
     pipeline_settings.check(pipeline)
     if pipeline.backend != "mock":
         writable.compiled_code(env)
-    clips = (*files.clips, *_poses(options.poses))
+    asked, told = asked_for(_settings_file(files.clips), runner.notify_targets)
+    clips = (*(each for each in files.clips if each.path.name != SCENE_FILE), *_poses(options.poses))
     reserve_gb = runner.min_free_gb if "MIN_DISK_SPACE_GB" in env else 0.5  # a desk is not a container of its own
     require_space(out, input_bytes=sum(clip.path.stat().st_size for clip in clips), reserve_gb=reserve_gb)
     cache = _cache(options, out, runner)
-    job = Job(clips, out / WORKSPACE, out, name, run_id, pipeline, cache=cache,
-              warnings=(*misplaced(clip.name for clip in clips), *files.warnings), unused=files.unused)  # fmt: skip
+    warnings = (*misplaced(clip.name for clip in clips), *files.warnings, *told)
+    job = Job(clips, out / WORKSPACE, out, name, run_id, pipeline, cache=cache, asked=asked, warnings=warnings,
+              unused=files.unused)  # fmt: skip
     limits = JobLimits(deadline_s=runner.job_timeout_s, stall_s=runner.stall_timeout_s)
     log = out / LOG
     with run_log.collected(log), ProgressLine(sys.stdout, quiet=options.quiet) as line:
@@ -145,7 +148,8 @@ def _checked_name(options: Namespace, out: Path) -> str:
 def _check_frames(options: Namespace) -> None:
     """Raises ConfigurationError for fewer frames than any scene is made of: the film could not help it."""
     limits = Limits()
-    least = limits.min_scene_photos if all(map(is_photo, options.videos)) else limits.min_scene_frames
+    media = [path for path in options.videos if Path(path).name != SCENE_FILE]
+    least = limits.min_scene_photos if all(map(is_photo, media)) else limits.min_scene_frames
     if options.frames is not None and 0 < options.frames < least:
         cause = f"--frames {options.frames} is too few: a scene needs {least}"
         raise ConfigurationError(cause, advice="leave the option out, or use a larger number", stage="configuration")
@@ -169,7 +173,7 @@ def _parser() -> Any:
 
     parser = Parser(prog="video-splat scene", description="Local videos and photos to a 3D Gaussian Splatting scene.")
     parser.add_argument(
-        "videos", nargs="+", metavar="FILE", help="videos and photos of one place, and files of poses for them"
+        "videos", nargs="+", metavar="FILE", help="videos and photos of one place, files of poses, scene.yaml"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results; made if missing")
     parser.add_argument(
@@ -227,6 +231,15 @@ def _prepare(out: Path, name: str, inputs: Collection[Path]) -> Path | None:
         raise ConfigurationError(
             f"the folder {out} cannot be written: {exc.strerror}", advice="choose another --out", stage="configuration"
         ) from exc
+
+
+def _settings_file(clips: Sequence[Clip]) -> Path | None:
+    """The scene.yaml among the files. Raises ConfigurationError where there are two."""
+    found = [clip.path for clip in clips if clip.path.name == SCENE_FILE]
+    if len(found) > 1:
+        cause = f"{found[0]} and {found[1]}: a scene has one {SCENE_FILE}"
+        raise ConfigurationError(cause, advice="name one of them", stage="configuration")
+    return found[0] if found else None
 
 
 def _poses(supplied: str | None) -> tuple[Clip, ...]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from runner.cache.store import CacheSettings
+from runner.pipeline.scene_file import Asked
 from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
 from runner.scene.stages import SHARES
@@ -39,6 +40,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     job_id: str  # for manifest and reports
     settings: PipelineSettings
     save_s: float = 60.0  # between two saves of the training state in the workspace
+    asked: Asked | None = None  # by the scene's own scene.yaml
     cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
     poses_factor: float = 1.0  # times the preset's budget for poses, after attempts that ended for want of it

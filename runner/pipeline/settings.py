@@ -11,6 +11,8 @@ from runner.cache.store import CacheSettings
 from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline import knobs
 from runner.pipeline.presets import AUTO, PRESETS, Preset, preset, with_less_memory, with_threads
+from runner.pipeline.scene_file import Asked, as_settings
+from runner.pipeline.scene_limits import held
 from runner.process import gpu_driver
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
@@ -44,6 +46,7 @@ class JobSettings:
     lpips: Weights | None = None  # None: LPIPS is not measured
     ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
     formats: tuple[str, ...] = knob_settings.FORMATS  # suffixes of the files that are written
+    asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
 
 
 def check(settings: PipelineSettings) -> None:
@@ -81,10 +84,11 @@ def resolve(
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (), refused: tuple[RefusedClip, ...] = (),
     generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
     poses_factor: float = 1.0, poses_most_s: float = 0.0,
-    ends_at: float | None = None,
+    ends_at: float | None = None, asked: Asked | None = None,
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
+    asked: what the scene's own scene.yaml asks for, which is held by the settings (scene_limits.py).
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
     poses_factor, poses_most_s: the budget for poses is so many times the usual one, but no more than that.
     """
@@ -93,6 +97,26 @@ def resolve(
     name = settings.preset
     if name == "auto":
         name = AUTO[backend == "gsplat"]
+    chosen, told = _chosen(settings, name, poses_factor, poses_most_s), tuple[str, ...]()
+    if asked:
+        wanted = replace(settings, **as_settings(asked))
+        limit, settings = chosen, wanted
+        wished = _chosen(wanted, str(asked.values.get("preset", name)), poses_factor, poses_most_s)
+        found = held(asked, wished, limit)
+        chosen, told = found.preset, found.told
+    for each in told:
+        log.warning("%s", each)
+    smaller = ""
+    if out_of_memory:
+        chosen, smaller = with_less_memory(chosen, out_of_memory)
+    return JobSettings(
+        chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
+        refused, unused, generations or {}, lpips_weights(settings), ends_at, settings.formats, asked,
+    )  # fmt: skip
+
+
+def _chosen(settings: PipelineSettings, name: str, poses_factor: float, poses_most_s: float) -> Preset:
+    """The preset of that name with every setting that overrides it."""
     chosen = knobs.turned(with_threads(preset(name), settings.threads), settings)
     frames = replace(
         chosen.frames,
@@ -108,14 +132,7 @@ def resolve(
         budget_s=_extended(settings.poses_budget_s or chosen.poses.budget_s, poses_factor, poses_most_s),
         seed=settings.seed,
     )
-    chosen = replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
-    smaller = ""
-    if out_of_memory:
-        chosen, smaller = with_less_memory(chosen, out_of_memory)
-    return JobSettings(
-        chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, warnings,
-        refused, unused, generations or {}, lpips_weights(settings), ends_at, settings.formats,
-    )  # fmt: skip
+    return replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
 
 
 def _extended(budget_s: float, factor: float, most_s: float) -> float:

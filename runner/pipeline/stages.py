@@ -24,6 +24,7 @@ from runner.scene.frames import Clip
 from runner.scene.progress import Progress, Report
 from runner.scene.stages import Stage
 from scenejobs.errors import Code, InputError, SceneJobError
+from scenejobs.names import SCENE_FILE
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ class Stages:
             mock=self.context.mock,
             found=tuple(self.found),
             generations=settings.generations,
+            asked=_asked(settings),
         )
 
     def _emit(self, report: Report) -> None:
@@ -159,6 +161,14 @@ class Stages:
     def _write_checkpoint(self) -> None:
         checkpoint.write_checkpoint(self._checkpoint, self.context.out)
         self._written_at = time.monotonic()
+
+
+def _asked(settings: JobSettings) -> dict[str, Any] | None:
+    """What the scene's scene.yaml asked for, and what of it was not given."""
+    if settings.asked is None:
+        return None
+    lowered = [each for each in settings.warnings if each.startswith(SCENE_FILE)]
+    return {"settings": settings.asked.values, "notify": list(settings.asked.notify), "not_given": lowered}
 
 
 def outputs_in(folder: Path) -> dict[str, WrittenFile]:

@@ -66,6 +66,7 @@ class RunInfo:
     stage_seconds: Mapping[str, float]  # by stage, wall clock
     mock: bool = False  # True: no real reconstruction; every document says so
     found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
+    asked: Mapping[str, Any] | None = None  # by the scene's scene.yaml: settings, notify, what was not given
     generations: Mapping[str, int] = field(default_factory=dict)  # which one brought a file of the scene, by its name
 
 
@@ -210,6 +211,7 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
         },
         "resumed": _resumed(run, results),
         "reused": dict(results.reused) or None,
+        "asked": run.asked,
         "training": {
             **training.details,
             "steps": training.steps,

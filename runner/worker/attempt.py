@@ -27,6 +27,7 @@ from runner.job.supervise import Supervision
 from runner.job.workspace import job_folder
 from runner.pipeline import estimate
 from runner.pipeline import settings as pipeline_settings
+from runner.pipeline.scene_file import asked_for
 from runner.scene.file_use import repeated as copies_of
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline
@@ -71,7 +72,7 @@ from scenejobs.errors import (
 )
 from scenejobs.logs import setup
 from scenejobs.logs.alerts import Alert, log_alert
-from scenejobs.names import is_companion, is_ready_marker, output_stem, within_scene
+from scenejobs.names import is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
 from scenejobs.state import contents, records
 from scenejobs.state.blobs import InputBlob, Member
@@ -181,7 +182,8 @@ class SceneWork:
     def _archive(self, record: SceneRecord, inputs: tuple[InputBlob, ...]) -> dict[str, BlobInfo]:
         """What lies in the archive of the scene, where an attempt may ask for it."""
         decided = record.phase in (Phase.COMMITTED, Phase.FAILING)
-        if decided or (record.wish is None and all(is_companion(blob.name) for blob in inputs)):
+        names = (blob.name for blob in inputs)
+        if decided or (record.wish is None and not contents.asks_for_a_run(record, self._scene, names)):
             return {}
         return contents.archive_of(self._context.containers, record)
 
@@ -248,6 +250,7 @@ class SceneWork:
         context, settings = self._context, self._context.settings
         names = {within_scene(member.name, self._scene): member.generation for member in record.carried}
         names |= {within_scene(blob.name, self._scene): record.generation for blob in record.manifest}
+        asked, told = asked_for(files.settings, settings.notify_targets)
         repeated = tuple(f"{name} holds the same bytes as {other}: used once" for name, other in files.repeated.items())
         job = Job(
             files.clips,
@@ -257,7 +260,8 @@ class SceneWork:
             self._run,
             context.pipeline,
             out_of_memory=out_of_memory_in(record),
-            warnings=(*misplaced(names), *repeated),
+            asked=asked,
+            warnings=(*misplaced(names), *repeated, *told),
             refused=files.refused,
             unused=(*copies_of(files.repeated), *never_used(self._scene, record.inputs)),
             generations={name: number for name, number in names.items() if not is_ready_marker(name)},

@@ -25,7 +25,7 @@ from scenejobs.errors import (
 from scenejobs.logs.alerts import Alert
 from scenejobs.names import is_companion
 from scenejobs.state.blobs import InputBlob
-from scenejobs.state.contents import Choice
+from scenejobs.state.contents import Choice, asks_for_a_run
 from scenejobs.state.executions import back_off
 from scenejobs.state.executions.usage import next_day
 from scenejobs.state.record import Phase, SceneRecord
@@ -123,7 +123,7 @@ def next_step(
     vanished = record.phase is Phase.RUNNING  # its runner held the lease that is ours now
     if vanished:
         record = record.failed_for_now(VANISHED, now)
-    if all(is_companion(blob.name) for blob in inputs):  # what is there waits for its videos or photos
+    if not asks_for_a_run(record, record.scene, (blob.name for blob in inputs)):  # it waits for its videos or photos
         wished = record.wish is not None
         if not wished:
             return NothingToDo(record if vanished else None)

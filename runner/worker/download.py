@@ -23,7 +23,7 @@ from scenejobs.errors import (
     UploadsChanged,
     WrongChecksum,
 )
-from scenejobs.names import is_media, within_scene
+from scenejobs.names import is_media, is_scene_file, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.contents import container
@@ -39,6 +39,7 @@ class Downloaded:
     manifest: tuple[InputBlob, ...]  # of the record, with the hashes of what was read
     repeated: Mapping[str, str]  # media that hold the same bytes as another: its name, and the name of the one used
     refused: tuple[RefusedClip, ...] = ()  # that cannot be used, while others can
+    settings: Path | None = None  # the scene's scene.yaml
 
 
 def download(
@@ -61,6 +62,7 @@ def download(
     inputs = folder / "inputs"
     inputs.mkdir()
     clips: dict[int, Clip] = {}  # by their place in the order of names
+    settings: Path | None = None
     hashes: dict[InputBlob, str] = {}
     first: dict[str, str] = {}  # SHA-256 of media -> the name of the one that is used
     repeated: dict[str, str] = {}
@@ -84,12 +86,14 @@ def download(
         if sha256 and is_media(blob.name) and first.setdefault(sha256, name) != name:
             repeated[name] = first[sha256]
             path.unlink()
+        elif is_scene_file(blob.name, record.scene):
+            settings = path
         else:
             clips[number] = Clip(name, path, encoding=info.content_encoding)
     _require_some(refused, [blob for number, blob in enumerate(usable, start=1) if number in clips], new)
     manifest = tuple(replace(blob, sha256=hashes.get(blob, "")) for blob in record.manifest)
     left_out = tuple(RefusedClip(within_scene(blob.name, record.scene), exc.failure()) for blob, exc in refused)
-    return Downloaded(tuple(clips[number] for number in sorted(clips)), manifest, repeated, left_out)
+    return Downloaded(tuple(clips[number] for number in sorted(clips)), manifest, repeated, left_out, settings)
 
 
 def _wrong(name: str, error: WrongChecksum) -> InputError:

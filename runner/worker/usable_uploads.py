@@ -10,7 +10,7 @@ from runner.media.settings import Kind, Limits, kinds
 from runner.media.too_many import too_many
 from runner.scene.pose_files import is_read
 from scenejobs.errors import Code, InputError, UnusedFile
-from scenejobs.names import is_media, is_pose_file, is_ready_marker, within_scene
+from scenejobs.names import SCENE_FILE, is_media, is_pose_file, is_ready_marker, is_scene_file, within_scene
 from scenejobs.state.blobs import InputBlob
 
 # what cameras, phones and their programs write beside their recordings
@@ -25,7 +25,7 @@ TAKEN = "mp4, mov, mkv, mts or another video, or a set of jpg, heic, png, webp o
 class Usable:
     """Uploads by what can be known of them before a download."""
 
-    files: list[InputBlob]  # videos, photos, and files of camera poses
+    files: list[InputBlob]  # videos, photos, files of camera poses, the scene's settings
     too_large: list[tuple[InputBlob, InputError]]  # alone or together, and why
 
 
@@ -52,7 +52,7 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits, new:
     refused |= {names[name].name: error for name, error in more.items()}
     return Usable(
         [blob for blob in media if blob.name not in refused]
-        + [blob for blob in manifest if is_read(within_scene(blob.name, scene))],
+        + [blob for blob in manifest if is_read(within_scene(blob.name, scene)) or is_scene_file(blob.name, scene)],
         [(blob, refused[blob.name]) for blob in media if blob.name in refused],
     )
 
@@ -61,13 +61,15 @@ def never_used(scene: str, uploads: Sequence[InputBlob]) -> tuple[UnusedFile, ..
     """The uploads that nothing is ever made of, by their names. Markers are no files of a scene."""
     others = [blob.name for blob in uploads if not (is_media(blob.name) or is_ready_marker(blob.name))]
     names = [within_scene(name, scene) for name in others]
-    return tuple(UnusedFile(name, _why_never(name)) for name in names if not is_read(name))
+    return tuple(UnusedFile(name, _why_never(name)) for name in names if not is_read(name) and name != SCENE_FILE)
 
 
 def _why_never(name: str) -> str:
     if is_pose_file(name):
         return "no camera poses are read from there"
     kind = PurePosixPath(name).suffix.lower()
+    if kind in (".yaml", ".yml"):
+        return f"settings are read from {SCENE_FILE} at the top of the scene"
     if kind in SIDECARS:
         return f"{kind} files belong to photos or videos and hold none"
     return f"{f'{kind} files are' if kind else 'a file without a suffix is'} not read: {TAKEN} are"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scenejobs.audit.snapshot import DAY, Evidence, Finding, SceneEvidence
-from scenejobs.names import is_companion, scene_key
+from scenejobs.names import scene_key
 from scenejobs.state import activity, layout
+from scenejobs.state.contents import asks_for_a_run
 from scenejobs.state.executions import usage
 from scenejobs.state.incoming.batches import ListedBatch
 from scenejobs.state.incoming.uploads import Uploads, sort_uploads
@@ -71,7 +72,7 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
         rest = evidence.now - max([*changes, *queued])
         due = record.not_before if record else None
         busy = evidence.messages or (scene and scene.moving) or (due and due > evidence.now)
-        if all(is_companion(blob.name) for blob in blobs):
+        if not asks_for_a_run(record, name, (blob.name for blob in blobs)):
             what = f"{len(blobs)} files of scene {name} wait for its videos or photos"
             yield Finding("I7", False, f"input/{blobs[0].name}", what, "upload these, or remove them")
         elif rest > evidence.patience and not busy:

@@ -10,7 +10,7 @@ from pathlib import Path
 from scenejobs.commands.storage import check_scene, open_from
 from scenejobs.errors import Code, InputError
 from scenejobs.logs.setup import printable
-from scenejobs.names import is_media, is_pose_file, scene_of, shortest_tails
+from scenejobs.names import SCENE_FILE, is_media, is_pose_file, scene_of, shortest_tails
 from scenejobs.ports import Containers
 from scenejobs.state.incoming.uploads import refusal_at
 
@@ -56,13 +56,13 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path], depth: in
             raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
         if reason := refusal_at(name, depth):
             raise InputError(f"{name}: {reason}", code=Code.NO_SCENE, advice="use another name")
-        if not (is_media(video.name) or is_pose_file(video.name)):
+        if not (is_media(video.name) or is_pose_file(video.name) or video.name == SCENE_FILE):
             cause = f"{video.name} is no video, no photo and no file of camera poses by its name"
             advice = "mp4, mov, mkv, mts and other videos, jpg, heic, png, webp and other photos are taken"
             raise InputError(cause, advice=advice)
         if names.count(name) > 1:
             raise InputError(f"two files would be called {name}", advice="rename one: names are unique in a scene")
-    for video, name in sorted(zip(videos, names, strict=True), key=lambda each: not is_pose_file(each[1])):
+    for video, name in sorted(zip(videos, names, strict=True), key=lambda each: is_media(each[1])):
         containers.input.upload(video, name)
     return names
 

@@ -112,6 +112,9 @@ class RunnerSettings:
         "what comes after a scene was sealed: extend makes it anew of all it has; replace, of the new files alone",
         "extend",
     )
+    notify_targets: str = _setting(
+        "NOTIFY_TARGETS", "targets, with commas, that a scene.yaml may name under `notify`; none: no one is told", ""
+    )
     max_attempts: int = _setting("MAX_RETRIES", "attempts at a scene before it is dead-lettered", 3, minimum=1)
     max_preemptions: int = _setting(
         "MAX_PREEMPTIONS",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -135,16 +135,21 @@ def _collect(
                 problems.append(f"{variable} is not set")
             continue
         try:
-            if instead := item.metadata["gone"].get(text.lower()):
-                raise ValueError(instead)
-            chosen = item.metadata["also"].get(text.lower(), text)
-            values[item.name] = _parse(chosen, hints[item.name], item.metadata["range"], _most(variable))
+            values[item.name] = parsed(item, hints[item.name], text)
         except ValueError as exc:
             told = "[REDACTED]" if _is_secret(variable) else repr(text)
             name = f"{called[variable]} " if variable in called else f"{variable}="
             problems.append(f"{name}{told} is not allowed: {exc}")
     required = {f.name for f in fields(group) if f.default is MISSING}  # type: ignore[arg-type]
     return group(**values, **{name: "" for name in required - values.keys()})
+
+
+def parsed(item: Field[Any], kind: Any, text: str) -> Any:
+    """The value of a setting. item: its field. kind: the type of that. Raises ValueError, with what is allowed."""
+    if instead := item.metadata["gone"].get(text.lower()):
+        raise ValueError(instead)
+    chosen = item.metadata["also"].get(text.lower(), text)
+    return _parse(chosen, kind, item.metadata["range"], _most(item.metadata["variable"]))
 
 
 def _most(variable: str) -> float:

@@ -15,7 +15,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from scenejobs.errors import NotFound
-from scenejobs.names import is_companion, is_media, is_photo, is_pose_file, is_ready_marker, within_scene
+from scenejobs.names import (
+    is_companion,
+    is_media,
+    is_photo,
+    is_pose_file,
+    is_ready_marker,
+    is_scene_file,
+    within_scene,
+)
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.state import generations
 from scenejobs.state.blobs import InputBlob, Member
@@ -57,6 +65,18 @@ def choose(
     offered = _clips(record.scene, [*newest, *replaced, *gone])
     gone += [f"{record.scene}/{clip}" for clip in record.shown if clip not in offered]
     return Choice(tuple(newest.values()), tuple(gone))
+
+
+def asks_for_a_run(record: SceneRecord | None, scene: str, names: Iterable[str]) -> bool:
+    """Whether these uploads of a scene are more than what waits for videos or photos.
+
+    New settings (scene.yaml) are that for a scene that has some already, in its archive.
+    """
+    some = tuple(names)
+    if any(not is_companion(name) for name in some):
+        return True
+    members = record.contents or () if record else ()
+    return any(is_scene_file(name, scene) for name in some) and any(is_media(member.name) for member in members)
 
 
 def archive_of(containers: Containers, record: SceneRecord) -> dict[str, BlobInfo]:

@@ -70,7 +70,7 @@ class Rest:
     def _nothing_left(self) -> bool:
         """Whether the input holds only what is refused, and markers and poses whose videos have not come yet."""
         left = [name for name in self._sim.stores["input"].blobs if name not in self._sim.refused]
-        return all(is_companion(name) for name in left)
+        return all(map(self._sim.checker.waits_for_clips, left))
 
     def _no_saved_work(self) -> bool:
         """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""

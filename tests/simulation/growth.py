@@ -17,7 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scenejobs.names import is_media, is_pose_file, is_ready_marker, is_video, scene_of, within_scene
+from scenejobs.names import is_media, is_pose_file, is_ready_marker, is_scene_file, is_video, scene_of, within_scene
 from scenejobs.state import layout
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Growth:
 
 def _is_used(name: str) -> bool:
     """A result may be made of it."""
-    return is_media(name) or is_pose_file(name)
+    return is_media(name) or is_pose_file(name) or is_scene_file(name, scene_of(name))
 
 
 def _files(items: list[dict[str, Any]]) -> list[File]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scenejobs.errors import UnreadableMessage
-from scenejobs.names import is_companion, is_pose_file, is_video, refusal, scene_of
+from scenejobs.names import is_companion, is_pose_file, is_scene_file, is_video, refusal, scene_of
 from scenejobs.ports import QueueMessage
 from scenejobs.state import codec, layout
 from scenejobs.state.blobs import OutputFile
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS, MAX_PREEMPTIONS = 3, 3  # of the simulated runner: platform.RUNNER
 # given up at once; a bug the second time
-HOPELESS = frozenset({"NOT_A_VIDEO", "NO_VIDEO", "BUG", "CLIPS_LOST", "ARCHIVE_GONE"})
+HOPELESS = frozenset({"NOT_A_VIDEO", "NO_VIDEO", "BUG", "CLIPS_LOST", "ARCHIVE_GONE", "BAD_SETTINGS"})
 
 
 class Checker:
@@ -161,11 +161,18 @@ class Checker:
         if stored is None:
             return
         batch = json.loads(stored.data)
-        if all(is_companion(item["name"]) for item in batch["blobs"]):
+        if all(self.waits_for_clips(item["name"]) for item in batch["blobs"]):
             self.fail("I9", f"{blob} was sealed without a video")
         if blob not in self._batches:
             self._batches.add(blob)
             self.growth.batch_sealed(batch)
+
+    def waits_for_clips(self, name: str) -> bool:
+        """Whether an upload is nothing alone: new settings of a scene that has files are something."""
+        scene = scene_of(name)
+        contents = self.records.get(scene, {}).get("contents") or []
+        has_files = any(not is_companion(item["name"]) for item in contents)
+        return is_companion(name) and not (is_scene_file(name, scene) and has_files)
 
     def _record_changed(self, blob: str) -> None:
         new = json.loads(self._sim.stores["state"].blobs[blob].data)

@@ -15,7 +15,7 @@ from runner.scene.progress import Report
 from runner.scene.stages import RESUME_FILES
 from runner.worker.context import RunJob
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
-from scenejobs.names import is_video
+from scenejobs.names import SCENE_FILE, is_video
 from scenejobs.state.layout import MANIFEST
 from scenejobs.state.messages import JobMessage
 from tests.runner_world import echo_job
@@ -89,6 +89,8 @@ def _user(sim: Simulation, scene: Scene) -> None:
     ]
     if draw.random() < profile.supplies_poses:
         files.insert(draw.choice((0, len(files))), f"{scene.name}/transforms.json")
+    if profile.gives_settings and draw.random() < profile.gives_settings / 2:
+        sim.upload(f"{scene.name}/{SCENE_FILE}", _settings(sim))
     if draw.random() < profile.root_upload:
         files.append(f"{scene.name}.mp4")
     for name in files:
@@ -108,6 +110,17 @@ def _user(sim: Simulation, scene: Scene) -> None:
         if draw.random() < share:
             hub.sleep(draw.choice((0.0, 20.0, 60.0, 110.0, 180.0, 300.0)) * (0.5 + draw.random()))
             act()
+    for _ in range(2 if profile.gives_settings else 0):
+        if draw.random() < profile.gives_settings:
+            hub.sleep(draw.choice((0.0, 60.0, 180.0, 600.0)) * (0.5 + draw.random()))
+            sim.upload(f"{scene.name}/{SCENE_FILE}", _settings(sim))
+
+
+def _settings(sim: Simulation) -> bytes:
+    """A scene.yaml like no other; one in four is wrong."""
+    number = len(sim.checker.versions)
+    word = "train_steps" if sim.hub.random.random() < 0.75 else "train_stepps"
+    return f"# {number}\n{word}: {100 + number}\n".encode()
 
 
 def _meddle(sim: Simulation, scene: Scene, files: list[str]) -> None:

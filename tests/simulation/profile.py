@@ -47,6 +47,7 @@ class Profile:
     meddles: float = 0.0  # replaces or deletes an upload in the moment an attempt begins
     marks_ready: float = 0.0
     supplies_poses: float = 0.0
+    gives_settings: float = 0.0  # a scene.yaml comes before the clips, and again at any time; some are wrong
     sends_blocks: float = 0.0  # of an upload: in blocks, over minutes
     grows: float = 0.0  # of an upload: in place, from no bytes on
     # of a scene that grows, and of each thing its owner may do once it has a result (owners.py)
@@ -109,6 +110,7 @@ PROFILES = {
     "doubled": Profile(double_event=0.6, late_event=0.3),  # no fault either: events may come twice, and late
     "skewed": Profile(skew=0.9),  # nor is a wrong clock
     "senders": Profile(sends_blocks=0.6),  # nor a clip that is sent for longer than the others are quiet
+    "settings": replace(USERS, gives_settings=0.8),
     "scripted": replace(USERS, copy_takes_time=0.4),  # for single crashes: nothing else goes wrong
     "users": USERS,  # only the users are unpredictable
     "harsh": HARSH,  # everything at once

@@ -92,6 +92,7 @@ def always_settled(
     settings: DispatchSettings,
     sending: Collection[InProgress] = (),
     grew_at: datetime | None = None,
+    starts: Callable[[str], bool] = debounce.is_enough,
 ) -> debounce.Decision:
     return debounce.Settled(debounce.Why.QUIET) if waiting else debounce.Nothing()
 

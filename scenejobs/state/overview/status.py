@@ -12,10 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from scenejobs.errors import UnreadableRecord
-from scenejobs.names import is_companion, refusal, within_scene
+from scenejobs.names import refusal, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import records
+from scenejobs.state import contents, records
 from scenejobs.state.blobs import digest
 from scenejobs.state.executions import machine, start_backoff, usage
 from scenejobs.state.incoming import batches, undeleted
@@ -128,7 +128,7 @@ def _of_uploads(
     containers: Containers, record: SceneRecord, uploads: SceneUploads, settings: DispatchSettings | None
 ) -> SceneStatus:
     """Of a scene that nobody works on. What is being sent is not looked at."""
-    if not all(is_companion(blob.name) for blob in uploads.blobs):
+    if contents.asks_for_a_run(record, record.scene, (blob.name for blob in uploads.blobs)):
         return _waiting(containers, record, uploads.blobs, settings)
     scene, ending = record.scene, record.ending  # markers and poses alone: nothing happens before videos come
     if record.wish is not None:

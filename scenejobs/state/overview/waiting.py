@@ -87,7 +87,7 @@ def stalled_note(found: Uploading) -> str:
 def for_quiet(state: BlobStore, scene: str, blobs: Collection[BlobInfo], settings: DispatchSettings) -> Reason:
     """The quiet time, or the longest wait where that ends earlier."""
     newest = max(blob.modified for blob in blobs)
-    oldest = min(blob.modified for blob in blobs if not is_companion(blob.name))
+    oldest = min(blob.modified for blob in [blob for blob in blobs if not is_companion(blob.name)] or blobs)
     if settings.max_wait_s < (newest - oldest).total_seconds() + settings.quiet_s:
         oldest = max(oldest, sending.load(state, scene).grew_at or oldest)
     if settings.max_wait_s < (newest - oldest).total_seconds() + settings.quiet_s:
