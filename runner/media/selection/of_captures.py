@@ -12,6 +12,7 @@ from runner.media.captures import Capture
 from runner.media.selection.budget import choose
 from runner.media.selection.measures import FrameMeasures
 from runner.media.selection.preference import Preferred
+from runner.media.selection.repeats import Repeats, find_repeats
 from runner.media.selection.shot_detection import ShotBoundaries, find_shot_boundaries, shots
 from runner.media.settings import FrameSettings
 
@@ -49,16 +50,17 @@ def best_frames(
     frames to choose from; None: all of them.
     """
     found: list[list[int]] = [[] for _ in captures]
+    repeats = [_repeats(capture) for capture in captures]
     pieces = [
         (number, left)
         for number, capture in enumerate(captures)
         for piece in _shots(capture)
-        if (left := [index for index in piece if among is None or index in among[number]])
+        if (left := [i for i in piece if i not in repeats[number].again and (among is None or i in among[number])])
     ]
     if not pieces or settings.budget < 1:
         return found
     picked = choose(
-        [_from_its_start([captures[number].survey.measures[i] for i in piece]) for number, piece in pieces],
+        [_as_they_follow(captures[number].measures, piece, repeats[number]) for number, piece in pieces],
         settings.budget, settings.rate_fps, [captures[number].is_photos for number, _ in pieces],
         [preferred[number] for number, _ in pieces] if preferred else (),
     )  # fmt: skip
@@ -92,9 +94,20 @@ def _boundaries(capture: Capture) -> ShotBoundaries:
     return ShotBoundaries() if capture.is_photos else find_shot_boundaries(capture.measures)
 
 
+def _repeats(capture: Capture) -> Repeats:
+    return Repeats(frozenset(), ()) if capture.is_photos else find_repeats(capture.measures)
+
+
 def _shots(capture: Capture) -> list[list[int]]:
     """Indices into its frames, one list for each shot."""
     return shots(len(capture.measures), _boundaries(capture))
+
+
+def _as_they_follow(frames: Sequence[FrameMeasures], piece: Sequence[int], repeats: Repeats) -> list[FrameMeasures]:
+    """Those of a shot. repeats: of the whole film."""
+    if repeats.is_most:
+        return repeats.without_gaps(frames, piece)
+    return _from_its_start([frames[index] for index in piece])
 
 
 def _from_its_start(frames: Sequence[FrameMeasures]) -> list[FrameMeasures]:
@@ -112,4 +125,6 @@ def _with_boundaries(capture: Capture, boundaries: ShotBoundaries) -> Capture:
     if boundaries.strays:
         at = ", ".join(f"{frames[index].timestamp_s:.1f}" for index in boundaries.strays)
         warnings += (f"single frames of something else are left out at {at} s",)
+    if said := _repeats(capture).told():
+        warnings += (said,)
     return replace(capture, survey=replace(capture.survey, info=replace(info, cuts_s=times, warnings=warnings)))

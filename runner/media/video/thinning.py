@@ -3,10 +3,15 @@
 Nothing is lost by it that would have been used: a scene takes some hundred frames, and a group gives several to choose
 the sharpest from. The file is read as a whole and only the groups are decoded, so that no index has to be right and no
 format needs to know how to seek; an hour of 4K is read in seconds and would be decoded for an hour.
+
+A film that shows the same again and again (a clip repeated by stream copy) would show little of it at its keyframes
+alone, and nothing new where the groups keep time with it. So where groups begin varies, and some of them go on up to
+the next keyframe.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +23,10 @@ from runner.media.video.packets import MISSING, Packets, Times
 
 MAX_GROUPS = 1200  # of one film: three for each frame of the largest budget
 GROUP = 5  # frames at least, where there are more keyframes than groups
+SPARE = 0.25  # of the frames, which groups of GROUP leave, where there are more than FEW groups
+FEW = 16  # groups; fewer are as far from each other as can be, or a wide gap would be between them
+GOLDEN = (5**0.5 - 1) / 2  # its multiples keep time with nothing
+WHOLE = 0.5  # of the frames that groups of GROUP leave: for groups up to the next keyframe; the rest is for all groups
 WIDE_GAP = 0.25  # of a film; of what is missing for longer, it is said that it was not looked at
 NAMED = 4  # parts of a film
 RESTART_S = 2.0  # back by more than that, a clock began anew; by less, frames are decoded in another order than shown
@@ -129,15 +138,23 @@ def plan(packets: Packets, interval_s: float, most: int, lead: int | None = 0) -
     if lead is None or lead + GROUP > most:
         keys, lead = keys[:1], 0
     keys = keys[(numbers[keys] + lead + GROUP <= len(times_s)) | (keys == keys[0])]
-    count = max(1, min(MAX_GROUPS, most // (GROUP + lead)))
+    fit = most // (GROUP + lead)
+    count = max(1, min(MAX_GROUPS, max(int((1 - SPARE) * fit), min(FEW, fit))))
     starts = _spread(keys, times_s[np.maximum(numbers[keys], 0)], count)
-    return Plan(_groups(starts, numbers, most), numbers, packets.pts, times_s, lead)
+    following = [*keys[np.searchsorted(keys, starts[:-1]) + 1].tolist(), len(numbers)]
+    return Plan(_groups(starts, following, numbers, most, GROUP + lead), numbers, packets.pts, times_s, lead)
 
 
-def _groups(starts: NDArray[np.int64], numbers: Times, most: int) -> tuple[Group, ...]:
-    """From each start on as many frames as there is room for; what touches is one group."""
+def _groups(
+    starts: NDArray[np.int64], following: list[int], numbers: Times, most: int, least: int
+) -> tuple[Group, ...]:
+    """From each start on as many frames as there is room for; what touches is one group. following: of each start, the
+    next keyframe, up to which some go."""
     ends = [*starts.tolist()[1:], len(numbers)]
-    lengths = _share([end - start for start, end in zip(starts.tolist(), ends, strict=True)], most)
+    whole = _whole([end - start for start, end in zip(starts.tolist(), following, strict=True)], most, least)
+    gaps = [end - start for start, end in zip(starts.tolist(), ends, strict=True)]
+    left = iter(_share([gap for gap, length in zip(gaps, whole, strict=True) if not length], most - sum(whole)))
+    lengths = [length or next(left) for length in whole]
     found: list[Group] = []
     for start, end, length in zip(starts.tolist(), ends, lengths, strict=True):
         if found and found[-1].end == start:
@@ -146,6 +163,19 @@ def _groups(starts: NDArray[np.int64], numbers: Times, most: int) -> tuple[Group
         decodable = start + np.flatnonzero(numbers[start:end] >= numbers[start])
         found.append(Group(start, int(decodable[min(length, len(decodable)) - 1]) + 1))
     return tuple(found)
+
+
+def _whole(gaps: list[int], most: int, least: int) -> list[int]:
+    """The lengths of some, spread evenly, that go up to the next keyframe; 0 for the others. gaps: up to it."""
+    spare = WHOLE * (most - least * len(gaps))
+    longer = [max(0, gap - least) for gap in gaps]
+    every = max(2, math.ceil(sum(longer) / spare)) if spare > 0 else len(gaps) + 1
+    lengths = [0] * len(gaps)
+    for number, start in enumerate(range(0, len(gaps), every)):
+        index = min(len(gaps) - 1, start + int(number * GOLDEN % 1 * every))
+        if 0 < longer[index] <= spare:
+            lengths[index], spare = gaps[index], spare - longer[index]
+    return lengths
 
 
 def _share(gaps: list[int], most: int) -> list[int]:
@@ -159,10 +189,14 @@ def _share(gaps: list[int], most: int) -> list[int]:
 
 
 def _spread(keys: NDArray[np.int64], times_s: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """`count` of the keyframes, evenly over time; all where there are no more."""
+    """`count` of the keyframes, one at a time of its own within each equal part of the film; all where there are no
+    more. With the first and the last."""
     if len(keys) <= count:
         return keys
     targets = np.linspace(times_s[0], times_s[-1], count)
+    if count > FEW:
+        part = np.arange(1, count - 1)
+        targets[1:-1] = times_s[0] + (times_s[-1] - times_s[0]) * (part + part * GOLDEN % 1) / count
     chosen: NDArray[np.int64] = keys[np.unique(np.minimum(np.searchsorted(times_s, targets), len(keys) - 1))]
     return chosen
 

@@ -19,9 +19,9 @@ from runner.media.selection.shot_detection import find_shot_boundaries
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video import survey as two_passes
 from runner.media.video.damage import Damage
-from runner.media.video.packets import read_packets
+from runner.media.video.packets import Packets, read_packets
 from runner.media.video.reader import open_video
-from runner.media.video.thinning import GROUP, Group, allowance, plan
+from runner.media.video.thinning import FEW, GROUP, SPARE, Group, allowance, plan
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
@@ -78,8 +78,8 @@ def test_each_frame_of_a_thinned_film_has_its_true_number_and_time(tmp_path, suf
     )  # fmt: skip
     found, warnings = seen(path, 100)
     assert 60 <= len(found) <= 100
-    assert [number for _, _, number in found] == [index for index, _, _ in found]
-    exact = 0.002 if container != "mpeg" else 0.2  # whose packets have not all a timestamp
+    near, exact = (0, 0.002) if container != "mpeg" else (4, 0.2)  # whose packets have not all a timestamp
+    assert max(abs(number - index) for index, _, number in found) <= near
     assert [time for _, time, _ in found] == pytest.approx([index / fps for index, _, _ in found], abs=exact)
     assert found[0][0] < 5
     assert found[-1][0] > 370, "the end of the film is looked at as well"
@@ -88,7 +88,8 @@ def test_each_frame_of_a_thinned_film_has_its_true_number_and_time(tmp_path, suf
     wanted = tuple(index for index, _, _ in found[::17])
     again, _ = seen(path, 100, wanted)
     assert set(wanted) <= {index for index, _, _ in again}
-    assert all(index == number for index, _, number in again)
+    pictures = {index: number for index, _, number in found}
+    assert all(pictures[index] == number for index, _, number in again)
     assert len(again) < len(found)
 
 
@@ -156,7 +157,7 @@ def test_after_a_cut_of_an_edit_list_frames_have_their_true_numbers(tmp_path):
     assert straight[:67] == list(range(67)), "0 to 3.35 s"
     assert straight[67:] == list(range(233, 400)), "11.65 s to the end"
     found, _ = seen(path, 200)
-    assert len(found) == 200
+    assert len(found) >= 190
     assert [number for _, _, number in found] == [straight[index] for index, _, _ in found]
 
 
@@ -261,10 +262,28 @@ def test_a_plan_takes_from_all_parts_and_no_more_than_it_may(tmp_path):
     for most in (5, 40, 100, 399):
         groups = planned(path, most)
         assert sum(group.end - group.first for group in groups) <= most
-        assert len(groups) == min(40, most // GROUP) or most > 100
+        assert len(groups) == min(40, max(int((1 - SPARE) * most / GROUP), min(FEW, most // GROUP))) or most > 100
         assert all(group.first % 10 == 0 for group in groups)
         assert all(one.end < other.first for one, other in itertools.pairwise(groups))
     assert planned(path, 40)[-1].first >= 350
+
+
+@pytest.mark.parametrize("turn", [30, 100, 90, 400])  # pictures that are shown again and again
+@pytest.mark.parametrize("keyframes", [10, 50, 400])
+def test_of_what_is_repeated_by_stream_copy_each_picture_is_decoded(turn, keyframes):
+    """However the groups of pictures and of packets fall together."""
+    packets = Packets()
+    packets.time_base = Fraction(1, 20)
+    for number in range(12_000):
+        packet = av.Packet(1)
+        packet.pts = packet.dts = number
+        packet.time_base, packet.is_keyframe = packets.time_base, number % turn % keyframes == 0
+        packets.append(packet)
+    groups = plan(packets, 0.05, 2000).groups
+    seen_numbers = [number for group in groups for number in range(group.first, group.end)]
+    assert len(seen_numbers) <= 2000
+    assert len({number % turn for number in seen_numbers}) >= 2 / 3 * turn
+    assert max(np.diff(seen_numbers)) < 12_000 / 20
 
 
 def test_large_pictures_count_more():
