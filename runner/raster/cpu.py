@@ -104,6 +104,7 @@ class CpuRasterizer:
         sh_degree: int,
         background: Tensor,
         antialiased: bool = False,
+        absgrad: bool = True,  # noqa: ARG002
     ) -> Rendering:
         """See `Rasterizer.render`. Raises ValueError for shapes that do not fit and types other than float32."""
         check_inputs(params, sh_degree, width, height)

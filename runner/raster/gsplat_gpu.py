@@ -29,6 +29,7 @@ class GsplatRasterizer:
         sh_degree: int,
         background: Tensor,
         antialiased: bool = False,
+        absgrad: bool = True,
     ) -> Rendering:
         """See `Rasterizer.render`. Cameras and background are moved to the device."""
         from gsplat import rasterization  # imports CUDA extensions: only where they are wanted
@@ -47,7 +48,7 @@ class GsplatRasterizer:
             height=height,
             sh_degree=sh_degree,
             packed=False,
-            absgrad=True,
+            absgrad=absgrad,
             rasterize_mode="antialiased" if antialiased else "classic",
             backgrounds=background.to(like)[None],
         )

@@ -49,6 +49,7 @@ class Rasterizer(Protocol):
         sh_degree: int,
         background: Tensor,
         antialiased: bool = False,
+        absgrad: bool = True,
     ) -> Rendering:
         """Render one image.
 
@@ -61,6 +62,7 @@ class Rasterizer(Protocol):
         sh_degree: 0..3, coefficients of higher degrees are not read and get zero gradients
         background: [3], blended in behind everything
         antialiased: scale opacities by what the minimal splat size adds to their area (Mip-Splatting, Yu et al. 2024)
+        absgrad: False: nobody reads info["means2d"].absgrad, and a rasteriser may leave it out
         """
 
 

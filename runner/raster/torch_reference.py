@@ -174,6 +174,7 @@ class TorchRasterizer:
         sh_degree: int,
         background: Tensor,
         antialiased: bool = False,
+        absgrad: bool = True,  # noqa: ARG002
     ) -> Rendering:
         """See `Rasterizer.render`. Raises ValueError for shapes that do not fit."""
         check_inputs(params, sh_degree, width, height)

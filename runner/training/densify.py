@@ -77,6 +77,10 @@ class DefaultDensifier(Windowed):
         self._state = self._strategy.initialize_state(scene_scale=extent)
         self.replan(plan)
 
+    @property
+    def absgrad(self) -> bool:
+        return self._recipe.absgrad
+
     def before_backward(self, step: int, info: dict[str, Any]) -> None:
         self._strategy.step_pre_backward(self._params, self._optimizers, self._state, step, info)
 

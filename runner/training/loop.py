@@ -5,7 +5,7 @@
     first Gaussians                                                                    initialise.py, plane_sweep.py
     adding and removing Gaussians                                                      densify.py, mcmc.py
     exposure of each training image, where it drifts                                   exposure.py
-    what is carried from step to step, rolled back to, saved and resumed               state.py, resume.py
+    what is carried from step to step, rolled back to, saved and resumed               state.py, resume.py, saving.py
 
 Which state is kept: the last one that is finite. Choosing the state with the best held-out PSNR would be choosing by
 the test views, and the number reported for them would no longer be honest.
@@ -32,6 +32,7 @@ from runner.scene.views import TrainingScene
 from runner.training import moving_masks, optimiser, resume, schedule
 from runner.training import state as training_state
 from runner.training.loss import photometric_loss
+from runner.training.saving import StateWriter
 from runner.training.schedule import Recipe
 from runner.training.settings import TrainSettings
 from runner.training.start import STAGE, Run, begin, prepare
@@ -105,6 +106,11 @@ def train(
 
 def _loop(run: Run, state: TrainingState) -> str:
     """Steps until the plan, the budget or the progress ends; returns which, as in Trained.stopped."""
+    with StateWriter(lambda snapshot: resume.save(snapshot, run.folder, run.fingerprint)) as writer:
+        return _steps(run, state, writer)
+
+
+def _steps(run: Run, state: TrainingState, writer: StateWriter) -> str:
     begin_s = run.clock() - state.seconds
     good = training_state.state_dict(state)  # the last state known to be finite, to roll back to
     reported_s = saved_s = state.seconds
@@ -141,10 +147,10 @@ def _loop(run: Run, state: TrainingState) -> str:
             if plan != state.plan:
                 state.plan = plan
                 state.densifier.replan(plan)
-        if run.save_s is not None and (stopped or state.seconds - saved_s >= run.save_s):
+        if run.save_s is not None and (stopped or (state.seconds - saved_s >= run.save_s and not writer.busy)):
             saved_s = state.seconds
-            _save(run, state)  # at the end too: whoever repeats what comes after training finds it done
-        _check_stop(run, state)
+            writer.begin(training_state.state_dict(state))  # at the end too: what comes after may be repeated
+        _check_stop(run, state, writer)
     return stopped
 
 
@@ -162,6 +168,7 @@ def _step(run: Run, state: TrainingState) -> bool:
         image.height,
         sh_degree=schedule.active_sh_degree(share, recipe, settings.sh_degree),
         background=run.background,
+        absgrad=state.densifier.absgrad,
     )
     rendered = state.exposures.apply(rendering.image, view) if state.exposures else rendering.image
     loss = photometric_loss(image.compared(rendered), image.target, settings.ssim_weight)
@@ -230,15 +237,12 @@ def _report(run: Run, state: TrainingState) -> None:
     )
 
 
-def _check_stop(run: Run, state: TrainingState) -> None:
-    """Raises Interrupted when a stop was asked for; the state is saved before."""
+def _check_stop(run: Run, state: TrainingState, writer: StateWriter) -> None:
+    """Raises Interrupted when a stop was asked for; the state is on the disk before."""
     try:
         run.context.progress.check(STAGE)
     except Interrupted:
         if run.save_s is not None:
-            _save(run, state)
+            writer.begin(training_state.state_dict(state))
+            writer.wait()
         raise
-
-
-def _save(run: Run, state: TrainingState) -> None:
-    resume.save(state, run.folder, run.fingerprint)

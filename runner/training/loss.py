@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.quality.metrics import WINDOW_TAPS, blur, ssim_map
+from runner.training import separable_ssim
 
 _COMPILED = importlib.util.find_spec("numba") is not None
 
@@ -50,19 +51,21 @@ class Target:
     def moments(self) -> Tensor:
         """Windowed mean and mean square [2, 3, H, W], for the torch loss."""
         y = self.image.permute(2, 0, 1)
-        return blur(torch.stack([y, y * y]), padding=WINDOW_TAPS // 2)
+        return separable_ssim.windowed(torch.stack([y, y * y]))
 
 
 def photometric_loss(image: Tensor, target: Target, ssim_weight: float) -> Tensor:
     """(1 - w) mean |image - target| + w (1 - SSIM), a scalar. image: [H, W, 3], not clamped.
 
-    Compiled kernels for float32 on the CPU, torch convolutions elsewhere; the same values up to rounding.
+    Compiled kernels for float32 on the CPU, separable convolutions elsewhere; the same values up to rounding.
     Raises ValueError when image and target differ in size.
     """
     if image.shape != target.image.shape:
         raise ValueError(f"image {tuple(image.shape)} and target {tuple(target.image.shape)} differ in size")
     compiled = _COMPILED and image.device.type == "cpu" and image.dtype == target.image.dtype == torch.float32
-    return _compiled_loss(image, target, ssim_weight) if compiled else torch_loss(image, target, ssim_weight)
+    if compiled:
+        return _compiled_loss(image, target, ssim_weight)
+    return separable_ssim.loss(image, target.image, target.moments, ssim_weight)
 
 
 class _CompiledLoss(torch.autograd.Function):
@@ -87,7 +90,7 @@ _compiled_loss: Callable[[Tensor, Target, float], Tensor] = _CompiledLoss.apply
 
 
 def torch_loss(image: Tensor, target: Target, ssim_weight: float) -> Tensor:
-    """`photometric_loss` in plain torch, on any device and in any float type."""
+    """`photometric_loss` by autograd through the whole window: what the faster ways are held against."""
     x, y = image.permute(2, 0, 1), target.image.permute(2, 0, 1)
     mean_x, square_x, product = blur(torch.stack([x, x * x, x * y]), padding=WINDOW_TAPS // 2)
     similarity = ssim_map(mean_x, square_x, product, *target.moments).mean()

@@ -1,6 +1,6 @@
 """Strategy "mcmc": densification by relocation under a hard cap (3DGS as MCMC, Kheradmand et al. 2024).
 
-gsplat's MCMCStrategy on CUDA; elsewhere its two CUDA operations are replaced by torch functions.
+gsplat's MCMCStrategy with a cheaper step; where there is no CUDA, its relocation is a torch function.
 """
 
 from __future__ import annotations
@@ -10,29 +10,32 @@ from typing import Any
 
 import torch
 from gsplat.strategy import MCMCStrategy
+from gsplat.strategy.ops import sample_add
 from torch import Tensor
 
 from runner.raster.parameters import Parameters
-from runner.scene.geometry import rotation_matrices
 from runner.training.optimiser import Optimizers, replace_parameters
 from runner.training.schedule import Plan, Recipe, refine_interval
 from runner.training.strategy import Windowed
 
-GROWTH = 1.05  # MCMC: count after one refinement / count before
+GROWTH = 1.05  # count after GROWTH_SHARE of the plan / before; gsplat's: 5 % each 100 of 30,000 steps
+GROWTH_SHARE = 1 / 300
+GROWTH_MAX = 1.3  # of one refinement: a plan of a few hundred steps does not double at once
 
 
 class McmcDensifier(Windowed):
     """The Densifier of strategy "mcmc"."""
 
+    absgrad = False  # MCMC looks at opacities, never at gradients
+
     def __init__(self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int) -> None:
         self._params, self._optimizers, self._recipe = params, optimizers, recipe
         cuda = params["means"].is_cuda
-        self._strategy = (MCMCStrategy if cuda else TorchMcmcStrategy)(
-            cap_max=cap,
-            noise_lr=recipe.noise_lr,
-            min_opacity=recipe.prune_opacity,
-            refine_every=refine_interval(plan.pace, recipe),
+        interval = refine_interval(plan.pace, recipe)
+        self._strategy = (McmcStrategy if cuda else TorchMcmcStrategy)(
+            cap_max=cap, noise_lr=recipe.noise_lr, min_opacity=recipe.prune_opacity, refine_every=interval
         )
+        self._strategy.growth = min(GROWTH_MAX, GROWTH ** (interval / (plan.pace * GROWTH_SHARE)))
         self._state = self._strategy.initialize_state()
         self.replan(plan)
 
@@ -49,8 +52,16 @@ class McmcDensifier(Windowed):
         """Nothing is carried from step to step."""
 
 
-class TorchMcmcStrategy(MCMCStrategy):
-    """gsplat's MCMCStrategy without its CUDA operations (3DGS as Markov Chain Monte Carlo, Kheradmand et al. 2024)."""
+class McmcStrategy(MCMCStrategy):
+    """gsplat's MCMCStrategy (3DGS as Markov Chain Monte Carlo, Kheradmand et al. 2024) with a step that costs less.
+
+    The noise is turned by quaternions, not by a batch of 3 x 3 matrices; the memory of the device is not handed back at
+    every refinement, after which every buffer had to be asked of the driver again; and growth keeps its share of the
+    plan whatever the interval of refinements.
+    """
+
+    growth: float = GROWTH
+    binomial_type = torch.float32  # of the table, as the relocation of the class wants it
 
     @torch.no_grad()
     def step_post_backward(
@@ -63,10 +74,27 @@ class TorchMcmcStrategy(MCMCStrategy):
         lr: float,
     ) -> None:
         if self.refine_start_iter < step < self.refine_stop_iter and step % self.refine_every == 0:
-            binomials = state["binoms"].double()
+            binomials = state["binoms"].to(params["means"].device, self.binomial_type)
             self._relocate_gs(params, optimizers, binomials)
             self._add_new_gs(params, optimizers, binomials)
         add_position_noise(params, lr * self.noise_lr)
+
+    def _room(self, count: int) -> int:
+        """How many Gaussians a refinement adds to `count`."""
+        return max(0, min(self.cap_max, int(self.growth * count)) - count)
+
+    @torch.no_grad()
+    def _add_new_gs(self, params: Any, optimizers: Any, binoms: Tensor) -> int:
+        new = self._room(len(params["means"]))
+        if new:
+            sample_add(params, optimizers, {}, n=new, binoms=binoms, min_opacity=self.min_opacity)
+        return new
+
+
+class TorchMcmcStrategy(McmcStrategy):
+    """McmcStrategy where gsplat's CUDA operations are not: relocation in torch."""
+
+    binomial_type = torch.float64
 
     @torch.no_grad()
     def _relocate_gs(self, params: Any, optimizers: Any, binoms: Tensor) -> int:
@@ -82,9 +110,8 @@ class TorchMcmcStrategy(MCMCStrategy):
 
     @torch.no_grad()
     def _add_new_gs(self, params: Any, optimizers: Any, binoms: Tensor) -> int:
-        """5 % more Gaussians, up to the cap, as copies of Gaussians drawn by opacity."""
-        count = len(params["means"])
-        new = max(0, min(self.cap_max, int(GROWTH * count)) - count)
+        """More Gaussians, up to the cap, as copies of Gaussians drawn by opacity."""
+        new = self._room(len(params["means"]))
         if new:
             sources = torch.multinomial(torch.sigmoid(params["opacities"]), new, replacement=True)
             self._share(params, optimizers, sources, binoms, lambda value: torch.cat([value, value[sources]]), new)
@@ -141,7 +168,21 @@ def add_position_noise(params: Parameters, scale: float) -> None:
     """
     weight = torch.sigmoid(100.0 * ((1.0 - torch.sigmoid(params["opacities"])) - 0.995))
     noise = torch.randn_like(params["means"]) * weight[:, None] * scale
-    axes = (
-        rotation_matrices(params["quats"]) * torch.exp(params["scales"])[:, None, :]
-    )  # R S; covariance = (R S)(R S)^T
-    params["means"].add_((axes @ (axes.transpose(1, 2) @ noise[:, :, None]))[:, :, 0])
+    params["means"].add_(by_covariance(params["quats"], params["scales"], noise))
+
+
+def by_covariance(quats: Tensor, log_scales: Tensor, vectors: Tensor) -> Tensor:
+    """Covariance R S S R^T of each Gaussian times a vector [N, 3]: turned into its axes, stretched, turned back.
+
+    A unit quaternion (w, u) turns v into v + 2 (w u x v + u x (u x v)), and its conjugate turns it back.
+    """
+    unit = torch.nn.functional.normalize(quats, dim=-1)
+    w, u = unit[:, :1], unit[:, 1:]
+    turned = _turned(w, -u, vectors) * torch.exp(2.0 * log_scales)
+    return _turned(w, u, turned)
+
+
+def _turned(w: Tensor, u: Tensor, vectors: Tensor) -> Tensor:
+    across = torch.linalg.cross(u, vectors)
+    turned: Tensor = vectors + 2.0 * (w * across + torch.linalg.cross(u, across))
+    return turned

@@ -59,10 +59,21 @@ def _flat(tensor: Tensor) -> NDArray[np.float32]:
     return tensor.detach().view(-1).numpy()
 
 
+def fused_adam(values: list[Tensor], *, lr: float, eps: float) -> torch.optim.Adam:
+    """torch's Adam in one kernel per step; its step counter lies beside the values, so the host waits for nothing."""
+    return torch.optim.Adam(values, lr=lr, eps=eps, fused=True)
+
+
 def optimizers(params: Parameters) -> Optimizers:
     """One Adam per parameter; the learning rates are set at every step (`set_learning_rates`)."""
-    adam = CompiledAdam if _COMPILED and params["means"].device.type == "cpu" else torch.optim.Adam
+    on_cpu = params["means"].device.type == "cpu"
+    adam = fused_adam if not on_cpu else CompiledAdam if _COMPILED else torch.optim.Adam
     return {name: adam([value], lr=0.0, eps=ADAM_EPS) for name, value in params.items()}
+
+
+def counter_device(optimizer: torch.optim.Adam, parameter: Tensor) -> torch.device:
+    """Where Adam keeps its step counter: beside the values where it is fused, else on the CPU."""
+    return parameter.device if optimizer.defaults["fused"] else torch.device("cpu")
 
 
 def set_learning_rates(optimizers: Optimizers, rates: dict[str, float]) -> None:

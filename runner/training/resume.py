@@ -13,9 +13,8 @@ from runner.training.state import FORMAT, TENSORS, Measurement, TrainingState, l
 FILE = "state.npz"  # inside the folder of the training state
 
 
-def save(state: TrainingState, folder: Path, fingerprint: str) -> None:
-    """Write the state so that a reader sees the old file or the whole new one. Raises ResourceError (disk full)."""
-    saved = state_dict(state)
+def save(saved: dict[str, Any], folder: Path, fingerprint: str) -> None:
+    """Write a state dict so that a reader sees the old file or the whole new one. Raises ResourceError (disk full)."""
     arrays = {name: value.contiguous().numpy() for name, value in flat({name: saved[name] for name in TENSORS}).items()}
     values = {name: value for name, value in saved.items() if name not in TENSORS}
     write_state(folder / FILE, StateFile(values, arrays), fingerprint)

@@ -38,7 +38,8 @@ class Recipe:
 
     refine_from: float = WINDOWS["default"][0]  # densification window
     refine_until: float = WINDOWS["default"][1]
-    refine_share: float = 1 / 30  # one refinement per this share of the plan
+    refine_share: float = 1 / 30  # one refinement per this share of the plan ...
+    refine_steps_max: int = 1_000_000  # ... and at least every so many steps
     grow_gradient: float = 6e-4  # in units of half the image; "default" strategy
     absgrad: bool = True  # AbsGS: sum of |gradient| over the pixels
     prune_opacity: float = 0.005
@@ -50,14 +51,16 @@ class Recipe:
     noise_lr: float = 5e5  # "mcmc" strategy
 
 
-# gsplat's example trainer (v1.5.3, examples/simple_trainer.py, "mcmc"), its 30,000 steps turned into shares.
+# gsplat's example trainer (v1.5.3, examples/simple_trainer.py, "mcmc"), its 30,000 steps turned into shares. Refined
+# every 100 steps, as there, in every plan of 6,000 steps and more; the growth of a refinement follows (mcmc.py).
 MCMC = Recipe(
     lr_means=1.6e-4,
     lr_quats=1e-3,
     lr_scales=5e-3,
     refine_from=WINDOWS["mcmc"][0],
     refine_until=WINDOWS["mcmc"][1],
-    refine_share=1 / 300,
+    refine_share=1 / 60,
+    refine_steps_max=100,
     initial_opacity=0.5,
     initial_scale=0.1,
     opacity_penalty=0.01,
@@ -154,7 +157,7 @@ def recipe_of(settings: TrainSettings) -> Recipe:
 
 def refine_interval(pace: float, recipe: Recipe) -> int:
     """Steps between two refinements."""
-    return max(REFINE_STEPS_MIN, round(pace * recipe.refine_share))
+    return max(REFINE_STEPS_MIN, min(recipe.refine_steps_max, round(pace * recipe.refine_share)))
 
 
 def view_of(step: int, views: Sequence[int], seed: int) -> int:

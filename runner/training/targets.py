@@ -14,6 +14,7 @@ from runner.scene.views import TrainingScene
 from runner.training.loss import Target
 
 CACHE_BYTES = 600 * 2**20  # of prepared targets (float images and their blurred maps)
+CACHE_SHARE = 0.2  # of the memory that a GPU has left: a target is then prepared once, not at every step
 DEVICE_BYTES = 4 * 2**30  # of images as bytes on a GPU; more stay on the host and are copied at every step
 IGNORED_LEVEL = 0.5  # of ignored pixels, in the target and in what is compared with it
 TARGET_BYTES_PER_VALUE = 4 * 3  # the image, its mean and its mean square, float32
@@ -48,7 +49,7 @@ class TrainingImages:
         self._scene, self._device = scene, device
         self._ready: dict[int, TrainingImage] = {}
         self._divisor = 0
-        self._room_bytes = 0
+        self._room_bytes, self._cache_bytes = 0, cache_bytes(device)
         self._moving: Mapping[int, NDArray[np.bool_]] = {}
         self._bytes = on_device(scene.pixels, device) if device.type != "cpu" else []
         cameras = np.stack([view.world_to_camera for view in scene.views]), np.stack([view.K for view in scene.views])
@@ -62,7 +63,7 @@ class TrainingImages:
     def get(self, index: int, divisor: int) -> TrainingImage:
         """View `index` of the scene, its sides divided by `divisor`."""
         if divisor != self._divisor:
-            self._ready, self._divisor, self._room_bytes = {}, divisor, CACHE_BYTES
+            self._ready, self._divisor, self._room_bytes = {}, divisor, self._cache_bytes
         if index in self._ready:
             return self._ready[index]
         if self._bytes:
@@ -90,6 +91,15 @@ class TrainingImages:
             return mask if moving is None else moving
         both: NDArray[np.bool_] = mask & moving
         return both
+
+
+def cache_bytes(device: torch.device) -> int:
+    """How much of a device's memory prepared targets may take, before anything else of the training is on it."""
+    if device.type != "cuda":
+        return CACHE_BYTES
+    free, total = torch.cuda.mem_get_info(device)
+    allowed = total * torch.cuda.get_per_process_memory_fraction(device) - torch.cuda.memory_reserved(device)
+    return max(CACHE_BYTES, int(CACHE_SHARE * min(free, allowed)))
 
 
 def on_device(pixels: tuple[NDArray[np.uint8], ...], device: torch.device) -> list[Tensor]:

@@ -56,8 +56,9 @@ def test_asking_for_the_torch_backend_imports_neither_numba_nor_gsplat():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("absgrad", [False, True])
 @pytest.mark.parametrize("antialiased", [False, True])
-def test_the_gsplat_adapter_calls_what_gsplat_offers(monkeypatch, antialiased):
+def test_the_gsplat_adapter_calls_what_gsplat_offers(monkeypatch, antialiased, absgrad):
     """Against the real signature of `gsplat.rasterization`, with parameters after their activations."""
     shot, params = Shot(), cloud(7)
     signature = inspect.signature(gsplat.rasterization)
@@ -71,7 +72,7 @@ def test_the_gsplat_adapter_calls_what_gsplat_offers(monkeypatch, antialiased):
     monkeypatch.setattr(gsplat, "rasterization", stand_in)
     drawn = GsplatRasterizer("cpu").render(
         params, shot.view, shot.K, shot.width, shot.height,
-        sh_degree=2, background=shot.background, antialiased=antialiased,
+        sh_degree=2, background=shot.background, antialiased=antialiased, absgrad=absgrad,
     )  # fmt: skip
     (call,) = calls
     torch.testing.assert_close(call["scales"], params["scales"].exp())
@@ -80,7 +81,7 @@ def test_the_gsplat_adapter_calls_what_gsplat_offers(monkeypatch, antialiased):
     assert call["viewmats"].shape == (1, 4, 4)
     assert call["Ks"].shape == (1, 3, 3)
     assert call["backgrounds"].shape == (1, 3)
-    assert (call["packed"], call["absgrad"], call["sh_degree"]) == (False, True, 2)
+    assert (call["packed"], call["absgrad"], call["sh_degree"]) == (False, absgrad, 2)
     assert call["rasterize_mode"] == ("antialiased" if antialiased else "classic")
     assert drawn.image.shape == (shot.height, shot.width, 3)
     assert drawn.alpha.shape == (shot.height, shot.width)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from gsplat.cuda._torch_impl import _quat_scale_to_covar_preci
 from gsplat.strategy import DefaultStrategy
 
 from runner.raster import parameters
 from runner.training.densify import CappedDefaultStrategy
-from runner.training.mcmc import TorchMcmcStrategy, add_position_noise, relocation
+from runner.training.mcmc import McmcDensifier, TorchMcmcStrategy, add_position_noise, by_covariance, relocation
+from runner.training.schedule import MCMC, Plan
 from tests.device_trainings import after_one_step, check_consistent, screen_info, small_gaussians
 
 CPU = torch.device("cpu")
@@ -89,6 +93,44 @@ def test_noise_moves_only_the_transparent_and_along_their_shape() -> None:
     deviation = moved[1000:].std(dim=0) / torch.sigmoid(torch.tensor(100 * 0.005))  # the weight at opacity 0
     # covariance times unit noise: variances 1, 0.01, 0.01 become the standard deviations
     assert deviation.tolist() == pytest.approx([1.0, 0.01, 0.01], rel=0.1)
+
+
+def test_noise_is_turned_as_by_the_covariance_matrix() -> None:
+    """Quaternions on vectors against gsplat's own covariances and a product of matrices, in float64."""
+    generator = torch.Generator().manual_seed(0)
+    quats, log_scales, vectors = (
+        torch.randn(200, width, generator=generator, dtype=torch.float64) for width in (4, 3, 3)
+    )
+    covariances, _ = _quat_scale_to_covar_preci(quats, torch.exp(log_scales), compute_preci=False)
+    expected = torch.einsum("bij,bj->bi", covariances, vectors)
+    torch.testing.assert_close(by_covariance(quats, log_scales, vectors), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("steps", "interval", "growth"), [(30_000, 100, 1.05), (7_000, 100, 1.05 ** (30 / 7))])
+def test_mcmc_refines_every_hundred_steps_and_grows_by_its_share_of_the_plan(
+    steps: int, interval: int, growth: float
+) -> None:
+    """gsplat's 5 % at each of 245 refinements of 30,000 steps; a shorter plan has fewer, so each adds more."""
+    params, optimizers = after_one_step(1000, CPU)
+    with torch.no_grad():
+        params["opacities"][:] = 1.0
+    densifier = McmcDensifier(params, optimizers, Plan(steps), replace(MCMC, noise_lr=0.0), cap=10_000)
+    refined = [step for step in range(1, steps) if densifier.refines_at(step)]
+    assert {later - step for step, later in itertools.pairwise(refined)} == {interval}
+    densifier.after_step(refined[0], {}, 0.0)
+    assert len(params["means"]) == int(1000 * growth)
+
+
+def test_mcmc_hands_no_memory_back_and_asks_for_no_sums_of_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    params, optimizers = after_one_step(100, CPU)
+    densifier = McmcDensifier(params, optimizers, Plan(600), MCMC, cap=200)
+    assert not densifier.absgrad
+    for step in range(1, 100):
+        densifier.after_step(step, {}, 1e-4)
+    assert len(params["means"]) > 100
+    assert emptied == []
 
 
 def test_the_sums_of_gradients_are_gsplats_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from runner.scene.views import TrainingScene, View
-from runner.training.targets import TrainingImages, reduced, reduced_on_device
+from runner.training.targets import TrainingImages, cache_bytes, reduced, reduced_on_device
 
 
 @pytest.mark.parametrize("divisor", [1, 2, 4])
@@ -37,3 +37,19 @@ def test_the_camera_fits_the_reduced_picture() -> None:
         assert image.K.tolist() == [[50 / divisor, 0, 24 / divisor], [0, 52 / divisor, 18 / divisor], [0, 0, 1]]
         assert torch.equal(image.world_to_camera, torch.tensor(pose, dtype=torch.float32))
         assert torch.allclose(image.target.image, torch.tensor(0.2))
+
+
+def test_a_gpu_keeps_as_many_targets_as_its_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of what is left, of the device and of what this process may take; never less than the CPU."""
+    limits = {"mem_get_info": (70 << 30, 80 << 30), "get_per_process_memory_fraction": 1.0, "memory_reserved": 0}
+
+    def cached_gib() -> float:
+        for name, value in limits.items():
+            monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+        return cache_bytes(torch.device("cuda")) / 2**30
+
+    assert cached_gib() == pytest.approx(14.0)
+    limits["get_per_process_memory_fraction"] = 0.2  # as a T4
+    assert cached_gib() == pytest.approx(3.2)
+    limits["memory_reserved"] = 15 << 30
+    assert cached_gib() == cache_bytes(torch.device("cpu")) / 2**30
