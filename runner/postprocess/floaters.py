@@ -8,7 +8,7 @@ the held-out views, as much on a sample of the training views, and no single vie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ MAX_LOSS_DB = 0.05  # of the mean, all steps together
 MAX_VIEW_LOSS_DB = 0.5  # of any single view
 TRAIN_SAMPLE = 10  # training views measured beside the held-out ones: what only they see is guarded, too
 NEIGHBOURS = 4
+HIDDEN_LOGIT = -1e4  # an opacity of exactly 0: no rasteriser draws such a Gaussian, nor counts it
+GAUSSIANS_AT_ONCE = 1 << 16  # whose distances to a camera are computed together: they stay in a cache
 NEAR_PERCENTILE = 2.0  # of the depths of the sparse points a camera sees: where its scene begins
 
 # Limits from strict to mild. Opacity 1/255 and no pixel are exact: such Gaussians are not drawn anywhere.
@@ -99,14 +101,19 @@ def clean(
     features = measure_features(gaussians, scene, rasterizer, progress)
     chosen = [*scene.subset("test"), *evenly(scene.subset("train"), TRAIN_SAMPLE)]
 
+    device = rasterizer.device
+    params: Mapping[str, torch.Tensor] = parameters.parameters(gaussians, device)
+    truths = {index: torch.from_numpy(scene.pixels[index]).to(device) for index in chosen}
+
     def measure(keep: NDArray[np.bool_]) -> Quality:
-        params = parameters.parameters(subset(gaussians, keep), rasterizer.device)
+        kept = torch.from_numpy(keep).to(device)
+        shown = {**params, "opacities": torch.where(kept, params["opacities"].detach(), HIDDEN_LOGIT)}
         values: dict[str, list[float]] = {"test": [], "train": []}
         for index in chosen:
             progress.check(STAGE)
-            truth = torch.from_numpy(scene.pixels[index]).to(rasterizer.device).float() / 255
-            image = render_view(params, scene.views[index], rasterizer)
-            used = used_pixels(scene, index, rasterizer.device)
+            truth = truths[index].float() / 255
+            image = render_view(shown, scene.views[index], rasterizer)
+            used = used_pixels(scene, index, device)
             values[scene.views[index].split].append(psnr(image, truth, used))
         return Quality(tuple(values["test"]), tuple(values["train"]))
 
@@ -179,18 +186,36 @@ def measure_features(
     distance = np.maximum(distance, 1e-9)
     count = min(NEIGHBOURS + 1, len(means))
     neighbours = cKDTree(means).query(means, k=[count], workers=-1)[0][:, 0]  # the first neighbour is itself
-    nearness = np.full(len(means), np.inf)
-    for view, center in zip(views, centers, strict=True):
-        begins = scene_begins(view, scene.points)
-        if begins is not None:
-            np.minimum(nearness, np.linalg.norm(means - center, axis=1) / begins, out=nearness)
+    begins = [scene_begins(view, scene.points) for view in views]
+    told = [number for number, each in enumerate(begins) if each is not None]
+    depths = np.array([begins[number] for number in told], float)
     return Features(
         opacity=expit(gaussians.opacity_logits.astype(np.float64)),
         size=np.exp(gaussians.log_scales.max(axis=1).astype(np.float64)) / distance,
         gap=neighbours / distance,
-        nearness=nearness,
+        nearness=nearness(means, centers[told], depths, rasterizer.device),
         covered_px=coverage(gaussians, views, rasterizer, progress, [scene.mask(index) for index in train]),
     )
+
+
+def nearness(
+    means: NDArray[np.float64], centers: NDArray[np.float64], begins: NDArray[np.float64], device: torch.device
+) -> NDArray[np.float64]:
+    """[N] the smallest distance of a camera / depth where the scene of that camera begins; infinite without cameras.
+
+    means [N, 3], centers [V, 3], begins [V], world units. On the device, in float64.
+    """
+    squares = []
+    places = [(*center, 1.0 / depth**2) for center, depth in zip(centers.tolist(), begins.tolist(), strict=True)]
+    for part in torch.from_numpy(means).to(device).split(GAUSSIANS_AT_ONCE):
+        x, y, z = part.T.contiguous()
+        least = torch.full_like(x, torch.inf)
+        for cx, cy, cz, scale in places:
+            square = (x - cx).square_()
+            square.add_((y - cy).square_()).add_((z - cz).square_()).mul_(scale)
+            torch.minimum(least, square, out=least)
+        squares.append(least)
+    return torch.cat(squares).sqrt_().cpu().numpy() if squares else np.full(len(means), np.inf)
 
 
 def scene_begins(view: View, points: NDArray[np.float32]) -> float | None:
@@ -222,7 +247,9 @@ def coverage(
         progress.check(STAGE)
         pose = torch.tensor(view.world_to_camera, dtype=torch.float32, device=rasterizer.device)
         K = torch.tensor(view.K, dtype=torch.float32, device=rasterizer.device)
-        drawn = rasterizer.render(params, pose, K, view.width, view.height, sh_degree=0, background=black)
+        drawn = rasterizer.render(
+            params, pose, K, view.width, view.height, sh_degree=0, background=black, absgrad=False
+        )
         grey_levels = drawn.image[..., 0]
         if mask is not None:
             grey_levels = grey_levels[torch.from_numpy(mask).to(rasterizer.device)]

@@ -9,17 +9,20 @@ import pytest
 import torch
 
 from runner.postprocess.floaters import (
+    HIDDEN_LOGIT,
     LIMITS,
     Features,
     Quality,
     acceptable,
     clean,
     coverage,
+    nearness,
     remove_in_steps,
+    subset,
     suspects,
 )
 from runner.quality.evaluate import render_view
-from runner.raster import parameters
+from runner.raster import parameters, rasterizer
 from runner.raster.torch_reference import TorchRasterizer
 from runner.scene.gaussians import Gaussians
 from runner.scene.progress import SILENT, Progress
@@ -137,6 +140,29 @@ def test_coverage_counts_the_pixels_that_are_really_seen() -> None:
     (free,), hidden = coverage(far, [view], DRAW, SILENT), coverage(joined(wall, far), [view], DRAW, SILENT)
     assert free > 1
     assert hidden[-1] < 1e-3 * free
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_what_a_mask_hides_is_drawn_as_if_it_were_not_there(ball: Gaussians, backend: str) -> None:
+    """Cleaning hides Gaussians on the device in the place of uploading the others: the same pictures, bit by bit."""
+    draw, view = rasterizer(backend), views()[0]
+    keep = np.random.default_rng(0).uniform(size=ball.count) < 0.6
+    params = parameters.parameters(ball, draw.device)
+    hidden = torch.where(torch.from_numpy(keep), params["opacities"].detach(), HIDDEN_LOGIT)
+    alone = parameters.parameters(subset(ball, keep), draw.device)
+    shown = render_view({**params, "opacities": hidden}, view, draw)
+    assert torch.equal(shown, render_view(alone, view, draw))
+    assert not torch.equal(shown, render_view(params, view, draw))
+
+
+def test_nearness_is_the_smallest_share_of_any_camera() -> None:
+    """Against one distance at a time; more Gaussians than are looked at together."""
+    rng = np.random.default_rng(0)
+    means, centers, begins = rng.normal(size=(70_000, 3)), rng.normal(size=(5, 3)), rng.uniform(0.1, 3.0, 5)
+    found = nearness(means, centers, begins, torch.device("cpu"))
+    shares = [np.linalg.norm(means - center, axis=1) / depth for center, depth in zip(centers, begins, strict=True)]
+    np.testing.assert_allclose(found, np.min(shares, axis=0), rtol=1e-12)
+    assert np.isinf(nearness(means[:3], centers[:0], begins[:0], torch.device("cpu"))).all()
 
 
 def features(count: int) -> Features:
