@@ -92,7 +92,11 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 
 ONLY = {
     # package -> the modules of it that a package above may use, where the rest of it is not for everybody
-    ("runner.worker", "runner.pipeline"): {"runner.pipeline.settings", "runner.pipeline.estimate"},
+    ("runner.worker", "runner.pipeline"): {
+        "runner.pipeline.scene_file",
+        "runner.pipeline.settings",
+        "runner.pipeline.estimate",
+    },
     ("runner.worker", "runner.media"): {"runner.media.settings", "runner.media.too_many"},
     ("runner.dataset", "runner.poses"): {"runner.poses.colmap.client", "runner.poses.colmap.requests"},
 }
