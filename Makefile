@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 AZURITE := .local/azurite/installed
 KUSTO := .local/kusto/installed
+AXE := .local/axe/installed
 REQUIREMENTS := runner/requirements.txt local/requirements.txt local/azurite/requirements.txt
 LOCKED := --require-hashes --only-binary :all:
 UV_VERSION := 0.13.9
@@ -91,7 +92,7 @@ lock: .local/lock/bin/uv  ## write every lock of Python packages, as docs/versio
 infra-check: setup  ## compile and lint the templates where the bicep tool is; parse and type-check every KQL query
 	$(BIN)/python -m tests.infra.check
 
-setup: $(VENV)/installed-tests $(AZURITE) $(KUSTO)
+setup: $(VENV)/installed-tests $(AZURITE) $(KUSTO) $(AXE)
 
 # torch first and pinned: without it pip may resolve another build, with gigabytes of CUDA. The function app's in a call of their
 # own: one file with hashes wants hashes for all.
@@ -116,6 +117,10 @@ $(AZURITE): $(INSTALLED) local/azurite/package.json local/azurite/package-lock.j
 
 $(KUSTO): $(VENV)/installed-tests tests/infra/kusto/package-lock.json
 	$(BIN)/python -m tests.infra.kusto.queries install
+	@touch $@
+
+$(AXE): $(VENV)/installed-tests tests/axe/package-lock.json
+	$(BIN)/python -m tests.axe install
 	@touch $@
 
 clean:

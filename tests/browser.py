@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ class Page:
         self._buffer = b""
         self._number = 0
         self._session = ""
+        self._target = ""
         self.log: list[str] = []
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -51,18 +53,62 @@ class Page:
         line, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(line))
 
-    def open(self, path: Path) -> None:
+    def open(self, path: Path, *, fragment: str = "", before: str = "", size: tuple[int, int] | None = None) -> None:
+        """In a new tab; the one before it is closed.
+
+        fragment: of the address, behind its #. before: a script that runs before the page's own. size: width and height
+        in CSS pixels, at a density of 1.
+        """
+        self._session = ""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        if self._target:
+            self.call("Target.closeTarget", targetId=self._target)
+        self._target = target
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.log.clear()
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=path.as_uri())
+        if before:
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
+        if size:
+            self.resize(*size)
+        self.call("Page.navigate", url=path.as_uri() + (f"#{fragment}" if fragment else ""))
+
+    def resize(self, width: int, height: int) -> None:
+        wanted = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **wanted)
+
+    def prefer(self, feature: str, value: str) -> None:
+        """A media feature of the person's system, `prefers-reduced-motion` for one."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": feature, "value": value}])
+
+    def press(self, key: str) -> None:
+        """A key, down and up. key: as in KeyboardEvent.key; one character, or a name."""
+        text = key if len(key) == 1 else {"Enter": "\r"}.get(key, "")
+        codes = {" ": 32, "Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
+        code = codes.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        for kind in ("keyDown", "keyUp"):
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code,
+                **({"text": text} if text and kind == "keyDown" else {}),
+            )  # fmt: skip
+
+    def click(self, x: float, y: float, count: int = 1) -> None:
+        for number in range(1, count + 1):
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=number)
+
+    def picture(self, whole: bool = False) -> bytes:
+        """A PNG of what is seen; of the whole page, however long, if asked."""
+        self.call("Page.bringToFront")  # else no frame may come, and the call waits for one
+        taken = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
+        return base64.b64decode(taken)
 
     def value(self, expression: str) -> Any:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         return found["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 60.0) -> bool:
+    def until(self, expression: str, seconds: float = 240.0) -> bool:
         """Whether it became true in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -75,6 +121,14 @@ class Page:
 @contextmanager
 def page(path: Path, profile: Path) -> Iterator[Page]:
     """The page, opened. Needs CHROMIUM."""
+    with browser(profile) as opened:
+        opened.open(path)
+        yield opened
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[Page]:
+    """The browser, for `Page.open` as often as wanted. Needs CHROMIUM."""
     assert CHROMIUM
     to_read, to_write = os.pipe(), os.pipe()
 
@@ -85,7 +139,7 @@ def page(path: Path, profile: Path) -> Iterator[Page]:
         os.dup2(high[0], 3)
         os.dup2(high[1], 4)
 
-    browser = subprocess.Popen(
+    started = subprocess.Popen(
         [CHROMIUM, *OPTIONS, f"--user-data-dir={profile}", "about:blank"],
         preexec_fn=give_pipes, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "HOME": str(profile)}, start_new_session=True,
@@ -93,12 +147,10 @@ def page(path: Path, profile: Path) -> Iterator[Page]:
     os.close(to_read[0])
     os.close(to_write[1])
     try:
-        opened = Page(to_read[1], to_write[0])
-        opened.open(path)
-        yield opened
+        yield Page(to_read[1], to_write[0])
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(browser.pid, 9)
-        browser.wait()
+            os.killpg(started.pid, 9)
+        started.wait()
         os.close(to_read[1])
         os.close(to_write[0])

@@ -46,10 +46,20 @@ def write_spz(gaussians: Gaussians, path: Path) -> ExportReport:
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """
     turned = turned_and_in_range(gaussians, path.name)
+    written = write_atomically(path, _file(turned))
+    return ExportReport(turned.count, gaussians.count - turned.count, written.size_bytes, written.sha256)
+
+
+def spz_bytes(gaussians: Gaussians, name: str) -> tuple[bytes, int]:
+    """What `write_spz` writes, and how many Gaussians are in it. Raises RunnerError when none can be drawn."""
+    turned = turned_and_in_range(gaussians, name)
+    return b"".join(_file(turned)), turned.count
+
+
+def _file(turned: Gaussians) -> Iterator[bytes]:
     bits = fraction_bits(turned)
     head = HEADER.pack(MAGIC, VERSION, turned.count, turned.sh_degree, bits, 0, 0)
-    written = write_atomically(path, _gzip(chain([head], blocks(turned, bits))))
-    return ExportReport(turned.count, gaussians.count - turned.count, written.size_bytes, written.sha256)
+    return _gzip(chain([head], blocks(turned, bits)))
 
 
 def turned_and_in_range(gaussians: Gaussians, name: str) -> Gaussians:

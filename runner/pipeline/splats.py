@@ -118,9 +118,7 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
 
 
 def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...]) -> Exported:
-    """Writes <name>.<suffix> for each that is wanted, reads it back and measures it.
-
-    Beside the .splat lies the viewer page that embeds it.
+    """Writes <name>.<suffix> for each that is wanted, reads it back and measures it; with .spz the viewer page.
 
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """
@@ -134,11 +132,13 @@ def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...
         report = exporter.write(written, path)
         loss = loss_of(exporter.read(path), scene, splats.rasterizer, splats.scores.test.psnr)
         reports[suffix.replace(".", "_")] = {**asdict(report), **loss}
-        if suffix == "splat":
-            write_viewer(
-                path, scene.views, context.out / "viewer.html", title=context.name,
-                note=_note(splats), doubt=_doubt(splats), up=splats.orientation.up_in_output,
-            )  # fmt: skip
+    if "spz" in suffixes:  # the page holds the same values, whether or not the file is wanted
+        poster = context.out / "poster.jpg"
+        write_viewer(
+            gaussians, scene.views, context.out / "viewer.html", title=context.name,
+            note=_note(splats), doubt=_doubt(splats), up=splats.orientation.up_in_output,
+            poster=poster if poster.is_file() else None,
+        )  # fmt: skip
     return Exported(reports)
 
 

@@ -16,8 +16,8 @@ class Stage(StrEnum):
     TRAINING = "training"
     CLEAN_UP = "clean_up"  # floaters, up, scores, pictures of the report
     PLY = "ply_export"
-    SPLAT = "splat_export"  # and the viewer page
-    SMALL = "small_exports"
+    SPLAT = "splat_export"
+    SMALL = "small_exports"  # .spz, compressed PLY, and the viewer page
 
 
 # Of a typical run, for the total percentage. The two stages that never run keep theirs: without them every percentage

@@ -100,7 +100,7 @@ class Knobs:
     )  # fmt: skip
     export_formats: str = _setting(
         "EXPORT_FORMATS",
-        f"files of the scene, with commas: {', '.join(FORMATS)}; ply is always written, viewer.html comes with splat",
+        f"files of the scene, with commas: {', '.join(FORMATS)}; ply is always written, as is viewer.html",
         "all",
     )
 

@@ -73,4 +73,5 @@ LOCKS = (
     Lock("tests/infra/kubernetes/requirements.lock", "tests: manifests"),
     Lock("tests/infra/sbom/requirements.lock", "tests: SBOMs"),
     Lock("tests/infra/kusto/package-lock.json", "tests: queries"),
+    Lock("tests/axe/package-lock.json", "tests: pages"),
 )

@@ -11,7 +11,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from runner.export.splat import write_splat
 from runner.export.viewer import write_viewer
 from runner.files import json_file
 from runner.report import documents
@@ -72,12 +71,11 @@ def test_the_report_begins_with_the_doubt() -> None:
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 def test_in_a_browser_the_banner_is_seen_over_a_suspect_scene_and_over_no_other(tmp_path: Path) -> None:
-    write_splat(some_gaussians(50), tmp_path / "s.splat")
     views = ring_of_views(4, np.zeros(3))
     for name, doubt in (("good", ""), ("suspect", "This scene is doubtful: <b>14 dB</b>.")):
-        write_viewer(tmp_path / "s.splat", views, tmp_path / f"{name}.html", title="lobby", note="50", doubt=doubt)
+        write_viewer(some_gaussians(50), views, tmp_path / f"{name}.html", title="lobby", note="50", doubt=doubt)
         with open_page(tmp_path / f"{name}.html", tmp_path / f"profile of {name}") as opened:
-            assert opened.until("typeof drawn === 'number' && drawn > 0")
+            assert opened.until("document.body.dataset.ready === 'yes'")
             height = opened.value("document.getElementById('doubt').getBoundingClientRect().height")
             assert (height > 20) == bool(doubt)
             assert opened.value("document.getElementById('doubt').textContent") == doubt
