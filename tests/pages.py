@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = ("meta", "img", "line", "circle", "polyline")
+VOID = ("meta", "img", "input", "line", "circle", "path", "polyline")
 
 
 def _spaced(words: list[str]) -> str:
@@ -58,7 +58,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes something else"
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
+        if self.open[-1:] not in (["style"], ["script"]):
             self.words.append(data)
         if "td" in self.open or "th" in self.open:
             self.rows[-1].cells[-1].append(data)

@@ -18,6 +18,7 @@ MANIFEST = "manifest.json"
 NAMES = frozenset({
     MANIFEST, "metrics.json", "cameras.json", "orientation.json", "viewer.html", "report.html", "poster.jpg",
     "comparison_worst.png", "comparison_worst_2.png", "comparison_worst_3.png", "comparison_median.png",
+    "comparison_best.png",
 })  # fmt: skip
 SUFFIXES = (".ply", ".splat", ".spz", ".compressed.ply")
 

@@ -35,6 +35,7 @@ def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, M
         resumed_at=splats.trained.resumed_at,
         reused=splats.posed.reused,
         doubts=splats.doubts,
+        points=splats.scene.points,
     )
 
 
@@ -68,6 +69,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             },
             "moving_share": trained.moving_share,
             "settings": asdict(settings.preset.train),
+            "heldout_views": [asdict(view) for view in scores.test.views],
             "worst_views": [{**asdict(view), "picture": splats.pictures[view.image]} for view in scores.test.worst()],
         },
         warnings=(

@@ -58,6 +58,10 @@ class SplitScore:
         """The views of lowest PSNR, worst first."""
         return tuple(sorted(self.views, key=lambda view: view.psnr)[:count])
 
+    def best(self) -> ViewScore | None:
+        """The view of highest PSNR."""
+        return max(self.views, key=lambda view: view.psnr, default=None)
+
     def median(self) -> ViewScore | None:
         """The view in the middle by PSNR (the lower one of two)."""
         ranked = sorted(self.views, key=lambda view: view.psnr)

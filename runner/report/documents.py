@@ -17,6 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from runner.files.atomic import WrittenFile
 from runner.files.json_file import utc
 from runner.report.unplaced import not_used
@@ -85,6 +88,7 @@ class Results:
     resumed_at: tuple[int, ...] = ()  # the steps at which the training of earlier attempts was continued
     reused: Mapping[str, int] = field(default_factory=dict)  # what earlier runs had found: how many of what
     doubts: tuple[str, ...] = ()  # sentences that say why the result may be wrong; not empty: it is suspect
+    points: NDArray[np.float32] | None = None  # [N, 3] sparse points in the world of the views, for the maps
 
 
 def metrics(run: RunInfo, results: Results) -> dict[str, Any]:

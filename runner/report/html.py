@@ -1,19 +1,21 @@
 """`report.html`: what was made, how good it is and what went wrong, on one page that opens offline.
 
 It shows what metrics.json holds, for people (report.html.j2). Nothing is loaded from anywhere: pictures are embedded,
-there is no script, and a policy in the page forbids both. Names are users' and come from storage: the template escapes
-all text, whatever is in it.
+the one script is the page's own (report.js), and a policy in the page lets nothing else run. Names are users' and come
+from storage: the template escapes all text, whatever is in it.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,11 +23,18 @@ from PIL import Image
 
 from runner.files.atomic import WrittenFile, write_atomically
 from runner.report.documents import Results
+from runner.report.maps import along_the_path, maps
 from runner.report.unplaced import unplaced
+from runner.report.verdict import verdict
 from scenejobs.errors import UnusedFile
 from scenejobs.logs.setup import printable
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+SCRIPT = Path(__file__).with_name("report.js").read_text(encoding="utf-8")
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    f"script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode('ascii')}'; "
+    "base-uri 'none'; form-action 'none'"
+)
 FORMATS = {
     "ply": ("PLY", "every viewer and editor; nothing is left out"),
     "splat": (".splat", "streams in web viewers; no view-dependent colour"),
@@ -33,10 +42,11 @@ FORMATS = {
     "compressed_ply": ("compressed PLY", "SuperSplat and PlayCanvas"),
 }
 COMPARISONS = {
+    "comparison_best.png": "The best held-out image",
+    "comparison_median.png": "A held-out image of middling quality",
     "comparison_worst.png": "The worst held-out image",
     "comparison_worst_2.png": "The second worst",
     "comparison_worst_3.png": "The third worst",
-    "comparison_median.png": "A held-out image of middling quality",
 }
 GATES = {
     "bridge": "weakest covisibility link",
@@ -49,13 +59,23 @@ GATES = {
 JPEG_QUALITY, LONGEST_SIDE = 82, 1280  # of the pictures in the page
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture in the page. drawn: data URL of the other half of a comparison, under which `url` is as filmed."""
+
+    url: str
+    width: int
+    height: int
+    drawn: str | None = None
+
+
 def write_report(folder: Path, results: Results, metrics: Mapping[str, Any], processed_at: str) -> WrittenFile:
     """Writes report.html beside the other files of the result and embeds their pictures.
 
     metrics: what metrics.json holds, in the types of JSON. processed_at: as in the manifest.
     """
     found = [file for file in ("poster.jpg", *COMPARISONS) if (folder / file).is_file()]
-    pictures = {file: _embedded(folder / file) for file in found}
+    pictures = {file: _embedded(folder / file, pair=file in COMPARISONS) for file in found}
     page = report_page(results, metrics, processed_at, pictures, viewer=(folder / "viewer.html").is_file())
     return write_atomically(folder / "report.html", [page.encode("utf-8", "replace")])
 
@@ -64,11 +84,11 @@ def report_page(
     results: Results,
     metrics: Mapping[str, Any],
     processed_at: str,
-    pictures: Mapping[str, str],
+    pictures: Mapping[str, Picture],
     *,
     viewer: bool = False,
 ) -> str:
-    """Pure: the page. pictures: data URLs by file name."""
+    """Pure: the page. pictures: by file name."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -77,12 +97,20 @@ def report_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"decimals": decimals, "duration": duration, "count": "{:,}".format, "allowed": _allowed}
+    environment.filters |= {
+        "decimals": decimals, "duration": duration, "count": "{:,}".format, "allowed": _allowed, "address": quote,
+    }  # fmt: skip
+    training, clips, up = metrics["training"], _clips(results), _up(metrics)
+    scores = training.get("heldout_views") or ()
     points = [(entry["seconds"], entry["psnr_heldout"]) for entry in metrics["history"] if _is_measured(entry)]
     return environment.get_template("report.html.j2").render(
         results=results,
         metrics=metrics,
-        training=metrics["training"],
+        training=training,
+        verdict=verdict(metrics, results.views, [_counted(clip) for clip in clips], up),
+        maps=maps(results.views, results.points, scores, up),
+        along=along_the_path(results.views, scores),
+        script=Markup(SCRIPT),
         processed_at=processed_at,
         pictures=pictures,
         viewer=viewer,
@@ -90,7 +118,7 @@ def report_page(
         formats=FORMATS,
         comparisons=COMPARISONS,
         gates=GATES,
-        clips=_clips(results),
+        clips=clips,
         unused=_unused(results),
         curve=curve_through(points) if len(points) > 1 else None,
         details=_details(metrics),
@@ -172,6 +200,17 @@ def _clips(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
+def _counted(clip: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": clip["info"].name, "chosen": clip["chosen"], "registered": clip["registered"]}
+
+
+def _up(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """Unit vector in the world of the views; None where it is unknown, or where the world is that of supplied poses."""
+    orientation = metrics.get("orientation")
+    known = orientation and orientation.get("up") and orientation.get("turned")
+    return (0.0, -1.0, 0.0) if known else None
+
+
 def _unused(results: Results) -> list[UnusedFile]:
     """Files without a row of their own: neither refused nor a clip whose row says that nothing was registered."""
     rows = {clip.source or clip.name for clip in results.frames.clips}
@@ -208,11 +247,21 @@ def _allowed(low: float | None, high: float | None) -> str:
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
-def _embedded(path: Path) -> str:
-    """A data URL of the picture as JPEG."""
+def _embedded(path: Path, *, pair: bool) -> Picture:
+    """pair: the left half is as filmed, the right one as drawn."""
     with Image.open(path) as image:
-        picture = image.convert("RGB")
-        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        whole = image.convert("RGB")
+    if not pair:
+        whole.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        return Picture(_data_url(whole), *whole.size)
+    half = whole.width // 2
+    filmed, drawn = whole.crop((0, 0, half, whole.height)), whole.crop((half, 0, 2 * half, whole.height))
+    for each in (filmed, drawn):
+        each.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return Picture(_data_url(filmed), *filmed.size, _data_url(drawn))
+
+
+def _data_url(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

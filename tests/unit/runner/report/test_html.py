@@ -1,8 +1,9 @@
-"""The report: everything metrics.json says, for people, on one page that loads nothing and runs nothing."""
+"""The report: everything metrics.json says, for people, on one page that loads nothing."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
 import re
@@ -18,7 +19,17 @@ from runner.poses.gates import gate_results
 from runner.postprocess.floaters import CleanReport, Step
 from runner.postprocess.upright import Orientation, Witness
 from runner.report import documents
-from runner.report.html import COMPARISONS, FORMATS, GATES, decimals, duration, report_page, write_report
+from runner.report.html import (
+    COMPARISONS,
+    FORMATS,
+    GATES,
+    SCRIPT,
+    Picture,
+    decimals,
+    duration,
+    report_page,
+    write_report,
+)  # fmt: skip
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Failure
 from tests.hostile_names import NAMES
@@ -60,7 +71,7 @@ def metrics(**changes: Any) -> dict[str, Any]:
 
 
 def page(
-    numbers: dict[str, Any] | None = None, pictures: dict[str, str] | None = None, *, viewer: bool = False,
+    numbers: dict[str, Any] | None = None, pictures: dict[str, Picture] | None = None, *, viewer: bool = False,
     **changes: Any,
 ) -> str:  # fmt: skip
     """changes: fields of Results. numbers: metrics.json, else of the usual result."""
@@ -177,17 +188,24 @@ def test_what_was_resumed_and_reused_is_reported() -> None:
     assert "nothing; training continued at steps: none." in Reader(page({**metrics(), "resumed": nothing})).text
 
 
-def test_the_page_loads_nothing_and_runs_nothing() -> None:
-    """No address of anywhere, no script, no handler; and a policy that forbids them should one come in."""
-    source = page(pictures={"poster.jpg": "data:image/jpeg;base64,AAAA"}, viewer=True)
+def test_the_page_loads_nothing_and_runs_nothing_but_its_own_script() -> None:
+    """No address of anywhere, no handler; and a policy that forbids all but that script should one come in."""
+    source = page(pictures={"poster.jpg": Picture("data:image/jpeg;base64,AAAA", 4, 3)}, viewer=True)
     read = Reader(source)
+    assert re.findall(r"<script>(.*?)</script>", source, re.DOTALL) == [SCRIPT]
+    assert read.elements.count("script") == 1
+    source = source.replace(SCRIPT, "")
     assert not re.search(r"https?:|//[a-z]|@import|url\(|javascript:", source)
-    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(read.elements)
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & set(read.elements)
     assert not [name for name, _ in read.attributes if name.startswith("on")]
-    assert [value for name, value in read.attributes if name == "href"] == ["viewer.html"]
+    links = [value for name, value in read.attributes if name == "href"]
+    documents_of_it = ["viewer.html", "viewer.html", "metrics.json", "cameras.json", "manifest.json"]
+    assert links == [*documents_of_it, "lobby.ply", "lobby.spz"]
     assert all((value or "").startswith("data:image/jpeg;base64,") for name, value in read.attributes if name == "src")
     (policy,) = [value for name, value in read.attributes if name == "content" and "default-src" in (value or "")]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     assert (policy or "").startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}';" in (policy or "")
     assert read.open == [], "an element is left open"
 
 
@@ -227,7 +245,7 @@ def test_the_pictures_of_the_result_are_in_the_page(tmp_path: Path) -> None:
         Image.open(io.BytesIO(base64.b64decode(data)))
         for data in re.findall(r"data:image/jpeg;base64,([^\"]+)", source)
     ]
-    assert [picture.size for picture in embedded] == [(40, 20), (1280, 320)]
+    assert [picture.size for picture in embedded] == [(40, 20), (1000, 500), (1000, 500)]  # poster, filmed, drawn
     red, green, _ = embedded[1].getpixel((600, 100))
     assert red > 150 > green
     text = Reader(source).text

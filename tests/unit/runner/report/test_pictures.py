@@ -16,7 +16,7 @@ from tests.tiny_scene import HEIGHT, WIDTH, ground_truth, tiny_scene
 
 
 def test_comparisons_show_picture_and_rendering_side_by_side(tmp_path: Path) -> None:
-    """Of the worst views, worst first, and of the one in the middle where it is another."""
+    """Of the worst views, worst first, of the one in the middle, and of the best."""
     backend, truth = rasterizer("cpu"), ground_truth()
     scene, drawn = tiny_scene(backend), replace(truth, sh0=truth.sh0 * np.float32(0.7))
     score = evaluate(drawn, scene, backend).train
@@ -27,8 +27,9 @@ def test_comparisons_show_picture_and_rendering_side_by_side(tmp_path: Path) -> 
         ranked[1].image: "comparison_worst_2.png",
         ranked[2].image: "comparison_worst_3.png",
         ranked[3].image: "comparison_median.png",  # the lower of the two in the middle of eight
+        ranked[-1].image: "comparison_best.png",
     }
-    for view in ranked[:4]:
+    for view in (*ranked[:4], ranked[-1]):
         index = next(i for i, each in enumerate(scene.views) if each.image == view.image)
         pair = np.asarray(Image.open(tmp_path / written[view.image]))
         assert pair.shape == (HEIGHT, 2 * WIDTH, 3)

@@ -1,0 +1,124 @@
+"""The result in words: how good it is, where it is weak, and what to film next for a better one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.scene.views import View
+
+GOOD_DB, FAIR_DB = 26.0, 22.0  # held-out PSNR of a scene that looks right, and of one that can be recognised
+WEAKER_DB = 3.0  # below the middle view: a difference that everybody sees
+GAP_DB = 5.0  # training views better than held-out ones by this: seen from too few places
+FEW = 0.8  # of the chosen frames of a clip: with fewer placed it is told
+STEEP = 0.4  # sine of the angle above or below the horizon
+MOST = 3  # stretches that are told
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Held-out views of one clip, one after the other, that are worse than the others."""
+
+    video: str
+    start_s: float
+    end_s: float
+    psnr: float  # dB, of the worst of them
+    looking: str  # "up", "down", or "" for about level and for scenes in which up is unknown
+
+    @property
+    def where(self) -> str:
+        """`a.mp4 at 0:03 to 0:05, looking up`."""
+        start, end = clock(self.start_s), clock(self.end_s)
+        time = f"at {start}" if start == end else f"from {start} to {end}"
+        return f"{self.video} {time}{f', looking {self.looking}' if self.looking else ''}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What stands at the top of the report."""
+
+    grade: str  # "good", "fair", "poor", "doubtful", "not measured"
+    sentence: str  # after the grade
+    weak: tuple[Stretch, ...]
+    next_steps: tuple[str, ...]  # what to film, most useful first
+
+
+def verdict(
+    metrics: Mapping[str, Any], views: Sequence[View], clips: Sequence[Mapping[str, Any]], up: Sequence[float] | None
+) -> Verdict:
+    """metrics: metrics.json. clips: of each its `name`, frames `chosen` and `registered`. up: unit vector, if known."""
+    weak = weak_stretches(metrics["training"].get("heldout_views") or (), views, up)
+    psnr = metrics["psnr_heldout"]
+    if metrics.get("doubt"):
+        grade, sentence = "doubtful", "what was measured says that it may be wrong; the reasons are below"
+    elif psnr is None:
+        grade, sentence = "not measured", "no picture was kept from training to compare with"
+    else:
+        grade = "good" if psnr >= GOOD_DB else "fair" if psnr >= FAIR_DB else "poor"
+        sentence = _sentence(grade, weak)
+    return Verdict(grade, sentence, weak, tuple(_next_steps(metrics, weak, clips)))
+
+
+def _sentence(grade: str, weak: Sequence[Stretch]) -> str:
+    places = "; ".join(each.where for each in weak)
+    if grade == "good":
+        return f"sharp but for {places}; film that once more" if weak else "sharp everywhere it was measured"
+    if grade == "fair":
+        return f"the place is plain to see, fine things are soft{f', most of all in {places}' if weak else ''}"
+    return f"blurred or torn in most views{f', worst in {places}' if weak else ''}; film it again"
+
+
+def _next_steps(metrics: Mapping[str, Any], weak: Sequence[Stretch], clips: Sequence[Mapping[str, Any]]) -> list[str]:
+    steps = []
+    for each in weak:
+        other = {"up": "from further back and lower", "down": "from higher up"}.get(each.looking, "from another height")
+        steps.append(f"What {each.where} shows ({each.psnr:.1f} dB): slowly once more, and {other}.")
+    for clip in clips:
+        if clip["chosen"] and clip["registered"] < FEW * clip["chosen"]:
+            lost = clip["chosen"] - clip["registered"]
+            steps.append(
+                f"What could not be placed of {clip['name']} ({lost} of {clip['chosen']} frames): slower, and so that "
+                "each picture shows half of the one before."
+            )
+    gap = metrics["training"].get("gap_db")
+    if gap is not None and gap > GAP_DB:
+        steps.append(f"A second round at another height: what was not filmed is {gap:.1f} dB worse than what was.")
+    return steps
+
+
+def weak_stretches(
+    scores: Sequence[Mapping[str, Any]], views: Sequence[View], up: Sequence[float] | None
+) -> tuple[Stretch, ...]:
+    """The worst runs of held-out views, worst first. scores: `image` and `psnr` of each held-out view."""
+    by_image = {score["image"]: float(score["psnr"]) for score in scores if score.get("psnr") is not None}
+    held_out = [view for view in views if view.image in by_image]
+    if len(held_out) < 2:
+        return ()
+    limit = median(by_image[view.image] for view in held_out) - WEAKER_DB
+    found = []
+    for (video, bad), run in groupby(held_out, key=lambda view: (view.video, by_image[view.image] < limit)):
+        if bad:
+            members = list(run)
+            low = min(by_image[view.image] for view in members)
+            looking = _looking(members, None if up is None else np.asarray(up, float))
+            found.append(Stretch(video, members[0].timestamp_s, members[-1].timestamp_s, low, looking))
+    return tuple(sorted(found, key=lambda each: each.psnr)[:MOST])
+
+
+def _looking(views: Sequence[View], up: NDArray[np.float64] | None) -> str:
+    if up is None:
+        return ""
+    rise = float(np.mean([view.world_to_camera[2, :3] @ up for view in views]))
+    return "up" if rise > STEEP else "down" if rise < -STEEP else ""
+
+
+def clock(seconds: float) -> str:
+    """`0:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
