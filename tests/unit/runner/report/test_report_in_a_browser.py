@@ -1,0 +1,53 @@
+"""The report in the real Chromium: on a phone and a desk, dark and light, its sliders, and axe-core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.files import json_file
+from runner.report import documents
+from runner.report.html import write_report
+from tests import axe
+from tests.browser import CHROMIUM, browser
+from tests.results import RESULTS, RUN, TRAINING
+from tests.splats import ring_of_views
+
+
+def written(folder: Path) -> Path:
+    """A report with maps, quality along the path and a comparison."""
+    views = ring_of_views(12, np.zeros(3))
+    scores = [{"image": view.image, "psnr": 27.0 + k % 3, "ssim": 0.9} for k, view in enumerate(views)]
+    points = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+    training = replace(TRAINING, details={"heldout_views": scores, "settings": {"iterations": 5}})
+    results = replace(RESULTS, views=views, points=points, training=training)
+    for name in ("comparison_best.png", "comparison_worst.png", "poster.jpg"):
+        Image.new("RGB", (640, 240), (120, 40, 40)).save(folder / name)
+    (folder / "viewer.html").write_text("")
+    metrics: dict[str, Any] = json_file.plain(documents.metrics(RUN, results))
+    write_report(folder, results, metrics, "2026-11-23T12:00:00.000Z")
+    return folder / "report.html"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+@pytest.mark.slow
+def test_it_fits_a_phone_its_sliders_move_and_a_screen_reader_finds_its_way(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with browser(tmp_path / "profile") as page:
+        for size, scheme in (((360, 740), "light"), ((1280, 800), "dark")):
+            page.open(path, size=size)
+            page.prefer("prefers-color-scheme", scheme)
+            assert page.until("document.readyState === 'complete'")
+            assert page.value("document.documentElement.scrollWidth <= innerWidth")
+            if axe.is_installed():
+                assert axe.findings(page) == {}
+        page.value(
+            "{ const s = document.querySelector('.slide input'); s.value = 20; s.dispatchEvent(new Event('input')) }"
+        )
+        assert page.value("getComputedStyle(document.querySelector('.slide .over')).clipPath").endswith("20%)")
+        assert not page.log, "the page's policy lets its script and pictures be"
