@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.baselines import PAPER, first_steps
+from benchmarks.gpu.baselines import PAPER, first_steps
 from benchmarks.scenes import load_scene
 
 RESULT = Path(__file__).parent / "results" / "quality_over_time.md"

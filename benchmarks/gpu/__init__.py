@@ -1,0 +1,1 @@
+"""What a GPU does, measured in one run: `python -m benchmarks.gpu`."""
