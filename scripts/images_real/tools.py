@@ -18,6 +18,7 @@ ENGINE_PACKAGES = ("docker.io", "containerd", "runc", "libdevmapper1.02.1")
 COMPOSE_SUITE = "trixie"  # Debian 12 has Compose 1.29, which refuses `name:`
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 START_S = 30.0
+BUILDX_SINCE = 23  # versions of the client before have BuildKit in them
 
 
 class NoEngine(Exception):
@@ -50,7 +51,7 @@ def engine(work: Path) -> Iterator[tuple[list[str], bool]]:
     """(the `docker` command, whether it has bridge networks); ends what it started. Raises NoEngine."""
     os.environ["DOCKER_BUILDKIT"] = "1"  # an engine before 23 would build every layer anew beside its cache
     if _answers(["docker"]):
-        yield ["docker"], True
+        yield [client()], True
         return
     run = work / "run"
     socket = f"unix://{run / 'docker.sock'}"
@@ -62,7 +63,7 @@ def engine(work: Path) -> Iterator[tuple[list[str], bool]]:
     }
     os.environ |= {**paths, "DOCKER_HOST": socket}
     if _answers(["docker"]):  # of a run before this one
-        yield ["docker"], False
+        yield [client()], False
         return
     if os.getuid() != 0:
         raise NoEngine("no Docker engine answers; one is started by root only")
@@ -70,10 +71,25 @@ def engine(work: Path) -> Iterator[tuple[list[str], bool]]:
         unpack(work / "engine", ENGINE_PACKAGES, None)
     daemon = _start(run, socket)
     try:
-        yield ["docker"], False
+        yield [client()], False
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(60)
+
+
+def client() -> str:
+    """The first `docker` of PATH that builds with BuildKit: from 23 on it needs a plugin. Raises NoEngine."""
+    found = [name for folder in os.environ["PATH"].split(os.pathsep) if (name := shutil.which("docker", path=folder))]
+    for name in found:
+        told = subprocess.run(
+            [name, "version", "--format", "{{.Client.Version}}"], capture_output=True, text=True, check=False
+        ).stdout  # the exit code is that of the engine's answer
+        major = told.strip().split(".")[0]
+        if major.isdecimal() and int(major) < BUILDX_SINCE:
+            return name
+        if subprocess.run([name, "buildx", "version"], capture_output=True, check=False).returncode == 0:
+            return name
+    raise NoEngine(f"{', '.join(found) or 'docker'}: without BuildKit; install docker-buildx")
 
 
 def _start(run: Path, socket: str) -> subprocess.Popen[bytes]:

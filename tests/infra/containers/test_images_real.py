@@ -25,6 +25,33 @@ def test_without_an_engine_it_says_so_and_fails_nothing(tmp_path: Path) -> None:
     assert done.stderr.startswith("images-real is left out: ")
 
 
+@pytest.mark.parametrize(
+    ("clients", "chosen"),
+    [
+        ({"new": "28.2.2", "old": "20.10.24+dfsg1"}, "old"),  # the first is without its plugin
+        ({"new": "28.2.2 buildx", "old": "20.10.24"}, "new"),
+        ({"new": "28.2.2"}, None),
+        ({}, None),
+    ],
+)
+def test_the_client_is_one_that_builds(
+    clients: dict[str, str], chosen: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, version in clients.items():
+        (tmp_path / name).mkdir()
+        number, _, plugin = version.partition(" ")
+        (tmp_path / name / "docker").write_text(
+            f'#!/bin/sh\n[ "$1" != version ] || echo {number}\n[ "$1" = "{plugin}" ]\n'
+        )
+        (tmp_path / name / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join(str(tmp_path / name) for name in ("none", *clients)))
+    if chosen:
+        assert tools.client() == str(tmp_path / chosen / "docker")
+    else:
+        with pytest.raises(tools.NoEngine, match="docker-buildx"):
+            tools.client()
+
+
 def test_a_part_that_is_none_is_refused() -> None:
     command = [sys.executable, "-m", "scripts.images_real", "biuld"]
     done = subprocess.run(command, cwd=tools.ROOT, capture_output=True, text=True, check=False)
