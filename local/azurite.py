@@ -30,12 +30,14 @@ from runner.paths import RUNNER
 from scenejobs.errors import ConfigurationError, InfrastructureError, SceneJobError
 
 INSTALLED = places.kept() / "azurite"
-DESK_PORTS = (10000, 10001, 10002)  # where every tool looks for it: UseDevelopmentStorage=true
+DESK_PORTS = (10000, 10001, 10002)  # where every tool looks for it:
+EMULATOR = "UseDevelopmentStorage=true"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public knowledge
 START_TIMEOUT_S = 60.0  # takes about 2 s; a busy machine may be ten times slower
 STOP_TIMEOUT_S = 20.0  # on SIGTERM it writes everything to disk; SIGKILL loses what was just uploaded
 SERVICES = ("Blob", "Queue", "Table")
+_TAKEN = re.compile(r"EADDRINUSE.*?:(\d+)\b")
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://127\.0\.0\.1:\d+)")
 
 
@@ -171,8 +173,14 @@ class Azurite:
             if all(service in addresses for service in SERVICES):
                 return addresses
             if ended or time.monotonic() > deadline:
+                if taken := sorted(set(_TAKEN.findall(text))):
+                    raise InfrastructureError(
+                        f"port {', '.join(taken)} of this machine is in use, and the storage emulator needs it",
+                        advice="stop the program there; if it is an emulator to be used, "
+                        f"export AZURE_STORAGE_CONNECTION_STRING={EMULATOR} first",
+                    )
                 why = "ended at once" if ended else f"did not listen within {START_TIMEOUT_S:.0f} s"
-                raise InfrastructureError(f"Azurite {why}:\n{text[-2000:]}", advice="is another one on its ports?")
+                raise InfrastructureError(f"Azurite {why}:\n{text[-2000:]}")
             time.sleep(0.05)
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 
 from local import places
-from local.azurite import DESK_PORTS, Azurite, dying_with_parent, install_once
+from local.azurite import DESK_PORTS, EMULATOR, Azurite, dying_with_parent, install_once
 from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
 from scenejobs.errors import InfrastructureError, SceneJobError
 from scenejobs.ports import Containers, Queues
@@ -163,6 +163,22 @@ def stopped_by_signals() -> threading.Event:
     return stop
 
 
+def told(connection_string: str, folder: Path, elsewhere: str = "", *, alone: bool = False) -> str:
+    """What a person who started it needs next.
+
+    elsewhere: what they named the storage by, where it ran already. alone: nobody works on uploads.
+    """
+    named = f"'{elsewhere}'" if ";" in elsewhere else elsewhere or EMULATOR
+    lines = [
+        f"running; logs{'' if elsewhere else ' and storage'} in {folder}; Ctrl-C stops it, and the next start goes on",
+        "in another terminal:",
+        f"  export AZURE_STORAGE_CONNECTION_STRING={named}",
+    ]
+    if not alone:
+        lines += ["  scenejobs upload lobby view1.mp4 view2.mp4", "  scenejobs status lobby --wait"]
+    return "\n".join([*lines, f"for tools that do not know {EMULATOR}, connection string: {connection_string}"])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="video-splat cloud", description="The whole cloud, until it is stopped.")
     parser.add_argument("folder", type=Path, help="for logs, and for storage where none runs elsewhere")
@@ -177,11 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with Azurite(options.folder / "azurite", DESK_PORTS) as azurite:
                 settings = {**os.environ, "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string}
                 create_all(read(StorageSettings, settings))
-                print(f"running; connection string: {azurite.connection_string}", flush=True)
+                print(told(azurite.connection_string, options.folder, alone=True), flush=True)
                 stop.wait()
             return 0
         with LocalCloud(options.folder, {}, storage=elsewhere, ports=DESK_PORTS) as cloud:
-            print(f"running; connection string: {cloud.env['AZURE_STORAGE_CONNECTION_STRING']}", flush=True)
+            print(told(cloud.env["AZURE_STORAGE_CONNECTION_STRING"], options.folder, elsewhere), flush=True)
             cloud.stay(stop)
     except SceneJobError as exc:
         print(exc, file=sys.stderr)

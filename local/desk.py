@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from local import demo
-from local.azurite import DESK_PORTS, install_once
+from local.azurite import DESK_PORTS, EMULATOR, install_once
 from local.cloud import LocalCloud, stopped_by_signals
 from scenejobs.adapters.azure.clients import open_containers
 from scenejobs.commands.upload import upload
@@ -33,7 +33,6 @@ from scenejobs.state.overview.status import SceneStatus, State
 SETTINGS = "local.settings.json"
 EXAMPLE = "local.settings.json.example"
 NEEDED = ("host.json", "functions_entry.py", EXAMPLE)
-EMULATOR = "UseDevelopmentStorage=true"
 CONNECTIONS = ("AZURE_STORAGE_CONNECTION_STRING", "AzureWebJobsStorage", "SceneStorage")
 FORGOTTEN_S = 60.0  # without a look at the uploads, beyond the quiet time
 

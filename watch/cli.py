@@ -18,6 +18,7 @@ from runner.process.signals import StopFlag, stop_on_signals
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import report
+from scenejobs.settings import waits
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from watch import health_check, http_server
 from watch.begin import begin_log
@@ -110,12 +111,8 @@ def stable_s(dispatch: DispatchSettings, watch: WatchSettings) -> float:
 
 
 def dispatcher_settings(dispatch: DispatchSettings, watch: WatchSettings) -> DispatchSettings:
-    """One worker, and no longest wait: a file that is copied for an hour is not an upload yet. Old results are removed
-    by the loop, as often as other old files.
+    """One worker. Old results are removed by the loop, as often as other old files.
 
     `StableFolder` sees a file grow by itself; nothing else is in progress in a folder.
     """
-    quiet_s = stable_s(dispatch, watch)
-    return replace(
-        dispatch, quiet_s=quiet_s, max_wait_s=float("inf"), max_parallel_jobs=1, upload_stalled_s=0, output_days=0
-    )
+    return replace(waits.over_folders(dispatch, watch), max_parallel_jobs=1, upload_stalled_s=0, output_days=0)

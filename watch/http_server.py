@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from errno import EACCES, EADDRINUSE
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -25,6 +26,7 @@ from watch.status import WatchStatus
 
 REQUEST_TIMEOUT_S = 5.0  # a client that connects and sends nothing holds a thread no longer
 ACTIVE = (State.RUNNING, State.ARCHIVING)
+HEALTH_PORT, METRICS_PORT, ADDRESS = "HEALTH_CHECK_PORT", "METRICS_PORT", "LISTEN_ADDRESS"
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,17 @@ def _state(word: str, ok: bool) -> Response:
 
 
 class Server:
-    """Serves while its context is entered. Raises ConfigurationError when it cannot listen."""
+    """Serves while its context is entered. Raises ConfigurationError when it cannot listen.
 
-    def __init__(self, address: str, port: int, routes: Mapping[str, Callable[[], Response]]) -> None:
+    setting: the variable that names the port.
+    """
+
+    def __init__(self, address: str, port: int, routes: Mapping[str, Callable[[], Response]], setting: str) -> None:
         handler = type("Handler", (_Handler,), {"routes": dict(routes), "any_host": not is_loopback_host(address)})
         try:
             self._server = ThreadingHTTPServer((address, port), handler)
         except (OSError, OverflowError) as exc:
-            raise ConfigurationError(
-                f"{address}:{port} cannot be listened on: {exc}",
-                advice="set HEALTH_CHECK_PORT, METRICS_PORT and LISTEN_ADDRESS to what is free on this machine",
-            ) from exc
+            raise ConfigurationError(f"{address}:{port} {_why(exc)}", advice=_remedy(exc, setting)) from exc
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
@@ -143,8 +145,22 @@ def listening(settings: WatchSettings, status: WatchStatus) -> Iterator[None]:
     """Answers at every port while the context is entered. Raises ConfigurationError."""
     with ExitStack() as open_:
         for port, routes in ports(settings, status).items():
-            open_.enter_context(Server(settings.listen, port, routes))
+            setting = HEALTH_PORT if settings.health and port == settings.health_port else METRICS_PORT
+            open_.enter_context(Server(settings.listen, port, routes, setting))
         yield
+
+
+def _why(exc: OSError | OverflowError) -> str:
+    if isinstance(exc, OSError) and exc.errno == EADDRINUSE:
+        return "is in use by another program"
+    return f"cannot be listened on: {exc}"
+
+
+def _remedy(exc: OSError | OverflowError, setting: str) -> str:
+    if isinstance(exc, OSError) and exc.errno not in (EADDRINUSE, EACCES):  # of the address, not of the port
+        return f"set {ADDRESS} to an address of this machine"
+    none = ", 0 for none" if setting == METRICS_PORT else ""
+    return f"set {setting} to a free port, 1024 to 65535{none}"
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -42,7 +42,8 @@ def prepare(env: Mapping[str, str], user: str) -> int:
         os.setuid(uid)
     where = start.places
     for folder in (base, *where.all()):
-        _require(folder)
+        with os_errors(f"looking at the folder {folder} as user {uid}:{gid}"):
+            _require(folder)
     for folder in (where.input, where.output, where.processed, where.error):  # which state is whose, the watch decides
         with os_errors(f"making the folder {folder}"):
             folder.mkdir(parents=True, exist_ok=True)

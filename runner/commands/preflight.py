@@ -31,7 +31,7 @@ from runner.media.decoding.self_test import self_test as decoder_self_test
 from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.quality.lpips_weights import Weights
-from scenejobs.adapters.open import WATCHED, open_storage, places
+from scenejobs.adapters.open import WATCHED, nowhere, open_storage, places
 from scenejobs.errors import Code, ConfigurationError, RunnerError, SceneJobError
 from scenejobs.logs.redact import redact
 from scenejobs.logs.setup import printable
@@ -152,6 +152,8 @@ def storage(settings: Settings) -> str:
     """As the mode will open it."""
     account, folders, mode = settings.account, settings.folders, settings.runner.mode
     if mode == "watch":  # asks no account, and has a place of its own
+        if why := nowhere(folders):
+            raise ConfigurationError(why, code=Code.MISSING_SETTING, advice="name a folder of yours")
         account, folders = StorageSettings(), replace(folders, data=folders.data or WATCHED)
     queues = mode in ("queue", "serve")
     opened = open_storage(folders, account, check=True, queues=queues)

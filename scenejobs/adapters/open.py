@@ -60,6 +60,16 @@ def open_folders(where: Places) -> Storage:
     return Storage(containers, containers.state, folder.open_queues(where), "folders")
 
 
+def nowhere(settings: FolderSettings, default: str = WATCHED) -> str:
+    """Why it is not clear where the folders are, for `reader.read_all(missing=...)`; "" where it is.
+
+    Images have `default`. Made at the root of a person's machine it would be a folder that nobody asked for.
+    """
+    if settings.data or all(getattr(settings, item.name) for item in fields(Places)) or Path(default).is_dir():
+        return ""
+    return f"DATA_PATH, the folder of input and results (there is no {default} either), is not set"
+
+
 def places(settings: FolderSettings, default: str = WATCHED) -> Places:
     """Each folder as set, else below DATA_PATH, else below `default`.
 

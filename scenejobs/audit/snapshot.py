@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from math import isfinite
 from typing import Any
 
 from scenejobs.errors import NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
+from scenejobs.settings import waits
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import codec, generations, records, redrive
 from scenejobs.state.copies import is_input
@@ -194,18 +194,12 @@ def collect(
         waiting=queues.jobs.waiting(),
         messages=queues.jobs.total(),
         poison=queues.poison.total(),
-        patience=_patience(settings),
+        patience=waits.patience(settings),
         max_attempts=max_attempts,
         damaged_keys=frozenset(damaged_keys),
         undeleted=_undeleted(containers.state, blobs["state"]),
         retention=timedelta(days=retention_days) if retention_days else None,
     )
-
-
-def _patience(settings: DispatchSettings) -> timedelta:
-    """How long an upload may be without a record. Watch mode has no longest wait; what it forgets is to be seen."""
-    longest_s = settings.max_wait_s if isfinite(settings.max_wait_s) else DispatchSettings().max_wait_s
-    return timedelta(seconds=longest_s + settings.requeue_after_s + 2 * settings.sweep_interval_s + settings.quiet_s)
 
 
 def _below(folders: dict[str, list[BlobInfo]], kind: str, key: str) -> list[BlobInfo]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from scenejobs.adapters.open import Storage, open_storage
 from scenejobs.errors import Code, InputError
 from scenejobs.names import refusal, upload_refusal
+from scenejobs.settings import waits
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.settings.reader import read, read_all
 from scenejobs.settings.storage import FolderSettings, StorageSettings
@@ -20,8 +20,7 @@ def open_from(env: Mapping[str, str]) -> tuple[Storage, DispatchSettings]:
     """
     account, folders, dispatch = read_all((StorageSettings, FolderSettings, DispatchSettings), env)
     if folders.data:
-        watch = read(WatchSettings, env)
-        dispatch = replace(dispatch, quiet_s=watch.wait_s(dispatch.quiet_s), max_wait_s=float("inf"))
+        dispatch = waits.over_folders(dispatch, read(WatchSettings, env))
     return open_storage(folders, account), dispatch
 
 

@@ -18,7 +18,10 @@ MODES: Mapping[str, tuple[str, str]] = {
     "queue": ("works off the queue that something else fills, and ends", "AZURE_STORAGE_ACCOUNT"),
     "batch": ("works on one scene, and ends", "AZURE_STORAGE_ACCOUNT and BATCH_INPUT_PREFIX"),
     "serve": ("makes scenes of what is uploaded to the containers, until stopped", "AZURE_STORAGE_ACCOUNT"),
-    "watch": ("makes scenes of what is copied to a folder, until stopped", "nothing; DATA_PATH is /data"),
+    "watch": (
+        "makes scenes of what is copied to a folder, until stopped",
+        "DATA_PATH; in images it is /data",
+    ),
 }
 """What each does, and what has to be set for it."""
 

@@ -60,7 +60,8 @@ class FolderSettings:
 
     data: str = _setting(
         "DATA_PATH",
-        "folder with input, output, processed, error and state, in the place of a storage account; watch mode: /data",
+        "folder with input, output, processed, error and state, in the place of a storage account; watch mode: /data "
+        "where that is there, as in the images",
         "",
     )
     input: str = _setting("INPUT_PATH", "folder the user copies to; default: <DATA_PATH>/input", "")

@@ -35,7 +35,24 @@ Written by `make licences` from the packages' own metadata; a test holds the lis
 [LICENSE](../LICENSE). The texts lie in each package's folder `*.dist-info`, in the images too. They also name what is
 compiled into a wheel (FFmpeg in `av`, libheif in `pillow-heif`, what `torch`, `numpy` and `pycolmap` are built of),
 which no field of the metadata does. Debian's packages of the base image have theirs in `/usr/share/doc/*/copyright`.
+
+## Passing images on
+
+Running images in a registry, subscription or machine of your own asks for nothing. Giving one to somebody else is another matter (this is
+an engineer's reading, not a lawyer's):
+
+- **The CPU images, as a whole, may be given away under the GNU GPL, version 3 or later, alone.** `plyfile` is under it (its metadata,
+  `COPYING` and the head of `plyfile.py` agree), and our code imports it; `x264` and `x265`, which the wheels of `av` and `pillow-heif`
+  hold, are under version 2 or later. Whoever gives an image away gives the GPL's text with it, and the complete corresponding source of
+  what is under it, ours included, beside the image or by a written offer that holds for three years. The locks name each version
+  and its hash; the source packages are in the same index. Our own code stays under the MIT licence, which allows all of this.
+- **The GPU images are not to be given away.** They hold NVIDIA's libraries beside that, whose terms are no open licence, so what the GPL
+  asks of the whole cannot be met. Give the Dockerfile and the locks: each builds an image of their own.
+- The function app holds none of these. `certifi` (MPL 2.0) asks for the source of changed files; none is changed.
+
 """
+GPL_LIBRARIES = ("x264", "x265")
+"""Encoders under the GPL (version 2 or later) that wheels bring as shared libraries, whatever their metadata says."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,7 @@ class Licence:
 
     name: str  # an SPDX expression where the package gives one
     texts: tuple[str, ...] = ()  # files in its dist-info
+    bundled: tuple[str, ...] = ()  # of GPL_LIBRARIES, where the wheel was looked into
 
 
 def licence(fields: Mapping[str, Any]) -> Licence:
@@ -76,7 +94,9 @@ def installed(package: Package) -> Licence | None:
         for path in found.files or ()
         if path.parts[0].endswith(".dist-info") and re.match(r"(LICEN[CS]E|COPYING|NOTICE)", path.name, re.IGNORECASE)
     )
-    return replace(known, texts=texts)
+    libraries = {path.name for path in found.files or () if ".so" in path.name or path.suffix in (".dylib", ".dll")}
+    bundled = tuple(each for each in GPL_LIBRARIES if any(name.startswith(f"lib{each}") for name in libraries))
+    return replace(known, texts=texts, bundled=bundled)
 
 
 def asked(packages: Iterable[Package], pip: Sequence[str]) -> dict[Package, Licence]:
@@ -114,6 +134,8 @@ def page(packages: Mapping[Package, Sequence[str]], known: Mapping[Package, Lice
     for words, fits in groups.items():
         names = sorted({f"`{each.name}`" for each in packages if fits(known[each].name)})
         lines.append(f"| {words} | {', '.join(names) or 'none'} |")
+    inside = sorted({f"`{each.name}` ({', '.join(known[each].bundled)})" for each in packages if known[each].bundled})
+    lines.append(f"| GPL libraries inside the wheel, whatever the metadata says | {', '.join(inside) or 'none'} |")
     lines += ["", "| package | version | licence | texts | in |", "| --- | --- | --- | --- | --- |"]
     for package in sorted(packages):
         texts = known[package].texts

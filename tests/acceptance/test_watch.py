@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,9 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
     watching = Watching(tmp_path_factory.mktemp("watching"))
     watching.put("there/a.mp4", b"was there before")
     try:
-        yield watching.start(AZURE_STORAGE_SAS_TOKEN="sig=canary", AZURE_CLIENT_SECRET="canary")
+        watching.start(AZURE_STORAGE_SAS_TOKEN="sig=canary", AZURE_CLIENT_SECRET="canary")
+        wait_for(lambda: watching.is_done("there"), "what was there before is done")
+        yield watching
     finally:
         watching.close()
 
@@ -118,40 +121,53 @@ def test_a_file_that_still_grows_is_not_taken(watching: Watching) -> None:
 
 
 def test_it_tells_how_it_is_and_its_numbers(watching: Watching) -> None:
-    def committed() -> int:
-        return sum("/runs/" in name and name.endswith("/manifest.json") for name in watching.files("output"))
+    def ended() -> list[int]:
+        committed = [name for name in watching.files("output") if "/runs/" in name and name.endswith("/manifest.json")]
+        return [sum(name.endswith("/error.json") for name in watching.files("error")), len(committed)]
 
     def counted() -> list[object]:
         body = watching.health()
         return [body.get("jobs_failed"), body.get("jobs_succeeded")]
 
-    wait_for(lambda: counted() == [1, committed()], "the ended scenes are counted")
+    watching.put("hollow/a.mp4", b"")
+    wait_for(lambda: watching.is_done("hollow"), "the dead letter")
+    wait_for(lambda: counted() == ended(), "the ended scenes are counted")
+    failed, succeeded = ended()
+    assert failed
+    assert succeeded
     body = watching.health()
     assert body["status"] == "healthy"
     assert body["disk_free_gb"] > 0
-    assert body["jobs_processed"] == body["jobs_succeeded"] + 1
+    assert (body["jobs_processed"], body["jobs_failed"]) == (failed + succeeded, failed)
     assert watching.ask("/health/live")[0] == watching.ask("/health/ready")[0] == 200
     assert watching.ask("/elsewhere")[0] == watching.ask("/metrics")[0] == 404
     status, text = watching.ask("/metrics", watching.metrics_port)
     assert status == 200
-    assert 'video_splat_scenes_total{outcome="failed"} 1.0\n' in text
-    assert f'video_splat_scenes_total{{outcome="succeeded"}} {body["jobs_succeeded"]}.0\n' in text
+    assert f'video_splat_scenes_total{{outcome="failed"}} {failed}.0\n' in text
+    assert f'video_splat_scenes_total{{outcome="succeeded"}} {succeeded}.0\n' in text
 
 
 def test_the_line_of_a_finished_scene_has_the_fields_of_the_guide(watching: Watching) -> None:
-    lines = [json.loads(line) for line in watching.log.splitlines() if line.startswith("{")]
-    (line,) = [line for line in lines if line.get("scene") == "hall" and "gaussian_count" in line]
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in watching.log.splitlines() if line.startswith("{")]
+
+    def finished() -> list[dict[str, Any]]:
+        return [line for line in lines() if line.get("scene") == "porch" and "gaussian_count" in line]
+
+    watching.put("porch/a.mp4", b"first")
+    wait_for(finished, "the line about the scene's end")
+    (line,) = finished()
     assert line.keys() >= {"timestamp", "level", "target", "message", "job_id", "duration_secs", "frames_extracted"}
-    (manifest,) = [data for name, data in watching.files("output").items() if name == "hall/manifest.json"]
+    (manifest,) = [data for name, data in watching.files("output").items() if name == "porch/manifest.json"]
     assert (
         (line["job_id"], line["run_id"])
-        == ("hall", json.loads(manifest)["run_id"])
-        == ("hall", json.loads(manifest)["job_id"])
+        == ("porch", json.loads(manifest)["run_id"])
+        == ("porch", json.loads(manifest)["job_id"])
     )
     of_worker = [
-        line for line in lines if line["target"].startswith("runner.worker") and "scene hall" in line["message"]
+        line for line in lines() if line["target"].startswith("runner.worker") and "scene porch" in line["message"]
     ]
-    assert {line.get("job_id") for line in of_worker} == {"hall"}, "every line about a scene, the worker's too"
+    assert {line.get("job_id") for line in of_worker} == {"porch"}, "every line about a scene, the worker's too"
     assert {each["run_id"] for each in of_worker if "attempt" in each["message"]} == {line["run_id"]}
     frames = sum(video["frame_count"] for video in json.loads(manifest)["videos"])
     assert (line["frames_extracted"], line["gaussian_count"]) == (frames, 8), "the mock's"

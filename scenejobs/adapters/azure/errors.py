@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,8 @@ ROLE_ADVICE = (
     "wait some minutes; if it has them, look at the account's firewall"
 )
 SAS_ADVICE = "make a new SAS: it may have expired, start later, or lack a permission (blobs need rwdlc, queues raup)"
+EMULATOR_ADVICE = "start the storage emulator (video-splat cloud FOLDER), or take its connection string out"
+_STOPPED = re.compile(r"host='(127\.0\.0\.1|localhost|::1)', port=(\d+)\).*Connection refused")
 KEPT = {
     "SnapshotsPresent": kept.SNAPSHOTS,
     "LeaseIdMissing": kept.LEASED,
@@ -84,6 +87,8 @@ def storage_error(exc: AzureError, doing: str) -> SceneJobError:
         return AccessDenied(text, advice=LOGIN_ADVICE)
     if status in (401, 403):
         return _denied(status, code, text)
+    if isinstance(exc, ServiceRequestError) and (emulator := _STOPPED.search(text)):
+        return Busy(f"{doing}: nothing answers at {emulator[1]}:{emulator[2]}", advice=EMULATOR_ADVICE)
     if isinstance(exc, ServiceRequestError | ServiceResponseError) or status in RETRIED_STATUS:
         return Busy(text)
     if code in ("BlobArchived", "BlobBeingRehydrated"):

@@ -52,6 +52,23 @@ def test_what_needs_a_look_stands_first() -> None:
     assert "| a | 1 | MIT | L, L, L and 2 more | image |" in text
 
 
+def test_a_gpl_library_inside_a_wheel_is_found_where_the_metadata_names_another_licence() -> None:
+    package = Package("PyPI", "pillow-heif", metadata.version("pillow-heif"))
+    found = licences.installed(package)
+    assert found is not None
+    assert found.bundled == ("x265",)
+    assert "`pillow-heif` (x265)" in licences.page({package: ["image"]}, {package: found})
+
+
+def test_what_passing_an_image_on_asks_for_names_what_asks_for_it() -> None:
+    """All that is copyleft in the list is spoken of above it."""
+    head, _, table = licences.PAGE.read_text().partition("| needs a look |")
+    (copyleft,) = re.findall(r"^\| copyleft: conditions on passing it on \| (.+) \|$", table, re.MULTILINE)
+    (inside,) = re.findall(r"^\| GPL libraries inside .+? \| (.+) \|$", table, re.MULTILINE)
+    for name in (*re.findall("`(.+?)`", copyleft), *re.findall("`(.+?)`", inside), *licences.GPL_LIBRARIES):
+        assert f"`{name}`" in head, name
+
+
 def test_the_committed_list_is_of_what_is_shipped_today() -> None:
     rows = re.findall(r"^\| ([\w.-]+) \| ([\w.]+) \| ([^|]+) \| [^|]+ \| ([^|]+) \|$", licences.PAGE.read_text(), re.M)
     listed = {(name, version): uses for name, version, _, uses in rows if name != "package"}

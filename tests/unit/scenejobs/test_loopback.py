@@ -81,7 +81,7 @@ def test_a_body_without_an_end_is_refused(length: str, tmp_path: Path) -> None:
 
 @contextmanager
 def watching(address: str) -> Iterator[int]:
-    with Server(address, 0, {"/health": lambda: Response(200, json.dumps({"scene": "lobby"}))}) as server:
+    with Server(address, 0, {"/health": lambda: Response(200, json.dumps({"scene": "lobby"}))}, "X") as server:
         yield int(server._server.server_address[1])
 
 

@@ -19,7 +19,7 @@ def test_the_health_check_says_what_the_watch_says(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {"RUN_MODE": "watch", "HEALTH_CHECK_PORT": str(port), "LISTEN_ADDRESS": "0.0.0.0"}
-    with http_server.Server("127.0.0.1", port, {"/health": lambda: http_server.Response(status_code, "{}")}):
+    with http_server.Server("127.0.0.1", port, {"/health": lambda: http_server.Response(status_code, "{}")}, "X"):
         assert health_check.health(env) == health_check.health(env, if_watching=True) == exit_code
     assert capsys.readouterr().out == "{}\n{}\n"
 

@@ -10,12 +10,21 @@ import pytest
 
 from scenejobs.adapters.folder import Places
 from scenejobs.errors import ConfigurationError
+from scenejobs.settings.groups import WatchSettings
 from scenejobs.state.overview.status import SceneStatus, State
 from scenejobs.state.record import Outcome
 from watch import http_server
 from watch.status import HUNG_AFTER_S, FinishedScene, WatchStatus
 
 POLL_S = 10.0
+
+
+@pytest.fixture
+def port() -> int:
+    """One that is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_a_healthy_watch_tells_what_the_guide_promises(status: WatchStatus) -> None:
@@ -77,11 +86,27 @@ def test_a_secret_in_a_reason_is_not_told(status: WatchStatus) -> None:
     assert "canary" not in http_server.health_routes(status, POLL_S)["/health/ready"]().body
 
 
-def test_a_port_that_is_taken_is_a_wrong_setting() -> None:
+def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(status: WatchStatus, port: int) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(ConfigurationError, match="cannot be listened on"):
-            http_server.Server("127.0.0.1", taken.getsockname()[1], {})
-    with pytest.raises(ConfigurationError, match="cannot be listened on"):
-        http_server.Server("127.0.0.1", 70_000, {})
+        busy = taken.getsockname()[1]
+        for settings, name in (
+            (WatchSettings(health_port=busy, metrics_port=port), "HEALTH_CHECK_PORT"),
+            (WatchSettings(health_port=port, metrics_port=busy), "METRICS_PORT"),
+            (WatchSettings(health_port=busy, metrics_port=busy), "HEALTH_CHECK_PORT"),
+            (WatchSettings(health=False, health_port=busy, metrics_port=busy), "METRICS_PORT"),
+        ):
+            with pytest.raises(ConfigurationError) as told, http_server.listening(settings, status):
+                pass
+            assert f"127.0.0.1:{busy} is in use by another program" in str(told.value)
+            assert f"set {name} to a free port" in str(told.value)
+
+
+def test_a_port_or_address_that_cannot_be_is_told_with_its_setting(status: WatchStatus, port: int) -> None:
+    for settings, name in (
+        (WatchSettings(health_port=70_000), "HEALTH_CHECK_PORT"),
+        (WatchSettings(health_port=port, metrics_port=0, listen="203.0.113.7"), "LISTEN_ADDRESS"),
+    ):
+        with pytest.raises(ConfigurationError, match=name), http_server.listening(settings, status):
+            pass

@@ -89,3 +89,20 @@ def test_what_the_watch_would_refuse_is_refused_before_it_starts_for_ever(
     assert word in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(Path("/data").is_dir(), reason="this machine has a /data, as the images do")
+@pytest.mark.parametrize("command", [["watch"], ["watch", "prepare"], ["runner"], ["runner", "preflight"]])
+def test_without_a_folder_nothing_is_made_at_the_root_of_the_machine(command: list[str], tmp_path: Path) -> None:
+    env = {
+        "PATH": "/usr/bin:/bin", "RUN_MODE": "watch", "BACKEND": "mock", "TEMP_PATH": str(tmp_path),
+        "NUMBA_CACHE_DIR": str(tmp_path / "numba"),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done
+    assert "DATA_PATH, the folder of input and results (there is no /data either), is not set" in (
+        done.stdout + done.stderr
+    )
+    assert not Path("/data").exists()

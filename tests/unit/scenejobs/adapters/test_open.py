@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scenejobs.adapters.folder import Places
-from scenejobs.adapters.open import open_storage, places
+from scenejobs.adapters.open import nowhere, open_storage, places
 from scenejobs.errors import ConfigurationError
 from scenejobs.settings.storage import FolderSettings, StorageSettings
 
@@ -56,3 +57,13 @@ def test_one_shot_and_user_commands_work_on_folders(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "lobby: done\n"
     assert json.loads((tmp_path / "output/lobby/manifest.json").read_text())["mock"] is True
+
+
+def test_folders_that_nothing_names_are_those_of_an_image_or_asked_for(tmp_path: Path) -> None:
+    there, gone = str(tmp_path), str(tmp_path / "gone")
+    assert not nowhere(FolderSettings(), default=there)
+    assert not nowhere(FolderSettings(data="/anywhere"), default=gone)
+    named = FolderSettings(input="/i", output="/o", processed="/p", error="/e", state="/s")
+    assert not nowhere(named, default=gone)
+    for lacking in (FolderSettings(), replace(named, state=""), replace(named, output="")):
+        assert "is not set" in nowhere(lacking, default=gone)

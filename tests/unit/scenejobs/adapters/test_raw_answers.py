@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,3 +150,17 @@ def test_an_answer_that_breaks_off_is_no_file(tmp_path: Path, chunked: bool, blo
     with answering(service) as store, pytest.raises(Busy):
         store.download("lobby/a.mp4", tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_emulator_is_told_with_how_to_start_it() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]  # bound and not listening: refused
+        client = ContainerClient(
+            f"http://127.0.0.1:{port}/devstoreaccount1", "input", retry_policy=Retry(Patience(attempts=1)),
+            use_env_settings=False,
+        )  # fmt: skip
+        with client, pytest.raises(Busy) as told:
+            list(AzureBlobStore(client).list())
+    assert f"nothing answers at 127.0.0.1:{port}" in str(told.value)
+    assert "start the storage emulator (video-splat cloud FOLDER)" in str(told.value)
