@@ -38,18 +38,19 @@ which no field of the metadata does. Debian's packages of the base image have th
 
 ## Passing images on
 
-Running images in a registry, subscription or machine of your own asks for nothing. Giving one to somebody else is another matter (this is
-an engineer's reading, not a lawyer's):
+Running images in a registry, subscription or machine of your own asks for nothing. Giving one to somebody else is
+another matter (this is an engineer's reading, not a lawyer's):
 
-- **The CPU images, as a whole, may be given away under the GNU GPL, version 3 or later, alone.** `plyfile` is under it (its metadata,
-  `COPYING` and the head of `plyfile.py` agree), and our code imports it; `x264` and `x265`, which the wheels of `av` and `pillow-heif`
-  hold, are under version 2 or later. Whoever gives an image away gives the GPL's text with it, and the complete corresponding source of
-  what is under it, ours included, beside the image or by a written offer that holds for three years. The locks name each version
-  and its hash; the source packages are in the same index. Our own code stays under the MIT licence, which allows all of this.
-- **The GPU images are not to be given away.** They hold NVIDIA's libraries beside that, whose terms are no open licence, so what the GPL
-  asks of the whole cannot be met. Give the Dockerfile and the locks: each builds an image of their own.
+- **The CPU images, as a whole, may be given away under the GNU GPL, version 3 or later, alone.** `plyfile` is under it
+  (its metadata, `COPYING` and the head of `plyfile.py` agree), and our code imports it; `x264` and `x265`, which the
+  wheels of `av` and `pillow-heif` hold, are under version 2 or later. Whoever gives an image away gives the GPL's text
+  with it, and the complete corresponding source of what is under it, ours included, beside the image or by a written
+  offer that holds for three years. The locks name each version and its hash; the source packages are in the same
+  index. Our own code stays under the MIT licence, which allows all of this.
+- **The GPU images are not to be given away.** They hold NVIDIA's libraries beside that, whose terms are no open
+  licence, so what the GPL asks of the whole cannot be met. Give the Dockerfile and the locks: each builds an image of
+  their own.
 - The function app holds none of these. `certifi` (MPL 2.0) asks for the source of changed files; none is changed.
-
 """
 GPL_LIBRARIES = ("x264", "x265")
 """Encoders under the GPL (version 2 or later) that wheels bring as shared libraries, whatever their metadata says."""
