@@ -19,8 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import MISSING
 from pathlib import Path
 
+import click
+
 from runner.pipeline.presets import PRESETS
 from scenejobs import errors, filming
+from scenejobs.commands.cli import scenejobs
+from scenejobs.commands.shell import failing
 from scenejobs.settings import groups, modes, older
 from scripts import costs
 
@@ -152,6 +156,29 @@ def command_help(command: str, *arguments: str) -> str:
     return f"```\n{done.stdout.strip()}\n```\n"
 
 
+def command_pages(program: str) -> str:
+    """Every command of a program of click: its help, under the headings that the program's own help has."""
+    whole = {"scenejobs": scenejobs}[program]
+    parts: list[str] = [_help_of(whole, program)]
+    section = ""
+    for name, command in whole.commands.items():
+        if (now := getattr(command, "section", "")) != section:
+            section = now
+            parts.append(f"### {section}\n")
+        parts.append(f"**`{program} {name}`**\n\n{_help_of(command, f'{program} {name}')}")
+    return "\n".join(parts)
+
+
+def _help_of(command: click.Command, path: str) -> str:
+    context = command.make_context(path, [], resilient_parsing=True, terminal_width=100)
+    return f"```\n{command.get_help(context).strip()}\n```\n"
+
+
+def command_exit_codes() -> str:
+    """Exit codes of `scenejobs`."""
+    return table(("exit code", "means"), failing.EXITS.items())
+
+
 def cost_table(which: str) -> str:
     """One table of docs/cost.md."""
     return table(*costs.rows(which))
@@ -166,6 +193,8 @@ KINDS: Mapping[str, Callable[..., str]] = {
     "batch exit codes": batch_exit_codes,
     "presets": presets,
     "help": command_help,
+    "commands": command_pages,
+    "command exit codes": command_exit_codes,
     "costs": cost_table,
 }
 

@@ -1,61 +1,69 @@
 """`scenejobs`: what a user does, from a terminal. Upload videos, look at scenes, fetch results.
 
     scenejobs upload lobby view1.mp4 view2.mp4
-    scenejobs status [lobby] [--wait]
+    scenejobs status lobby --wait
     scenejobs download lobby DIR
-    scenejobs refused [--remove NAME [--apply]]
-    scenejobs audit [--json] [--deep]
-    scenejobs retry lobby [--with-what-is-there]
-    scenejobs exclude lobby view2.mp4
-    scenejobs tidy [--apply]
-    scenejobs blobfuse output [--mount DIR]
-    scenejobs restored
 
 Storage comes from the environment, as for the services (docs/configuration.md): an account, or folders (DATA_PATH).
-Exit codes: 0, 1 the scene failed or is unknown, an audit found a violation, or a run was refused, 2 configuration,
-3 storage, 130 interrupted.
+docs/commands.md has every command and every exit code.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from scenejobs.commands import audit, blobfuse, download, exclude, redrive, refused, restored, status, tidy, upload
-from scenejobs.errors import InputError, SceneJobError
-from scenejobs.logs.setup import configure_command, printable
+from scenejobs.commands import (
+    audit,
+    blobfuse,
+    doctor,
+    download,
+    exclude,
+    listing,
+    logs,
+    redrive,
+    refused,
+    restored,
+    status,
+    tidy,
+    upload,
+)
+from scenejobs.commands.links import viewer
+from scenejobs.commands.shell import completion
+from scenejobs.commands.shell.command import Opening, Shell
+from scenejobs.commands.shell.failing import guarded
+from scenejobs.commands.shell.group import Command, call, group
+from scenejobs.commands.storage import open_from
+from scenejobs.logs.setup import configure_command
 
-INTERRUPTED = 130  # by ctrl-C, or by the end of whoever reads what is printed
 # In the order of the help.
-COMMANDS = (upload, status, download, refused, audit, redrive, exclude, tidy, blobfuse, restored)
+COMMANDS: tuple[Command, ...] = (
+    upload.command, listing.command, status.command, logs.command, download.command, viewer.opened, viewer.share,
+    redrive.retry, redrive.command, exclude.command,
+    doctor.command, audit.command, refused.command, tidy.command, blobfuse.command, restored.command,
+    completion.command,
+)  # fmt: skip
+scenejobs = group(
+    "scenejobs",
+    "Upload videos, look at scenes, get results.",
+    "Storage comes from the environment: AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT or DATA_PATH. "
+    "Exit codes: 0 done; 1 the scene failed or is unknown, or a file cannot be used; 2 a setting, a right or the "
+    "command line; 3 storage; 130 interrupted. All of it: docs/commands.md.",
+)
+for each in COMMANDS:
+    scenejobs.add_command(each)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Each command adds its own parser, and says by `run` which function carries it out."""
-    whole = argparse.ArgumentParser(prog="scenejobs", description="Upload videos, look at scenes, get results.")
-    commands = whole.add_subparsers(dest="command", required=True)
-    for command in COMMANDS:
-        command.add_to(commands)
-    return whole
+def main(
+    arguments: Sequence[str] | None = None, env: Mapping[str, str] | None = None, opening: Opening = open_from
+) -> int:
+    """The exit code. opening: of the storage, for tests."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    shell = Shell(os.environ if env is None else env, opening=opening)
 
+    def run() -> int:
+        configure_command(shell.env)
+        return call(scenejobs, words, "scenejobs", shell)
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
-    try:
-        configure_command(os.environ)
-        code: int = options.run(options, os.environ)
-        sys.stdout.flush()
-    except SceneJobError as exc:
-        print(printable(str(exc)), file=sys.stderr)
-        return exc.exit_code
-    except BrokenPipeError:  # whoever reads us has seen enough: `status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed there at exit
-        return INTERRUPTED
-    except OSError as exc:  # of a local file or folder that the arguments name
-        print(printable(f"{exc.filename or 'a local file'}: {exc.strerror or exc}"), file=sys.stderr)
-        return InputError.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return code
+    return guarded(run, words)

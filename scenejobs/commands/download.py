@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from scenejobs.commands.storage import check_scene, open_from
-from scenejobs.errors import Code, InputError, NotFound, StorageError
-from scenejobs.logs.setup import printable
-from scenejobs.names import refusal
+import click
+
+from scenejobs.adapters.transfers import fetch, untold
+from scenejobs.commands.progress import transfer
+from scenejobs.commands.published import files_of
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
+from scenejobs.errors import Code, InputError, StorageError
 from scenejobs.ports import Containers
-from scenejobs.state import layout, records
+from scenejobs.state import layout
+
+Told = Callable[[str, int], None]
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("download", help="fetch the result of a scene")
-    command.add_argument("scene")
-    command.add_argument("folder", type=Path)
-    command.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "download", "fetch the result of a scene",
+    click.argument("scene"), click.argument("folder", type=Path, required=False),
+    section="Scenes",
+    more="Without FOLDER the result lands in a folder of the scene's name. Files that are there and whole are not "
+    "fetched again; one that broke off goes on.",
+)  # fmt: skip
+def command(shell: Shell, scene: str, folder: Path | None) -> Answer:
     """Prints the path of each file, and on stderr that a result is suspect.
 
     Raises InputError, ConfigurationError, and the errors of storage.
     """
-    for path in download(open_from(env)[0].containers, options.scene, options.folder):
-        print(path)
-    if reason := _doubt(options.folder / layout.MANIFEST):
-        print(printable(f"{options.scene} is doubtful: {reason}"), file=sys.stderr)
-    return 0
+    containers = shell.open()[0].containers
+    folder = folder or Path(scene.replace("/", "-"))
+    names = files_of(containers, scene)
+    prefix = layout.published_name(scene, "")
+    sizes = {info.name.removeprefix(prefix): info.size_bytes for info in containers.output.list(prefix)}
+    with transfer(shell, sum(sizes.get(name, 0) for name in names)) as told:
+        paths = download(containers, scene, folder, told)
+    for path in paths:
+        shell.say(str(path))
+    if reason := _doubt(folder / layout.MANIFEST):
+        shell.warn(f"{scene} is doubtful: {reason}")
+    if (viewer := folder / "viewer.html").is_file():
+        shell.say(f"next: open {shlex.quote(str(viewer))} in a browser")
+    return Answer({"scene": scene, "files": list(map(str, paths)), "doubtful": reason})
 
 
 def _doubt(manifest: Path) -> str:
@@ -47,39 +62,29 @@ def _doubt(manifest: Path) -> str:
         return "its manifest does not say why"
 
 
-def download(containers: Containers, scene: str, folder: Path) -> list[Path]:
+def download(containers: Containers, scene: str, folder: Path, told: Told = untold) -> list[Path]:
     """The published files of a scene, each compared with the SHA-256 in the scene's manifest.
 
-    Raises InputError when there is no result or the folder cannot be written, StorageError when a file is not the one
-    the manifest names, or the manifest is none.
+    What is there with that SHA-256 stays. Raises InputError when there is no result or the folder cannot be written,
+    StorageError when a file is not the one the manifest names, or the manifest is none.
     """
-    check_scene(scene)
-    none = InputError(f"scene {scene} has no finished result", code=Code.NO_SCENE, advice="see its status")
-    try:
-        data, _ = containers.output.read(layout.published_name(scene, layout.MANIFEST))
-    except NotFound as exc:
-        stored = records.load(containers.state, scene)
-        if stored and (expired := stored.record.expired) and stored.record.is_expired:
-            raise InputError(
-                f"the result of scene {scene} was removed on {expired.at:%Y-%m-%d} (OUTPUT_RETENTION_DAYS)",
-                code=Code.NO_SCENE, advice=f"scenejobs retry {scene} makes it again, of what its archive has",
-            ) from exc  # fmt: skip
-        raise none from exc
-    outputs = _outputs(scene, data)
-    if outputs is None:
-        raise none
     paths = []
-    for name, sha256 in [*outputs, (layout.MANIFEST, "")]:
+    for name, sha256 in files_of(containers, scene).items():
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if sha256 and path.is_file() and not path.is_symlink() and _sha256(path) == sha256:
+                told(name, path.stat().st_size)
+                paths.append(path)
+                continue
             path.unlink(missing_ok=True)
-            containers.output.download(layout.published_name(scene, name), path)
+            fetch(containers.output, layout.published_name(scene, name), path, partial(told, name))
             found = _sha256(path)
         except OSError as exc:
             cause = f"{path} cannot be written: {exc.strerror or exc}"
             raise InputError(cause, code=Code.INVALID_SETTING, advice="name another folder") from exc
         if sha256 and found != sha256:
+            path.unlink()  # else the next try would go on from it
             raise StorageError(f"{name} of scene {scene} is not what its manifest names", advice="try again")
         paths.append(path)
     return paths
@@ -89,18 +94,3 @@ def _sha256(path: Path) -> str:
     """The SHA-256 of a file. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _outputs(scene: str, manifest: bytes) -> list[tuple[str, str]] | None:
-    """Name and SHA-256 ("" where it tells none) of each file; None while they are replaced. Raises StorageError."""
-    try:
-        document = json.loads(manifest)
-        if layout.PUBLISHING in document:
-            return None
-        outputs = [(str(output["name"]), str(output.get("sha256", ""))) for output in document["outputs"]]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
-        raise StorageError(f"the manifest of scene {scene} cannot be read", advice="it was tampered with") from exc
-    for name, _ in outputs:
-        if refusal(name):
-            raise StorageError(f"the manifest of scene {scene} names {name!r}", advice="it was tampered with")
-    return outputs

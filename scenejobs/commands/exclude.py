@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
+import click
 
-from scenejobs.commands.storage import open_from
-from scenejobs.logs.setup import printable
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
 from scenejobs.state import wishes
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("exclude", help="take a file out of a scene, and make the scene anew without it")
-    command.add_argument("scene")
-    command.add_argument("name", help="of the file, as in the scene's folder: view2.mp4, cam1/a.mp4")
-    command.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "exclude", "take a file out of a scene, and make the scene anew without it",
+    click.argument("scene"), click.argument("name"),
+    section="Decide about a scene",
+    more="NAME is that of the file in the scene's folder: view2.mp4, cam1/a.mp4.",
+)  # fmt: skip
+def command(shell: Shell, scene: str, name: str) -> Answer:
     """Raises InputError, ConfigurationError, and the errors of storage."""
-    storage = open_from(env)[0]
-    left = wishes.exclude(storage.containers, storage.queues, options.scene, options.name)
-    print(printable(f"{options.scene}: made again without {options.name}, of {', '.join(left)}"))
-    return 0
+    storage = shell.open()[0]
+    left = wishes.exclude(storage.containers, storage.queues, scene, name)
+    shell.say(f"{scene}: made again without {name}, of {', '.join(left)}")
+    return Answer({"scene": scene, "without": name, "files": list(left)})

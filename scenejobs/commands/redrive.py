@@ -5,87 +5,109 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from scenejobs.commands.storage import open_from
+import click
+
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
 from scenejobs.errors import Code, ConfigurationError, InputError
-from scenejobs.logs.setup import printable
 from scenejobs.ports import Containers, Queues
 from scenejobs.state import redrive, wishes
 from scenejobs.state.record import Wish
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    retry = commands.add_parser("retry", help="run a scene again: a failed one with its inputs, a finished one anew")
-    _add_options(retry)
-    retry.add_argument("--dry-run", action="store_false", dest="apply", help="only tell what would happen")
-    retry.add_argument("--apply", action="store_true", help="do it (the default)")
-    retry.set_defaults(run=run, apply=True)
-    command = commands.add_parser("redrive", help="the same; only tells without --apply")
-    _add_options(command)
-    command.add_argument("--apply", action="store_true", help="do it")
-    command.set_defaults(run=run)
+@dataclass(frozen=True)
+class Options:
+    """What the commands ask for. scene or all_scenes: one of them."""
+
+    scene: str = ""
+    all_scenes: bool = False
+    code: str = ""  # with all_scenes: only those that ended with it
+    generation: int = 0  # another one than the last that ended
+    replace: bool = False  # overwrite newer uploads of the same names
+    with_what_is_there: bool = False
+    apply: bool = True
 
 
-def _add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("scene", nargs="?")
-    command.add_argument("--all", action="store_true", help="every scene that ended in the error container")
-    command.add_argument(
-        "--code",
-        default="",
-        help="with --all: only those that ended with this code, as DISK_FULL (POSES_SUSPECT: finished, in doubt)",
-    )
-    command.add_argument("--generation", type=int, default=0, help="another one than the last that ended")
-    command.add_argument("--replace", action="store_true", help="overwrite newer uploads of the same names")
-    command.add_argument(
-        "--with-what-is-there", action="store_true", help="also where archived files of the published result are gone"
-    )
+PARAMETERS = (
+    click.argument("scene", required=False, default=""),
+    click.option("--all", "all_scenes", is_flag=True, help="Every scene that ended in the error container."),
+    click.option(
+        "--code", default="", metavar="CODE",
+        help="With --all: only those that ended with this code, as DISK_FULL (POSES_SUSPECT: finished, in doubt).",
+    ),
+    click.option("--generation", type=int, default=0, metavar="N", help="Another one than the last that ended."),
+    click.option("--replace", is_flag=True, help="Overwrite newer uploads of the same names."),
+    click.option(
+        "--with-what-is-there", is_flag=True, help="Also where archived files of the published result are gone."
+    ),
+)  # fmt: skip
+APPLY = click.option("--apply", is_flag=True, help="Do it.")
 
 
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "retry", "run a scene again: a failed one with its inputs, a finished one anew",
+    *PARAMETERS,
+    click.option("--dry-run", is_flag=True, help="Only tell what would happen."),
+    click.option("--apply", is_flag=True, help="Do it (the default)."),
+    section="Decide about a scene",
+)  # fmt: skip
+def retry(shell: Shell, dry_run: bool, **options: Any) -> Answer:
     """Raises ConfigurationError, and the errors of storage."""
-    storage = open_from(env)[0]
-    return redrive_scenes(options, storage.containers, storage.queues)
+    return redrive_scenes(shell, Options(**{**options, "apply": not dry_run}))
 
 
-def redrive_scenes(options: argparse.Namespace, containers: Containers, queues: Queues) -> int:
+@made("redrive", "the same as retry; only tells without --apply", *PARAMETERS, APPLY, section="Decide about a scene")
+def command(shell: Shell, **options: Any) -> Answer:
+    """Raises ConfigurationError, and the errors of storage."""
+    return redrive_scenes(shell, Options(**options))
+
+
+def redrive_scenes(shell: Shell, options: Options) -> Answer:
     """0: every scene runs again, or could. 1: some were refused; the others run."""
-    if bool(options.scene) == options.all or (options.code and not options.all):
+    if bool(options.scene) == options.all_scenes or (options.code and not options.all_scenes):
         raise ConfigurationError("name one scene, or --all", advice="scenejobs retry SCENE, or --all [--code CODE]")
-    scenes = redrive.dead_lettered(containers, options.code) if options.all else [options.scene]
-    refused = 0
+    storage = shell.open()[0]
+    containers, queues = storage.containers, storage.queues
+    scenes = redrive.dead_lettered(containers, options.code) if options.all_scenes else [options.scene]
+    refused: dict[str, str] = {}
     for scene in scenes:
         try:
-            print(printable(_bring_back(options, containers, queues, scene)))
+            for line in _bring_back(options, containers, queues, scene):
+                shell.say(line)
         except InputError as exc:
-            print(printable(f"{scene}: not run again: {exc}"), file=sys.stderr)
-            refused += 1
+            shell.warn(f"{scene}: not run again: {exc}")
+            refused[scene] = str(exc)
+    taken = [scene for scene in scenes if scene not in refused]
     if not options.apply:
-        print(f"{len(scenes) - refused} of {len(scenes)} scenes could be run again; --apply does it")
-    return 1 if refused else 0
+        shell.say(f"{len(taken)} of {len(scenes)} scenes could be run again; --apply does it")
+    elif options.all_scenes and not scenes:
+        shell.say("no scene has ended in the error container" + (f" with {options.code}" if options.code else ""))
+    document = {"applied": options.apply, "scenes": taken, "refused": refused}
+    return Answer(document, 1 if refused else 0)
 
 
-def _bring_back(options: argparse.Namespace, containers: Containers, queues: Queues, scene: str) -> str:
+def _bring_back(options: Options, containers: Containers, queues: Queues, scene: str) -> list[str]:
     """One scene: its failed inputs, or where there are none, everything it has once more. Returns what to print."""
     anyway = options.with_what_is_there
     try:
         plan = redrive.plan(containers, scene, generation=options.generation, replacing=options.replace)
     except InputError as exc:
         suspect = options.code == Code.POSES_SUSPECT
-        if options.generation or (options.all and not suspect) or not _has_nothing_to_bring_back(exc):
+        if options.generation or (options.all_scenes and not suspect) or not _has_nothing_to_bring_back(exc):
             raise
         again = wishes.plan_again(containers, scene, with_what_is_there=anyway)
         if options.apply:
             wishes.again(containers, queues, scene, with_what_is_there=anyway)
-        return described_again(again)
-    text = described(plan)
+        return [described_again(again)]
+    text = [described(plan)]
     if options.apply:
         wish = Wish("retry", containers.state.now(), with_what_is_there=True) if anyway else None
         done = redrive.carry_out(containers, queues, plan, wish=wish)
         remaining = sum(item.superseded for item in done.inputs)
-        text += f"\n{scene}: brought back" + (f", {remaining} left in error" if remaining else "")
+        text.append(f"{scene}: brought back" + (f", {remaining} left in error" if remaining else ""))
     return text
 
 

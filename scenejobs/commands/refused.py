@@ -8,28 +8,28 @@ NAME is written as the listing shows it: control characters and what a terminal 
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
+import click
 
-from scenejobs.commands.storage import open_from
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
 from scenejobs.state.incoming.refused import refused_uploads, remove
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("refused", help="uploads with names that cannot be used")
-    command.add_argument("--remove", metavar="NAME", help="say what would be removed")
-    command.add_argument("--apply", action="store_true", help="really remove it")
-    command.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "refused", "uploads with names that cannot be used",
+    click.option("--remove", "name", metavar="NAME", help="Say what would be removed."),
+    click.option("--apply", is_flag=True, help="Really remove it."),
+    section="For operators",
+)  # fmt: skip
+def command(shell: Shell, name: str | None, apply: bool) -> Answer:
     """Raises InputError when no upload of that name is refused, ConfigurationError, and the errors of storage."""
-    storage, dispatch = open_from(env)
+    storage, dispatch = shell.open()
     containers, depth = storage.containers, dispatch.prefix_depth
-    if options.remove is None:
-        for item in refused_uploads(containers, depth):
-            print(item.line())
-        return 0
-    item = remove(containers, depth, options.remove, apply=options.apply)
-    print(item.line().replace("refused", "removed" if options.apply else "would be removed", 1))
-    return 0
+    if name is None:
+        found = [item.line() for item in refused_uploads(containers, depth)]
+        for line in found:
+            shell.say(line)
+        return Answer({"refused": found})
+    item = remove(containers, depth, name, apply=apply)
+    shell.say(item.line().replace("refused", "removed" if apply else "would be removed", 1))
+    return Answer({"removed" if apply else "would_be_removed": item.line()})

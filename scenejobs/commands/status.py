@@ -2,59 +2,102 @@
 
 from __future__ import annotations
 
-import argparse
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
-from scenejobs.commands.storage import check_scene, open_from
-from scenejobs.errors import ConfigurationError
-from scenejobs.logs.setup import printable
+import click
+
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
+from scenejobs.commands.storage import check_scene
+from scenejobs.errors import ConfigurationError, UnreadableRecord
 from scenejobs.ports import BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import layout
+from scenejobs.state import layout, records
 from scenejobs.state.control_names import stored_scene
 from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.incoming.uploads import sort_uploads
-from scenejobs.state.overview.status import SceneStatus, State, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
 
 ENDED = (State.DONE, State.FAILED)
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("status", help="where the scenes stand")
-    command.add_argument("scene", nargs="?")
-    command.add_argument("--wait", action="store_true", help="until the scene is done or failed")
-    command.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "status", "where the scenes stand",
+    click.argument("scene", required=False, default=""),
+    click.option("--wait", is_flag=True, help="Until the scene is done or failed."),
+    section="Scenes",
+)  # fmt: skip
+def command(shell: Shell, scene: str, wait: bool) -> Answer:
     """0; 1 when a scene that is shown failed, is blocked or unknown.
 
     Raises InputError, ConfigurationError, StorageError.
     """
-    storage, dispatch = open_from(env)
+    storage, dispatch = shell.open()
     containers, depth = storage.containers, dispatch.prefix_depth
-    if options.wait and not options.scene:
+    if wait and not scene:
         raise ConfigurationError("--wait needs a scene", advice="scenejobs status SCENE --wait")
-    if options.scene:
-        check_scene(options.scene)
-    if options.wait:
-        ended = watch(
-            containers,
-            options.scene,
-            depth,
-            show=lambda status: print(printable(status.line()), flush=True),
-            settings=dispatch,
-        )
-        return 0 if ended.state is State.DONE else 1
-    scenes = [options.scene] if options.scene else known_scenes(containers, depth)
-    statuses = [scene_status(containers, scene, depth, dispatch) for scene in scenes]
-    for status in statuses:
-        print(printable(status.line()))
-    if not options.scene:
-        for item in refused_uploads(containers, depth):
-            print(item.line())
-    return 1 if any(status.state in (State.FAILED, State.BLOCKED, State.UNKNOWN) for status in statuses) else 0
+    if scene:
+        check_scene(scene)
+    if wait:
+        document, code = wait_for(shell, containers, scene, dispatch)
+        return Answer(document, code)
+    scenes = [scene] if scene else known_scenes(containers, depth)
+    statuses = [scene_status(containers, name, depth, dispatch) for name in scenes]
+    documents = [told(containers, found) for found in statuses]
+    for found, document in zip(statuses, documents, strict=True):
+        shell.say(found.line())
+        for line in _why(document) if scene else ():
+            shell.say(line)
+    refused = [] if scene else [item.line() for item in refused_uploads(containers, depth)]
+    for line in refused:
+        shell.say(line)
+    if not (statuses or refused):
+        shell.say(f"no scenes in {containers.input.name} yet: scenejobs upload SCENE FILE...")
+    failed = any(found.state in (State.FAILED, State.BLOCKED, State.UNKNOWN) for found in statuses)
+    return Answer(documents[0] if scene else {"scenes": documents, "refused": refused}, int(failed))
+
+
+def wait_for(
+    shell: Shell, containers: Containers, scene: str, settings: DispatchSettings
+) -> tuple[dict[str, Any], int]:
+    """Shows each change until the scene has ended; then what it ended with, and the exit code."""
+    ended = watch(
+        containers, scene, settings.prefix_depth, show=lambda found: shell.say(found.line()), settings=settings
+    )
+    document = told(containers, ended)
+    if ended.state is State.DONE:
+        shell.say(f"next: scenejobs open {shlex.quote(scene)}, or scenejobs download {shlex.quote(scene)}")
+    else:
+        for line in _why(document):
+            shell.say(line)
+    return document, 0 if ended.state is State.DONE else 1
+
+
+def told(containers: Containers, status: SceneStatus) -> dict[str, Any]:
+    """For a program; of a failure with its code and advice."""
+    document = {**asdict(status), "stage": in_words(status.stage), "line": status.line()}
+    if status.state is State.FAILED:
+        with suppress(UnreadableRecord):
+            stored = records.load(containers.state, status.scene)
+            if stored and (ending := stored.record.ending) and ending.failure:
+                document["failure"] = ending.failure.to_json()
+    return document
+
+
+def _why(document: Mapping[str, Any]) -> list[str]:
+    """What a person does about a failed scene."""
+    failure, scene = document.get("failure"), shlex.quote(str(document["scene"]))
+    if not failure:
+        return []
+    return [
+        f"  code {failure['code']}, in {in_words(failure['stage'])}; the files lie in the error container",
+        f"  next: scenejobs logs {scene}; upload better files, or scenejobs retry {scene}",
+    ]
 
 
 def known_scenes(containers: Containers, depth: int) -> list[str]:

@@ -6,70 +6,60 @@ OUTPUT_RETENTION_DAYS is set.
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
-from scenejobs.commands.storage import open_from
-from scenejobs.logs.setup import printable
+import click
+
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
 from scenejobs.parallel import Crew
-from scenejobs.ports import Containers
-from scenejobs.settings.groups import DispatchSettings
 from scenejobs.settings.reader import MOST_DAYS
 from scenejobs.state import expiry
 from scenejobs.state.overview import tidy
 from scenejobs.state.overview.leftovers import Leftover
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("tidy", help="show what nobody can need any more, or remove it")
-    command.add_argument("--apply", action="store_true", help="really remove it")
-    command.add_argument("--each", action="store_true", help="name every blob")
-    command.add_argument(
-        "--gone-days", type=_days, default=90.0, metavar="DAYS",
-        help="also what is known of scenes that left no file anywhere and have not changed for so long; 0: keep it",
-    )  # fmt: skip
-    command.set_defaults(run=run)
-
-
-def _days(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= (days := float(text)) <= MOST_DAYS:
-            return days
-    raise argparse.ArgumentTypeError(f"use 0 to {MOST_DAYS:.0f}")
-
-
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "tidy", "show what nobody can need any more, or remove it",
+    click.option("--apply", is_flag=True, help="Really remove it."),
+    click.option("--each", is_flag=True, help="Name every blob."),
+    click.option(
+        "--gone-days", type=click.FloatRange(0, MOST_DAYS), default=90.0, metavar="DAYS", show_default="90",
+        help="Also what is known of scenes that left no file anywhere and have not changed for so long; 0: keep it.",
+    ),
+    section="For operators",
+)  # fmt: skip
+def command(shell: Shell, apply: bool, each: bool, gone_days: float) -> Answer:
     """Raises ConfigurationError, and the errors of storage."""
-    storage, dispatch = open_from(env)
-    return tidied(options, storage.containers, dispatch)
-
-
-def tidied(options: argparse.Namespace, containers: Containers, dispatch: DispatchSettings) -> int:
-    """The exit code. Raises StorageError."""
-    now = containers.state.now()
+    storage, dispatch = shell.open()
+    containers, now = storage.containers, storage.containers.state.now()
     depth, before = dispatch.prefix_depth, now - timedelta(days=dispatch.output_days)
-    found = tidy.find(containers, depth, dispatch.cache_days, options.gone_days, now)
-    if options.each:
-        for item in found.all:
-            print(printable(item.line()))
+    found = tidy.find(containers, depth, dispatch.cache_days, gone_days, now)
     old = sorted(expiry.old_results(containers, depth, before)) if dispatch.output_days else []
-    if options.each:
+    if each:
+        for item in found.all:
+            shell.say(item.line())
         for scene in old:
-            print(f"output/{printable(scene)}: its result is older than OUTPUT_RETENTION_DAYS")
-    for line in told(found.all):
-        print(line)
+            shell.say(f"output/{scene}: its result is older than OUTPUT_RETENTION_DAYS")
+    lines = told(found.all)
+    for line in lines:
+        shell.say(line)
     if old:
-        print(f"{len(old)} scenes: their results are older than OUTPUT_RETENTION_DAYS={dispatch.output_days:g}")
-    if not options.apply:
-        print("nothing was removed; --apply does" if found.all or old else "there is nothing to remove")
-        return 0
-    print(f"{apply(found)} blobs removed")
+        shell.say(f"{len(old)} scenes: their results are older than OUTPUT_RETENTION_DAYS={dispatch.output_days:g}")
+    document: dict[str, Any] = {"found": lines, "blobs": [item.line() for item in found.all], "old_results": old}
+    if not apply:
+        shell.say("nothing was removed; --apply does" if found.all or old else "there is nothing to remove")
+        return Answer({**document, "removed": 0})
+    removed = remove(found)
+    shell.say(f"{removed} blobs removed")
     if old:
-        print("results of {} scenes removed, {} files".format(*expiry.expire(containers, depth, before)))
-    return 0
+        scenes, files = expiry.expire(containers, depth, before)
+        removed += files
+        shell.say(f"results of {scenes} scenes removed, {files} files")
+    return Answer({**document, "removed": removed})
 
 
 def told(found: Iterable[Leftover]) -> list[str]:
@@ -80,7 +70,7 @@ def told(found: Iterable[Leftover]) -> list[str]:
     return [f"{len(each)} blobs, {sum(each) / 1e6:.1f} MB: {why}" for why, each in sorted(sizes.items())]
 
 
-def apply(found: tidy.Tidy) -> int:
+def remove(found: tidy.Tidy) -> int:
     """Removes what was found, each in the version that was listed; the records only when all else is gone.
 
     Raises StorageError.

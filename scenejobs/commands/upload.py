@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from scenejobs.commands.storage import check_scene, open_from
+import click
+
+from scenejobs.adapters.transfers import send, untold
+from scenejobs.commands.links.viewer import show
+from scenejobs.commands.progress import transfer
+from scenejobs.commands.shell.command import Answer, Shell
+from scenejobs.commands.shell.command import command as made
+from scenejobs.commands.status import wait_for
+from scenejobs.commands.storage import check_scene
 from scenejobs.errors import Code, InputError
-from scenejobs.logs.setup import printable
 from scenejobs.names import SCENE_FILE, is_media, is_pose_file, scene_of, shortest_tails
 from scenejobs.ports import Containers
 from scenejobs.state.incoming.uploads import refusal_at
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("upload", help="upload videos and photos, and poses for them, as one scene")
-    command.add_argument("scene")
-    command.add_argument("videos", nargs="+", type=Path)
-    command.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+@made(
+    "upload", "upload videos and photos, and poses for them, as one scene",
+    click.argument("scene"), click.argument("files", metavar="FILE...", nargs=-1, required=True, type=Path),
+    click.option("--wait", is_flag=True, help="Until the scene is done or failed."),
+    click.option("--open", "look", is_flag=True, help="And look at the result in the browser; waits for it."),
+    section="Scenes",
+    more="Names and types are looked at before the first byte is sent. An upload that broke off goes on where it was "
+    "when the same command is typed again.",
+)  # fmt: skip
+def command(shell: Shell, scene: str, files: tuple[Path, ...], wait: bool, look: bool) -> Answer:
     """Prints the name of each blob. Raises InputError, ConfigurationError, and the errors of storage."""
-    storage, dispatch = open_from(env)
+    storage, dispatch = shell.open()
     containers = storage.containers
-    for name in upload(containers, options.scene, options.videos, dispatch.prefix_depth):
-        print(printable(f"uploaded {containers.input.name}/{name}"))
-    return 0
+    names = blob_names(scene, files, dispatch.prefix_depth)
+    with transfer(shell, sum(path.stat().st_size for path in names)) as told:
+        send_all(containers, names, told)
+    uploaded = list(names.values())
+    for name in uploaded:
+        shell.say(f"uploaded {containers.input.name}/{name}")
+    document: dict[str, Any] = {"scene": scene, "uploaded": uploaded}
+    if not (wait or look):
+        shell.say(f"next: scenejobs status {shlex.quote(scene)} --wait")
+        return Answer(document)
+    ended, code = wait_for(shell, containers, scene, dispatch)
+    document["status"] = ended
+    if look and not code:
+        document["link"] = show(shell, scene)
+    return Answer(document, code)
 
 
 def upload(containers: Containers, scene: str, videos: Sequence[Path], depth: int = 1) -> list[str]:
     """Uploads local videos and photos under `input/<scene>/`, one after the other, and returns the blob names.
 
-    Files of camera poses go first: a scene is never sealed between its images and their poses. `depth`: levels of
-    folders that name a scene. Raises InputError for a scene that would become part of another, for a file that is
-    missing, or neither media nor poses by its name. Files of one name (two cards of a camera) keep as many of their
-    folders as it takes to tell them apart; a file that is named twice is uploaded once.
+    See `blob_names` and `send_all`.
+    """
+    names = blob_names(scene, videos, depth)
+    send_all(containers, names)
+    return list(names.values())
+
+
+def send_all(containers: Containers, names: Mapping[Path, str], told: Callable[[str, int], None] = untold) -> None:
+    """Files of camera poses and scene.yaml go first: a scene is never sealed between its images and them."""
+    for path, name in sorted(names.items(), key=lambda each: is_media(each[1])):
+        send(containers.input, path, name, partial(told, path.name))
+
+
+def blob_names(scene: str, videos: Sequence[Path], depth: int) -> dict[Path, str]:
+    """The blob that each file becomes. depth: levels of folders that name a scene.
+
+    Raises InputError for a scene that would become part of another, for a file that is missing or empty, or neither
+    media nor poses by its name. Files of one name (two cards of a camera) keep as many of their folders as it takes to
+    tell them apart; a file that is named twice is uploaded once.
     """
     check_scene(scene)
     if scene.count("/") >= depth:
@@ -53,18 +91,19 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path], depth: in
     names = _names(scene, videos, depth)
     for video, name in zip(videos, names, strict=True):
         if not video.is_file():
-            raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice="check the path")
+            advice = "name the files in it" if video.is_dir() else "check the path"
+            raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice=advice)
         if reason := refusal_at(name, depth):
             raise InputError(f"{name}: {reason}", code=Code.NO_SCENE, advice="use another name")
         if not (is_media(video.name) or is_pose_file(video.name) or video.name == SCENE_FILE):
             cause = f"{video.name} is no video, no photo and no file of camera poses by its name"
             advice = "mp4, mov, mkv, mts and other videos, jpg, heic, png, webp and other photos are taken"
             raise InputError(cause, advice=advice)
+        if not video.stat().st_size:
+            raise InputError(f"{video} is empty", code=Code.EMPTY_FILE, advice="copy it from the camera again")
         if names.count(name) > 1:
             raise InputError(f"two files would be called {name}", advice="rename one: names are unique in a scene")
-    for video, name in sorted(zip(videos, names, strict=True), key=lambda each: is_media(each[1])):
-        containers.input.upload(video, name)
-    return names
+    return dict(zip(videos, names, strict=True))
 
 
 def _names(scene: str, videos: Sequence[Path], depth: int) -> list[str]:

@@ -87,11 +87,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Expired:
-    """Results that were removed because they were old (OUTPUT_RETENTION_DAYS): of this generation and those before."""
+    """Results that were removed, of this generation and those before: for their age, or because somebody said so."""
 
     generation: int
     run: str
     at: datetime
+    deleted: bool = False  # by `scenejobs delete`; else by OUTPUT_RETENTION_DAYS
+
+    @property
+    def why(self) -> str:
+        return "scenejobs delete" if self.deleted else "OUTPUT_RETENTION_DAYS"
 
 
 @dataclass(frozen=True)

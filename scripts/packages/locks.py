@@ -68,6 +68,7 @@ LOCKS = (
     Lock("local/azurite/package-lock.json", "storage emulator"),
     Lock("local/azurite/requirements.txt", "Node of the storage emulator", whole=False),
     Lock("runner/requirements.txt", "a desk", whole=False),
+    Lock("scenejobs/requirements.txt", "the command line", whole=False),
     Lock("tests/requirements.txt", "tests", whole=False),
     Lock("tests/infra/azcli/requirements.lock", "tests: az"),
     Lock("tests/infra/kubernetes/requirements.lock", "tests: manifests"),

@@ -86,7 +86,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "watch": BASE | STATE | WATCHED | {"function_app", "scenejobs.adapters"},
     "serve": BASE | STATE | WATCHED | {"function_app", "scenejobs.adapters", "watch"},
     "local": BASE | STATE | {"function_app", "functions_entry", "scenejobs.adapters", "scenejobs.commands"},
-    "video_splat": frozenset({"scenejobs.errors", "runner.cli", "serve", "watch", "function_app", "local"}),
+    "video_splat": frozenset(
+        {"scenejobs.commands", "scenejobs.errors", "runner.cli", "serve", "watch", "function_app", "local"}
+    ),
 }
 """Package -> packages that it may import, itself not named. A row is the whole truth about a package's arrows."""
 

@@ -22,6 +22,7 @@ from azure.core import MatchConditions
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobProperties, ContainerClient, ContentSettings
 
+from scenejobs.adapters.azure import blocks
 from scenejobs.adapters.azure.copy import AS_STORED, copy_blob, copy_state
 from scenejobs.adapters.azure.errors import storage_errors
 from scenejobs.adapters.azure.listing import block_bytes, copied_bytes, everything, may_be_uncommitted
@@ -219,6 +220,16 @@ class AzureBlobStore:
                 raw_request_hook=Sent(),
             )
         return _plain(done["etag"])
+
+    def send(self, path: Path, name: str, told: Callable[[int], None]) -> None:
+        """As `upload`; a broken one goes on (blocks.py). told: bytes that are there, one block after the other."""
+        with storage_errors(f"uploading {self.name}/{name}"):
+            blocks.upload(self._blob(name), path, _settings(name), told)
+
+    def fetch(self, name: str, path: Path, told: Callable[[int], None]) -> None:
+        """As `download`, into a file that is replaced; a broken one goes on. Nothing compares the checksum."""
+        with storage_errors(f"downloading {self.name}/{name}"):
+            blocks.download(self._blob(name), path, told)
 
     def copy_from(
         self, source: BlobStore, source_name: str, name: str, *, source_etag: str | None, if_absent: bool

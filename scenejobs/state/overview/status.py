@@ -71,7 +71,7 @@ class SceneStatus:
         if self.state in (State.SETTLING, State.UPLOADING) and self.waiting:
             text += f", {self.waiting} upload{'s' if self.waiting != 1 else ''}"
         if self.state is State.RUNNING:
-            text += f" {self.fraction:4.0%} {self.stage}" + (f": {self.detail}" if self.detail else "")
+            text += f" {self.fraction:4.0%} {in_words(self.stage)}" + (f": {self.detail}" if self.detail else "")
             if self.eta_s is not None:
                 text += f" (about {_duration(self.eta_s)} left in this stage)"
         if self.attempt > 1:
@@ -154,7 +154,8 @@ def _what_stays(record: SceneRecord, ending: Ending) -> str:
     """Where the last generation is not the one that is published."""
     if record.expired is not None and record.is_expired:
         on, again = record.expired.at, f"scenejobs retry {record.scene} makes it again"
-        return f"expired: its result was removed on {on:%Y-%m-%d} (OUTPUT_RETENTION_DAYS); {again}"
+        word = "deleted" if record.expired.deleted else "expired"
+        return f"{word}: its result was removed on {on:%Y-%m-%d} ({record.expired.why}); {again}"
     if record.published is None or record.published.generation == ending.generation:
         return ""
     doubtful = ", which is doubtful," if record.published.suspect else ""
@@ -291,6 +292,21 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
         return status
     status = replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
     return replace(status, execution=found.execution)
+
+
+STAGES = {
+    "frame_extraction": "frames",
+    "colmap_reconstruction": "poses",
+    "clean_up": "clean-up",
+    "ply_export": "PLY export",
+    "splat_export": "splat export",
+    "small_exports": "small exports",
+}
+"""Stages as people read them; others are called what they are. Files and logs keep the names on the left."""
+
+
+def in_words(stage: str) -> str:
+    return STAGES.get(stage, stage)
 
 
 def _duration(seconds: float) -> str:

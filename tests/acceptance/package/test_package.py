@@ -14,7 +14,7 @@ from tests.installed import Installed
 PACKAGES = ("scenejobs/", "function_app/", "runner/", "serve/", "watch/", "local/", "video_splat/")
 NOT_READ = re.compile(r"runner/image/|.*requirements\.(txt|in)$")  # by no program: what images and pip are made with
 LISTS = {
-    "": ["requirements.in"],
+    "": ["requirements.in", "scenejobs/requirements.txt"],
     "runner": ["runner/requirements.txt"],
     "cloud": ["local/requirements.txt", "local/azurite/requirements.txt"],
 }

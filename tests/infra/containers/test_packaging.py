@@ -52,7 +52,7 @@ def test_every_module_that_an_image_imports_is_in_it(tree: Path, tmp_path: Path,
     assert missing(app) == emulated
     if target == "gpu":
         assert emulated == {
-            name for name in imports_of(app / "video_splat/cli.py", app) if name.split(".")[0] == "local"
+            name for name in imports_of(app / "video_splat/programs.py", app) if name.split(".")[0] == "local"
         }
         no_local = (
             "import sys; sys.modules['local'] = None; from video_splat.cli import main; sys.exit(main(['cloud']))"

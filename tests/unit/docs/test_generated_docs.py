@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import generate_docs
+from video_splat.programs import video_splat
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,8 +26,10 @@ def test_every_group_of_settings_and_every_command_has_its_block() -> None:
     }
     assert {f"settings {group.__name__}" for group in generate_docs.groups.GROUPS} <= blocks
     assert {"error codes", "exit codes", "presets"} <= blocks
-    told = generate_docs.command_help("scenejobs").split("{", 1)[1].split("}", 1)[0]
-    assert {f"help scenejobs {command}" for command in told.split(",")} <= blocks
+    assert {"commands scenejobs", "command exit codes"} <= blocks
+    told = generate_docs.command_pages("scenejobs")
+    assert [name for name in generate_docs.scenejobs.commands if f"Usage: scenejobs {name} " not in told] == []
+    assert {f"help video-splat {name}" for name in video_splat.commands} <= blocks
 
 
 def test_a_block_that_is_out_of_date_or_unknown_is_noticed() -> None:

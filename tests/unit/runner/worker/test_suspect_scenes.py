@@ -14,14 +14,13 @@ import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from scenejobs.commands.cli import parser
-from scenejobs.commands.redrive import redrive_scenes
 from scenejobs.errors import InputError
 from scenejobs.state import records, wishes
 from scenejobs.state.blobs import OutputFile
 from scenejobs.state.overview import tidy
 from scenejobs.state.overview.status import State, scene_status
 from scenejobs.state.record import Outcome, Phase, Published, SceneRecord
+from tests.commands import typed
 from tests.doubles.faults import Fault, Killed, Rule
 from tests.growth import GrowingScene
 from tests.runner_world import echo_job
@@ -47,7 +46,7 @@ def no_video(job: Job, supervision: Supervision) -> dict[str, Any]:
 
 
 def retry(scene: GrowingScene, *options: str) -> int:
-    return redrive_scenes(parser().parse_args(["retry", "lobby", *options]), scene.containers, scene.queues)
+    return typed(["retry", "lobby", *options], scene.containers, scene.queues)
 
 
 def line(scene: GrowingScene) -> str:
@@ -143,13 +142,13 @@ def test_a_suspect_scene_can_be_run_again(doubtful: GrowingScene) -> None:
 def test_all_suspect_scenes_and_no_others_can_be_run_again(doubtful: GrowingScene) -> None:
     doubtful.upload("attic/a.mp4", b"another place")
     doubtful.settle()
-    options = parser().parse_args(["retry", "--all", "--code", "POSES_SUSPECT"])
-    assert redrive_scenes(options, doubtful.containers, doubtful.queues) == 0
+    words = ["retry", "--all", "--code", "POSES_SUSPECT"]
+    assert typed(words, doubtful.containers, doubtful.queues) == 0
     doubtful.settle()
     assert doubtful.used[2:] == [["a.mp4", "b.mp4"]]
-    assert redrive_scenes(options, doubtful.containers, doubtful.queues) == 0, "none is left"
+    assert typed(words, doubtful.containers, doubtful.queues) == 0, "none is left"
     assert (len(doubtful.used), line(doubtful)) == (3, "lobby: done")
-    assert redrive_scenes(parser().parse_args(["retry", "--all"]), doubtful.containers, doubtful.queues) == 0
+    assert typed(["retry", "--all"], doubtful.containers, doubtful.queues) == 0
 
 
 def test_in_batch_mode_a_suspect_result_is_exit_0(doubtful: GrowingScene) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from scenejobs.ports import Containers
 from scenejobs.state import layout
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import SceneRecord
+from tests.commands import typed
 
 ROOT = Path(__file__).parents[4]
 NO_REASON = "its manifest does not say why"
@@ -122,13 +122,10 @@ def test_a_download_of_a_suspect_result_says_so(
     said: dict[str, Any],
     containers: Containers,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     containers.output.write("lobby/manifest.json", json.dumps({"outputs": [], **said}).encode())
-    storage = SimpleNamespace(containers=containers)
-    monkeypatch.setattr(download, "open_from", lambda env: (storage, None))
-    assert download.run(cli.parser().parse_args(["download", "lobby", str(tmp_path / "out")]), {}) == 0
+    assert typed(["download", "lobby", str(tmp_path / "out")], containers) == 0
     told = capsys.readouterr().err
     assert told == ("" if not said else f"lobby is doubtful: {'14 dB' if 'doubt' in said else NO_REASON}\n")
 
@@ -244,7 +241,7 @@ def test_a_local_file_that_cannot_be_read_is_no_traceback(
     (tmp_path / "a.mp4").write_bytes(b"abc")
     monkeypatch.setattr("scenejobs.adapters.folder.blobs.FolderBlobStore.upload", _denied)
     assert cli.main(["upload", "lobby", str(tmp_path / "a.mp4")]) == 1
-    assert capsys.readouterr().err == "a.mp4: Permission denied\n"
+    assert capsys.readouterr().err.startswith("error: a.mp4: Permission denied: check the path")
 
 
 def _denied(*_: object, **__: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import pytest
 
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
-from scenejobs.commands import redrive as commands_redrive
 from scenejobs.errors import Code, ConfigurationError, InputError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import redrive
 from scenejobs.state.layout import record_name
 from scenejobs.state.record import Outcome
+from tests.commands import typed
 from tests.doubles.faults import Fault, FaultPlan, Killed, Meanwhile, Rule, killed_at
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, bad_video, broken_disk, echo_job
 
@@ -220,9 +219,7 @@ def test_a_failure_before_the_last_success_is_brought_back_when_named(cloud: Clo
 
 
 def run(cloud: Cloud, *arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands_redrive.add_to(parser.add_subparsers())
-    return commands_redrive.redrive_scenes(parser.parse_args(["redrive", *arguments]), *stores(cloud))
+    return typed(["redrive", *arguments], *stores(cloud))
 
 
 def test_all_scenes_with_a_code_are_brought_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,6 @@ import pytest
 
 from function_app.wiring import assemble
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute
-from scenejobs.commands import tidy
-from scenejobs.commands.cli import parser
 from scenejobs.commands.download import download
 from scenejobs.errors import AccessDenied, InputError
 from scenejobs.settings.groups import DispatchSettings
@@ -19,6 +17,7 @@ from scenejobs.settings.reader import read
 from scenejobs.state import records, wishes
 from scenejobs.state.expiry import expire
 from scenejobs.state.overview.status import State, scene_status
+from tests.commands import typed
 from tests.growth import GrowingScene
 from watch.retention import prune
 
@@ -158,8 +157,7 @@ def test_tidy_shows_and_removes_them_where_it_is_told_the_age(
         ({}, ["--apply"], False, True), (aged, [], True, True), (aged, ["--apply"], True, False),
     ]  # fmt: skip
     for env, words, shown, left in steps:
-        settings = read(DispatchSettings, env)
-        assert tidy.tidied(parser().parse_args(["tidy", *words]), scene.containers, settings) == 0
+        assert typed(["tidy", *words], scene.containers, scene.queues, read(DispatchSettings, env)) == 0
         assert (told in capsys.readouterr().out) is shown
         assert bool(scene.cloud.names("output")) is left
     assert scene.cloud.record("lobby").is_expired

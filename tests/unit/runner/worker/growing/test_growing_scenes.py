@@ -10,12 +10,11 @@ import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from scenejobs.commands.cli import parser
-from scenejobs.commands.redrive import redrive_scenes
 from scenejobs.errors import Code, InputError, ResourceError
 from scenejobs.state import wishes
 from scenejobs.state.overview.status import State, scene_status
 from scenejobs.state.record import Outcome
+from tests.commands import typed
 from tests.growth import GrowingScene
 from tests.runner_world import echo_job
 
@@ -269,7 +268,7 @@ def test_a_scene_of_the_program_before_grows_as_well(scene: GrowingScene) -> Non
 
 
 def retry(scene: GrowingScene, *options: str) -> int:
-    return redrive_scenes(parser().parse_args(["retry", "lobby", *options]), scene.containers, scene.queues)
+    return typed(["retry", "lobby", *options], scene.containers, scene.queues)
 
 
 def reappear(scene: GrowingScene, name: str, data: bytes, etag: str) -> None:
