@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 
 from scenejobs.adapters.memory import MemoryQueue
@@ -22,3 +24,11 @@ def typed(
     found = queues or Queues(*(MemoryQueue() for _ in range(3)))
     storage = Storage(containers, containers.state, found, "memory")
     return cli.main(words, env or {}, lambda _: (storage, settings or DispatchSettings()))
+
+
+def publish(containers: Containers, files: Mapping[str, bytes]) -> None:
+    """The result of scene lobby."""
+    outputs = [{"name": name, "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()]
+    for name, data in files.items():
+        containers.output.write(f"lobby/{name}", data)
+    containers.output.write("lobby/manifest.json", json.dumps({"outputs": outputs}).encode())

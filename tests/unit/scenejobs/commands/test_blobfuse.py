@@ -186,7 +186,7 @@ def test_mounting_becomes_blobfuse2_which_sees_the_configuration_alone(tmp_path:
         (["output", "--out", "/dev/null/x"], {}, "cannot be written"),
         (["output"], {"AZURE_STORAGE_ACCOUNT": ""}, "the storage account is not set"),
         (["output"], {"BLOBFUSE_CACHE_SIZE_MB": "0"}, "BLOBFUSE_CACHE_SIZE_MB"),
-        (["state"], {}, "invalid choice"),
+        (["state"], {}, "is not one of"),
     ],
 )
 def test_what_is_wrong_is_exit_2_and_named(

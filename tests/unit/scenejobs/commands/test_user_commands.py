@@ -1,6 +1,5 @@
 """Upload, watch, download: what a user does from a terminal."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -19,22 +18,10 @@ from scenejobs.ports import Containers
 from scenejobs.state import layout
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import SceneRecord
-from tests.commands import typed
+from tests.commands import publish, typed
 
 ROOT = Path(__file__).parents[4]
 NO_REASON = "its manifest does not say why"
-
-
-@pytest.fixture
-def containers() -> Containers:
-    return Containers(*(MemoryBlobStore(name) for name in ("input", "output", "processed", "error", "state")))
-
-
-def publish(containers: Containers, files: dict[str, bytes]) -> None:
-    outputs = [{"name": name, "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()]
-    for name, data in files.items():
-        containers.output.write(f"lobby/{name}", data)
-    containers.output.write("lobby/manifest.json", json.dumps({"outputs": outputs}).encode())
 
 
 def test_videos_land_under_their_scene(containers: Containers, tmp_path: Path) -> None:
