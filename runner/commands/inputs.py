@@ -14,6 +14,11 @@ from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.names import is_pose_file, shortest_tails
 
+OTHER_KINDS = frozenset({
+    ".txt", ".md", ".pdf", ".doc", ".docx", ".html", ".csv", ".log", ".py", ".sh", ".ply", ".splat", ".spz",
+})  # fmt: skip
+TAKEN = "name videos (mp4, mov, mkv, mts, ...), photos (jpg, heic, png, ...) or camera poses (transforms.json, ...)"
+
 
 @dataclass(frozen=True)
 class NamedFiles:
@@ -22,6 +27,22 @@ class NamedFiles:
     clips: tuple[Clip, ...]  # each file, and each content, once
     unused: tuple[UnusedFile, ...] = ()  # copies, and links to files that are used
     warnings: tuple[str, ...] = ()
+
+
+def check_named(paths: Sequence[str]) -> None:
+    """Before anything is made. Raises InputError for what is not there, is a folder, or is something else by its name.
+
+    Whatever else it is called, its content decides later.
+    """
+    for given in paths:
+        path = Path(given)
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "does not exist"
+            advice = "name the files in it" if path.is_dir() else "check the path"
+            raise InputError(f"{given} {what}", code=Code.INPUT_GONE, advice=advice, stage="validation")
+        if path.suffix.lower() in OTHER_KINDS and not is_pose_file(path.name):
+            cause = f"{given} is no video, no photo and no file of camera poses by its name"
+            raise InputError(cause, advice=TAKEN, stage="validation")
 
 
 def named_files(paths: Sequence[str]) -> NamedFiles:

@@ -17,7 +17,7 @@ from typing import Any
 from runner.cache.store import CacheSettings
 from runner.commands import knob_options
 from runner.commands.earlier_results import forget, is_result, put_aside, remove_results
-from runner.commands.inputs import NamedFiles, named_files
+from runner.commands.inputs import NamedFiles, check_named, named_files
 from runner.commands.progress_line import ProgressLine
 from runner.files import json_file, writable
 from runner.files.disk import require_space
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
     if options.poses:
         poses = Path(os.path.abspath(options.poses))
         read |= {poses, *(poses / file for file in READ)}
+    check_named(options.videos)
     aside = _prepare(out, name, read)
     run_id = uuid.uuid4().hex[:12]
     inputs = list(options.videos)  # their names, as far as they are known
