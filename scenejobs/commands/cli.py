@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from scenejobs.commands import (
     audit,
     blobfuse,
+    delete,
     doctor,
     download,
     exclude,
@@ -40,7 +41,7 @@ from scenejobs.logs.setup import configure_command
 # In the order of the help.
 COMMANDS: tuple[Command, ...] = (
     upload.command, listing.command, status.command, logs.command, download.command, viewer.opened, viewer.share,
-    redrive.retry, redrive.command, exclude.command,
+    redrive.retry, redrive.command, exclude.command, delete.command,
     doctor.command, audit.command, refused.command, tidy.command, blobfuse.command, restored.command,
     completion.command,
 )  # fmt: skip

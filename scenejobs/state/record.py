@@ -161,10 +161,10 @@ class SceneRecord:
             self.published is None or self.published.generation <= self.expired.generation
         )
 
-    def expiring(self, now: datetime) -> SceneRecord:
+    def expiring(self, now: datetime, *, deleted: bool = False) -> SceneRecord:
         """The results of all generations that ended go. Not a move: nobody works on the scene."""
         run = self.published.run if self.published else ""
-        return replace(self, expired=Expired(self.generation - 1, run, now))
+        return replace(self, expired=Expired(self.generation - 1, run, now, deleted))
 
     @property
     def withheld(self) -> bool:
