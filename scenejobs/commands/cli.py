@@ -36,6 +36,7 @@ from scenejobs.commands.shell.command import Opening, Shell
 from scenejobs.commands.shell.failing import guarded
 from scenejobs.commands.shell.group import Command, call, group
 from scenejobs.commands.storage import open_from
+from scenejobs.errors import Busy
 from scenejobs.logs.setup import configure_command
 
 # In the order of the help.
@@ -65,6 +66,11 @@ def main(
 
     def run() -> int:
         configure_command(shell.env)
-        return call(scenejobs, words, "scenejobs", shell)
+        try:
+            return call(scenejobs, words, "scenejobs", shell)
+        except Busy as exc:
+            if not exc.advice and "UseDevelopmentStorage" in shell.env.get("AZURE_STORAGE_CONNECTION_STRING", ""):
+                exc.advice = "start the emulator in another terminal: video-splat cloud .local/cloud"
+            raise
 
     return guarded(run, words)

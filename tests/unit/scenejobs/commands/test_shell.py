@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scenejobs.commands import cli
+from scenejobs.errors import Busy
 from scenejobs.ports import Containers
 from tests.commands import publish, typed
 
@@ -130,6 +132,14 @@ def test_an_empty_file_is_refused_before_the_first_byte(
     assert typed(["upload", "lobby", str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")], containers) == 1
     assert capsys.readouterr().err.endswith("[EMPTY_FILE]\n")
     assert list(containers.input.list()) == []
+
+
+def test_a_stopped_emulator_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
+    def opening(_: object) -> Any:
+        raise Busy("listing input/: connection refused")
+
+    assert cli.main(["list"], {"AZURE_STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true"}, opening) == 3
+    assert "start the emulator in another terminal: video-splat cloud" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
