@@ -10,10 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from runner.poses.colmap import client
-from runner.poses.colmap.requests import Extract, Features, FixLenses, ForgetMatches, Match, Matches, Probe, Source
+from runner.poses.colmap.requests import (
+    SCRATCH,
+    ChoosePairs,
+    Extract,
+    Features,
+    FixLenses,
+    ForgetMatches,
+    Match,
+    Matches,
+    Probe,
+    Source,
+)
 from runner.poses.colmap.session import EXTRACTED, MATCHED, Session, prepare_limit_s
 from runner.poses.coverage import Coverage
-from runner.poses.prices import NEIGHBOURS, OVERLAP, pair_count, thinned_to
+from runner.poses.prices import EACH, IN_TIME
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.rungs import Rung
 from runner.poses.settings import STAGE, PoseSettings
@@ -87,7 +98,7 @@ class Databases:
         )  # fmt: skip
 
         def watch(_steps: int) -> None:
-            done = client.rows_seen(database, "keypoints")
+            done = sum(client.rows_seen(path, "keypoints") for path in (database, database.with_name(SCRATCH)))
             self.session.progress.report(0.0, EXTRACTED, done, total, "frames have features")
 
         return self.session.ask(request, prepare_limit_s(left_s), watch)
@@ -110,14 +121,14 @@ class Databases:
     def matched(self, rung: Rung, left_s: float | None) -> tuple[Path, Matches]:
         """The database with the rung's matches; work that an earlier rung did is kept."""
         names, database = self.coverage.names, self._path(rung)
-        expected = pair_count(rung.matching, len(names), self.settings)
+        pairs = self._chosen(rung, database, left_s)
+        expected = len(names) * (len(names) - 1) // 2 if pairs is None else len(pairs)
         if rung.guided:
             database = self._copied(database, "guided", ForgetMatches, left_s)
         if rung.fixed_lens:
             database = self._copied(database, "fixed_lens", FixLenses, left_s)
         request = Match(
-            seed=self.session.seed, database=str(database), names=names, matching=rung.matching, guided=rung.guided,
-            thinned_to=thinned_to(len(names), self.settings), overlap=OVERLAP, neighbours=NEIGHBOURS,
+            seed=self.session.seed, database=str(database), pairs=pairs, guided=rung.guided,
             threads=self.session.threads, rigs=self.coverage.rigs,
         )  # fmt: skip
 
@@ -126,6 +137,17 @@ class Databases:
             self.session.progress.report(EXTRACTED, MATCHED, done, expected, "pairs matched")
 
         return database, self.session.ask(request, prepare_limit_s(left_s), watch)
+
+    def _chosen(self, rung: Rung, database: Path, left_s: float | None) -> tuple[tuple[str, str], ...] | None:
+        """Pairs that the rung compares; None: all of them."""
+        if rung.matching == "exhaustive":
+            return None
+        shots = tuple(shot.names for shot in self.coverage.shots)
+        request = ChoosePairs(
+            seed=self.session.seed, database=str(database), shots=shots, each=EACH[rung.matching],
+            in_time=IN_TIME[rung.matching], rigs=self.coverage.rigs,
+        )  # fmt: skip
+        return self.session.ask(request, prepare_limit_s(left_s)).pairs
 
     def _copied(self, plain: Path, name: str, change: type[ForgetMatches | FixLenses], left_s: float | None) -> Path:
         """A copy of the database with a change, made once."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runner.poses.gates import Thresholds, Verdict, lens_is_impossible
 from runner.poses.prices import expected_s
-from runner.poses.rungs import Attempt, Part, Rivals, Rung
+from runner.poses.rungs import Attempt, Matching, Part, Rivals, Rung
 from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
 from scenejobs.filming import EACH_PLACE
@@ -63,7 +63,7 @@ def next_rung(
     if not tried:
         return next(iter(left), None)
     spent_s = sum(attempt.seconds for attempt in tried)
-    prices = {rung: expected_s(rung, tried, frame_count, settings) for rung in left}
+    prices = {rung: expected_s(rung, tried, frame_count) for rung in left}
     for rung in left:
         if spent_s + prices[rung] <= settings.budget_s:
             return rung
@@ -99,7 +99,7 @@ def time_for(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: P
     if not tried:
         return None
     left_s = settings.budget_s - sum(attempt.seconds for attempt in tried)
-    return max(left_s, PATIENCE * expected_s(rung, tried, frame_count, settings)) if len(tried) == 1 else left_s
+    return max(left_s, PATIENCE * expected_s(rung, tried, frame_count)) if len(tried) == 1 else left_s
 
 
 def _without_supplied(tried: Sequence[Attempt]) -> list[Attempt]:
@@ -125,12 +125,12 @@ def why(tried: Sequence[Attempt], chosen: Attempt) -> str:
 
 
 def first_rung(frame_count: int, settings: PoseSettings, without: Collection[str] = ()) -> Rung:
-    """All pairs, or where these are too many, neighbours in time with loops; incremental mapping.
+    """The pairs that look most alike, or of few frames all pairs; incremental mapping.
 
     without: names of rungs whose cameras turned out doubtful: the other mapper comes first then, else more features.
     """
     usual = Rung(
-        "exhaustive" if settings.all_pairs(frame_count) else "sequential",
+        _matching(settings, frame_count),
         "global" if settings.mapper == "global" else "incremental",
         settings.features, settings.max_image_size,
     )  # fmt: skip
@@ -144,10 +144,10 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
     lens_bad = last.model is not None and lens_is_impossible(last.model.health)
     if last.verdict.code == Code.STATIC_CAMERA and not lens_bad:
         return []  # no method finds depth where there is no parallax
-    # Weak links hold with more pairs where neighbours in time fail: measured on one scene at four qualities.
+    # Weak links hold with more pairs where few fail: measured on one scene at four qualities.
     everything = replace(first, matching="exhaustive")
-    fits = everything == first or expected_s(everything, tried, frame_count, settings) <= settings.budget_s / 2
-    wide = everything if fits else replace(first, matching="retrieval")
+    fits = everything == first or expected_s(everything, tried, frame_count) <= settings.budget_s / 2
+    wide = everything if fits else replace(first, matching="preselected widely")
     if passed := [attempt for attempt in tried if attempt.verdict.passed]:
         if max(attempt.share for attempt in passed) >= LOW_SHARE or (not last.linked and last.rung == wide):
             return [wide]  # a part passed: one more look whether it is all
@@ -163,6 +163,12 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
         return []  # not a single pair of frames connects the parts: finer features will not either
     stronger = _stronger(wide, tried, max_side)
     return [wide, stronger, replace(stronger, guided=True), _other_mapper(wide)]
+
+
+def _matching(settings: PoseSettings, frame_count: int) -> Matching:
+    if settings.all_pairs(frame_count):
+        return "exhaustive"
+    return "sequential" if settings.matcher == "sequential" else "preselected"
 
 
 def _other_mapper(rung: Rung) -> Rung:

@@ -30,7 +30,7 @@ def out_of_time(
     if not left and not cut:
         return None
     spent_s = sum(attempt.seconds for attempt in own)
-    more_s = sum(expected_s(rung, own, frame_count, settings) for rung in left)
+    more_s = sum(expected_s(rung, own, frame_count) for rung in left)
     ways = f"{len(own)} of {len(own) + len(left)} ways to find the camera poses"
     causes = [f"POSES_BUDGET_SECS={settings.budget_s:.0f} was enough for {ways}, which took {spent_s:.0f} s"]
     if left:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.poses.rungs import Attempt, Rung
-from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S, PoseSettings
+from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
 
-OVERLAP, NEIGHBOURS = 10, 40  # pairs per frame: in time; by likeness
+EACH = {"preselected": 20, "preselected widely": 60, "sequential": 3}  # look-alikes of every frame
+IN_TIME = {"preselected": 4, "preselected widely": 10, "sequential": 10}  # frames after each one in its shot
+SHARED = 0.6  # of the look-alikes: most pairs are among the most alike of both of their frames
 MAPPING_GROWS = 1.5  # a mapping of more features and more matches takes longer
 # Of fox, walk, sceaux and banana with 2,048 features: the global mapper took 1.0 to 1.3 times what the incremental one
 # took where that one succeeded, 0.5 times where it failed; 0.1 to 0.35 CPU seconds for each frame.
@@ -15,10 +17,10 @@ GLOBAL_SHARE = 1.3  # of the time of an incremental mapping, at most
 GLOBAL_FRAME_S = 0.4  # with PAIR_FEATURES features
 
 
-def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float:
+def expected_s(rung: Rung, tried: Sequence[Attempt], frame_count: int) -> float:
     """Seconds, from what earlier rungs needed on this machine, else from runs on two cores."""
     return (
-        _extracting_s(rung, tried, frame_count) + _matching_s(rung, tried, frame_count, settings)
+        _extracting_s(rung, tried, frame_count) + _matching_s(rung, tried, frame_count)
         + mapping_s(rung, tried, frame_count)
     )  # fmt: skip
 
@@ -60,24 +62,18 @@ def _extracting_s(rung: Rung, tried: Sequence[Attempt], frame_count: int) -> flo
     return frame_count * frame_s * rung.features / of_features
 
 
-def _matching_s(rung: Rung, tried: Sequence[Attempt], frame_count: int, settings: PoseSettings) -> float:
+def _matching_s(rung: Rung, tried: Sequence[Attempt], frame_count: int) -> float:
     pair_s, of_features = _pair_s(tried)
-    pairs = pair_count(rung.matching, frame_count, settings)
+    pairs = pair_count(rung.matching, frame_count)
     same = [attempt for attempt in tried if attempt.rung.database == rung.database]
     if same and not rung.guided:
         pairs = max(0, pairs - max(attempt.pairs for attempt in same))
     return pairs * pair_s * (rung.features / of_features) ** 2
 
 
-def pair_count(matching: str, frame_count: int, settings: PoseSettings) -> int:
-    """How many pairs of frames are compared, at most."""
+def pair_count(matching: str, frame_count: int) -> int:
+    """How many pairs of frames are compared, about."""
     everything = frame_count * (frame_count - 1) // 2
     if matching == "exhaustive":
         return everything
-    thinned = thinned_to(frame_count, settings)
-    return min(everything, (OVERLAP + (NEIGHBOURS if matching == "retrieval" else 1)) * frame_count + thinned**2 // 2)
-
-
-def thinned_to(frame_count: int, settings: PoseSettings) -> int:
-    """So many frames, evenly chosen, are compared with each other where all pairs are too many."""
-    return max(2, min(frame_count, settings.exhaustive_up_to // 2))
+    return min(everything, int((SHARED * EACH[matching] + IN_TIME[matching]) * frame_count))

@@ -8,6 +8,8 @@ from typing import Literal
 from runner.poses.colmap.requests import Model, SuppliedFit
 from runner.poses.gates import Verdict
 
+# All pairs; those that look most alike, and more of these; neighbours in time, and a few that look alike, for loops.
+Matching = Literal["exhaustive", "preselected", "preselected widely", "sequential"]
 Rivals = tuple[frozenset[str], frozenset[str]]  # the shots of two places of the same weight
 
 
@@ -15,7 +17,7 @@ Rivals = tuple[frozenset[str], frozenset[str]]  # the shots of two places of the
 class Rung:
     """One method: how to match, and how to map."""
 
-    matching: Literal["exhaustive", "retrieval", "sequential"]  # all pairs; by likeness and in time; in time, loops
+    matching: Matching
     mapper: Literal["incremental", "global", "supplied"]
     features: int  # per image
     max_image_size: int  # px

@@ -1,33 +1,22 @@
-"""Features and matches in COLMAP's database, before anything is reconstructed."""
+"""Which pairs of images look alike, and their matches, in COLMAP's database, before anything is reconstructed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pycolmap
-from PIL import Image
 
-from runner.poses.colmap.feature_masks import feature_masks
-from runner.poses.colmap.lenses import fisheye, rigs
-from runner.poses.colmap.parallax import Pairs, turning_share
-from runner.poses.colmap.requests import (
-    Done,
-    Extract,
-    Features,
-    FixLenses,
-    ForgetMatches,
-    Group,
-    Match,
-    Matches,
-    Source,
-)
+from runner.poses.colmap.lenses import rigs
+from runner.poses.colmap.parallax import Pairs as MovedPairs
+from runner.poses.colmap.parallax import turning_share
+from runner.poses.colmap.requests import ChoosePairs, Done, FixLenses, ForgetMatches, Match, Matches, Pairs
+from runner.poses.pairs.choice import Pictures, choose_pairs
+from runner.poses.pairs.likeness import Descriptors, by_words, largest, likeness
 
-VOCABULARY_DESCRIPTORS = 100_000  # of the scene's own, to learn the vocabulary from: 9 s, 1.3 MB
-VOCABULARY_WORDS = 4096
-WEAK = 0.5  # of SIFT's usual contrast threshold, for images without much
+ALL_UP_TO = 100  # images of which every pair is looked at with few features; of more, those with words in common
+CANDIDATES = 3  # times as many pairs are looked at as are chosen
 USUAL_LENS = 0.78  # focal length / long side: the main lens of a phone while filming
 WHOLE = frozenset({
     pycolmap.TwoViewGeometryConfiguration.PLANAR,
@@ -36,47 +25,41 @@ WHOLE = frozenset({
 })  # fmt: skip
 
 
-def extract(request: Extract) -> Features:
-    """SIFT features into the database, one camera per group: a shot keeps its lens, another may have another.
-
-    Images that are in the database already are skipped, and their group goes on with the camera they have. Nothing is
-    found where a mask ignores pixels, and close to it.
-    """
-    source = request.source
-    options = pycolmap.FeatureExtractionOptions(
-        max_image_size=request.max_image_size, num_threads=request.threads, use_gpu=False
+def choose(request: ChoosePairs) -> Pairs:
+    """Pairs of images that look alike; see `choose_pairs`."""
+    names = [name for shot in request.shots for name in shot]
+    moments = [rigs.moment(name, request.rigs) for name in names]
+    known = set(request.known)
+    pictures = Pictures(
+        shot_of=np.repeat(np.arange(len(request.shots)), [len(shot) for shot in request.shots]),
+        moment_of=np.unique(np.array(moments), return_inverse=True)[1].astype(np.int64),
+        known=np.array([name in known for name in names], bool),
     )
-    options.sift.max_num_features = request.features
-    if request.sensitive:
-        options.sift.peak_threshold *= WEAK
-    for group in request.groups:
-        reader = reader_of(source, group)
-        if request.masks and (folder := feature_masks(Path(request.masks), group.names, Path(source.database).parent)):
-            reader.mask_path = str(folder)
-        pycolmap.extract_features(
-            source.database, source.images, image_names=list(group.names), camera_mode=pycolmap.CameraMode.SINGLE,
-            reader_options=reader, extraction_options=options,
-        )  # fmt: skip
-    wanted = {name for group in request.groups for name in group.names}
-    with pycolmap.Database.open(source.database) as database:
-        found = {image.name: database.num_keypoints_for_image(image.image_id) for image in database.read_all_images()}
-    return Features(features={name: count for name, count in found.items() if name in wanted})
+    images = _largest_of(request.database, names)
+    if len(names) <= ALL_UP_TO:
+        looked_at = np.argwhere(np.triu(np.ones((len(names), len(names)), bool), 1))
+    else:
+        looked_at = choose_pairs(by_words(images, request.seed), pictures, CANDIDATES * request.each, request.in_time)
+    alike = likeness(images, ((int(one), int(two)) for one, two in looked_at))
+    chosen = choose_pairs(alike, pictures, request.each, request.in_time)
+    return Pairs(pairs=tuple((names[one], names[two]) for one, two in chosen))
 
 
-def reader_of(source: Source, group: Group) -> pycolmap.ImageReaderOptions:
-    """How the images of a group come into the database: with the camera they have there, or a new one."""
-    model = {"pinhole": "SIMPLE_PINHOLE", "fisheye": fisheye.MODEL}.get(group.lens, source.camera_model)
-    reader = pycolmap.ImageReaderOptions(camera_model=model)
-    known = _camera_of(source.database, group.names)
-    if known is not None:
-        reader.existing_camera_id = known
-    elif group.focal_ratio is not None:
-        reader.camera_params = _prior(source, model, group.names[0], group.focal_ratio)
-    return reader
+def _largest_of(path: str, names: list[str]) -> list[Descriptors]:
+    found = []
+    with pycolmap.Database.open(path) as database:
+        for name in names:
+            image = database.read_image_with_name(name)
+            assert image is not None  # all of them have features
+            number = image.image_id
+            keypoints = np.asarray(database.read_keypoints(number), np.float32).reshape(-1, 6)
+            scales = np.hypot(keypoints[:, 2], keypoints[:, 4])  # [x, y, and the affine shape by rows]
+            found.append(largest(scales, np.asarray(database.read_descriptors(number).data)))
+    return found
 
 
 def match(request: Match) -> Matches:
-    """Matches and verifies pairs: all of them; or neighbours in time with loops or look-alikes and a thinned set."""
+    """Matches and verifies pairs: those that were chosen, or all of them."""
     database = request.database
     rigs.configure(database, request.rigs)
     matching = pycolmap.FeatureMatchingOptions(
@@ -86,24 +69,11 @@ def match(request: Match) -> Matches:
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = request.seed
     common: dict[str, Any] = {"matching_options": matching, "verification_options": verification}
-    if request.matching == "exhaustive":
+    if request.pairs is None:
         pycolmap.match_exhaustive(database, **common)
-    else:
-        vocabulary = str(_vocabulary(database, request.threads))
-        # quadratic_overlap would add only pairs 1, 2, 4, 8, 16, 32 frames apart, and drop the window between them.
-        in_time = pycolmap.SequentialPairingOptions(
-            overlap=request.overlap, quadratic_overlap=False, loop_detection=request.matching == "sequential",
-            num_threads=request.threads, vocab_tree_path=vocabulary,
-        )  # fmt: skip
-        pycolmap.match_sequential(database, pairing_options=in_time, **common)
-        if request.matching == "retrieval":
-            alike = pycolmap.VocabTreePairingOptions(
-                num_images=request.neighbours, num_threads=request.threads, vocab_tree_path=vocabulary
-            )
-            pycolmap.match_vocabtree(database, pairing_options=alike, **common)
+    elif request.pairs:
         pairs = Path(database).with_name("pairs.txt")
-        thinned = request.names[:: -(-len(request.names) // request.thinned_to)]
-        pairs.write_text("".join(f"{a} {b}\n" for i, a in enumerate(thinned) for b in thinned[i + 1 :]))
+        pairs.write_text("".join(f"{one} {two}\n" for one, two in request.pairs), encoding="utf-8")
         pycolmap.match_image_pairs(
             database, pairing_options=pycolmap.ImportedPairingOptions(match_list_path=str(pairs)), **common
         )
@@ -132,26 +102,6 @@ def fix_lenses(request: FixLenses) -> Done:
     return Done()
 
 
-def _camera_of(path: str, names: Sequence[str]) -> int | None:
-    """The camera that images of a group were given before."""
-    if not Path(path).is_file():
-        return None
-    with pycolmap.Database.open(path) as database:
-        for name in names:
-            if (image := database.read_image_with_name(name)) is not None:
-                return int(image.camera_id)
-    return None
-
-
-def _prior(source: Source, model: str, name: str, focal_ratio: float) -> str:
-    """Parameters of the camera of an image with the focal length of the metadata; COLMAP refines it."""
-    with Image.open(Path(source.images) / name) as image:
-        width, height = image.size
-    number = getattr(pycolmap.CameraModelId, model)
-    camera = pycolmap.Camera.create_from_model_id(1, number, focal_ratio * max(width, height), width, height)
-    return ",".join(map(repr, map(float, camera.params)))
-
-
 def _pairs(path: str, least_inliers: int) -> Matches:
     """How many pairs were compared, which of them fit together, and whether the camera only turned."""
     with pycolmap.Database.open(path) as database:
@@ -167,32 +117,9 @@ def _pairs(path: str, least_inliers: int) -> Matches:
         links.append((one.name, two.name))
         if one.camera_id == two.camera_id:
             inside.append((geometry, cameras[one.camera_id]))
-    pairs = Pairs(
+    pairs = MovedPairs(
         np.array([np.asarray(geometry.H) for geometry, _ in inside], np.float64).reshape(-1, 3, 3),
         np.array([geometry.config in WHOLE for geometry, _ in inside], bool),
         np.array([(camera.width, camera.height) for _, camera in inside], np.float64).reshape(-1, 2),
     )
     return Matches(pairs=compared, links=tuple(links), turning=turning_share(pairs))
-
-
-def _vocabulary(database: str, threads: int) -> Path:
-    """A vocabulary tree of the scene's own descriptors. Without a local one COLMAP tries to download one and aborts."""
-    path = Path(database).with_name("vocabulary.bin")
-    if path.is_file():
-        return path
-    with pycolmap.Database.open(database) as opened:
-        images = opened.read_all_images()
-        per_image = -(-VOCABULARY_DESCRIPTORS // max(len(images), 1))
-        rng = np.random.default_rng(0)
-        parts = []
-        for image in images:
-            descriptors = np.asarray(opened.read_descriptors(image.image_id).data)
-            parts.append(descriptors[np.sort(rng.permutation(len(descriptors))[:per_image])])
-    sample = np.concatenate(parts).astype(np.float32)
-    options = pycolmap.VisualIndex.BuildOptions(
-        num_visual_words=min(VOCABULARY_WORDS, len(sample)), num_rounds=1, num_iterations=5, num_threads=threads
-    )
-    index = pycolmap.VisualIndex.create(128, 64)
-    index.build(options, pycolmap.FeatureDescriptorsFloat(pycolmap.FeatureExtractorType.SIFT, sample))
-    index.write(str(path))
-    return path

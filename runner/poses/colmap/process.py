@@ -18,12 +18,14 @@ import msgspec
 import pycolmap
 
 from runner.files.atomic import write_atomically
+from runner.poses.colmap.features import extract
 from runner.poses.colmap.lenses.undistort import undistort
 from runner.poses.colmap.mapping import cut, find_centres, reconstruct, rescale
-from runner.poses.colmap.matching import extract, fix_lenses, forget_matches, match
+from runner.poses.colmap.matching import choose, fix_lenses, forget_matches, match
 from runner.poses.colmap.probe import probe
 from runner.poses.colmap.requests import (
     AnyRequest,
+    ChoosePairs,
     Cut,
     Extract,
     FindCentres,
@@ -66,6 +68,8 @@ def answer(request: AnyRequest) -> Message:
             return extract(request)
         case Probe():
             return probe(request)
+        case ChoosePairs():
+            return choose(request)
         case Match():
             return match(request)
         case ForgetMatches():

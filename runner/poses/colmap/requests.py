@@ -23,6 +23,8 @@ Point = tuple[float, float, float]  # world
 Row = tuple[float, float, float, float]
 Pose = Annotated[tuple[float, ...], Meta(min_length=12, max_length=12)]  # rows of [R | t], world to camera, OpenCV axes
 
+SCRATCH = "unenlarged.db"  # beside a database, while features are looked for
+
 AnswerT = TypeVar("AnswerT")
 
 
@@ -56,6 +58,12 @@ class Matches(Message, frozen=True):
     pairs: Count  # compared so far
     links: tuple[tuple[str, str], ...]  # names of two images that fit together
     turning: Share  # of the wide pairs: they differ by a rotation only
+
+
+class Pairs(Message, frozen=True):
+    """Pairs of images that are worth a comparison, by their names."""
+
+    pairs: tuple[tuple[str, str], ...]
 
 
 class Motion(Message, frozen=True):
@@ -231,17 +239,25 @@ class Extract(Request[Features], frozen=True, tag="extract"):
     masks: str = ""  # folder of runner/scene/masks.py; empty: all of the images is used
 
 
+class ChoosePairs(Request[Pairs], frozen=True, tag="choose_pairs"):
+    """Looks which images look alike, by few features of each."""
+
+    answer = Pairs
+    database: str
+    shots: tuple[tuple[str, ...], ...]  # names of all images, of each shot in order of time
+    each: Positive  # look-alikes per image
+    in_time: Count  # images after each one in its shot
+    rigs: tuple[tuple[str, ...], ...] = ()  # see `rigs.configure`; views of one moment are never compared
+    known: tuple[str, ...] = ()  # images whose pairs with each other are not asked for
+
+
 class Match(Request[Matches], frozen=True, tag="match"):
     """Compares pairs of images and verifies what fits."""
 
     answer = Matches
     database: str
-    names: tuple[str, ...]  # all images, in order
-    matching: Literal["exhaustive", "retrieval", "sequential"]  # see Rung
+    pairs: tuple[tuple[str, str], ...] | None  # None: all of them
     guided: bool
-    thinned_to: Positive  # so many images, evenly chosen, are compared with each other
-    overlap: Count  # neighbours in time per image
-    neighbours: Count  # look-alikes per image
     threads: Threads
     rigs: tuple[tuple[str, ...], ...] = ()  # see `rigs.configure`
 
@@ -334,8 +350,8 @@ class Undistort(Request[UndistortedViews], frozen=True, tag="undistort"):
 
 
 AnyRequest = (
-    TakeOver | Extract | Probe | Match | ForgetMatches | FixLenses | Reconstruct | Register | Cut | FindCentres
-    | Rescale | Undistort
+    TakeOver | Extract | Probe | ChoosePairs | Match | ForgetMatches | FixLenses | Reconstruct | Register | Cut
+    | FindCentres | Rescale | Undistort
 )  # fmt: skip
 
 

@@ -36,6 +36,12 @@ def configure(path: str, rigs: Sequence[Sequence[str]]) -> None:
         pycolmap.apply_rig_config(configs, database)
 
 
+def moment(name: str, rigs: Sequence[Sequence[str]]) -> str:
+    """What an image has in common with the other views of its 360-degree frame; of other images their name."""
+    folder, _, file = name.rpartition("/")
+    return next((f"rig {number}/{file}" for number, one in enumerate(rigs) if folder in one), name)
+
+
 def known_cameras(path: str) -> set[int]:
     """The cameras of a database whose lens is known exactly: those of rigs."""
     with pycolmap.Database.open(path) as database:

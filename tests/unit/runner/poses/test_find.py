@@ -33,7 +33,7 @@ def errors_of(workspace: Path, poses) -> tuple[np.ndarray, np.ndarray, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("exhaustive_up_to", [150, 8])
 def test_a_known_room_gets_its_poses_back(tmp_path, exhaustive_up_to):
-    """By all pairs, and by neighbours with loops and thinned pairs when there are too many frames for that: positions
+    """By all pairs, and by the most alike ones where there are too many frames for that: positions
     within 1 % of the path's size (worst 2 %; a wrong model is off by 20 and more), rotations within 0.3 degrees, focal
     length within 2 %. The same call again does nothing."""
     poses = walk(12)
@@ -44,7 +44,7 @@ def test_a_known_room_gets_its_poses_back(tmp_path, exhaustive_up_to):
     assert report.images_registered == 12
     assert report.unregistered == ()
     assert len(report.attempts) == 1
-    assert report.rung.startswith("exhaustive" if exhaustive_up_to == 150 else "sequential")
+    assert report.rung.startswith("exhaustive" if exhaustive_up_to == 150 else "preselected")
     positions, angles, focal = errors_of(tmp_path, poses)
     assert np.median(positions) < 0.01
     assert positions.max() < 0.02

@@ -15,7 +15,7 @@ from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
 from tests.pose_models import HEALTH, failed, model
 
-SETTINGS = PoseSettings(budget_s=1e9)
+SETTINGS = PoseSettings(budget_s=1e9, exhaustive_up_to=150)  # all pairs of the 100 frames of most tests
 FIRST = Rung("exhaustive", "incremental", 4096, 1280)
 FINER = replace(FIRST, features=8192, max_image_size=1600)
 GLOBAL = replace(FIRST, mapper="global")
@@ -41,15 +41,15 @@ def test_too_little_overlap_is_met_with_more_features_then_guided_then_the_other
     assert ladder(100, Code.NO_OVERLAP) == [FIRST, FINER, replace(FINER, guided=True), GLOBAL]
 
 
-def test_neighbours_in_time_are_followed_by_all_pairs():
-    """A weak joint that neighbours in time get wrong holds with all pairs."""
-    assert ladder(200, Code.TOO_FEW_REGISTERED)[:2] == [replace(FIRST, matching="sequential"), FIRST]
+def test_the_most_alike_pairs_are_followed_by_all():
+    """A weak joint that few pairs get wrong holds with all of them."""
+    assert ladder(200, Code.TOO_FEW_REGISTERED)[:2] == [replace(FIRST, matching="preselected"), FIRST]
 
 
 def test_where_all_pairs_take_too_long_the_most_alike_are_compared():
     """350 frames have 61,075 pairs: an hour at the 0.1 s of a pair with 4,096 features."""
-    tried = ladder(350, Code.TOO_FEW_REGISTERED, PoseSettings(budget_s=3600))
-    assert tried[1] == replace(FIRST, matching="retrieval")
+    tried = ladder(350, Code.TOO_FEW_REGISTERED, replace(SETTINGS, budget_s=3600))
+    assert tried[1] == replace(FIRST, matching="preselected widely")
     assert "exhaustive" not in {rung.matching for rung in tried}
 
 
@@ -85,20 +85,22 @@ def test_no_rung_is_begun_that_would_pass_the_budget():
     """100 frames have 4,950 pairs; at 0.1 s each and twice the features, four times that: 1,980 s and more."""
     took = Attempt(FIRST, model(), failed(Code.NO_OVERLAP), features=4096, pairs=4950, match_s=495.0, map_s=60.0)
     stronger = replace(FIRST, features=8192, max_image_size=1600)
-    assert 1980 < expected_s(stronger, [took], 100, SETTINGS) < 2400
-    assert next_rung([took], 100, PoseSettings(budget_s=4000)) == stronger
-    assert next_rung([took], 100, PoseSettings(budget_s=1000)) == replace(FIRST, mapper="global")  # the pairs are there
+    assert 1980 < expected_s(stronger, [took], 100) < 2400
+    assert next_rung([took], 100, replace(SETTINGS, budget_s=4000)) == stronger
+    assert next_rung([took], 100, replace(SETTINGS, budget_s=1000)) == replace(
+        FIRST, mapper="global"
+    )  # the pairs are there
     again = replace(took, rung=replace(FIRST, mapper="global"))
-    assert next_rung([took, again], 100, PoseSettings(budget_s=600)) is None
+    assert next_rung([took, again], 100, replace(SETTINGS, budget_s=600)) is None
 
 
 def test_a_second_way_is_tried_whatever_the_budget_and_given_the_time_that_it_needs():
     """The cheapest: the other mapper, for which everything is there. A good clip was refused after one way of three."""
     took = Attempt(FIRST, model(), failed(Code.TOO_FEW_REGISTERED), features=4096, pairs=4950, match_s=495.0, map_s=60)
-    poor = PoseSettings(budget_s=1)
+    poor = replace(SETTINGS, budget_s=1)
     second = next_rung([took], 100, poor)
     assert second == GLOBAL
-    assert time_for(second, [took], 100, poor) > expected_s(second, [took], 100, poor)
+    assert time_for(second, [took], 100, poor) > expected_s(second, [took], 100)
     lost = Attempt(GLOBAL, model(), failed(Code.TOO_FEW_REGISTERED), pairs=4950, map_s=30)
     assert next_rung([took, lost], 100, poor) is None
     assert untried([took, lost], 100, poor) == (FINER, replace(FINER, guided=True))
@@ -123,13 +125,13 @@ def test_a_second_mapping_that_only_confirms_is_no_part_of_the_price_and_counts_
 
 
 def test_the_first_rung_is_tried_whatever_the_budget():
-    assert next_rung([], 100, PoseSettings(budget_s=0)) == FIRST
+    assert next_rung([], 100, replace(SETTINGS, budget_s=0)) == FIRST
 
 
 def test_what_passed_ends_the_ladder_and_a_part_that_passed_only_after_all_pairs():
     assert next_rung([Attempt(FIRST, model(), PASSED)], 100, SETTINGS) is None
     assert next_rung([Attempt(FIRST, model(), PASSED, partial=True)], 100, SETTINGS) is None
-    in_time = Attempt(replace(FIRST, matching="sequential"), model(), PASSED, partial=True, pairs=10)
+    in_time = Attempt(replace(FIRST, matching="preselected"), model(), PASSED, partial=True, pairs=10)
     assert next_rung([in_time], 200, SETTINGS) == FIRST
     worse = Attempt(FIRST, model(), failed(Code.POSES_UNRELIABLE))
     assert best([in_time, worse]) is in_time
@@ -215,9 +217,9 @@ def test_a_later_way_that_finds_only_one_of_two_places_does_not_say_which_was_me
 @pytest.mark.parametrize("frames", [2, 12, 72, 150, 350])
 def test_no_way_compares_more_pairs_than_there_are(frames):
     everything = frames * (frames - 1) // 2
-    for matching in ("sequential", "retrieval", "exhaustive"):
-        assert pair_count(matching, frames, SETTINGS) <= everything
-    assert pair_count("exhaustive", frames, SETTINGS) == everything
+    for matching in ("preselected", "preselected widely", "exhaustive"):
+        assert pair_count(matching, frames) <= everything
+    assert pair_count("exhaustive", frames) == everything
 
 
 def test_cameras_that_turned_out_doubtful_are_looked_for_by_the_other_mapper_then_with_more_features():

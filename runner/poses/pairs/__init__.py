@@ -1,0 +1,1 @@
+"""Which pairs of images are compared, without comparing all of them."""

@@ -1,0 +1,84 @@
+"""Features: pictures are enlarged only where that gives features that are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+from PIL import Image
+
+from runner.poses.colmap import features
+from runner.poses.colmap.requests import SCRATCH, Extract, Group, Source
+from tests.synthetic import render, walk
+
+FEW, MANY = 60, 20_000  # fewer than the pictures have at their own size; more than they have at all
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+    folder = tmp_path_factory.mktemp("pictures")
+    names = tuple(f"{number}.png" for number in range(5))
+    for name, pose in zip(names, walk(5), strict=True):
+        Image.fromarray(render(*pose, size=(240, 180), focal=220.0)).save(folder / name)
+    return folder, names
+
+
+def extracted(folder: Path, database: Path, names: tuple[str, ...], wanted: int) -> dict[str, int]:
+    source = Source(database=str(database), images=str(folder), camera_model="SIMPLE_RADIAL")
+    groups = (Group(names=names, focal_ratio=0.9),)
+    request = Extract(
+        seed=0, source=source, groups=groups, features=wanted, max_image_size=1000, sensitive=False, threads=1
+    )
+    return features.extract(request).features
+
+
+def plain(folder: Path, database: Path, names: tuple[str, ...], wanted: int, first_octave: int) -> None:
+    options = pycolmap.FeatureExtractionOptions(max_image_size=1000, num_threads=1, use_gpu=False)
+    options.sift.max_num_features, options.sift.first_octave = wanted, first_octave
+    pycolmap.extract_features(str(database), str(folder), image_names=list(names), extraction_options=options)
+
+
+def descriptors(database: Path, name: str) -> np.ndarray:
+    with pycolmap.Database.open(str(database)) as opened:
+        return np.asarray(opened.read_descriptors(opened.read_image_with_name(name).image_id).data)
+
+
+@pytest.mark.parametrize(("wanted", "first_octave"), [(FEW, 0), (MANY, -1)])
+def test_pictures_are_enlarged_where_they_have_too_few_features_otherwise(pictures, tmp_path, wanted, first_octave):
+    folder, names = pictures
+    found = extracted(folder, tmp_path / "ours.db", names, wanted)
+    plain(folder, tmp_path / "plain.db", names, wanted, first_octave)
+    for name in names:
+        np.testing.assert_array_equal(descriptors(tmp_path / "ours.db", name), descriptors(tmp_path / "plain.db", name))
+        assert found[name] == len(descriptors(tmp_path / "plain.db", name))
+    assert not (tmp_path / SCRATCH).exists()
+
+
+def test_a_single_picture_with_too_few_is_enlarged_beside_others(pictures, tmp_path):
+    folder, names = pictures
+    with Image.open(folder / names[0]) as image:
+        grey = Image.new("RGB", image.size, (128, 128, 128))
+        grey.paste(image.crop((0, 0, 70, 70)), (0, 0))
+    grey.save(folder / "grey.png")
+    mixed = (*names, "grey.png")
+    extracted(folder, tmp_path / "ours.db", mixed, FEW)
+    plain(folder, tmp_path / "own.db", names, FEW, 0)
+    plain(folder, tmp_path / "enlarged.db", ("grey.png",), FEW, -1)
+    np.testing.assert_array_equal(
+        descriptors(tmp_path / "ours.db", names[2]), descriptors(tmp_path / "own.db", names[2])
+    )
+    ours = descriptors(tmp_path / "ours.db", "grey.png")
+    np.testing.assert_array_equal(ours, descriptors(tmp_path / "enlarged.db", "grey.png"))
+
+
+def test_what_is_there_already_stays_with_its_camera(pictures, tmp_path):
+    folder, names = pictures
+    first = extracted(folder, tmp_path / "ours.db", names[:2], FEW)
+    again = extracted(folder, tmp_path / "ours.db", names, FEW)
+    assert {name: again[name] for name in names[:2]} == first
+    with pycolmap.Database.open(str(tmp_path / "ours.db")) as opened:
+        assert [camera.camera_id for camera in opened.read_all_cameras()] == [1]
+        assert [image.name for image in opened.read_all_images()] == list(names)
+        assert opened.read_all_cameras()[0].has_prior_focal_length
