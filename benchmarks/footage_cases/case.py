@@ -88,7 +88,10 @@ class Run:
         psnr = metrics.get("psnr_heldout")
         doubtful = ", doubtful" if metrics.get("suspect") else ""
         quality = f", {psnr:.1f} dB" if psnr is not None else ""
-        return f"{metrics['images_registered']} of {metrics['images_total']} placed{quality}{doubtful}"
+        training = metrics.get("training") or {}
+        planned = (training.get("settings") or {}).get("iterations")
+        hurried = f" after {metrics['steps']} of {planned} steps" if training.get("stopped") == "budget" else ""
+        return f"{metrics['images_registered']} of {metrics['images_total']} placed{quality}{hurried}{doubtful}"
 
 
 @dataclass(frozen=True)

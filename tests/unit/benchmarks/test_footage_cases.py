@@ -269,3 +269,11 @@ def test_no_wall_of_the_room_of_wide_lenses_repeats() -> None:
         grey = seen((np.array([0.0, 2.0 * side, 1.5]), facing), rays).mean(axis=2)
         for shift in range(48, 240):
             assert np.corrcoef(grey[:, shift:].ravel(), grey[:, :-shift].ravel())[0, 1] < 0.5, shift
+
+
+def test_a_training_that_the_clock_ended_is_told_with_the_score_it_spoiled(tmp_path: Path) -> None:
+    training = {"stopped": "budget", "settings": {"iterations": 500}}
+    hurried = outcome(tmp_path, psnr_heldout=10.6, steps=60, training=training).summary()
+    assert hurried == "40 of 40 placed, 10.6 dB after 60 of 500 steps"
+    whole = outcome(tmp_path, psnr_heldout=24.2, steps=500, training=training | {"stopped": "plan"}).summary()
+    assert whole == "40 of 40 placed, 24.2 dB"
