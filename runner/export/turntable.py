@@ -35,13 +35,13 @@ LONGEST_SIDE = 1280
 
 
 def write_turntable(
-    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, path: Path
+    gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, path: Path, *, frames: int = FRAMES
 ) -> WrittenFile | None:
     """H.264 in an .mp4 that plays while it loads. None, and no file, for fewer than four cameras: there is no path.
 
     Raises ResourceError when the disk is full.
     """
-    views = path_views(scene.views)
+    views = path_views(scene.views, frames)
     if not views:
         return None
     params = parameters.parameters(gaussians, rasterizer.device)
@@ -51,7 +51,7 @@ def write_turntable(
     return describe_file(path)
 
 
-def path_views(views: Sequence[View], count: int = FRAMES) -> list[View]:
+def path_views(views: Sequence[View], count: int) -> list[View]:
     """The cameras of the film, all with the lens of the first: even sides, as H.264 wants them."""
     along = _in_order(views)
     if len(along) < 4:

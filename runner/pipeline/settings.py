@@ -45,7 +45,7 @@ class JobSettings:
     )  # of the scene that brought each file, for the manifest
     lpips: Weights | None = None  # None: LPIPS is not measured
     ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
-    formats: tuple[str, ...] = knob_settings.FORMATS  # suffixes of the files that are written
+    formats: tuple[str, ...] = knob_settings.USUAL_FORMATS  # the files that are written
     asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
 
 

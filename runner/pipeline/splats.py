@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from runner.export.extras import EXTRAS
 from runner.export.formats import EXPORTERS
 from runner.export.loss import loss_of
 from runner.export.view_colours import flatten
@@ -27,7 +28,7 @@ from runner.scene.stages import Stage
 from runner.scene.views import TrainingScene
 from runner.training.loop import Trained, train
 
-EXPORTS = {Stage.PLY: ("ply",), Stage.SPLAT: ("splat",), Stage.SMALL: ("spz", "compressed.ply")}
+EXPORTS = {Stage.PLY: ("ply",), Stage.SPLAT: ("splat",), Stage.SMALL: ("spz", "compressed.ply", "glb")}
 """The suffixes of each stage of exports, in order. See runner/export/formats.py."""
 
 
@@ -118,7 +119,7 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
 
 
 def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...]) -> Exported:
-    """Writes <name>.<suffix> for each that is wanted, reads it back and measures it; with .spz the viewer page.
+    """Writes <name>.<suffix> for each that is wanted, reads it back and measures it; with .spz the page and the extras.
 
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """
@@ -139,6 +140,9 @@ def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...
             note=_note(splats), doubt=_doubt(splats), up=splats.orientation.up_in_output,
             poster=poster if poster.is_file() else None,
         )  # fmt: skip
+        for file in context.settings.formats:
+            if file in EXTRAS:
+                EXTRAS[file](gaussians, scene, splats.rasterizer, context.out / file)
     return Exported(reports)
 
 

@@ -13,8 +13,9 @@ from typing import Literal
 from scenejobs.errors import ConfigurationError
 from scenejobs.settings.reader import setting as _setting
 
-FORMATS = ("ply", "splat", "spz", "compressed.ply", "glb")
-"""What EXPORT_FORMATS may name; runner/export/formats.py writes them."""
+USUAL_FORMATS = ("ply", "splat", "spz", "compressed.ply")
+FORMATS = (*USUAL_FORMATS, "glb", "points.ply", "turntable.mp4", "dataset.zip")
+"""What EXPORT_FORMATS may name; runner/export/formats.py and runner/export/extras.py write them."""
 MATCHERS: Mapping[str, str] = dict.fromkeys(
     ("vocab_tree", "vocabtree", "spatial", "transitive", "retrieval"),
     "not a way to begin with; sequential also looks for loops, and a scene that it fails for is tried in others",
@@ -100,22 +101,29 @@ class Knobs:
     )  # fmt: skip
     export_formats: str = _setting(
         "EXPORT_FORMATS",
-        f"files of the scene, with commas: {', '.join(FORMATS)}; ply is always written, as is viewer.html",
-        "all",
+        f"files of the scene, with commas: {', '.join(FORMATS)}; usual: the first {len(USUAL_FORMATS)}; all: each of "
+        "them; ply is always written, as is viewer.html",
+        "usual",
     )
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The suffixes that are written, in order."""
-        named = {name.strip().lower().removeprefix(".") for name in self.export_formats.split(",")}
-        return FORMATS if named & {"all", ""} else tuple(each for each in FORMATS if each in named or each == "ply")
+        """The files that are written, in order."""
+        named = _named(self.export_formats)
+        if "all" in named:
+            return FORMATS
+        wanted = named | (set(USUAL_FORMATS) if named & {"usual", ""} else {"ply"})
+        return tuple(each for each in FORMATS if each in wanted)
+
+
+def _named(formats: str) -> set[str]:
+    return {name.strip().lower().removeprefix(".") for name in formats.split(",")}
 
 
 def problems(knobs: Knobs) -> Iterator[str]:
     """What is wrong with values that are right each for itself."""
-    named = {name.strip().lower().removeprefix(".") for name in knobs.export_formats.split(",")}
-    if unknown := sorted(named - {*FORMATS, "all", ""}):
-        yield f"EXPORT_FORMATS names {', '.join(unknown)}: use {', '.join(FORMATS)} or all"
+    if unknown := sorted(_named(knobs.export_formats) - {*FORMATS, "all", "usual", ""}):
+        yield f"EXPORT_FORMATS names {', '.join(unknown)}: use {', '.join(FORMATS)}, usual or all"
     if 0 < knobs.densify_until <= knobs.densify_from:
         yield (
             f"DENSIFY_FROM={knobs.densify_from:g} is not before DENSIFY_UNTIL={knobs.densify_until:g}: "

@@ -7,10 +7,11 @@ from dataclasses import fields
 import pytest
 
 from runner.commands.knob_options import GROUPS, option_of
+from runner.export.extras import EXTRAS
 from runner.export.formats import EXPORTERS
 from scenejobs.errors import ConfigurationError
 from scenejobs.settings import knobs
-from scenejobs.settings.knobs import FORMATS, Knobs
+from scenejobs.settings.knobs import FORMATS, USUAL_FORMATS, Knobs
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read, read_all
 
@@ -49,14 +50,20 @@ def test_what_is_wrong_only_together_is_refused(changed: dict[str, object], word
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("all", FORMATS), ("", FORMATS), ("SPZ, .splat", ("ply", "splat", "spz")), ("ply", ("ply",))],
+    [
+        ("all", FORMATS),
+        ("", USUAL_FORMATS),
+        ("usual, dataset.zip", (*USUAL_FORMATS, "dataset.zip")),
+        ("SPZ, .splat", ("ply", "splat", "spz")),
+        ("ply", ("ply",)),
+    ],
 )
 def test_formats_are_written_as_listed_and_ply_always(text: str, written: tuple[str, ...]) -> None:
     assert Knobs(export_formats=text).formats == written
 
 
 def test_the_formats_are_those_that_can_be_written() -> None:
-    assert tuple(EXPORTERS) == FORMATS
+    assert (*EXPORTERS, *EXTRAS) == FORMATS
 
 
 def test_each_knob_has_an_option() -> None:
