@@ -75,4 +75,5 @@ LOCKS = (
     Lock("tests/infra/sbom/requirements.lock", "tests: SBOMs"),
     Lock("tests/infra/kusto/package-lock.json", "tests: queries"),
     Lock("tests/axe/package-lock.json", "tests: pages"),
+    Lock("tests/readers/package-lock.json", "tests: foreign readers"),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tests.axe import install
+from tests.axe import PACKAGES
 
 if sys.argv[1:] != ["install"]:
     sys.exit("python -m tests.axe install")
-print("installed" if install() else "already installed")
+print("installed" if PACKAGES.install() else "already installed")

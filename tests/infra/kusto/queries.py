@@ -8,11 +8,8 @@ Which tables have which columns, and where that was read, is in tables.json.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,38 +17,13 @@ from pathlib import Path
 from local.azurite import node
 from tests.infra.scripts.scripted import ROOT
 from tests.infra.templates.deployed import deploy
+from tests.npm import LockedPackages
 
 LOCKED = Path(__file__).parent
-INSTALLED = ROOT / ".local" / "kusto"
-PACKAGE = INSTALLED / "node_modules" / "@kusto" / "language-service-next"
+LANGUAGE_SERVICE = LockedPackages(LOCKED, ROOT / ".local" / "kusto")
+PACKAGE = LANGUAGE_SERVICE.installed / "node_modules" / "@kusto" / "language-service-next"
 FENCE = re.compile(r"```kusto\n(.*?)```", re.DOTALL)
 IN_SCRIPT = re.compile(r"--analytics-query\s+(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)')", re.DOTALL)
-
-
-def install() -> bool:
-    """Installs the locked package. False when it was installed already. Raises RuntimeError where npm fails."""
-    if is_installed():
-        return False
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for file in ("package.json", "package-lock.json"):
-        shutil.copyfile(LOCKED / file, INSTALLED / file)
-    npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    env = {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run(command, cwd=INSTALLED, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"npm could not install Kusto's language service:\n{done.stderr[-2000:]}")
-    (INSTALLED / "installed").write_text(_wanted())
-    return True
-
-
-def is_installed() -> bool:
-    stamp = INSTALLED / "installed"
-    return stamp.is_file() and stamp.read_text() == _wanted()
-
-
-def _wanted() -> str:
-    return hashlib.sha256((LOCKED / "package-lock.json").read_bytes()).hexdigest()
 
 
 def queries() -> dict[str, str]:
@@ -82,7 +54,7 @@ def check(texts: dict[str, str]) -> dict[str, list[str]]:
 
 def main(arguments: list[str]) -> int:
     if arguments == ["install"]:
-        print("installed" if install() else "already installed")
+        print("installed" if LANGUAGE_SERVICE.install() else "already installed")
         return 0
     texts = queries()
     wrong = {name: found for name, found in check(texts).items() if found}

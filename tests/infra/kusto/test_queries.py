@@ -16,7 +16,7 @@ def service() -> None:
         queries.node()
     except ConfigurationError:
         pytest.skip("Node is not installed: make setup")
-    if not queries.is_installed():
+    if not queries.LANGUAGE_SERVICE.is_installed:
         pytest.skip("python -m tests.infra.kusto.queries install")
 
 

@@ -44,7 +44,7 @@ def test_it_fits_a_phone_its_sliders_move_and_a_screen_reader_finds_its_way(tmp_
             page.prefer("prefers-color-scheme", scheme)
             assert page.until("document.readyState === 'complete'")
             assert page.value("document.documentElement.scrollWidth <= innerWidth")
-            if axe.is_installed():
+            if axe.PACKAGES.is_installed:
                 assert axe.findings(page) == {}
         page.value(
             "{ const s = document.querySelector('.slide input'); s.value = 20; s.dispatchEvent(new Event('input')) }"

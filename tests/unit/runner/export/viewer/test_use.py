@@ -154,7 +154,7 @@ def test_the_timeline_goes_along_the_path_and_says_where_it_is(chromium: Page, l
 
 
 def test_a_person_with_a_screen_reader_or_a_keyboard_can_use_it(chromium: Page, lobby: Path) -> None:
-    if not axe.is_installed():
+    if not axe.PACKAGES.is_installed:
         pytest.skip("axe-core is not installed: python -m tests.axe install")
     for size in ((360, 740), (1280, 800)):
         shown(chromium, lobby, size=size)
