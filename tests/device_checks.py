@@ -20,11 +20,13 @@ from runner.quality.metrics import psnr, ssim
 from runner.raster import Rasterizer, Rendering, parameters
 from runner.scene.progress import SILENT
 from runner.training import optimiser
-from runner.training.exposure import ExposureDrift, Exposures
+from runner.training.exposure.drift import ExposureDrift
+from runner.training.exposure.fold import fold
+from runner.training.exposure.model import Exposures
 from runner.training.loss import Target, photometric_loss, torch_loss
 from runner.training.targets import TrainingImages, reduced
 from tests.raster_oracle import KEYS, Shot, cloud, dense, leaves, relative_error, weights
-from tests.tiny_scene import ground_truth, tiny_scene
+from tests.tiny_scene import blank_scene, ground_truth, tiny_scene
 
 CPU = torch.device("cpu")
 COLOR = 1e-3  # a pixel differs by more than this only where a contribution of 1/255 is cut on one side
@@ -192,16 +194,22 @@ def check_training_images(backend: Rasterizer) -> None:
 
 
 def check_exposures(device: torch.device) -> None:
-    """A gain and a bias of one image are learned; those of the other stay."""
+    """A gain of one image is learned, the others have as much less, and what is white may be brighter."""
     generator = torch.Generator().manual_seed(0)
-    image = torch.rand(8, 8, 3, generator=generator).to(device)
-    target = image * 1.1 + 0.02
-    exposures = Exposures(ExposureDrift(np.zeros((2, 3), np.float32), 0.0, 0.0), device)
-    for _ in range(150):
-        (exposures.apply(image, 1) - target).abs().mean().backward()
-        exposures.step(0.0)
-    assert (exposures.apply(image, 1) - target).abs().mean().item() < 0.01
-    assert torch.equal(exposures.apply(image, 0), image)
+    image = (torch.rand(8, 8, 3, generator=generator) * 0.6 + 0.1).to(device)
+    drift = ExposureDrift(np.zeros((2, 3), np.float32), 0.0, 0.0)
+    exposures = Exposures(blank_scene(2), drift, device)
+    for step in range(300):
+        target = image * (1.1 if step % 2 else 1 / 1.1)
+        (exposures.apply(image, step % 2, target) - target).abs().mean().backward()
+        exposures.step(min(1.0, step / 250))
+    assert exposures.log_gains()[1] == pytest.approx(np.log(1.1), abs=0.02)
+    assert exposures.log_gains().sum(axis=0) == pytest.approx(0, abs=1e-6)
+    white = torch.ones_like(image)
+    assert torch.equal(exposures.apply(white * 1.5, 0, white), white)
+    scene = ground_truth()
+    folded = fold(scene, blank_scene(4).views, np.full((4, 3), 0.2), device)
+    assert np.abs(folded.sh0 - scene.sh0).max() > 0
 
 
 def check_scores(device: torch.device) -> None:

@@ -64,3 +64,17 @@ def tiny_scene(backend: Rasterizer) -> TrainingScene:
         point_errors=np.full(truth.count, 0.5, np.float32),
         track_lengths=np.full(truth.count, 5, np.int32),
     )
+
+
+def blank_scene(count: int, width: int = 8, height: int = 6) -> TrainingScene:
+    """Grey training pictures around the origin, and no points: for what needs views and looks at nothing in them."""
+    K = np.array([[10.0, 0, width / 2], [0, 10.0, height / 2], [0, 0, 1]])
+    views = tuple(
+        View(f"a/{index:06d}.png", "a", float(index), width, height, K, looking_at_origin(0.3 * index), "train")
+        for index in range(count)
+    )
+    grey = np.full((height, width, 3), 128, np.uint8)
+    empty = np.zeros(0, np.float32)
+    return TrainingScene(
+        views, (grey,) * count, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), empty, empty.astype(np.int32)
+    )

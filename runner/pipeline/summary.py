@@ -61,12 +61,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             "psnr_train_exposure_corrected": scores.train.psnr_corrected,
             "gap_db": scores.gap_db,
             "witness": splats.witness.to_json(),
-            "exposure": {
-                "spread": trained.exposure_spread,
-                "contradiction": trained.exposure_contradiction,
-                "compensated": trained.exposure_compensated,
-                "correction": "a gain and a bias per channel, fitted to each scored picture itself",
-            },
+            "exposure": trained.exposure.to_json(),
             "moving_share": trained.moving_share,
             "settings": asdict(settings.preset.train),
             "heldout_views": [asdict(view) for view in scores.test.views],

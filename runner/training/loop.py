@@ -4,7 +4,7 @@
     image pyramid 1/4 -> 1/2 -> 1/1, SH degree rising, learning rates, time budget      schedule.py, targets.py
     first Gaussians                                                                    initialise.py, plane_sweep.py
     adding and removing Gaussians                                                      densify.py, mcmc.py
-    exposure of each training image, where it drifts                                   exposure.py
+    exposures of the training images, where correcting them helps                      exposure/
     what is carried from step to step, rolled back to, saved and resumed               state.py, resume.py, saving.py
 
 Which state is kept: the last one that is finite. Choosing the state with the best held-out PSNR would be choosing by
@@ -19,18 +19,23 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from runner.context import StageContext
-from runner.quality.evaluate import mean_psnr
+from runner.quality.evaluate import mean_psnr, score_split
 from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.gaussians import Gaussians
+from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene
 from runner.training import moving_masks, optimiser, resume, schedule
 from runner.training import state as training_state
+from runner.training.exposure.evidence import ShortScores
+from runner.training.exposure.fold import fold
+from runner.training.exposure.result import NOTHING_CORRECTED, ExposureResult, exposure_result
 from runner.training.loss import photometric_loss
 from runner.training.saving import StateWriter
 from runner.training.schedule import Recipe
@@ -56,9 +61,7 @@ class Trained:
     history: tuple[Measurement, ...]
     rollbacks: int  # how often NaN or infinite values were met and left behind
     resumed_at: tuple[int, ...] = ()  # the steps at which earlier attempts were continued, oldest first
-    exposure_spread: float = 0.0  # ExposureDrift.spread of the training images
-    exposure_contradiction: float = 0.0  # ExposureDrift.contradiction: decides whether exposures are compensated
-    exposure_compensated: bool = False  # every training image had a gain and a bias of its own
+    exposure: ExposureResult = NOTHING_CORRECTED  # what was measured, decided and learned of the exposures
     moving_share: float = 0.0  # of the training images: left out at the end, because it moved while it was filmed
 
     @property
@@ -93,15 +96,42 @@ def train(
     cuda = [rasterizer.device] if rasterizer.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):  # gsplat's strategies draw from the global generator
         torch.manual_seed(settings.seed)
-        state = begin(run)
+        state = begin(run, partial(_short_training, run))
         if state.resumed_at:
             _report(run, state)
         stopped = _loop(run, state)
+    gaussians = _folded(run, state) if state.decision.follows_place else parameters.to_gaussians(state.params)
     return Trained(
-        parameters.to_gaussians(state.params), state.step, stopped, state.seconds, tuple(state.history),
-        state.rollbacks, tuple(state.resumed_at), run.drift.spread, run.drift.contradiction,
-        state.exposures is not None, moving_masks.share(run, state),
+        gaussians, state.step, stopped, state.seconds, tuple(state.history), state.rollbacks, tuple(state.resumed_at),
+        exposure_result(run.scene, run.drift, state.decision, state.exposures), moving_masks.share(run, state),
     )  # fmt: skip
+
+
+def _folded(run: Run, state: TrainingState) -> Gaussians:
+    """The scene as it is, following the exposures where they depend on the place."""
+    gaussians = parameters.to_gaussians(state.params)
+    if state.exposures is None:
+        return gaussians
+    views = [run.scene.views[index] for index in run.train_views]
+    return fold(gaussians, views, state.exposures.log_gains(), run.rasterizer.device)
+
+
+def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> ShortScores:
+    """Trains on other views of the same place, in silence, and scores the held-out ones of them."""
+    quiet = Progress(emit=lambda _: None, stop_requested=run.context.progress.stop_requested)
+    context = StageContext(run.context.workspace, quiet)
+    recipe = replace(schedule.recipe_for(settings.strategy), dense_share=0.0)
+    inner = prepare(scene, context, settings, run.rasterizer, recipe, None, run.clock)
+    cuda = [run.rasterizer.device] if run.rasterizer.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(settings.seed)
+        state = begin(inner, partial(_short_training, inner))
+        _loop(inner, state)
+    scores = score_split(state.params, scene, run.rasterizer, "test")
+    if state.exposures is None:
+        return ShortScores(scores)
+    folded = parameters.parameters(_folded(inner, state), run.rasterizer.device)
+    return ShortScores(scores, score_split(folded, scene, run.rasterizer, "test"))
 
 
 def _loop(run: Run, state: TrainingState) -> str:
@@ -170,7 +200,9 @@ def _step(run: Run, state: TrainingState) -> bool:
         background=run.background,
         absgrad=state.densifier.absgrad,
     )
-    rendered = state.exposures.apply(rendering.image, view) if state.exposures else rendering.image
+    rendered = rendering.image
+    if state.exposures:
+        rendered = state.exposures.apply(rendered, view, image.target.image)
     loss = photometric_loss(image.compared(rendered), image.target, settings.ssim_weight)
     state.losses.append((share, loss.detach()))
     if recipe.opacity_penalty:

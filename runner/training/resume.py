@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from runner.files.array_file import StateFile, flat, read_state, tree_of, write_state
+from runner.training.exposure.evidence import Decision
 from runner.training.state import FORMAT, TENSORS, Measurement, TrainingState, load_state_dict, state_dict
 
 FILE = "state.npz"  # inside the folder of the training state
@@ -20,14 +21,22 @@ def save(saved: dict[str, Any], folder: Path, fingerprint: str) -> None:
     write_state(folder / FILE, StateFile(values, arrays), fingerprint)
 
 
-def resume(state: TrainingState, folder: Path, fingerprint: str) -> bool:
-    """Restore `state` to what the folder holds of the same training (same scene, settings and recipe).
-
-    False, and nothing is changed, when it holds nothing, or what is there is damaged, foreign or does not fit together.
-    """
+def find(folder: Path, fingerprint: str) -> StateFile | None:
+    """What the folder holds of the same training (same scene, settings and recipe); None: nothing that can be read."""
     found = read_state(folder / FILE, fingerprint)
-    if found is None or found.values.get("format") != FORMAT:
-        return False
+    return found if found is not None and found.values.get("format") == FORMAT else None
+
+
+def decision_in(found: StateFile | None) -> Decision | None:
+    """What the saved training had decided about exposures; None: it does not say."""
+    try:
+        return Decision.from_json(found.values["exposure"]) if found else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def resume(state: TrainingState, found: StateFile) -> bool:
+    """Restore `state` to what was found. False, and nothing is changed, when that does not fit together."""
     before = state_dict(state)
     try:
         tensors = tree_of({name: torch.from_numpy(array) for name, array in found.arrays.items()})

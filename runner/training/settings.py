@@ -19,7 +19,7 @@ class TrainSettings:
     sh_degree: int = 3
     budget_s: float = 600.0  # wall clock for training; the plan is shortened to fit into it
     ssim_weight: float = 0.2  # loss = (1 - w) L1 + w (1 - SSIM)
-    exposure: str = "auto"  # a gain and a bias per training image: "auto" (when exposure drifts) | "on" | "off"
+    exposure: str = "auto"  # corrections of exposures: "auto" (where left-out pictures gain) | "on" | "off"
     rate_factor: float = 1.0  # LEARNING_RATE_FACTOR, of every learning rate
     densify_from: float = 0.0  # DENSIFY_FROM, share of the plan; 0: as the strategy does, here and below
     densify_until: float = 0.0  # DENSIFY_UNTIL, share of the plan

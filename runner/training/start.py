@@ -16,9 +16,11 @@ from runner.context import StageContext
 from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.views import TrainingScene
-from runner.training import exposure, optimiser, plane_sweep, resume
+from runner.training import optimiser, plane_sweep, resume
 from runner.training.densify import DefaultDensifier
-from runner.training.exposure import ExposureDrift, Exposures
+from runner.training.exposure.drift import ExposureDrift, measure_drift
+from runner.training.exposure.evidence import Decision, ShortTraining, decide
+from runner.training.exposure.model import Exposures
 from runner.training.initialise import initial_gaussians, scene_extent
 from runner.training.mcmc import McmcDensifier
 from runner.training.optimiser import Optimizers
@@ -103,32 +105,37 @@ def prepare(
         images=TrainingImages(scene, rasterizer.device),
         train_views=train_views,
         extent=scene_extent([scene.views[i] for i in train_views]),
-        drift=exposure.measure_drift(scene),
+        drift=measure_drift(scene),
         save_s=save_s,
         clock=clock,
     )
 
 
-def begin(run: Run) -> TrainingState:
-    """The state before the first step, or the saved one of an earlier attempt. Raises InputError, Interrupted."""
-    state = _fresh(run, None)
-    log.info(
-        "exposure drifts by %.1f %% (%s)", 100 * run.drift.spread, "compensated" if state.exposures else "left alone"
-    )
-    if run.save_s is not None and resume.resume(state, run.folder, run.fingerprint):
+def begin(run: Run, short: ShortTraining) -> TrainingState:
+    """The state before the first step, or the saved one of an earlier attempt. Raises InputError, Interrupted.
+
+    short: trains and scores for `decide`.
+    """
+    begin_s = run.clock()
+    found = resume.find(run.folder, run.fingerprint) if run.save_s is not None else None
+    decision = resume.decision_in(found)
+    if decision is None:
+        found, decision = None, decide(run.scene, run.settings, run.drift, short)
+    log.info("exposures are %s: %s", "corrected" if decision.corrected else "left alone", decision.why)
+    state = _fresh(run, None, decision)
+    if found is not None and resume.resume(state, found):
         log.info("resumed at step %d of %d, after %.0f s of training", state.step, state.plan.steps, state.seconds)
         return state
     settings = run.settings
     if run.recipe.dense_share and plane_sweep.is_worthwhile(run.scene, settings.iterations, settings.budget_s):
-        begin_s = run.clock()
         dense = plane_sweep.dense_points(run.scene, run.context.progress)
-        state = _fresh(run, dense)
-        state.seconds = run.clock() - begin_s
+        state = _fresh(run, dense, decision)
         log.info("%d dense points confirm %.0f %% of the sparse ones", len(dense.points), 100 * dense.confirmed)
+    state.seconds = run.clock() - begin_s
     return state
 
 
-def _fresh(run: Run, dense: DensePoints | None) -> TrainingState:
+def _fresh(run: Run, dense: DensePoints | None, decision: Decision) -> TrainingState:
     settings, recipe = run.settings, run.recipe
     gaussians = initial_gaussians(
         run.scene,
@@ -143,9 +150,9 @@ def _fresh(run: Run, dense: DensePoints | None) -> TrainingState:
     params = parameters.parameters(gaussians, run.rasterizer.device)
     optimizers = optimiser.optimizers(params)
     plan = Plan(settings.iterations)
-    compensated = exposure.should_compensate(settings.exposure, run.drift)
-    exposures = Exposures(run.drift, run.rasterizer.device) if compensated else None
-    return TrainingState(params, optimizers, _densifier(run, params, optimizers, plan), plan, exposures=exposures)
+    exposures = Exposures(run.scene, run.drift, run.rasterizer.device) if decision.corrected else None
+    densifier = _densifier(run, params, optimizers, plan)
+    return TrainingState(params, optimizers, densifier, plan, decision=decision, exposures=exposures)
 
 
 def _densifier(run: Run, params: parameters.Parameters, optimizers: Optimizers, plan: Plan) -> Densifier:

@@ -10,14 +10,15 @@ from torch import Tensor
 
 from runner.raster.parameters import Parameters
 from runner.training import optimiser
-from runner.training.exposure import Exposures
+from runner.training.exposure.evidence import NOT_DECIDED, Decision
+from runner.training.exposure.model import Exposures
 from runner.training.optimiser import Optimizers
 from runner.training.plateau import Plateau
 from runner.training.schedule import Plan
 from runner.training.strategy import Densifier
 from scenejobs.errors import Code, RunnerError
 
-FORMAT = 3  # raised when an older file can no longer be continued from
+FORMAT = 4  # raised when an older file can no longer be continued from
 TENSORS = (
     "params",
     "moments",
@@ -59,7 +60,8 @@ class TrainingState:
     plateau: Plateau = field(default_factory=Plateau)
     plateaued: bool = False
     resumed_at: list[int] = field(default_factory=list)  # the steps at which earlier attempts were continued
-    exposures: Exposures | None = None  # of the training images, where they are compensated
+    decision: Decision = NOT_DECIDED  # whether exposures are corrected, and why
+    exposures: Exposures | None = None  # the corrections of the training images, where they are
     moving: dict[int, Tensor] = field(default_factory=dict)  # by view, [h, w] bool: blocks left out (moving_masks.py)
     losses: list[tuple[float, Tensor]] = field(
         default_factory=list
@@ -93,6 +95,7 @@ def _copied(state: TrainingState) -> dict[str, Any]:
         "plateau": asdict(state.plateau),
         "plateaued": state.plateaued,
         "resumed_at": list(state.resumed_at),
+        "exposure": state.decision.to_json(),
         "history": [asdict(measurement) for measurement in state.history],
         "params": {name: _copy(value) for name, value in state.params.items()},
         "moments": {

@@ -46,7 +46,8 @@ def test_three_phone_videos_become_one_measured_scene(tmp_path: Path) -> None:
     assert metrics["training"]["exposure"]["correction"].endswith("fitted to each scored picture itself")
     assert metrics["training"]["gap_db"] == pytest.approx(metrics["psnr_train"] - metrics["psnr_heldout"])
     drift = metrics["training"]["exposure"]
-    assert drift["compensated"] == (drift["contradiction"] >= 0.04), "docs/decisions/training.md says where it pays"
+    assert drift["compensated"] == any(each["helps"] for each in (drift["evidence"] or {}).values())
+    assert drift["why"]
     assert 0 < metrics["training"]["loss"] == metrics["history"][-1]["loss"] < 1
     for view in metrics["training"]["worst_views"]:
         assert (out / view["picture"]).is_file()

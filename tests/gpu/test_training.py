@@ -29,7 +29,7 @@ def test_a_training_is_as_good_as_on_the_cpu(gpu: Rasterizer, cpu: Rasterizer) -
 
 def test_exposures_are_learned_on_the_gpu(gpu: Rasterizer) -> None:
     result = run_training(tiny_scene(gpu), replace(SETTINGS, iterations=60, exposure="on"), gpu)
-    assert result.exposure_compensated
+    assert result.exposure.corrected
 
 
 def test_roll_back(gpu: Rasterizer) -> None:

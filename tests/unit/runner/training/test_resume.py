@@ -96,7 +96,7 @@ def test_the_budget_counts_the_time_of_earlier_attempts(
         ("moments/means/exp_avg", np.zeros((3, 3), np.float32)),
         ("moments/more/step", np.float32(1)),
         ("densifier/count", np.zeros(3, np.float32)),
-        ("exposures/values", np.zeros((10, 2, 3), np.float32)),  # where none are learned
+        ("exposures/gains", np.zeros((10, 3), np.float32)),  # where none are learned
         ("rng/cpu", np.zeros(3, np.uint8)),
         ("rng/cpu", np.zeros(5056, np.float32)),
         ("plan", np.zeros(3, np.float32)),

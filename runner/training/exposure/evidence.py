@@ -1,0 +1,186 @@
+"""Whether corrections help: two short trainings, without and with them, scored on training pictures that both left out.
+
+The held-out views of the scene take no part: neither are they trained on here, nor scored. What decides is the same
+pair of numbers that people read in the report, so corrections that make a scene better where it was filmed and worse
+elsewhere (few pictures, and a model that explains by exposure what is geometry) are not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.quality.evaluate import SplitScore
+from runner.scene.views import TrainingScene, View
+from runner.training.exposure.drift import ExposureDrift
+from runner.training.settings import TrainSettings
+
+CONTRADICTION_MIN = (
+    0.015  # natural log of the values; where pictures from about one place agree better, nothing is tried
+)
+MIN_PAIRS_PER_VIEW = 30  # median over the views; fewer do not tell exposure from noise
+VIEWS_MIN = 6  # training views; fewer cannot spare any
+LEFT_OUT_EVERY, LEFT_OUT_EVERY_OF_FEW, FEW = 4, 3, 20  # every fourth training view, every third of fewer than FEW
+SHARE_OF_PLAN = 0.15  # steps of each of the two trainings, of those of the whole one ...
+STEPS = (150, 400)  # ... within these
+CAP = 4000  # Gaussians
+LONG_SIDE = 160  # pixels at most
+GAIN_DB = 0.1  # with the exposure aside, on average, or corrections are not worth what they can do wrong ...
+ERRORS = 1.0  # ... and so many standard errors of the mean
+LOSS_DB = 0.1  # of the pictures as they are, at most
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Left-out training pictures with corrections, against without. dB, means over the pictures."""
+
+    views: int
+    raw_db: float  # as they are
+    aside_db: float  # after a gain and a bias fitted to each picture
+    aside_error_db: float  # standard error of that mean
+
+    @property
+    def helps(self) -> bool:
+        """Whether the corrections are kept."""
+        better = self.aside_db >= max(GAIN_DB, ERRORS * self.aside_error_db)
+        return better and self.raw_db >= -LOSS_DB
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "helps": self.helps}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Evidence:
+        names = ("raw_db", "aside_db", "aside_error_db")
+        return Evidence(int(value["views"]), *(float(value[name]) for name in names))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether exposures are corrected in a training, how they are left behind at its end, and why."""
+
+    corrected: bool
+    why: str
+    follows_place: bool = False  # the finished scene follows the exposures where they depend on the place (fold.py)
+    one_exposure: Evidence | None = None  # of a scene of one exposure; None: nothing was tried
+    following: Evidence | None = None  # of one that follows the place
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "corrected": self.corrected,
+            "why": self.why,
+            "follows_place": self.follows_place,
+            "one_exposure": self.one_exposure and self.one_exposure.to_json(),
+            "following": self.following and self.following.to_json(),
+        }
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Decision:
+        """Raises KeyError, TypeError for what `to_json` did not make."""
+        tried = [
+            None if value[name] is None else Evidence.from_json(value[name]) for name in ("one_exposure", "following")
+        ]
+        return Decision(bool(value["corrected"]), str(value["why"]), bool(value["follows_place"]), *tried)
+
+
+NOT_DECIDED = Decision(False, "nothing was measured")
+
+
+@dataclass(frozen=True)
+class ShortScores:
+    """Of the left-out pictures, after a short training."""
+
+    one_exposure: SplitScore
+    following: SplitScore | None = None  # of the same scene, folded; None: nothing was corrected
+
+
+ShortTraining = Callable[[TrainingScene, TrainSettings], ShortScores]
+"""Trains on the views of split "train", as `TrainSettings.exposure` says ("on" | "off"), and scores those of "test"."""
+
+
+def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, train: ShortTraining) -> Decision:
+    """What `settings.exposure` says: "on", "off", or "auto" by evidence. One exposure is preferred, where both help."""
+    if settings.exposure != "auto":
+        return Decision(settings.exposure == "on", "it was asked for")
+    if (why := why_not_tried(scene, drift)) is not None:
+        return Decision(False, why)
+    inner = inner_scene(scene)
+    short = short_settings(settings)
+    without, with_them = (train(inner, replace(short, exposure=mode)) for mode in ("off", "on"))
+    one = compared(without.one_exposure, with_them.one_exposure)
+    following = compared(without.one_exposure, with_them.following or with_them.one_exposure)
+    follows_place = not one.helps and following.helps
+    told = following if follows_place else one
+    verdict = "better" if told.helps else "not better"
+    why = (
+        f"{told.views} training pictures that two short trainings left out are {verdict} with corrections: "
+        f"{told.raw_db:+.2f} dB, exposure aside {told.aside_db:+.2f} dB"
+    )
+    return Decision(told.helps, why, follows_place, one, following)
+
+
+def why_not_tried(scene: TrainingScene, drift: ExposureDrift) -> str | None:
+    """Why the sparse points alone say that there is nothing to correct; None: it has to be tried."""
+    if drift.pairs_per_view < MIN_PAIRS_PER_VIEW:
+        return "too few points are seen from several places to tell exposures"
+    if len(scene.subset("train")) < VIEWS_MIN:
+        return "too few pictures to leave one out"
+    if drift.contradiction < CONTRADICTION_MIN:
+        return "pictures from one place agree in their exposure"
+    return None
+
+
+def compared(without: SplitScore, with_them: SplitScore) -> Evidence:
+    """Picture by picture: how hard a picture is says nothing about the corrections."""
+    pairs = list(zip(without.views, with_them.views, strict=True))
+    raw = [theirs.psnr - ours.psnr for ours, theirs in pairs]
+    aside = [theirs.psnr_corrected - ours.psnr_corrected for ours, theirs in pairs]
+    error = float(np.std(aside, ddof=1) / len(aside) ** 0.5) if len(aside) > 1 else float("inf")
+    return Evidence(len(pairs), float(np.mean(raw)), float(np.mean(aside)), error)
+
+
+def short_settings(settings: TrainSettings) -> TrainSettings:
+    """Of each of the two trainings."""
+    steps = round(min(max(SHARE_OF_PLAN * settings.iterations, STEPS[0]), STEPS[1]))
+    return replace(
+        settings, iterations=steps, cap=min(settings.cap, CAP), strategy="default", evaluations=1,
+        budget_s=SHARE_OF_PLAN * settings.budget_s,
+    )  # fmt: skip
+
+
+def inner_scene(scene: TrainingScene) -> TrainingScene:
+    """The training views alone, small, some of them held out."""
+    train = scene.subset("train")
+    every = LEFT_OUT_EVERY if len(train) >= FEW else LEFT_OUT_EVERY_OF_FEW
+    ordered = sorted(train, key=lambda index: (scene.views[index].video, scene.views[index].timestamp_s, index))
+    left_out = set(ordered[every // 2 :: every])
+    kept = [_small(scene, index, "test" if index in left_out else "train") for index in train]
+    number = np.full(len(scene.views), -1)
+    number[train] = np.arange(len(train))
+    sightings = scene.sightings[np.isin(scene.sightings[:, 0], train)].copy()
+    sightings[:, 0] = number[sightings[:, 0]]
+    return replace(
+        scene,
+        views=tuple(view for view, *_ in kept),
+        pixels=tuple(pixels for _, pixels, _ in kept),
+        masks=tuple(mask for *_, mask in kept) if scene.masks else (),
+        sightings=sightings,
+    )
+
+
+def _small(scene: TrainingScene, index: int, split: str) -> tuple[View, NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """A view at LONG_SIDE pixels or less: means of blocks of pixels."""
+    view, mask = scene.views[index], scene.mask(index)
+    divisor = max(1, -(-max(view.width, view.height) // LONG_SIDE))
+    height, width = view.height // divisor, view.width // divisor
+    blocks = (slice(0, height * divisor), slice(0, width * divisor))
+    pixels = scene.pixels[index][blocks].reshape(height, divisor, width, divisor, 3)
+    small = np.rint(pixels.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
+    K = view.K.copy()
+    K[:2] /= divisor
+    if mask is not None:
+        mask = np.asarray(mask[blocks].reshape(height, divisor, width, divisor).all(axis=(1, 3)))
+    return replace(view, width=width, height=height, K=K, split=split), small, mask
