@@ -71,11 +71,12 @@ class Exposures:
     @torch.no_grad()
     def step(self, share: float, factor: float = 1.0) -> None:
         """One Adam step for the view that was applied last. share: of the plan; factor: of the rates."""
-        if not self._leaves or self._leaves["gains"].grad is None:
+        grads = {name: leaf.grad for name, leaf in self._leaves.items() if leaf.grad is not None}
+        if not grads:
             raise ValueError("there is no gradient: call apply(), then backward()")
-        leaves, self._leaves = self._leaves, {}
-        for name, value in self.values.items():
-            row, grad = self._row(name), leaves[name].grad
+        self._leaves = {}
+        for name, grad in grads.items():
+            value, row = self.values[name], self._row(name)
             if name == "gains":
                 grad = grad + 2 * ANCHOR_WEIGHT * (value[row] - self._measured[row])
             first, second, visits = self._moments[name]

@@ -264,6 +264,17 @@ def test_scores_with_the_exposure_aside_stand_beside_the_raw_ones() -> None:
     assert read.row("training images").texts[1:3] == ["29.00", "31.75"]
 
 
+def test_what_became_of_exposures_is_said_with_the_reason() -> None:
+    scene = {"nearest_pictures": ["a/000001.png", "a/000007.png"]}
+    corrected = {"compensated": True, "why": "pictures are better", "scene": scene}
+    told = Reader(page(metrics(details={**DETAILS, "exposure": corrected}))).text
+    assert "are corrected: pictures are better. The scene is nearest in exposure to a/000001.png, a/000007.png." in told
+    left = {"compensated": False, "why": "pictures from one place agree in their exposure", "scene": None}
+    told = Reader(page(metrics(details={**DETAILS, "exposure": left}))).text
+    assert "are left as they are: pictures from one place agree in their exposure." in told
+    assert "nearest in exposure" not in told
+
+
 def test_whose_poses_were_used_is_said_beside_the_method_that_found_them() -> None:
     poses = replace(POSES, why="poses of an earlier run (preset laptop, 72 frames) are used")
     assert "(preset laptop, 72 frames) are used." in Reader(page(poses=poses)).text
