@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.quality.evaluate import SplitScore, evaluate, exposure_corrected
+from runner.quality.evaluate import SplitScore, ViewScore, evaluate, exposure_corrected
 from runner.quality.metrics import psnr
 from runner.raster import rasterizer
 from runner.scene.views import TrainingScene
@@ -17,6 +17,7 @@ from runner.training import loop
 from runner.training.exposure.evidence import ShortScores
 from runner.training.loop import Trained
 from runner.training.settings import TrainSettings
+from runner.training.start import Run
 from scenejobs.errors import Interrupted
 from tests.drifting_scenes import drift_of_kind
 from tests.trainings import fields_equal, run_training, saved_state, stopping_after
@@ -94,14 +95,22 @@ def test_a_training_that_is_resumed_decides_nothing_again(
     scenes: dict[str, Identity], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it has learned belongs to what was decided, and on a GPU two tries may differ."""
-    tries = []
-    monkeypatch.setattr(loop, "_short_training", lambda *given: tries.append(given) or ShortScores(SplitScore(())))
+    tries: list[str] = []
+
+    def tried(_: Run, __: TrainingScene, settings: TrainSettings) -> ShortScores:
+        tries.append(settings.exposure)
+        better = 1.0 * (settings.exposure == "on")
+        views = (ViewScore(str(i), psnr=20 + better, ssim=0.9, psnr_corrected=21 + better) for i in range(3))
+        return ShortScores(SplitScore(tuple(views)))
+
+    monkeypatch.setattr(loop, "_short_training", tried)
     scene, settings = scenes["jumps"].value, replace(SETTINGS, iterations=40)
     scored = run_training(scene, settings, rasterizer("cpu"), folder=tmp_path)
-    assert len(tries) == 2
+    assert tries == ["off", "on"]
+    assert scored.exposure.corrected
     assert saved_state(tmp_path).values["exposure"]["why"] == scored.exposure.decision.why
     again = run_training(scene, settings, rasterizer("cpu"), folder=tmp_path)
-    assert len(tries) == 2
+    assert tries == ["off", "on"]
     assert again.resumed_at == (40,)
     assert again.exposure == scored.exposure
 
