@@ -19,9 +19,7 @@ from runner.scene.views import TrainingScene, View
 from runner.training.exposure.drift import ExposureDrift
 from runner.training.settings import TrainSettings
 
-CONTRADICTION_MIN = (
-    0.015  # natural log of the values; where pictures from about one place agree better, nothing is tried
-)
+CONTRADICTION_MIN = 0.010  # natural log of the values; with less, pictures from about one place agree
 MIN_PAIRS_PER_VIEW = 30  # median over the views; fewer do not tell exposure from noise
 VIEWS_MIN = 6  # training views; fewer cannot spare any
 LEFT_OUT_EVERY, LEFT_OUT_EVERY_OF_FEW, FEW = 4, 3, 20  # every fourth training view, every third of fewer than FEW
@@ -29,7 +27,7 @@ SHARE_OF_PLAN = 0.15  # steps of each of the two trainings, of those of the whol
 STEPS = (150, 400)  # ... within these
 CAP = 4000  # Gaussians
 LONG_SIDE = 160  # pixels at most
-GAIN_DB = 0.1  # with the exposure aside, on average, or corrections are not worth what they can do wrong ...
+GAIN_DB = 0.05  # with the exposure aside, on average, or corrections are not worth what they can do wrong ...
 ERRORS = 1.0  # ... and so many standard errors of the mean
 LOSS_DB = 0.1  # of the pictures as they are, at most
 
