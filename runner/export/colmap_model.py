@@ -77,7 +77,7 @@ def _points(scene: TrainingScene, seen: Sequence[NDArray[np.int64]]) -> bytes:
     for point in kept:
         track = tracks.get(point, [])
         color = (int(value) for value in scene.colors[point])
-        place = (float(value) for value in scene.points[point])
-        blocks.append(struct.pack("<Q3d3BdQ", point + 1, *place, *color, float(scene.point_errors[point]), len(track)))
+        xyz = (float(value) for value in scene.points[point])
+        blocks.append(struct.pack("<Q3d3BdQ", point + 1, *xyz, *color, float(scene.point_errors[point]), len(track)))
         blocks.append(struct.pack(f"<{2 * len(track)}I", *(number for pair in track for number in pair)))
     return b"".join(blocks)

@@ -15,7 +15,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def write_dataset(scene: TrainingScene, path: Path) -> WrittenFile:
     """Writes the archive atomically, a picture at a time. Raises ResourceError when the disk is full."""
     names = picture_names(scene.views)
     model = colmap_model(scene, names)
-    with replacing(path) as file, zipfile.ZipFile(cast(BinaryIO, file), "w") as archive:
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, pixels in zip(names, scene.pixels, strict=True):
             _add(archive, f"images/{name}", _jpeg(pixels))  # packed already
         for file_name, content in vars(model).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from scripts.images_real.tools import ROOT
 PROJECT = "video-splat-real"
 HEALTH, METRICS = 18080, 19090
 SCENE_S = 1200.0
+TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # control sequences
 OURS = ("watch-cpu", "cloud", "azurite")
 CONNECTION = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFs"
@@ -47,7 +49,8 @@ class Composed:
         return self.steps.run([*self._command, *words], code=code)
 
     def logs(self, service: str) -> str:
-        return self("logs", "--no-log-prefix", service)
+        """Lines as the service wrote them: Compose 2.26 clears each line first, whatever --ansi says."""
+        return TERMINAL.sub("", self("logs", "--no-log-prefix", service))
 
 
 def _override(bridge: bool) -> dict[str, object]:
