@@ -33,7 +33,8 @@ def test_a_desk_for_func_start_has_every_container_and_queue(tmp_path: Path) -> 
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout as output:
-        settings = StorageSettings(connection_string=output.readline().partition(": ")[2].strip())
+        told = next(line for line in output if "connection string: " in line)
+        settings = StorageSettings(connection_string=told.partition("connection string: ")[2].strip())
         queues = ["debounce", "debounce-poison", "webjobs-blobtrigger-poison", "jobs", "jobs-poison"]
         assert check(settings, queues=queues) == "emulator key"
         process.terminate()

@@ -82,9 +82,10 @@ def test_a_refused_scene_says_of_each_file_what_happened_to_it(
 
 def test_a_run_that_ends_before_it_looked_says_so_of_each_file(tmp_path: Path) -> None:
     video = written(tmp_path / "a.mp4", "bytes")
-    assert scene(video, tmp_path / "gone.mp4", "--out", tmp_path / "o", *BACKEND) == 1
-    for each in load(tmp_path / "o" / "error.json")["inputs"]:
-        assert (each["used"], each["reason"]) == (False, "the run ended before it was looked at")
+    poses = written(tmp_path / "transforms.json", "no JSON")
+    assert scene(video, poses, "--out", tmp_path / "o", "--backend", "cpu", "--quiet") == 1
+    (clip,) = [each for each in load(tmp_path / "o" / "error.json")["inputs"] if each["name"] == "a.mp4"]
+    assert (clip["used"], clip["reason"]) == (False, "the run ended before it was looked at")
 
 
 # ---- what stands in the folder of the results -----------------------------------------------------------------------
