@@ -118,7 +118,7 @@ def test_the_commands_that_messages_name_are_in_every_image(command: str, tmp_pa
         check=False, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"usage: {command}" in done.stdout
+    assert f"Usage: {command}" in done.stdout
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
