@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from function_app.wiring import App, assemble
 from runner.export.ply import write_ply
-from runner.export.splat import write_splat
 from runner.export.viewer import write_viewer
 from runner.job.request import Job
 from runner.job.supervise import Supervision
@@ -235,15 +234,14 @@ HTML = [name for name in NAMES if set(name) & set("<>&'\"{}$\\\u2028\u2029\x00")
 
 def test_a_viewer_page_of_any_name_has_the_same_elements(tmp_path: Path) -> None:
     """Title and note are text: no name opens or closes an element, or names another part of the page."""
-    splat = tmp_path / "s.splat"
-    write_splat(some_gaussians(5), splat)
+    gaussians = some_gaussians(5)
     views = ring_of_views(4, np.zeros(3))
-    write_viewer(splat, views, tmp_path / "plain.html", title="lobby", note="lobby")
+    write_viewer(gaussians, views, tmp_path / "plain.html", title="lobby", note="lobby")
     plain = (tmp_path / "plain.html").read_text()
     assert len(HTML) > 60
     for name in HTML:
         title = name.encode("utf-8", "replace").decode()
-        write_viewer(splat, views, tmp_path / "viewer.html", title=title, note=title)
+        write_viewer(gaussians, views, tmp_path / "viewer.html", title=title, note=title)
         page = (tmp_path / "viewer.html").read_bytes().decode()
         assert re.findall(r"<[a-zA-Z!/][^\s>]*", page) == re.findall(r"<[a-zA-Z!/][^\s>]*", plain), name
         assert json.loads(script_of(page, "scene"))["note"] == title
