@@ -57,25 +57,28 @@ def node() -> Path:
 
 def install() -> bool:
     """Installs the locked packages. False when they were installed already. Raises InfrastructureError."""
-    npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     INSTALLED.mkdir(parents=True, exist_ok=True)
     with (INSTALLED / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs may start at the same time
         if is_installed():
             return False
-        for file in ("package.json", "package-lock.json"):
-            shutil.copyfile(places.LOCKED / file, INSTALLED / file)
-        command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        done = subprocess.run(
-            command, cwd=INSTALLED, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise InfrastructureError(
-                f"npm could not install Azurite:\n{done.stderr[-2000:]}", advice="check the network, then run it again"
-            )
+        npm_ci(places.LOCKED, INSTALLED, "Azurite")
         _stamp().write_text(_wanted())
     return True
+
+
+def npm_ci(locked: Path, folder: Path, what: str) -> None:
+    """Installs into `folder` what package.json and package-lock.json of `locked` name. Raises InfrastructureError."""
+    npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    for file in ("package.json", "package-lock.json"):
+        shutil.copyfile(locked / file, folder / file)
+    command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    env = {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InfrastructureError(
+            f"npm could not install {what}:\n{done.stderr[-2000:]}", advice="check the network, then run it again"
+        )
 
 
 def install_once() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.azurite import node
+from local.azurite import node, npm_ci
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,11 @@ class LockedPackages:
         return stamp.is_file() and stamp.read_text() == self._wanted()
 
     def install(self) -> bool:
-        """False when they were installed already. Raises RuntimeError where npm fails."""
+        """False when they were installed already. Raises InfrastructureError where npm fails."""
         if self.is_installed:
             return False
         self.installed.mkdir(parents=True, exist_ok=True)
-        for file in ("package.json", "package-lock.json"):
-            shutil.copyfile(self.locked / file, self.installed / file)
-        npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        env = {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-        done = subprocess.run(command, cwd=self.installed, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"npm could not install {self.locked.name}:\n{done.stderr[-2000:]}")
+        npm_ci(self.locked, self.installed, self.locked.name)
         (self.installed / "installed").write_text(self._wanted())
         return True
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from runner.postprocess.floaters import HIDDEN_LOGIT, subset
+from runner.postprocess.floaters import HIDDEN_LOGIT
 from runner.quality.evaluate import render_view
 from runner.raster import Rasterizer, parameters
 from runner.scene.gaussians import Gaussians
@@ -182,7 +182,7 @@ def trial(backend: Rasterizer, scene: Gaussians, size: Size) -> Part:
     params = parameters.parameters(scene, device)
 
     def before() -> None:
-        render_view(parameters.parameters(subset(scene, keep), device), view, backend)
+        render_view(parameters.parameters(scene.subset(keep), device), view, backend)
 
     def after() -> None:
         kept = torch.from_numpy(keep).to(device)

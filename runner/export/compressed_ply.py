@@ -38,7 +38,7 @@ def write_compressed(gaussians: Gaussians, path: Path) -> ExportReport:
     rows = np.flatnonzero(drawable(gaussians))
     require_some(rows.size, gaussians.count, path.name)
     rows = rows[np.argsort(_morton(gaussians.means[rows]), kind="stable")]
-    ordered = Gaussians(**{name: values[rows] for name, values in vars(gaussians).items()})
+    ordered = gaussians.subset(rows)
     written = write_atomically(path, file_of(_elements(ordered)))
     return ExportReport(rows.size, gaussians.count - rows.size, written.size_bytes, written.sha256)
 

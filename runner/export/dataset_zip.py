@@ -24,8 +24,7 @@ from PIL import Image
 from runner.export.colmap_model import colmap_model
 from runner.export.ply_elements import file_of
 from runner.export.points import point_rows
-from runner.files.atomic import WrittenFile, replacing
-from runner.files.describe import describe_file
+from runner.files.atomic import replacing
 from runner.scene.views import TrainingScene, View
 
 OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # nerfstudio's cameras: y up, looking along -z
@@ -33,7 +32,7 @@ JPEG_QUALITY = 95
 TIME = (1980, 1, 1, 0, 0, 0)  # of every entry: the same scene is the same file
 
 
-def write_dataset(scene: TrainingScene, path: Path) -> WrittenFile:
+def write_dataset(scene: TrainingScene, path: Path) -> None:
     """Writes the archive atomically, a picture at a time. Raises ResourceError when the disk is full."""
     names = picture_names(scene.views)
     model = colmap_model(scene, names)
@@ -46,7 +45,6 @@ def write_dataset(scene: TrainingScene, path: Path) -> WrittenFile:
         _add(archive, "transforms.json", transforms, pack=True)
         points = b"".join(bytes(piece) for piece in file_of({"vertex": point_rows(scene)}))
         _add(archive, "points.ply", points, pack=True)
-    return describe_file(path)
 
 
 def picture_names(views: Sequence[View]) -> list[str]:

@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from runner.export.validity import ExportReport, bad_file, drawable, require_some
+from runner.export.validity import ExportReport, bad_file, drawable
+from runner.export.y_up import HALF_TURN, kept_with_y_up
 from runner.files.atomic import write_atomically
-from runner.scene.gaussians import Gaussians
+from runner.scene.gaussians import SH_C0, Gaussians
 from runner.scene.rotate import rotate_gaussians
 
 NAME = "KHR_gaussian_splatting"
-HALF_TURN = np.diag([1.0, -1.0, -1.0])  # around x: y down, z ahead -> y up, z behind
-SH_C0 = 0.28209479177387814  # of the constant band
 MAGIC, GLTF_VERSION, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
 FLOAT, BYTE = 5126, 5121  # component types
 WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
@@ -50,9 +49,7 @@ def write_glb(gaussians: Gaussians, path: Path) -> ExportReport:
 
     Raises RunnerError when no Gaussian can be drawn, ResourceError when the disk is full.
     """
-    keep = drawable(gaussians)
-    require_some(int(keep.sum()), gaussians.count, path.name)
-    turned = rotate_gaussians(Gaussians(**{name: values[keep] for name, values in vars(gaussians).items()}), HALF_TURN)
+    turned = kept_with_y_up(gaussians, drawable(gaussians), path.name)
     written = write_atomically(path, _file(list(_attributes(turned))))
     return ExportReport(turned.count, gaussians.count - turned.count, written.size_bytes, written.sha256)
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from runner.export.quaternions import from_smallest_three, smallest_three
-from runner.export.validity import ExportReport, bad_file, drawable, require_some
+from runner.export.validity import ExportReport, bad_file, drawable
+from runner.export.y_up import HALF_TURN, kept_with_y_up
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import Gaussians
 from runner.scene.rotate import rotate_gaussians
@@ -35,7 +36,6 @@ COEFFICIENTS = (0, 3, 8, 15)  # by SH degree, per channel
 COLOR_SCALE = 0.15
 BITS_MOST, BITS_LEAST = 18, 12  # of the fraction of a position: the finest that holds the scene, 1/4096 at least
 LARGEST_FIELD = 0.7071067811865476  # no component but the largest of a unit quaternion exceeds it
-RUB = np.diag([1.0, -1.0, -1.0])
 MAX_POINTS = 20_000_000
 READ_CHUNK = 1 << 20
 
@@ -65,8 +65,7 @@ def _file(turned: Gaussians) -> Iterator[bytes]:
 def turned_and_in_range(gaussians: Gaussians, name: str) -> Gaussians:
     """What a file of any version can hold, in its axes. Raises RunnerError when that is no Gaussian."""
     keep = drawable(gaussians) & (np.abs(np.nan_to_num(gaussians.means)).max(axis=1) < 2 ** (23 - BITS_LEAST) - 1)
-    require_some(int(keep.sum()), gaussians.count, name)
-    return rotate_gaussians(Gaussians(**{field: values[keep] for field, values in vars(gaussians).items()}), RUB)
+    return kept_with_y_up(gaussians, keep, name)
 
 
 def read_spz(path: Path) -> Gaussians:
@@ -91,7 +90,7 @@ def read_spz(path: Path) -> Gaussians:
         raise bad_file(path.name, "is damaged: it does not unpack") from exc
     if len(body) != expected or not packed.eof:
         raise bad_file(path.name, f"promises {expected:,} bytes of values and holds something else")
-    return rotate_gaussians(unpack(np.frombuffer(body, np.uint8), count, degree, bits), RUB)
+    return rotate_gaussians(unpack(np.frombuffer(body, np.uint8), count, degree, bits), HALF_TURN)
 
 
 def _gzip(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ import zstandard
 
 from runner.export import spz
 from runner.export.validity import ExportReport, bad_file
+from runner.export.y_up import HALF_TURN
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import Gaussians
 from runner.scene.rotate import rotate_gaussians
@@ -67,7 +68,7 @@ def read_spz4(path: Path) -> Gaussians:
         begin += packed
     if begin != len(content):
         raise bad_file(path.name, "goes on after its last value")
-    return rotate_gaussians(spz.unpack(np.frombuffer(b"".join(values), np.uint8), count, degree, bits), spz.RUB)
+    return rotate_gaussians(spz.unpack(np.frombuffer(b"".join(values), np.uint8), count, degree, bits), HALF_TURN)
 
 
 def _unpacked(frame: bytes, expected: int, name: str) -> bytes:

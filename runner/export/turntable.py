@@ -12,19 +12,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, RotationSpline
 
-from runner.files.atomic import WrittenFile, replacing
-from runner.files.describe import describe_file
+from runner.files.atomic import replacing
 from runner.quality.evaluate import render_view
 from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.gaussians import Gaussians
+from runner.scene.geometry import camera_centre
 from runner.scene.views import TrainingScene, View, evenly
 
 FRAMES, RATE = 180, 30  # six seconds
@@ -36,19 +35,19 @@ LONGEST_SIDE = 1280
 
 def write_turntable(
     gaussians: Gaussians, scene: TrainingScene, rasterizer: Rasterizer, path: Path, *, frames: int = FRAMES
-) -> WrittenFile | None:
-    """H.264 in an .mp4 that plays while it loads. None, and no file, for fewer than four cameras: there is no path.
+) -> bool:
+    """H.264 in an .mp4 that plays while it loads. False, and no file, for fewer than four cameras: there is no path.
 
     Raises ResourceError when the disk is full.
     """
     views = path_views(scene.views, frames)
     if not views:
-        return None
+        return False
     params = parameters.parameters(gaussians, rasterizer.device)
     pictures = (np.round(render_view(params, view, rasterizer).cpu().numpy() * 255).astype(np.uint8) for view in views)
     with replacing(path) as file:
         _encode(pictures, views[0].width, views[0].height, file)
-    return describe_file(path)
+    return True
 
 
 def path_views(views: Sequence[View], count: int) -> list[View]:
@@ -86,7 +85,7 @@ def _in_order(views: Sequence[View]) -> list[View]:
     if len({view.timestamp_s for view in film}) == len(film) >= 4:
         return film
     left = list(views)
-    centres = np.stack([np.linalg.inv(view.world_to_camera)[:3, 3] for view in left])
+    centres = np.stack([camera_centre(view.world_to_camera) for view in left])
     middle = centres.mean(axis=0)
     here = int(np.linalg.norm(centres - middle, axis=1).argmax())  # an end, not the middle
     tour, free = [], set(range(len(left)))
@@ -100,6 +99,8 @@ def _in_order(views: Sequence[View]) -> list[View]:
 
 
 def _encode(pictures: Iterator[NDArray[np.uint8]], width: int, height: int, file: Any) -> None:
+    import av  # here: a job that makes no film does not load FFmpeg
+
     with av.open(file, "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": QUALITY, "preset": "medium"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -88,8 +88,7 @@ def _most_important(gaussians: Gaussians) -> Gaussians:
     if gaussians.count <= MAX_EMBEDDED:
         return gaussians
     rank = np.argsort(-importance(gaussians, np.arange(gaussians.count)), kind="stable")
-    best = np.sort(rank[:MAX_EMBEDDED])
-    return Gaussians(**{name: values[best] for name, values in vars(gaussians).items()})
+    return gaussians.subset(np.sort(rank[:MAX_EMBEDDED]))
 
 
 def _camera(view: View, clip: int) -> dict[str, object]:

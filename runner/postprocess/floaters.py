@@ -118,7 +118,7 @@ def clean(
         return Quality(tuple(values["test"]), tuple(values["train"]))
 
     keep, report = remove_in_steps(features, measure)
-    return subset(gaussians, keep), report
+    return gaussians.subset(keep), report
 
 
 def remove_in_steps(features: Features, measure: Measure) -> tuple[NDArray[np.bool_], CleanReport]:
@@ -258,11 +258,6 @@ def coverage(
     if gradient is None:
         return np.zeros(gaussians.count)
     return gradient[:, 0, 0].detach().cpu().numpy().astype(np.float64) / SH_C0
-
-
-def subset(gaussians: Gaussians, keep: NDArray[np.bool_]) -> Gaussians:
-    """The Gaussians of a mask [N]."""
-    return Gaussians(**{name: values[keep] for name, values in vars(gaussians).items()})
 
 
 def _mean(quality: Quality) -> float:

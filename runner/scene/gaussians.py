@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,7 @@ class Gaussians:
     @property
     def sh_degree(self) -> int:
         return round(math.sqrt(self.sh_rest.shape[1] + 1)) - 1
+
+    def subset(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
+        """Those of a mask [N], or of numbers in their order."""
+        return type(self)(**{name: values[rows] for name, values in vars(self).items()})

@@ -16,12 +16,13 @@ from scipy.spatial.transform import Rotation
 from scipy.special import expit
 
 from runner.export.compressed_ply import write_compressed
-from runner.export.glb import HALF_TURN, read_glb, write_glb
+from runner.export.glb import read_glb, write_glb
 from runner.export.ply import read_ply, write_ply
 from runner.export.splat import write_splat
 from runner.export.spz import write_spz
 from runner.export.spz4 import write_spz4
 from runner.export.validity import ExportReport
+from runner.export.y_up import HALF_TURN
 from runner.scene.gaussians import Gaussians
 from runner.scene.rotate import rotate_gaussians
 from tests.readers import READERS

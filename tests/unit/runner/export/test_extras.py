@@ -130,13 +130,14 @@ def test_two_pictures_never_share_a_name() -> None:
 
 
 def test_the_same_scene_is_the_same_archive(tmp_path: Path) -> None:
-    assert len({write_dataset(scene(), tmp_path / f"{i}.zip").sha256 for i in range(2)}) == 1
+    for name in ("1.zip", "2.zip"):
+        write_dataset(scene(), tmp_path / name)
+    assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
 
 
 def test_the_film_plays_while_it_loads_and_goes_along_the_cameras(tmp_path: Path) -> None:
     some, path = scene((65, 49)), tmp_path / "turntable.mp4"
-    written = turntable.write_turntable(some_gaussians(50), some, rasterizer("cpu", 1), path, frames=20)
-    assert written is not None
+    assert turntable.write_turntable(some_gaussians(50), some, rasterizer("cpu", 1), path, frames=20)
     content = (tmp_path / "turntable.mp4").read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
     with av.open(str(tmp_path / "turntable.mp4")) as film:
@@ -173,5 +174,5 @@ def test_photos_are_gone_along_from_neighbour_to_neighbour_whatever_their_order(
 
 def test_three_cameras_make_no_film(tmp_path: Path) -> None:
     few = replace(scene(), views=scene().views[:3])
-    assert turntable.write_turntable(some_gaussians(5), few, rasterizer("cpu", 1), tmp_path / "x.mp4") is None
+    assert turntable.write_turntable(some_gaussians(5), few, rasterizer("cpu", 1), tmp_path / "x.mp4") is False
     assert list(tmp_path.iterdir()) == []

@@ -16,9 +16,10 @@ import pytest
 import zstandard
 
 from runner.export.compressed_ply import read_compressed, write_compressed
-from runner.export.spz import RUB, pack_quaternions, read_spz, unpack_quaternions, write_spz
+from runner.export.spz import pack_quaternions, read_spz, unpack_quaternions, write_spz
 from runner.export.spz4 import HEADER, read_spz4, write_spz4
 from runner.export.validity import ExportReport
+from runner.export.y_up import HALF_TURN
 from runner.scene.gaussians import Gaussians
 from runner.scene.rotate import rotate_gaussians
 from scenejobs.errors import InputError, RunnerError
@@ -83,7 +84,7 @@ def test_an_independent_reader_sees_the_values_of_our_spz(tmp_path: Path) -> Non
     data = gsply.read_spz(tmp_path / "s.spz")
     theirs = Gaussians(data.means, data.quats, data.scales, data.opacities, data.sh0, data.shN)
     ours = read_spz(tmp_path / "s.spz")
-    theirs = rotate_gaussians(theirs, RUB)
+    theirs = rotate_gaussians(theirs, HALF_TURN)
     for name in ("means", "log_scales", "sh0", "sh_rest"):
         np.testing.assert_allclose(vars(theirs)[name], vars(ours)[name], atol=1e-5, err_msg=name)
     np.testing.assert_allclose(unit(theirs.quats), unit(ours.quats), atol=1e-5)

@@ -18,7 +18,6 @@ from runner.postprocess.floaters import (
     coverage,
     nearness,
     remove_in_steps,
-    subset,
     suspects,
 )
 from runner.quality.evaluate import render_view
@@ -149,7 +148,7 @@ def test_what_a_mask_hides_is_drawn_as_if_it_were_not_there(ball: Gaussians, bac
     keep = np.random.default_rng(0).uniform(size=ball.count) < 0.6
     params = parameters.parameters(ball, draw.device)
     hidden = torch.where(torch.from_numpy(keep), params["opacities"].detach(), HIDDEN_LOGIT)
-    alone = parameters.parameters(subset(ball, keep), draw.device)
+    alone = parameters.parameters(ball.subset(keep), draw.device)
     shown = render_view({**params, "opacities": hidden}, view, draw)
     assert torch.equal(shown, render_view(alone, view, draw))
     assert not torch.equal(shown, render_view(params, view, draw))
