@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 
 from scenejobs.commands import (
     audit,
-    blobfuse,
     delete,
     doctor,
     download,
@@ -30,6 +29,7 @@ from scenejobs.commands import (
     tidy,
     upload,
 )
+from scenejobs.commands.blobfuse import command as blobfuse
 from scenejobs.commands.links import viewer
 from scenejobs.commands.shell import completion
 from scenejobs.commands.shell.command import Opening, Shell

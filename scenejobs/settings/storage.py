@@ -75,7 +75,7 @@ class FolderSettings:
 
 @dataclass(frozen=True)
 class MountSettings:
-    """Containers as folders by blobfuse2 (scenejobs/commands/blobfuse_config.py)."""
+    """Containers as folders by blobfuse2 (scenejobs/commands/blobfuse/configuration.py)."""
 
     cache_mb: int = _setting(
         "BLOBFUSE_CACHE_SIZE_MB",

@@ -110,7 +110,7 @@ LOCKS = {"cpu": "cpu", "gpu": "gpu-cuda13"}
     ("target", "programs"),
     [
         ("cpu", ["watch.cli", "runner.cli", "runner.commands.preflight", "runner.pipeline.reconstruct"]),
-        ("gpu", ["watch.cli", "scenejobs.commands.cli", "scenejobs.commands.blobfuse_config"]),
+        ("gpu", ["watch.cli", "scenejobs.commands.cli", "scenejobs.commands.blobfuse.configuration"]),
     ],
 )
 def test_every_package_that_a_program_loads_is_in_the_images_lock(

@@ -17,7 +17,7 @@ from runner.files.disk import require_space
 from runner.poses.out_of_time import first_way_took_too_long
 from runner.poses.settings import PoseSettings
 from scenejobs.adapters.azure.errors import storage_error
-from scenejobs.commands import fuse
+from scenejobs.commands.blobfuse import fuse
 from scenejobs.errors import Busy, Code, ResourceError, RunnerError
 from scenejobs.state.incoming.sending import InProgress
 from scenejobs.state.overview.waiting import Uploading, stalled_note

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scenejobs.commands.blobfuse_config import configuration, to_yaml
+from scenejobs.commands.blobfuse.configuration import configuration, to_yaml
 from scenejobs.errors import ConfigurationError
 from scenejobs.settings.reader import read
 from scenejobs.settings.storage import MountSettings, StorageSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from scenejobs.commands import fuse
+from scenejobs.commands.blobfuse import fuse
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.errors import ConfigurationError
@@ -34,7 +34,7 @@ def command(
     allow_other: bool,
 ) -> Answer:  # fmt: skip
     """Prints the command that mounts; with --mount it becomes that command. Raises ConfigurationError."""
-    from scenejobs.commands.blobfuse_config import (  # the SDK, which other commands can do without
+    from scenejobs.commands.blobfuse.configuration import (  # the SDK, which other commands can do without
         configuration,
         to_yaml,
     )
