@@ -44,6 +44,7 @@ class Colmap:
 
     def __init__(self, folder: Path, placed: int, cut: bool = True) -> None:
         self._model, self._cut = model(placed, folder=str(folder / "model")), cut
+        self._names: list[str] = []
         Path(self._model.folder).mkdir(parents=True)
         for name in MODEL:
             (Path(self._model.folder) / name).write_bytes(b"COLMAP's")
@@ -51,11 +52,12 @@ class Colmap:
     def run(self, request: Request[Any], *_: Any, **__: Any) -> Any:
         match request:
             case Extract(groups=groups):
-                return Features(features={name: 900 for group in groups for name in group.names})
+                self._names = [name for group in groups for name in group.names]
+                return Features(features=dict.fromkeys(self._names, 900))
             case Probe(lists=lists):
                 return Motions(motions=tuple(Motion(verified=60, still=0, turned=0) for _ in lists))
-            case Match(names=names):
-                return Matches(pairs=66, links=((names[0], names[1]),), turning=0.0)
+            case Match():
+                return Matches(pairs=66, links=((self._names[0], self._names[1]),), turning=0.0)
             case Reconstruct():
                 return Models(models=(self._model,), cut=self._cut)
         raise AssertionError(request)

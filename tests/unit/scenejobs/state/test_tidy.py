@@ -8,7 +8,7 @@ import pytest
 
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
-from scenejobs.commands.tidy import apply, told
+from scenejobs.commands.tidy import remove, told
 from scenejobs.errors import Busy
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
@@ -117,7 +117,7 @@ def test_it_shows_first_and_removes_when_told(cloud: Cloud) -> None:
         "1 blobs, 0.0 MB: the progress of a scene that has ended",
     ]
     assert names(cloud) == before
-    assert apply(shown) == 3
+    assert remove(shown) == 3
     assert before - names(cloud) == {
         "output/lobby/runs/20250101T000000Z-dead/lobby.ply", "state/progress/lobby.json", "state/scenes/ghost.json",
     }  # fmt: skip
@@ -148,7 +148,7 @@ def test_what_is_known_of_a_scene_goes_when_it_left_no_file_anywhere(cloud: Clou
     shown = found(cloud)
     assert [item.info.name for item in shown.records] == ["scenes/attic.json"]
     assert "generations/attic/1.json" in [item.info.name for item in shown.first]
-    apply(shown)
+    remove(shown)
     assert [name for name in cloud.stores["state"].blobs if "attic" in name] == []
     assert violations(cloud) == []
 
@@ -161,7 +161,7 @@ def test_records_stay_as_long_as_something_else_could_not_be_removed(cloud: Clou
     plan = cloud.plan(Rule(Fault.BUSY, "delete", "generations/", times=5))
     containers = Containers(**{**cloud.stores, "state": plan.store(cloud.stores["state"])})
     with pytest.raises(Busy):
-        apply(tidy.find(containers, 1, 30.0, 90.0, cloud.clock()))
+        remove(tidy.find(containers, 1, 30.0, 90.0, cloud.clock()))
     assert "scenes/attic.json" in cloud.stores["state"].blobs
 
 
@@ -180,6 +180,6 @@ def test_dead_letters_are_kept_with_their_reason(cloud: Cloud) -> None:
     before = {name for name in names(cloud) if name.startswith("error/")}
     assert before == {"error/lobby/view1.mp4", "error/lobby/error.json", "error/lobby/run.log"}
     cloud.clock.advance(400 * DAY_S)
-    apply(found(cloud))
+    remove(found(cloud))
     assert {name for name in names(cloud) if name.startswith("error/")} == before
     assert cloud.record("lobby").ending is not None
