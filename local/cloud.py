@@ -32,6 +32,7 @@ from scenejobs.settings.reader import read
 from scenejobs.settings.storage import StorageSettings
 
 START_TIMEOUT_S = 60.0
+HOST_RESTARTS = 3  # more crashes than these are told instead
 STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
 
 
@@ -64,6 +65,7 @@ class LocalCloud:
         self._processes = ExitStack()
         self.env: dict[str, str] = {}
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
+        self._host_starts = 0
 
     def __enter__(self) -> LocalCloud:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ class LocalCloud:
             self.env = {
                 **os.environ,
                 "OMP_WAIT_POLICY": "PASSIVE",
+                "PYTHONFAULTHANDLER": "1",  # a crash in native code says in the log where
                 "AZURE_STORAGE_CONNECTION_STRING": connection_string,
                 "AzureWebJobsStorage": connection_string,
                 "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
@@ -90,7 +93,8 @@ class LocalCloud:
             self.queues: Queues = open_queues(storage)
             self._start_jobs_api()
             if self._host:
-                self._start("host", [sys.executable, "-m", "local.functions_host"])
+                self._start_host()
+                self._processes.callback(self._stop, "host")
         except BaseException:
             self._processes.close()
             raise
@@ -102,18 +106,36 @@ class LocalCloud:
         self._processes.close()
 
     def check(self) -> None:
-        """Raises InfrastructureError when a part has ended, with the end of its log."""
+        """A host that a signal ended (a crash, somebody's kill) is started again, as the platform does, a few times.
+
+        Raises InfrastructureError when a part has ended otherwise, with the end of its log.
+        """
         for name, process in self._parts.items():
-            if process.poll() is not None:
-                tail = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
-                raise InfrastructureError(f"the local {name} ended with {process.returncode}:\n{tail}")
+            if process.poll() is None:
+                continue
+            if name == "host" and process.returncode < 0 and self._host_starts <= HOST_RESTARTS:
+                self._start_host()
+                continue
+            tail = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
+            raise InfrastructureError(f"the local {name} ended with {process.returncode}:\n{tail}")
+
+    def pid(self, part: str) -> int:
+        """The process of `host` or `jobs_api`."""
+        return self._parts[part].pid
+
+    def _start_host(self) -> None:
+        self._host_starts += 1
+        command = [sys.executable, "-m", "local.functions_host"]
+        self._parts["host"] = self._popen("host", command, again=self._host_starts > 1)
 
     def _start_jobs_api(self) -> None:
         port_file = self.folder / "jobs_api.port"
         port_file.unlink(missing_ok=True)
         logs = self.folder / "executions"
         options = ["--port", str(self._jobs_port), "--port-file", str(port_file), "--logs", str(logs)]
-        self._start("jobs_api", [sys.executable, "-m", "local.jobs_api", *options, "--", *self._command])
+        command = [sys.executable, "-m", "local.jobs_api", *options, "--", *self._command]
+        self._parts["jobs_api"] = self._popen("jobs_api", command)
+        self._processes.callback(self._stop, "jobs_api")
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (port_file.is_file() and port_file.read_text().strip()):
             self.check()
@@ -122,9 +144,9 @@ class LocalCloud:
             time.sleep(0.05)
         self.env["ARM_ENDPOINT"] = f"http://127.0.0.1:{port_file.read_text().strip()}"
 
-    def _start(self, name: str, command: list[str]) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
+    def _popen(self, name: str, command: list[str], again: bool = False) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab" if again else "wb") as log:
+            return subprocess.Popen(
                 dying_with_parent(command),
                 env=self.env,
                 cwd=places.ROOT,
@@ -133,8 +155,6 @@ class LocalCloud:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for this process, which shuts the others down
             )
-        self._parts[name] = process
-        self._processes.callback(self._stop, name)
 
     def _stop(self, name: str) -> None:
         process = self._parts.pop(name)

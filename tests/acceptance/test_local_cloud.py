@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from local.azurite import Azurite
+from local.cloud import HOST_RESTARTS, LocalCloud
 from runner.sandbox import landlock
 from scenejobs.adapters.azure.clients import check, create_all, open_containers
 from scenejobs.commands.upload import upload
+from scenejobs.errors import InfrastructureError
 from scenejobs.settings.storage import StorageSettings
 from tests.azurite import available
 from tests.folders import above
@@ -80,3 +82,34 @@ def test_uploads_to_an_emulator_beside_it_become_results_and_sigterm_ends_all_of
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
+
+
+def crashed_host(cloud: LocalCloud) -> None:
+    host = cloud.pid("host")
+    os.kill(host, signal.SIGSEGV)
+    wait_for(lambda: not Path(f"/proc/{host}").exists() or "Z (zombie)" in status(host), "the host crashes")
+
+
+def status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text()
+
+
+def test_a_host_that_crashes_is_there_again_until_it_does_nothing_else(tmp_path: Path) -> None:
+    """A segmentation fault in native code ended the whole local cloud; the platform starts its host again."""
+    available()
+    env = {
+        "BACKEND": "mock", "QUIET_SECONDS": "1", "LOCAL_SWEEP_SECONDS": "2", "MIN_DISK_SPACE_GB": "0",
+        "QUEUE_IDLE_POLLS": "1", "TEMP_PATH": str(tmp_path),
+    }  # fmt: skip
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"1")
+    with LocalCloud(tmp_path / "cloud", env) as cloud:
+        for _ in range(HOST_RESTARTS):
+            crashed_host(cloud)
+            cloud.check()
+        upload(cloud.containers, "lobby", [video])
+        wait_for(lambda: [blob.name for blob in cloud.containers.processed.list()] == ["lobby/a.mp4"], "it is done")
+        crashed_host(cloud)
+        with pytest.raises(InfrastructureError, match="host ended with -11"):
+            cloud.check()
+        assert "Segmentation fault" in (tmp_path / "cloud/host.log").read_text()  # and where

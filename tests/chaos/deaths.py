@@ -26,7 +26,7 @@ from tests.chaos import cases, stages
 from tests.chaos.world import LEASE_S, Process, World, Worlds
 
 GONE_S = 5.0  # processes of a killed runner are gone within this
-STALL_S = "3"
+STALL_S = "10"  # a job loads its modules first, which took more than 3 s on a busy machine
 TRAINING = {"MOCK_SECONDS": "60"}
 
 
