@@ -177,6 +177,11 @@ def scene_key(scene: str) -> str:
     return f"{slug}~{hashlib.sha256(scene.encode()).hexdigest()[:16]}"
 
 
+def is_simple_key(key: str) -> bool:
+    """Whether a key is the name of its scene itself."""
+    return _SIMPLE_KEY.fullmatch(key) is not None
+
+
 def output_stem(scene: str) -> str:
     """File name, without extension, of the scene's outputs: its last segment, where that is fit for a file anywhere."""
     stem = scene.rsplit("/", 1)[-1]

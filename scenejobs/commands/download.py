@@ -13,12 +13,12 @@ import click
 
 from scenejobs.adapters.transfers import fetch, untold
 from scenejobs.commands.progress import transfer
-from scenejobs.commands.published import files_of
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.errors import Code, InputError, StorageError
 from scenejobs.ports import Containers
 from scenejobs.state import layout
+from scenejobs.state.overview.published import files_of
 
 Told = Callable[[str, int], None]
 

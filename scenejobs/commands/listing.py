@@ -6,8 +6,8 @@ from typing import Any
 
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
-from scenejobs.commands.status import known_scenes
 from scenejobs.parallel import Crew
+from scenejobs.state.overview.scenes import known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
 
 

@@ -14,8 +14,7 @@ from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.errors import Code, ConfigurationError, InputError
 from scenejobs.ports import Containers, Queues
-from scenejobs.state import redrive, wishes
-from scenejobs.state.record import Wish
+from scenejobs.state import redrive, rerun, wishes
 
 
 @dataclass(frozen=True)
@@ -91,28 +90,19 @@ def redrive_scenes(shell: Shell, options: Options) -> Answer:
 
 def _bring_back(options: Options, containers: Containers, queues: Queues, scene: str) -> list[str]:
     """One scene: its failed inputs, or where there are none, everything it has once more. Returns what to print."""
-    anyway = options.with_what_is_there
-    try:
-        plan = redrive.plan(containers, scene, generation=options.generation, replacing=options.replace)
-    except InputError as exc:
-        suspect = options.code == Code.POSES_SUSPECT
-        if options.generation or (options.all_scenes and not suspect) or not _has_nothing_to_bring_back(exc):
-            raise
-        again = wishes.plan_again(containers, scene, with_what_is_there=anyway)
-        if options.apply:
-            wishes.again(containers, queues, scene, with_what_is_there=anyway)
-        return [described_again(again)]
-    text = [described(plan)]
-    if options.apply:
-        wish = Wish("retry", containers.state.now(), with_what_is_there=True) if anyway else None
-        done = redrive.carry_out(containers, queues, plan, wish=wish)
+    failed_alone = bool(options.generation) or (options.all_scenes and options.code != Code.POSES_SUSPECT)
+    found = rerun.plan(
+        containers, scene, generation=options.generation, replacing=options.replace,
+        with_what_is_there=options.with_what_is_there, failed_alone=failed_alone,
+    )  # fmt: skip
+    text = [described_again(found) if isinstance(found, wishes.AgainPlan) else described(found)]
+    if not options.apply:
+        return text
+    done = rerun.carry_out(containers, queues, found, with_what_is_there=options.with_what_is_there)
+    if done is not None:
         remaining = sum(item.superseded for item in done.inputs)
         text.append(f"{scene}: brought back" + (f", {remaining} left in error" if remaining else ""))
     return text
-
-
-def _has_nothing_to_bring_back(error: InputError) -> bool:
-    return isinstance(error, redrive.NothingToBringBack) or error.code is Code.INPUT_GONE
 
 
 def described_again(plan: wishes.AgainPlan) -> str:

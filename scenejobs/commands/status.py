@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,13 +13,11 @@ import click
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.commands.storage import check_scene
-from scenejobs.errors import ConfigurationError, UnreadableRecord
-from scenejobs.ports import BlobStore, Containers
+from scenejobs.errors import ConfigurationError
+from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import layout, records
-from scenejobs.state.control_names import stored_scene
 from scenejobs.state.incoming.refused import refused_uploads
-from scenejobs.state.incoming.uploads import sort_uploads
+from scenejobs.state.overview.scenes import failure_of, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
 
 ENDED = (State.DONE, State.FAILED)
@@ -81,11 +78,8 @@ def wait_for(
 def told(containers: Containers, status: SceneStatus) -> dict[str, Any]:
     """For a program; of a failure with its code and advice."""
     document = {**asdict(status), "stage": in_words(status.stage), "line": status.line()}
-    if status.state is State.FAILED:
-        with suppress(UnreadableRecord):
-            stored = records.load(containers.state, status.scene)
-            if stored and (ending := stored.record.ending) and ending.failure:
-                document["failure"] = ending.failure.to_json()
+    if status.state is State.FAILED and (failure := failure_of(containers.state, status.scene)):
+        document["failure"] = failure.to_json()
     return document
 
 
@@ -98,22 +92,6 @@ def _why(document: Mapping[str, Any]) -> list[str]:
         f"  code {failure['code']}, in {in_words(failure['stage'])}; the files lie in the error container",
         f"  next: scenejobs logs {scene}; upload better files, or scenejobs retry {scene}",
     ]
-
-
-def known_scenes(containers: Containers, depth: int) -> list[str]:
-    """Scenes with uploads, such that are being sent among them, results or failures."""
-    listing = containers.input.list_all()
-    uploads = sort_uploads(listing.blobs, depth, listing.sending)
-    return sorted(
-        {*uploads.scenes, *uploads.sending, *_folders(containers.output, depth), *_folders(containers.error, depth)}
-    )
-
-
-def _folders(store: BlobStore, depth: int) -> Iterator[str]:
-    for blob in store.list():
-        folder, _, file = blob.name.rpartition("/")
-        if file in (layout.MANIFEST, layout.ERROR_DOCUMENT) and stored_scene(blob.name, depth) == folder:
-            yield folder
 
 
 def watch(

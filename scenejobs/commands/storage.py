@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scenejobs.adapters.open import Storage, open_storage
-from scenejobs.errors import Code, InputError
-from scenejobs.names import refusal, upload_refusal
 from scenejobs.settings import waits
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.settings.reader import read, read_all
 from scenejobs.settings.storage import FolderSettings, StorageSettings
+from scenejobs.state.incoming.accepted import check_scene as check_scene
 
 
 def open_from(env: Mapping[str, str]) -> tuple[Storage, DispatchSettings]:
@@ -22,10 +21,3 @@ def open_from(env: Mapping[str, str]) -> tuple[Storage, DispatchSettings]:
     if folders.data:
         dispatch = waits.over_folders(dispatch, read(WatchSettings, env))
     return open_storage(folders, account), dispatch
-
-
-def check_scene(scene: str) -> None:
-    """Raises InputError for a name that no scene can have, nor any file in it."""
-    reason = refusal(scene) or upload_refusal(f"{scene}/a")
-    if reason:
-        raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE, advice="use a plain name")

@@ -17,11 +17,10 @@ from scenejobs.commands.progress import transfer
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.commands.status import wait_for
-from scenejobs.commands.storage import check_scene
 from scenejobs.errors import Code, InputError
-from scenejobs.names import SCENE_FILE, is_media, is_pose_file, scene_of, shortest_tails
+from scenejobs.names import is_media, shortest_tails
 from scenejobs.ports import Containers
-from scenejobs.state.incoming.uploads import refusal_at
+from scenejobs.state.incoming.accepted import check_depth, check_file
 
 
 @made(
@@ -77,28 +76,14 @@ def blob_names(scene: str, videos: Sequence[Path], depth: int) -> dict[Path, str
     media nor poses by its name. Files of one name (two cards of a camera) keep as many of their folders as it takes to
     tell them apart; a file that is named twice is uploaded once.
     """
-    check_scene(scene)
-    if scene.count("/") >= depth:
-        became = scene_of(f"{scene}/file", depth)
-        raise InputError(
-            f"with SCENE_PREFIX_DEPTH={depth} these files would become part of scene {became!r}: "
-            f"no scene can be called {scene!r}",
-            code=Code.NO_SCENE,
-            advice=f"name the scene {scene.replace('/', '-')}, or set SCENE_PREFIX_DEPTH={scene.count('/') + 1} "
-            "for the services too",
-        )
+    check_depth(scene, depth)
     videos = list(dict.fromkeys(Path(os.path.abspath(video)) for video in videos))
     names = _names(scene, videos, depth)
     for video, name in zip(videos, names, strict=True):
         if not video.is_file():
             advice = "name the files in it" if video.is_dir() else "check the path"
             raise InputError(f"{video} is not a file", code=Code.NO_VIDEO, advice=advice)
-        if reason := refusal_at(name, depth):
-            raise InputError(f"{name}: {reason}", code=Code.NO_SCENE, advice="use another name")
-        if not (is_media(video.name) or is_pose_file(video.name) or video.name == SCENE_FILE):
-            cause = f"{video.name} is no video, no photo and no file of camera poses by its name"
-            advice = "mp4, mov, mkv, mts and other videos, jpg, heic, png, webp and other photos are taken"
-            raise InputError(cause, advice=advice)
+        check_file(name, depth)
         if not video.stat().st_size:
             raise InputError(f"{video} is empty", code=Code.EMPTY_FILE, advice="copy it from the camera again")
         if names.count(name) > 1:

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from scenejobs.adapters.links import MOST_DAYS, link, place_of
-from scenejobs.commands.published import files_of
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.errors import Code, InputError
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import FolderSettings, StorageSettings
 from scenejobs.state.layout import published_name
+from scenejobs.state.overview.published import files_of
 
 VIEWER = "viewer.html"
 LOOK = timedelta(hours=1)  # a link of `open`: long enough to look around

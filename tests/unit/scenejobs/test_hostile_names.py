@@ -31,7 +31,6 @@ from runner.scene.progress import SILENT
 from runner.worker.dead_letter import error_document, write_reason
 from scenejobs.adapters.folder import FolderBlobStore
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute, MemoryQueue
-from scenejobs.commands.status import known_scenes
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnreadableMessage
 from scenejobs.logs.setup import JsonFormatter, Redaction, TextFormatter, printable
 from scenejobs.names import output_stem, refusal, scene_of, upload_refusal
@@ -41,6 +40,7 @@ from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.overview.scenes import known_scenes
 from scenejobs.state.overview.status import scene_status
 from scenejobs.state.record import SceneRecord
 from tests.hostile_names import ANY, NAMES, VICTIM

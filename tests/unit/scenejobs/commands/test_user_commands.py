@@ -16,6 +16,7 @@ from scenejobs.commands import upload as commands_upload
 from scenejobs.errors import Failure, InputError, StorageError
 from scenejobs.ports import Containers
 from scenejobs.state import layout
+from scenejobs.state.overview import scenes
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import SceneRecord
 from tests.commands import publish, typed
@@ -147,7 +148,7 @@ def test_all_scenes_with_uploads_results_or_failures_are_known(containers: Conta
     containers.output.write("b/manifest.json", b"")
     containers.output.write("b/runs/1/manifest.json", b"")
     containers.error.write("c/error.json", b"")
-    assert commands_status.known_scenes(containers, 1) == ["a", "b", "c"]
+    assert scenes.known_scenes(containers, 1) == ["a", "b", "c"]
 
 
 def test_watching_shows_each_change_once_and_ends_with_the_scene(containers: Containers) -> None:

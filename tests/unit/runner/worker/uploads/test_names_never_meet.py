@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scenejobs.adapters.folder import FolderBlobStore, FolderQueue
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
-from scenejobs.commands.status import known_scenes
 from scenejobs.errors import Conflict, StorageError
 from scenejobs.names import scene_of
 from scenejobs.ports import Containers, Queues
@@ -31,6 +30,7 @@ from scenejobs.state.layout import (
     published_name,
     run_folder,
 )
+from scenejobs.state.overview.scenes import known_scenes
 from scenejobs.state.record import Phase
 from tests.runner_world import KINDS, Cloud, bad_video, echo_job
 

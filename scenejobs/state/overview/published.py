@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from scenejobs.commands.storage import check_scene
 from scenejobs.errors import Code, InputError, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
 from scenejobs.state import layout, records
+from scenejobs.state.incoming.accepted import check_scene
 
 
 def files_of(containers: Containers, scene: str) -> dict[str, str]:
