@@ -105,11 +105,14 @@ class Azurite:
 
     folder: where the data is kept; None keeps it in memory.
     ports:  blob, queue and table; 0 takes a free one. Azurite reports which it got, so it cannot be another's.
+    otherwise: what a person may do, beside stopping the program that has one of them.
     """
 
-    def __init__(self, folder: Path | None = None, ports: tuple[int, int, int] = (0, 0, 0)) -> None:
+    def __init__(
+        self, folder: Path | None = None, ports: tuple[int, int, int] = (0, 0, 0), *, otherwise: str = ""
+    ) -> None:
         self.folder = folder
-        self._ports = ports
+        self._ports, self._otherwise = ports, otherwise
         self._process: subprocess.Popen[bytes] | None = None
         self._addresses: dict[str, str] = {}
 
@@ -179,8 +182,7 @@ class Azurite:
                 if taken := sorted(set(_TAKEN.findall(text))):
                     raise InfrastructureError(
                         f"port {', '.join(taken)} of this machine is in use, and the storage emulator needs it",
-                        advice="stop the program there; if it is an emulator to be used, "
-                        f"export AZURE_STORAGE_CONNECTION_STRING={EMULATOR} first",
+                        advice="stop the program there" + (f"; {self._otherwise}" if self._otherwise else ""),
                     )
                 why = "ended at once" if ended else f"did not listen within {START_TIMEOUT_S:.0f} s"
                 raise InfrastructureError(f"Azurite {why}:\n{text[-2000:]}")

@@ -33,6 +33,7 @@ from scenejobs.settings.storage import StorageSettings
 
 START_TIMEOUT_S = 60.0
 HOST_RESTARTS = 3  # more crashes than these are told instead
+ELSEWHERE = f"if it is an emulator to be used, export AZURE_STORAGE_CONNECTION_STRING={EMULATOR} first"
 STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
 
 
@@ -72,7 +73,8 @@ class LocalCloud:
         try:
             connection_string = self._storage
             if not connection_string:
-                azurite = self._processes.enter_context(Azurite(self.folder / "azurite", self._ports))
+                emulator = Azurite(self.folder / "azurite", self._ports, otherwise=ELSEWHERE if self._host else "")
+                azurite = self._processes.enter_context(emulator)
                 connection_string = azurite.connection_string
             self.env = {
                 **os.environ,
@@ -117,6 +119,8 @@ class LocalCloud:
                 self._start_host()
                 continue
             tail = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
+            if process.returncode == InfrastructureError.exit_code and tail.strip():  # its last line says why
+                raise InfrastructureError(f"the local {name} ended: {tail.strip().splitlines()[-1]}")
             raise InfrastructureError(f"the local {name} ended with {process.returncode}:\n{tail}")
 
     def pid(self, part: str) -> int:

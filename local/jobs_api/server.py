@@ -10,6 +10,7 @@ It starts programs for whoever asks, so it answers programs of this machine and 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from local.jobs_api.executions import GRACE_S, Execution, Executions, Fault, TooManyExecutions
+from scenejobs.errors import InfrastructureError
 from scenejobs.loopback import foreign
 
 DEFAULT_COMMAND = (sys.executable, "-m", "runner")
@@ -34,12 +36,23 @@ _JOB = re.compile(
 
 
 class JobsApi:
-    """The server. As a context manager it listens, and on exit it stops its executions."""
+    """The server. As a context manager it listens, and on exit it stops its executions.
+
+    Raises InfrastructureError where another program has the port.
+    """
 
     def __init__(self, executions: Executions, port: int = 0) -> None:
         self.executions = executions
         handler = type("Handler", (_Handler,), {"executions": executions})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        try:
+            self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise
+            raise InfrastructureError(
+                f"port {port} of this machine is in use, and the jobs API needs it",
+                advice="stop the program there, or name another port in ARM_ENDPOINT",
+            ) from exc
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
@@ -166,11 +179,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     executions = Executions(
         options.job, options.command, os.environ, logs, limit=options.limit, grace_s=options.grace, faults=faults
     )
-    with JobsApi(executions, options.port) as api:
-        if options.port_file:
-            part = options.port_file.with_suffix(".part")
-            part.write_text(str(api.port))
-            part.replace(options.port_file)  # a reader never sees half of it
-        print(f"jobs API of {options.job} at {api.endpoint}, logs in {logs}", flush=True)
-        stop.wait()
+    try:
+        with JobsApi(executions, options.port) as api:
+            if options.port_file:
+                part = options.port_file.with_suffix(".part")
+                part.write_text(str(api.port))
+                part.replace(options.port_file)  # a reader never sees half of it
+            print(f"jobs API of {options.job} at {api.endpoint}, logs in {logs}", flush=True)
+            stop.wait()
+    except InfrastructureError as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
     return 0

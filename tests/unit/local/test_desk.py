@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from local import desk
+from tests.azurite import available
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,3 +65,25 @@ def test_another_folder_than_the_repositorys_is_told(
     assert desk.main(["start"]) == 2
     assert "host.json" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.azurite
+@pytest.mark.parametrize("service", ["storage emulator", "jobs API"])
+def test_a_port_that_is_taken_is_told_by_number_in_one_line(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    """With a way out that this command has: it starts an emulator of its own whatever is exported."""
+    available()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        busy = other.getsockname()[1]
+        monkeypatch.setattr(desk, "DESK_PORTS", (0, busy if service == "storage emulator" else 0, 0))
+        if service == "jobs API":
+            monkeypatch.setenv("ARM_ENDPOINT", f"http://127.0.0.1:{busy}")
+        assert desk.main(["start", "--folder", str(clone / "desk")]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {busy} of this machine is in use, and the {service} needs it" in line
+    assert "stop the program there" in line
+    assert ("ARM_ENDPOINT" in line) == (service == "jobs API")
+    assert "AZURE_STORAGE_CONNECTION_STRING" not in line

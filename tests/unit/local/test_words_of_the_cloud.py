@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.azurite import Azurite
-from local.cloud import told
+from local.cloud import LocalCloud, told
 from scenejobs.errors import InfrastructureError
 from tests.azurite import available
 
@@ -38,13 +37,13 @@ def test_where_nobody_works_on_uploads_none_is_asked_for() -> None:
 
 
 @pytest.mark.azurite
-def test_a_port_of_the_emulator_that_is_taken_is_told_by_number_with_the_ways_out() -> None:
+def test_a_port_of_the_emulator_that_is_taken_is_told_by_number_with_the_ways_out(tmp_path: Path) -> None:
     available()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         busy = other.getsockname()[1]
-        with pytest.raises(InfrastructureError) as found:
-            Azurite(ports=(0, busy, 0)).start()
+        with pytest.raises(InfrastructureError) as found, LocalCloud(tmp_path, {}, ports=(0, busy, 0)):
+            pass
     assert f"port {busy} of this machine is in use" in str(found.value)
     assert "export AZURE_STORAGE_CONNECTION_STRING=UseDevelopmentStorage=true" in str(found.value)
