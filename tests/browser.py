@@ -53,11 +53,13 @@ class Page:
         line, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(line))
 
-    def open(self, path: Path, *, fragment: str = "", before: str = "", size: tuple[int, int] | None = None) -> None:
+    def open(
+        self, path: Path, *, query: str = "", fragment: str = "", before: str = "", size: tuple[int, int] | None = None
+    ) -> None:
         """In a new tab; the one before it is closed.
 
-        fragment: of the address, behind its #. before: a script that runs before the page's own. size: width and height
-        in CSS pixels, at a density of 1.
+        query, fragment: of the address, behind its ? and #. before: a script that runs before the page's own.
+        size: width and height in CSS pixels, at a density of 1.
         """
         self._session = ""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -72,7 +74,8 @@ class Page:
             self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
         if size:
             self.resize(*size)
-        self.call("Page.navigate", url=path.as_uri() + (f"#{fragment}" if fragment else ""))
+        address = path.as_uri() + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+        self.call("Page.navigate", url=address)
 
     def resize(self, width: int, height: int) -> None:
         wanted = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

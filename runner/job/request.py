@@ -72,8 +72,9 @@ class ReportLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(job: Job) -> bytes:
     """The job for its child, which works in another folder than the one that relative paths start from."""
-    weights = os.path.abspath(job.settings.lpips_weights) if job.settings.lpips_weights else ""
-    settings = dataclasses.replace(job.settings, lpips_weights=weights)
+    paths = {name: getattr(job.settings, name) for name in ("lpips_weights", "supersplat_viewer")}
+    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    settings = dataclasses.replace(job.settings, **absolute)
     return _encoded(msgspec.structs.replace(job, settings=settings))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from runner.cache.store import CacheSettings
+from runner.export.viewer.package import ADVICE, Package
 from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline import knobs
 from runner.pipeline.presets import AUTO, PRESETS, Preset, preset, with_less_memory, with_threads
@@ -44,6 +45,7 @@ class JobSettings:
         default_factory=dict
     )  # of the scene that brought each file, for the manifest
     lpips: Weights | None = None  # None: LPIPS is not measured
+    supersplat: Package | None = None  # whose page viewer.html is; None: our own
     ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
     formats: tuple[str, ...] = knob_settings.USUAL_FORMATS  # the files that are written
     asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
@@ -59,6 +61,8 @@ def check(settings: PipelineSettings) -> None:
     _check_knobs(settings)
     if weights := lpips_weights(settings):
         weights.check()
+    if package := supersplat_viewer(settings):
+        package.check()
 
 
 def check_names(settings: PipelineSettings) -> None:
@@ -111,7 +115,8 @@ def resolve(
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
-        refused, unused, generations or {}, lpips_weights(settings), ends_at, settings.formats, asked,
+        refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
+        settings.formats, asked,
     )  # fmt: skip
 
 
@@ -166,6 +171,20 @@ def _check_knobs(settings: PipelineSettings) -> None:
 
 def lpips_weights(settings: PipelineSettings) -> Weights | None:
     return Weights(Path(settings.lpips_weights)) if settings.lpips_weights else None
+
+
+def supersplat_viewer(settings: PipelineSettings) -> Package | None:
+    """Raises ConfigurationError where it is wanted and nobody says where it is."""
+    if settings.viewer != "supersplat":
+        return None
+    if not settings.supersplat_viewer:
+        raise ConfigurationError(
+            "VIEWER=supersplat needs SUPERSPLAT_VIEWER, the folder of the package",
+            code=Code.INVALID_SETTING,
+            advice=ADVICE,
+            stage="configuration",
+        )
+    return Package(Path(settings.supersplat_viewer))
 
 
 def _backend(settings: PipelineSettings) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from runner.export.extras import EXTRAS
 from runner.export.formats import EXPORTERS
 from runner.export.loss import loss_of
 from runner.export.view_colours import flatten
-from runner.export.viewer import write_viewer
+from runner.export.viewer.own import write_viewer
+from runner.export.viewer.supersplat import write_supersplat
 from runner.pipeline.cameras import Posed
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
@@ -134,16 +136,22 @@ def export(context: JobContext, splats: FinishedSplats, suffixes: tuple[str, ...
         loss = loss_of(exporter.read(path), scene, splats.rasterizer, splats.scores.test.psnr)
         reports[suffix.replace(".", "_")] = {**asdict(report), **loss}
     if "spz" in suffixes:  # the page holds the same values, whether or not the file is wanted
-        poster = context.out / "poster.jpg"
-        write_viewer(
-            gaussians, scene.views, context.out / "viewer.html", title=context.name,
-            note=_note(splats), doubt=_doubt(splats), up=splats.orientation.up_in_output,
-            poster=poster if poster.is_file() else None,
-        )  # fmt: skip
+        _write_page(context, splats)
         for file in context.settings.formats:
             if file in EXTRAS:
                 EXTRAS[file](gaussians, scene, splats.rasterizer, context.out / file)
     return Exported(reports)
+
+
+def _write_page(context: JobContext, splats: FinishedSplats) -> None:
+    gaussians, views, path = splats.trained.gaussians, splats.scene.views, context.out / "viewer.html"
+    poster = context.out / "poster.jpg"
+    package, up = context.settings.supersplat, splats.orientation.up_in_output
+    write = partial(write_supersplat, package=package) if package else partial(write_viewer, up=up)
+    write(
+        gaussians, views, path, title=context.name, note=_note(splats), doubt=_doubt(splats),
+        poster=poster if poster.is_file() else None,
+    )  # fmt: skip
 
 
 def _note(splats: FinishedSplats) -> str:

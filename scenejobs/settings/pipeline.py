@@ -92,5 +92,11 @@ class PipelineSettings(Knobs, MediaLimits):
     lpips_weights: str = _setting(
         "LPIPS_WEIGHTS", "folder with alexnet-owt-7be5be79.pth and alex.pth: LPIPS is measured too; none: it is not", ""
     )
+    viewer: Literal["own", "supersplat"] = _setting(
+        "VIEWER", "who draws viewer.html: own, or PlayCanvas' viewer from SUPERSPLAT_VIEWER", "own"
+    )
+    supersplat_viewer: str = _setting(
+        "SUPERSPLAT_VIEWER", "folder that npm put @playcanvas/supersplat-viewer into, for VIEWER=supersplat", ""
+    )
     threads: int = _setting("THREADS", "cores used; 0: all", 0, minimum=0)
     seed: int = _setting("SEED", "seed of everything random", 0, minimum=0)

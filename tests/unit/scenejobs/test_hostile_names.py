@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from function_app.wiring import App, assemble
 from runner.export.ply import write_ply
-from runner.export.viewer import write_viewer
+from runner.export.viewer.own import write_viewer
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.pipeline import settings as pipeline_settings

@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from runner.export.viewer import write_viewer
+from runner.export.viewer.own import write_viewer
 from runner.files import json_file
 from runner.report import documents
 from runner.report.documents import SCHEMA_FILE

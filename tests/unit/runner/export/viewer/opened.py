@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.export.viewer import write_viewer
+from runner.export.viewer.own import write_viewer
 from runner.scene.gaussians import Gaussians
 from runner.scene.views import View
 from tests.browser import CHROMIUM, Page

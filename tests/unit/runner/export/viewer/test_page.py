@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.export import viewer
 from runner.export.spz import read_spz, write_spz
-from runner.export.viewer import write_viewer
+from runner.export.viewer import embedded
+from runner.export.viewer import own as viewer
+from runner.export.viewer.own import write_viewer
 from tests.browser import CHROMIUM
 from tests.browser import page as open_page
 from tests.pages import script_of
@@ -46,7 +47,7 @@ def test_a_hostile_title_or_note_adds_no_script(page: str) -> None:
 def test_of_a_scene_too_large_for_a_page_the_most_important_gaussians_are_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewer, "MAX_EMBEDDED", 20)
+    monkeypatch.setattr(embedded, "MAX_EMBEDDED", 20)
     whole = some_gaussians(50)
     whole.log_scales[7:27] += 1  # the larger, of equal opacity
     assert write_viewer(whole, ring_of_views(4, np.zeros(3)), tmp_path / "v.html", title="", note="") == 20
@@ -69,9 +70,9 @@ def test_no_source_of_the_page_is_forgotten_and_all_are_shipped() -> None:
     assert {path.name for path in viewer.SOURCES.iterdir()} == {
         "page.html", "style.css", *(f"{name}.js" for name in viewer.SCRIPTS)
     }  # fmt: skip
-    root = viewer.SOURCES.parents[2]
+    root = viewer.SOURCES.parents[3]
     patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
-        "runner.export"
+        "runner.export.viewer"
     ]
     shipped = {path for pattern in patterns for path in viewer.SOURCES.parent.glob(pattern)}
     assert set(viewer.SOURCES.iterdir()) <= shipped

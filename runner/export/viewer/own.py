@@ -1,6 +1,6 @@
-"""`viewer.html`: the scene in one file that opens offline in a browser.
+"""Our own `viewer.html`: the scene in one file that opens offline in a browser.
 
-The page is put together here from the files in `viewer_page` (page, style, scripts in the order of `SCRIPTS`). The
+The page is put together here from the files in `page` (page, style, scripts in the order of `SCRIPTS`). The
 Gaussians are embedded as SPZ of version 3, which browsers unpack by themselves: the values of the .spz file, spherical
 harmonics included, so the page draws what was scored. It starts at a training camera and flies along all of them.
 
@@ -12,8 +12,6 @@ it could run nothing, load nothing and send nothing.
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,16 +19,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.export.splat import importance
 from runner.export.spz import spz_bytes
+from runner.export.viewer.embedded import data_url, escaped, json_in_html, most_important, sha256_of
 from runner.files.atomic import write_atomically
 from runner.scene.gaussians import Gaussians
 from runner.scene.viewpoint import focus_point, most_central
 from runner.scene.views import View
 
-SOURCES = Path(__file__).with_name("viewer_page")
+SOURCES = Path(__file__).with_name("page")
 SCRIPTS = ("decode", "shaders", "drawing", "sorting", "camera", "picking", "controls", "main")
-MAX_EMBEDDED = 1_000_000  # Gaussians; of more the most important ones. About 45 MB of page
 
 
 def write_viewer(
@@ -65,15 +62,15 @@ def write_viewer(
         "up": None if up is None else [float(value) for value in up],
         "metres": metres_per_unit,
     }
-    packed, count = spz_bytes(_most_important(gaussians), path.name)
+    packed, count = spz_bytes(most_important(gaussians), path.name)
     style, script = (_source("style.css"), "".join(_source(f"{name}.js") for name in SCRIPTS))
     parts = {
         "__POLICY__": _policy(style, script),
         "__STYLE__": style,
         "__SCRIPT__": script,
-        "__TITLE__": _escape(title),
-        "__POSTER__": _picture(poster) if poster else "",
-        "__SCENE__": _json_in_html(scene),
+        "__TITLE__": escaped(title),
+        "__POSTER__": f'src="{data_url("image/jpeg", poster.read_bytes())}"' if poster else "",
+        "__SCENE__": json_in_html(scene),
         "__SPLATS__": base64.b64encode(packed).decode("ascii"),
     }
     page = re.sub(
@@ -81,14 +78,6 @@ def write_viewer(
     )  # one pass: no text names a part
     write_atomically(path, [page.encode()])
     return count
-
-
-def _most_important(gaussians: Gaussians) -> Gaussians:
-    """At most MAX_EMBEDDED, in their order."""
-    if gaussians.count <= MAX_EMBEDDED:
-        return gaussians
-    rank = np.argsort(-importance(gaussians, np.arange(gaussians.count)), kind="stable")
-    return gaussians.subset(np.sort(rank[:MAX_EMBEDDED]))
 
 
 def _camera(view: View, clip: int) -> dict[str, object]:
@@ -109,21 +98,7 @@ def _source(name: str) -> str:
 
 def _policy(style: str, script: str) -> str:
     """The Content-Security-Policy of the page as it is shipped, before anybody's text is in it."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (style, script)]
     return (
-        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; img-src data:; "
+        f"default-src 'none'; style-src '{sha256_of(style)}'; script-src '{sha256_of(script)}'; img-src data:; "
         "worker-src blob:; base-uri 'none'; form-action 'none'"
     )
-
-
-def _picture(path: Path) -> str:
-    return f'src="data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode("ascii")}"'
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-
-
-def _json_in_html(value: object) -> str:
-    """JSON that cannot end its script element, whatever text is in it."""
-    return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
