@@ -84,7 +84,7 @@ def npm_ci(locked: Path, folder: Path, what: str) -> None:
 def install_once() -> None:
     """Installs it for a person who starts it the first time, and says so. Raises as `install`."""
     if not is_installed():
-        print(f"installing the storage emulator in {INSTALLED}, once", flush=True)
+        print(f"installing the storage emulator in {places.shown(INSTALLED)}, once", flush=True)
         install()
 
 

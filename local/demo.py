@@ -85,7 +85,7 @@ def _interrupt(*_: object) -> None:
 def footage() -> list[Path]:
     """The clips that are rendered where nobody has any."""
     folder = places.kept() / "footage"
-    print(f"making the demo footage in {folder}", flush=True)
+    print(f"making the demo footage in {places.shown(folder)}", flush=True)
     return make_demo_footage(folder)
 
 

@@ -18,3 +18,8 @@ def kept() -> Path:
     if IN_CHECKOUT:
         return ROOT / ".local"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "video-splat"
+
+
+def shown(path: Path) -> Path:
+    """As a person who is in the current folder would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

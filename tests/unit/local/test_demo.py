@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local import places
 from local.demo import summarise
 
 
@@ -36,3 +37,9 @@ def test_scores_are_printed_where_there_are_some(
     assert ("30.31" in printed and "0.939" in printed) is (psnr is not None)
     assert str(tmp_path / "metrics.json") in printed
     assert "viewer.html" not in printed, "there is none"
+
+
+def test_a_folder_is_told_as_it_would_be_typed_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert places.shown(tmp_path / ".local/footage") == Path(".local/footage")
+    assert places.shown(tmp_path.parent / "elsewhere") == tmp_path.parent / "elsewhere"
