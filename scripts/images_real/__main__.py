@@ -57,6 +57,7 @@ def _run(
     if part == "build":
         version = kept.run([*docker, "version", "--format", "{{.Server.Version}}"]).strip()
         kept.row("engine", f"Docker {version}" + ("" if bridge else ", started by hand, host networking"))
+        kept.row("commit", kept.run(["git", "describe", "--always", "--dirty"], cwd=tools.ROOT).strip())
         kept.row("compose", kept.run([*compose, "version", "--short"]).strip())
         base = build.base(docker, kept, work, options.base)
         with build.index(options.wheels) as arguments:
