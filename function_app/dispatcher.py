@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,11 +15,14 @@ from function_app.debounce import CLOCK_GRAIN_S, Nothing, NotYet, Settled, Super
 from function_app.in_progress import Judge, seen_sizes
 from function_app.starter import Starter
 from scenejobs.errors import Conflict, UnreadableMessage, UnreadableRecord
+from scenejobs.estimate import fit
+from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.setup import context
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import records
+from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import find
 from scenejobs.state.incoming import batches, checks, undeleted
 from scenejobs.state.incoming.uploads import look_at, refusal_at, snapshot
@@ -39,7 +43,7 @@ class Sealing(StrEnum):
     KNOWN = "known"  # the same set was queued before
     PENDING = "pending"  # somebody is creating it at this moment
     IN_WORK = "in work"  # a runner has the scene; when it lets go, it asks for a check
-    BLOCKED = "blocked"  # the scene's record cannot be read: nothing is sent before it can
+    BLOCKED = "blocked"  # the scene's record cannot be read, or no execution can hold it: nothing is sent
     NO_NEWS = "no news"  # all of it is part of the scene's result already: archived, and nothing is started
 
 
@@ -180,7 +184,9 @@ class Dispatcher:
             if record and record.record.phase is not Phase.IDLE and state.head(record_name(scene)).leased:
                 return Sealing.IN_WORK
             due_at = (record.record.not_before if record else None) or now
-        batch = batches.Batch(scene, snapshot(blobs), sealed_at=now, why=why, traceparent=traceparent)
+        entries = snapshot(blobs)
+        unfit = self.unfit(scene, entries)
+        batch = batches.Batch(scene, entries, sealed_at=now, why=why, traceparent=traceparent, unfit=unfit)
         sealing = Sealing.CREATED
         stored = batches.create(state, batch)
         if stored is None:
@@ -196,6 +202,11 @@ class Dispatcher:
         log.info("scene %s: batch %s of %d uploads %s (%s)", scene, batch.digest, len(blobs), sealing, why)
         return sealing
 
+    def unfit(self, scene: str, blobs: Sequence[InputBlob]) -> str:
+        """Why no execution can hold such uploads; "" where one can, as far as it is known."""
+        settings, size_bytes = self.settings, sum(blob.size_bytes for blob in blobs)
+        return fit.why_not(scene, size_bytes, settings.job_disk_gb, settings.min_free_gb)
+
     def put_away_known(self, scene: str, blobs: tuple[BlobInfo, ...]) -> bool:
         """Archives a scene's uploads where none of them is news, as `seal` does. False: there is something to run."""
         with suppress(UnreadableRecord):
@@ -206,12 +217,17 @@ class Dispatcher:
         return False
 
     def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> bool:
-        """Sends a batch's message and stamps the batch. False when no runner could read the scene's record.
+        """Sends a batch's message and stamps the batch. False when no runner could read the scene's record, or no
+        execution could hold its uploads.
 
         due_at: before when the scene must not be run; until then the message is hidden, for an execution would look at
         it in vain. None: not known here.
         """
         batch = stored.batch
+        if why := self.unfit(batch.scene, batch.blobs):  # a GPU would be paid to find it out
+            log_alert(log, Alert.BLOCKED, f"scene {batch.scene} is sealed, and nothing is started for it: {why}",
+                      scene=batch.scene)  # fmt: skip
+            return False
         if due_at is None:
             try:
                 record = records.load(self.containers.state, batch.scene)

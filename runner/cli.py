@@ -27,6 +27,11 @@ def main(
                 from runner.commands import scene as commands_scene
 
                 return commands_scene.main(arguments[1:], env, stop)
+            if arguments and arguments[0] == "estimate":
+                from runner.commands import estimate
+
+                configure_command(env)
+                return estimate.main(arguments[1:], env)
             if arguments and arguments[0] == "preflight":
                 from runner.commands import preflight
 
@@ -49,6 +54,9 @@ def _usage() -> Parser:
         "`video-splat scene --help` explains how to process local videos.",
     )
     parser.add_argument(
-        "mode", nargs="?", choices=["scene", "preflight"], help="process local videos; look whether all is there"
+        "mode",
+        nargs="?",
+        choices=["scene", "estimate", "preflight"],
+        help="process local videos; tell what they will take; look whether all is there",
     )
     return parser

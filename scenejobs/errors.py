@@ -44,6 +44,7 @@ class Code(StrEnum):
     CORRUPT_PHOTO = "CORRUPT_PHOTO"  # a photo that is truncated or damaged
     UNSAFE_VIDEO = "UNSAFE_VIDEO"  # the decoder crashed or hung on it, or tried what its sandbox forbids
     TOO_LARGE = "TOO_LARGE"  # more bytes, pixels, frames, seconds, memory, videos or photos than the limits allow
+    DOES_NOT_FIT = "DOES_NOT_FIT"  # by its estimate the scene needs more time or disk than the limits allow
     TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
     TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
     TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames
@@ -103,6 +104,7 @@ REMEDIES: dict[Code, str] = {
     Code.CORRUPT_PHOTO: "upload it again; the other photos are used without it",
     Code.UNSAFE_VIDEO: "export the video again with another program; `run.log` says how the decoder ended",
     Code.TOO_LARGE: "cut the clip, or record at a lower resolution",
+    Code.DOES_NOT_FIT: "upload less, use a smaller preset, or raise the limit that the message names",
     Code.TOO_SMALL: "record at 640x480 or more",
     Code.TOO_SHORT: "film for some seconds",
     Code.TOO_FEW_FRAMES: "film longer, or add clips of the same place",

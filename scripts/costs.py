@@ -8,60 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.pipeline.estimate import planned_s
 from runner.pipeline.presets import PRESETS
+from scenejobs.estimate.prices import GPUS, Machine, Price, read_prices
 from scenejobs.settings.pipeline import PipelineSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-PRICES = ROOT / "scripts/prices.tsv"
 DAYS = 30  # of the month of these tables
 IMAGES_GB, BASIC_GB = 3, 10  # what one version of both images takes; what is in the registry's daily price
 MEASURED = "[end_to_end.json](../benchmarks/results/end_to_end.json): fox, median"
 PLANNED = "estimate: the preset's budgets (`runner/pipeline/estimate.py`)"
-GPUS = {"Consumption-GPU-NC8as-T4": "gpu-t4", "Consumption-GPU-NC24-A100": "gpu-a100"}
-
-
-@dataclass(frozen=True)
-class Price:
-    """One line of prices.tsv."""
-
-    usd: float | None  # None: not known
-    unit: str
-    region: str
-    source: str  # a page
-    date: str  # when it was read there, ISO 8601
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What an execution is billed for each second."""
-
-    profile: str
-    vcpu: float
-    gib: float
-
-    def per_second(self, prices: Mapping[str, Price]) -> float | None:
-        """USD, None where a price is not known."""
-        parts = [(prices["vcpu"].usd, self.vcpu), (prices["gib"].usd, self.gib)]
-        if self.profile in GPUS:
-            parts.append((prices[GPUS[self.profile]].usd, 1))
-        return None if any(usd is None for usd, _ in parts) else sum((usd or 0) * count for usd, count in parts)
-
-
-def read_prices(path: Path = PRICES) -> dict[str, Price]:
-    """Item -> price. Raises ValueError for a price without region, source or date, and for other columns."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        item, usd, unit, region, source, date = line.split("\t")
-        if usd and not (region and source and date):
-            raise ValueError(f"{path.name}: the price of {item} names no region, source or date")
-        found[item] = Price(float(usd) if usd else None, unit, region, source, date)
-    return found
 
 
 def machines() -> list[Machine]:

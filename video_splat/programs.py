@@ -72,6 +72,13 @@ def scene(words: Sequence[str]) -> int:
     return cli.main(["scene", *words])
 
 
+@program("estimate", "what local videos and photos will take: time, memory, disk, money", MAKE)
+def estimate(words: Sequence[str]) -> int:
+    from runner import cli
+
+    return cli.main(["estimate", *words])
+
+
 @program("preflight", "look whether all is there that a job needs", MAKE)
 def preflight(words: Sequence[str]) -> int:
     from runner import cli

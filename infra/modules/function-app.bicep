@@ -68,6 +68,7 @@ var settings = {
   SCENE_PREFIX_DEPTH: string(scenePrefixDepth)
   MAX_PARALLEL_JOBS: string(maxParallelJobs)
   MAX_GPU_MINUTES_PER_DAY: string(maxGpuMinutesPerDay)
+  JOB_DISK_GB: '8.5' // 8 GiB, as users of Container Apps report it; a GPU that cannot hold a scene is not started
   SWEEP_SCHEDULE: sweepSchedule
   AZURE_SUBSCRIPTION_ID: subscription().subscriptionId
   AZURE_RESOURCE_GROUP: resourceGroup().name

@@ -55,6 +55,7 @@ var settings = {
   JOBS_QUEUE: jobsQueue
   SCENE_PREFIX_DEPTH: string(scenePrefixDepth)
   MAX_GPU_MINUTES_PER_DAY: string(maxGpuMinutesPerDay)
+  MACHINE_PROFILE: useGpu ? gpuProfileType : 'Consumption' // what the report reckons the cost by
   LOG_FORMAT: 'json'
 }
 

@@ -20,6 +20,7 @@ from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
 from runner.scene.stages import SHARES
 from scenejobs.errors import Code, RunnerError, UnusedFile
+from scenejobs.estimate.learned import Finished
 from scenejobs.settings.pipeline import PipelineSettings
 
 REQUEST_FILE = "request.json"  # in the workspace, parent -> child
@@ -49,6 +50,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: tuple[RefusedClip, ...] = ()  # files that could not be used before any was opened, for the reports
     unused: tuple[UnusedFile, ...] = ()  # files that nothing is made of though they are whole, for the reports
     generations: dict[str, int] = {}  # of the scene that brought each file, by its name, for the manifest
+    finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
+    machine: str = ""  # profile that the execution is billed as; "": it is not billed
     deadline_s: float | None = None  # from the start of the child, when its parent ends it; None: it does not say
 
 
@@ -68,6 +71,7 @@ class ReportLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
     detail: str
     eta_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    expected_s: tuple[Annotated[float, msgspec.Meta(ge=0)], Annotated[float, msgspec.Meta(ge=0)]] | None = None
 
 
 def encode(job: Job) -> bytes:
@@ -89,7 +93,7 @@ def decode(data: bytes) -> Job:
 def encode_report(report: Report) -> bytes:
     fraction = min(1.0, max(0.0, report.fraction))
     eta_s = None if report.eta_s is None else max(0.0, report.eta_s)
-    return msgspec.json.encode(ReportLine(report.stage, fraction, report.detail, eta_s))
+    return msgspec.json.encode(ReportLine(report.stage, fraction, report.detail, eta_s, report.expected_s))
 
 
 def decode_report(line: bytes) -> Report | None:
@@ -98,7 +102,9 @@ def decode_report(line: bytes) -> Report | None:
         said = msgspec.json.decode(line, type=ReportLine)
     except (ValueError, RecursionError):  # ValueError: of msgspec as well
         return None
-    return Report(said.stage, said.fraction, said.detail[:DETAIL_CHARS], said.eta_s) if said.stage in SHARES else None
+    if said.stage not in SHARES:
+        return None
+    return Report(said.stage, said.fraction, said.detail[:DETAIL_CHARS], said.eta_s, said.expected_s)
 
 
 def encode_result(summary: dict[str, Any]) -> bytes:

@@ -25,6 +25,7 @@ def reconstruct(
     cache = StageCache(settings.cache, settings.preset.name) if settings.cache else None
     stages = Stages(JobContext(workspace, progress, cache, out=out, name=name, settings=settings))
     inputs = stages.run(Stage.VALIDATION, cameras.validate, clips)
+    stages.fits(inputs.clips)
     with stages.noting("frames.json"):
         frames = stages.run(Stage.FRAMES, cameras.choose_frames, inputs).frames
     with stages.noting("sparse.json"):

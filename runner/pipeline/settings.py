@@ -18,6 +18,7 @@ from runner.process import gpu_driver
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
 from scenejobs.errors import Code, ConfigurationError, UnusedFile
+from scenejobs.estimate.learned import Finished
 from scenejobs.settings import knobs as knob_settings
 from scenejobs.settings.pipeline import MediaLimits, PipelineSettings
 
@@ -49,6 +50,8 @@ class JobSettings:
     ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
     formats: tuple[str, ...] = knob_settings.USUAL_FORMATS  # the files that are written
     asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
+    finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
+    machine: str = ""  # profile that the execution is billed as; "": it is not billed
 
 
 def check(settings: PipelineSettings) -> None:
@@ -88,12 +91,13 @@ def resolve(
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (), refused: tuple[RefusedClip, ...] = (),
     generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
     poses_factor: float = 1.0, poses_most_s: float = 0.0,
-    ends_at: float | None = None, asked: Asked | None = None,
+    ends_at: float | None = None, asked: Asked | None = None, finished: tuple[Finished, ...] = (), machine: str = "",
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
     asked: what the scene's own scene.yaml asks for, which is held by the settings (scene_limits.py).
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
+    finished, machine: for the estimate.
     poses_factor, poses_most_s: the budget for poses is so many times the usual one, but no more than that.
     """
     check(settings)
@@ -116,7 +120,7 @@ def resolve(
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
         refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
-        settings.formats, asked,
+        settings.formats, asked, finished, machine,
     )  # fmt: skip
 
 

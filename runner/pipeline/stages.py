@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +16,9 @@ from runner.context import StageContext
 from runner.files import json_file
 from runner.files.atomic import WrittenFile
 from runner.files.describe import describe_file
-from runner.pipeline import checkpoint
+from runner.media.footage import read_footage
+from runner.pipeline import checkpoint, fitting
+from runner.pipeline.fitting import Fitted
 from runner.pipeline.settings import JobSettings
 from runner.report import documents
 from runner.report.html import write_report
@@ -24,6 +26,7 @@ from runner.scene.frames import Clip
 from runner.scene.progress import Progress, Report
 from runner.scene.stages import Stage
 from scenejobs.errors import Code, InputError, SceneJobError
+from scenejobs.estimate import words
 from scenejobs.names import SCENE_FILE
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ class Stages:
     def __init__(self, context: JobContext) -> None:
         self.context = replace(context, progress=Progress(self._emit, context.progress.stop_requested))
         self.seconds: dict[str, float] = {}  # by stage, wall clock
+        self.fit: Fitted | None = None  # set before the first stage that costs something
         self.found: list[str] = []  # what earlier attempts had finished: "frames", "sparse"
         self._outer = context.progress
         self._written_at = 0.0  # monotonic, of the checkpoint file
@@ -111,6 +115,23 @@ class Stages:
         self._write_checkpoint()
         progress.report(name, 1.0)
 
+    def fits(self, clips: Sequence[Clip]) -> None:
+        """Estimates what the job takes, by the headers of its films, and makes it smaller where it would not fit.
+
+        Raises InputError DOES_NOT_FIT, ConfigurationError NO_SANDBOX.
+        """
+        settings = self.context.settings
+        left_s = None if settings.ends_at is None else settings.ends_at - time.monotonic()
+        self.fit = fitting.fitted(
+            settings.preset, read_footage(clips, settings.preset.frames), settings.backend, settings.finished,
+            threads=settings.threads, left_s=left_s,
+        )  # fmt: skip
+        for each in self.fit.told:
+            log.warning("%s", each)
+        log.info("it should take %s", words.time(self.fit.expected.total_s))
+        warnings = (*settings.warnings, *self.fit.told)
+        self.context = replace(self.context, settings=replace(settings, preset=self.fit.preset, warnings=warnings))
+
     @contextmanager
     def noting(self, marker: str) -> Iterator[None]:
         """Around a stage that skips what is done: it was found, not made, when its marker stays the same file."""
@@ -150,9 +171,17 @@ class Stages:
             found=tuple(self.found),
             generations=settings.generations,
             asked=_asked(settings),
+            estimate=self._estimate(),
         )
 
+    def _estimate(self) -> dict[str, Any] | None:
+        settings = self.context.settings
+        return fitting.told_of(self.fit, settings.backend, settings.machine, self.seconds) if self.fit else None
+
     def _emit(self, report: Report) -> None:
+        if self.fit is not None:
+            expected = self.fit.expected.total_s
+            report = replace(report, expected_s=(expected.low, expected.high))
         self._outer.emit(report)
         if time.monotonic() - self._written_at > CHECKPOINT_S:
             self._checkpoint = self._checkpoint.reported(report, datetime.now(UTC))

@@ -22,6 +22,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from runner.files.atomic import WrittenFile, write_atomically
+from runner.report.costs import costs
 from runner.report.documents import Results
 from runner.report.maps import along_the_path, maps
 from runner.report.unplaced import unplaced
@@ -110,6 +111,7 @@ def report_page(
         verdict=verdict(metrics, results.views, [_counted(clip) for clip in clips], up),
         maps=maps(results.views, results.points, scores, up),
         along=along_the_path(results.views, scores),
+        costs=costs(metrics.get("estimate")),
         script=Markup(SCRIPT),
         processed_at=processed_at,
         pictures=pictures,

@@ -21,6 +21,7 @@ class Report:
     fraction: float  # of this stage, 0..1
     detail: str = ""  # "step 1200/5000, 23.4 dB, 18,211 Gaussians"
     eta_s: float | None = None  # until this stage ends, when known
+    expected_s: tuple[float, float] | None = None  # of the whole run, at least and at most, as it was estimated
 
     @property
     def total_fraction(self) -> float:

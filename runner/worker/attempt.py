@@ -30,7 +30,7 @@ from runner.pipeline import settings as pipeline_settings
 from runner.pipeline.scene_file import asked_for
 from runner.scene.file_use import repeated as copies_of
 from runner.scene.pose_files import misplaced
-from runner.worker import deadline
+from runner.worker import deadline, estimates
 from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward, unused_in
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
@@ -230,7 +230,9 @@ class SceneWork:
             unused = {*files.repeated, *(clip.name for clip in files.refused)}
             result = Result(job.out, self._log_file, clips_of(record, summary, unused), files.manifest,
                             doubt_of(summary, self._scene), unused_in(summary))  # fmt: skip
-            return commit(stored, result, output, self._before_commit, self._save)
+            committed = commit(stored, result, output, self._before_commit, self._save)
+        estimates.remember(context.containers.state, self._run, summary)
+        return committed
 
     def _download(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Downloaded:
         """Raises NothingNew when every new video and photo turns out to be part of the published result."""
@@ -260,6 +262,8 @@ class SceneWork:
             self._run,
             context.pipeline,
             out_of_memory=out_of_memory_in(record),
+            finished=() if context.pipeline.backend == "mock" else estimates.known(context.containers.state),
+            machine=settings.machine_profile,
             asked=asked,
             warnings=(*misplaced(names), *repeated, *told),
             refused=files.refused,

@@ -19,6 +19,7 @@ from scenejobs.commands import (
     delete,
     doctor,
     download,
+    estimate,
     exclude,
     listing,
     logs,
@@ -41,7 +42,8 @@ from scenejobs.logs.setup import configure_command
 
 # In the order of the help.
 COMMANDS: tuple[Command, ...] = (
-    upload.command, listing.command, status.command, logs.command, download.command, viewer.opened, viewer.share,
+    upload.command, estimate.command, listing.command, status.command, logs.command, download.command, viewer.opened,
+    viewer.share,
     redrive.retry, redrive.command, exclude.command, delete.command,
     doctor.command, audit.command, refused.command, tidy.command, blobfuse.command, restored.command,
     completion.command,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -13,9 +14,10 @@ import click
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.commands.storage import check_scene
-from scenejobs.errors import ConfigurationError
+from scenejobs.errors import ConfigurationError, StorageError
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.state import estimates
 from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.overview.scenes import failure_of, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
@@ -45,6 +47,8 @@ def command(shell: Shell, scene: str, wait: bool) -> Answer:
         return Answer(document, code)
     scenes = [scene] if scene else known_scenes(containers, depth)
     statuses = [scene_status(containers, name, depth, dispatch) for name in scenes]
+    if scene:
+        statuses = [with_times(containers, found) for found in statuses]
     documents = [told(containers, found) for found in statuses]
     for found, document in zip(statuses, documents, strict=True):
         shell.say(found.line())
@@ -66,6 +70,7 @@ def wait_for(
     ended = watch(
         containers, scene, settings.prefix_depth, show=lambda found: shell.say(found.line()), settings=settings
     )
+    ended = with_times(containers, ended)
     document = told(containers, ended)
     if ended.state is State.DONE:
         shell.say(f"next: scenejobs open {shlex.quote(scene)}, or scenejobs download {shlex.quote(scene)}")
@@ -73,6 +78,16 @@ def wait_for(
         for line in _why(document):
             shell.say(line)
     return document, 0 if ended.state is State.DONE else 1
+
+
+def with_times(containers: Containers, status: SceneStatus) -> SceneStatus:
+    """Of a finished scene how long it took, against what was expected; one read."""
+    if status.state is not State.DONE or not status.run:
+        return status
+    with suppress(StorageError):
+        if one := estimates.of_run(containers.state, status.run):
+            return replace(status, estimate_s=(one.low_s, one.high_s), took_s=one.total_s)
+    return status
 
 
 def told(containers: Containers, status: SceneStatus) -> dict[str, Any]:

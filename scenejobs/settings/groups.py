@@ -18,6 +18,7 @@ from scenejobs.settings.storage import FolderSettings, MountSettings, StorageSet
 
 STALLED = "an upload in progress that has not grown for this long keeps its scene waiting no more; 0: none ever does"
 CACHE_DAYS = "what is kept for further runs goes after this long"
+FREE_GB = "free space asked for before a job starts"
 GPU_MINUTES = "minutes of executions per day (UTC) after which no work is started; 0: no limit"
 
 
@@ -43,6 +44,14 @@ class DispatchSettings:
         minimum=0,
     )
     max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
+    job_disk_gb: float = _setting(
+        "JOB_DISK_GB",
+        "disk of an execution, GB: for uploads that need more (twice their size, and MIN_DISK_SPACE_GB) none is "
+        "started; 0: not looked at",
+        0.0,
+        minimum=0,
+    )
+    min_free_gb: float = _setting("MIN_DISK_SPACE_GB", FREE_GB, 2.0, minimum=0)
     start_timeout_s: float = _setting(
         "START_TIMEOUT_SECS",
         "an execution in which no runner has begun by then, image pull included, is stopped and counts no more",
@@ -135,6 +144,11 @@ class RunnerSettings:
     )
     max_gpu_minutes: float = _setting("MAX_GPU_MINUTES_PER_DAY", GPU_MINUTES, 0.0, minimum=0)
     is_fallback: bool = _setting("IS_FALLBACK_JOB", "this job is FALLBACK_JOB_NAME: its starts count apart", False)
+    machine_profile: str = _setting(
+        "MACHINE_PROFILE",
+        "workload profile that an execution is billed as, for the cost in the report; default: it is not billed",
+        "",
+    )
     job_timeout_s: float = _setting("JOB_TIMEOUT_SECS", "longest deadline of one attempt", 3 * 3600.0, minimum=1)
     deadline_factor: float = _setting(
         "DEADLINE_FACTOR",
@@ -175,7 +189,7 @@ class RunnerSettings:
         "the first execution of a program runs all checks and keeps the result in state/preflight.json",
         False,
     )
-    min_free_gb: float = _setting("MIN_DISK_SPACE_GB", "free space asked for before a job starts", 2.0, minimum=0)
+    min_free_gb: float = _setting("MIN_DISK_SPACE_GB", FREE_GB, 2.0, minimum=0)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
                                       of its container has a token, "stopped" is the dispatcher's
            dispatcher.json               when the last execution was started, what keeps the next one back
            sweep.json                    when the last sweep ran, and what it found
+           estimates.json                what the last finished scenes took, for the next estimates
            preflight.json                what the first execution of a program found on its machine
 output     <scene>/<file>                the published result, manifest.json last (while files are replaced it bears
                                       "publishing" and names no file)
@@ -61,6 +62,7 @@ CACHE_FOLDER = "cache/"
 DISPATCHER_RECORD = "dispatcher.json"
 SWEEP_RECORD = "sweep.json"
 PREFLIGHT_RECORD = "preflight.json"
+ESTIMATES_RECORD = "estimates.json"
 MANIFEST = "manifest.json"
 PUBLISHING = "publishing"  # key of a published manifest that promises nothing yet
 

@@ -19,7 +19,7 @@ STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 BASE = frozenset({
     "scenejobs.errors", "scenejobs.filming", "scenejobs.names", "scenejobs.parallel", "scenejobs.loopback",
-    "scenejobs.logs", "scenejobs.settings", "runner.paths",
+    "scenejobs.logs", "scenejobs.settings", "scenejobs.estimate", "runner.paths",
 })  # fmt: skip
 """Free for all, with the order among themselves in `MAY_IMPORT`."""
 
@@ -39,6 +39,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "scenejobs.ports": frozenset({"scenejobs.errors", "scenejobs.names"}),
     "scenejobs.parallel": frozenset({"scenejobs.errors"}),
     "scenejobs.settings": frozenset({"scenejobs.errors", "scenejobs.names"}),
+    "scenejobs.estimate": frozenset({"scenejobs.errors", "scenejobs.names"}),
     "scenejobs.logs": frozenset({"scenejobs.errors", "scenejobs.names", "scenejobs.settings"}),
     "scenejobs.state": BASE | {"scenejobs.ports"},
     "scenejobs.adapters": BASE | {"scenejobs.ports"},

@@ -173,6 +173,9 @@ class Identity(Message, frozen=True):
 
     duration_s: Amount  # of a film, as its header states it; 0.0: a photo, or not stated
     content_id: Text | None  # Apple's, which a photo and its moving part share
+    width: Whole = 0  # of a film, pixels as stored; 0: a photo
+    height: Whole = 0
+    frames: Whole = 0  # of a film; 0: a photo, or not stated
 
 
 class Done(Message, frozen=True):

@@ -45,7 +45,9 @@ def _identity(clip: Clip, limits: Limits) -> Identity:
         stream, _ = best_stream(clip, container)
         header = read_header(container, stream)
         tags = {key.lower(): value for key, value in {**stream.metadata, **container.metadata}.items()}
-        return Identity(header.duration_s or header.stated_s, _printable(tags.get(QUICKTIME_KEY, "")))
+        content_id = _printable(tags.get(QUICKTIME_KEY, ""))
+        lasts_s = header.duration_s or header.stated_s
+        return Identity(lasts_s, content_id, header.width, header.height, max(0, header.frame_count))
 
 
 def apple_identifier(note: bytes) -> str | None:

@@ -38,6 +38,7 @@ class Batch:
     queued_at: datetime | None = None  # when its message was last sent; None: not known to be sent
     sends: int = 0
     traceparent: str = ""
+    unfit: str = ""  # why no execution can hold it, and none was started; told while it is not sent
 
     @property
     def digest(self) -> str:
@@ -52,7 +53,7 @@ class Batch:
     @staticmethod
     def from_json(value: Any) -> Batch:
         """Raises ValueError."""
-        return codec.from_json(value, Batch)
+        return codec.from_json(value, Batch, added=("unfit",))
 
 
 @dataclass(frozen=True)

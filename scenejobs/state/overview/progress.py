@@ -15,6 +15,9 @@ from scenejobs.state.record import SceneRecord
 LEAST_FRACTION = 0.05  # of a run; before, nothing can be said about its end
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class Progress(msgspec.Struct):
     """What is read of `state/progress/<key>.json` (runner/worker/progress_blob.py). No number that is not finite."""
 
@@ -23,6 +26,7 @@ class Progress(msgspec.Struct):
     total_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)]
     detail: str
     eta_s: float | None
+    expected_s: tuple[Seconds, Seconds] | None = None  # of the whole run, as it was estimated
     execution: str = ""  # the platform's name of the one it runs in
 
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from scenejobs.errors import UnreadableRecord
+from scenejobs.estimate.model import Range
+from scenejobs.estimate.words import time
 from scenejobs.names import refusal, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
@@ -63,6 +65,8 @@ class SceneStatus:
     refused: int = 0  # uploads in its folder that are used for nothing
     refused_why: str = "for the name"  # of one of them, where it is something else
     expected: datetime | None = None  # when the waiting ends, as far as that can be known
+    estimate_s: tuple[float, float] | None = None  # of the whole run, at least and at most, as it was expected
+    took_s: float | None = None  # of a finished run, where it is known
     undeleted: int = 0  # uploads that are done with, and cannot be deleted
 
     def line(self) -> str:
@@ -74,6 +78,10 @@ class SceneStatus:
             text += f" {self.fraction:4.0%} {in_words(self.stage)}" + (f": {self.detail}" if self.detail else "")
             if self.eta_s is not None:
                 text += f" (about {_duration(self.eta_s)} left in this stage)"
+            if self.estimate_s is not None:
+                text += f", expected {time(Range(*self.estimate_s))} in all"
+        if self.took_s is not None and self.estimate_s is not None:
+            text += f", took {_duration(self.took_s)} (expected {time(Range(*self.estimate_s))})"
         if self.attempt > 1:
             text += f", attempt {self.attempt}"
         if self.note:
@@ -237,6 +245,8 @@ def _waiting(
     )
     if record.held:
         return replace(_blocked(record, f"held: {record.held}"), waiting=status.waiting)
+    if status.state is State.QUEUED and (unfit := _unfit(state, record.scene, uploads)):
+        return replace(_blocked(record, unfit), waiting=status.waiting)
     if status.state is State.SETTLING:
         return _because(status, waiting.for_quiet(state, record.scene, uploads, settings)) if settings else status
     now = state.now()
@@ -283,6 +293,13 @@ def _is_sealed(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> b
     return sealed.issuperset(entries)
 
 
+def _unfit(state: BlobStore, scene: str, uploads: tuple[BlobInfo, ...]) -> str:
+    """Why nothing is started for exactly these uploads, as the dispatcher wrote; "" where it was, or will be."""
+    now = digest(snapshot(uploads))
+    found = [item for item in batches.listed(state, scene) if item.digest == now and item.queued_at is None]
+    return next((stored.batch.unfit for stored in batches.read_all(state, found)), "")
+
+
 def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
     status = SceneStatus(
         record.scene, State.RUNNING, attempt=record.attempts, run=record.run, since=record.started_at, stage="starting"
@@ -291,7 +308,7 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
     if found is None:
         return status
     status = replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
-    return replace(status, execution=found.execution)
+    return replace(status, execution=found.execution, estimate_s=found.expected_s)
 
 
 STAGES = {

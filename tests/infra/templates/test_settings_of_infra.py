@@ -122,7 +122,9 @@ def test_defaults_are_those_of_the_code() -> None:
         "REPLICA_TIMEOUT_SECS",
         "LOG_FORMAT",
         "MAX_GPU_MINUTES_PER_DAY",
-    }  # a GPU, whose end is known, and costs
+        "JOB_DISK_GB",
+        "MACHINE_PROFILE",
+    }  # a GPU, whose end and disk are known, and costs
     for settings in (app_settings(deployment), job_env(deployment)):
         for name in settings.keys() & code.keys() - own:
             if isinstance(code[name], int | float) and not isinstance(code[name], bool):

@@ -78,7 +78,7 @@ def test_the_committed_prices_are_of_pages_of_the_seller() -> None:
     known = {item: price for item, price in costs.read_prices().items() if price.usd is not None}
     assert known, "else this shows nothing"
     for price in known.values():
-        assert re.match(r"https://(?:learn|azure)\.microsoft\.com/", price.source)
+        assert re.match(r"https://(?:(?:learn|azure)\.microsoft\.com|prices\.azure\.com)/", price.source)
         assert re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", price.date)
 
 
