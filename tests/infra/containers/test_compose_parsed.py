@@ -6,6 +6,7 @@ Needs Docker Compose 2, as a plugin of `docker` or where `make images-real` puts
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def parsed(tmp_path: Path, from_file: dict[str, str], from_shell: dict[str, str]
     file = tmp_path / "settings.env"
     file.write_text("".join(f"{name}={value}\n" for name, value in from_file.items()))
     command = [*COMPOSE, "--env-file", str(file), "--profile", "*", "config", "--format", "json"]
-    env = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path), **from_shell}
+    env = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": os.environ["HOME"], **from_shell}  # a plugin may lie there
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     services: dict[str, Any] = json.loads(done.stdout)["services"]

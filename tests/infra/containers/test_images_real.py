@@ -105,7 +105,7 @@ def test_compose_takes_the_override_and_the_rest_is_as_the_file_says(
 ) -> None:
     command = tools.found_compose()
     assert command
-    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
+    monkeypatch.setattr(os, "environ", {name: os.environ[name] for name in ("PATH", "HOME")})  # a plugin may lie there
     kept = steps.Steps(tmp_path / "rows.json", "part")
     project = composed.Composed(command, kept, tmp_path, bridge, {"DATA_DIR": str(tmp_path / "data")})
     services = json.loads(project("config", "--format", "json"))["services"]
