@@ -35,10 +35,13 @@ KEEP_WORK = timedelta(days=7)  # of an attempt that was interrupted, when its up
 
 
 def spent(state: BlobStore, view: View, quiet_s: float, now: datetime) -> Iterator[Leftover]:
-    """Batches whose uploads are gone, what is remembered of uploads in progress that are, checks that never came."""
+    """What tells of uploads that are gone: batches, memories of uploads in progress, notes of cancelled scenes; and of
+    checks that never came.
+    """
     for info in view.checks:
         if checks.is_overdue(info, quiet_s, now):
             yield Leftover(state, info, "the note of a check that never came")
+    yield from leftovers.over(state, view.over, now)
     if view.memories.listed:
         yield from _memories(state, view)
     uploads = view.uploads_by_key()

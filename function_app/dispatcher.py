@@ -21,7 +21,7 @@ from scenejobs.logs.setup import context
 from scenejobs.names import is_ready_marker, refusal, scene_of
 from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import records
+from scenejobs.state import cancelling, records
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.copies import find
 from scenejobs.state.incoming import batches, checks, undeleted
@@ -117,8 +117,10 @@ class Dispatcher:
                     self.starter.ensure_started()
                 return False
             checks.take(self.containers.state, check.scene, stands)
+        noted = cancelling.load(self.containers.state, check.scene)  # before the listing
         seen = look_at(self.containers.input, check.scene, self.settings.prefix_depth)
-        found = replace(seen, blobs=undeleted.without(self.containers.state, check.scene, seen.blobs))
+        wanted = undeleted.without(self.containers.state, check.scene, seen.blobs)
+        found = replace(seen, blobs=cancelling.left(self.containers.state, noted, wanted))
         now, waiting = self.containers.input.now(), self.waiting(check.scene, found.blobs)
         judged = self.judge.judge(check, waiting, found.sending, now)
         log.info("scene %s: %s", check.scene, judged.decision)
@@ -149,9 +151,12 @@ class Dispatcher:
         return True
 
     def send_wish(self, scene: str, now: datetime, traceparent: str = "") -> bool:
-        """Sends a message for a run that somebody wished for (scenejobs/state/wishes.py). False: nobody did."""
+        """Sends a message for a run that somebody wished for (scenejobs/state/wishes.py). False: nobody does."""
         info = find(self.containers.state, record_name(scene))
         if info is None or "wish" not in info.metadata or info.metadata.get("phase") != Phase.IDLE or info.leased:
+            return False
+        if cancelling.is_noted(self.containers.state, scene):
+            cancelling.settle(self.containers.state, scene)
             return False
         self.queues.jobs.send(JobMessage(scene, "", now, traceparent).to_json())
         return True
@@ -218,12 +223,14 @@ class Dispatcher:
 
     def send(self, stored: batches.StoredBatch, now: datetime, due_at: datetime | None = None) -> bool:
         """Sends a batch's message and stamps the batch. False when no runner could read the scene's record, or no
-        execution could hold its uploads.
+        execution could hold its uploads, or its user has just cancelled it.
 
         due_at: before when the scene must not be run; until then the message is hidden, for an execution would look at
         it in vain. None: not known here.
         """
         batch = stored.batch
+        if cancelling.is_noted(self.containers.state, batch.scene):
+            return False
         if why := self.unfit(batch.scene, batch.blobs):  # a GPU would be paid to find it out
             log_alert(log, Alert.BLOCKED, f"scene {batch.scene} is sealed, and nothing is started for it: {why}",
                       scene=batch.scene)  # fmt: skip

@@ -20,13 +20,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from function_app import executions
-from scenejobs.errors import AccessDenied, Busy, ComputeError, Conflict, LeaseLost, NotDeployed, StartUnknown
+from scenejobs.errors import (
+    AccessDenied,
+    Busy,
+    ComputeError,
+    Conflict,
+    LeaseLost,
+    NotDeployed,
+    StartUnknown,
+    UnreadableMessage,
+)
 from scenejobs.logs.alerts import Alert, log_alert
+from scenejobs.names import refusal
 from scenejobs.ports import BlobStore, Compute, Execution, JobQueue, Lease
+from scenejobs.state import cancelling
 from scenejobs.state.executions import machine, start_backoff, usage
 from scenejobs.state.executions.life import Life
 from scenejobs.state.executions.start_backoff import StarterState
-from scenejobs.state.layout import DISPATCHER_RECORD
+from scenejobs.state.layout import CANCELLED, DISPATCHER_RECORD
+from scenejobs.state.messages import JobMessage
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +114,7 @@ class Starter:
         return replace(self, compute=self.elsewhere, elsewhere=self.compute, is_fallback=True)
 
     def _start_here(self) -> int:
-        if self.limit == 0 or self.jobs.waiting() == 0 or self._must_wait(self.load()):
+        if self.limit == 0 or self.waiting()[0] == 0 or self._must_wait(self.load()):
             return 0
         with self._alone() as lease:  # two instances counting at once would both start, past the limit
             before = self.load()
@@ -118,13 +130,36 @@ class Starter:
         if self.limit == 0:
             return 0
         try:
-            if self.jobs.waiting() > 0:
+            if self.waiting()[0] > 0:
                 return self.ensure_started()
             self._look_idle()
             return 0
         finally:
             if there := self._fallback:
                 there._look_idle()
+
+    def waiting(self) -> tuple[int, int]:
+        """Messages that ask for an execution: visible ones, and with the hidden ones. Those of cancelled scenes do not;
+        they are taken out of the queue by the next execution that something else asks for.
+        """
+        visible = self.jobs.waiting()
+        if not visible:
+            return 0, 0
+        off = self._cancelled()
+        return max(0, visible - off), max(0, self.jobs.total() - off)
+
+    def _cancelled(self) -> int:
+        """Of the messages at the head of the queue. Costs a listing where no scene is cancelled."""
+        if next(iter(self.state.list(CANCELLED)), None) is None:
+            return 0
+        scenes = list[str]()
+        for text in self.jobs.peek():
+            with suppress(UnreadableMessage):  # a runner takes it out
+                scenes.append(JobMessage.from_json(text).scene)
+        off = {
+            scene for scene in dict.fromkeys(scenes) if refusal(scene) is None and cancelling.is_off(self.state, scene)
+        }
+        return sum(scene in off for scene in scenes)
 
     def _look_idle(self) -> None:
         state = self.load()
@@ -216,7 +251,7 @@ class Starter:
 
     def _needed(self, state: StarterState, live: int, now: datetime) -> int:
         """While the fallback job has the work, the first is asked for one machine, whatever runs there."""
-        waiting, total = self.jobs.waiting(), self.jobs.total()
+        waiting, total = self.waiting()
         if state.is_away(now):
             return min(1, starts_needed(waiting, total, live, self.limit))
         return starts_needed(waiting, total, live + self._elsewhere(now), self.limit)

@@ -29,9 +29,9 @@ from scenejobs.logs.setup import context
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
-from scenejobs.state import activity, codec, expiry
+from scenejobs.state import activity, cancelling, codec, expiry, records
 from scenejobs.state.incoming import batches, undeleted
-from scenejobs.state.layout import REFUSED, SWEEP_RECORD, refused_name
+from scenejobs.state.layout import REFUSED, SWEEP_RECORD, key_of_cancelled, refused_name
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.overview import leftovers
 from scenejobs.state.overview.leftovers import Leftover
@@ -140,7 +140,7 @@ class Sweeper:
     def _start(self, pass_: _Pass) -> None:
         starter = self.dispatcher.starter
         pass_.told(started=starter.look_after())
-        if self.dispatcher.queues.jobs.waiting() > 0:
+        if starter.waiting()[0] > 0:
             pass_.told(held_back=starter.load().held_back(pass_.now or self._state.now()))
 
     def _notes(self) -> Notes:
@@ -184,6 +184,7 @@ class _Pass:
             daily.run()
         heads = healing.heads_of(self._dispatcher, [*view.active, *daily.unmarked], self._crew)
         self.told(oldest_s=_oldest_s(view, heads, now))
+        self._settle_called_off(view, heads)
         self._requeue(view, heads, now)
         self._refuse(view, now)
         quiet_s = self._dispatcher.settings.quiet_s
@@ -234,6 +235,21 @@ class _Pass:
                     text = "scene %s: what is being sent into it could not be looked at: %s"
                     log.error(text, scene, exc, extra={"scene": scene})
                     watched += 1
+
+    def _settle_called_off(self, view: View, heads: Mapping[str, BlobInfo | None]) -> None:
+        """Takes back what records of cancelled scenes still ask for: no execution is started to do that."""
+        for info in view.called_off:
+            head = heads.get(key_of_cancelled(info.name))
+            if head is None or head.leased or not activity.is_active(head.metadata) or not self._crew.goes_on():
+                continue
+            try:
+                if (stored := records.read(self._state, head.name)) and cancelling.load(
+                    self._state, stored.record.scene
+                ):
+                    cancelling.settle(self._state, stored.record.scene)
+            except StorageError as exc:
+                log.error("%s is cancelled, and could not be settled: %s", head.name, exc)
+                self.failed.append(exc)
 
     def _requeue(self, view: View, heads: Mapping[str, BlobInfo | None], now: datetime) -> None:
         try:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from scenejobs.errors import UnreadableMessage
 from scenejobs.names import is_companion, is_scene_file, scene_key
-from scenejobs.ports import BlobInfo, Containers, JobQueue
+from scenejobs.ports import BlobInfo, BlobStore, Containers, JobQueue
+from scenejobs.state import cancelling
 from scenejobs.state.blobs import digest
 from scenejobs.state.incoming import batches
 from scenejobs.state.incoming.batches import ListedBatch
 from scenejobs.state.incoming.sending import Memories
 from scenejobs.state.incoming.undeleted import Known
 from scenejobs.state.incoming.uploads import Refused, Sending, snapshot, sort_uploads
-from scenejobs.state.layout import ACTIVE, UNDELETED, is_check, key_of_marker
+from scenejobs.state.layout import ACTIVE, CANCELLED, UNDELETED, cancelled_name, is_check, key_of_marker
 from scenejobs.state.messages import JobMessage
 
 FULL_PEEK = 32  # so many messages a queue shows; where it shows fewer, there are no others
@@ -32,6 +34,8 @@ class View:
     sending: dict[str, tuple[Sending, ...]]  # uploads in progress
     memories: Memories  # of these
     undeleted: tuple[BlobInfo, ...] = ()  # notes of uploads that are done with and cannot be deleted; not in `scenes`
+    called_off: tuple[BlobInfo, ...] = ()  # notes of cancelled scenes; what they cover is not in `scenes`
+    over: tuple[BlobInfo, ...] = ()  # those of them that cover no upload
 
     @property
     def keys(self) -> frozenset[str]:
@@ -96,16 +100,22 @@ class Head:
 
 def look(containers: Containers, depth: int) -> View:
     """Lists the uploads, the markers, and where there are uploads their batches. Raises StorageError."""
+    notes = {info.name: info for info in containers.state.list(CANCELLED)}  # before the uploads
     listing = containers.input.list_all()
     uploads = sort_uploads(listing.blobs, depth, listing.sending)
     kept = tuple(containers.state.list(UNDELETED)) if uploads.scenes else ()  # after the uploads
     done_with = Known(kept)
     scenes = {scene: left for scene, blobs in uploads.scenes.items() if (left := done_with.without(blobs))}
+    noted = [scene for scene in scenes if cancelled_name(scene) in notes]
+    over = tuple(info for name, info in notes.items() if name not in set(map(cancelled_name, noted)))
+    scenes = _wanted(containers.state, scenes, {scene: notes[cancelled_name(scene)] for scene in noted})
     found = batches.by_key(batches.listed(containers.state)) if scenes else {}
     listed = list(containers.state.list(ACTIVE))
     return View(
         scenes=scenes,
         undeleted=kept,
+        called_off=tuple(notes.values()),
+        over=over,
         refused=uploads.refused,
         batches=found,
         active={key_of_marker(info.name): info for info in listed if not is_check(info.name)},
@@ -113,3 +123,15 @@ def look(containers: Containers, depth: int) -> View:
         sending=uploads.sending,
         memories=Memories(containers.state),
     )
+
+
+def _wanted(
+    state: BlobStore, scenes: dict[str, tuple[BlobInfo, ...]], notes: Mapping[str, BlobInfo]
+) -> dict[str, tuple[BlobInfo, ...]]:
+    """Without the scenes that are called off. notes: as they were listed before the uploads; newer ones count later."""
+    found = dict(scenes)
+    for scene, info in notes.items():
+        noted = cancelling.load(state, scene)
+        if noted is not None and noted.etag == info.etag and not cancelling.left(state, noted, scenes[scene]):
+            del found[scene]
+    return found

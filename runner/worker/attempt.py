@@ -3,6 +3,7 @@
     advance        what the record and the listing ask for: nothing, later, another attempt, or only the rest of an end
     attempt        download -> job in a child process -> commit; around it: cache, resume store, progress
     after it       a failure becomes a record: given back, retried or given up; a decided scene rolls forward
+    called off     at any time before the commit (called_off.py): the record is idle, and asks for nothing
 
 Before the commit everything is invisible and may be repeated; after it there is only forward (`commit.py`). Killed
 after any line, the next runner ends in the same state.
@@ -31,6 +32,7 @@ from runner.pipeline.scene_file import asked_for
 from runner.scene.file_use import repeated as copies_of
 from runner.scene.pose_files import misplaced
 from runner.worker import deadline, estimates
+from runner.worker.called_off import CalledOff
 from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward, unused_in
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
@@ -53,7 +55,7 @@ from runner.worker.decisions import (
 from runner.worker.download import Downloaded, download
 from runner.worker.fate import Acknowledge, NothingNew, Requeue
 from runner.worker.lease import RecordLease
-from runner.worker.leftovers import remove_run, remove_spent_batches
+from runner.worker.leftovers import forget_note, remove_progress, remove_run, remove_spent_batches
 from runner.worker.progress_blob import ProgressBlob
 from runner.worker.saved_work.cache_sync import cached
 from runner.worker.saved_work.resume_saver import ResumeSaver, SaverContext
@@ -74,7 +76,7 @@ from scenejobs.logs import setup
 from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.names import is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
-from scenejobs.state import contents, records
+from scenejobs.state import cancelling, contents, records
 from scenejobs.state.blobs import InputBlob, Member
 from scenejobs.state.incoming import duplicates, sending, undeleted
 from scenejobs.state.incoming.uploads import list_scene, snapshot
@@ -97,6 +99,7 @@ class SceneWork:
         self._run = run
         self._lease = lease
         self._log_file = Path()  # of this run; set when there is a folder
+        self._called_off = CalledOff(context.containers.state, scene, context.repeat)
 
     def advance(self) -> Acknowledge | Requeue:
         """Does what the record and the listing ask for.
@@ -115,7 +118,12 @@ class SceneWork:
             raise StorageError(f"the record of scene {self._scene} is gone", advice="it is made anew next time")
         settings = self._context.settings
         stored = dataclasses.replace(stored, record=contents.of_history(self._context.containers.state, stored.record))
-        inputs, stored = self._put_away_known(stored, snapshot(self._uploads()))
+        noted = cancelling.load(self._context.containers.state, self._scene)  # before the listing
+        listed = self._listed()
+        decided = stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
+        if noted is not None and not decided and noted.note.covers(listed):
+            return self._call_off(stored, counts=True)  # where an attempt had begun its runner is gone
+        inputs, stored = self._put_away_known(stored, snapshot(self._whole(listed)))
         archive = self._archive(stored.record, inputs)
         waits = stored.record.held or stored.record.phase in (Phase.COMMITTED, Phase.FAILING)
         # who waits for a day must not wait for the difference of two machines' clocks as well
@@ -151,6 +159,8 @@ class SceneWork:
                 remove_run(self._context.containers.output, stored.record, self._before_commit)
                 return self._roll_forward(given_up)
             case Attempt(record):
+                if noted is not None:  # newer uploads have voided it; one that is there from now on is new
+                    cancelling.remove(self._context.containers.state, noted)
                 before, stored = stored.record, self._save(stored, record)
                 remove_run(self._context.containers.output, before, self._before_commit)
         with setup.context(run_id=self._run):
@@ -163,15 +173,33 @@ class SceneWork:
         log.info("scene %s: attempt %d of %d, run %s, %s",
                  self._scene, record.attempts, settings.max_attempts, self._run, files)  # fmt: skip
         try:
-            committed = self._attempt(stored, folder, archive)
+            with self._called_off:
+                committed = self._attempt(stored, folder, archive)
         except LeaseLost:
             raise
         except NothingNew as exc:
             self._put_away(self._save(stored, record.nothing_new()), exc.known)
             return Acknowledge("nothing")
         except SceneJobError as exc:
+            if self._called_off.is_set():
+                called_off = self._call_off(stored, counts=False)
+                self._context.stop.check("a scene was cancelled")
+                return called_off
             return self._record_failure(stored, exc)
         return self._roll_forward(committed)
+
+    def _call_off(self, stored: Stored, *, counts: bool) -> Acknowledge:
+        """Its user wants no run. counts: an attempt that had begun counts as one."""
+        record = stored.record.called_off(counts=counts)
+        if record != stored.record:
+            run, stored = stored.record, self._save(stored, record)
+            if run.phase is Phase.RUNNING:
+                remove_run(self._context.containers.output, run, self._lease.check)
+                remove_progress(self._context.containers.state, self._scene)
+        else:
+            records.unmark(self._context.containers.state, stored)
+        log.info("scene %s is cancelled: its uploads stay, and nothing is started for it", self._scene)
+        return Acknowledge("cancelled")
 
     # ---- what the scene has already ---------------------------------------------------------------------------------
 
@@ -218,7 +246,7 @@ class SceneWork:
             job = replace(job, cache=cache, **more)
             with self._progress(record) as progress, self._resume_store(record, job.workspace, folder):
                 supervision = Supervision(
-                    context.stop.is_set,
+                    lambda: context.stop.is_set() or self._called_off.is_set(),
                     self._lease.check,
                     progress.offer,
                     self._log_file,
@@ -309,6 +337,7 @@ class SceneWork:
     def _before_commit(self) -> None:
         self._lease.check()
         self._context.stop.check("uploading the result")
+        self._called_off.check()
 
     def _record_failure(self, stored: Stored, error: SceneJobError) -> Acknowledge | Requeue:
         settings, record = self._context.settings, stored.record
@@ -376,7 +405,8 @@ class SceneWork:
         outcome = str(ending.outcome) if ending else ""
         suspect = ", suspect" if ending and ending.doubt else ""
         log.info("scene %s, generation %d: %s%s", self._scene, stored.record.generation, outcome, suspect)
-        remove_spent_batches(context.containers.state, self._scene, self._uploads)
+        present = remove_spent_batches(context.containers.state, self._scene, self._uploads)
+        forget_note(context.containers.state, self._scene, present)
         return Acknowledge(outcome, failure)
 
     def _after_commit(self) -> None:
@@ -384,11 +414,18 @@ class SceneWork:
         self._context.stop.check("publishing and archiving")
 
     def _uploads(self) -> tuple[BlobInfo, ...]:
-        containers, settings = self._context.containers, self._context.settings
+        return self._whole(self._listed())
+
+    def _listed(self) -> tuple[BlobInfo, ...]:
+        containers = self._context.containers
         listed = list_scene(containers.input, self._scene, self._depth)
-        found = undeleted.without(containers.state, self._scene, listed)
+        return undeleted.without(containers.state, self._scene, listed)
+
+    def _whole(self, listed: tuple[BlobInfo, ...]) -> tuple[BlobInfo, ...]:
+        """Without those in progress."""
+        containers, settings = self._context.containers, self._context.settings
         stalled_s = 0.0 if settings.mode == "batch" else settings.upload_stalled_s  # batch: wanted as it is
-        return sending.whole(containers.input, containers.state, self._scene, found, stalled_s)
+        return sending.whole(containers.input, containers.state, self._scene, listed, stalled_s)
 
     def _save(self, stored: Stored, record: SceneRecord) -> Stored:
         self._lease.check()

@@ -11,7 +11,7 @@ from scenejobs.state.blobs import InputBlob, Member
 
 @dataclass(frozen=True)
 class Acknowledge:
-    """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "nothing"."""
+    """Nothing is left to do for the message. `outcome`: "succeeded", "dead_lettered", "cancelled", "nothing"."""
 
     outcome: str
     failure: SceneJobError | None = None

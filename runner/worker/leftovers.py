@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from scenejobs.errors import Conflict, NotFound, StorageError
 from scenejobs.ports import BlobInfo, BlobStore
+from scenejobs.state import cancelling
 from scenejobs.state.incoming import batches
 from scenejobs.state.layout import progress_name, run_folder
 from scenejobs.state.record import SceneRecord
@@ -39,6 +40,18 @@ def remove_progress(state: BlobStore, scene: str) -> None:
             state.delete(progress_name(scene))
     except StorageError as exc:
         log.warning("the progress of scene %s is left: %s", scene, exc)
+
+
+def forget_note(state: BlobStore, scene: str, present: Sequence[BlobInfo]) -> None:
+    """Of a generation that has ended: who called its scene off came too late. One that covers all of the uploads that
+    lie there now, for the next run, stays.
+    """
+    try:
+        noted = cancelling.load(state, scene)
+        if noted is not None and not (present and noted.note.covers(present)):
+            cancelling.remove(state, noted)
+    except StorageError as exc:
+        log.warning("the note that scene %s is cancelled is left for a sweep: %s", scene, exc)
 
 
 def remove_spent_batches(state: BlobStore, scene: str, uploads: Callable[[], Sequence[BlobInfo]]) -> Sequence[BlobInfo]:

@@ -40,7 +40,7 @@ from scenejobs.logs.alerts import Alert, log_alert
 from scenejobs.logs.redact import redact
 from scenejobs.names import refusal
 from scenejobs.ports import Lease, QueueMessage
-from scenejobs.state import records
+from scenejobs.state import cancelling, records
 from scenejobs.state.control_names import scene_refusal
 from scenejobs.state.executions import back_off
 from scenejobs.state.incoming import undeleted
@@ -208,6 +208,12 @@ class Worker:
                 advice=f"`scenejobs status {scene}` tells how; `scenejobs retry {scene}` makes it again" if known
                 else "upload the videos there, or correct BATCH_INPUT_PREFIX",
             )  # fmt: skip
+        noted = cancelling.load(containers.state, scene)
+        if noted and not decided and noted.note.covers(list_scene(containers.input, scene, depth)):
+            raise InputError(
+                f"scene {scene} is cancelled", code=Code.NO_SCENE, stage="validation",
+                advice=f"`scenejobs retry {scene}` takes that back, and so does a new upload",
+            )  # fmt: skip
         while True:
             match self._work(scene, depth, None):
                 case None:
@@ -221,7 +227,7 @@ class Worker:
                     log.warning("next attempt in %.0f s: %s", delay_s, failure)
                     self._context.stop.wait(delay_s)
                     self._context.stop.check("waiting for the next attempt")
-                case Acknowledge("dead_lettered"):
+                case Acknowledge("dead_lettered" | "cancelled"):
                     return 1
                 case Acknowledge():
                     return 0

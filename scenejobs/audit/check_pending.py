@@ -18,7 +18,7 @@ SWEEP = "run `video-splat sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
-    layout.UNDELETED, layout.SENDING,
+    layout.UNDELETED, layout.SENDING, layout.CANCELLED,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD, layout.PREFLIGHT_RECORD)
 UNMARKED = 2 * DAY  # a sweep looks at all records once a day
@@ -72,7 +72,11 @@ def uploads(evidence: Evidence) -> Iterator[Finding]:
         rest = evidence.now - max([*changes, *queued])
         due = record.not_before if record else None
         busy = evidence.messages or (scene and scene.moving) or (due and due > evidence.now)
-        if not asks_for_a_run(record, name, (blob.name for blob in blobs)):
+        note = evidence.cancelled.get(name)
+        if note is not None and note.covers(blobs):
+            what = f"scene {name} was cancelled at {note.at:%Y-%m-%d %H:%M} UTC: {len(blobs)} uploads stay"
+            yield Finding("I7", False, f"input/{blobs[0].name}", what, f"scenejobs retry {name} starts it")
+        elif not asks_for_a_run(record, name, (blob.name for blob in blobs)):
             what = f"{len(blobs)} files of scene {name} wait for its videos or photos"
             yield Finding("I7", False, f"input/{blobs[0].name}", what, "upload these, or remove them")
         elif rest > evidence.patience and not busy:

@@ -62,7 +62,7 @@ def _duplicates(evidence: Evidence, scene: SceneEvidence) -> Iterator[Finding]:
 def _generations(scene: SceneEvidence) -> Iterator[Finding]:
     """I2: generations are counted without gaps, and the record is not older than what it led to."""
     record, where = scene.record, f"state/{record_name(scene.scene)}"
-    for number in range(1, record.generation):
+    for number in range(record.erased + 1, record.generation):
         if number not in scene.generations:
             name = f"state/{generation_name(scene.scene, number)}"
             yield Finding("I2", True, name, "generation ended, and nothing tells what it consisted of", RESTORE)

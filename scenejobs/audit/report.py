@@ -64,7 +64,7 @@ def _seen_half(finding: Finding) -> Finding:
 
 def _of_owner(evidence: Evidence, finding: Finding) -> Finding:
     owner = evidence.owner(finding.where.partition("/")[2])
-    return _seen_half(finding) if owner is not None and owner.moving else finding
+    return _seen_half(finding) if owner is not None and (owner.moving or owner.is_being_erased) else finding
 
 
 def _known_damage_only(evidence: Evidence, found: list[Finding]) -> Iterator[Finding]:

@@ -19,13 +19,16 @@ from scenejobs.names import scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings import waits
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import codec, generations, records, redrive
+from scenejobs.state import cancelling, codec, generations, records, redrive
+from scenejobs.state.cancelling import Cancelled
 from scenejobs.state.copies import is_input
 from scenejobs.state.generations import Generation
 from scenejobs.state.incoming import duplicates, undeleted
 from scenejobs.state.incoming.duplicates import Duplicate
 from scenejobs.state.incoming.undeleted import Known, Undeleted
+from scenejobs.state.incoming.uploads import sort_uploads
 from scenejobs.state.layout import (
+    CANCELLED,
     DUPLICATES,
     ERROR_DOCUMENT,
     GENERATIONS,
@@ -73,6 +76,11 @@ class SceneEvidence:
         return self.record.scene
 
     @property
+    def is_being_erased(self) -> bool:
+        """Everything of it is being deleted; that nobody finishes that is said of its record (check_pending.py)."""
+        return bool(self.record.held) and self.record.expired is not None and self.record.expired.everything
+
+    @property
     def closed(self) -> list[Generation]:
         """Those that are over. One that is noted is over, unless the record is still about to close it."""
         closing = self.record.generation if self.ongoing else 0
@@ -103,6 +111,7 @@ class Evidence:
     max_attempts: int
     damaged_keys: frozenset[str] = frozenset()  # of scenes with unreadable evidence: nothing else is said of them
     undeleted: dict[str, Undeleted] = field(default_factory=dict)  # by ETag, why uploads stay that are done with
+    cancelled: dict[str, Cancelled] = field(default_factory=dict)  # scenes that were called off, by name
     retention: timedelta | None = None  # archived inputs may be gone after so long; None: never
 
     def below(self, kind: str, folder: str) -> list[BlobInfo]:
@@ -170,6 +179,7 @@ def collect(
             if stored is None:
                 continue
             noted = {found.number: found for found in _noted(containers.state, folders, key)}
+            noted = {number: found for number, found in noted.items() if number > stored.record.erased}
             returned = {found.generation: found for found in _returned(containers.state, folders, key)}
             again = tuple(duplicates.read(containers.state, info.name) for info in _below(folders, DUPLICATES, key))
         except StorageError as exc:
@@ -198,6 +208,7 @@ def collect(
         max_attempts=max_attempts,
         damaged_keys=frozenset(damaged_keys),
         undeleted=_undeleted(containers.state, blobs["state"]),
+        cancelled=_cancelled(containers, blobs, settings.prefix_depth),
         retention=timedelta(days=retention_days) if retention_days else None,
     )
 
@@ -225,6 +236,14 @@ def _undeleted(state: BlobStore, listed: dict[str, BlobInfo]) -> dict[str, Undel
             if note is not None:
                 found[note.etag] = note
     return found
+
+
+def _cancelled(containers: Containers, blobs: dict[str, dict[str, BlobInfo]], depth: int) -> dict[str, Cancelled]:
+    if not any(name.startswith(CANCELLED) for name in blobs["state"]):
+        return {}
+    scenes = sort_uploads(blobs["input"].values(), depth).scenes
+    found = {scene: cancelling.load(containers.state, scene) for scene in scenes}
+    return {scene: noted.note for scene, noted in found.items() if noted is not None}
 
 
 def _reason(error: BlobStore, scene: SceneEvidence, listed: dict[str, BlobInfo]) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from scenejobs.commands import (
     audit,
+    cancel,
     delete,
     doctor,
     download,
@@ -44,7 +45,7 @@ from scenejobs.logs.setup import configure_command
 COMMANDS: tuple[Command, ...] = (
     upload.command, estimate.command, listing.command, status.command, logs.command, download.command, viewer.opened,
     viewer.share,
-    redrive.retry, redrive.command, exclude.command, delete.command,
+    redrive.retry, redrive.command, exclude.command, cancel.command, delete.command,
     doctor.command, audit.command, refused.command, tidy.command, blobfuse.command, restored.command,
     completion.command,
 )  # fmt: skip

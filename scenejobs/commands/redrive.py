@@ -47,7 +47,7 @@ APPLY = click.option("--apply", is_flag=True, help="Do it.")
 
 
 @made(
-    "retry", "run a scene again: a failed one with its inputs, a finished one anew",
+    "retry", "run a scene again: a cancelled or failed one with its uploads, a finished one anew",
     *PARAMETERS,
     click.option("--dry-run", is_flag=True, help="Only tell what would happen."),
     click.option("--apply", is_flag=True, help="Do it (the default)."),
@@ -68,13 +68,13 @@ def redrive_scenes(shell: Shell, options: Options) -> Answer:
     """0: every scene runs again, or could. 1: some were refused; the others run."""
     if bool(options.scene) == options.all_scenes or (options.code and not options.all_scenes):
         raise ConfigurationError("name one scene, or --all", advice="scenejobs retry SCENE, or --all [--code CODE]")
-    storage = shell.open()[0]
+    storage, dispatch = shell.open()
     containers, queues = storage.containers, storage.queues
     scenes = redrive.dead_lettered(containers, options.code) if options.all_scenes else [options.scene]
     refused: dict[str, str] = {}
     for scene in scenes:
         try:
-            for line in _bring_back(options, containers, queues, scene):
+            for line in _bring_back(options, containers, queues, scene, dispatch.prefix_depth):
                 shell.say(line)
         except InputError as exc:
             shell.warn(f"{scene}: not run again: {exc}")
@@ -88,12 +88,12 @@ def redrive_scenes(shell: Shell, options: Options) -> Answer:
     return Answer(document, 1 if refused else 0)
 
 
-def _bring_back(options: Options, containers: Containers, queues: Queues, scene: str) -> list[str]:
-    """One scene: its failed inputs, or where there are none, everything it has once more. Returns what to print."""
+def _bring_back(options: Options, containers: Containers, queues: Queues, scene: str, depth: int) -> list[str]:
+    """One scene: what waits where it is cancelled, its failed inputs, or everything it has. Returns what to print."""
     failed_alone = bool(options.generation) or (options.all_scenes and options.code != Code.POSES_SUSPECT)
     found = rerun.plan(
         containers, scene, generation=options.generation, replacing=options.replace,
-        with_what_is_there=options.with_what_is_there, failed_alone=failed_alone,
+        with_what_is_there=options.with_what_is_there, failed_alone=failed_alone, depth=depth,
     )  # fmt: skip
     text = [described_again(found) if isinstance(found, wishes.AgainPlan) else described(found)]
     if not options.apply:
@@ -106,6 +106,8 @@ def _bring_back(options: Options, containers: Containers, queues: Queues, scene:
 
 
 def described_again(plan: wishes.AgainPlan) -> str:
+    if plan.cancelled:
+        return f"{plan.scene}: cancelled no more: it goes on with {len(plan.files)} uploads"
     text = f"{plan.scene}: made again of {len(plan.files)} archived files"
     return text + (f", without {', '.join(plan.gone)} (no longer there)" if plan.gone else "")
 

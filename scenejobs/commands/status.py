@@ -22,17 +22,17 @@ from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.overview.scenes import failure_of, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
 
-ENDED = (State.DONE, State.FAILED)
+ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
 
 @made(
     "status", "where the scenes stand",
     click.argument("scene", required=False, default=""),
-    click.option("--wait", is_flag=True, help="Until the scene is done or failed."),
+    click.option("--wait", is_flag=True, help="Until the scene is done, failed or cancelled."),
     section="Scenes",
 )  # fmt: skip
 def command(shell: Shell, scene: str, wait: bool) -> Answer:
-    """0; 1 when a scene that is shown failed, is blocked or unknown.
+    """0; 1 when a scene that is shown failed, is blocked or unknown, or one that was waited for is cancelled.
 
     Raises InputError, ConfigurationError, StorageError.
     """
@@ -119,7 +119,7 @@ def watch(
     poll_s: float = 1.0,
     pause: Callable[[float], None] = time.sleep,
 ) -> SceneStatus:
-    """Calls `show` whenever the status changes, until the scene is done or failed; returns the last status."""
+    """Calls `show` whenever the status changes, until the scene has ended or is cancelled; returns the last status."""
     last: SceneStatus | None = None
     while True:
         status = scene_status(containers, scene, depth, settings)

@@ -26,7 +26,7 @@ from scenejobs.state.incoming.accepted import check_depth, check_file
 @made(
     "upload", "upload videos and photos, and poses for them, as one scene",
     click.argument("scene"), click.argument("files", metavar="FILE...", nargs=-1, required=True, type=Path),
-    click.option("--wait", is_flag=True, help="Until the scene is done or failed."),
+    click.option("--wait", is_flag=True, help="Until the scene is done, failed or cancelled."),
     click.option("--open", "look", is_flag=True, help="And look at the result in the browser; waits for it."),
     section="Scenes",
     more="Names and types are looked at before the first byte is sent. An upload that broke off goes on where it was "

@@ -14,6 +14,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            duplicates/<key>/<digest>.json  an upload that was archived without a run, and what it is the same as
            refused/<digest>.json         an upload whose name is refused, and why
            undeleted/<key>/<version>.json   an upload that is done with, lies in the archive and cannot be deleted
+           cancelled/<key>.json          somebody called the scene off: the versions that nothing is started for
            redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
            sending/<key>.json            what is being sent into a scene, and when it last grew; a hint, overwritten
            spend/<day>/<execution>-<token>.json  for how long an execution ran on a day, and that it lives; each start
@@ -54,6 +55,7 @@ GENERATIONS = "generations/"
 DUPLICATES = "duplicates/"
 REFUSED = "refused/"
 UNDELETED = "undeleted/"
+CANCELLED = "cancelled/"
 REDRIVES = "redrive/"
 USAGE = "spend/"
 SENDING = "sending/"
@@ -123,6 +125,15 @@ def undeleted_folder(scene: str) -> str:
 def undeleted_name(scene: str, version: str) -> str:
     """`version`: of undeleted.version."""
     return f"{undeleted_folder(scene)}{version}.json"
+
+
+def cancelled_name(scene: str) -> str:
+    return f"{CANCELLED}{scene_key(scene)}.json"
+
+
+def key_of_cancelled(name: str) -> str:
+    """The key of the scene that a note is about."""
+    return name.removeprefix(CANCELLED).removesuffix(".json")
 
 
 def redrive_name(scene: str, generation: int) -> str:

@@ -93,9 +93,12 @@ class Expired:
     run: str
     at: datetime
     deleted: bool = False  # by `scenejobs delete`; else by OUTPUT_RETENTION_DAYS
+    everything: bool = False  # uploads, archives and reasons as well: the record is a tombstone (erasure.py)
 
     @property
     def why(self) -> str:
+        if self.everything:
+            return "scenejobs delete --all-generations"
         return "scenejobs delete" if self.deleted else "OUTPUT_RETENTION_DAYS"
 
 
@@ -234,6 +237,38 @@ class SceneRecord:
     def nothing_new(self) -> SceneRecord:
         """Every upload of the attempt turned out to be part of the published result: it did not happen."""
         return self._moved(Phase.IDLE, attempts=max(0, self.attempts - 1), started_at=None, carried=())
+
+    def called_off(self, *, counts: bool) -> SceneRecord:
+        """Its user wants no run (cancelling.py). counts: the attempt that is given up was one; its runner is gone."""
+        record = replace(self, wish=None, carried=())
+        if self.phase is not Phase.RUNNING:
+            return record
+        attempts = self.attempts if counts else max(0, self.attempts - 1)
+        return record._moved(Phase.IDLE, attempts=attempts, started_at=None)
+
+    def erasing(self, now: datetime) -> SceneRecord:
+        """Everything of the scene goes, and until it is gone nobody begins an attempt. What was is forgotten.
+
+        Generations are counted on, so that what a paused runner of one of them leaves behind belongs to none.
+        """
+        if self.phase is not Phase.IDLE:
+            raise ValueError(f"scene {self.scene}: {self.phase} cannot be erased")
+        held = f"it is being deleted: `scenejobs delete {self.scene} --all-generations` finishes it"
+        return self._tombstone(Expired(self.generation - 1, "", now, deleted=True, everything=True), held)
+
+    def _tombstone(self, expired: Expired, held: str = "") -> SceneRecord:
+        return SceneRecord(self.scene, generation=self.generation, held=held, contents=(), expired=expired)
+
+    @property
+    def erased(self) -> int:
+        """The last generation of which nothing is left, because somebody said so; 0: there is none."""
+        return self.expired.generation if self.expired is not None and self.expired.everything else 0
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it is a tombstone and no more: nothing has happened since."""
+        expired = self.expired
+        return expired is not None and expired.everything and self == self._tombstone(expired)
 
     def wishing(self, wish: Wish | None) -> SceneRecord:
         return replace(self, wish=wish)

@@ -24,7 +24,7 @@ import msgspec
 from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
 from scenejobs.names import scene_key
 from scenejobs.ports import BlobStore, Containers, Queues
-from scenejobs.state import codec, generations, records
+from scenejobs.state import cancelling, codec, generations, records
 from scenejobs.state.copies import SOURCE_ETAG, find, is_copy, is_input
 from scenejobs.state.generations import Generation
 from scenejobs.state.layout import (
@@ -164,6 +164,7 @@ def carry_out(
     name = redrive_name(redrive.scene, redrive.generation)
     why = f"generation {redrive.generation} is being brought back: `scenejobs redrive --apply` finishes it"
     _hold(state, redrive.scene, why, pause)
+    cancelling.lift(state, redrive.scene)
     try:
         etag = state.write(name, _encode(redrive), if_absent=True)
     except Conflict:

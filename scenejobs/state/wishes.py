@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scenejobs.errors import Code, Conflict, InputError
 from scenejobs.names import is_companion, is_media, refusal, within_scene
 from scenejobs.ports import BlobStore, Containers, Queues
-from scenejobs.state import contents, records
+from scenejobs.state import cancelling, contents, records
 from scenejobs.state.layout import record_name
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import Phase, SceneRecord, Wish
@@ -27,11 +27,12 @@ Pause = Callable[[float], None]
 
 @dataclass(frozen=True)
 class AgainPlan:
-    """What a run of a scene from its archive would use."""
+    """What a run of a scene that nothing is brought back for would use."""
 
     scene: str
     files: tuple[str, ...]  # names in the input container
     gone: tuple[str, ...] = ()  # of the published result, which is done without
+    cancelled: bool = False  # the files are uploads that wait: the scene is cancelled, and goes on
 
 
 def plan_again(containers: Containers, scene: str, *, with_what_is_there: bool = False) -> AgainPlan:
@@ -58,8 +59,15 @@ def plan_again(containers: Containers, scene: str, *, with_what_is_there: bool =
 def again(
     containers: Containers, queues: Queues, scene: str, *, with_what_is_there: bool = False, pause: Pause = time.sleep
 ) -> None:
-    """Lets a scene run again from what its archive holds. Raises InputError when somebody works on it, StorageError."""
+    """Lets a scene run again from what its archive holds, and with its uploads, also where it was cancelled.
+
+    Raises InputError when somebody works on it, StorageError.
+    """
     state = containers.state
+    if cancelling.is_noted(state, scene):
+        records.ensure(state, scene)  # one that never began has none
+        idle_record(state, scene)
+        cancelling.lift(state, scene)
     wish = Wish("retry", state.now(), with_what_is_there)
     change(state, scene, lambda record: contents.of_history(state, record).wishing(wish), pause)
     call_for(queues, scene, state)
@@ -70,8 +78,8 @@ def exclude(
 ) -> tuple[str, ...]:
     """Takes a file out of a scene and lets it run without. Returns the names of the files that are left.
 
-    The archived file stays where it is. Raises InputError when the scene has no such file, nothing to look at without
-    it, or somebody works on it; StorageError.
+    The archived file stays where it is; a scene that was cancelled is no more. Raises InputError when the scene has no
+    such file, nothing to look at without it, or somebody works on it; StorageError.
     """
     state = containers.state
     now = state.now()
@@ -95,6 +103,7 @@ def exclude(
         return without.wishing(Wish("exclude", now, forgiving))
 
     changed = change(state, scene, excluding, pause)
+    cancelling.lift(state, scene)
     call_for(queues, scene, state)
     return tuple(within_scene(member.name, scene) for member in changed.contents or ())
 

@@ -11,6 +11,7 @@
     invariants.py    I1 to I6 and I8, after every step
     growth.py        I13 to I16: scenes that grow, uploads in progress, blocked scenes
     doubts.py        I17: results that may be wrong
+    callers.py       who calls a scene off, or deletes it; called_off.py: I19 and I20
     two_jobs.py      I18: a fallback job, for days on which the first gets no machine
     at_rest.py       I7, I9 and I10: when a schedule has come to rest, and what is true then
     stores.py        what the stores show; seen.py: what is remembered of them

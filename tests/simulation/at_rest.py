@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from scenejobs.names import is_companion, scene_of
+from scenejobs.errors import UnreadableMessage
+from scenejobs.names import is_companion, refusal, scene_of
 from scenejobs.state import layout
+from scenejobs.state.messages import JobMessage
 from scenejobs.state.record import SceneRecord
 from tests.invariants import assert_result_is_whole
 from tests.runner_world import Cloud
@@ -54,7 +56,16 @@ class Rest:
 
     def _job_messages(self) -> list[str]:
         until = self._sim.hub.clock() + OVERTAKEN
-        return [message.text for message in self._sim.jobs.queue.messages if message.visible_at <= until]
+        waiting = [message.text for message in self._sim.jobs.queue.messages if message.visible_at <= until]
+        return [text for text in waiting if not self._asks_for_nothing(text)]
+
+    def _asks_for_nothing(self, text: str) -> bool:
+        """Whether the message is about a scene that is cancelled: the next execution takes it out."""
+        try:
+            scene = JobMessage.from_json(text).scene
+        except UnreadableMessage:
+            return False
+        return refusal(scene) is None and self._sim.checker.called_off.covers(scene)
 
     def _all_idle(self) -> bool:
         """Whether every record is idle and free: the lease of a dead runner or sweep ends by itself. Without marks."""
@@ -68,9 +79,10 @@ class Rest:
         )
 
     def _nothing_left(self) -> bool:
-        """Whether the input holds only what is refused, and markers and poses whose videos have not come yet."""
+        """Whether the input holds only what is refused or cancelled, and what waits for videos to come."""
         left = [name for name in self._sim.stores["input"].blobs if name not in self._sim.refused]
-        return all(map(self._sim.checker.waits_for_clips, left))
+        checker = self._sim.checker
+        return all(checker.waits_for_clips(name) or checker.called_off.keeps(name) for name in left)
 
     def _no_saved_work(self) -> bool:
         """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""
@@ -91,8 +103,9 @@ class Rest:
         checker.check_no_loss()
         for version in checker.versions.values():
             found = copies.get(version.etag, [])
-            waits = is_companion(version.name) and version.name in sim.stores["input"].blobs
-            gone = version.superseded or version.expired or waits
+            there = sim.stores["input"].blobs.get(version.name)
+            waits = there is not None and (is_companion(version.name) or checker.called_off.keeps(version.name))
+            gone = version.superseded or version.expired or version.erased or waits
             if len(found) > 1 or (not gone and len(found) != 1):
                 sim.hub.fail("I7", f"{version.name} ({version.etag}) lies in {[f'{k}/{n}' for k, n, _ in found]}")
         for scene in checker.records:
@@ -112,7 +125,8 @@ class Rest:
         """As the tests of the runner have it: `tests.invariants`. And nothing of another run beside it."""
         sim = self._sim
         due = sim.checker.doubts.due
-        last = {commit.scene: commit for commit in sim.checker.commits if commit.run == due[commit.scene]}
+        shown = [commit for commit in sim.checker.commits if not sim.checker.called_off.is_gone(commit)]
+        last = {commit.scene: commit for commit in shown if commit.run == due[commit.scene]}
         for scene, commit in last.items():
             record = SceneRecord.from_json(sim.checker.records[scene])
             try:

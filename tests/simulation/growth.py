@@ -137,6 +137,11 @@ class Growth:
             self.members[scene] = [file for file in self.members[scene] if file not in carried_refused]
             self.members[scene] += [file for file in kept if file[1] not in self.refused]
 
+    def forget(self, scene: str) -> None:
+        """Everything of it was deleted."""
+        self._last.pop(scene, None)
+        self.taken_out = {each for each in self.taken_out if each[0] != scene}
+
     # ---- other blobs of the state container -----------------------------------------------------------------
 
     def note_written(self, name: str, existed: bool) -> None:

@@ -1,5 +1,5 @@
 """What must be true after every change: I1 to I6 and I8. Of scenes that grow: `growth.py`. Of suspect results:
-`doubts.py`. Of two jobs: `two_jobs.py`. At rest: `at_rest.py`.
+`doubts.py`. Of two jobs: `two_jobs.py`. Of scenes that are called off: `called_off.py`. At rest: `at_rest.py`.
 
 Told from the stores, and from what was seen of them: uploads, versions of records, starts of work. The statements are
 those of the protocol; `Checker.changed` is called after every change of a store, whoever made it.
@@ -20,6 +20,7 @@ from scenejobs.ports import QueueMessage
 from scenejobs.state import codec, layout
 from scenejobs.state.blobs import OutputFile
 from scenejobs.state.messages import JobMessage
+from tests.simulation.called_off import CalledOff
 from tests.simulation.doubts import Doubts
 from tests.simulation.growth import Growth
 from tests.simulation.hub import Process
@@ -41,6 +42,7 @@ class Checker:
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
         self.stores, self.growth, self.doubts, self.two_jobs = Stores(sim), Growth(sim), Doubts(sim), TwoJobs(sim)
+        self.called_off = CalledOff(sim)
         self.versions: dict[str, Version] = {}
         self.records: dict[str, dict[str, Any]] = {}  # scene -> the last version seen
         self.commits: list[Commit] = []
@@ -62,6 +64,7 @@ class Checker:
 
     def uploaded(self, name: str, etag: str, data: bytes) -> None:
         self.versions[etag] = Version(name, etag, data)
+        self.called_off.uploaded(name)
         self.check_no_loss()
 
     def changed(self, container: str, verb: str, name: str) -> None:
@@ -80,6 +83,8 @@ class Checker:
             self._record_changed(name)
         elif folder == layout.BATCHES:
             self._batch_changed(name)
+        elif folder == layout.CANCELLED:
+            self.called_off.note_changed(name)
         elif folder == layout.ACTIVE and verb == "delete":
             self.growth.marker_removed(name)
         elif folder == layout.DUPLICATES and verb == "write":
@@ -99,6 +104,7 @@ class Checker:
     def works(self, process: Process, scene: str) -> None:
         """The job of this runner goes on: it has just been told that the scene is its own."""
         self.two_jobs.works(process, scene)
+        self.called_off.works(process, scene)
         if not self.stores.holds_lease(process, layout.record_name(scene)):
             self.fail("I6", f"{process.name} works on {scene}, whose lease it does not hold")
 
@@ -124,6 +130,8 @@ class Checker:
                 self.fail("I8", "a message nobody can act on left the queue and is not in the poison queue")
             return
         record = self.records.get(scene)
+        if self.called_off.covers(scene) and (record is None or record["phase"] == "idle"):
+            return  # it asks for nothing
         if self.stores.pointed_at(scene):
             return  # a paused runner settles its message when another works on the scene, with a message of its own
         known = self._listed[self._sim.hub.process.name, scene]
@@ -142,7 +150,9 @@ class Checker:
             found = copies.get(version.etag, [])
             if any(data != version.data for _, _, data in found):
                 self.fail("I1", f"{version.name} ({version.etag}) has other bytes in the archive than were uploaded")
-            if not (version.superseded or version.expired or found) and (there is None or there.etag != version.etag):
+            if not (version.superseded or version.expired or version.erased or found) and (
+                there is None or there.etag != version.etag
+            ):
                 self.fail("I1", f"{version.name} ({version.etag}) is lost: neither in input nor in the archive")
         for etag, found in copies.items():
             for kind, name, _ in found:
@@ -202,6 +212,9 @@ class Checker:
             self._committed(new)
         if new["phase"] == "failing" and old["phase"] != "failing":
             self._given_up(new, began)
+        self.called_off.record_changed(old, new, begins)
+        if new.get("held") and new["attempts"] < old["attempts"]:  # it is forgotten with all else
+            self._started[scene, generation] = 0
         self.growth.record_changed(old, new, begins)
 
     def _committed(self, record: dict[str, Any]) -> None:
@@ -272,6 +285,8 @@ class Checker:
                 self.fail("I6", f"{process.name} lost {scene} and changed the published {file} all the same ({verb})")
 
     def _run_is_whole(self, commit: Commit) -> None:
+        if self.called_off.is_gone(commit):
+            return
         folder, blobs = layout.run_folder(commit.scene, commit.run), self._sim.stores["output"].blobs
         for file in commit.outputs:
             blob = blobs.get(folder + file.name)
@@ -295,6 +310,9 @@ class Checker:
                 self.fail("I3", f"the published manifest of {scene} names {entry['name']}, which is another file")
 
     def _reason_changed(self, name: str) -> None:
+        if name not in self._sim.stores["error"].blobs:
+            self._reasons.pop(name.rpartition("/")[0], None)
+            return
         document = json.loads(self._sim.stores["error"].blobs[name].data)
         if not all(document.get(key) for key in ("code", "cause", "run")):
             self.fail("I4", f"error/{name} gives no reason")
@@ -303,6 +321,10 @@ class Checker:
         if document["generation"] != self.records[document["scene"]]["generation"]:
             self.fail("I6", f"error/{name} was replaced by the reason of an older generation")
         self._reasons[document["scene"]] = document["generation"]
+
+    def seen_by(self, process: Process, scene: str) -> list[Version]:
+        """The versions that there were when this process last listed the uploads of a scene."""
+        return list(itertools.islice(self.versions.values(), self._listed[process.name, scene]))
 
     # ---- for others -------------------------------------------------------------------------------------------------
 

@@ -271,6 +271,7 @@ class SimCompute:
 
     def __init__(self, hub: Hub, launch: Callable[[str], None], end: Callable[[str], None], letter: str = "x") -> None:
         self._hub, self._launch, self._end, self._letter = hub, launch, end, letter
+        self.starting: Callable[[], None] = lambda: None  # told before every start
         self.executions: dict[str, Execution] = {}  # that the service calls live
         self.starts = 0
         self.most = 0  # live at once
@@ -280,6 +281,7 @@ class SimCompute:
             if self._hub.random.random() < self._hub.profile.start_fails:
                 self._hub.note("start failed", "")
                 raise ComputeError("simulated: no capacity", retry_after_s=self._hub.random.choice((None, 5.0)))
+            self.starting()
             self.starts += 1
             name = f"{self._letter}{self.starts}"
             self.executions[name] = Execution(name, "Running", self._hub.clock())

@@ -64,6 +64,10 @@ class Profile:
     sends_large: float = 0.0  # for longer than the quiet time
     holds: float = 0.0  # somebody else's lease or snapshot keeps an upload from being deleted
     holds_long: float = 0.0  # for hours
+    # of a scene: its user ...
+    cancels: float = 0.0  # calls it off, at any time, and may want it after all
+    deletes_result: float = 0.0
+    erases: float = 0.0  # deletes everything of it
     # of a scene: what its job does
     bad_input: float = 0.0  # InputError
     breaks: float = 0.0  # fails now and then
@@ -141,11 +145,20 @@ PROFILES = {
     "doubtful": Profile(doubts=0.9, adds=0.9, shows_less=0.5, repeats=0.9, excludes=0.3, retries=0.5, crash=0.003),
     "operators": Profile(excludes=0.9, retries=0.9, adds=0.6, crash=0.03),  # whose commands die as well
     "blocked": Profile(holds=0.8, holds_long=0.5),
+    "cancelled": Profile(cancels=0.95, comes_late=0.3, adds=0.4, retries=0.4, drop_event=0.2),
+    "cancelled, users": replace(USERS, cancels=0.9, crash=0.01, start_dies=0.1, lost=0.02, unanswered=0.01),
+    "cancelled, zombies": replace(USERS, cancels=0.9, pause=0.02, slow=0.01, stop=0.005, copy_takes_time=0.3),
+    "cancelled, machines": replace(USERS, cancels=0.9, machines=True, crash=0.002, pause=0.003),
+    "deleted": Profile(deletes_result=0.5, erases=0.7, cancels=0.2, comes_late=0.3, adds=0.5, retries=0.3, crash=0.01),
+    "deleted, users": replace(USERS, deletes_result=0.4, erases=0.6, cancels=0.3, pause=0.01, lost=0.02, crash=0.005),
+    "called off, scripted": Profile(
+        cancels=0.7, deletes_result=0.5, erases=0.6, adds=0.3, retries=0.3, copy_takes_time=0.2
+    ),
 }
 # each seed has a profile of its own: some faults often, some not at all
 MIXED, MIXED_GROWING = "mixed", "growing, mixed"
 _MIXTURES = {MIXED: HARSH, MIXED_GROWING: growing(HARSH)}
-SCRIPTED = frozenset({"scripted", "growing, scripted"})  # of single crashes
+SCRIPTED = frozenset({"scripted", "growing, scripted", "called off, scripted"})  # of single crashes
 
 
 def profile_of(name: str, seed: int) -> Profile:

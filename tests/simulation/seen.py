@@ -16,6 +16,7 @@ class Version:
     data: bytes
     superseded: bool = False  # replaced or deleted by its user before it was archived
     expired: bool = False  # removed from the archive by retention
+    erased: bool = False  # its user asked for everything of its scene to be deleted, and the record says so
 
 
 @dataclass(frozen=True)

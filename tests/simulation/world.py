@@ -19,6 +19,7 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state.layout import ACTIVE, DISPATCHER_RECORD, SENDING, SWEEP_RECORD
 from scenejobs.state.messages import DebounceCheck
 from tests.simulation.at_rest import Rest
+from tests.simulation.callers import start_callers
 from tests.simulation.hub import Hub, Process
 from tests.simulation.invariants import Checker
 from tests.simulation.machines import LETTERS, Machine
@@ -109,6 +110,8 @@ class Simulation:
         if self.machines:
             self.computes = tuple(machine.compute for machine in self.machines)
             self.compute = self.computes[0]
+        for compute in self.computes:
+            compute.starting = self.checker.called_off.starting
         self.scenes = choose_scenes(self)
         self.rest = Rest(self)
 
@@ -118,6 +121,7 @@ class Simulation:
         hub = self.hub
         start_users(self, self.scenes)
         start_owners(self, self.scenes)
+        start_callers(self, self.scenes)
         for machine in self.machines:
             hub.spawn(Process("machines"), "machines", machine.run)
         if not self.machines:

@@ -54,6 +54,13 @@ def spent_batches(
             yield Leftover(state, item.info, "a batch whose uploads are gone")
 
 
+def over(state: BlobStore, notes: Iterable[BlobInfo], now: datetime) -> Iterator[Leftover]:
+    """notes: of cancelled scenes, those that cover no upload that lies there."""
+    for info in notes:
+        if info.modified < now - KEEP_UNUSED:
+            yield Leftover(state, info, "the note of a cancelled scene whose uploads are gone")
+
+
 def old_usage(state: BlobStore, now: datetime) -> Iterator[Leftover]:
     for info in state.list(USAGE):
         if usage.is_old(info, now):

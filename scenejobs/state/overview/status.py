@@ -17,7 +17,7 @@ from scenejobs.estimate.words import time
 from scenejobs.names import refusal, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
-from scenejobs.state import contents, records
+from scenejobs.state import cancelling, contents, records
 from scenejobs.state.blobs import digest
 from scenejobs.state.executions import machine, start_backoff, usage
 from scenejobs.state.incoming import batches, undeleted
@@ -38,6 +38,7 @@ class State(StrEnum):
     SETTLING = "settling"  # uploads are there; waiting for the quiet time to pass
     QUEUED = "queued"  # sealed; waiting for a runner
     RUNNING = "running"  # frames, poses, training
+    CANCELLED = "cancelled"  # its user called it off: nothing starts before `scenejobs retry` or a new upload
     BLOCKED = "blocked"  # it cannot go on before somebody helps; the reason says how
     ARCHIVING = "archiving"  # the result is final; files are being published and moved
     DONE = "done"  # the result lies in the output container
@@ -107,7 +108,10 @@ def scene_status(
         return SceneStatus(scene, State.BLOCKED, reason=str(exc))
     record = stored.record if stored else SceneRecord(scene)
     if record.phase is Phase.RUNNING:
-        return _with_later_uploads(_running(containers, record), containers, record, depth, settings)
+        running = _running(containers, record)
+        if cancelling.is_noted(containers.state, scene):
+            return replace(running, note="cancelled: it stops within seconds")
+        return _with_later_uploads(running, containers, record, depth, settings)
     if record.blocked and record.phase in (Phase.COMMITTED, Phase.FAILING):
         return _blocked(record, f"{record.blocked.cause.rstrip('.')}: {record.blocked.advice}".rstrip(": "))
     if record.phase in (Phase.COMMITTED, Phase.FAILING):
@@ -119,6 +123,8 @@ def scene_status(
     done_with = undeleted.of_scene(containers.state, scene, uploads.blobs) if uploads.blobs else []
     kept = {found.blob for found in done_with}
     uploads = replace(uploads, blobs=tuple(blob for blob in uploads.blobs if not kept.intersection(snapshot([blob]))))
+    if off := _cancelled(containers.state, scene, uploads):
+        return replace(off, attempt=record.attempts, refused=len(uploads.refused))
     status = replace(_of_uploads(containers, record, uploads, settings), refused=len(uploads.refused))
     for item in uploads.refused:
         if not item.for_its_name:
@@ -130,6 +136,17 @@ def scene_status(
     if status.state is State.BLOCKED or not (uploads.sending or settings):
         return status
     return _with_sending(status, containers, uploads, settings or DispatchSettings())
+
+
+def _cancelled(state: BlobStore, scene: str, uploads: SceneUploads) -> SceneStatus | None:
+    """Of a scene whose uploads are called off, with what is being sent into it: that starts it."""
+    noted = cancelling.load(state, scene) if uploads.blobs else None
+    if noted is None or not noted.note.covers(uploads.blobs):
+        return None
+    count = len(uploads.blobs)
+    stay = f"{count} upload{'s stay' if count != 1 else ' stays'} in the input container; scenejobs retry {scene}"
+    note = f"{stay}, or a new upload, starts it"
+    return SceneStatus(scene, State.CANCELLED, waiting=count, since=noted.note.at, note=note)
 
 
 def _of_uploads(
@@ -144,7 +161,9 @@ def _of_uploads(
     if ending is None and uploads.blobs:
         return SceneStatus(scene, State.SETTLING, waiting=len(uploads.blobs), note="no video and no photo yet")
     if ending is None:
-        return SceneStatus(scene, State.UNKNOWN)
+        gone = record.expired if record.is_erased else None
+        told = f"everything of it was deleted on {gone.at:%Y-%m-%d} ({gone.why})" if gone else ""
+        return SceneStatus(scene, State.UNKNOWN, note=told)
     state = State.DONE if ending.outcome is Outcome.SUCCEEDED else State.FAILED
     return SceneStatus(
         scene,

@@ -18,7 +18,16 @@ from scenejobs.state import activity, generations, records
 from scenejobs.state.control_names import stored_scene
 from scenejobs.state.incoming import batches
 from scenejobs.state.incoming.uploads import sort_uploads
-from scenejobs.state.layout import GENERATIONS, PROGRESS, RECORDS, REDRIVES, REFUSED, key_of_record
+from scenejobs.state.layout import (
+    CANCELLED,
+    GENERATIONS,
+    PROGRESS,
+    RECORDS,
+    REDRIVES,
+    REFUSED,
+    cancelled_name,
+    key_of_record,
+)
 from scenejobs.state.overview import leftovers
 from scenejobs.state.overview.leftovers import KEEP_UNUSED, Leftover
 
@@ -54,6 +63,8 @@ def find(containers: Containers, depth: int, cache_days: float, gone_days: float
     by_key = {scene_key(scene): blobs for scene, blobs in uploads.scenes.items()}
     for key, group in batches.by_key(batches.listed(state)).items():
         found += leftovers.spent_batches(state, group, by_key.get(key, ()), now)
+    names = {cancelled_name(scene) for scene in uploads.scenes}
+    found += leftovers.over(state, (info for info in state.list(CANCELLED) if info.name not in names), now)
     found += _progress(containers, busy, now)
     outputs = list(containers.output.list())
     found += _uncommitted(containers, outputs, depth, busy, now)
