@@ -1,7 +1,7 @@
 """What a sweep clears away, and its daily look at everything.
 
     in every sweep     saved work that no attempt resumes from; batches of uploads that are gone
-    once a day         usage of last month, refusals of names that are gone, old entries of the cache; and
+    once a day         usage of last month, refusals of names that are gone, old entries of the cache, first looks; and
     the daily look     active scenes without a marker, whose records were written by the version before, or restored;
                        parts that no record names; records that a forged message made
 
@@ -93,6 +93,7 @@ def daily(state: BlobStore, view: View, cache_days: float, now: datetime) -> Ite
     if not view.refused:  # where there are some, every sweep lists their refusals
         yield from leftovers.old_refusals(state, state.list(REFUSED), (), now)
     yield from leftovers.old_cache(state, cache_days, now)
+    yield from leftovers.old_previews(state, now)
     if not view.memories.listed:
         yield from _memories(state, view)
     if not view.scenes:  # where there are some, every sweep lists their batches

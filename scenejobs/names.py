@@ -36,6 +36,8 @@ POSE_FILES = frozenset({
     *(f"{stem}.{kind}" for stem in ("cameras", "images", "points3D", "rigs", "frames") for kind in ("bin", "txt")),
 })  # fmt: skip
 POSE_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "")  # of a scene, in which they are looked for, in this order
+PREVIEW_FOLDER = "preview"  # of a job's workspace: its first look, the file that tells of it last
+PREVIEW_FILES = ("preview.spz", "poster.jpg", "viewer.html", "preview.json")
 SCENE_FILE = "scene.yaml"  # settings of a scene, at its top (runner/pipeline/scene_file.py)
 READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unused: tuple[UnusedFile, ...] = ()  # files that nothing is made of though they are whole, for the reports
     generations: dict[str, int] = {}  # of the scene that brought each file, by its name, for the manifest
     finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
+    uploaded_at: datetime | None = None  # the last upload of the scene; None: it was not uploaded
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
     deadline_s: float | None = None  # from the start of the child, when its parent ends it; None: it does not say
 

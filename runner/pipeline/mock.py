@@ -6,6 +6,7 @@ It reconstructs nothing and says so: `"mock": true` in every document, backend a
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import asdict, replace
@@ -32,6 +33,7 @@ from runner.scene.progress import Progress
 from runner.scene.stages import RESUME_FILES, Stage
 from runner.scene.views import View
 from scenejobs.errors import Code, ConfigurationError, InputError
+from scenejobs.names import PREVIEW_FILES, PREVIEW_FOLDER
 
 COUNT = 8  # Gaussians
 POLL_S = 0.1
@@ -121,12 +123,23 @@ def _wait(context: JobContext, clips: list[Clip]) -> tuple[int, ...]:
             progress.report(Stage.TRAINING, step / steps, f"mock step {step}/{steps}{resumed}", (steps - step) * POLL_S)
             time.sleep(POLL_S)
             step += 1
+            _first_look(context.workspace, step, steps)
             if time.monotonic() - saved_at >= context.settings.save_s:
                 saved_at = time.monotonic()
                 save()
     finally:
         save()
     return tuple(resumed_at)
+
+
+def _first_look(workspace: Path, step: int, steps: int) -> None:
+    """After a tenth of the steps, with nothing in it; the file that tells of it last."""
+    folder = workspace / PREVIEW_FOLDER
+    if step >= steps / 10 and not (folder / PREVIEW_FILES[-1]).is_file():
+        folder.mkdir(exist_ok=True)
+        for name in PREVIEW_FILES:
+            told = {"preview": True, "mock": True, "step": step, "steps": steps, "since_last_upload_s": None}
+            write_atomically(folder / name, [json.dumps(told).encode()])
 
 
 def _cube() -> Gaussians:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
 
 from runner.cache.store import CacheSettings
@@ -51,6 +52,7 @@ class JobSettings:
     formats: tuple[str, ...] = knob_settings.USUAL_FORMATS  # the files that are written
     asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
     finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
+    uploaded_at: datetime | None = None  # the last upload of the scene; None: it was not uploaded
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
 
 
@@ -92,6 +94,7 @@ def resolve(
     generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
     poses_factor: float = 1.0, poses_most_s: float = 0.0,
     ends_at: float | None = None, asked: Asked | None = None, finished: tuple[Finished, ...] = (), machine: str = "",
+    uploaded_at: datetime | None = None,
 ) -> JobSettings:  # fmt: skip
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
 
@@ -120,7 +123,8 @@ def resolve(
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
         refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
-        settings.formats, asked, finished, machine,
+        settings.formats, asked, finished,
+        uploaded_at, machine,
     )  # fmt: skip
 
 

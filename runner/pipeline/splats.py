@@ -13,6 +13,7 @@ from runner.export.loss import loss_of
 from runner.export.view_colours import flatten
 from runner.export.viewer.own import write_viewer
 from runner.export.viewer.supersplat import write_supersplat
+from runner.pipeline import first_look
 from runner.pipeline.cameras import Posed
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
@@ -91,7 +92,8 @@ def train_splats(context: JobContext, posed: Posed) -> TrainedSplats:
     """Raises the errors of `train`."""
     settings = context.settings
     rasterizer = make_rasterizer(settings.backend, settings.threads)
-    trained = train(posed.scene, context, settings.preset.train, rasterizer, save_s=settings.save_s)
+    look = first_look.writer(context, posed.scene, rasterizer)
+    trained = train(posed.scene, context, settings.preset.train, rasterizer, save_s=settings.save_s, first_look=look)
     return TrainedSplats(trained, rasterizer)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from runner.scene.progress import Progress, Report
 from runner.scene.stages import Stage
 from scenejobs.errors import Code, InputError, SceneJobError
 from scenejobs.estimate import words
-from scenejobs.names import SCENE_FILE
+from scenejobs.names import PREVIEW_FILES, PREVIEW_FOLDER, SCENE_FILE
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +173,7 @@ class Stages:
             generations=settings.generations,
             asked=_asked(settings),
             estimate=self._estimate(),
+            first_look=first_look_of(self.context.workspace),
         )
 
     def _estimate(self) -> dict[str, Any] | None:
@@ -190,6 +192,15 @@ class Stages:
     def _write_checkpoint(self) -> None:
         checkpoint.write_checkpoint(self._checkpoint, self.context.out)
         self._written_at = time.monotonic()
+
+
+def first_look_of(workspace: Path) -> dict[str, Any] | None:
+    """What was told of it; None where there was none."""
+    path = workspace / PREVIEW_FOLDER / PREVIEW_FILES[-1]
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def _asked(settings: JobSettings) -> dict[str, Any] | None:

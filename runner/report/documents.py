@@ -70,6 +70,7 @@ class RunInfo:
     mock: bool = False  # True: no real reconstruction; every document says so
     found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
     asked: Mapping[str, Any] | None = None  # by the scene's scene.yaml: settings, notify, what was not given
+    first_look: Mapping[str, Any] | None = None  # when there was something to look at (pipeline/first_look.py)
     estimate: Mapping[str, Any] | None = None  # what it should take, and took (pipeline/fitting.py)
     generations: Mapping[str, int] = field(default_factory=dict)  # which one brought a file of the scene, by its name
 
@@ -130,6 +131,7 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "warnings": [*poses.warnings, *training.warnings],
         "stage_seconds": run.stage_seconds,
         "estimate": run.estimate,
+        "first_look": run.first_look,
         "exports": results.exports,
         "seeds": run.seeds,
         "versions": run.versions,

@@ -47,7 +47,11 @@ from scenejobs.errors import Interrupted
 CHECK_STEPS = 10  # between two looks at the stop flag, the clock and the parameters
 REPORT_S = 1.0  # between two reports of progress
 SAVE_S = 60.0  # between two saves of the whole state
+FIRST_LOOK = 0.1  # share of the plan after which there is something to look at
 LOSS_WEIGHT = 0.05  # of the newest loss in the smoothed one
+
+
+FirstLook = Callable[[Gaussians, int], None]
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def train(
     *,
     recipe: Recipe | None = None,
     save_s: float | None = SAVE_S,
+    first_look: FirstLook | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
     """Train Gaussians on the views of the split "train".
@@ -87,6 +92,7 @@ def train(
     and when interrupted. The same training (same views, points, settings) resumes from it, on this machine or another.
     None: nothing is saved, nor resumed. The same seed gives the same bytes on the CPU, resumed or not, as long as the
     time budget does not shorten the plan. The budget counts the time of earlier attempts.
+    first_look: gets the Gaussians once, after a tenth of the plan, and the step they are of.
     clock: seconds for the budget, the history and the saves.
     Raises InputError for a scene that cannot be trained on, RunnerError(TRAINING_DIVERGED) when values stay NaN or
     infinite, Interrupted when a stop was asked for, ResourceError when the disk is full.
@@ -99,7 +105,7 @@ def train(
         state = begin(run, partial(_short_training, run))
         if state.resumed_at:
             _report(run, state)
-        stopped = _loop(run, state)
+        stopped = _loop(run, state, first_look)
     gaussians = _folded(run, state) if state.decision.follows_place else parameters.to_gaussians(state.params)
     return Trained(
         gaussians, state.step, stopped, state.seconds, tuple(state.history), state.rollbacks, tuple(state.resumed_at),
@@ -134,13 +140,13 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
     return ShortScores(scores, score_split(folded, scene, run.rasterizer, "test"))
 
 
-def _loop(run: Run, state: TrainingState) -> str:
+def _loop(run: Run, state: TrainingState, first_look: FirstLook | None = None) -> str:
     """Steps until the plan, the budget or the progress ends; returns which, as in Trained.stopped."""
     with StateWriter(lambda snapshot: resume.save(snapshot, run.folder, run.fingerprint)) as writer:
-        return _steps(run, state, writer)
+        return _steps(run, state, writer, first_look)
 
 
-def _steps(run: Run, state: TrainingState, writer: StateWriter) -> str:
+def _steps(run: Run, state: TrainingState, writer: StateWriter, first_look: FirstLook | None) -> str:
     begin_s = run.clock() - state.seconds
     good = training_state.state_dict(state)  # the last state known to be finite, to roll back to
     reported_s = saved_s = state.seconds
@@ -164,6 +170,10 @@ def _steps(run: Run, state: TrainingState, writer: StateWriter) -> str:
             state.seconds = run.clock() - begin_s  # what a look takes says nothing about the speed of the steps
         looked = state.step
         stopped = _stop_reason(run, state)
+        if first_look and state.plan.share(state.step) >= FIRST_LOOK:
+            first_look(parameters.to_gaussians(state.params), state.step)
+            first_look = None
+            state.seconds = run.clock() - begin_s
         if stopped or int(state.plan.share(state.step) * run.settings.evaluations) > len(state.history):
             _measure(run, state)
         if stopped or state.seconds - reported_s >= REPORT_S:

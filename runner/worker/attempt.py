@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from runner.pipeline import settings as pipeline_settings
 from runner.pipeline.scene_file import asked_for
 from runner.scene.file_use import repeated as copies_of
 from runner.scene.pose_files import misplaced
-from runner.worker import deadline, estimates
+from runner.worker import deadline, estimates, first_look
 from runner.worker.called_off import CalledOff
 from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward, unused_in
 from runner.worker.context import WorkerContext
@@ -54,6 +55,7 @@ from runner.worker.decisions import (
 )
 from runner.worker.download import Downloaded, download
 from runner.worker.fate import Acknowledge, NothingNew, Requeue
+from runner.worker.first_look import FirstLook
 from runner.worker.lease import RecordLease
 from runner.worker.leftovers import forget_note, remove_progress, remove_run, remove_spent_batches
 from runner.worker.progress_blob import ProgressBlob
@@ -98,6 +100,7 @@ class SceneWork:
         self._depth = depth
         self._run = run
         self._lease = lease
+        self._uploaded_at: datetime | None = None  # the last of its uploads
         self._log_file = Path()  # of this run; set when there is a folder
         self._called_off = CalledOff(context.containers.state, scene, context.repeat)
 
@@ -196,6 +199,7 @@ class SceneWork:
             if run.phase is Phase.RUNNING:
                 remove_run(self._context.containers.output, run, self._lease.check)
                 remove_progress(self._context.containers.state, self._scene)
+                first_look.remove(self._context.containers.state, self._scene)
         else:
             records.unmark(self._context.containers.state, stored)
         log.info("scene %s is cancelled: its uploads stay, and nothing is started for it", self._scene)
@@ -244,7 +248,11 @@ class SceneWork:
         with self._cache(folder / "cache") as cache:
             more = {"poses_factor": poses_factor_of(record), "poses_most_s": deadline.poses_most_s(limit_s, planned)}
             job = replace(job, cache=cache, **more)
-            with self._progress(record) as progress, self._resume_store(record, job.workspace, folder):
+            with (
+                self._progress(record) as progress,
+                self._first_look(job.workspace, progress),
+                self._resume_store(record, job.workspace, folder),
+            ):
                 supervision = Supervision(
                     lambda: context.stop.is_set() or self._called_off.is_set(),
                     self._lease.check,
@@ -292,6 +300,7 @@ class SceneWork:
             out_of_memory=out_of_memory_in(record),
             finished=() if context.pipeline.backend == "mock" else estimates.known(context.containers.state),
             machine=settings.machine_profile,
+            uploaded_at=self._uploaded_at,
             asked=asked,
             warnings=(*misplaced(names), *repeated, *told),
             refused=files.refused,
@@ -306,6 +315,11 @@ class SceneWork:
         context = self._context
         details = {"scene": self._scene, "run": self._run, "attempt": record.attempts, "execution": context.execution}
         return ProgressBlob(context.containers.state, self._scene, details, context.now, context.repeat)
+
+    def _first_look(self, workspace: Path, progress: ProgressBlob) -> FirstLook:
+        context = self._context
+        on_sent = partial(progress.add, first_look=True)
+        return FirstLook(context.containers.state, self._scene, self._run, workspace, on_sent, context.repeat)
 
     def _cache(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
         """The cache of stages, filled from earlier runs of the scene; what the job adds is kept for later ones."""
@@ -425,6 +439,7 @@ class SceneWork:
         """Without those in progress."""
         containers, settings = self._context.containers, self._context.settings
         stalled_s = 0.0 if settings.mode == "batch" else settings.upload_stalled_s  # batch: wanted as it is
+        self._uploaded_at = max((blob.modified for blob in listed), default=self._uploaded_at)
         return sending.whole(containers.input, containers.state, self._scene, listed, stalled_s)
 
     def _save(self, stored: Stored, record: SceneRecord) -> Stored:

@@ -21,6 +21,7 @@ import msgspec
 
 from runner.job import run_log
 from runner.scene.stages import Stage
+from runner.worker import first_look
 from runner.worker.archive import archive
 from runner.worker.dead_letter import write_reason
 from runner.worker.leftovers import remove_progress, remove_run
@@ -189,6 +190,7 @@ def forget_saved_work(scene: Decided) -> Decided:
     """Nothing is left to resume, nor to watch, nor of an attempt that was not committed."""
     forget(scene.containers.state, scene.record.scene, scene.check)
     remove_progress(scene.containers.state, scene.record.scene)
+    first_look.remove(scene.containers.state, scene.record.scene)
     if scene.record.phase is Phase.FAILING:
         remove_run(scene.containers.output, scene.record, scene.check)
     return scene

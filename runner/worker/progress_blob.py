@@ -49,6 +49,10 @@ class ProgressBlob:
         if self._writer is not None:
             self._writer.end()
 
+    def add(self, **details: Any) -> None:
+        """From now on these stand in every write as well."""
+        self._details = {**self._details, **details}
+
     def offer(self, report: Report) -> None:
         """Cheap; the newest offer is written."""
         self._latest = report

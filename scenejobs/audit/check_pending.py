@@ -14,13 +14,14 @@ from scenejobs.state.incoming.uploads import Uploads, sort_uploads
 from scenejobs.state.record import Phase
 from scenejobs.state.records import parts_in
 
+SWEEPS_DAILY = "a sweep removes it in a day"
 SWEEP = "run `video-splat sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
-    layout.UNDELETED, layout.SENDING, layout.CANCELLED,
+    layout.UNDELETED, layout.SENDING, layout.CANCELLED, layout.PREVIEWS,
 )  # fmt: skip
-SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD, layout.PREFLIGHT_RECORD)
+SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD, layout.PREFLIGHT_RECORD, layout.ESTIMATES_RECORD)
 UNMARKED = 2 * DAY  # a sweep looks at all records once a day
 SILENT_S = 300.0  # a runner reports its usage about once a minute
 
@@ -95,6 +96,8 @@ def state(evidence: Evidence) -> Iterator[Finding]:
     keys = {scene_key(name) for name in evidence.scenes} | evidence.damaged_keys
     busy = {scene_key(name) for name, scene in evidence.scenes.items() if activity.is_active(scene.info.metadata)}
     busy |= evidence.damaged_keys
+    records = [scene.record for scene in evidence.scenes.values()]
+    running = {(scene_key(each.scene), each.run) for each in records if each.phase is Phase.RUNNING}
     named = {part for scene in evidence.scenes.values() for part in parts_in(scene.info.metadata)}
     for name, info in evidence.blobs["state"].items():
         folder = next((folder for folder in FOLDERS if name.startswith(folder)), "")
@@ -105,12 +108,15 @@ def state(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("I1", True, f"state/{name}", what, "restore the record (soft delete, versions)")
         elif folder == layout.ACTIVE and not layout.is_check(name) and layout.key_of_marker(name) not in busy:
             yield Finding("I7", False, f"state/{name}", "it marks a scene that is idle", "a sweep removes it")
+        elif folder == layout.PREVIEWS and layout.run_of_preview(name) not in running:
+            old = evidence.now - info.modified > UNMARKED
+            yield Finding("I7", old, f"state/{name}", "a first look of a run that has ended", SWEEPS_DAILY)
         elif folder == layout.RESUME_FOLDER and _key(name, folder) not in keys:
             yield Finding("I7", True, f"state/{name}", "a checkpoint of no scene", "remove it")
         elif folder == layout.USAGE and not usage.read([info]):
             yield Finding("I7", True, f"state/{name}", "it tells nothing of an execution", "remove it")
         elif folder == layout.PARTS and layout.part_in(name) not in named and _key(name, folder) in keys:
-            yield Finding("I7", False, f"state/{name}", "no record names it any more", "a sweep removes it in a day")
+            yield Finding("I7", False, f"state/{name}", "no record names it any more", SWEEPS_DAILY)
     if evidence.poison:
         what = f"{evidence.poison} messages that nobody could act on"
         yield Finding("I8", False, "queue jobs-poison", what, "read them: each tells its reason")

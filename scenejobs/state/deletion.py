@@ -18,7 +18,7 @@ from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
 from scenejobs.state import contents, records, wishes
 from scenejobs.state.control_names import stored_scene
-from scenejobs.state.layout import MANIFEST, cache_folder, published_name, record_name, resume_folder
+from scenejobs.state.layout import MANIFEST, cache_folder, preview_folder, published_name, record_name, resume_folder
 from scenejobs.state.record import Phase
 
 LEASE_S = 60
@@ -53,7 +53,7 @@ def delete(containers: Containers, scene: str, depth: int, clock: Callable[[], f
             log.info("scene %s: its result is deleted", scene, extra={"event": "scene.deleted", "scene": scene})
         manifest = published_name(scene, MANIFEST)
         removed = _remove(containers.output, sorted(results, key=lambda info: info.name != manifest), lease, clock)
-        for folder in (cache_folder(scene), resume_folder(scene)):
+        for folder in (cache_folder(scene), resume_folder(scene), preview_folder(scene)):
             removed += _remove(state, list(state.list(folder)), lease, clock)
     finally:
         with suppress(LeaseLost):

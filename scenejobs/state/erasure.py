@@ -32,6 +32,7 @@ from scenejobs.state.layout import (
     GENERATIONS,
     MANIFEST,
     PARTS,
+    PREVIEWS,
     REDRIVES,
     cache_folder,
     cancelled_name,
@@ -117,7 +118,7 @@ class _Erasing:
     def _known(self) -> Iterator[BlobInfo]:
         """What the state container knows of the scene, but for the record and its marker, which `save` keeps."""
         state, key = self._containers.state, scene_key(self._scene)
-        folders = [f"{place}{key}/" for place in (BATCHES, GENERATIONS, DUPLICATES, REDRIVES, PARTS)]
+        folders = [f"{place}{key}/" for place in (BATCHES, GENERATIONS, DUPLICATES, REDRIVES, PARTS, PREVIEWS)]
         for folder in (*folders, undeleted_folder(self._scene), cache_folder(self._scene), resume_folder(self._scene)):
             yield from state.list(folder)
         for name in (progress_name(self._scene), sending_name(self._scene), cancelled_name(self._scene)):

@@ -9,6 +9,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            work/<key>/<digest>/<sha256>     one part each; <digest> stands for uploads, settings and program
            cache/<key>/<entry>           what stages of a run found, for the next runs of the scene; named by what it
                                          was made from, checked by its own hash, needed by nobody
+           previews/<key>/<run>/<file>   a first look at a scene that is being made; goes with its run
            parts/<key>/<sha256>.json     a long list of a record, named by its content
            generations/<key>/<n>.json    what a generation that ended consisted of; created once, never changed
            duplicates/<key>/<digest>.json  an upload that was archived without a run, and what it is the same as
@@ -51,6 +52,7 @@ ACTIVE = "active/"
 BATCHES = "batches/"
 PROGRESS = "progress/"
 PARTS = "parts/"
+PREVIEWS = "previews/"
 GENERATIONS = "generations/"
 DUPLICATES = "duplicates/"
 REFUSED = "refused/"
@@ -97,6 +99,21 @@ def key_of_record(name: str) -> str:
 
 def record_of_key(key: str) -> str:
     return f"{RECORDS}{key}.json"
+
+
+def preview_folder(scene: str, run: str = "") -> str:
+    """Of one run; without `run` of all runs of the scene."""
+    return f"{PREVIEWS}{scene_key(scene)}/" + (f"{run}/" if run else "")
+
+
+def preview_name(scene: str, run: str, file: str) -> str:
+    return preview_folder(scene, run) + file
+
+
+def run_of_preview(name: str) -> tuple[str, str]:
+    """Key of the scene and run of a blob below PREVIEWS."""
+    key, _, rest = name.removeprefix(PREVIEWS).partition("/")
+    return key, rest.partition("/")[0]
 
 
 def part_name(scene: str, sha256: str) -> str:

@@ -18,6 +18,7 @@ from tests.runner_world import Cloud
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
+KEPT = (layout.RESUME_FOLDER, layout.ACTIVE, layout.PREVIEWS)
 ONCE = frozenset({"calm", "doubled", "skewed", "senders"})  # profiles in which everything has to happen exactly once
 # A message hidden for longer than any runner hides the one that it works on waits for a try that has been overtaken:
 # another message brought its scene to rest meanwhile. It costs one execution, in which nothing is left to do.
@@ -51,7 +52,7 @@ class Rest:
             f"executions {[*sim.computes[0].executions, *sim.computes[1].executions]}, "
             f"records {sim.checker.phases()}, "
             f"wishes {[scene for scene, record in sim.checker.records.items() if record.get('wish')]}, "
-            f"kept {[name for name in blobs if name.startswith((layout.RESUME_FOLDER, layout.ACTIVE))]}"
+            f"kept {[name for name in blobs if name.startswith(KEPT)]}"
         )
 
     def _job_messages(self) -> list[str]:
@@ -87,6 +88,8 @@ class Rest:
     def _no_saved_work(self) -> bool:
         """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days.)"""
         blobs = self._sim.stores["state"].blobs
+        if any(name.startswith(layout.PREVIEWS) for name in blobs):
+            return False
         names = [name for name in blobs if name.startswith(layout.RESUME_FOLDER)]
         records = [json.loads(blobs[layout.record_of_resume(name)].data) for name in names]
         return all(record["attempts"] or record["preemptions"] or record["failures"] for record in records)

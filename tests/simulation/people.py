@@ -15,7 +15,7 @@ from runner.scene.progress import Report
 from runner.scene.stages import RESUME_FILES
 from runner.worker.context import RunJob
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, ResourceError, RunnerError
-from scenejobs.names import SCENE_FILE, is_video
+from scenejobs.names import PREVIEW_FILES, PREVIEW_FOLDER, SCENE_FILE, is_video
 from scenejobs.state.layout import MANIFEST
 from scenejobs.state.messages import JobMessage
 from tests.runner_world import echo_job
@@ -150,6 +150,13 @@ def _stranger(sim: Simulation) -> None:
     sim.upload_hostile(draw.choice(HOSTILE_NAMES))
 
 
+def _leave_first_look(job: Job) -> None:
+    folder = job.workspace / PREVIEW_FOLDER
+    folder.mkdir(exist_ok=True)
+    for name in PREVIEW_FILES:
+        (folder / name).write_text(job.job_id)
+
+
 def job_of(sim: Simulation, process: Process) -> RunJob:
     """The child process of a runner: it takes time, looks where it should, and ends as its scene wants."""
 
@@ -166,6 +173,7 @@ def job_of(sim: Simulation, process: Process) -> RunJob:
             left_s = saved["left_s"]
         while left_s > 0:
             hub.sleep(min(10.0, left_s))
+            _leave_first_look(job)
             left_s -= 10.0
             state.with_suffix(".new").write_text(json.dumps({"made_of": made_of, "left_s": left_s, "by": job.job_id}))
             state.with_suffix(".new").replace(state)

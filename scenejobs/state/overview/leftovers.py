@@ -18,7 +18,7 @@ from scenejobs.state import activity, records
 from scenejobs.state.executions import usage
 from scenejobs.state.incoming import batches
 from scenejobs.state.incoming.batches import ListedBatch
-from scenejobs.state.layout import CACHE_FOLDER, PARTS, USAGE, key_of_record, part_in, refused_name
+from scenejobs.state.layout import CACHE_FOLDER, PARTS, PREVIEWS, USAGE, key_of_record, part_in, refused_name
 
 KEEP_UNUSED = timedelta(days=1)  # also batches of uploads that are gone: no late event can name them, ETags differ
 
@@ -89,6 +89,13 @@ def old_cache(state: BlobStore, days: float, now: datetime) -> Iterator[Leftover
     for info in state.list(CACHE_FOLDER):
         if info.modified < now - timedelta(days=days) and refusal(info.name) is None:
             yield Leftover(state, info, f"an entry of the cache, older than {days:g} days")
+
+
+def old_previews(state: BlobStore, now: datetime) -> Iterator[Leftover]:
+    """First looks of runs that were killed: no attempt lasts as long."""
+    for info in state.list(PREVIEWS):
+        if info.modified < now - KEEP_UNUSED and refusal(info.name) is None:
+            yield Leftover(state, info, "the first look of a run that has ended")
 
 
 def may_be_blank_record(info: BlobInfo, busy: Collection[str], now: datetime) -> bool:

@@ -27,6 +27,7 @@ class Progress(msgspec.Struct):
     detail: str
     eta_s: float | None
     expected_s: tuple[Seconds, Seconds] | None = None  # of the whole run, as it was estimated
+    first_look: bool = False  # there is one to look at (scenejobs/state/previews.py)
     execution: str = ""  # the platform's name of the one it runs in
 
 

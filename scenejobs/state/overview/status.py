@@ -67,6 +67,7 @@ class SceneStatus:
     refused_why: str = "for the name"  # of one of them, where it is something else
     expected: datetime | None = None  # when the waiting ends, as far as that can be known
     estimate_s: tuple[float, float] | None = None  # of the whole run, at least and at most, as it was expected
+    first_look: bool = False  # there is one of the running attempt
     took_s: float | None = None  # of a finished run, where it is known
     undeleted: int = 0  # uploads that are done with, and cannot be deleted
 
@@ -81,6 +82,8 @@ class SceneStatus:
                 text += f" (about {_duration(self.eta_s)} left in this stage)"
             if self.estimate_s is not None:
                 text += f", expected {time(Range(*self.estimate_s))} in all"
+            if self.first_look:
+                text += f"; a first look: scenejobs open {self.scene} --preview"
         if self.took_s is not None and self.estimate_s is not None:
             text += f", took {_duration(self.took_s)} (expected {time(Range(*self.estimate_s))})"
         if self.attempt > 1:
@@ -327,7 +330,7 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
     if found is None:
         return status
     status = replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
-    return replace(status, execution=found.execution, estimate_s=found.expected_s)
+    return replace(status, execution=found.execution, estimate_s=found.expected_s, first_look=found.first_look)
 
 
 STAGES = {

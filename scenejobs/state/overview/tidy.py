@@ -66,6 +66,7 @@ def find(containers: Containers, depth: int, cache_days: float, gone_days: float
     names = {cancelled_name(scene) for scene in uploads.scenes}
     found += leftovers.over(state, (info for info in state.list(CANCELLED) if info.name not in names), now)
     found += _progress(containers, busy, now)
+    found += leftovers.old_previews(state, now)
     outputs = list(containers.output.list())
     found += _uncommitted(containers, outputs, depth, busy, now)
     small = (info for info in listed.values() if leftovers.may_be_blank_record(info, busy, now))

@@ -207,6 +207,11 @@ def redrive_nobody_finished(cloud: Cloud) -> None:
     cloud.clock.advance(DAY_S)
 
 
+def first_look_of_an_ended_run(cloud: Cloud) -> None:
+    cloud.stores["state"].write("previews/lobby/x/preview.json", b"{}")
+    cloud.clock.advance(3 * DAY_S)
+
+
 RUN = "<run>"  # stands for the run of the newest generation
 PLANTS: list[tuple[str, Callable[[Cloud], None], list[tuple[str, str]]]] = [
     ("archived input gone", drop("processed", "lobby/view1.mp4"), [("I1", "processed/lobby/view1.mp4")]),
@@ -241,6 +246,7 @@ PLANTS: list[tuple[str, Callable[[Cloud], None], list[tuple[str, str]]]] = [
     ("refused name nobody told of", refused_upload, [("I7", "input")]),
     ("lease of a dead runner", lease_of_nobody, [("I7", "state/scenes/lobby.json")]),
     ("checkpoint of no scene", put("state", "work/hall/latest.json"), [("I7", "state/work/hall/latest.json")]),
+    ("first look of a run that ended", first_look_of_an_ended_run, [("I7", "state/previews/lobby/x/preview.json")]),
     ("unknown state", put("state", "notes.txt"), [("I7", "state/notes.txt")]),
     ("ledger entry that tells nothing", ledger_of_nothing, [("I7", "state/spend/2026-01-01/x.json")]),
     ("redrive nobody finished", redrive_nobody_finished, [("I7", "state/scenes/lobby.json")]),
@@ -255,6 +261,11 @@ def test_a_planted_violation_is_reported_and_nothing_else(
     run = cloud.record("lobby").run
     plant(cloud)
     assert sorted(violations(cloud, deep=True)) == sorted((id_, where.replace(RUN, run)) for id_, where in expected)
+
+
+def test_what_estimates_learn_from_is_the_programs_own(cloud: Cloud) -> None:
+    cloud.stores["state"].write(layout.ESTIMATES_RECORD, b"[]")
+    assert audited(cloud).findings == ()
 
 
 def test_every_invariant_of_the_audit_has_a_plant() -> None:
