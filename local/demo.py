@@ -27,7 +27,7 @@ from scenejobs.commands.upload import upload
 from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJobError
 from scenejobs.ports import Containers
 from scenejobs.state import layout
-from scenejobs.state.overview.status import SceneStatus, State, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
 
 QUIET_S = 6  # a demo need not wait for a minute
 LOG_EVERY_S = 20.0
@@ -156,7 +156,8 @@ def summarise(target: Path, scene: str, archived: Sequence[str]) -> None:
     for warning in metrics.get("warnings", ()):
         print(f"note: {warning}")
     print("seconds per stage: ", end="")
-    print(", ".join(f"{stage} {seconds:.0f}" for stage, seconds in metrics["stage_seconds"].items() if seconds >= 0.5))
+    took = {in_words(stage): seconds for stage, seconds in metrics["stage_seconds"].items() if seconds >= 0.5}
+    print(", ".join(f"{stage} {seconds:.0f}" for stage, seconds in took.items()))
     print(f"inputs archived: {', '.join(f'processed/{name}' for name in archived)}")
     print("results:")
     first = [f"{scene}.ply", f"{scene}.splat", "viewer.html", "manifest.json", "metrics.json"]

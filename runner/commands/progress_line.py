@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TextIO
 
 from runner.scene.progress import Report
+from scenejobs.state.overview.status import in_words
 
 TERMINAL_S = 0.2  # between two changes of the line
 PLAIN_S = 15.0  # between two lines of the same stage
@@ -50,7 +51,7 @@ class ProgressLine:
 
 def describe(report: Report) -> str:
     """`42%  training: step 1200/5000, 23.4 dB, about 3 min left`"""
-    text = f"{report.total_fraction:4.0%}  {report.stage.replace('_', ' ')}"
+    text = f"{report.total_fraction:4.0%}  {in_words(report.stage)}"
     if report.detail:
         text += f": {report.detail}"
     if report.eta_s is not None:

@@ -28,11 +28,12 @@ def test_scores_are_printed_where_there_are_some(
     """A scene without held-out views, as of the mock pipeline, is summarised all the same."""
     metrics = {
         "images_registered": 71, "images_total": 72, "n_gaussians": 39_209, "psnr_heldout": psnr, "ssim_heldout": ssim,
-        "stage_seconds": {"training": 98.2},
+        "stage_seconds": {"colmap_reconstruction": 132.4, "training": 98.2, "ply_export": 0.1},
     }  # fmt: skip
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     summarise(tmp_path, "demo", ["demo/a.mp4"])
     printed = capsys.readouterr().out
+    assert "seconds per stage: poses 132, training 98\n" in printed
     assert "71 of 72" in printed
     assert ("30.31" in printed and "0.939" in printed) is (psnr is not None)
     assert str(tmp_path / "metrics.json") in printed

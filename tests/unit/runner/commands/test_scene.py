@@ -220,6 +220,7 @@ def test_progress_names_percent_stage_and_time_left() -> None:
     assert describe(Report("training", 0.5, "step 600/1200, 21.3 dB", 200)) == (
         " 66%  training: step 600/1200, 21.3 dB, about 3 min left"  # 39 % before training, and half of its 54 %
     )
+    assert describe(Report("colmap_reconstruction", 0, "", None)).endswith("%  poses"), "as status calls it"
 
 
 def test_a_file_gets_a_line_now_and_then_and_a_terminal_one_line_that_changes() -> None:
