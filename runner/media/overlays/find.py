@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.ndimage import label
 
 from runner.media.lenses.discs import disc_of
+from runner.media.overlays.covered_edges import covered_edges
 from runner.media.overlays.dark_corners import dark_corners
 from runner.media.overlays.persistence import FEW, hidden_by_overlays
 from runner.media.overlays.porthole import porthole
@@ -98,7 +99,7 @@ def _hidden(
     disc = disc_of(clip, (pictures[0].shape[1], pictures[0].shape[0]), IN_DISC)
     found = [hidden_by_overlays((pictures[number].astype(np.float32) for number in different), disc)]
     if disc is None:  # what lies around one is masked anyway
-        found += [hides([coarse[number] for number in different]) for hides in (dark_corners, porthole)]
+        found += [hides([coarse[number] for number in different]) for hides in (dark_corners, porthole, covered_edges)]
     hidden = np.zeros(size[::-1], bool)
     for one in found:
         if one is not None:

@@ -19,6 +19,7 @@ from runner.media.video.bars.still_edges import Lines, StillEdges
 
 EVEN = 8  # grey levels from the level of the bar: compression and noise
 EVEN_SHARE = 0.985  # of the pixels of a line
+TEXT_SHARE = 0.5  # of those of a line with a subtitle, which are of the bar
 STANDS_OUT = 12  # grey levels: what is seen beside the bar
 BORDER_SHARE = 0.5  # of a straight border, beside which something is seen
 DARK = 48  # grey level at most; bars of other colours have to be on both sides
@@ -52,26 +53,35 @@ class BarWatch:
     indices: list[int] = field(default_factory=list)
     shape: tuple[int, int] = (0, 0)  # height, width of the shrunk pictures
     _seen: list[Edges] = field(default_factory=list)
+    _beside_text: list[Edges] = field(default_factory=list)  # where a line may have a subtitle
     _still: StillEdges = field(default_factory=StillEdges)
 
     def read(self, index: int, luma: NDArray[np.uint8]) -> None:
         """luma: [height, width], shrunk."""
         self.indices.append(index)
         self.shape = (luma.shape[0], luma.shape[1])
-        self._seen.append(_edges(luma))
+        seen = _edges(luma)
+        self._seen.append(seen)
+        has_bars = any(lines >= LEAST_LINES for lines, *_ in seen)
+        self._beside_text.append(_edges(luma, with_text=True) if has_bars else seen)
         self._still.read(luma)
 
     def stretches(self) -> list[tuple[int, Lines]]:
         """(index of the first frame, lines of the bars) of each stretch with constant bars, in order."""
         if not self._seen:
             return []
-        table = np.array(self._seen, np.int32)  # [frames, 4, edge as in Edges]
+        # [frames, 4, edge as in Edges]
+        table, beside_text = (np.array(seen, np.int32) for seen in (self._seen, self._beside_text))
         picture = np.array([edges != NOTHING for edges in self._seen])
         known = [_bars_at(table[:, edge], picture) for edge in range(4)]
         for edge, opposite in ((LEFT, RIGHT), (TOP, BOTTOM), (RIGHT, LEFT), (BOTTOM, TOP)):
             twins = [replace(bar, is_twin=True) for bar in known[opposite]
                      if bar.level <= DARK and not bar.is_twin and not _has_twin(bar, known[edge])]  # fmt: skip
-            known[edge] = _holding(table[:, edge], picture, [*known[edge], *twins])
+            own, known[edge] = known[edge], _holding(table[:, edge], picture, [*known[edge], *twins])
+            missing = [bar for bar in twins if bar not in known[edge]]
+            if subtitled := _holding(beside_text[:, edge], picture, missing):
+                table[:, edge] = beside_text[:, edge]
+                known[edge] = _holding(table[:, edge], picture, [*own, *subtitled])
         found = [[bar for bar in bars if bar.level <= DARK or _has_twin(bar, known[(edge + 2) % 4])]
                  for edge, bars in enumerate(known)]  # fmt: skip
         lines = np.stack([_explained(table[:, edge], picture, bars) for edge, bars in enumerate(found)], axis=1)
@@ -88,19 +98,25 @@ class _Bar:
     is_twin: bool = False  # told by the bar at the opposite edge: what is beside it may be as dark
 
 
-def _edges(luma: NDArray[np.uint8]) -> Edges:
-    """What is at the edges of a picture [height, width]. NOTHING: none is seen."""
+def _edges(luma: NDArray[np.uint8], with_text: bool = False) -> Edges:
+    """What is at the edges of a picture [height, width]. NOTHING: none is seen.
+
+    with_text: lines that something is written on count as well, and what is written is no light.
+    """
     height, width = luma.shape
     views = (luma.T, luma, luma[:, ::-1].T, luma[::-1])  # lines from the edge inwards, [line, along]
     levels = [int(np.median(view[0])) for view in views]
     counts = [_even_lines(view, level) for view, level in zip(views, levels, strict=True)]
     if max(counts[LEFT], counts[RIGHT]) >= width or max(counts[TOP], counts[BOTTOM]) >= height:
         return NOTHING
+    lines = counts
+    if with_text:
+        lines = [_even_lines(view, level, TEXT_SHARE) for view, level in zip(views, levels, strict=True)]
     found = []
-    for edge, (view, level, count) in enumerate(zip(views, levels, counts, strict=True)):
+    for edge, (view, level, count) in enumerate(zip(views, levels, lines, strict=True)):
         one, other = ((TOP, BOTTOM), (LEFT, RIGHT))[edge % 2]
         within = view[: max(0, count - 2)].astype(np.int16)  # what the compression leaves at the border is no light
-        light = int(np.abs(within - level).max()) if within.size else 0
+        light = int(np.abs(within - level).max()) if within.size and not with_text else 0
         beside = view[count : count + SOFT + 1, counts[one] : view.shape[1] - counts[other]] if count else view[:0]
         seen = np.abs(beside.astype(np.int16) - level) > STANDS_OUT
         clear = np.flatnonzero(seen.mean(axis=1) >= BORDER_SHARE) if seen.size else np.zeros(0, np.int64)
@@ -108,11 +124,11 @@ def _edges(luma: NDArray[np.uint8]) -> Edges:
     return tuple(found)
 
 
-def _even_lines(view: NDArray[np.uint8], level: int) -> int:
-    """How many of the first lines [line, along] have this level."""
+def _even_lines(view: NDArray[np.uint8], level: int, least: float = EVEN_SHARE) -> int:
+    """How many of the first lines [line, along] have this level. least: share of the pixels of a line."""
     most = 1
     while True:  # usually the first line is not even, and nothing else need be looked at
-        even = (np.abs(view[:most].astype(np.int16) - level) <= EVEN).mean(axis=1) >= EVEN_SHARE
+        even = (np.abs(view[:most].astype(np.int16) - level) <= EVEN).mean(axis=1) >= least
         if not even.all():
             return int(np.argmin(even))
         if most == len(view):

@@ -76,6 +76,24 @@ def test_a_bar_beside_which_it_is_dark_is_found_by_the_one_at_the_opposite_edge(
     assert found.info.crop[3] >= 30
 
 
+def test_a_bar_with_subtitles_in_it_is_cut_off(tmp_path):
+    """Another one every few frames, and in each frame one: no frame shows an even bar at the bottom."""
+
+    def subtitled(picture, number):
+        picture = picture.copy()
+        rows, columns = slice(SIZE[1] - 26, SIZE[1] - 12), slice(90, 230)
+        letters = np.random.default_rng(number // 6).random((2, 20)) < 0.6
+        picture[rows, columns] = np.maximum(picture[rows, columns], 255 * np.kron(letters, np.ones((7, 7)))[..., None])
+        return picture.astype(np.uint8)
+
+    film_in_bars = boxed(film(40), top=40, bottom=40)
+    (found,) = parts(tmp_path, [subtitled(picture, number) for number, picture in enumerate(film_in_bars)])
+    left, top, right, bottom = found.info.crop
+    assert (left, right) == (0, 0)
+    assert 40 <= top <= 44
+    assert 40 <= bottom <= 44
+
+
 def test_a_compressed_film_has_soft_borders(tmp_path):
     path = write_video(tmp_path / "a.mp4", boxed(film(60), left=50, level=30), crf=32)
     (found,) = survey(Clip("a.mp4", path), LIMITS, lambda _share, _detail: None)

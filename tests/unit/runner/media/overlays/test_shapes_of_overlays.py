@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 
 from runner.media.overlays.find import mask_overlays
-from runner.scene.masks import read_mask
+from runner.scene.masks import Mask, read_mask
 from runner.scene.progress import SILENT
 from tests import synthetic
 from tests.stamps import Picture, boxed_date
@@ -47,3 +49,56 @@ def test_what_is_carried_along_is_masked_by_its_outline(tmp_path: Path):
     assert used[:250].all()  # nothing of the place
     assert not any(used[312:348, at - 24 : at + 24].any() for at in range(40, 480, 80))
     assert clip.masked_share < 0.3
+
+
+def covering(soft_px: float, centre: tuple[float, float]) -> Callable[[Picture, int], Picture]:
+    """A finger over an edge of the picture, lit a little differently in each frame. centre: shares of the sides."""
+
+    def drawn(picture: Picture, number: int) -> Picture:
+        height, width = picture.shape[:2]
+        y, x = np.mgrid[0:height, 0:width] + 0.5
+        radius = np.hypot((x - centre[0] * width) / 110, (y - centre[1] * height) / 80)
+        share = np.clip(0.5 + (1 - radius) * 80 / max(soft_px, 1e-3), 0, 1)[..., None]
+        skin = np.array([190, 125, 105]) * (1 + 0.03 * np.sin(2.1 * number))
+        return (picture * (1 - share) + skin * share).clip(0, 255).astype(np.uint8)
+
+    return drawn
+
+
+@pytest.mark.parametrize("soft_px", [0.0, 24.0])
+@pytest.mark.parametrize("centre", [(1.0, 0.1), (0.0, 0.5), (0.6, 1.02)])
+def test_a_finger_at_the_edge_is_masked(soft_px: float, centre: tuple[float, float], tmp_path: Path):
+    draw = covering(soft_px, centre)
+    plain = [synthetic.render(*pose, size=(480, 360), focal=450.0) for pose in synthetic.walk(12)]
+    frames = synthetic.write_frames(tmp_path, {"a": [draw(picture, n) for n, picture in enumerate(plain)]})
+    (clip,) = mask_overlays(frames, tmp_path, SILENT).clips
+    used = read_mask(tmp_path / "masks", frames.frames[0].image)
+    assert used is not None
+    white, black = np.full_like(plain[0], 255), np.zeros_like(plain[0])
+    covered = np.abs(draw(white, 0).astype(int) - draw(black, 0)).max(axis=2) < 128  # half of it and more
+    assert (covered & used).sum() < 0.05 * covered.sum()
+    assert (~covered & ~used).sum() < 0.06 * used.size
+    assert "an overlay" in clip.warnings[0]
+
+
+def test_sky_and_plain_ground_are_no_fingers(tmp_path: Path):
+    """Above a skyline, above the sea, whose horizon stays in place, and a plain path between houses."""
+    rng = np.random.default_rng(3)
+    place = Image.fromarray(rng.integers(0, 255, (60, 160, 3), np.uint8)).resize((1280, 480), Image.Resampling.BICUBIC)
+    seen = [np.asarray(place.crop((30 * n, 10 * (n % 4), 30 * n + 480, 10 * (n % 4) + 360))) for n in range(20)]
+    y, x = np.mgrid[0:360, 0:480]
+
+    def skyline(number: int) -> Mask:
+        return y < 60 + 30 * np.sin((x + 30 * number) / 90)
+
+    def path(number: int) -> Mask:
+        top = 230 + 20 * np.cos(1.7 * number)
+        return (y > top) & (np.abs(x - 240 - 50 * np.sin(1.3 * number)) < (y - top) * 0.8)
+
+    for name, plain in (("skyline", skyline), ("sea", lambda _: y < 50), ("path", path)):
+        pictures = [
+            np.where(plain(n)[..., None], 205 + n % 3, picture).astype(np.uint8) for n, picture in enumerate(seen)
+        ]
+        frames = synthetic.write_frames(tmp_path / name, {"a": pictures})
+        (clip,) = mask_overlays(frames, tmp_path / name, SILENT).clips
+        assert clip.masked_share == 0.0, name
