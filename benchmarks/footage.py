@@ -24,6 +24,8 @@ from typing import Any
 
 from benchmarks import footage_cases
 from benchmarks.footage_cases.case import Case, NotHere, Run, camera_errors
+from tests.synthetic import render, walk
+from tests.videos import write_video
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -61,6 +63,24 @@ def run(case: Case, files: Sequence[Path], folder: Path, program: Path) -> Run:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Run(done.returncode, cpu_s, out, done.stderr)
+
+
+def compile_kernels(program: Path) -> None:
+    """Trains a small room where this checkout has no compiled kernels yet: that takes about 50 CPU seconds, which
+    would be counted as those of the first case."""
+    if any((program / "runner").rglob("*.nbi")):
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        small = {
+            "MIN_VIDEO_WIDTH": "320", "MIN_VIDEO_HEIGHT": "240", "COLMAP_MAX_NUM_FEATURES": "600",
+            "MIN_RECONSTRUCTION_POINTS": "200",
+        }  # fmt: skip
+        room = Case("room", "", "", lambda folder: [_room(folder)], lambda _: "", environment=small)
+        run(room, room.make(Path(temporary)), Path(temporary), program)
+
+
+def _room(folder: Path) -> Path:
+    return write_video(folder / "room.mp4", [render(*pose) for pose in walk(14)], fps=5)
 
 
 def cell(case: Case, done: Run) -> str:
@@ -108,6 +128,8 @@ def main() -> int:
     before = options.before.resolve() if options.before else None
     if before is not None:
         stored["before"] = _commit(before)
+    for program in ([before] if before else []) + ([] if options.skip_now else [ROOT]):
+        compile_kernels(program)
     for name, case in known.items():
         if options.only and not any(name.startswith(wanted) for wanted in options.only):
             continue

@@ -24,7 +24,7 @@ from runner.pipeline.settings import JobSettings
 from runner.report import documents
 from runner.report.html import write_report
 from runner.scene.frames import Clip
-from runner.scene.progress import Progress, Report
+from runner.scene.progress import Progress, Report, never_back
 from runner.scene.stages import Stage
 from scenejobs.errors import Code, InputError, SceneJobError
 from scenejobs.estimate import words
@@ -72,7 +72,7 @@ class Stages:
     """Runs the stages of one job."""
 
     def __init__(self, context: JobContext) -> None:
-        self.context = replace(context, progress=Progress(self._emit, context.progress.stop_requested))
+        self.context = replace(context, progress=Progress(never_back(self._emit), context.progress.stop_requested))
         self.seconds: dict[str, float] = {}  # by stage, wall clock
         self.fit: Fitted | None = None  # set before the first stage that costs something
         self.found: list[str] = []  # what earlier attempts had finished: "frames", "sparse"

@@ -17,7 +17,7 @@ from runner.poses.colmap.session import GRACE_S, MATCHED, Session
 from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
 from runner.poses.gates import Verdict, gate_results, judge, only_the_weakest_link_fails
-from runner.poses.ladder import choose_part, rivals_of, why
+from runner.poses.ladder import choose_part, nothing_joins, rivals_of, two_places, why
 from runner.poses.lens_warnings import wide_lens
 from runner.poses.out_of_time import cut_short
 from runner.poses.repeatability import FURTHER_RUNS, disagreement, is_odd, judged
@@ -147,6 +147,8 @@ class PoseAttempts:
         )  # fmt: skip
         if matches.turning > TURNING_ONLY:
             return replace(begun, verdict=self._only_turns(matches.turning))
+        if nothing_joins(state.rivals, self.coverage.shots_of_pairs(matches.links)):
+            return replace(begun, verdict=two_places(*state.rivals[0]), linked=False)  # mapping could join no more
         limit_s = max(self.settings.max_runtime_s, self.settings.budget_s) if left_s is None else left_s
         run = self._mapper_run(rung, database, len(tried), limit_s)
         models, fit, cut = self._mapped(rung, run, limit_s)

@@ -65,6 +65,11 @@ class Coverage:
                 found.setdefault(info.source or info.name, []).append(info.folder)
         return tuple(map(tuple, found.values()))
 
+    def shots_of_pairs(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Titles of the shots of each two images. pairs: their names."""
+        title = {name: shot.title for shot in self.shots for name in shot.names}
+        return [(title[one], title[other]) for one, other in pairs]
+
     def shots_in(self, model: Model) -> list[Shot]:
         """Shots of which a part is registered: these are the scene."""
         inside = set(model.names)

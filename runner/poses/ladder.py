@@ -5,7 +5,7 @@ The order of the rungs is that of docs/stages.md ("The pose ladder"); what each 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from runner.poses.gates import Thresholds, Verdict, lens_is_impossible
@@ -34,6 +34,16 @@ def rivals_of(kept: Part, rest: Sequence[Part]) -> tuple[Rivals, ...]:
     )  # fmt: skip
 
 
+def nothing_joins(rivals: Sequence[Rivals], links: Iterable[tuple[str, str]]) -> bool:
+    """Whether two places of the same weight were found, and no mapping can find more than these.
+
+    links: the shots of each two images that fit together.
+    """
+    places = [place for pair in rivals for place in pair]
+    between = {frozenset(pair) for pair in links if pair[0] != pair[1]}
+    return bool(places) and all(any(pair <= place for place in places) for pair in between)
+
+
 def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
     """The verdict on the part that joins most shots, then most seconds of them.
 
@@ -43,10 +53,15 @@ def choose_part(kept: Part, rivals: Sequence[Rivals]) -> Verdict:
     inside = set(kept.shots)
     for one, other in rivals:
         if kept.verdict.passed and bool(inside & one) != bool(inside & other):
-            sides = f"{', '.join(sorted(one))} and {', '.join(sorted(other))}"
-            text = f"two places of the same weight, with nothing in common: {sides}"
-            return Verdict(False, Code.NO_OVERLAP, (text,), EACH_PLACE)
+            return two_places(one, other)
     return kept.verdict
+
+
+def two_places(one: Collection[str], other: Collection[str]) -> Verdict:
+    """On rivals. one, other: shots."""
+    sides = f"{', '.join(sorted(one))} and {', '.join(sorted(other))}"
+    text = f"two places of the same weight, with nothing in common: {sides}"
+    return Verdict(False, Code.NO_OVERLAP, (text,), EACH_PLACE)
 
 
 def next_rung(

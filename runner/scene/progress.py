@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from runner.scene.stages import SHARES
@@ -51,6 +51,18 @@ class Progress:
         """Raises Interrupted when a stop was requested. Call it at every point where stopping is cheap."""
         if self.stop_requested():
             raise Interrupted(f"stopped during {stage}", stage=stage)
+
+
+def never_back(emit: Callable[[Report], None]) -> Callable[[Report], None]:
+    """Hands reports on, with the largest fraction of their stage so far: a second way, a plan that is cut anew or steps
+    that are taken back are told in the words of a report, and not by a percentage that falls."""
+    reached: dict[str, float] = {}
+
+    def told(report: Report) -> None:
+        reached[report.stage] = max(reached.get(report.stage, 0.0), report.fraction)
+        emit(replace(report, fraction=reached[report.stage]))
+
+    return told
 
 
 SILENT = Progress(emit=lambda _: None)

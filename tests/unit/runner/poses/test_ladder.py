@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from runner.poses.gates import Verdict
-from runner.poses.ladder import best, choose_part, next_rung, rivals_of, time_for, untried, why
+from runner.poses.ladder import best, choose_part, next_rung, nothing_joins, rivals_of, time_for, untried, why
 from runner.poses.prices import expected_s, mapping_s, pair_count
 from runner.poses.rungs import Attempt, Part, Rung
 from runner.poses.settings import PoseSettings
@@ -155,6 +155,17 @@ def test_two_places_are_joined_by_finer_features_or_not_at_all():
     """Guided matching finds what a geometry of chance lets it expect: it joined a clip and its mirror image."""
     rivals = ((frozenset({"a"}), frozenset({"b"})),)
     assert ladder(100, Code.NO_OVERLAP, rivals=rivals) == [FIRST, FINER]
+
+
+def test_two_places_that_no_pair_of_images_joins_are_not_mapped_a_second_time():
+    """By finer features: a mapping of them would take most of the time of the refusal, and could join nothing."""
+    rivals = ((frozenset({"a"}), frozenset({"b", "c"})),)
+    inside = [("a", "a"), ("b", "c"), ("b", "b"), ("d", "d")]
+    assert nothing_joins(rivals, inside)
+    assert not nothing_joins((), inside)
+    assert not nothing_joins(rivals, [*inside, ("c", "a")])
+    assert not nothing_joins(rivals, [*inside, ("d", "a")]), "what is in neither of them may join them"
+    assert not nothing_joins(rivals, [*inside, ("d", "e")]), "or be more than each of them"
 
 
 def test_the_report_says_how_many_rungs_failed_a_gate_before_one_won():
