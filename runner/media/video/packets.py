@@ -13,6 +13,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from runner.media.video.damage import Damage
+from runner.media.video.mpeg_order import UNKNOWN, MpegOrder
 
 MISSING = -(1 << 63)  # in the place of a timestamp
 KEY, DISCARDED = 1, 2  # flags of a packet: decoding can begin here; not shown (an edit list cuts it away)
@@ -24,12 +25,14 @@ class Packets:
     """Of one stream, in the order of the file."""
 
     def __init__(self) -> None:
-        self._pts, self._dts, self._flags = array("q"), array("q"), array("b")
+        self._pts, self._dts, self._flags, self._places = array("q"), array("q"), array("b"), array("q")
         self.time_base: Fraction | None = None
 
-    def append(self, packet: av.Packet[Any]) -> None:
+    def append(self, packet: av.Packet[Any], place: int = UNKNOWN) -> None:
+        """place: see `places`."""
         self._pts.append(MISSING if packet.pts is None else packet.pts)
         self._dts.append(MISSING if packet.dts is None else packet.dts)
+        self._places.append(place)
         self._flags.append(KEY * packet.is_keyframe + DISCARDED * packet.is_discard)
         self.time_base = packet.time_base or self.time_base
 
@@ -43,6 +46,11 @@ class Packets:
     @property
     def dts(self) -> Times:
         return np.frombuffer(self._dts, np.int64)
+
+    @property
+    def places(self) -> Times:
+        """Numbers that grow in the order of showing, where the pictures have some; UNKNOWN."""
+        return np.frombuffer(self._places, np.int64)
 
     @property
     def is_key(self) -> NDArray[np.bool_]:
@@ -89,10 +97,10 @@ def read_packets(
     on_packet: Callable[[int, av.Packet[Any]], None] = lambda _number, _packet: None,
 ) -> Packets:  # fmt: skip
     """All of them. on_packet: is shown each, with its number."""
-    found = Packets()
+    found, order = Packets(), MpegOrder(stream)
     for packet in packets_of(container, stream, damage):
         if not is_flush(packet):
             on_packet(len(found), packet)
-            found.append(packet)
+            found.append(packet, order.read(packet))
             on_count(len(found))
     return found

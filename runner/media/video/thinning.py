@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.media.video.clock import Clock
+from runner.media.video.mpeg_order import UNKNOWN
 from runner.media.video.packets import MISSING, Packets, Times
 
 MAX_GROUPS = 1200  # of one film: three for each frame of the largest budget
@@ -205,10 +207,14 @@ def _order_of_showing(packets: Packets, interval_s: float) -> tuple[Times, NDArr
     """numbers [packets] and times [frames], see Plan."""
     shown = np.flatnonzero(~packets.is_discarded)
     pts, dts, unit = packets.pts[shown], packets.dts[shown], packets.time_base
-    if (pts == MISSING).any():
+    order, places = np.arange(len(shown)), packets.places[shown]
+    if len(places) and (places != UNKNOWN).all() and not _begins_anew(pts, unit):
+        order = np.argsort(places, kind="stable")
+        pts = pts.copy()
+        pts[order] = _rising(pts[order])
+    elif (pts == MISSING).any():
         pts = dts  # then the order of decoding is the only one there is
-    order = np.arange(len(shown))
-    if not (pts == MISSING).any() and unit:
+    elif unit:
         order = np.lexsort((pts, _stretches(pts, RESTART_S / float(unit))))
     clock = Clock(interval_s)
     ticks = pts[order].tolist()
@@ -216,6 +222,22 @@ def _order_of_showing(packets: Packets, interval_s: float) -> tuple[Times, NDArr
     numbers = np.full(len(packets), -1, np.int64)
     numbers[shown[order]] = np.arange(len(shown))
     return numbers, times_s
+
+
+def _begins_anew(pts: Times, unit: Fraction | None) -> bool:
+    """Whether the clock does, as where films were joined."""
+    known = pts[pts != MISSING]
+    return bool(unit and len(known) and _stretches(known, RESTART_S / float(unit)).any())
+
+
+def _rising(pts: Times) -> Times:
+    """In the order of showing, with those between others that are missing or go back: demuxers guess what a program
+    stream does not state, and are wrong by some frames for a group of pictures."""
+    latest = np.maximum.accumulate(pts)
+    known = np.flatnonzero((pts != MISSING) & (np.r_[True, pts[1:] > latest[:-1]]))
+    inside = np.arange(len(pts)) <= (known[-1] if len(known) else -1)
+    between = np.interp(np.arange(len(pts)), known, pts[known]).round().astype(np.int64) if len(known) else pts
+    return np.where(inside, between, MISSING)
 
 
 def _stretches(pts: Times, restart: float) -> Times:
