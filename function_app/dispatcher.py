@@ -28,6 +28,7 @@ from scenejobs.state.incoming import batches, checks, undeleted
 from scenejobs.state.incoming.uploads import look_at, refusal_at, snapshot
 from scenejobs.state.layout import record_name, refused_name
 from scenejobs.state.messages import DebounceCheck, JobMessage
+from scenejobs.state.notices import outbox
 from scenejobs.state.record import Phase
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Dispatcher:
     queues: Queues
     settings: DispatchSettings
     starter: Starter
+    tells: bool = False  # somebody is told about scenes (scenejobs/state/notices)
 
     def on_upload(self, name: str, now: datetime, *, ended: bool = True) -> None:
         """Handles an upload event: the scene is checked after the quiet time. Lists nothing.
@@ -158,8 +160,14 @@ class Dispatcher:
         if cancelling.is_noted(self.containers.state, scene):
             cancelling.settle(self.containers.state, scene)
             return False
+        self._open_outbox(scene, now)
         self.queues.jobs.send(JobMessage(scene, "", now, traceparent).to_json())
         return True
+
+    def _open_outbox(self, scene: str, now: datetime, *, refused: bool = False) -> None:
+        """Before the message: from then on whatever happens to the scene is told. refused: there is no message."""
+        if self.tells:
+            outbox.opened(self.containers.state, scene, now, refused=refused)
 
     def waiting(self, scene: str, blobs: tuple[BlobInfo, ...]) -> list[BlobInfo]:
         """Those of a scene's uploads that are in no queued batch yet."""
@@ -234,7 +242,9 @@ class Dispatcher:
         if why := self.unfit(batch.scene, batch.blobs):  # a GPU would be paid to find it out
             log_alert(log, Alert.BLOCKED, f"scene {batch.scene} is sealed, and nothing is started for it: {why}",
                       scene=batch.scene)  # fmt: skip
+            self._open_outbox(batch.scene, now, refused=True)
             return False
+        self._open_outbox(batch.scene, now)
         if due_at is None:
             try:
                 record = records.load(self.containers.state, batch.scene)

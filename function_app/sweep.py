@@ -24,15 +24,16 @@ from function_app import chores, healing
 from function_app.debounce import Nothing, Settled
 from function_app.dispatcher import Dispatcher, Sealing
 from function_app.view import View, look
-from scenejobs.errors import AccessDenied, Conflict, NotFound, StorageError
+from scenejobs.errors import AccessDenied, Conflict, NotFound, SceneJobError, StorageError
 from scenejobs.logs.setup import context
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
-from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore
+from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore, NoticeTarget
 from scenejobs.state import activity, cancelling, codec, expiry, records
 from scenejobs.state.incoming import batches, undeleted
 from scenejobs.state.layout import REFUSED, SWEEP_RECORD, key_of_cancelled, refused_name
 from scenejobs.state.messages import DebounceCheck
+from scenejobs.state.notices import outbox
 from scenejobs.state.overview import leftovers
 from scenejobs.state.overview.leftovers import Leftover
 
@@ -98,6 +99,7 @@ class Sweeper:
     at_once: int = AT_ONCE
     clock: Callable[[], float] = time.monotonic
     limit_s: float = LIMIT_S
+    targets: Mapping[str, NoticeTarget] = field(default_factory=dict)  # who is told about scenes, by name
 
     def sweep_if_due(self) -> SweepReport | None:
         """Sweeps when the last sweep is too long ago. Timers of a function app are known to freeze for days."""
@@ -131,11 +133,23 @@ class Sweeper:
         finally:
             try:
                 self._start(pass_)
+                self.tell(pass_.goes_on)
             finally:
                 log.info("sweep: %s", json.dumps(asdict(pass_.report)))
         if pass_.failed:
             raise pass_.failed[0]
         return pass_.report
+
+    def tell(self, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Sends what is to be told about scenes. What fails is logged, and tried again later."""
+        if not self.targets:
+            return
+        try:
+            depth = self.dispatcher.settings.prefix_depth
+            for exc in outbox.tell(self.dispatcher.containers, depth, self.targets, goes_on):
+                log.warning("a notice waits: %s", exc, extra={"event": "notice.waits"})
+        except SceneJobError as exc:
+            log.warning("notices wait: %s", exc, extra={"event": "notice.waits"})
 
     def _start(self, pass_: _Pass) -> None:
         starter = self.dispatcher.starter
@@ -164,6 +178,10 @@ class _Pass:
         self.now: datetime | None = None  # the service's time at its begin
         self.failed: list[StorageError] = []
         self._open: set[str] = set()  # scenes with uploads in no batch, as they turn out
+
+    @property
+    def goes_on(self) -> Callable[[], bool]:
+        return self._crew.goes_on
 
     def told(self, **found: Any) -> None:
         self.report = replace(self.report, **found)

@@ -7,20 +7,23 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from function_app import event_grid, given_up
 from function_app.dispatcher import Dispatcher
 from function_app.starter import Starter
 from function_app.sweep import Sweeper
+from scenejobs.adapters.notices.targets import open_targets
 from scenejobs.errors import Code, ConfigurationError, UnreadableMessage
 from scenejobs.logs import setup
 from scenejobs.parallel import AT_ONCE
-from scenejobs.ports import BlobStore, Compute, Containers, Queues
+from scenejobs.ports import BlobStore, Compute, Containers, NoticeTarget, Queues
 from scenejobs.settings import older, required
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, LogSettings
+from scenejobs.settings.notices import NoticeSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import StorageSettings
 from scenejobs.state.messages import DebounceCheck, as_text
@@ -56,8 +59,8 @@ class App:
             looked = self.dispatcher.on_quiet(check, redelivered=dequeue_count > 1, traceparent=traceparent)
         except UnreadableMessage as exc:
             return _poison(exc, text)
-        if looked:  # one of the checks of a scene that is being uploaded to is enough
-            self.sweeper.sweep_if_due()
+        if looked and self.sweeper.sweep_if_due() is None:  # one of the checks of a scene that is uploaded to is enough
+            self.sweeper.tell()
         return None
 
     def on_event(self, body: bytes, now: datetime) -> str | None:
@@ -121,8 +124,12 @@ def assemble(
     at_once: int = AT_ONCE,
     fallback: Compute | None = None,
     own: BlobStore | None = None,
+    targets: Mapping[str, NoticeTarget] | None = None,
 ) -> App:
-    """at_once: requests of a sweep at the same time; 1: none in another thread. fallback, own: starter.py."""
+    """at_once: requests of a sweep at the same time; 1: none in another thread. fallback, own: starter.py.
+
+    targets: who is told about scenes, by name.
+    """
     starter = Starter(
         containers.state,
         queues.jobs,
@@ -135,8 +142,8 @@ def assemble(
         fallback_after=settings.fallback_after,
         own=own,
     )
-    dispatcher = Dispatcher(containers, queues, settings, starter)
-    return App(dispatcher, Sweeper(dispatcher, at_once), pause)
+    dispatcher = Dispatcher(containers, queues, settings, starter, tells=bool(targets))
+    return App(dispatcher, Sweeper(dispatcher, at_once, targets=targets or {}), pause)
 
 
 def fallback_of(job: ComputeSettings) -> ComputeSettings | None:
@@ -158,13 +165,15 @@ def app() -> App:
     """The app of this process, opened at its first use. Raises ConfigurationError."""
     from scenejobs.adapters.azure.clients import (  # a second of imports that indexing can do without
         open_containers,
+        open_queue,
         open_queues,
     )
     from scenejobs.adapters.azure.container_apps import ContainerAppsCompute
+    from scenejobs.adapters.azure.credentials import token_of
 
     setup.protect()
-    groups = (StorageSettings, DispatchSettings, ComputeSettings, LogSettings)
-    storage, dispatch, compute, logs = read_all(
+    groups = (StorageSettings, DispatchSettings, ComputeSettings, NoticeSettings, LogSettings)
+    storage, dispatch, compute, notices, logs = read_all(
         groups, os.environ, refused=older.problems(os.environ), missing=required.of_storage(os.environ)
     )
     if os.environ.get("LOG_LEVEL", "").strip():  # else as the host has it (host.json)
@@ -173,4 +182,5 @@ def app() -> App:
     return assemble(
         open_containers(storage), open_queues(storage), ContainerAppsCompute(compute), dispatch,
         fallback=ContainerAppsCompute(there) if there else None,
+        targets=open_targets(notices, partial(open_queue, storage), partial(token_of, storage)),
     )  # fmt: skip

@@ -187,6 +187,16 @@ class Execution:
     started_at: datetime | None
 
 
+class NoticeTarget(Protocol):
+    """Somebody who is told about scenes."""
+
+    def send(self, id: str, event: str, /) -> None:
+        """One event, as JSON. The same id again is the same event, byte for byte.
+
+        Raises InfrastructureError where it was not taken, or nobody knows.
+        """
+
+
 class Compute(Protocol):
     """Where jobs run."""
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from function_app.wiring import App, assemble
 from runner.files import writable
@@ -15,13 +16,15 @@ from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
 from runner.process.signals import StopFlag, stop_on_signals
 from runner.worker import deadline
-from scenejobs.adapters.azure import clients
+from scenejobs.adapters.azure import clients, credentials
 from scenejobs.adapters.azure.retry import SHORT
 from scenejobs.adapters.memory import MemoryBlobStore
+from scenejobs.adapters.notices.targets import open_targets
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import report
 from scenejobs.settings import modes, older, required
 from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, ServeSettings, WatchSettings
+from scenejobs.settings.notices import NoticeSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import Checks, read_all
 from scenejobs.settings.storage import StorageSettings
@@ -35,7 +38,8 @@ from watch.instances import name_of
 from watch.local_workers import LocalCompute, worker_environment
 
 GROUPS = (
-    WatchSettings, ServeSettings, StorageSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings,
+    WatchSettings, ServeSettings, StorageSettings, DispatchSettings, RunnerSettings, PipelineSettings, NoticeSettings,
+    LogSettings,
 )  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -66,7 +70,7 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     env = config.env
     checks: Checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
     refused = (*older.problems(env), *modes.problems(env))
-    watch, serve, account, dispatch, runner, pipeline, logging_ = read_all(
+    watch, serve, account, dispatch, runner, pipeline, notices, logging_ = read_all(
         GROUPS, env, refused=refused, missing=required.of_storage(env), checks=checks, advice=modes.advice(env)
     )
     workspace = writable.check(runner.workspace, pipeline.backend, env)
@@ -81,6 +85,9 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
         compute,
         replace(dispatch, max_parallel_jobs=1),
         own=MemoryBlobStore("starter"),  # a worker ends with this process, and so does what is known of it
+        targets=open_targets(
+            notices, lambda name: clients.open_queue(account, name, SHORT), partial(credentials.token_of, account)
+        ),
     )
     status = ServeStatus(
         workspace=workspace,

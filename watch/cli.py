@@ -15,6 +15,7 @@ from function_app.wiring import assemble
 from runner.files import disk, writable
 from runner.pipeline import config_file
 from runner.process.signals import StopFlag, stop_on_signals
+from scenejobs.adapters.notices.targets import open_targets
 from scenejobs.adapters.open import open_folders
 from scenejobs.errors import SceneJobError
 from scenejobs.logs.setup import report
@@ -75,7 +76,10 @@ def run(env: Mapping[str, str], stop: StopFlag) -> int:
     containers = replace(storage.containers, input=stable)
     status = WatchStatus(workspace=workspace, places=where, min_free_gb=runner.min_free_gb, instance=me.name)
     compute = LocalCompute(folder_worker_environment(env, where))
-    app = assemble(containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1)
+    targets = open_targets(settings.notices)
+    app = assemble(
+        containers, storage.queues, compute, dispatcher_settings(dispatch, watch), at_once=1, targets=targets
+    )
     service = Watch(
         containers,
         storage.queues,

@@ -11,11 +11,20 @@ from scenejobs.adapters.folder import Places
 from scenejobs.adapters.open import nowhere, places
 from scenejobs.settings import modes, older, reader
 from scenejobs.settings.groups import DispatchSettings, LogSettings, RunnerSettings, WatchSettings
+from scenejobs.settings.notices import NoticeSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import Checks, read_all
 from scenejobs.settings.storage import FolderSettings
 
-GROUPS = (WatchSettings, FolderSettings, DispatchSettings, RunnerSettings, PipelineSettings, LogSettings)
+GROUPS = (
+    WatchSettings,
+    FolderSettings,
+    DispatchSettings,
+    RunnerSettings,
+    PipelineSettings,
+    NoticeSettings,
+    LogSettings,
+)
 EXAMPLE = "DATA_PATH=data video-splat watch makes ./data with the folders in it"
 # a setting that would stop every worker stops this program at its start
 CHECKS: Checks = {PipelineSettings: pipeline_settings.check, RunnerSettings: deadline.check}
@@ -30,6 +39,7 @@ class Settings:
     dispatch: DispatchSettings
     runner: RunnerSettings
     pipeline: PipelineSettings
+    notices: NoticeSettings
     logs: LogSettings
 
     @property

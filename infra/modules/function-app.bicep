@@ -110,6 +110,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
   }
   properties: {
     serverFarmId: plan.id
+    keyVaultReferenceIdentity: identityId // settings may refer to a Key Vault: NOTIFY_SECRET (docs/notices.md)
     httpsOnly: true
     publicNetworkAccess: 'Enabled' // Event Grid calls in
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId

@@ -19,7 +19,7 @@ SWEEP = "run `video-splat sweep`"
 FOLDERS = (
     layout.RECORDS, layout.BATCHES, layout.PROGRESS, layout.PARTS, layout.GENERATIONS, layout.DUPLICATES,
     layout.REFUSED, layout.REDRIVES, layout.USAGE, layout.RESUME_FOLDER, layout.CACHE_FOLDER, layout.ACTIVE,
-    layout.UNDELETED, layout.SENDING, layout.CANCELLED, layout.PREVIEWS,
+    layout.UNDELETED, layout.SENDING, layout.CANCELLED, layout.PREVIEWS, layout.NOTICES,
 )  # fmt: skip
 SINGLES = (layout.DISPATCHER_RECORD, layout.SWEEP_RECORD, layout.PREFLIGHT_RECORD, layout.ESTIMATES_RECORD)
 UNMARKED = 2 * DAY  # a sweep looks at all records once a day

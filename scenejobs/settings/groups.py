@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from scenejobs.settings.notices import NoticeSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import setting as _setting
 from scenejobs.settings.storage import FolderSettings, MountSettings, StorageSettings
@@ -265,7 +266,7 @@ class LogSettings:
 
 GROUPS: tuple[type, ...] = (
     StorageSettings, FolderSettings, DispatchSettings, ComputeSettings, RunnerSettings, WatchSettings, ServeSettings,
-    PipelineSettings, LogSettings, MountSettings,
+    PipelineSettings, NoticeSettings, LogSettings, MountSettings,
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from scenejobs.state.layout import (
     REDRIVES,
     cache_folder,
     cancelled_name,
+    notices_name,
     progress_name,
     record_name,
     resume_folder,
@@ -121,7 +122,12 @@ class _Erasing:
         folders = [f"{place}{key}/" for place in (BATCHES, GENERATIONS, DUPLICATES, REDRIVES, PARTS, PREVIEWS)]
         for folder in (*folders, undeleted_folder(self._scene), cache_folder(self._scene), resume_folder(self._scene)):
             yield from state.list(folder)
-        for name in (progress_name(self._scene), sending_name(self._scene), cancelled_name(self._scene)):
+        for name in (
+            progress_name(self._scene),
+            sending_name(self._scene),
+            cancelled_name(self._scene),
+            notices_name(self._scene),
+        ):
             with suppress(NotFound):
                 yield state.head(name)
 

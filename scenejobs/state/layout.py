@@ -16,6 +16,7 @@ state      scenes/<key>.json             the record of a scene: phase, attempts,
            refused/<digest>.json         an upload whose name is refused, and why
            undeleted/<key>/<version>.json   an upload that is done with, lies in the archive and cannot be deleted
            cancelled/<key>.json          somebody called the scene off: the versions that nothing is started for
+           notices/<key>.json            what is still to be told about the scene, and to whom (notices/outbox.py)
            redrive/<key>/<n>.json        what was taken back from `error`; below <n>/ its error.json and run.log
            sending/<key>.json            what is being sent into a scene, and when it last grew; a hint, overwritten
            spend/<day>/<execution>-<token>.json  for how long an execution ran on a day, and that it lives; each start
@@ -58,6 +59,7 @@ DUPLICATES = "duplicates/"
 REFUSED = "refused/"
 UNDELETED = "undeleted/"
 CANCELLED = "cancelled/"
+NOTICES = "notices/"
 REDRIVES = "redrive/"
 USAGE = "spend/"
 SENDING = "sending/"
@@ -146,6 +148,10 @@ def undeleted_name(scene: str, version: str) -> str:
 
 def cancelled_name(scene: str) -> str:
     return f"{CANCELLED}{scene_key(scene)}.json"
+
+
+def notices_name(scene: str) -> str:
+    return f"{NOTICES}{scene_key(scene)}.json"
 
 
 def key_of_cancelled(name: str) -> str:

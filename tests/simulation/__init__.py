@@ -12,6 +12,7 @@
     growth.py        I13 to I16: scenes that grow, uploads in progress, blocked scenes
     doubts.py        I17: results that may be wrong
     callers.py       who calls a scene off, or deletes it; called_off.py: I19 and I20
+    told.py          I21: who is told about scenes
     two_jobs.py      I18: a fallback job, for days on which the first gets no machine
     at_rest.py       I7, I9 and I10: when a schedule has come to rest, and what is true then
     stores.py        what the stores show; seen.py: what is remembered of them

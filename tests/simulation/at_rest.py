@@ -40,6 +40,8 @@ class Rest:
             return False
         if any(compute.executions for compute in sim.computes) or sim.users or not sim.hub.is_quiet():
             return False
+        if not sim.told.all_told():
+            return False
         return self._nothing_left() and self._no_saved_work() and self._all_idle() and self._all_refused_known()
 
     def what_is_left(self) -> str:
@@ -114,6 +116,7 @@ class Rest:
         for scene in checker.records:
             checker.check_published(scene)
         self._last_results_are_published()
+        sim.told.check()
         poison = [json.loads(message.text)["text"] for message in sim.poison.queue.messages]
         for text in sim.stranger_jobs:
             if text not in poison:

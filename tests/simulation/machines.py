@@ -39,7 +39,7 @@ class Machine:
         own = MemoryBlobStore("starter", sim.hub.clock)
         return assemble(
             sim.containers, sim.queues, self.compute, replace(sim.dispatch, max_parallel_jobs=1), sim.hub.sleep,
-            at_once=1, own=own,
+            at_once=1, own=own, targets=sim.told.targets,
         )  # fmt: skip
 
     def run(self) -> None:

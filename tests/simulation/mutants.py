@@ -18,7 +18,7 @@ from scenejobs.state.incoming import sending
 from scenejobs.state.layout import BATCHES, RECORDS
 from tests.simulation import replacements as new
 from tests.simulation.mutant import Mutant, Patch, always
-from tests.simulation.mutants_called_off import CALLED_OFF
+from tests.simulation.mutants_called_off import CALLED_OFF, TOLD
 from tests.simulation.mutants_growth import GROWING
 from tests.simulation.mutants_two_jobs import TWO_JOBS
 from tests.simulation.ports import SimBlobs
@@ -204,5 +204,5 @@ PROTOCOL = (
     ),
 )
 
-MUTANTS = (*PROTOCOL, *GROWING, *TWO_JOBS, *CALLED_OFF)
+MUTANTS = (*PROTOCOL, *GROWING, *TWO_JOBS, *CALLED_OFF, *TOLD)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

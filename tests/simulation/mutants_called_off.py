@@ -6,10 +6,27 @@ from function_app import starter
 from runner.worker import called_off
 from scenejobs.state import cancelling, deletion, erasure
 from scenejobs.state.cancelling import Cancelled
+from scenejobs.state.notices import events, outbox
 from scenejobs.state.record import SceneRecord
 from tests.simulation import replacements_called_off as new
 from tests.simulation.mutant import Mutant, Patch, always
 
+TOLD = (
+    Mutant("told from memory", "the outbox is there before the message", (always(outbox, "opened", None),), "told"),
+    Mutant(
+        "struck off, then told",
+        "an event is struck off when its target has it",
+        (Patch(outbox, "_sent", new.struck_off_first),),
+        "told",
+    ),
+    Mutant("over too early", "an outbox goes when its scene has ended", (always(outbox, "_is_over", True),), "told"),
+    Mutant(
+        "told anew each time",
+        "the id of an event is that of what happened",
+        (Patch(events.Event, "id", new.id_of_the_moment),),
+        "told",
+    ),
+)
 CALLED_OFF = (
     Mutant(
         "called off and run",

@@ -68,6 +68,7 @@ class Profile:
     cancels: float = 0.0  # calls it off, at any time, and may want it after all
     deletes_result: float = 0.0
     erases: float = 0.0  # deletes everything of it
+    notices: bool = False  # somebody is told about scenes, and does not always answer
     # of a scene: what its job does
     bad_input: float = 0.0  # InputError
     breaks: float = 0.0  # fails now and then
@@ -151,6 +152,9 @@ PROFILES = {
     "cancelled, machines": replace(USERS, cancels=0.9, machines=True, crash=0.002, pause=0.003),
     "deleted": Profile(deletes_result=0.5, erases=0.7, cancels=0.2, comes_late=0.3, adds=0.5, retries=0.3, crash=0.01),
     "deleted, users": replace(USERS, deletes_result=0.4, erases=0.6, cancels=0.3, pause=0.01, lost=0.02, crash=0.005),
+    "told": replace(USERS, notices=True, crash=0.01, unanswered=0.02, lost=0.02, busy=0.03, start_dies=0.1),
+    "told, machines": replace(USERS, notices=True, machines=True, crash=0.003, lost=0.01, busy=0.02),
+    "told, scripted": Profile(notices=True, comes_late=0.3, bad_input=0.2, retries=0.3),
     "called off, scripted": Profile(
         cancels=0.7, deletes_result=0.5, erases=0.6, adds=0.3, retries=0.3, copy_takes_time=0.2
     ),
@@ -158,7 +162,7 @@ PROFILES = {
 # each seed has a profile of its own: some faults often, some not at all
 MIXED, MIXED_GROWING = "mixed", "growing, mixed"
 _MIXTURES = {MIXED: HARSH, MIXED_GROWING: growing(HARSH)}
-SCRIPTED = frozenset({"scripted", "growing, scripted", "called off, scripted"})  # of single crashes
+SCRIPTED = frozenset({"scripted", "growing, scripted", "called off, scripted", "told, scripted"})  # of single crashes
 
 
 def profile_of(name: str, seed: int) -> Profile:

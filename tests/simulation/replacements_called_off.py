@@ -1,15 +1,18 @@
-"""What mutants put in the place of functions, continued: scenes that are called off, or deleted."""
+"""What mutants put in the place of functions, continued: scenes that are called off or deleted, and notices."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from scenejobs.ports import BlobInfo, BlobStore, Containers
+from scenejobs.errors import SceneJobError
+from scenejobs.ports import BlobInfo, BlobStore, Containers, NoticeTarget
 from scenejobs.state import cancelling, deletion, erasure, records
 from scenejobs.state.layout import record_name
+from scenejobs.state.notices import events, outbox
 from scenejobs.state.record import SceneRecord
 
 _called_off, _erasing = SceneRecord.called_off, SceneRecord.erasing
@@ -47,3 +50,25 @@ def delete_then_say(containers: Containers, scene: str, depth: int, clock: Calla
         records.save(state, stored, stored.record.expiring(state.now(), deleted=True), lease)
     lease.release()
     return removed
+
+
+_sent = outbox._sent
+
+
+def struck_off_first(
+    pending: Sequence[outbox.Pending],
+    targets: Mapping[str, NoticeTarget],
+    now: datetime,
+    failed: list[SceneJobError],
+) -> list[outbox.Pending]:
+    """Whatever the target says."""
+    _sent(pending, targets, now, failed)
+    return []
+
+
+_moments = itertools.count()
+
+
+@property  # type: ignore[misc]
+def id_of_the_moment(self: events.Event) -> str:
+    return f"{next(_moments):032x}"

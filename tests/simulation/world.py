@@ -28,6 +28,7 @@ from tests.simulation.people import choose_scenes, start_users
 from tests.simulation.platform import Platform
 from tests.simulation.ports import SimBlobs, SimCompute, SimQueue
 from tests.simulation.profile import CALM, profile_of
+from tests.simulation.told import Told
 from tests.simulation.two_jobs import FALLBACK
 
 KINDS = ("input", "output", "processed", "error", "state")
@@ -92,9 +93,10 @@ class Simulation:
         self.outage = hub.profile.no_machines if options.seed % 4 < 2 else 0.0
         fallback = SimCompute(hub, self.platform.launch, self.platform.stop, FALLBACK)
         self.computes: tuple[SimCompute, ...] = (self.compute, fallback)
+        self.told = Told(self)
         self.app = assemble(
             self.containers, self.queues, self.compute, self.dispatch, hub.sleep, at_once=1,
-            fallback=fallback if hub.profile.no_machines else None,
+            fallback=fallback if hub.profile.no_machines else None, targets=self.told.targets,
         )  # fmt: skip
         self.users = 0  # who are not done yet
         self.invocations = 0  # of functions, those that wait for a retry included

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +104,12 @@ def _identity(settings: StorageSettings) -> tuple[TokenCredential, str]:
     if shutil.which("az") is None and cli_login.is_there():  # in an image, with the folder of the CLI mounted
         return cli_login.credential(settings.tenant_id), "login of the Azure CLI"
     return identity.AzureCliCredential(), "Azure CLI"
+
+
+def token_of(settings: StorageSettings, scope: str) -> Callable[[], str]:
+    """Of the identity that opens the storage, for another service; the library keeps it until it ends."""
+    credential, _ = _identity(with_secrets_of_files(settings))
+    return lambda: credential.get_token(scope).token
 
 
 def management_credential(client_id: str) -> TokenCredential:
