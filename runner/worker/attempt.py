@@ -195,11 +195,13 @@ class SceneWork:
         """Its user wants no run. counts: an attempt that had begun counts as one."""
         record = stored.record.called_off(counts=counts)
         if record != stored.record:
-            run, stored = stored.record, self._save(stored, record)
+            run = stored.record
+            if run.phase is Phase.RUNNING:  # before the record: who is killed here does it again
+                first_look.remove(self._context.containers.state, self._scene)
+            stored = self._save(stored, record)
             if run.phase is Phase.RUNNING:
                 remove_run(self._context.containers.output, run, self._lease.check)
                 remove_progress(self._context.containers.state, self._scene)
-                first_look.remove(self._context.containers.state, self._scene)
         else:
             records.unmark(self._context.containers.state, stored)
         log.info("scene %s is cancelled: its uploads stay, and nothing is started for it", self._scene)

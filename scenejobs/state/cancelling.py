@@ -24,7 +24,7 @@ from typing import Any
 from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound
 from scenejobs.names import refusal
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore, Containers
-from scenejobs.state import codec, records
+from scenejobs.state import codec, previews, records
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.incoming import undeleted
 from scenejobs.state.incoming.undeleted import version
@@ -167,6 +167,8 @@ def settle(state: BlobStore, scene: str) -> bool:
         if stored is None or stored.record.phase in DECIDED:
             return False
         record = stored.record.called_off(counts=True)
+        if stored.record.phase is Phase.RUNNING:  # before the record: who is killed here does it again
+            previews.remove(state, scene, stored.record.run)
         if record != stored.record:
             records.save(state, stored, record, lease)
     finally:
