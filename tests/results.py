@@ -59,8 +59,8 @@ def view(image: str, split: str) -> View:
     return View(image, "a.mp4", 0.5, 640, 480, K, np.eye(4), split)
 
 
-def manifest(frames: FrameSet = FRAMES) -> dict[str, Any]:
-    return documents.manifest(RUN, replace(RESULTS, frames=frames), OUTPUTS)
+def manifest(frames: FrameSet = FRAMES, *, publish_geo: bool = False) -> dict[str, Any]:
+    return documents.manifest(replace(RUN, publish_geo=publish_geo), replace(RESULTS, frames=frames), OUTPUTS)
 
 
 def written(document: Any, folder: Path) -> Any:

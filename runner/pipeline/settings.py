@@ -53,6 +53,8 @@ class JobSettings:
     asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
     finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
     uploaded_at: datetime | None = None  # the last upload of the scene; None: it was not uploaded
+    filming_page: str = ""  # address that the report links to; "": none
+    publish_geo: bool = False  # GEO=publish: coordinates may stand in outputs
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
 
 
@@ -63,6 +65,7 @@ def check(settings: PipelineSettings) -> None:
     """
     check_names(settings)
     _check_frame_count(settings)
+    _check_filming_page(settings)
     _check_knobs(settings)
     if weights := lpips_weights(settings):
         weights.check()
@@ -124,7 +127,7 @@ def resolve(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
         refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
         settings.formats, asked, finished,
-        uploaded_at, machine,
+        uploaded_at, settings.filming_page, settings.geo == "publish", machine,
     )  # fmt: skip
 
 
@@ -163,6 +166,14 @@ def _check_frame_count(settings: PipelineSettings) -> None:
         raise ConfigurationError(
             f"FRAME_COUNT={settings.frame_count} is too few: a scene needs {least} frames at least",
             code=Code.INVALID_SETTING, advice="leave it out, or use a larger number", stage="configuration",
+        )  # fmt: skip
+
+
+def _check_filming_page(settings: PipelineSettings) -> None:
+    if settings.filming_page and not settings.filming_page.startswith("https://"):
+        raise ConfigurationError(
+            f"FILMING_PAGE={settings.filming_page[:40]!r} is no address of a page",
+            code=Code.INVALID_SETTING, advice="begin it with https://, or leave it out", stage="configuration",
         )  # fmt: skip
 
 

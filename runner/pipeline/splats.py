@@ -13,11 +13,13 @@ from runner.export.loss import loss_of
 from runner.export.view_colours import flatten
 from runner.export.viewer.own import write_viewer
 from runner.export.viewer.supersplat import write_supersplat
+from runner.files import json_file
 from runner.pipeline import first_look
 from runner.pipeline.cameras import Posed
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport
+from runner.postprocess.place import Place, find_place
 from runner.postprocess.upright import Orientation
 from runner.quality.evaluate import Evaluation, evaluate
 from runner.quality.lpips import load_lpips
@@ -60,6 +62,7 @@ class FinishedSplats:
     scores: Evaluation
     pictures: Mapping[str, str]  # of the report: file names by image
     witness: Witness
+    place: Place
     doubts: tuple[str, ...] = ()  # sentences that say why the result may be wrong; not empty: it is suspect
 
     @property
@@ -108,6 +111,10 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     users_coordinates = bool(posed.poses.supplied and posed.poses.supplied["used"])
     finished = finish(splats.trained.gaussians, posed.scene, context, rasterizer, out, rotate=not users_coordinates)
     gaussians, scene = finished.gaussians, finished.scene
+    positions = {frame.image: frame.gps for frame in posed.frames.frames if frame.gps is not None}
+    place = find_place(scene.views, positions, finished.orientation.up_in_output)
+    told = {**finished.orientation.to_json(), "scale": place.to_json(publish=context.settings.publish_geo)}
+    json_file.write_json(out / "orientation.json", told)
     weights = context.settings.lpips
     scores = evaluate(gaussians, scene, rasterizer, load_lpips(weights, rasterizer.device) if weights else None)
     pictures = write_comparisons(gaussians, scene, rasterizer, scores.test, out)
@@ -117,7 +124,7 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     witness = examine(scene, scores, context.progress, Stage.CLEAN_UP, films)
     strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
     return FinishedSplats(
-        posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures, witness,
+        posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures, witness, place,
         (*doubts(witness), *strange),
     )  # fmt: skip
 
@@ -149,7 +156,11 @@ def _write_page(context: JobContext, splats: FinishedSplats) -> None:
     gaussians, views, path = splats.trained.gaussians, splats.scene.views, context.out / "viewer.html"
     poster = context.out / "poster.jpg"
     package, up = context.settings.supersplat, splats.orientation.up_in_output
-    write = partial(write_supersplat, package=package) if package else partial(write_viewer, up=up)
+    write = (
+        partial(write_supersplat, package=package)
+        if package
+        else partial(write_viewer, up=up, metres_per_unit=splats.place.metres_per_unit)
+    )
     write(
         gaussians, views, path, title=context.name, note=_note(splats), doubt=_doubt(splats),
         poster=poster if poster.is_file() else None,

@@ -153,7 +153,7 @@ class Stages:
         metrics: dict[str, Any] = json_file.plain(documents.metrics(run, results))
         json_file.write_json(out / "metrics.json", metrics)
         json_file.write_json(out / "cameras.json", documents.cameras(results))
-        write_report(out, results, metrics, json_file.utc(now))
+        write_report(out, results, metrics, json_file.utc(now), self.context.settings.filming_page)
         self._checkpoint = self._checkpoint.completed(now)
         self._write_checkpoint()
         json_file.write_json(out / "manifest.json", documents.manifest(run, results, outputs_in(out)))
@@ -173,6 +173,7 @@ class Stages:
             generations=settings.generations,
             asked=_asked(settings),
             estimate=self._estimate(),
+            publish_geo=settings.publish_geo,
             first_look=first_look_of(self.context.workspace),
         )
 

@@ -74,7 +74,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             *trained.warnings,
         ),
         cleaning=splats.cleaning.to_json(),
-        orientation=splats.orientation.to_json(),
+        orientation={**splats.orientation.to_json(), "scale": splats.place.to_json(publish=settings.publish_geo)},
     )
 
 

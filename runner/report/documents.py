@@ -70,6 +70,7 @@ class RunInfo:
     mock: bool = False  # True: no real reconstruction; every document says so
     found: tuple[str, ...] = ()  # what earlier attempts had finished: "frames", "sparse"
     asked: Mapping[str, Any] | None = None  # by the scene's scene.yaml: settings, notify, what was not given
+    publish_geo: bool = False  # coordinates may stand in the documents
     first_look: Mapping[str, Any] | None = None  # when there was something to look at (pipeline/first_look.py)
     estimate: Mapping[str, Any] | None = None  # what it should take, and took (pipeline/fitting.py)
     generations: Mapping[str, int] = field(default_factory=dict)  # which one brought a file of the scene, by its name
@@ -206,7 +207,7 @@ def manifest(run: RunInfo, results: Results, outputs: Mapping[str, WrittenFile])
         "doubt": doubt(results),
         "preset": run.preset,
         "backend": training.backend,
-        "videos": [_video(clip, frames) for clip in frames.clips],
+        "videos": [_video(clip, frames, run.publish_geo) for clip in frames.clips],
         "files": [{"filename": name, "generation": number} for name, number in sorted(run.generations.items())],
         "refused_videos": [{"filename": clip.name, "reason": clip.failure.to_json()} for clip in frames.refused],
         "camera_intrinsics": {name: getattr(main, name) for name in shared} if main else None,
@@ -278,7 +279,7 @@ def _pose_numbers(poses: PoseReport) -> dict[str, Any]:
     }
 
 
-def _video(clip: ClipInfo, frames: FrameSet) -> dict[str, Any]:
+def _video(clip: ClipInfo, frames: FrameSet, publish_geo: bool) -> dict[str, Any]:
     return {
         "filename": clip.name,
         "frame_count": clip.frame_count,
@@ -288,23 +289,24 @@ def _video(clip: ClipInfo, frames: FrameSet) -> dict[str, Any]:
         "codec": clip.codec,
         "recording_timestamp": clip.recorded_at,
         "camera_model": clip.camera_model,
-        "gps": _place(clip.gps),
+        "gps": _place(clip.gps) if publish_geo else None,
         "orientation": "portrait" if clip.height > clip.width else "landscape",
         "rotation_deg": clip.rotation_deg,
         "warnings": clip.warnings,
         "focal_px_stated": clip.focal_px,
-        "frames": [_frame(frame) for frame in frames.frames if frame.video == clip.name],
+        "frames": [_frame(frame, publish_geo) for frame in frames.frames if frame.video == clip.name],
     }
 
 
-def _frame(frame: Frame) -> dict[str, Any]:
+def _frame(frame: Frame, publish_geo: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "frame_number": frame.index,
         "timestamp_offset": frame.timestamp_s,
         "filename": frame.image,
     }
     if frame.photo is not None:
-        entry |= {"photo": frame.photo, "recording_timestamp": frame.recorded_at, "gps": _place(frame.gps)}
+        place = _place(frame.gps) if publish_geo else None
+        entry |= {"photo": frame.photo, "recording_timestamp": frame.recorded_at, "gps": place}
     return entry
 
 

@@ -70,14 +70,17 @@ class Picture:
     drawn: str | None = None
 
 
-def write_report(folder: Path, results: Results, metrics: Mapping[str, Any], processed_at: str) -> WrittenFile:
+def write_report(
+    folder: Path, results: Results, metrics: Mapping[str, Any], processed_at: str, filming_page: str = ""
+) -> WrittenFile:
     """Writes report.html beside the other files of the result and embeds their pictures.
 
-    metrics: what metrics.json holds, in the types of JSON. processed_at: as in the manifest.
+    metrics: what metrics.json holds, in the types of JSON. processed_at: as in the manifest. filming_page: its address.
     """
     found = [file for file in ("poster.jpg", *COMPARISONS) if (folder / file).is_file()]
     pictures = {file: _embedded(folder / file, pair=file in COMPARISONS) for file in found}
-    page = report_page(results, metrics, processed_at, pictures, viewer=(folder / "viewer.html").is_file())
+    viewer = (folder / "viewer.html").is_file()
+    page = report_page(results, metrics, processed_at, pictures, viewer=viewer, filming_page=filming_page)
     return write_atomically(folder / "report.html", [page.encode("utf-8", "replace")])
 
 
@@ -88,6 +91,7 @@ def report_page(
     pictures: Mapping[str, Picture],
     *,
     viewer: bool = False,
+    filming_page: str = "",
 ) -> str:
     """Pure: the page. pictures: by file name."""
     environment = Environment(
@@ -116,6 +120,7 @@ def report_page(
         processed_at=processed_at,
         pictures=pictures,
         viewer=viewer,
+        filming_page=filming_page,
         policy=POLICY,
         formats=FORMATS,
         comparisons=COMPARISONS,

@@ -98,5 +98,14 @@ class PipelineSettings(Knobs, MediaLimits):
     supersplat_viewer: str = _setting(
         "SUPERSPLAT_VIEWER", "folder that npm put @playcanvas/supersplat-viewer into, for VIEWER=supersplat", ""
     )
+    geo: Literal["hidden", "publish"] = _setting(
+        "GEO",
+        "publish: files and reports tell where on Earth photos and clips say that they were taken; hidden: no "
+        "coordinate is in any output, and those of photos find the scale alone",
+        "hidden",
+    )
+    filming_page: str = _setting(
+        "FILMING_PAGE", "address of the page about filming that reports link to (https://...); none: they name it", ""
+    )
     threads: int = _setting("THREADS", "cores used; 0: all", 0, minimum=0)
     seed: int = _setting("SEED", "seed of everything random", 0, minimum=0)

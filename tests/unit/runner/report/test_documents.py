@@ -53,7 +53,9 @@ def test_the_manifest_says_of_each_photo_its_file_time_and_place(tmp_path: Path)
 
     photo = Frame("p/000000.png", "photos", 0, 0.0, 9.0, "near/IMG_1.heic", "2026-11-24T10:00:00", (48.1, 11.5))
     clip = replace(FRAMES.clips[0], name="photos", folder="p", focal_px=3000.0)
-    document = manifest(FrameSet((clip,), (photo,)))
+    document = manifest(FrameSet((clip,), (photo,)), publish_geo=True)
+    (hidden,) = manifest(FrameSet((clip,), (photo,)))["videos"]
+    assert hidden["frames"][0]["gps"] is None
     schema = json.loads(documents.SCHEMA_FILE.read_text(encoding="utf-8"))
     jsonschema.validate(written(document, tmp_path), schema, jsonschema.Draft202012Validator)
     (video,) = document["videos"]
@@ -67,7 +69,8 @@ def test_the_manifest_says_of_each_photo_its_file_time_and_place(tmp_path: Path)
 
 
 def test_the_manifest_names_videos_frames_and_refusals() -> None:
-    document = manifest()
+    assert [video["gps"] for video in manifest()["videos"]] == [None, None]
+    document = manifest(publish_geo=True)
     first, second = document["videos"]
     assert first["resolution"] == "720x1280"
     assert (first["orientation"], second["orientation"]) == ("portrait", "landscape")

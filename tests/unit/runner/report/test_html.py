@@ -303,3 +303,39 @@ def test_a_number_has_its_digits_and_no_sign_at_zero(value: float | None, shown:
 )
 def test_a_duration_is_short(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_scale_place_and_cost_are_told_or_said_to_be_unknown() -> None:
+    text = Reader(page()).text
+    assert "Scale: unknown" in text
+    assert "Place on Earth: not told here" in text
+    scale = {
+        "metres_per_unit": 2.5, "error_percent": 3.2, "from": "GPS of photos", "photos": 20, "photos_with_position": 24,
+        "residual_m": 2.9, "reason": "", "origin": {"latitude": 48.137154, "longitude": 11.576124},
+    }  # fmt: skip
+    billed = {"profile": "T4", "vcpu": 8.0, "gib": 56.0, "gpu": True, "usd": None, "usd_by_stage": None}
+    estimate = {
+        "stages_s": {"training": {"low": 60.0, "high": 240.0}}, "total_s": {"low": 60.0, "high": 240.0},
+        "took_s": {"training": 90.0}, "from": "headers", "scenes_learned_from": 7, "billed": billed,
+    }  # fmt: skip
+    look = {"step": 300, "since_last_upload_s": 200.0}
+    numbers = metrics() | {"orientation": {**metrics()["orientation"], "scale": scale}, "estimate": estimate}
+    text = Reader(page(numbers | {"first_look": look})).text
+    for told in (
+        "one unit of the scene is 2.500 m", "within 3.2 %", "20 of 24 agree", "48.13715, 11.57612", "1.0 to 4.0 min",
+        "1.5 GPU minutes", "7 finished scenes", "What a second costs is not known here",
+        "3 min 20 s after the last upload",
+    ):  # fmt: skip
+        assert told in text, told
+    billed |= {"usd": 1.25, "usd_by_stage": {"training": 1.25}}
+    assert "1.25 USD" in Reader(page(numbers)).text
+
+
+def test_the_page_about_filming_is_linked_where_its_address_is_known() -> None:
+    numbers = metrics() | {"warnings": ["dark"]}
+    assert "docs/filming.md" in page(numbers)
+    linked = report_page(
+        RESULTS, numbers, "2026-11-23T12:00:00.000Z", {}, filming_page='https://a.example/film?"<b>'
+    )  # fmt: skip
+    assert "docs/filming.md" not in linked
+    assert 'href="https://a.example/film?&#34;&lt;b&gt;"' in linked

@@ -1,0 +1,144 @@
+"""Metres, and the place on Earth, from positions that photos state (EXIF). Unsure is unknown: then nothing is said.
+
+A phone's position is off by metres, and now and then by a hundred. So two dimensions are fitted, along the ground, with
+a similarity that most of the photos agree with (RANSAC, then least squares of those): heights of GPS are worse than the
+rest, and a plane needs only which way is up. The error of the scale is that of the fit, by the spread of what is left.
+
+Coordinates stay in this module and in what `Place.published` returns; `to_json` has none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.scene.geometry import camera_centre, rotation_between
+from runner.scene.views import View
+
+EARTH_M = 6_371_008.8  # mean radius (IUGG)
+MIN_PHOTOS = 5  # with positions of their own
+INLIER_M = 8.0  # what a phone is off by under an open sky, doubled
+MIN_SHARE = 0.6  # of the photos agree
+MIN_SPREAD_M = 5.0  # rms from their middle; less is no longer than the error of one position
+MOST_ERROR = 0.15  # of the scale, one standard deviation; more is no scale
+TRIALS = 400
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known of scale and place."""
+
+    metres_per_unit: float | None  # None: unknown
+    error_percent: float | None  # of it, one standard deviation
+    photos: int  # whose positions agree
+    photos_with_position: int
+    reason: str  # why it is unknown; "" when it is known
+    residual_m: float | None = None  # rms, of those that agree
+    origin: tuple[float, float] | None = None  # degrees: latitude, longitude of the origin of the output's world
+    heading_deg: float | None = None  # of the output's x axis, clockwise from north
+
+    def to_json(self, *, publish: bool = False) -> dict[str, Any]:
+        """For orientation.json and the reports. publish: with the place on Earth, which is told to nobody else."""
+        told: dict[str, Any] = {
+            "metres_per_unit": self.metres_per_unit,
+            "error_percent": self.error_percent,
+            "from": "GPS of photos" if self.metres_per_unit is not None else None,
+            "photos": self.photos,
+            "photos_with_position": self.photos_with_position,
+            "residual_m": self.residual_m,
+            "reason": self.reason,
+        }
+        if publish and self.origin is not None:
+            told["origin"] = {"latitude": self.origin[0], "longitude": self.origin[1]}
+            told["x_axis_clockwise_from_north_deg"] = self.heading_deg
+        return told
+
+
+def find_place(
+    views: Sequence[View], positions: Mapping[str, tuple[float, float]], up: Sequence[float] | Array | None
+) -> Place:
+    """views: in the output's world. positions: latitude and longitude in degrees by image. up: unit vector there."""
+    seen = [view for view in views if view.image in positions]
+    known = len({positions[view.image] for view in seen})
+
+    def unknown(reason: str, agree: int = 0) -> Place:
+        return Place(None, None, agree, known, reason)
+
+    if known < MIN_PHOTOS:
+        return unknown(f"{known} photos tell where they were taken; {MIN_PHOTOS} are needed")
+    if up is None:
+        return unknown("which way is up is not known")
+    degrees = np.array([positions[view.image] for view in seen])
+    origin = degrees.mean(axis=0)
+    east_north = _metres(degrees, origin)
+    if np.sqrt((east_north**2).sum(axis=1).mean()) < MIN_SPREAD_M:
+        return unknown(f"the photos were taken within {MIN_SPREAD_M:g} m, which is what GPS is off by")
+    ground = _on_the_ground(seen, np.asarray(up, float))
+    agrees = _ransac(ground, east_north)
+    if agrees.sum() < max(MIN_PHOTOS, MIN_SHARE * len(seen)):
+        return unknown("the positions of the photos do not fit the way of the camera", int(agrees.sum()))
+    factor, shift = _fit(ground[agrees], east_north[agrees])
+    left = _residuals(ground[agrees], east_north[agrees], factor, shift)
+    count, scale = int(agrees.sum()), abs(factor)
+    variance = (left**2).sum() / max(2 * count - 4, 1)  # of one coordinate
+    spread = (np.abs(ground[agrees] - ground[agrees].mean()) ** 2).sum()
+    error = float(np.sqrt(variance / spread) / scale)
+    if error > MOST_ERROR:
+        return unknown(f"positions and way of the camera differ: the scale would be off by {100 * error:.0f} %", count)
+    at_origin = shift  # where (0, 0) of the ground plane is, east + 1j north
+    latitude = float(origin[0] + np.degrees(at_origin.imag / EARTH_M))
+    longitude = float(origin[1] + np.degrees(at_origin.real / (EARTH_M * np.cos(np.radians(origin[0])))))
+    heading = float(np.degrees(np.arctan2(factor.real, factor.imag)) % 360)
+    return Place(
+        float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), heading
+    )
+
+
+def _metres(degrees: Array, origin: Array) -> Array:
+    """[N, 2] east and north of the origin, in metres; right to a thousandth within some kilometres."""
+    north = np.radians(degrees[:, 0] - origin[0]) * EARTH_M
+    east = np.radians(degrees[:, 1] - origin[1]) * EARTH_M * np.cos(np.radians(origin[0]))
+    return np.stack([east, north], axis=1)
+
+
+def _on_the_ground(views: Sequence[View], up: Array) -> NDArray[np.complex128]:
+    """[N] camera positions seen from above: x + 1j y of a plane across up, so that a turn is a factor.
+
+    The plane's axes are those of the world turned by the least that brings up to z.
+    """
+    centres = np.array([camera_centre(view.world_to_camera) for view in views])
+    flat = centres @ rotation_between(up, np.array([0.0, 0.0, 1.0])).T
+    return np.asarray(flat[:, 0] + 1j * flat[:, 1])
+
+
+def _fit(ground: NDArray[np.complex128], east_north: Array) -> tuple[complex, complex]:
+    """factor, shift: east + 1j north = factor * ground + shift, by least squares."""
+    there = east_north[:, 0] + 1j * east_north[:, 1]
+    here, mean = ground - ground.mean(), there.mean()
+    factor = complex((np.conj(here) * (there - mean)).sum() / max(float((np.abs(here) ** 2).sum()), 1e-12))
+    return factor, complex(mean - factor * ground.mean())
+
+
+def _residuals(ground: NDArray[np.complex128], east_north: Array, factor: complex, shift: complex) -> Array:
+    return np.asarray(np.abs(factor * ground + shift - (east_north[:, 0] + 1j * east_north[:, 1])))
+
+
+def _ransac(ground: NDArray[np.complex128], east_north: Array) -> NDArray[np.bool_]:
+    """[N] which positions agree with the similarity that most of them agree with. The same every time."""
+    random, best = np.random.default_rng(0), np.zeros(len(ground), bool)
+    for _ in range(TRIALS):
+        pair = random.choice(len(ground), 2, replace=False)
+        factor, shift = _fit(ground[pair], east_north[pair])
+        agrees = _residuals(ground, east_north, factor, shift) < INLIER_M
+        if agrees.sum() > best.sum():
+            best = agrees
+    for _ in range(3):
+        if best.sum() < 3:
+            break
+        best = _residuals(ground, east_north, *_fit(ground[best], east_north[best])) < INLIER_M
+    return best
