@@ -16,6 +16,7 @@ from runner.scene.frames import Frame, FrameSet
 from scenejobs.names import is_photo
 
 OLD_FPS, OLD_FEATURES = 2.0, 2048
+OURS, BEFORE = "ours", "the commit before"
 
 Key = tuple[str, int]  # name of the file, index of the decoded frame; 0 for a photo
 
@@ -100,7 +101,7 @@ def old(files: Sequence[Path], work: Path, _preset: str, _count: int, held: Sequ
 
 
 WAYS: dict[str, Callable[[Sequence[Path], Path, str, int, Sequence[Block]], Found]] = {
-    "ours": ours, "uniform + defaults": plain, "old settings": old
+    OURS: ours, "uniform + defaults": plain, "old settings": old
 }  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """Camera poses and pictures of this project, of plain pycolmap, and with the settings of the service this one replaces.
 
-    python -m benchmarks.poses [--preset laptop] [--train STEPS] [--out FILE] [SET ...]
+    python -m benchmarks.poses [--preset laptop] [--train STEPS] [--before COMMIT] [SET ...]
 
 A set is a folder of videos or photos below SCENE_FOOTAGE (default: the folder `shared/data` beside the repository), or
 `demo` for the rendered footage. Errors are against the set's reference poses or true cameras, where it has them. Every
 way runs in a process of its own, one after the other, on the same files. With --train our trainer goes on with the
-poses of each way, with so many steps of the preset's; the scored pictures are the same for all ways.
+poses of each way, with so many steps of the preset's; the scored pictures are the same for all ways. With --before the
+pose stage of that commit is a way too, on our frames and with our trainer.
 """
 
 from __future__ import annotations
@@ -19,37 +20,40 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pose_ways import WAYS, Block, Found, Key, key
+from benchmarks.pose_cost.parts import cpu_by_part, earlier
+from benchmarks.pose_ways import BEFORE, OURS, WAYS, Block, Found, Key, key
 from runner.scene.frames import FrameSet
 from runner.scene.views import TrainingScene
 from scenejobs.names import is_media
 
 ROOT = Path(__file__).resolve().parents[1]
 FOOTAGE = Path(os.environ.get("SCENE_FOOTAGE", ROOT.parent / "shared" / "data"))
+ALL_WAYS = (OURS, BEFORE, *(way for way in WAYS if way != OURS))
 SETS = ("fox", "walk", "sceaux_photos", "banana_photos", "demo")
 LIMIT_S = 3600
 TRAINED_CAP = 20_000  # Gaussians of --train: short plans cannot train more
 
 HEADER = """# Camera poses, and what they are worth
 
-`python -m benchmarks.poses --preset {preset}{train}`, {cores} cores, load average at the end {load:.1f}.
+`python -m benchmarks.poses --preset {preset}{options}`, {cores} cores, load average at the end {load:.1f}.
 *uniform + defaults*: as many frames as ours, evenly in time, or all photos, pycolmap's own defaults (exhaustive,
 incremental). *old settings*: 2 frames per second or all photos, sequential matching, a camera per frame, 2,048
 features. Position errors after similarity alignment, relative to the mean distance of the reference cameras from their
 centre; rotations between pairs. `px` is the mean reprojection error: it does not tell right from wrong.
 
-Held-out pictures are the same for all three ways: blocks of our frames, given to the others as well, and never trained
-on; `scored` is how many of them a way placed. Each way's poses are trained with the same settings{trained}.
+{before}Held-out pictures are the same for all ways: blocks of our frames, given to the others as well, and never
+trained on; `scored` is how many of them a way placed. Each way's poses are trained with the same settings{trained}.
 Seconds are wall time; CPU s are of everything, all threads; peak is of the largest process.
 
-| set | way | registered | px | position % median, worst | rotation deg | focal / long side | won by | held-out dB \
-| SSIM | scored | frames s | poses s | training s | CPU s | peak MiB |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+| set | way | registered | px | position % median, worst | rotation deg | focal / long side | won by | pairs \
+| features, matching, mapping CPU s | held-out dB | SSIM | scored | frames s | poses s | training s | CPU s | peak MiB |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def files_of(name: str, folder: Path) -> list[Path]:
@@ -174,14 +178,17 @@ def one(name: str, args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         try:
-            found = WAYS[args.one](files, work, args.preset, args.count, held)
+            with cpu_by_part() as parts:
+                found = WAYS[args.one](files, work, args.preset, args.count, held)
         except Exception as exc:  # noqa: BLE001 - whatever a way dies of is its result
             return {"died": f"{type(exc).__name__}: {exc}"[:200], "wall": time.monotonic() - begun}
         result = measure(found, work, truth_of(name, files))
+        if parts.pairs:
+            result |= {"parts": list(parts.seconds.values()), "pairs": parts.pairs}
         if args.train and found.placed:
             (work / "sparse.json").touch()  # of ours it is there; views are made anew when it changes
             scene = build_views(found.frames, StageContext(work, SILENT), preset(args.preset).train.long_side)
-            held = held_out(scene, found.frames) if args.one == "ours" else held
+            held = held or (held_out(scene, found.frames) if args.one == OURS else [])
             scene = split(scene, found.frames, held)
             result |= {"held": [asdict(block) for block in held], **trained(scene, args.preset, args.train)}
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -192,7 +199,7 @@ def one(name: str, args: argparse.Namespace) -> dict[str, Any]:
 def row(name: str, way: str, got: dict[str, Any], of: int) -> str:
     """of: how many pictures are held out."""
     if "died" in got:
-        return f"| {name} | {way} | {got['died']} |" + "  |" * 13
+        return f"| {name} | {way} | {got['died']} |" + "  |" * 15
 
     def values(form: str, entry: str, factor: float = 1.0) -> str:
         found = got.get(entry)
@@ -203,26 +210,33 @@ def row(name: str, way: str, got: dict[str, Any], of: int) -> str:
     scored = f"{got['scored']} of {of}" if "scored" in got else ""
     cells = [
         name, way, f"{got['placed']} of {got['total']}", values("{:.2f}", "px"), values("{:.2f}", "position", 100),
-        values("{:.2f}", "angle"), focal, got["rung"], values("{:.2f}", "psnr"), values("{:.3f}", "ssim"), scored,
+        values("{:.2f}", "angle"), focal, got["rung"], values("{:.0f}", "pairs"), values("{:.0f}", "parts"),
+        values("{:.2f}", "psnr"), values("{:.3f}", "ssim"), scored,
         *(values("{:.0f}", entry) for entry in ("frames_s", "poses_s", "training_s", "cpu", "peak_mib")),
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
-def all_ways(name: str, args: argparse.Namespace, footage: Path) -> list[str]:
-    """The rows of a set."""
+def all_ways(name: str, args: argparse.Namespace, footage: Path, before: Path | None) -> list[str]:
+    """The rows of a set. before: a folder with the pose stage of the commit before."""
     files_of(name, footage)  # rendered once, outside of what is timed
     count, held, rows = 0, [], []
-    for way in WAYS:
-        command = [sys.executable, "-m", "benchmarks.poses", name, "--one", way, "--preset", args.preset, "--count",
-                   str(count), "--held", json.dumps(held), "--train", str(args.train),
-                   "--footage", str(footage)]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    for way in args.ways.split(","):
+        folder = before if way == BEFORE else ROOT
+        if folder is None:
+            continue
+        command = [sys.executable, "-m", "benchmarks.poses", name, "--one", OURS if way == BEFORE else way,
+                   "--preset", args.preset, "--count", str(count), "--held", json.dumps(held),
+                   "--train", str(args.train), "--footage", str(footage)]  # fmt: skip
+        done = subprocess.run(
+            command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder), "SCENE_FOOTAGE": str(FOOTAGE)},
+            capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
         lines = done.stdout.strip().splitlines()
         if done.returncode:
             print(done.stderr[-2000:], file=sys.stderr, flush=True)
         got = json.loads(lines[-1]) if done.returncode == 0 and lines else {"died": f"exit {done.returncode}"}
-        if way == "ours":
+        if way == OURS:
             count, held = got.get("total", count), got.get("held", held)
         rows.append(row(name, way, got, sum(len(block["indices"]) for block in held)))
         print(rows[-1], flush=True)
@@ -233,7 +247,12 @@ def document(args: argparse.Namespace, rows: Sequence[str]) -> str:
     train = f" --train {args.train}" if args.train else ""
     steps = f": {args.train:,} steps, {TRAINED_CAP:,} Gaussians" if args.train else ""
     load = os.getloadavg()[0]
-    head = HEADER.format(preset=args.preset, train=train, trained=steps, cores=os.cpu_count(), load=load)
+    before = f"*{BEFORE}*: the pose stage of commit {args.before} on our frames.\n\n" if args.before else ""
+    before += "Features, matching and mapping are CPU seconds of the COLMAP processes.\n"
+    options = train + (f" --before {args.before}" if args.before else "")
+    head = HEADER.format(
+        preset=args.preset, options=options, trained=steps, cores=os.cpu_count(), load=load, before=before
+    )
     return "\n".join([head, *rows]) + "\n"
 
 
@@ -244,6 +263,8 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=0, metavar="STEPS", help="also train on the poses of each way")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--footage", type=Path, help="where the rendered footage is kept between runs")
+    parser.add_argument("--before", metavar="COMMIT", default="", help="also with the pose stage of this commit")
+    parser.add_argument("--ways", default=",".join(ALL_WAYS), help=f"of {', '.join(ALL_WAYS)}")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--held", default="[]", help=argparse.SUPPRESS)
@@ -253,9 +274,11 @@ def main() -> None:
         print(json.dumps(one(args.sets[0], args)))
         return
     rows: list[str] = []
-    with tempfile.TemporaryDirectory() as temporary:
+    with ExitStack() as stack:
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        before = stack.enter_context(earlier(args.before, temporary)) if args.before else None
         for name in args.sets:
-            rows += all_ways(name, args, args.footage or Path(temporary))
+            rows += all_ways(name, args, args.footage or temporary, before)
             if args.out:  # after each set: the whole takes half an hour
                 args.out.write_text(document(args, rows), encoding="utf-8")
     print(document(args, rows))

@@ -34,6 +34,8 @@ from scenejobs.errors import Code, InputError, RunnerError
 from scenejobs.filming import TEXTURE, WALK
 
 PROBE = 12  # frames looked at first, at least
+MANY = 30  # frames; more overlap so much that ENOUGH is enough
+ENOUGH = 0.5  # of the features that are asked for; see `_enough`
 MIN_FEATURES = 60  # per frame: the gate on points per image asks for that many that fit
 
 log = logging.getLogger(__name__)
@@ -94,7 +96,7 @@ class Databases:
         request = Extract(
             seed=self.session.seed, source=source, groups=self.coverage.groups(names), features=rung.features,
             max_image_size=rung.max_image_size, sensitive=rung.sensitive, threads=self.session.threads,
-            masks=str(masks) if (masks := self.images.with_name(FOLDER)).is_dir() else "",
+            enough=self._enough(rung), masks=str(masks) if (masks := self.images.with_name(FOLDER)).is_dir() else "",
         )  # fmt: skip
 
         def watch(_steps: int) -> None:
@@ -102,6 +104,15 @@ class Databases:
             self.session.progress.report(0.0, EXTRACTED, done, total, "frames have features")
 
         return self.session.ask(request, prepare_limit_s(left_s), watch)
+
+    def _enough(self, rung: Rung) -> float:
+        """Share of the features below which a picture is enlarged for more.
+
+        Many frames overlap so much that the largest features of each hold them; few pictures, and what did not hold at
+        the first look, get all there are.
+        """
+        first_look = rung.features <= self.settings.features and not rung.sensitive
+        return ENOUGH if first_look and len(self.coverage.names) > MANY else 1.0
 
     def _require_features(self, found: dict[str, int], names: tuple[str, ...]) -> None:
         if len(found) != len(names):  # COLMAP leaves out, without a word, images of another size

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import minimum_filter
 
 from runner.scene.masks import Mask, mask_files, read_mask, write_mask
 
@@ -35,6 +34,8 @@ def feature_masks(masks: Path, names: Sequence[str], work: Path) -> Path | None:
 
 def _wider(used: Mask) -> Mask:
     """Ignores the surroundings too."""
+    from scipy.ndimage import minimum_filter  # half a CPU second, in each process of COLMAP; few scenes have masks
+
     reach = max(1, round(MARGIN * max(used.shape)))
     wider: Mask = minimum_filter(used.astype(np.uint8), 2 * reach + 1, mode="nearest") > 0
     return wider

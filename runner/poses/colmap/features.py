@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +50,12 @@ def reader_of(source: Source, group: Group) -> pycolmap.ImageReaderOptions:
 
 
 def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
-    """Features of the images that have as many as are wanted at their own size.
+    """Features of the images that have enough of them at their own size.
 
     COLMAP enlarges each image to twice its sides, which takes two thirds of the time, and keeps the largest features.
     What enlarging adds are the smallest ones: where the limit is reached without them, they are dropped again.
     """
+    wanted = ceil(request.enough * request.features)
     database = Path(request.source.database)
     names = [name for name in group.names if name not in _names_in(database, with_features=True)]
     looked_at = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, LOOKED_AT).astype(int))] if names else []
@@ -63,11 +65,11 @@ def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
     own.mask_path = masks
     try:
         for some in (looked_at, names):
-            if not some or (some is names and len(_rich(scratch, request.features)) <= len(looked_at) // 2):
+            if not some or (some is names and len(_rich(scratch, wanted)) <= len(looked_at) // 2):
                 return
             _extract(request, str(scratch), some, own, enlarged=False)
         _import(request.source, group)
-        _copy(scratch, database, _rich(scratch, request.features))
+        _copy(scratch, database, _rich(scratch, wanted))
     finally:
         scratch.unlink(missing_ok=True)
 

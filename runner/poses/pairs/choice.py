@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 ACROSS = 3  # most alike frames of each other shot, per frame
 OTHER_SHOTS = 8  # at most, the most alike ones: a film of many cuts is no set of clips of one place
@@ -33,6 +31,9 @@ def choose_pairs(alike: NDArray[np.float32], pictures: Pictures, each: int, in_t
     each one in its shot. With them go the most alike of other shots, and the spanning tree of the most alike pairs,
     which leaves nobody alone.
     """
+    from scipy.sparse import csr_matrix  # loaded where it is needed: other requests to COLMAP's process choose nothing
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
     count = len(alike)
     allowed = pictures.moment_of[:, None] != pictures.moment_of[None, :]
     allowed &= ~(pictures.known[:, None] & pictures.known[None, :])

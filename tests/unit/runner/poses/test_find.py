@@ -69,6 +69,19 @@ def test_one_thread_gives_the_same_poses_to_the_last_bit(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_global_mapper_too_gives_every_part_and_the_largest_is_the_scene(tmp_path):
+    """Since COLMAP 4.2 it returns a model for each part; before, only one of them was known to be there."""
+    room = [render(*pose) for pose in walk(10)]
+    elsewhere = [render(*pose, seed=7) for pose in walk(7)]
+    frames = write_frames(tmp_path, {"elsewhere": elsewhere, "room": room})
+    report = find_poses(frames, StageContext(tmp_path, SILENT), replace(SETTINGS, mapper="global"))
+    assert report.joined == ("room.mp4",)
+    assert report.images_registered == 10
+    assert "and 1 separate parts" in report.attempts[0]
+    assert "elsewhere.mp4 could not be placed" in report.warnings[0]
+
+
+@pytest.mark.slow
 def test_a_clip_from_another_place_is_left_out_with_a_warning(tmp_path):
     room = [render(*pose) for pose in walk(10)]
     elsewhere = [render(*pose, seed=7) for pose in walk(4)]

@@ -25,12 +25,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str,
     return folder, names
 
 
-def extracted(folder: Path, database: Path, names: tuple[str, ...], wanted: int) -> dict[str, int]:
+def extracted(
+    folder: Path, database: Path, names: tuple[str, ...], wanted: int, enough: float = 1.0
+) -> dict[str, int]:  # fmt: skip
     source = Source(database=str(database), images=str(folder), camera_model="SIMPLE_RADIAL")
     groups = (Group(names=names, focal_ratio=0.9),)
     request = Extract(
-        seed=0, source=source, groups=groups, features=wanted, max_image_size=1000, sensitive=False, threads=1
-    )
+        seed=0, source=source, groups=groups, features=wanted, max_image_size=1000, sensitive=False, threads=1,
+        enough=enough,
+    )  # fmt: skip
     return features.extract(request).features
 
 
@@ -54,6 +57,16 @@ def test_pictures_are_enlarged_where_they_have_too_few_features_otherwise(pictur
         np.testing.assert_array_equal(descriptors(tmp_path / "ours.db", name), descriptors(tmp_path / "plain.db", name))
         assert found[name] == len(descriptors(tmp_path / "plain.db", name))
     assert not (tmp_path / SCRATCH).exists()
+
+
+def test_a_picture_with_enough_of_the_wanted_features_is_not_enlarged_for_the_rest(pictures, tmp_path):
+    folder, names = pictures
+    own = extracted(folder, tmp_path / "few.db", names, FEW)  # reached without enlarging
+    wanted = 2 * max(own.values())
+    for enough, first_octave in ((1.0, -1), (min(own.values()) / wanted, 0)):
+        found = extracted(folder, tmp_path / f"{first_octave}.db", names, wanted, enough)
+        plain(folder, tmp_path / f"plain{first_octave}.db", names, wanted, first_octave)
+        assert found == {name: len(descriptors(tmp_path / f"plain{first_octave}.db", name)) for name in names}
 
 
 def test_a_single_picture_with_too_few_is_enlarged_beside_others(pictures, tmp_path):

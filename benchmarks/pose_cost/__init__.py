@@ -1,0 +1,1 @@
+"""What camera poses cost, by part, by number of frames, and with few pairs."""
