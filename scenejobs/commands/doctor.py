@@ -16,6 +16,7 @@ from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.errors import Conflict, NotFound, SceneJobError
 from scenejobs.ports import BlobStore, Containers
+from scenejobs.state.executions import usage
 from scenejobs.state.layout import PREFLIGHT_RECORD
 
 MOST_SKEW_S = 300.0  # links and SAS begin a little before now
@@ -43,8 +44,9 @@ class Line:
 @made(
     "doctor", "look whether this machine can do its work with the storage",
     section="For operators",
-    more="Each line that is wrong names its remedy. Nothing is changed. Quotas of GPUs are not asked here: "
-    "scripts/azure-setup.sh looks at them before it deploys; whether a job can run: video-splat preflight.",
+    more="Each line that is wrong names its remedy. Nothing is changed. Of quotas the minutes of the day are "
+    "looked at; those of the subscription by scripts/azure-setup.sh, before it deploys. Whether a job can run: "
+    "video-splat preflight.",
 )  # fmt: skip
 def command(shell: Shell) -> Answer:
     """0, or 1 where something is wrong."""
@@ -67,6 +69,18 @@ def looked_at(shell: Shell) -> Iterator[Line]:
         return
     yield Line("settings", f"{storage.means or 'storage account'}, quiet time {settings.quiet_s:g} s")
     yield from _storage(storage)
+    yield _minutes(storage.containers.state, settings.max_gpu_minutes)
+
+
+def _minutes(state: BlobStore, limit: float) -> Line:
+    """What is left of the day's minutes of executions."""
+    try:
+        used = usage.minutes_on(state, state.now().date())
+    except SceneJobError as exc:
+        return _wrong("minutes today", exc)
+    found = f"{used:.0f} of {limit:g} (MAX_GPU_MINUTES_PER_DAY)" if limit else f"{used:.0f}, no limit is set here"
+    spent = "nothing starts before tomorrow (UTC): raise MAX_GPU_MINUTES_PER_DAY" if limit and used >= limit else ""
+    return Line("minutes today", found, spent)
 
 
 def _packages() -> Iterator[str]:

@@ -15,7 +15,9 @@ from scenejobs.commands import status as commands_status
 from scenejobs.commands import upload as commands_upload
 from scenejobs.errors import Failure, InputError, StorageError
 from scenejobs.ports import Containers
+from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import layout
+from scenejobs.state.executions import usage
 from scenejobs.state.overview import scenes
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import SceneRecord
@@ -256,3 +258,12 @@ def test_a_reader_that_has_seen_enough_ends_the_command(tmp_path: Path) -> None:
                           env={**os.environ, "DATA_PATH": str(data)})  # fmt: skip
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 130)
+
+
+def test_doctor_looks_at_the_minutes_of_the_day(containers: Containers, capsys: pytest.CaptureFixture[str]) -> None:
+    now = containers.state.now()
+    usage.write(containers.state, "x1-token", now, now.date(), 3600.0)
+    assert typed(["doctor"], containers, settings=DispatchSettings(max_gpu_minutes=600)) == 0
+    assert "ok     minutes today: 60 of 600 (MAX_GPU_MINUTES_PER_DAY)" in capsys.readouterr().out
+    assert typed(["doctor"], containers, settings=DispatchSettings(max_gpu_minutes=60)) == 1
+    assert "nothing starts before tomorrow (UTC)" in capsys.readouterr().out
