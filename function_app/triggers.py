@@ -18,6 +18,9 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from function_app import given_up, wiring
+from function_app.web import trigger
+from scenejobs.settings.reader import read
+from scenejobs.settings.web import WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +33,11 @@ by_webhook = func.Blueprint()  # type: ignore[no-untyped-call]
 by_queue = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
-def chosen() -> tuple[func.Blueprint, func.Blueprint]:
-    """The functions of the app in this environment."""
-    return blueprint, by_queue if os.environ.get("UPLOADS_QUEUE") else by_webhook
+def chosen() -> tuple[func.Blueprint, ...]:
+    """The functions of the app in this environment. Raises ConfigurationError for a setting of the API that is none."""
+    found = (blueprint, by_queue if os.environ.get("UPLOADS_QUEUE") else by_webhook)
+    settings = read(WebSettings, os.environ)
+    return (*found, trigger.blueprint(settings)) if settings.on else found
 
 
 def blob_source() -> func.BlobSource:

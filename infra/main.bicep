@@ -72,6 +72,17 @@ param jobsQueue string = 'jobs'
 @description('Queue into which Event Grid puts uploads, in the place of the webhook of the function app. Empty: the webhook.')
 param uploadsQueue string = ''
 
+// ---- HTTP API and page ------------------------------------------------------------------------------------------------------
+@description('Serve the HTTP API and the page.')
+param web bool = false
+@description('How it knows who asks: entra (App Service authentication) or keys (whoever has the function\'s key may do all).')
+@allowed(['entra', 'keys'])
+param webAuth string = 'entra'
+@description('Client id of the Entra application with the app roles reader, uploader and operator.')
+param webEntraClientId string = ''
+@description('With restrictInbound: addresses from which the page is reached, as ranges, separated by commas.')
+param webAddresses string = ''
+
 // ---- keeping ----------------------------------------------------------------------------------------------------------------
 @description('Days after which archived uploads (processed, error) are deleted. 0: never.')
 param retentionDays int = 30
@@ -190,6 +201,9 @@ var uploadPoisonQueue = 'webjobs-blobtrigger-poison'
 var queues = [debounceQueue, '${debounceQueue}-poison', jobsQueue, '${jobsQueue}-poison']
 var redundancy = geoRedundant ? (zoneRedundant ? 'Standard_GZRS' : 'Standard_GRS') : (zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS')
 var hostRedundancy = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+var webRanges = empty(webAddresses) ? [] : split(replace(webAddresses, ' ', ''), ',')
+// The page is served by the function app itself, and sends files to the account with the videos.
+var webOrigin = 'https://${appName}.azurewebsites.net'
 var ipRanges = empty(allowedIpRanges) ? [] : split(replace(allowedIpRanges, ' ', ''), ',')
 
 resource newGroup 'Microsoft.Resources/resourceGroups@2024-03-01' = if (empty(existingResourceGroupName)) {
@@ -248,6 +262,7 @@ module identities 'modules/identities.bicep' = {
     tags: tags
     runnerName: 'id-runner-${label}-${token}'
     dispatcherName: 'id-dispatcher-${label}-${token}'
+    webName: web ? 'id-web-${label}-${token}' : ''
   }
 }
 
@@ -314,6 +329,7 @@ module account 'modules/account.bicep' = if (empty(existingStorageAccountName)) 
     closed: privateNetworking
     allowedIpRanges: ipRanges
     softDeleteDays: softDeleteDays
+    pageOrigins: web ? [webOrigin] : []
   }
 }
 
@@ -355,6 +371,7 @@ module hostAccount 'modules/account.bicep' = {
     closed: privateNetworking
     allowedIpRanges: []
     softDeleteDays: softDeleteDays
+    pageOrigins: []
   }
 }
 
@@ -457,6 +474,7 @@ module roles 'roles.bicep' = if (includeRbac) {
   params: {
     runnerPrincipalId: identities.outputs.runnerPrincipalId
     dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
+    webPrincipalId: identities.outputs.webPrincipalId
     eventsPrincipalId: events.outputs.principalId
     deployerPrincipalId: principalId
     deployerPrincipalType: principalType
@@ -607,6 +625,11 @@ module functionApp 'modules/function-app.bicep' = {
     sweepSchedule: sweepSchedule
     jobName: runnerJobName
     fallbackJobName: hasFallback ? secondJobName : ''
+    webAuth: web ? webAuth : ''
+    webIdentityId: identities.outputs.webId
+    webIdentityClientId: identities.outputs.webClientId
+    webEntraClientId: webEntraClientId
+    webAddresses: web ? webRanges : []
     moreSettings: dispatcherSettings
   }
 }
@@ -644,6 +667,8 @@ output APPLICATION_INSIGHTS_NAME string = monitoring.outputs.insightsName
 output LOG_ANALYTICS_WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId
 output MANAGED_IDENTITY_PRINCIPAL_ID string = identities.outputs.runnerPrincipalId
 output DISPATCHER_PRINCIPAL_ID string = identities.outputs.dispatcherPrincipalId
+output WEB_PRINCIPAL_ID string = identities.outputs.webPrincipalId
+output WEB_PAGE string = web ? '${webOrigin}/api/ui' : ''
 output EVENT_GRID_TOPIC_NAME string = events.outputs.name
 output EVENT_GRID_TOPIC_RESOURCE_GROUP string = events.outputs.groupName
 output EVENT_GRID_PRINCIPAL_ID string = events.outputs.principalId

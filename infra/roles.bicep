@@ -5,6 +5,8 @@ param runnerPrincipalId string
 param dispatcherPrincipalId string
 @description('Of the system topic: it keeps events that could not be delivered.')
 param eventsPrincipalId string
+@description('Of the HTTP API. Empty: there is none.')
+param webPrincipalId string = ''
 @description('Empty: the deployer gets nothing.')
 param deployerPrincipalId string = ''
 param deployerPrincipalType string = 'User'
@@ -39,6 +41,7 @@ var roleIds = {
   'Storage Blob Data Owner': 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   'Storage Blob Data Contributor': 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   'Storage Blob Data Reader': '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
+  'Storage Blob Delegator': 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
   'Storage Queue Data Contributor': '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   'Storage Queue Data Message Sender': 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
   'Storage Queue Data Reader': '19e7f393-937e-4f77-808e-94535e297925'
@@ -47,10 +50,12 @@ var roleIds = {
 }
 var runner = { id: runnerPrincipalId, type: 'ServicePrincipal' }
 var dispatcher = { id: dispatcherPrincipalId, type: 'ServicePrincipal' }
+var web = { id: webPrincipalId, type: 'ServicePrincipal' }
 var events = { id: eventsPrincipalId, type: 'ServicePrincipal' }
 var deployer = { id: deployerPrincipalId, type: deployerPrincipalType }
 var operators = { id: operatorsPrincipalId, type: operatorsPrincipalType }
 var known = !empty(deployerPrincipalId)
+var served = !empty(webPrincipalId)
 var operated = !empty(operatorsPrincipalId)
 
 var onContainers = [
@@ -78,6 +83,20 @@ var operatorsOnContainers = [
   { who: operators, where: errorContainer, role: 'Storage Blob Data Contributor' }
   { who: operators, where: stateContainer, role: 'Storage Blob Data Contributor' }
   { who: operators, where: deadLetterContainer, role: 'Storage Blob Data Contributor' }
+]
+// It signs links, which allow no more than it may itself.
+var webOnContainers = [
+  { who: web, where: inputContainer, role: 'Storage Blob Data Contributor' }
+  { who: web, where: outputContainer, role: 'Storage Blob Data Contributor' }
+  { who: web, where: processedContainer, role: 'Storage Blob Data Reader' }
+  { who: web, where: errorContainer, role: 'Storage Blob Data Contributor' }
+  { who: web, where: stateContainer, role: 'Storage Blob Data Contributor' }
+]
+var webOnQueues = [
+  { who: web, where: debounceQueue, role: 'Storage Queue Data Message Sender' }
+]
+var webOnAccount = [
+  { who: web, role: 'Storage Blob Delegator' }
 ]
 var onQueues = [
   { who: runner, where: jobsQueue, role: 'Storage Queue Data Contributor' }
@@ -129,8 +148,9 @@ module storage 'modules/storage-roles.bicep' = {
   scope: resourceGroup(storageAccountGroupName)
   params: {
     accountName: storageAccountName
-    onContainers: concat(onContainers, known ? deployerOnContainers : [], operated ? operatorsOnContainers : [])
-    onQueues: concat(onQueues, empty(uploadsQueue) ? uploadsByWebhook : uploadsByQueue, known ? deployerOnQueues : [], operated ? operatorsOnAllQueues : [])
+    onContainers: concat(onContainers, served ? webOnContainers : [], known ? deployerOnContainers : [], operated ? operatorsOnContainers : [])
+    onQueues: concat(onQueues, empty(uploadsQueue) ? uploadsByWebhook : uploadsByQueue, served ? webOnQueues : [], known ? deployerOnQueues : [], operated ? operatorsOnAllQueues : [])
+    onAccount: served ? webOnAccount : []
     roleIds: roleIds
   }
 }

@@ -25,7 +25,7 @@ from types import TracebackType
 
 from local import places
 from local.azurite import DESK_PORTS, EMULATOR, Azurite, dying_with_parent, install_once
-from scenejobs.adapters.azure.clients import create_all, open_containers, open_queues
+from scenejobs.adapters.azure.clients import allow_origins, create_all, open_containers, open_queues
 from scenejobs.errors import InfrastructureError, SceneJobError
 from scenejobs.ports import Containers, Queues
 from scenejobs.settings.reader import read
@@ -34,6 +34,8 @@ from scenejobs.settings.storage import StorageSettings
 START_TIMEOUT_S = 60.0
 HOST_RESTARTS = 3  # more crashes than these are told instead
 ELSEWHERE = f"if it is an emulator to be used, export AZURE_STORAGE_CONNECTION_STRING={EMULATOR} first"
+PAGE = "/api/ui"
+PAGE_PORT = 7071  # where the Functions Core Tools answer too
 STOP_TIMEOUT_S = 40.0  # the jobs API gives its executions 30 s, as the platform does
 
 
@@ -44,7 +46,8 @@ class LocalCloud:
     env:     settings on top of this process's environment, for all parts
     command: what a job execution runs
     storage: connection string of an emulator that runs elsewhere; "": one is started here, at `ports`
-    ports:   of the emulator's blobs, queues and tables; 0 takes a free one, as for `jobs_port`, of the jobs API
+    ports:   of the emulator's blobs, queues and tables; 0 takes a free one, as for `jobs_port`, of the jobs API, and
+             `page_port`, of the HTTP API and its page
     host:    whether the functions are hosted here
     """
 
@@ -57,10 +60,11 @@ class LocalCloud:
         ports: tuple[int, int, int] = (0, 0, 0),
         jobs_port: int = 0,
         host: bool = True,
+        page_port: int = 0,
     ) -> None:
         self.folder = folder.resolve()  # the parts run in another one
         self._storage = storage
-        self._ports, self._jobs_port, self._host = ports, jobs_port, host
+        self._ports, self._jobs_port, self._page_port, self._host = ports, jobs_port, page_port, host
         self._overrides = dict(env)
         self._command = list(command)
         self._processes = ExitStack()
@@ -87,6 +91,10 @@ class LocalCloud:
                 "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
                 "AZURE_RESOURCE_GROUP": "local",
                 "RUNNER_JOB_NAME": "runner",
+                "WEB": "true",
+                "WEB_AUTH": "local",
+                "LOCAL_HTTP_PORT": str(self._page_port),
+                "LOCAL_HTTP_PORT_FILE": str(self.folder / "page.port"),
                 **self._overrides,
             }
             storage = read(StorageSettings, self.env)
@@ -95,8 +103,14 @@ class LocalCloud:
             self.queues: Queues = open_queues(storage)
             self._start_jobs_api()
             if self._host:
+                (self.folder / "page.port").unlink(missing_ok=True)
                 self._start_host()
                 self._processes.callback(self._stop, "host")
+                # a host that is started again answers where the first one did
+                self.env["LOCAL_HTTP_PORT"] = self._port("page.port", "the local host", "host.log")
+                allow_origins(
+                    storage, [self.page.removesuffix(PAGE), f"http://localhost:{self.env['LOCAL_HTTP_PORT']}"]
+                )
         except BaseException:
             self._processes.close()
             raise
@@ -123,6 +137,11 @@ class LocalCloud:
                 raise InfrastructureError(f"the local {name} ended: {tail.strip().splitlines()[-1]}")
             raise InfrastructureError(f"the local {name} ended with {process.returncode}:\n{tail}")
 
+    @property
+    def page(self) -> str:
+        """The address of the page."""
+        return f"http://127.0.0.1:{self.env['LOCAL_HTTP_PORT']}{PAGE}"
+
     def pid(self, part: str) -> int:
         """The process of `host` or `jobs_api`."""
         return self._parts[part].pid
@@ -140,13 +159,19 @@ class LocalCloud:
         command = [sys.executable, "-m", "local.jobs_api", *options, "--", *self._command]
         self._parts["jobs_api"] = self._popen("jobs_api", command)
         self._processes.callback(self._stop, "jobs_api")
+        self.env["ARM_ENDPOINT"] = (
+            f"http://127.0.0.1:{self._port('jobs_api.port', 'the local jobs API', 'jobs_api.log')}"
+        )
+
+    def _port(self, file: str, what: str, log: str) -> str:
+        """Waits until a part has written where it listens. Raises InfrastructureError."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not (port_file.is_file() and port_file.read_text().strip()):
+        while not ((self.folder / file).is_file() and (self.folder / file).read_text().strip()):
             self.check()
             if time.monotonic() > deadline:
-                raise InfrastructureError("the local jobs API did not start", advice="see jobs_api.log")
+                raise InfrastructureError(f"{what} did not start", advice=f"see {log}")
             time.sleep(0.05)
-        self.env["ARM_ENDPOINT"] = f"http://127.0.0.1:{port_file.read_text().strip()}"
+        return (self.folder / file).read_text().strip()
 
     def _popen(self, name: str, command: list[str], again: bool = False) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab" if again else "wb") as log:
@@ -187,10 +212,11 @@ def stopped_by_signals() -> threading.Event:
     return stop
 
 
-def told(connection_string: str, folder: Path, elsewhere: str = "", *, alone: bool = False) -> str:
+def told(connection_string: str, folder: Path, elsewhere: str = "", *, page: str = "", alone: bool = False) -> str:
     """What a person who started it needs next.
 
-    elsewhere: what they named the storage by, where it ran already. alone: nobody works on uploads.
+    elsewhere: what they named the storage by, where it ran already. page: its address, where there is one.
+    alone: nobody works on uploads.
     """
     named = f"'{elsewhere}'" if ";" in elsewhere else elsewhere or EMULATOR
     lines = [
@@ -200,6 +226,8 @@ def told(connection_string: str, folder: Path, elsewhere: str = "", *, alone: bo
     ]
     if not alone:
         lines += ["  scenejobs upload lobby view1.mp4 view2.mp4", "  scenejobs status lobby --wait"]
+    if page:
+        lines += [f"or in a browser: {page}"]
     return "\n".join([*lines, f"for tools that do not know {EMULATOR}, connection string: {connection_string}"])
 
 
@@ -220,8 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(told(azurite.connection_string, options.folder, alone=True), flush=True)
                 stop.wait()
             return 0
-        with LocalCloud(options.folder, {}, storage=elsewhere, ports=DESK_PORTS) as cloud:
-            print(told(cloud.env["AZURE_STORAGE_CONNECTION_STRING"], options.folder, elsewhere), flush=True)
+        with LocalCloud(options.folder, {}, storage=elsewhere, ports=DESK_PORTS, page_port=PAGE_PORT) as cloud:
+            named = cloud.env["AZURE_STORAGE_CONNECTION_STRING"]
+            print(told(named, options.folder, elsewhere, page=cloud.page), flush=True)
             cloud.stay(stop)
     except SceneJobError as exc:
         print(exc, file=sys.stderr)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from local import places
 from local.azurite import install_once
-from local.cloud import LocalCloud
+from local.cloud import PAGE, PAGE_PORT, LocalCloud
 from local.footage.film import make_demo_footage
 from scenejobs.commands.download import download
 from scenejobs.commands.status import ENDED
@@ -101,7 +101,10 @@ def _demo(videos: Sequence[Path], preset: str, scene: str, out: Path) -> int:
     with LocalCloud(folder, env) as cloud:
         for name in upload(cloud.containers, scene, list(videos)):
             print(f"uploaded input/{name}", flush=True)
-        return follow(cloud.containers, scene, out / scene, folder, lambda _: cloud.check())
+        code = follow(cloud.containers, scene, out / scene, folder, lambda _: cloud.check())
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    print(f"the scene in a page: video-splat cloud {shown}, then http://127.0.0.1:{PAGE_PORT}{PAGE}")
+    return code
 
 
 def follow(containers: Containers, scene: str, target: Path, logs: Path, check: Callable[[SceneStatus], None]) -> int:

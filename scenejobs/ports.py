@@ -217,6 +217,23 @@ class Compute(Protocol):
         """
 
 
+class Links(Protocol):
+    """Signs URLs by which anybody reaches one blob, from `start` until `end`: seven days at most.
+
+    Both raise AccessDenied, and Busy or StorageError where the service does not answer.
+    """
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the URLs."""
+
+    def read(self, name: str, start: datetime, end: datetime, *, as_file: bool = False) -> str:
+        """Of a blob of the output container. as_file: a browser keeps it instead of showing it."""
+
+    def write(self, name: str, start: datetime, end: datetime) -> str:
+        """Of a blob of the input container: it may be made and written, and not be read, listed or deleted."""
+
+
 @dataclass(frozen=True)
 class Containers:
     """The five containers of the system."""

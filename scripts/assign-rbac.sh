@@ -53,7 +53,7 @@ if $bicep; then
   host=$(need FUNCTION_STORAGE_ACCOUNT_NAME)
   insights=$(need APPLICATION_INSIGHTS_NAME)
   parameters=("runnerPrincipalId=$runner" "dispatcherPrincipalId=$dispatcher" "eventsPrincipalId=$events"
-    "deployerPrincipalId=$(deployer_id)" "deployerPrincipalType=$(principal_type_of deployer)"
+    "webPrincipalId=$(value WEB_PRINCIPAL_ID)" "deployerPrincipalId=$(deployer_id)" "deployerPrincipalType=$(principal_type_of deployer)"
     "operatorsPrincipalId=$(value OPERATORS_PRINCIPAL_ID)" "operatorsPrincipalType=$(principal_type_of operators)"
     "storageAccountName=$account" "functionStorageAccountName=$host" "registryName=$registry"
     "applicationInsightsName=$insights" "jobName=$job")

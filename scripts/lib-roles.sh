@@ -48,11 +48,12 @@ find_resources() {
 scope_of() {
   local name
   case $1 in
-    container:* | queue:*) [[ -n $ACCOUNT_ID ]] || return 0 ;;
+    account | container:* | queue:*) [[ -n $ACCOUNT_ID ]] || return 0 ;;
   esac
   case $1 in
     registry) printf '%s' "$REGISTRY_ID" ;;
     host) printf '%s' "$HOST_ID" ;;
+    account) printf '%s' "$ACCOUNT_ID" ;;
     job) printf '%s' "$JOB_ID" ;;
     fallback) printf '%s' "$FALLBACK_ID" ;;
     insights) printf '%s' "$INSIGHTS_ID" ;;
@@ -86,6 +87,7 @@ principal_of() {
   case $1 in
     runner) value MANAGED_IDENTITY_PRINCIPAL_ID ;;
     dispatcher) value DISPATCHER_PRINCIPAL_ID ;;
+    web) value WEB_PRINCIPAL_ID ;;
     events) value EVENT_GRID_PRINCIPAL_ID ;;
     deployer) deployer_id ;;
     operators) value OPERATORS_PRINCIPAL_ID ;;
@@ -123,7 +125,7 @@ for_each_role() {
     principal=$(principal_of "$identity")
     scope=$(scope_of "$where")
     if [[ -z $principal || -z $scope ]]; then
-      [[ $identity == deployer || $identity == operators || -z $scope ]] || die "$REFUSED" "no principal id of the $identity: run azd provision first"
+      [[ $identity == deployer || $identity == operators || $identity == web || -z $scope ]] || die "$REFUSED" "no principal id of the $identity: run azd provision first"
       continue
     fi
     code=0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,9 +28,11 @@ def fresh_settings(azurite: Azurite) -> StorageSettings:
     """Settings with names that no other test uses, and everything in them created and empty."""
     mark = uuid.uuid4().hex[:10]
     settings = StorageSettings(connection_string=azurite.connection_string)
+    containers = ("input", "output", "processed", "error", "state")
+    names: dict[str, Any] = {name: f"{getattr(settings, name)}-{mark}" for name in containers}
     settings = replace(
         settings,
-        **{name: f"{getattr(settings, name)}-{mark}" for name in ("input", "output", "processed", "error", "state")},
+        **names,
         debounce_queue=f"debounce-{mark}",
         jobs_queue=f"jobs-{mark}",
     )

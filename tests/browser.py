@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,13 @@ class Page:
         return dict(json.loads(line))
 
     def open(
-        self, path: Path, *, query: str = "", fragment: str = "", before: str = "", size: tuple[int, int] | None = None
-    ) -> None:
+        self, place: Path | str, *, query: str = "", fragment: str = "", before: str = "",
+        size: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
         """In a new tab; the one before it is closed.
 
-        query, fragment: of the address, behind its ? and #. before: a script that runs before the page's own.
+        place: a file, or an address. query, fragment: of it, behind its ? and #. before: a script that runs before the
+        page's own.
         size: width and height in CSS pixels, at a density of 1.
         """
         self._session = ""
@@ -74,7 +76,8 @@ class Page:
             self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
         if size:
             self.resize(*size)
-        address = path.as_uri() + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+        address = place if isinstance(place, str) else place.as_uri()
+        address += (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
         self.call("Page.navigate", url=address)
 
     def resize(self, width: int, height: int) -> None:
@@ -106,6 +109,12 @@ class Page:
         self.call("Page.bringToFront")  # else no frame may come, and the call waits for one
         taken = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         return base64.b64decode(taken)
+
+    def choose(self, selector: str, files: Iterable[Path]) -> None:
+        """Files, in an input of that kind."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path.resolve()) for path in files])
 
     def value(self, expression: str) -> Any:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

@@ -8,8 +8,15 @@ param allowSharedKeyAccess bool
 param closed bool
 param allowedIpRanges array
 param softDeleteDays int
+@description('Pages that may send blobs (docs/web.md).')
+param pageOrigins array
 
 var ipRules = [for range in (closed ? allowedIpRanges : []): { value: range, action: 'Allow' }]
+
+// What Put Block and Put Block List of a browser need, and no more: a page never reads, lists or deletes.
+var pageRules = [
+  { allowedOrigins: pageOrigins, allowedMethods: ['PUT'], allowedHeaders: ['content-type', 'x-ms-*'], exposedHeaders: ['x-ms-*'], maxAgeInSeconds: 3600 }
+]
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: name
@@ -40,6 +47,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   parent: account
   name: 'default'
   properties: {
+    cors: { corsRules: empty(pageOrigins) ? [] : pageRules }
     deleteRetentionPolicy: { enabled: true, days: softDeleteDays }
     containerDeleteRetentionPolicy: { enabled: true, days: softDeleteDays }
   }

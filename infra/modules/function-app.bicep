@@ -1,4 +1,4 @@
-// The dispatcher on Flex Consumption. Every connection is an identity; there is no key and no HTTP trigger.
+// The dispatcher on Flex Consumption. Every connection is an identity; there is no key, and no HTTP trigger but that of the API (webAuth).
 param location string
 param tags object
 param name string
@@ -32,6 +32,14 @@ param sweepSchedule string
 param jobName string
 @description('Empty: there is one job.')
 param fallbackJobName string
+@description('How the HTTP API knows who asks: entra or keys. Empty: there is none.')
+param webAuth string
+param webIdentityId string
+param webIdentityClientId string
+@description('The Entra application that people and programs sign in to, with webAuth entra.')
+param webEntraClientId string
+@description('With restrictInbound: addresses that reach the page.')
+param webAddresses array
 param moreSettings object
 
 var storageSuffix = environment().suffixes.storage
@@ -87,6 +95,12 @@ var alwaysReady = [
 var fallback = empty(fallbackJobName) ? {} : { FALLBACK_JOB_NAME: fallbackJobName }
 var events = empty(uploadsQueue) ? { BLOB_TRIGGER_SOURCE: 'EventGrid' } : { UPLOADS_QUEUE: uploadsQueue }
 
+// The API works with an identity of its own; the dispatcher's has none of its rights.
+var web = empty(webAuth) ? {} : { WEB: 'true', WEB_AUTH: webAuth, WEB_CLIENT_ID: webIdentityClientId }
+var webIdentity = empty(webAuth) ? {} : { '${webIdentityId}': {} }
+var fromEventGrid = restrictInbound && empty(uploadsQueue) ? [{ name: 'event-grid', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }] : []
+var fromPeople = [for (address, index) in (restrictInbound ? webAddresses : []): { name: 'page-${index}', priority: 200 + index, action: 'Allow', ipAddress: address }]
+
 resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   name: planName
   location: location
@@ -106,7 +120,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
+    userAssignedIdentities: union({ '${identityId}': {} }, webIdentity)
   }
   properties: {
     serverFarmId: plan.id
@@ -134,7 +148,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
       scmMinTlsVersion: '1.2'
       http20Enabled: true
       ipSecurityRestrictionsDefaultAction: restrictInbound ? 'Deny' : 'Allow'
-      ipSecurityRestrictions: restrictInbound && empty(uploadsQueue) ? [{ name: 'event-grid', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }] : []
+      ipSecurityRestrictions: concat(fromEventGrid, fromPeople)
       scmIpSecurityRestrictionsUseMain: false
     }
   }
@@ -144,7 +158,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
 resource appSettings 'Microsoft.Web/sites/config@2023-12-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(settings, events, fallback, moreSettings)
+  properties: union(settings, events, fallback, web, moreSettings)
 }
 
 // Nobody publishes with a password. This shuts FTP too: Flex Consumption refuses siteConfig.ftpsState.
@@ -160,6 +174,34 @@ resource noPasswordsByScm 'Microsoft.Web/sites/basicPublishingCredentialsPolicie
   name: 'scm'
   dependsOn: [noPasswordsByFtp]
   properties: { allow: false }
+}
+
+// Nobody gets to the API unknown. Event Grid's webhook has its own key and signs in nowhere.
+resource signIn 'Microsoft.Web/sites/config@2023-12-01' = if (webAuth == 'entra') {
+  parent: app
+  name: 'authsettingsV2'
+  dependsOn: [noPasswordsByScm]
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
+      excludedPaths: ['/runtime/webhooks/blobs']
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: webEntraClientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${subscription().tenantId}/v2.0'
+        }
+        validation: { allowedAudiences: ['api://${webEntraClientId}', webEntraClientId] }
+      }
+    }
+    login: { tokenStore: { enabled: false } }
+    httpSettings: { requireHttps: true }
+  }
 }
 
 output id string = app.id

@@ -2,6 +2,7 @@
 param accountName string
 param onContainers array
 param onQueues array
+param onAccount array
 param roleIds object
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -31,6 +32,16 @@ resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-0
 resource containerRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (item, index) in onContainers: {
   name: guid(account.id, 'container', item.where, item.who.id, roleIds[item.role])
   scope: container[index]
+  properties: {
+    principalId: item.who.id
+    principalType: item.who.type
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds[item.role])
+  }
+}]
+
+resource accountRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in onAccount: {
+  name: guid(account.id, 'account', item.who.id, roleIds[item.role])
+  scope: account
   properties: {
     principalId: item.who.id
     principalType: item.who.type

@@ -44,6 +44,10 @@ class HostedFunction:
     def connection(self) -> str:
         return str(self.trigger["connection"])
 
+    def answer(self, request: func.HttpRequest) -> Any:
+        """Of an HTTP function. Raises what it raises."""
+        return self.call(**{str(self.trigger["name"]): request})
+
     def invoke(self, argument: Any, trace_parent: str = "") -> dict[Output, str]:
         """Calls it and returns what it put into its outputs. Raises what it raises."""
         outs: dict[Output, _Out] = {output: _Out() for output in self.outputs}

@@ -9,6 +9,9 @@ their end.
 
 LOCAL_SWEEP_SECONDS         replaces the timers' schedule by an interval
 LOCAL_MAX_POLLING_SECONDS   longest wait between two looks at an empty queue, in the place of host.json's
+LOCAL_HTTP_PORT             of 127.0.0.1, where HTTP functions and Event Grid's endpoint answer; 0: a free one
+LOCAL_HTTP_PORT_FILE        where that port is written once it listens; not set, like the port: nothing listens
+LOCAL_KEY                   what Event Grid's endpoint and functions with a key want; default: one that nobody knows
 """
 
 from __future__ import annotations
@@ -32,10 +35,11 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from azure.storage.queue import QueueClient
 
 from local import places
-from local.functions_host import webhook
+from local.functions_host import http_server, webhook
 from local.functions_host.bindings import HostedFunction, index, queue_message, timer_request, trace_parent
 from local.functions_host.blob_trigger import HOST_CONTAINER, SCAN, BlobScanner, deliver
 from local.functions_host.clock import Clock, SystemClock
+from local.functions_host.http_server import HttpServer
 from local.functions_host.ncrontab import Schedule
 from local.functions_host.options import BLOB_MAX_POLLING_S, BLOB_RETRY_S, HostOptions
 from local.functions_host.queue_trigger import POISON, QueueListener
@@ -77,10 +81,14 @@ class Host:
         indexed = index(app, settings)
         self.functions, self.failed = indexed.functions, indexed.failed
         self._queues: list[QueueListener] = []
-        self._others: list[BlobScanner | TimerListener] = []
+        self._others: list[BlobScanner | TimerListener | HttpServer] = []
         self._notes: dict[str, tuple[QueueClient, QueueListener]] = {}
+        self._web: HostedFunction | None = None
         for function in self.functions:
             self._listen(function)
+        run = self._worker.run
+        self.http = http_server.opened(self._web, run, self.receive_events, settings)
+        self._others += [self.http] if self.http else []
 
     def __enter__(self) -> Host:
         if self.failed:
@@ -140,6 +148,8 @@ class Host:
                 self._listen_to_blobs(function)
             case "timerTrigger":
                 self._listen_to_time(function)
+            case "httpTrigger":
+                self._web = function
             case kind:
                 raise ConfigurationError(f"function {function.name}: this host knows no {kind}")
 

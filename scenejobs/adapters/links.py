@@ -37,4 +37,5 @@ def link(
         )
     from scenejobs.adapters.azure import links  # the SDK, which folders do without
 
-    return links.link(account, account.output if kind == "output" else account.state, name, start, end)
+    container = account.output if kind == "output" else account.state
+    return links.AzureLinks(account).read(name, start, end, container=container)

@@ -16,6 +16,7 @@ from scenejobs.settings.notices import NoticeSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import setting as _setting
 from scenejobs.settings.storage import FolderSettings, MountSettings, StorageSettings
+from scenejobs.settings.web import WebSettings
 
 STALLED = "an upload in progress that has not grown for this long keeps its scene waiting no more; 0: none ever does"
 CACHE_DAYS = "what is kept for further runs goes after this long"
@@ -266,7 +267,7 @@ class LogSettings:
 
 GROUPS: tuple[type, ...] = (
     StorageSettings, FolderSettings, DispatchSettings, ComputeSettings, RunnerSettings, WatchSettings, ServeSettings,
-    PipelineSettings, NoticeSettings, LogSettings, MountSettings,
+    PipelineSettings, NoticeSettings, LogSettings, MountSettings, WebSettings,
 )  # fmt: skip
 
 

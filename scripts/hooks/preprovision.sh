@@ -219,6 +219,24 @@ empty_is_no_object() {
   done
 }
 
+# The page has to know who asks, and a function app that hears nobody serves no page.
+check_web() {
+  local auth
+  [[ $(value WEB) == true ]] || return 0
+  auth=$(value WEB_AUTH)
+  case ${auth:-entra} in
+    entra)
+      [[ -n $(value WEB_ENTRA_CLIENT_ID) ]] || die $REFUSED "WEB=true needs the Entra application that people sign in to: docs/web.md says how it is made." \
+        "Then: azd env set WEB_ENTRA_CLIENT_ID ...; or, for whoever has the function's key: azd env set WEB_AUTH keys" ;;
+    keys) ;;
+    *) die $REFUSED "WEB_AUTH=$auth: use entra or keys (local is for the emulator)" ;;
+  esac
+  [[ $(value RESTRICT_INBOUND) == true ]] || return 0
+  [[ -n $(value UPLOADS_QUEUE) && -n $(value WEB_ADDRESSES) ]] ||
+    die $REFUSED "WEB=true with RESTRICT_INBOUND=true: nobody would reach the page, and who may is not named. Event Grid then delivers into a queue:" \
+      "azd env set UPLOADS_QUEUE uploads; azd env set WEB_ADDRESSES 198.51.100.0/24,203.0.113.7/32 (yours); or azd env set RESTRICT_INBOUND false"
+}
+
 # What the older guide sets and nothing here reads; with what to use instead: scenejobs/settings/older.py.
 OLDER="RECONSTRUCTION_BACKEND COLMAP_USE_CPU GAUSSIAN_SPLATTING_BIN TDGS_CPP_BIN"
 
@@ -237,6 +255,7 @@ refuse_older() {
 }
 
 check_region
+check_web
 refuse_older
 empty_is_no_object
 record_deployer

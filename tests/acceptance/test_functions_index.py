@@ -56,6 +56,18 @@ def test_a_queue_of_events_takes_the_place_of_the_blob_trigger() -> None:
         assert trigger(worker.index["on_event_poison"])["queueName"] == "%UPLOADS_QUEUE%-poison"
 
 
+def test_the_http_api_is_one_more_function_where_it_is_switched_on() -> None:
+    for auth, level in (("entra", "anonymous"), ("keys", "function")):
+        with FunctionsWorker({**ENTRY, "WEB": "true", "WEB_AUTH": auth}) as worker:
+            assert set(worker.index) == {"on_upload", "on_quiet", "sweep", "on_upload_poison", "on_quiet_poison", "web"}
+            binding = trigger(worker.index["web"])
+            assert (binding["type"], binding["route"], binding["authLevel"].lower()) == (
+                "httpTrigger",
+                "{*path}",
+                level,
+            )
+
+
 def test_an_upload_reaches_the_function_as_a_reference_not_as_gigabytes(index: dict[str, list[dict[str, Any]]]) -> None:
     binding = trigger(index["on_upload"])
     assert binding["properties"] == {"SupportsDeferredBinding": True}

@@ -104,7 +104,10 @@ ONLY = {
     ("runner.dataset", "runner.poses"): {"runner.poses.colmap.client", "runner.poses.colmap.requests"},
 }
 
-ADAPTERS = {"function_app/wiring.py", "function_app/__main__.py", "local/cloud.py", "local/desk.py"}
+ADAPTERS = {
+    "function_app/wiring.py", "function_app/__main__.py", "function_app/web/wiring.py",
+    "local/cloud.py", "local/desk.py",
+}  # fmt: skip
 """Of the function app and the local cloud, what may open storage."""
 
 
@@ -235,7 +238,8 @@ def test_only_the_azure_adapters_know_the_storage_and_management_sdk(package: st
 
 
 def test_the_function_app_imports_the_standard_library_the_functions_sdk_and_scenejobs_only() -> None:
-    allowed = {*sys.stdlib_module_names, "azure", "azurefunctions", "function_app", "scenejobs"}
+    """And msgspec, of which the documents of its API are made."""
+    allowed = {*sys.stdlib_module_names, "azure", "azurefunctions", "function_app", "scenejobs", "msgspec"}
     paths = [*files_of("function_app"), ROOT / "functions_entry.py"]
     names = {name for path in paths for name in imports_of(path)}
     assert {name for name in names if name.split(".")[0] not in allowed} == set()

@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, CorsRule
 from azure.storage.queue import QueueServiceClient
 
 from scenejobs.adapters.azure.blobs import AzureBlobStore
@@ -95,6 +95,16 @@ def create_all(settings: StorageSettings) -> None:
                 queues.create_queue(name)
             except ResourceExistsError:
                 continue
+
+
+def allow_origins(settings: StorageSettings, origins: Iterable[str]) -> None:
+    """Lets pages of these origins send blobs: for the emulator; in Azure the deployment does it."""
+    rule = CorsRule(
+        list(origins), ["PUT"], allowed_headers=["content-type", "x-ms-*"], exposed_headers=["x-ms-*"],
+        max_age_in_seconds=3600,
+    )  # fmt: skip
+    with storage_errors("letting the page send blobs"):
+        blob_service(access(settings), NORMAL).set_service_properties(cors=[rule])
 
 
 def check(settings: StorageSettings, *, containers: Iterable[str] | None = None, queues: Iterable[str] = ()) -> str:

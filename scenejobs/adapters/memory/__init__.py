@@ -10,9 +10,11 @@ from scenejobs.adapters.memory.blobs import CopyPlan, MemoryBlobStore, MemoryLea
 from scenejobs.adapters.memory.clock import Clock, ManualClock, system_clock
 from scenejobs.adapters.memory.compute import MemoryCompute
 from scenejobs.adapters.memory.guards import Guards
+from scenejobs.adapters.memory.links import MemoryLinks
 from scenejobs.adapters.memory.queues import MemoryQueue
 
 __all__ = [
-    "Clock", "CopyPlan", "Guards", "ManualClock", "MemoryBlobStore", "MemoryCompute", "MemoryLease", "MemoryQueue",
+    "Clock", "CopyPlan", "Guards", "ManualClock", "MemoryBlobStore", "MemoryCompute", "MemoryLease", "MemoryLinks",
+    "MemoryQueue",
     "system_clock",
 ]  # fmt: skip

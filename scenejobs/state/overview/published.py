@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from scenejobs.errors import Code, InputError, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
 from scenejobs.state import layout, records
+from scenejobs.state.blobs import OutputFile
 from scenejobs.state.incoming.accepted import check_scene
 
 
 def files_of(containers: Containers, scene: str) -> dict[str, str]:
     """The files of a scene's result with their SHA-256, "" where the manifest tells none; itself is the last.
+
+    Raises InputError where there is no result, StorageError where the manifest is none.
+    """
+    return {**{file.name: file.sha256 for file in outputs_of(containers, scene)}, layout.MANIFEST: ""}
+
+
+def outputs_of(containers: Containers, scene: str) -> tuple[OutputFile, ...]:
+    """The files of a scene's result, as its manifest tells them; the manifest itself is none of them.
 
     Raises InputError where there is no result, StorageError where the manifest is none.
     """
@@ -33,19 +43,23 @@ def files_of(containers: Containers, scene: str) -> dict[str, str]:
     outputs = _outputs(scene, data)
     if outputs is None:
         raise none
-    return {**outputs, layout.MANIFEST: ""}
+    return outputs
 
 
-def _outputs(scene: str, manifest: bytes) -> dict[str, str] | None:
-    """Name and SHA-256 ("" where it tells none) of each file; None while they are replaced. Raises StorageError."""
+def _outputs(scene: str, manifest: bytes) -> tuple[OutputFile, ...] | None:
+    """ "" and 0 where it tells no hash or size; None while the files are replaced. Raises StorageError."""
     try:
         document = json.loads(manifest)
         if layout.PUBLISHING in document:
             return None
-        outputs = {str(output["name"]): str(output.get("sha256", "")) for output in document["outputs"]}
+        outputs = tuple(_output(found) for found in document["outputs"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise StorageError(f"the manifest of scene {scene} cannot be read", advice="it was tampered with") from exc
-    for name in outputs:
-        if refusal(name):
-            raise StorageError(f"the manifest of scene {scene} names {name!r}", advice="it was tampered with")
+    for file in outputs:
+        if refusal(file.name):
+            raise StorageError(f"the manifest of scene {scene} names {file.name!r}", advice="it was tampered with")
     return outputs
+
+
+def _output(found: dict[str, Any]) -> OutputFile:
+    return OutputFile(str(found["name"]), int(found.get("size_bytes") or 0), str(found.get("sha256", "")))

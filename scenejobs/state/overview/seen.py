@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 from scenejobs.errors import NotFound
 from scenejobs.ports import MAX_CONTROL_BYTES, BlobInfo, BlobStore, Containers, Listing
-from scenejobs.state.layout import ACTIVE, BATCHES, PROGRESS, RECORDS, SENDING, UNDELETED
+from scenejobs.state.layout import ACTIVE, BATCHES, CANCELLED, PROGRESS, RECORDS, SENDING, UNDELETED
 
-FOLDERS = (RECORDS, BATCHES, PROGRESS, SENDING, UNDELETED, ACTIVE)
+FOLDERS = (RECORDS, BATCHES, PROGRESS, SENDING, UNDELETED, ACTIVE, CANCELLED)
 """Of the state container: each has a blob for a scene, or a few. What has history (spend/, generations/) is not."""
 KEPT_BYTES = 32 * 2**20
 

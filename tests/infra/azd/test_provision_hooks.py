@@ -54,6 +54,28 @@ def test_a_person_is_recorded_as_the_deployer(fresh: Bench) -> None:
     assert ended.called("provider register") == []
 
 
+def test_a_page_wants_to_know_who_asks_before_anything_is_made(fresh: Bench) -> None:
+    fresh.values |= {"WEB": "true"}
+    refused = fresh.run(PRE)
+    assert (refused.code, "WEB_ENTRA_CLIENT_ID" in refused.err) == (2, True)
+    assert refused.called("^azd env set") == []
+    for more, code in (({"WEB_ENTRA_CLIENT_ID": "app"}, 0), ({"WEB_AUTH": "keys"}, 0), ({"WEB_AUTH": "local"}, 2)):
+        fresh.values = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "swedencentral", "WEB": "true", **more}
+        assert fresh.run(PRE).code == code, more
+
+
+def test_a_page_that_nobody_reaches_is_refused(fresh: Bench) -> None:
+    """Without the queue Event Grid's webhook is let in alone; without addresses nobody is."""
+    closed = {"WEB": "true", "WEB_AUTH": "keys", "RESTRICT_INBOUND": "true"}
+    base = dict(fresh.values)
+    for more in ({}, {"UPLOADS_QUEUE": "uploads"}, {"WEB_ADDRESSES": "203.0.113.7/32"}):
+        fresh.values = {**base, **closed, **more}
+        refused = fresh.run(PRE)
+        assert (refused.code, "WEB_ADDRESSES" in refused.err, "UPLOADS_QUEUE" in refused.err) == (2, True, True), more
+    fresh.values = {**base, **closed, "UPLOADS_QUEUE": "uploads", "WEB_ADDRESSES": "203.0.113.7/32"}
+    assert fresh.run(PRE).code == 0
+
+
 def test_an_object_that_was_emptied_is_an_empty_object_for_azd(fresh: Bench) -> None:
     """azd env set RUNNER_SETTINGS "" would stop provisioning: '' is not valid JSON (azd's loadParameters)."""
     fresh.values |= {"RUNNER_SETTINGS": "", "DISPATCHER_SETTINGS": "{}", "DEPLOYER_PRINCIPAL_ID": "me"}

@@ -12,7 +12,7 @@ from tests.infra.scripts.scripted import ROOT
 DOCUMENTS = (
     "docs/deployment.md", "docs/watch.md", "docs/images.md", "docs/operations.md", "docs/spec.md",
     "README.md", "docs/SECURITY.md", "docs/azd-dry-run.md", "docs/azd-first-run.md", "docs/backup.md",
-    "docs/batch.md", "docs/migration.md", "docs/sizing.md", "docs/versions.md", "infra/README.md",
+    "docs/batch.md", "docs/migration.md", "docs/sizing.md", "docs/versions.md", "docs/web.md", "infra/README.md",
 )  # fmt: skip
 SCRIPTS = ("scripts/", "infra/aci/", "infra/vm/")
 TOOLS = ("az", "azd", "docker", "kubectl", "make", "python", *SCRIPTS)

@@ -25,8 +25,10 @@ SIGNED_OUT = {"err": "ERROR: Please run 'az login' to setup account.\n", "code":
 NOT_FOUND = {"err": "ERROR: (ResourceNotFound) The Resource was not found.\n", "code": 3}
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"  # of the deployment; az has another one selected
 ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().splitlines() if line[:1] != "#"]
-# without UPLOADS_QUEUE, OPERATORS_PRINCIPAL_ID and GPU_PROFILE_FALLBACK
-ROLES = [row for row in ROWS if not row[1].startswith(("queue:uploads", "fallback")) and row[0] != "operators"]
+# without UPLOADS_QUEUE, OPERATORS_PRINCIPAL_ID, WEB and GPU_PROFILE_FALLBACK
+ROLES = [
+    row for row in ROWS if not row[1].startswith(("queue:uploads", "fallback")) and row[0] not in ("operators", "web")
+]
 
 
 @dataclass(frozen=True)

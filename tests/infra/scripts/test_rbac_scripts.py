@@ -49,6 +49,16 @@ def test_operators_get_what_audit_redrive_cancel_and_delete_need(provisioned: Be
     assert scopes >= {"input", "output", "processed", "error", "state", "jobs", "jobs-poison", "debounce", "job-dev"}
 
 
+def test_the_identity_of_the_page_gets_its_roles_where_there_is_one(provisioned: Bench) -> None:
+    few(provisioned, [row for row in ROWS if row[0] == "web"])
+    assert provisioned.run("scripts/assign-rbac.sh").called("assignment create") == []
+    provisioned.values["WEB_PRINCIPAL_ID"] = "11111111-0000-0000-0000-000000000006"
+    calls = provisioned.run("scripts/assign-rbac.sh").called("assignment create")
+    assert {option(call, "--assignee-principal-type") for call in calls} == {"ServicePrincipal"}
+    scopes = {option(call, "--scope").rpartition("/")[2] for call in calls}
+    assert scopes == {"stdev", "input", "output", "processed", "error", "state", "debounce"}
+
+
 def test_an_environment_of_before_keeps_its_deployer(provisioned: Bench) -> None:
     """It knows AZURE_PRINCIPAL_ID only, which azd writes over at every provisioning."""
     few(provisioned, [row for row in ROWS if row[0] == "deployer"])

@@ -25,6 +25,7 @@ OTHERS = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPush": "8311e382-0749-4cb8-b61a-304f252e45ec",
     "Container Apps Jobs Operator": "b9a307c4-5aa3-4b52-ba60-2b17c136cd7b",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "Storage Blob Delegator": "db58b8e5-c6ad-4a2a-8342-4190687cbf4a",
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
     "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
 }  # fmt: skip
@@ -32,7 +33,7 @@ ROWS = [line.split("\t") for line in (ROOT / "scripts/roles.tsv").read_text().sp
 DOCUMENTED = {
     (identity, where): set(actions.split(", "))
     for identity, where, actions in re.findall(
-        r"^\| (dispatcher|runner) \| `([\w-]+)` \| [\w, ]+ \| ([\w/, ]+) \|",
+        r"^\| (dispatcher|runner|web) \| `([\w-]+)` \| [\w, ]+ \| ([\w/, ]+) \|",
         (ROOT / "docs/SECURITY.md").read_text(),
         re.M,
     )
@@ -69,7 +70,9 @@ def test_every_operation_of_the_code_is_allowed_and_no_narrower_roles_would_do(i
 
 def test_nobody_has_a_role_on_a_place_where_they_do_nothing() -> None:
     places = {
-        (who, place.partition(":")[2]) for who, place, *_ in ROWS if ":" in place and who in ("dispatcher", "runner")
+        (who, place.partition(":")[2])
+        for who, place, *_ in ROWS
+        if ":" in place and who in ("dispatcher", "runner", "web")
     }
     assert places - DOCUMENTED.keys() == {
         ("dispatcher", "debounce-poison"),

@@ -13,6 +13,7 @@ SUBSCRIPTION = "5ub50000-0000-0000-0000-000000000000"
 ENVIRONMENT = {
     "resourceManager": "https://management.azure.com/",
     "suffixes": {"storage": "core.windows.net", "acrLoginServer": ".azurecr.io"},
+    "authentication": {"loginEndpoint": "https://login.microsoftonline.com/"},
 }
 
 
@@ -85,7 +86,11 @@ _PLAIN: dict[str, Any] = {
     "replace": lambda text, old, new: text.replace(old, new),
     "split": lambda text, by: text.split(by),
     "string": lambda value: value if isinstance(value, str) else json.dumps(value),
-    "subscription": lambda: {"subscriptionId": SUBSCRIPTION, "id": f"/subscriptions/{SUBSCRIPTION}"},
+    "subscription": lambda: {
+        "subscriptionId": SUBSCRIPTION,
+        "tenantId": "<tenant>",
+        "id": f"/subscriptions/{SUBSCRIPTION}",
+    },
     "subscriptionResourceId": lambda type, *names: f"/subscriptions/{SUBSCRIPTION}" + in_provider(type, list(names)),
     "substring": lambda text, start, count: text[start : start + count],
     "take": lambda text, count: text[:count],

@@ -64,7 +64,7 @@ def _deploy(variables: frozenset[tuple[str, str]]) -> bicep.Deployment:
 
 
 def app_settings(deployment: bicep.Deployment) -> dict[str, str]:
-    return deployment.one("Microsoft.Web/sites/config").body["properties"]  # type: ignore[no-any-return]
+    return deployment.one("Microsoft.Web/sites/config", "appsettings").body["properties"]  # type: ignore[no-any-return]
 
 
 def job_container(deployment: bicep.Deployment, name: str = "job-") -> dict[str, Any]:

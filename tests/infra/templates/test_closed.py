@@ -299,3 +299,82 @@ def test_alerts_reach_the_address_that_was_given() -> None:
     for alert in deployment.of("Microsoft.Insights/metricAlerts"):
         assert alert.body["properties"]["actions"] == [{"actionGroupId": group.id}]
     assert deploy().of("Microsoft.Insights/actionGroups") == []
+
+
+# ---- the HTTP API ----------------------------------------------------------------------------------------------------
+
+WEB = {"WEB": "true", "WEB_ENTRA_CLIENT_ID": "<app>"}
+
+
+def site_of(deployment: bicep.Deployment) -> bicep.Resource:
+    return deployment.one("Microsoft.Web/sites")
+
+
+def test_without_web_there_is_no_identity_no_sign_in_and_no_page_that_may_send_blobs() -> None:
+    deployment = deploy()
+    assert [item.name for item in deployment.of("Microsoft.Web/sites/config")] == [
+        f"{site_of(deployment).name}/appsettings"
+    ]
+    identities = deployment.of("Microsoft.ManagedIdentity/userAssignedIdentities")
+    assert [item.name for item in identities if "web" in item.name] == []
+    assert not {"WEB", "WEB_AUTH", "WEB_CLIENT_ID"} & app_settings(deployment).keys()
+    for service in deployment.of("Microsoft.Storage/storageAccounts/blobServices"):
+        assert service.body["properties"]["cors"] == {"corsRules": []}
+    assert (deployment.outputs["WEB_PRINCIPAL_ID"], deployment.outputs["WEB_PAGE"]) == ("", "")
+
+
+def test_the_page_may_send_blobs_to_the_videos_and_nothing_else_and_no_other_page_may() -> None:
+    deployment = deploy(WEB)
+    host = site_of(deployment).name
+    found = {
+        item.name.split("/")[0][:2]: item.body["properties"]["cors"]["corsRules"]
+        for item in deployment.of("Microsoft.Storage/storageAccounts/blobServices")
+    }
+    (rule,) = found["st"]
+    assert (rule["allowedOrigins"], rule["allowedMethods"]) == ([f"https://{host}.azurewebsites.net"], ["PUT"])
+    assert found["fn"] == []
+    assert deployment.outputs["WEB_PAGE"] == f"https://{host}.azurewebsites.net/api/ui"
+
+
+def test_everybody_signs_in_but_event_grid() -> None:
+    """Its webhook is the one path that is left out, and asks for its key."""
+    properties = deploy(WEB).one("Microsoft.Web/sites/config", "authsettingsV2").body["properties"]
+    assert properties["platform"] == {"enabled": True}
+    rules = properties["globalValidation"]
+    assert rules["requireAuthentication"] is True
+    assert rules["unauthenticatedClientAction"] == "RedirectToLoginPage"
+    url = subscription()["destination"]["properties"]["endpointUrl"]
+    (path,) = rules["excludedPaths"]
+    assert path in url
+    assert "code=" in url
+    provider = properties["identityProviders"]["azureActiveDirectory"]
+    assert provider["registration"]["clientId"] == "<app>"
+    assert provider["validation"]["allowedAudiences"] == ["api://<app>", "<app>"]
+
+
+def test_with_keys_the_host_asks_and_nobody_signs_in() -> None:
+    deployment = deploy({"WEB": "true", "WEB_AUTH": "keys"})
+    assert [item.name for item in deployment.of("Microsoft.Web/sites/config")] == [
+        f"{site_of(deployment).name}/appsettings"
+    ]
+    assert app_settings(deployment)["WEB_AUTH"] == "keys"
+
+
+def test_the_api_works_with_an_identity_of_its_own() -> None:
+    deployment = deploy(WEB)
+    settings = app_settings(deployment)
+    assert settings["WEB"] == "true"
+    assert "id-web" in settings["WEB_CLIENT_ID"]
+    assert settings["WEB_CLIENT_ID"] != settings["AZURE_CLIENT_ID"]
+    assert len(site_of(deployment).body["identity"]["userAssignedIdentities"]) == 2
+
+
+def test_a_closed_function_app_lets_in_those_who_are_named() -> None:
+    addresses = {"WEB_ADDRESSES": "198.51.100.0/24, 203.0.113.7/32"}
+    variables = WEB | addresses | {"RESTRICT_INBOUND": "true", "UPLOADS_QUEUE": "uploads"}
+    site = site_of(deploy(variables)).body["properties"]["siteConfig"]
+    assert site["ipSecurityRestrictionsDefaultAction"] == "Deny"
+    rules = [(rule["action"], rule["ipAddress"], rule["priority"]) for rule in site["ipSecurityRestrictions"]]
+    assert rules == [("Allow", "198.51.100.0/24", 200), ("Allow", "203.0.113.7/32", 201)]
+    site = site_of(deploy(WEB | {"WEB_ADDRESSES": "203.0.113.7/32"})).body["properties"]["siteConfig"]
+    assert (site["ipSecurityRestrictionsDefaultAction"], site["ipSecurityRestrictions"]) == ("Allow", [])

@@ -85,6 +85,7 @@ def test_a_resource_whose_name_chooses_its_properties_has_a_literal_name(path: P
             r"sites/(?:config|basicPublishing\w+)@", text(named(node)[1])
         ):
             body = named(node)[-1]
+            body = named(body)[-1] if body.type == "if_statement" else body
             assert body.type == "object"
             (name,) = [text(named(item)[1]) for item in named(body) if text(named(item)[0]) == "name"]
             assert re.fullmatch(r"'\w+'", name)
@@ -93,7 +94,7 @@ def test_a_resource_whose_name_chooses_its_properties_has_a_literal_name(path: P
 def test_changes_of_the_site_follow_each_other() -> None:
     """409 otherwise."""
     found = declarations(INFRA / "modules/function-app.bicep")
-    order = ["appSettings", "noPasswordsByFtp", "noPasswordsByScm"]
+    order = ["appSettings", "noPasswordsByFtp", "noPasswordsByScm", "signIn"]
     children = [name for name, node in found.items() if "parent: app" in text(node)]
     assert children == order
     for before, after in itertools.pairwise(order):

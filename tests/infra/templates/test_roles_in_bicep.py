@@ -19,11 +19,12 @@ KINDS = {
     "Microsoft.Storage/storageAccounts/blobServices/containers": "container",
     "Microsoft.Storage/storageAccounts/queueServices/queues": "queue",
 }  # fmt: skip
+DELEGATOR = "db58b8e5-c6ad-4a2a-8342-4190687cbf4a"  # Storage Blob Delegator
 OPERATED = {"OPERATORS_PRINCIPAL_ID": "<operators>"}
 
 
 def identity(principal: str) -> str:
-    words = {"id-runner": "runner", "id-dispatcher": "dispatcher", "systemTopics": "events"}
+    words = {"id-runner": "runner", "id-dispatcher": "dispatcher", "id-web": "web", "systemTopics": "events"}
     words |= {"<deployer>": "deployer", "<operators>": "operators"}
     (found,) = [who for word, who in words.items() if word in principal]
     return found
@@ -35,10 +36,10 @@ def assigned(deployment: bicep.Deployment) -> list[tuple[str, str, str]]:
     for item in deployment.of("Microsoft.Authorization/roleAssignments"):
         scope, properties = item.body["scope"], item.body["properties"]
         kind = "fallback" if scope.name.startswith("fallback-") else KINDS[scope.type]
-        if kind == "host":
-            assert scope.name == deployment.outputs["FUNCTION_STORAGE_ACCOUNT_NAME"], (
-                "never the account with the videos"
-            )
+        if kind == "host" and scope.name != deployment.outputs["FUNCTION_STORAGE_ACCOUNT_NAME"]:
+            kind = "account"
+            role = properties["roleDefinitionId"].rpartition("/")[2]
+            assert role == DELEGATOR, "on the account with the videos nothing but this, which opens nothing by itself"
         where = f"{kind}:{scope.name.rpartition('/')[2]}" if kind in ("container", "queue") else kind
         found.append((identity(properties["principalId"]), where, properties["roleDefinitionId"].rpartition("/")[2]))
     return found
@@ -47,9 +48,10 @@ def assigned(deployment: bicep.Deployment) -> list[tuple[str, str, str]]:
 def rows(variables: dict[str, str]) -> list[list[str]]:
     """Those of the table for this way to be told of uploads."""
     other = "queue:webjobs-" if "UPLOADS_QUEUE" in variables else "queue:uploads"
-    nobody = "" if "OPERATORS_PRINCIPAL_ID" in variables else "operators"
+    nobody = {"OPERATORS_PRINCIPAL_ID": "operators", "WEB": "web"}
+    absent = [who for variable, who in nobody.items() if variable not in variables]
     nowhere = "" if "GPU_PROFILE_FALLBACK" in variables else "fallback"
-    return [row for row in ROWS if not row[1].startswith(other) and row[0] != nobody and row[1] != nowhere]
+    return [row for row in ROWS if not row[1].startswith(other) and row[0] not in absent and row[1] != nowhere]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +63,19 @@ def rows(variables: dict[str, str]) -> list[list[str]]:
         REUSED | {"UPLOADS_QUEUE": "uploads"} | OPERATED,
         OPERATED,
         {"GPU_PROFILE_FALLBACK": "Consumption"} | OPERATED,
+        {"WEB": "true"},
+        REUSED | {"WEB": "true", "UPLOADS_QUEUE": "uploads"} | OPERATED,
     ],
-    ids=["new", "reused", "by queue", "reused by queue, operated", "operated", "two jobs, operated"],
+    ids=[
+        "new",
+        "reused",
+        "by queue",
+        "reused by queue, operated",
+        "operated",
+        "two jobs, operated",
+        "web",
+        "reused by queue, operated, web",
+    ],
 )
 def test_the_assignments_are_the_table_line_by_line(variables: dict[str, str]) -> None:
     found = Counter(assigned(deploy(variables)))
@@ -108,7 +121,7 @@ def test_roles_come_before_job_and_function_app_which_need_them() -> None:
 
 
 def test_no_two_assignments_share_a_name() -> None:
-    names = [item.name for item in deploy(OPERATED).of("Microsoft.Authorization/roleAssignments")]
+    names = [item.name for item in deploy(OPERATED | {"WEB": "true"}).of("Microsoft.Authorization/roleAssignments")]
     assert len(set(names)) == len(names)
 
 

@@ -16,7 +16,7 @@ def test_every_file_that_is_named_exists() -> None:
 
 
 def test_every_threat_of_the_model_is_there_once() -> None:
-    assert re.findall(r"^\| (S\d\d) \|", TEXT, re.MULTILINE) == [f"S{number:02d}" for number in range(1, 28)]
+    assert re.findall(r"^\| (S\d\d) \|", TEXT, re.MULTILINE) == [f"S{number:02d}" for number in range(1, 29)]
 
 
 def test_the_layers_are_those_of_the_code() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state.messages import DebounceCheck
 from tests.runner_world import PAST_EVERYTHING_S, Cloud, echo_job
+from tests.web import Web
 
 DOCUMENT = Path(__file__).parents[4] / "docs/SECURITY.md"
 
@@ -44,7 +46,7 @@ Table = dict[tuple[str, str], tuple[set[str], set[str]]]  # (identity, where) ->
 
 def documented() -> Table:
     rows = re.findall(
-        r"^\| (dispatcher|runner) \| `([\w-]+)` \| ([\w, ]+) \| ([\w/, ]+) \|", DOCUMENT.read_text(), re.MULTILINE
+        r"^\| (dispatcher|runner|web) \| `([\w-]+)` \| ([\w, ]+) \| ([\w/, ]+) \|", DOCUMENT.read_text(), re.MULTILINE
     )
     return {
         (identity, where): (set(operations.split(", ")), set(actions.split(", ")))
@@ -216,9 +218,38 @@ def observed_dispatcher(folder: Path) -> dict[str, set[str]]:
     return recorder.seen
 
 
-@pytest.mark.parametrize("identity", ["dispatcher", "runner"])
+def observed_web(folder: Path) -> dict[str, set[str]]:
+    """The HTTP API over what a runner left: every route, for scenes that are waited for, done, failed and deleted."""
+    recorder = Recorder()
+    cloud = Cloud(folder)
+    for scene, job in (("lobby", echo_job), ("cellar", failing(InputError("bad", code=Code.NOT_A_VIDEO)))):
+        cloud.upload(f"{scene}/a.mp4", b"video")
+        cloud.queue(scene)
+        cloud.worker(job).drain()
+    cloud.upload("roof/a.mp4", b"video")
+    cloud.stores["input"].stage_block("roof/b.mp4", "MQ==", b"half")
+    web = Web()
+    stores = {kind: recorder.store(store) for kind, store in cloud.stores.items()}
+    queues = (recorder.queue(cloud.queues[name]) for name in ("debounce", "jobs", "poison"))
+    web.site = replace(web.site, containers=Containers(**stores), queues=Queues(*queues), at_once=1)
+    files = {"scene": "roof", "files": [{"name": "c.mp4", "size_bytes": 5}]}
+    renewed = {"scene": "roof", "files": [{"name": "b.mp4", "size_bytes": 5, "blob": "roof/b.mp4"}]}
+    for method, path, body in (
+        ("GET", "scenes", None), ("GET", "scenes/roof", None), ("GET", "scenes/lobby", None),
+        ("GET", "scenes/lobby/files/manifest.json", None), ("POST", "uploads", files), ("POST", "uploads", renewed),
+        ("POST", "scenes/lobby/retry", None), ("POST", "scenes/cellar/retry", None), ("GET", "scenes", None),
+    ):  # fmt: skip
+        assert web.ask(method, path, body).status in (200, 302), (method, path)
+    cloud.dispatch()
+    cloud.worker().drain()
+    assert web.ask("DELETE", "scenes/lobby").status == 200
+    return recorder.seen
+
+
+@pytest.mark.parametrize("identity", ["runner", "dispatcher", "web"])
 def test_the_table_names_exactly_what_is_done(identity: str, tmp_path: Path) -> None:
-    seen = observed_runner(tmp_path) if identity == "runner" else observed_dispatcher(tmp_path)
+    observed = {"runner": observed_runner, "dispatcher": observed_dispatcher, "web": observed_web}
+    seen = observed[identity](tmp_path)
     table = {where: operations for (who, where), (operations, _) in documented().items() if who == identity}
     assert {where: sorted(operations) for where, operations in seen.items()} == {
         where: sorted(operations) for where, operations in table.items()
