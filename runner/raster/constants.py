@@ -12,8 +12,9 @@ import math
 
 import numpy as np
 
-TILE = 16  # pixels, side of the square tiles the image is cut into; a row fills one AVX-512 register
-TILE_PIXELS = TILE * TILE
+TILE_WIDTH, TILE_HEIGHT = 8, 32  # pixels: narrow, as most Gaussians are; a row fills one AVX register
+TILE_PIXELS = TILE_WIDTH * TILE_HEIGHT
+TILE = 16  # pixels, side of the square tiles of the torch reference
 
 NEAR = 0.01  # world units: what is nearer to the camera plane is not drawn
 BLUR_VARIANCE = 0.3  # px^2, added to every 2D covariance: no splat is thinner than about one pixel

@@ -12,7 +12,7 @@ from torch import Tensor
 from runner.raster.compiled import F32, F64, use_threads
 from runner.raster.constants import EXTENT_X, EXTENT_Y
 from runner.raster.kernels.blend import blend
-from runner.raster.kernels.blend_backward import blend_backward, sum_by_gaussian
+from runner.raster.kernels.blend_backward import blend_backward, blend_backward_absolute, sum_by_gaussian
 from runner.raster.kernels.projection import project
 from runner.raster.kernels.projection_backward import project_backward
 from runner.raster.kernels.tiles import bin_tiles, front_to_back
@@ -61,13 +61,14 @@ class _Draw(torch.autograd.Function):
             np.zeros(like.shape, np.float32) if grad is None else grad.contiguous().numpy()
             for grad, like in zip(grads, (image, transmittance), strict=True)
         )
-        pairs = blend_backward(
+        pairs = (blend_backward_absolute if info["absgrad"] else blend_backward)(
             starts, ends, ids, rows, splats, image, transmittance, grad_image, grad_alpha, info["width"], info["height"]
         )
         sums = sum_by_gaussian(starts, ends, ids, pairs, len(splats))
         *parameters, xy, abs_xy = project_backward(*(*arrays, *camera, splats, sums))
         info["means2d"].grad = torch.from_numpy(xy[None])
-        info["means2d"].absgrad = torch.from_numpy(abs_xy[None])
+        if info["absgrad"]:
+            info["means2d"].absgrad = torch.from_numpy(abs_xy[None])
         return (*(torch.from_numpy(grad) for grad in parameters), None, None, None)
 
 
@@ -104,7 +105,7 @@ class CpuRasterizer:
         sh_degree: int,
         background: Tensor,
         antialiased: bool = False,
-        absgrad: bool = True,  # noqa: ARG002
+        absgrad: bool = True,
     ) -> Rendering:
         """See `Rasterizer.render`. Raises ValueError for shapes that do not fit and types other than float32."""
         check_inputs(params, sh_degree, width, height)
@@ -118,6 +119,7 @@ class CpuRasterizer:
         camera: Camera = (view, centre, intrinsics, int(width), int(height), int(sh_degree), bool(antialiased))
         info: dict[str, Any] = {
             "means2d": ScreenMeans(), "width": int(width), "height": int(height), "n_cameras": 1, "gaussian_ids": None,
+            "absgrad": absgrad,
         }  # fmt: skip
         colour = np.ascontiguousarray(background.detach().numpy(), np.float32)
         image, alpha = _draw(*(params[key] for key in KEYS), camera, colour, info)

@@ -122,16 +122,16 @@ def rasterize(splats: Splats, background: Tensor, width: int, height: int) -> tu
         starts = torch.cumsum(counts, 0) - counts
         pending = torch.argsort(counts)  # similar lengths together: little padding
         pending = pending[counts[pending] > 0]
-    p = torch.arange(c.TILE_PIXELS, device=splats.xy.device)
+    p = torch.arange(c.TILE**2, device=splats.xy.device)
     lane = torch.stack([p % c.TILE, p // c.TILE], -1).to(**like) + 0.5
-    color = torch.zeros(tiles_x * tiles_y, c.TILE_PIXELS, 3, **like)
-    light = torch.ones(tiles_x * tiles_y, c.TILE_PIXELS, **like)
+    color = torch.zeros(tiles_x * tiles_y, c.TILE**2, 3, **like)
+    light = torch.ones(tiles_x * tiles_y, c.TILE**2, **like)
     done, colors, lights = [], [], []
     while len(pending):
         lengths = counts[pending]
         number = torch.arange(1, len(lengths) + 1, device=lengths.device)
         shortest = int(lengths[0])
-        fits = (lengths * number * c.TILE_PIXELS <= GROUP_ELEMENTS) & (lengths <= max(shortest * 3 // 2, shortest + 16))
+        fits = (lengths * number * c.TILE**2 <= GROUP_ELEMENTS) & (lengths <= max(shortest * 3 // 2, shortest + 16))
         group = pending[: max(1, int(fits.long().cumprod(0).sum()))]
         pending = pending[len(group) :]
         position = torch.arange(int(counts[group].max()), device=lengths.device)

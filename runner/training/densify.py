@@ -77,9 +77,9 @@ class DefaultDensifier(Windowed):
         self._state = self._strategy.initialize_state(scene_scale=extent)
         self.replan(plan)
 
-    @property
-    def absgrad(self) -> bool:
-        return self._recipe.absgrad
+    def reads_absgrad(self, step: int) -> bool:
+        """gsplat's strategy sums them until its last refinement, and leaves them alone from then on."""
+        return self._recipe.absgrad and step < int(self._strategy.refine_stop_iter)
 
     def before_backward(self, step: int, info: dict[str, Any]) -> None:
         self._strategy.step_pre_backward(self._params, self._optimizers, self._state, step, info)

@@ -208,7 +208,7 @@ def _step(run: Run, state: TrainingState) -> bool:
         image.height,
         sh_degree=schedule.active_sh_degree(share, recipe, settings.sh_degree),
         background=run.background,
-        absgrad=state.densifier.absgrad,
+        absgrad=state.densifier.reads_absgrad(state.step + 1),
     )
     rendered = rendering.image
     if state.exposures:

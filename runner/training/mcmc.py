@@ -26,8 +26,6 @@ GROWTH_MAX = 1.3  # of one refinement: a plan of a few hundred steps does not do
 class McmcDensifier(Windowed):
     """The Densifier of strategy "mcmc"."""
 
-    absgrad = False  # MCMC looks at opacities, never at gradients
-
     def __init__(self, params: Parameters, optimizers: Optimizers, plan: Plan, recipe: Recipe, cap: int) -> None:
         self._params, self._optimizers, self._recipe = params, optimizers, recipe
         cuda = params["means"].is_cuda
@@ -39,8 +37,11 @@ class McmcDensifier(Windowed):
         self._state = self._strategy.initialize_state()
         self.replan(plan)
 
+    def reads_absgrad(self, step: int) -> bool:  # noqa: ARG002
+        return False
+
     def before_backward(self, step: int, info: dict[str, Any]) -> None:
-        """Nothing: MCMC does not look at gradients."""
+        """Nothing: MCMC looks at opacities, never at gradients."""
 
     def after_step(self, step: int, info: dict[str, Any], lr_means: float) -> None:
         self._strategy.step_post_backward(self._params, self._optimizers, self._state, step, info, lr=lr_means)

@@ -14,9 +14,9 @@ NEVER = 10**9  # a step no plan reaches
 class Densifier(Protocol):
     """Adds and removes Gaussians, in the parameters and in the optimisers' moments."""
 
-    @property
-    def absgrad(self) -> bool:
-        """Whether it reads sums of |gradient| over pixels; where not, no rasteriser need compute them."""
+    def reads_absgrad(self, step: int) -> bool:
+        """Whether it reads sums of |gradient| over pixels after `step`; where not, no rasteriser need compute them."""
+        ...
 
     def replan(self, plan: Plan) -> None:
         """Move the window of refinement with a shortened plan."""

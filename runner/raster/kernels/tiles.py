@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.raster.compiled import F32, I32, I64, U8, kernel
-from runner.raster.constants import CONIC_XX, CONIC_XY, CONIC_YY, CUTOFF, EXTENT_X, EXTENT_Y, TILE, X, Y
+from runner.raster.constants import (
+    CONIC_XX,
+    CONIC_XY,
+    CONIC_YY,
+    CUTOFF,
+    EXTENT_X,
+    EXTENT_Y,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    X,
+    Y,
+)
 
 SLACK_PX = 1e-3  # spans are widened by this, so that rounding never drops a pixel the tile kernels would draw
 
@@ -57,16 +68,16 @@ def bin_tiles(order: I64, splats: F32, width: int, height: int) -> tuple[I64, I3
     Returns starts [tiles + 1] int64, ids [M] int32 and rows [M, 2] uint8 (first and last + 1 within the tile): the
     Gaussians of tile t are ids[starts[t] : starts[t + 1]]. Tiles are numbered row by row.
     """
-    tiles_x = (width + TILE - 1) // TILE
-    tiles_y = (height + TILE - 1) // TILE
+    tiles_x = (width + TILE_WIDTH - 1) // TILE_WIDTH
+    tiles_y = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
     boxes = np.empty((order.shape[0], 2), np.int32)  # first and last + 1 column of tiles
     upper_bound = 0
     for n in range(order.shape[0]):
         splat = splats[order[n]]
-        boxes[n, 0] = max(0, math.floor((splat[X] - splat[EXTENT_X]) / TILE))
-        boxes[n, 1] = min(tiles_x, math.floor((splat[X] + splat[EXTENT_X]) / TILE) + 1)
-        first = max(0, math.floor((splat[Y] - splat[EXTENT_Y]) / TILE))
-        last = min(tiles_y, math.floor((splat[Y] + splat[EXTENT_Y]) / TILE) + 1)
+        boxes[n, 0] = max(0, math.floor((splat[X] - splat[EXTENT_X]) / TILE_WIDTH))
+        boxes[n, 1] = min(tiles_x, math.floor((splat[X] + splat[EXTENT_X]) / TILE_WIDTH) + 1)
+        first = max(0, math.floor((splat[Y] - splat[EXTENT_Y]) / TILE_HEIGHT))
+        last = min(tiles_y, math.floor((splat[Y] + splat[EXTENT_Y]) / TILE_HEIGHT) + 1)
         upper_bound += max(0, boxes[n, 1] - boxes[n, 0]) * max(0, last - first + 1)
 
     starts = np.zeros(tiles_x * tiles_y + 1, np.int64)
@@ -78,19 +89,19 @@ def bin_tiles(order: I64, splats: F32, width: int, height: int) -> tuple[I64, I3
         splat = splats[order[n]]
         x, y = float(splat[X]), float(splat[Y])
         for tx in range(boxes[n, 0], boxes[n, 1]):
-            # Pixel centres of this column of tiles.
-            low, high = _span(splat, tx * TILE + 0.5 - x - SLACK_PX, tx * TILE + TILE - 0.5 - x + SLACK_PX)
+            left = tx * TILE_WIDTH - x  # pixel centres of this column of tiles
+            low, high = _span(splat, left + 0.5 - SLACK_PX, left + TILE_WIDTH - 0.5 + SLACK_PX)
             first_row = max(0, math.ceil(y + low - SLACK_PX - 0.5))
             last_row = min(height, math.floor(y + high + SLACK_PX - 0.5) + 1)
             if first_row >= last_row:
                 continue
-            for ty in range(first_row // TILE, (last_row - 1) // TILE + 1):
+            for ty in range(first_row // TILE_HEIGHT, (last_row - 1) // TILE_HEIGHT + 1):
                 tile = ty * tiles_x + tx
                 starts[tile + 1] += 1
                 tile_of[total] = tile
                 id_of[total] = order[n]
-                rows_of[total, 0] = max(first_row - ty * TILE, 0)
-                rows_of[total, 1] = min(last_row - ty * TILE, TILE)
+                rows_of[total, 0] = max(first_row - ty * TILE_HEIGHT, 0)
+                rows_of[total, 1] = min(last_row - ty * TILE_HEIGHT, TILE_HEIGHT)
                 total += 1
     for tile in range(tiles_x * tiles_y):
         starts[tile + 1] += starts[tile]

@@ -14,10 +14,10 @@ from tests.raster_oracle import KEYS, Shot, cloud, dense, leaves, relative_error
 EXACT = 1e-4  # relative L2 of gradients; float32 rounding gives about 2e-6
 
 
-def draw(backend: Rasterizer, params: dict[str, torch.Tensor], shot: Shot) -> Rendering:
+def draw(backend: Rasterizer, params: dict[str, torch.Tensor], shot: Shot, absgrad: bool = True) -> Rendering:
     return backend.render(
         params, shot.view, shot.K, shot.width, shot.height,
-        sh_degree=shot.sh_degree, background=shot.background, antialiased=shot.antialiased,
+        sh_degree=shot.sh_degree, background=shot.background, antialiased=shot.antialiased, absgrad=absgrad,
     )  # fmt: skip
 
 
@@ -91,6 +91,19 @@ def test_absolute_position_gradients_are_summed_pixel_by_pixel(cpu):
     drawn = draw(cpu, leaves(params), shot)
     ((drawn.image * by_image).sum() + (drawn.alpha * by_alpha).sum()).backward()
     assert relative_error(drawn.info["means2d"].absgrad[0], expected) <= EXACT
+
+
+def test_without_absolute_gradients_all_others_are_the_same(cpu):
+    shot = Shot(width=53, height=37)
+    found = []
+    for absgrad in (True, False):
+        params = leaves(cloud(200))
+        drawn = draw(cpu, params, shot, absgrad=absgrad)
+        drawn.image.square().sum().backward()
+        found.append([params[key].grad for key in KEYS] + [drawn.info["means2d"].grad])
+        assert (drawn.info["means2d"].absgrad is not None) == absgrad
+    for with_them, without in zip(*found, strict=True):
+        assert relative_error(without, with_them) <= 1e-6
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from gsplat.strategy import DefaultStrategy
 
 from runner.raster import Rasterizer, rasterizer
 from runner.raster.compiled import PARALLEL
-from runner.raster.kernels.blend import blend, dealt
-from runner.raster.kernels.blend_backward import blend_backward
+from runner.raster.kernels.blend import blend, dealt, slots
+from runner.raster.kernels.blend_backward import blend_backward, blend_backward_absolute
 from runner.training.loss import Target, photometric_loss
 from tests.raster_oracle import KEYS, Shot, cloud, leaves, weights
 
@@ -156,14 +156,18 @@ def test_gsplats_default_strategy_runs_unmodified_and_densifies(cpu):
     platform.machine().lower() not in ("x86_64", "amd64") or not llvmlite.binding.get_host_cpu_features().get("fma"),
     reason="looks for AVX2 or AVX-512 instructions in the machine code: needs an x86 CPU with FMA",
 )
-@pytest.mark.parametrize(("kernel", "packed"), [(blend, 8), (blend_backward, 16)], ids=["forward", "backward"])
+@pytest.mark.parametrize(
+    ("kernel", "packed"), [(blend, 8), (blend_backward, 16), (blend_backward_absolute, 18)],
+    ids=["forward", "backward", "absolute gradients"],
+)  # fmt: skip
 def test_tile_kernels_are_vectorised(cpu, kernel, packed):
     """An innocent edit can cost a factor 5 to 9 in silence: the exponential and the sums must be packed arithmetic.
 
     The forward loop needs 10 multiply-adds per pixel (5 exponential, 2 sigma, 3 colours), the backward one 20 and more;
     a compiler may fold a few. A loop that is not vectorised has none.
     """
-    draw(cpu, leaves(cloud(10))).image.sum().backward()
+    for absgrad in (False, True):
+        draw(cpu, leaves(cloud(10)), absgrad=absgrad).image.sum().backward()
     if kernel.stats.cache_hits:  # code from the cache cannot be inspected: compile it again
         kernel, signature = numba.njit(**{**PARALLEL, "cache": False})(kernel.py_func), kernel.signatures[0]
         kernel.compile(signature)
@@ -171,9 +175,11 @@ def test_tile_kernels_are_vectorised(cpu, kernel, packed):
     assert len(re.findall(r"vfn?m(?:add|sub)\d+ps\s.*%[yz]mm", assembly)) >= packed
 
 
-@pytest.mark.parametrize("rows", [1, 7, 8, 9, 30, 135])
-def test_every_row_of_tiles_is_dealt_exactly_once(rows):
-    assert sorted(dealt(slot, rows) for slot in range(rows)) == list(range(rows))
+@pytest.mark.parametrize("tiles", [1, 7, 8, 9, 30, 64, 135, 1000])
+def test_every_tile_is_dealt_exactly_once(tiles):
+    cards = sorted(dealt(slot, tiles) for slot in range(slots(tiles)))
+    assert cards[:tiles] == list(range(tiles))
+    assert all(card >= tiles for card in cards[tiles:])  # no tile
 
 
 def test_shapes_and_types_that_do_not_fit_are_refused(cpu):

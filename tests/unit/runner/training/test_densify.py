@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from gsplat.cuda._torch_impl import _quat_scale_to_covar_preci
 from gsplat.strategy import DefaultStrategy
 
 from runner.raster import parameters
-from runner.training.densify import CappedDefaultStrategy
+from runner.training.densify import CappedDefaultStrategy, DefaultDensifier
 from runner.training.mcmc import McmcDensifier, TorchMcmcStrategy, add_position_noise, by_covariance, relocation
-from runner.training.schedule import MCMC, Plan
+from runner.training.schedule import MCMC, Plan, Recipe
 from tests.device_trainings import after_one_step, check_consistent, screen_info, small_gaussians
 
 CPU = torch.device("cpu")
@@ -126,11 +127,36 @@ def test_mcmc_hands_no_memory_back_and_asks_for_no_sums_of_gradients(monkeypatch
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
     params, optimizers = after_one_step(100, CPU)
     densifier = McmcDensifier(params, optimizers, Plan(600), MCMC, cap=200)
-    assert not densifier.absgrad
+    assert not densifier.reads_absgrad(1)
     for step in range(1, 100):
         densifier.after_step(step, {}, 1e-4)
     assert len(params["means"]) > 100
     assert emptied == []
+
+
+def test_default_reads_absolute_gradients_until_its_last_refinement_and_not_after() -> None:
+    """Where it says that it does not, it works without them."""
+    params, optimizers = after_one_step(100, CPU)
+    densifier = DefaultDensifier(params, optimizers, Plan(200), Recipe(), cap=200, extent=1.0)
+    read = [step for step in range(1, 200) if densifier.reads_absgrad(step)]
+    assert read == list(range(1, round(200 * Recipe().refine_until)))
+    screen = SimpleNamespace(grad=torch.zeros(1, 100, 2), absgrad=None, retain_grad=lambda: None)
+    info = {
+        "means2d": screen,
+        "width": 8,
+        "height": 8,
+        "n_cameras": 1,
+        "radii": torch.ones(1, 100, 2),
+        "gaussian_ids": None,
+    }
+    for step in range(len(read) + 1, 200):
+        densifier.before_backward(step, info)
+        densifier.after_step(step, info, 1e-4)
+    with pytest.raises(AttributeError):
+        densifier.after_step(len(read), info, 1e-4)
+    assert not DefaultDensifier(
+        params, optimizers, Plan(200), replace(Recipe(), absgrad=False), 200, 1.0
+    ).reads_absgrad(1)
 
 
 def test_the_sums_of_gradients_are_gsplats_own() -> None:
