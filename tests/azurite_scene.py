@@ -63,7 +63,7 @@ class Scene:
             [sys.executable, "-m", "runner"], cwd=ROOT, env={**self.env, "MOCK_SECONDS": "120", **env}
         )
         try:
-            wait_for(lambda: self.progress().get("stage") == "training", process)
+            wait_for(lambda: self.progress().get("stage") == "training", process, seconds=300)
             yield process
         finally:
             process.kill()
