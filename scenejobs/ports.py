@@ -227,8 +227,11 @@ class Links(Protocol):
     def origin(self) -> str:
         """Scheme, host and port of the URLs."""
 
-    def read(self, name: str, start: datetime, end: datetime, *, as_file: bool = False) -> str:
-        """Of a blob of the output container. as_file: a browser keeps it instead of showing it."""
+    def read(
+        self, name: str, start: datetime, end: datetime, *, as_file: bool = False,
+        kind: Literal["output", "state"] = "output",
+    ) -> str:  # fmt: skip
+        """Of a blob of that container. as_file: a browser keeps it instead of showing it."""
 
     def write(self, name: str, start: datetime, end: datetime) -> str:
         """Of a blob of the input container: it may be made and written, and not be read, listed or deleted."""

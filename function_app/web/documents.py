@@ -49,7 +49,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="Of a failure, a doubt or a halt, in words.")]
     failure: Annotated[Failure | None, Meta(description="The same of a failure, in parts.")]
     has_result: Annotated[bool, Meta(description="Whether a result is published.")]
-    poster: Annotated[str, Meta(description='A link to its picture that works for minutes; "" without a result.')]
+    has_preview: Annotated[bool, Meta(description="Whether there is a first look at the run that goes on.")]
+    poster: Annotated[
+        str, Meta(description='A link to its picture, or that of the first look, that works for minutes; "" without.')
+    ]
     changed_at: Annotated[Time | None, Meta(description="When its record or its uploads changed last.")]
 
 

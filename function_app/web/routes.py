@@ -57,6 +57,11 @@ ROUTES: tuple[Route, ...] = (
         refuses=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),
     ),
     Route(
+        "getPreviewFile", "GET", "scenes/{scene}/preview/{name}", Role.READER, scenes.preview,
+        "A file of the first look at a scene that is being made, as a file of its result: viewer.html, poster.jpg, "
+        "preview.spz.", documents.Link, refuses=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),
+    ),
+    Route(
         "getScene", "GET", "scenes/{scene}", Role.READER, scenes.one,
         "One scene, and the files of its result.", documents.SceneDetail,
         refuses=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),

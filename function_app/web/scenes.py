@@ -15,7 +15,7 @@ from function_app.web.site import Site
 from scenejobs.errors import InputError, UnreadableRecord
 from scenejobs.parallel import Crew
 from scenejobs.ports import Containers
-from scenejobs.state import records
+from scenejobs.state import previews, records
 from scenejobs.state.copies import find
 from scenejobs.state.incoming.accepted import check_scene
 from scenejobs.state.layout import MANIFEST, published_name, record_name
@@ -23,7 +23,7 @@ from scenejobs.state.overview import seen
 from scenejobs.state.overview.published import outputs_of
 from scenejobs.state.overview.scenes import Entry, recorded_scenes
 from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
-from scenejobs.state.record import SceneRecord
+from scenejobs.state.record import Phase, SceneRecord
 
 POSTER = "poster.jpg"
 MOST_A_PAGE = 200
@@ -94,6 +94,22 @@ def file(site: Site, request: Request, names: Mapping[str, str]) -> Response:
     return Response(HTTPStatus.FOUND, headers={"Location": url, "Cache-Control": "no-store"})
 
 
+def preview(site: Site, request: Request, names: Mapping[str, str]) -> Response:
+    """GET /api/scenes/{scene}/preview/{name}: of the run that goes on, as `file`."""
+    scene, name = names["scene"], names["name"]
+    check_scene(scene)
+    record = _record(site.containers, scene)
+    running = record.phase is Phase.RUNNING
+    found = previews.of_run(site.containers.state, scene, record.run) if running else {}
+    if name not in found:
+        raise Refused(HTTPStatus.NOT_FOUND, f"there is no first look at scene {scene} called {name}")
+    start, until = site.minutes()
+    url = site.links.read(found[name], start, until, kind="state")
+    if documents_wanted(request):
+        return Response.of(documents.Link(url=url, until=until))
+    return Response(HTTPStatus.FOUND, headers={"Location": url, "Cache-Control": "no-store"})
+
+
 def documents_wanted(request: Request) -> bool:
     return "application/json" in request.headers.get("accept", "")
 
@@ -109,9 +125,14 @@ def described(site: Site, containers: Containers, entry: Entry) -> documents.Sce
     failure = record.ending.failure if record.ending and status.state is State.FAILED else None
     has_result = record.published is not None and not record.is_expired
     start, until = site.minutes()
-    poster = site.links.read(published_name(entry.scene, POSTER), start, until) if has_result else ""
+    first = {} if not status.first_look else previews.of_run(site.containers.state, entry.scene, record.run)
+    poster = ""
+    if has_result:
+        poster = site.links.read(published_name(entry.scene, POSTER), start, until)
+    elif POSTER in first:
+        poster = site.links.read(first[POSTER], start, until, kind="state")
     return documents.Scene(
-        **_told(status), has_result=has_result, poster=poster, changed_at=entry.changed_at,
+        **_told(status), has_result=has_result, has_preview=bool(first), poster=poster, changed_at=entry.changed_at,
         failure=None if failure is None else documents.Failure(
             stage=in_words(failure.stage), code=failure.code, cause=failure.cause, advice=failure.advice
         ),

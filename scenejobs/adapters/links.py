@@ -37,5 +37,4 @@ def link(
         )
     from scenejobs.adapters.azure import links  # the SDK, which folders do without
 
-    container = account.output if kind == "output" else account.state
-    return links.AzureLinks(account).read(name, start, end, container=container)
+    return links.AzureLinks(account).read(name, start, end, kind=kind)

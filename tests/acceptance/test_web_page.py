@@ -225,6 +225,7 @@ def test_a_result_is_deleted_only_after_a_yes(page: Page, here: str, web: Web) -
     assert page.until("!document.getElementById('ask').open", 10)
     assert [blob.name for blob in web.containers.output.list()]
     press(page, "Delete result: lobby")
+    assert page.until("document.getElementById('ask').open", 10)
     page.press("Tab")
     page.press("Enter")
     assert page.until("document.getElementById('said').textContent.includes('deleted')", 20), text(page)
@@ -236,6 +237,7 @@ def test_what_cannot_be_done_is_said_with_what_to_do(page: Page, here: str, web:
     finished(web)
     shown(page, here)
     press(page, "Make again: lobby")
+    assert page.until("document.getElementById('ask').open", 10)
     page.press("Tab")
     page.press("Enter")
     assert page.until("document.getElementById('trouble').textContent.startsWith('lobby: ')", 20), text(page)

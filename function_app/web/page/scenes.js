@@ -25,13 +25,14 @@ function card(scene) {
   };
   const button = (word, act, kind = null) => make("button", { type: "button", class: kind, hidden: "", "aria-label": `${word}: ${scene}`, onclick: act }, word);
   parts.view = button("Look around", () => look(scene, "viewer.html", parts.view), "first");
+  parts.first = button("First look", () => look(scene, "viewer.html", parts.first, "preview"));
   parts.report = button("Report", () => look(scene, "report.html", parts.report));
   parts.stop = button("Cancel", () => stop(scene));
   parts.retry = button("Make again", () => retry(scene));
   parts.remove = button("Delete result", () => remove(scene), "danger");
   parts.files.addEventListener("toggle", () => { if (parts.files.open) files(scene, parts.files); });
   parts.told = make("div", { class: "told" }, parts.name, parts.state, parts.bar, parts.detail, parts.reason, parts.advice, parts.files,
-    make("div", { class: "row" }, parts.view, parts.report, parts.stop, parts.retry, parts.remove));
+    make("div", { class: "row" }, parts.view, parts.first, parts.report, parts.stop, parts.retry, parts.remove));
   parts.item = make("li", {}, parts.poster, parts.told);
   parts.name.textContent = scene;
   return parts;
@@ -50,6 +51,7 @@ function fill(parts, found) {
   for (const part of [parts.detail, parts.reason, parts.advice]) part.hidden = !part.textContent;
   const may = roles.includes("operator");
   parts.view.hidden = parts.report.hidden = parts.files.hidden = !found.has_result;
+  parts.first.hidden = !found.has_preview;
   parts.stop.hidden = !may || !GOES_ON.includes(found.state);
   parts.retry.hidden = !may || !ENDED.includes(found.state);
   parts.remove.hidden = !may || !found.has_result || !ENDED.includes(found.state);
@@ -72,7 +74,7 @@ function details(found) {
 
 // The link changes every ten minutes; the picture is asked for again only where the result is another one.
 function poster(parts, found) {
-  const version = found.has_result ? `${found.scene} ${found.changed_at}` : "";
+  const version = found.has_result || found.has_preview ? `${found.scene} ${found.has_result} ${found.changed_at}` : "";
   if (parts.shown === version && (version || parts.empty === found.state)) return;
   Object.assign(parts, { shown: version, empty: found.state });
   const none = make("div", { class: "poster empty" }, found.has_result ? "no picture" : "no result yet");
@@ -130,12 +132,12 @@ function draw(found, total) {
   $("known-scenes").replaceChildren(...names.map((name) => make("option", { value: name })));
 }
 
-const fileLink = async (scene, name, query = "") => (await api(`scenes/${segment(scene)}/files/${name.split("/").map(segment).join("/")}${query}`)).url;
+const fileLink = async (scene, name, query = "", of = "files") => (await api(`scenes/${segment(scene)}/${of}/${name.split("/").map(segment).join("/")}${query}`)).url;
 
-async function look(scene, name, from) {
+async function look(scene, name, from, of = "files") {
   try {
-    const url = await fileLink(scene, name);
-    $("look-title").textContent = name === "viewer.html" ? scene : `Report of ${scene}`;
+    const url = await fileLink(scene, name, "", of);
+    $("look-title").textContent = name !== "viewer.html" ? `Report of ${scene}` : of === "preview" ? `First look at ${scene}` : scene;
     $("frame").title = $("look-title").textContent;
     $("apart").href = url;
     $("frame").src = url;

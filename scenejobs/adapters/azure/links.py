@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -43,11 +43,13 @@ class AzureLinks:
         found = urlsplit(self._opened.blob_url)
         return f"{found.scheme}://{found.netloc}"
 
-    def read(self, name: str, start: datetime, end: datetime, *, as_file: bool = False, container: str = "") -> str:
-        """container: another one than that of the results."""
+    def read(
+        self, name: str, start: datetime, end: datetime, *, as_file: bool = False,
+        kind: Literal["output", "state"] = "output",
+    ) -> str:  # fmt: skip
         permission, file = BlobSasPermissions(read=True), name.rpartition("/")[2]
         kept = f"attachment; filename*=UTF-8''{quote(file, safe='')}" if as_file else None
-        where = container or self._settings.output
+        where = self._settings.output if kind == "output" else self._settings.state
         return self._signed(where, name, start, end, permission, content_disposition=kept)
 
     def write(self, name: str, start: datetime, end: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from urllib.parse import quote, urlencode
 
 
@@ -13,8 +14,11 @@ class MemoryLinks:
 
     origin: str = "https://memory.example"
 
-    def read(self, name: str, start: datetime, end: datetime, *, as_file: bool = False) -> str:
-        return self._link("output", name, start, end, "r", **({"rscd": "attachment"} if as_file else {}))
+    def read(
+        self, name: str, start: datetime, end: datetime, *, as_file: bool = False,
+        kind: Literal["output", "state"] = "output",
+    ) -> str:  # fmt: skip
+        return self._link(kind, name, start, end, "r", **({"rscd": "attachment"} if as_file else {}))
 
     def write(self, name: str, start: datetime, end: datetime) -> str:
         return self._link("input", name, start, end, "cw")

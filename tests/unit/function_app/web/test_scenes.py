@@ -7,6 +7,10 @@ import json
 import pytest
 
 from scenejobs.errors import Failure
+from scenejobs.names import PREVIEW_FILES
+from scenejobs.state.blobs import InputBlob
+from scenejobs.state.layout import preview_folder, progress_name
+from scenejobs.state.record import SceneRecord
 from tests.counting import Counts
 from tests.web import Web, answered
 
@@ -131,6 +135,24 @@ def test_a_page_that_did_not_change_keeps_its_policy() -> None:
     assert policy["script-src"].startswith("'sha256-")
     assert "unsafe" not in first.headers["Content-Security-Policy"]
     assert policy["connect-src"] == "'self' https://memory.example"
+
+
+def test_the_first_look_at_a_run_is_reached_and_no_other_blob_of_the_state() -> None:
+    web = Web()
+    manifest = (InputBlob("lobby/a.mp4", "e", 5),)
+    web.put(SceneRecord("lobby").attempted("run-1", manifest, web.clock()))
+    assert web.ask("GET", "scenes/lobby/preview/viewer.html").status == 404
+    for name in PREVIEW_FILES:
+        web.containers.state.write(preview_folder("lobby", "run-1") + name, b"x")
+    told = {"run": "run-1", "stage": "training", "total_fraction": 0.2, "detail": "", "eta_s": None, "first_look": True}
+    web.containers.state.write(progress_name("lobby"), json.dumps(told).encode())
+    scene = web.document("scenes")["scenes"][0]
+    assert (scene["has_preview"], scene["has_result"]) == (True, False)
+    folder = "https://memory.example/state/previews/lobby/run-1/"
+    assert scene["poster"].startswith(f"{folder}poster.jpg?")
+    assert web.ask("GET", "scenes/lobby/preview/viewer.html").headers["Location"].startswith(f"{folder}viewer.html?")
+    for name in ("..%2F..%2Fscenes%2Flobby.json", "other", "%2e%2e"):
+        assert web.ask("GET", f"scenes/lobby/preview/{name}").status == 404
 
 
 def test_one_scene_is_told_with_the_files_of_its_result() -> None:
