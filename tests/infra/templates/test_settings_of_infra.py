@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 
 from scenejobs.adapters.azure.credentials import access
 from scenejobs.settings.groups import ComputeSettings, DispatchSettings, LogSettings, RunnerSettings, table
+from scenejobs.settings.notices import NoticeSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import FolderSettings, StorageSettings
@@ -15,7 +16,7 @@ from tests.infra.scripts.scripted import ROOT
 from tests.infra.templates import bicep_tree
 from tests.infra.templates.deployed import MAIN, RENAMED, app_settings, deploy, job_env
 
-DISPATCHER = (StorageSettings, DispatchSettings, ComputeSettings, LogSettings)  # function_app/wiring.py
+DISPATCHER = (StorageSettings, DispatchSettings, ComputeSettings, NoticeSettings, LogSettings)  # function_app/wiring.py
 RUNNER = (RunnerSettings, StorageSettings, FolderSettings, PipelineSettings, LogSettings)  # runner/commands/work.py
 HOST = {  # https://learn.microsoft.com/azure/azure-functions/functions-app-settings
     *(f"AzureWebJobsStorage__{name}" for name in ("blobServiceUri", "queueServiceUri", "tableServiceUri")),
@@ -38,7 +39,7 @@ def read_by(groups: tuple[type, ...]) -> set[str]:
 
 def test_the_groups_are_those_that_the_programs_read() -> None:
     assert (
-        "(StorageSettings, DispatchSettings, ComputeSettings, LogSettings)"
+        "(StorageSettings, DispatchSettings, ComputeSettings, NoticeSettings, LogSettings)"
         in (ROOT / "function_app/wiring.py").read_text()
     )
     assert (
