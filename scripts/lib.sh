@@ -213,7 +213,7 @@ value() {
 # one as it is set.
 deployed() {
   [[ -z ${!1:-} ]] || { printf '%s' "${!1}"; return; }
-  if printf '%s\n' "$AZD_VALUES" | grep -q "^DEPLOYED_$1="; then
+  if printf '%s\n' "$AZD_VALUES" | grep "^DEPLOYED_$1=" >/dev/null; then
     value "DEPLOYED_$1"
   else
     value "$1"

@@ -10,7 +10,6 @@ local  Programs of this machine, and the page that they were given; over the emu
 from __future__ import annotations
 
 import base64
-import json
 import logging
 from collections.abc import Mapping
 from email.message import Message
@@ -22,6 +21,7 @@ from function_app.web.http import Refused, Request
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.loopback import foreign
 from scenejobs.settings.web import WebSettings
+from scenejobs.state import codec
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _app_roles(header: str) -> frozenset[Role]:
     try:
         if len(header) > MAX_PRINCIPAL_CHARS:
             raise ValueError("it is too long")
-        body: Any = json.loads(base64.b64decode(header, validate=True))
+        body: Any = codec.loads(base64.b64decode(header, validate=True))
         kinds = {*ROLE_CLAIMS, str(body.get("role_typ") or ROLE_CLAIMS[0])}
         values = {str(claim["val"]) for claim in body["claims"] if claim["typ"] in kinds}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:

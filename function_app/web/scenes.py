@@ -15,7 +15,7 @@ from function_app.web.site import Site
 from scenejobs.errors import InputError, UnreadableRecord
 from scenejobs.parallel import Crew
 from scenejobs.ports import Containers
-from scenejobs.state import previews, records
+from scenejobs.state import codec, previews, records
 from scenejobs.state.copies import find
 from scenejobs.state.incoming.accepted import check_scene
 from scenejobs.state.layout import MANIFEST, published_name, record_name
@@ -178,7 +178,7 @@ def _cursor(entry: Entry) -> str:
 
 def _entry(cursor: str) -> Entry:
     try:
-        time, scene = json.loads(base64.urlsafe_b64decode(cursor))
-        return Entry(str(scene), datetime.fromisoformat(time).astimezone(UTC) if time else None)
+        time, scene = codec.loads(base64.urlsafe_b64decode(cursor))
+        return Entry(str(scene), codec.parse_time(time) if time else None)
     except (ValueError, TypeError, OverflowError) as exc:
         raise Refused(HTTPStatus.BAD_REQUEST, "`after` is no value of `next`") from exc

@@ -33,7 +33,7 @@ if [[ -z $root ]]; then
   command -v docker >/dev/null || die $REFUSED "Docker is missing: sudo infra/vm/prepare.sh"
   if ! $cpu; then
     command -v nvidia-smi >/dev/null || die $REFUSED "the NVIDIA driver is missing (create-vm.sh installs it), or use --cpu"
-    docker info --format '{{json .Runtimes}}' | grep -q nvidia ||
+    docker info --format '{{json .Runtimes}}' | grep nvidia >/dev/null ||
       die $REFUSED "the NVIDIA Container Toolkit is missing: sudo infra/vm/prepare.sh"
   fi
 fi

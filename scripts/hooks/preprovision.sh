@@ -213,7 +213,7 @@ keep_image() {
 empty_is_no_object() {
   local name
   for name in RUNNER_SETTINGS DISPATCHER_SETTINGS FALLBACK_SETTINGS GPU_PROFILE_SIZES; do
-    if printf '%s\n' "$AZD_VALUES" | grep -q "^$name=\(\"\"\)\{0,1\}\$"; then
+    if printf '%s\n' "$AZD_VALUES" | grep "^$name=\(\"\"\)\{0,1\}\$" >/dev/null; then  # not -q: who writes to it would be killed
       set_value "$name" '{}'
     fi
   done
@@ -246,7 +246,7 @@ refuse_older() {
   # one line for each setting; COLMAP is what runs
   set=$(printf '%s\n' "$AZD_VALUES" | grep -v '=""$' | sed 's/RECONSTRUCTION_BACKEND[\": =]*colmap//g' || true)
   for name in $OLDER; do
-    if printf '%s\n' "$set" | grep -Eq -e "^$name=." -e "^(RUNNER|DISPATCHER|FALLBACK)_SETTINGS=.*[^A-Z_]${name}[^A-Z_]"; then
+    if printf '%s\n' "$set" | grep -E -e "^$name=." -e "^(RUNNER|DISPATCHER|FALLBACK)_SETTINGS=.*[^A-Z_]${name}[^A-Z_]" >/dev/null; then
       found="$found $name"
     fi
   done

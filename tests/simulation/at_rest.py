@@ -88,11 +88,14 @@ class Rest:
         return all(checker.waits_for_clips(name) or checker.called_off.keeps(name) for name in left)
 
     def _no_saved_work(self) -> bool:
-        """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days, and
-        the first look of a runner that was killed for one.)"""
+        """Nothing is kept for scenes that are done. (Of uploads that were taken away the sweep keeps it for days. A
+        first look that could not be removed, or whose runner was killed, goes with the daily look: it is asked for
+        where nothing fails.)"""
         blobs = self._sim.stores["state"].blobs
-        kept = [name for name in blobs if name.startswith((layout.PREVIEWS, layout.RESUME_FOLDER))]
-        records = [json.loads(blobs[f"scenes/{name.split('/')[1]}.json"].data) for name in kept]
+        if self._sim.options.profile in ONCE and any(name.startswith(layout.PREVIEWS) for name in blobs):
+            return False
+        names = [name for name in blobs if name.startswith(layout.RESUME_FOLDER)]
+        records = [json.loads(blobs[layout.record_of_resume(name)].data) for name in names]
         return all(record["attempts"] or record["preemptions"] or record["failures"] for record in records)
 
     def _all_refused_known(self) -> bool:

@@ -124,7 +124,9 @@ PROTOCOL = (
         "users",
     ),
     Mutant("scenes mixed", "whole segments of names", (Patch(RUN, "list_scene", new.whole_container),)),
-    Mutant("record made anew", "create-once of a record", (Patch(SimBlobs, "write", new.writes_over(RECORDS)),)),
+    Mutant(
+        "record made anew", "create-once of a record", (Patch(SimBlobs, "write", new.writes_over(RECORDS)),), limit=1000
+    ),
     Mutant("vanished for free", "a vanished attempt counts", (Patch(RUN, "next_step", new.vanished_for_free),)),
     Mutant(
         "given back and counted",
@@ -201,6 +203,7 @@ PROTOCOL = (
         "the sweep's search for work that no message points at: sealed, decided, or wished for",
         (NO_REQUEUE,),
         "operators",
+        limit=1000,
     ),
 )
 

@@ -129,6 +129,7 @@ GROWING = (
         "noted again",
         "create-once of a generation's note",
         (Patch(SimBlobs, "write", new.writes_over(GENERATIONS)),),
+        limit=1000,
     ),
     Mutant(
         "waits for the stalled",

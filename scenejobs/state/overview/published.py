@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from scenejobs.errors import Code, InputError, NotFound, StorageError
 from scenejobs.names import refusal
 from scenejobs.ports import Containers
-from scenejobs.state import layout, records
+from scenejobs.state import codec, layout, records
 from scenejobs.state.blobs import OutputFile
 from scenejobs.state.incoming.accepted import check_scene
 
@@ -49,7 +48,7 @@ def outputs_of(containers: Containers, scene: str) -> tuple[OutputFile, ...]:
 def _outputs(scene: str, manifest: bytes) -> tuple[OutputFile, ...] | None:
     """ "" and 0 where it tells no hash or size; None while the files are replaced. Raises StorageError."""
     try:
-        document = json.loads(manifest)
+        document = codec.loads(manifest)
         if layout.PUBLISHING in document:
             return None
         outputs = tuple(_output(found) for found in document["outputs"])
