@@ -58,9 +58,7 @@ class Cancelled:
     @staticmethod
     def from_json(value: Any) -> Cancelled:
         """Raises ValueError."""
-        found = value.get("schema_version") if isinstance(value, dict) else None
-        if found != VERSION:
-            raise ValueError(f"cancelled version {found!r}; this program knows {VERSION}")
+        codec.check_version(value, "cancelled", VERSION)
         return codec.from_json(value, Cancelled)
 
 

@@ -46,6 +46,13 @@ def from_json(body: Any, kind: type[T], added: Collection[str] = ()) -> T:
     return value
 
 
+def check_version(body: Any, what: str, known: int) -> None:
+    """Of a document that says which one it is. Raises ValueError for another, and for what is no object."""
+    found = body.get("schema_version") if isinstance(body, dict) else None
+    if found != known:
+        raise ValueError(f"{what} version {found!r}; this program knows {known}")
+
+
 def loads(data: str | bytes) -> Any:
     """`json.loads` that raises ValueError for everything that is no JSON, numbers that are not finite included."""
     try:

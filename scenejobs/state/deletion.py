@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound
+from scenejobs.errors import Code, Conflict, InputError, NotFound
 from scenejobs.names import refusal
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
 from scenejobs.state import contents, records, wishes
 from scenejobs.state.control_names import stored_scene
-from scenejobs.state.layout import MANIFEST, cache_folder, preview_folder, published_name, record_name, resume_folder
-from scenejobs.state.record import Phase
+from scenejobs.state.layout import MANIFEST, cache_folder, preview_folder, published_name, resume_folder
 
 LEASE_S = 60
 RENEW_S = 15.0
@@ -34,17 +33,9 @@ def delete(containers: Containers, scene: str, depth: int, clock: Callable[[], f
     LeaseLost.
     """
     state = containers.state
-    wishes.idle_record(state, scene)
-    try:
-        lease = state.lease(record_name(scene), LEASE_S)
-    except Conflict as exc:
-        raise wishes.worked_on(scene) from exc
-    try:
-        stored = records.load(state, scene)
-        if stored is None or stored.record.phase is not Phase.IDLE or stored.record.held:
-            raise wishes.worked_on(scene)
+    with wishes.holding_idle(state, scene, LEASE_S) as (stored, lease):
         record = contents.of_history(state, stored.record)
-        results = list(_of_scene(containers.output, scene, depth))
+        results = list(of_scene(containers.output, scene, depth))
         if record.published is None and not results:
             advice = f"see: scenejobs status {scene}"
             raise InputError(f"scene {scene} has no result", code=Code.NO_SCENE, advice=advice)
@@ -55,14 +46,12 @@ def delete(containers: Containers, scene: str, depth: int, clock: Callable[[], f
         removed = _remove(containers.output, sorted(results, key=lambda info: info.name != manifest), lease, clock)
         for folder in (cache_folder(scene), resume_folder(scene), preview_folder(scene)):
             removed += _remove(state, list(state.list(folder)), lease, clock)
-    finally:
-        with suppress(LeaseLost):
-            lease.release()
     return removed
 
 
-def _of_scene(output: BlobStore, scene: str, depth: int) -> Iterator[BlobInfo]:
-    for info in output.list(f"{scene}/"):
+def of_scene(store: BlobStore, scene: str, depth: int) -> Iterator[BlobInfo]:
+    """Blobs below a scene's folder that are of it, and of no scene whose name begins so."""
+    for info in store.list(f"{scene}/"):
         if refusal(info.name) is None and stored_scene(info.name, depth) == scene:
             yield info
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from scenejobs.errors import Code, Conflict, InputError, LeaseLost, NotFound, StorageError
+from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
 from scenejobs.names import refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
 from scenejobs.state import records, wishes
-from scenejobs.state.control_names import stored_scene
+from scenejobs.state.deletion import of_scene
 from scenejobs.state.incoming.uploads import list_scene
 from scenejobs.state.layout import (
     BATCHES,
@@ -38,12 +38,10 @@ from scenejobs.state.layout import (
     cancelled_name,
     notices_name,
     progress_name,
-    record_name,
     resume_folder,
     sending_name,
     undeleted_folder,
 )
-from scenejobs.state.record import Phase
 from scenejobs.state.records import Stored
 
 LEASE_S = 60
@@ -62,19 +60,8 @@ def erase(containers: Containers, scene: str, depth: int, clock: Callable[[], fl
     uploads = list_scene(containers.input, scene, depth)  # before the record: what comes later is not meant
     if uploads:
         records.ensure(state, scene)
-    wishes.idle_record(state, scene)
-    try:
-        lease = state.lease(record_name(scene), LEASE_S)
-    except Conflict as exc:
-        raise wishes.worked_on(scene) from exc
-    try:
-        stored = records.load(state, scene)
-        if stored is None or stored.record.phase is not Phase.IDLE:
-            raise wishes.worked_on(scene)
+    with wishes.holding_idle(state, scene, LEASE_S, held=True) as (stored, lease):
         return _Erasing(containers, scene, depth, lease, clock).run(stored, uploads)
-    finally:
-        with suppress(LeaseLost):
-            lease.release()
 
 
 class _Erasing:
@@ -108,13 +95,8 @@ class _Erasing:
         """The manifest first: readers trust it. Reasons after what they explain."""
         removed = 0
         for store in (self._containers.output, self._containers.processed, self._containers.error):
-            removed += self._remove(store, sorted(self._of_scene(store), key=_order))
+            removed += self._remove(store, sorted(of_scene(store, self._scene, self._depth), key=_order))
         return removed + self._remove(self._containers.state, list(self._known()))
-
-    def _of_scene(self, store: BlobStore) -> Iterator[BlobInfo]:
-        for info in store.list(f"{self._scene}/"):
-            if refusal(info.name) is None and stored_scene(info.name, self._depth) == self._scene:
-                yield info
 
     def _known(self) -> Iterator[BlobInfo]:
         """What the state container knows of the scene, but for the record and its marker, which `save` keeps."""

@@ -51,9 +51,7 @@ class Generation:
     @staticmethod
     def from_json(value: Any) -> Generation:
         """Raises ValueError."""
-        version = value.get("schema_version") if isinstance(value, dict) else None
-        if version != VERSION:
-            raise ValueError(f"generation version {version!r}; this program knows {VERSION}")
+        codec.check_version(value, "generation", VERSION)
         return codec.from_json({**value, "number": value.get("generation")}, Generation, ADDED)
 
 

@@ -78,9 +78,7 @@ class Redrive:
     @staticmethod
     def from_json(value: Any) -> Redrive:
         """Raises ValueError."""
-        version = value.get("schema_version") if isinstance(value, dict) else None
-        if version != VERSION:
-            raise ValueError(f"redrive version {version!r}; this program knows {VERSION}")
+        codec.check_version(value, "redrive", VERSION)
         return codec.from_json(value, Redrive)
 
 

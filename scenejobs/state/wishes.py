@@ -7,16 +7,18 @@ what the scene consists of from the record, and the end of the generation, howev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from scenejobs.errors import Code, Conflict, InputError
+from scenejobs.errors import Code, Conflict, InputError, LeaseLost
 from scenejobs.names import is_companion, is_media, refusal, within_scene
-from scenejobs.ports import BlobStore, Containers, Queues
+from scenejobs.ports import BlobStore, Containers, Lease, Queues
 from scenejobs.state import cancelling, contents, records
 from scenejobs.state.layout import record_name
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import Phase, SceneRecord, Wish
+from scenejobs.state.records import Stored
 
 LEASE_S = 30  # only around the change of the record
 LEASE_TRIES = 30
@@ -119,6 +121,27 @@ def idle_record(state: BlobStore, scene: str) -> SceneRecord:
     if stored.record.phase is not Phase.IDLE or state.head(record_name(scene)).leased:
         raise worked_on(scene)
     return stored.record
+
+
+@contextmanager
+def holding_idle(state: BlobStore, scene: str, lease_s: int, *, held: bool = False) -> Iterator[tuple[Stored, Lease]]:
+    """The record of a scene that nobody works on, and its lease, which ends with the block.
+
+    held: one that is held too (a call that was cut off goes on). Raises InputError; StorageError.
+    """
+    idle_record(state, scene)
+    try:
+        lease = state.lease(record_name(scene), lease_s)
+    except Conflict as exc:
+        raise worked_on(scene) from exc
+    try:
+        stored = records.load(state, scene)
+        if stored is None or stored.record.phase is not Phase.IDLE or (stored.record.held and not held):
+            raise worked_on(scene)
+        yield stored, lease
+    finally:
+        with suppress(LeaseLost):
+            lease.release()
 
 
 def worked_on(scene: str) -> InputError:

@@ -43,7 +43,7 @@ def delete_then_say(containers: Containers, scene: str, depth: int, clock: Calla
     state = containers.state
     lease = state.lease(record_name(scene), deletion.LEASE_S)
     stored = records.load(state, scene)
-    results = list(deletion._of_scene(containers.output, scene, depth))
+    results = list(deletion.of_scene(containers.output, scene, depth))
     removed = 0
     if stored is not None and stored.record.published is not None:
         removed = deletion._remove(containers.output, results, lease, clock)

@@ -57,9 +57,7 @@ class Undeleted:
     @staticmethod
     def from_json(value: Any) -> Undeleted:
         """Raises ValueError."""
-        version = value.get("schema_version") if isinstance(value, dict) else None
-        if version != VERSION:
-            raise ValueError(f"undeleted version {version!r}; this program knows {VERSION}")
+        codec.check_version(value, "undeleted", VERSION)
         return codec.from_json(value, Undeleted)
 
 

@@ -61,9 +61,7 @@ class Outbox:
     @staticmethod
     def from_json(value: Any) -> Outbox:
         """Raises ValueError."""
-        found = value.get("schema_version") if isinstance(value, dict) else None
-        if found != VERSION:
-            raise ValueError(f"outbox version {found!r}; this program knows {VERSION}")
+        codec.check_version(value, "outbox", VERSION)
         return codec.from_json(value, Outbox)
 
 
