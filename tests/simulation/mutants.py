@@ -199,11 +199,16 @@ PROTOCOL = (
         off=(always(COMMIT, "forget", None), always(RUN, "forget", None)),
     ),
     Mutant(
-        "no requeue",
-        "the sweep's search for work that no message points at: sealed, decided, or wished for",
-        (NO_REQUEUE,),
+        "no requeue of uploads",
+        "the sweep's search for sealed uploads that no message points at",
+        (always(healing, "_overdue_uploads", {}),),
+        "events",
+    ),
+    Mutant(
+        "no requeue of records",
+        "the sweep's search for attempts that stopped in the middle, and for wishes, that no message points at",
+        (always(healing, "_overdue_records", {}),),
         "operators",
-        redundant="not noticed in 460 schedules since scenes can be called off; what heals it now is not found out yet",
     ),
 )
 

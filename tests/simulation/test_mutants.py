@@ -22,7 +22,7 @@ BEGIN = {
     "delete any version": 100,
     "leased when answered": 350,
     "any marker removed": 100,
-    "no requeue": 70,
+    "no requeue of records": 40,
     "withheld and part of it": 60,
     "a lease in each job": 29,
 }
