@@ -78,6 +78,7 @@ class Code(StrEnum):
     JOB_CRASHED = "JOB_CRASHED"  # the job's process died of a signal or an unknown exit code
     JOB_TIMED_OUT = "JOB_TIMED_OUT"  # the job ran past its deadline or stopped making progress
     POSES_TIMED_OUT = "POSES_TIMED_OUT"  # the time for camera poses was over before every way was tried to its end
+    TRAINING_TIMED_OUT = "TRAINING_TIMED_OUT"  # the time for training was over before the scene could be judged
     BUG = "BUG"  # an exception nobody expected
     TRAINING_DIVERGED = "TRAINING_DIVERGED"  # parameters became NaN or infinite and could not be recovered
     START_FAILED = "START_FAILED"  # the compute service refused to start an execution
@@ -161,6 +162,10 @@ REMEDIES: dict[Code, str] = {
     Code.POSES_TIMED_OUT: (
         "nothing is known to be wrong with the files: raise `POSES_BUDGET_SECS` to what the message says, or use a "
         "smaller preset or a faster machine"
+    ),
+    Code.TRAINING_TIMED_OUT: (
+        "nothing is known to be wrong with the files: raise `TRAIN_BUDGET_SECS`, or use a smaller preset or a faster "
+        "machine; it is tried again with twice the time, and the last attempt gives what it has"
     ),
     Code.BUG: "report it with `run.log`",
     Code.TRAINING_DIVERGED: "report it with `run.log`; another preset may do",

@@ -82,7 +82,7 @@ def _run(job: Job, progress: Progress, reporter: _Reporter) -> int:
         settings = pipeline_settings.resolve(
             job.settings, job.job_id, save_s=job.save_s, out_of_memory=job.out_of_memory, cache=job.cache,
             warnings=job.warnings, refused=job.refused, generations=job.generations, unused=job.unused, asked=job.asked,
-            poses_factor=job.poses_factor, poses_most_s=job.poses_most_s, finished=job.finished, machine=job.machine,
+            more_time=job.more_time, finished=job.finished, machine=job.machine,
             uploaded_at=job.uploaded_at,
             ends_at=None if job.deadline_s is None else time.monotonic() + job.deadline_s,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from runner.cache.store import CacheSettings
+from runner.pipeline.more_time import USUAL, MoreTime
 from runner.pipeline.scene_file import Asked
 from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
@@ -45,8 +46,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asked: Asked | None = None  # by the scene's own scene.yaml
     cache: CacheSettings | None = None  # of what earlier runs found; None: nothing is looked for or kept
     out_of_memory: str = ""  # the stage in which an earlier attempt ran out of memory: do it with less
-    poses_factor: float = 1.0  # times the preset's budget for poses, after attempts that ended for want of it
-    poses_most_s: float = 0.0  # but no more than that, where there is a factor
+    more_time: MoreTime = USUAL  # than usual, after attempts that ended for want of it
     warnings: tuple[str, ...] = ()  # about the uploads, for the reports: what is known before any of them is opened
     refused: tuple[RefusedClip, ...] = ()  # files that could not be used before any was opened, for the reports
     unused: tuple[UnusedFile, ...] = ()  # files that nothing is made of though they are whole, for the reports

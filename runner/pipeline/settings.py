@@ -12,6 +12,7 @@ from runner.cache.store import CacheSettings
 from runner.export.viewer.package import ADVICE, Package
 from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline import knobs
+from runner.pipeline.more_time import USUAL, MoreTime
 from runner.pipeline.presets import AUTO, PRESETS, Preset, preset, with_less_memory, with_threads
 from runner.pipeline.scene_file import Asked, as_settings
 from runner.pipeline.scene_limits import held
@@ -56,6 +57,7 @@ class JobSettings:
     filming_page: str = ""  # address that the report links to; "": none
     publish_geo: bool = False  # GEO=publish: coordinates may stand in outputs
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
+    train_again: bool = False  # what is trained too little is no result: another attempt follows, with more time
 
 
 def check(settings: PipelineSettings) -> None:
@@ -94,8 +96,7 @@ def check_names(settings: PipelineSettings) -> None:
 def resolve(
     settings: PipelineSettings, job_id: str, *, save_s: float = 60.0, out_of_memory: str = "",
     cache: CacheSettings | None = None, warnings: tuple[str, ...] = (), refused: tuple[RefusedClip, ...] = (),
-    generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (),
-    poses_factor: float = 1.0, poses_most_s: float = 0.0,
+    generations: Mapping[str, int] | None = None, unused: tuple[UnusedFile, ...] = (), more_time: MoreTime = USUAL,
     ends_at: float | None = None, asked: Asked | None = None, finished: tuple[Finished, ...] = (), machine: str = "",
     uploaded_at: datetime | None = None,
 ) -> JobSettings:  # fmt: skip
@@ -104,18 +105,18 @@ def resolve(
     asked: what the scene's own scene.yaml asks for, which is held by the settings (scene_limits.py).
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
     finished, machine: for the estimate.
-    poses_factor, poses_most_s: the budget for poses is so many times the usual one, but no more than that.
+    more_time: the budgets are so many times the usual ones.
     """
     check(settings)
     backend = _backend(settings)
     name = settings.preset
     if name == "auto":
         name = AUTO[backend == "gsplat"]
-    chosen, told = _chosen(settings, name, poses_factor, poses_most_s), tuple[str, ...]()
+    chosen, told = _chosen(settings, name, more_time), tuple[str, ...]()
     if asked:
         wanted = replace(settings, **as_settings(asked))
         limit, settings = chosen, wanted
-        wished = _chosen(wanted, str(asked.values.get("preset", name)), poses_factor, poses_most_s)
+        wished = _chosen(wanted, str(asked.values.get("preset", name)), more_time)
         found = held(asked, wished, limit)
         chosen, told = found.preset, found.told
     for each in told:
@@ -128,10 +129,11 @@ def resolve(
         refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
         settings.formats, asked, finished,
         uploaded_at, settings.filming_page, settings.geo == "publish", machine,
+        more_time.may_follow(chosen.train.budget_s),
     )  # fmt: skip
 
 
-def _chosen(settings: PipelineSettings, name: str, poses_factor: float, poses_most_s: float) -> Preset:
+def _chosen(settings: PipelineSettings, name: str, more_time: MoreTime) -> Preset:
     """The preset of that name with every setting that overrides it."""
     chosen = knobs.turned(with_threads(preset(name), settings.threads), settings)
     frames = replace(
@@ -145,14 +147,12 @@ def _chosen(settings: PipelineSettings, name: str, poses_factor: float, poses_mo
         chosen.poses,
         features=settings.features or chosen.poses.features,
         min_points=settings.min_points,
-        budget_s=_extended(settings.poses_budget_s or chosen.poses.budget_s, poses_factor, poses_most_s),
+        budget_s=more_time.for_poses(settings.poses_budget_s or chosen.poses.budget_s),
         seed=settings.seed,
     )
-    return replace(chosen, frames=frames, poses=poses, train=replace(chosen.train, seed=settings.seed))
-
-
-def _extended(budget_s: float, factor: float, most_s: float) -> float:
-    return max(budget_s, min(factor * budget_s, most_s))
+    train_s = more_time.for_training(chosen.train.budget_s)
+    train = replace(chosen.train, seed=settings.seed, budget_s=train_s)
+    return replace(chosen, frames=frames, poses=poses, train=train)
 
 
 def limits(settings: PipelineSettings) -> Limits:

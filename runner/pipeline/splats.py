@@ -14,7 +14,7 @@ from runner.export.view_colours import flatten
 from runner.export.viewer.own import write_viewer
 from runner.export.viewer.supersplat import write_supersplat
 from runner.files import json_file
-from runner.pipeline import first_look
+from runner.pipeline import first_look, training_time
 from runner.pipeline.cameras import Posed
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
@@ -92,11 +92,13 @@ class Exported:
 
 
 def train_splats(context: JobContext, posed: Posed) -> TrainedSplats:
-    """Raises the errors of `train`."""
+    """Raises the errors of `train`, and RunnerError(TRAINING_TIMED_OUT) where another attempt gets more time."""
     settings = context.settings
     rasterizer = make_rasterizer(settings.backend, settings.threads)
     look = first_look.writer(context, posed.scene, rasterizer)
     trained = train(posed.scene, context, settings.preset.train, rasterizer, save_s=settings.save_s, first_look=look)
+    if settings.train_again and trained.stopped == "budget" and not trained.can_be_judged:
+        raise training_time.out_of_time(trained, settings.preset.train)
     return TrainedSplats(trained, rasterizer)
 
 
@@ -121,7 +123,7 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
     trained = replace(splats.trained, gaussians=gaussians)
     films = [shot.names for shot in shots_of(posed.frames) if all(frame.photo is None for frame in shot.frames)]
-    witness = examine(scene, scores, context.progress, Stage.CLEAN_UP, films)
+    witness = examine(scene, scores, context.progress, Stage.CLEAN_UP, films, formed=trained.can_be_judged)
     strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
     return FinishedSplats(
         posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures, witness, place,

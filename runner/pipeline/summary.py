@@ -10,13 +10,10 @@ from runner.dataset.holdout import SMALLEST
 from runner.pipeline.settings import JobSettings
 from runner.pipeline.splats import FinishedSplats
 from runner.pipeline.stages import JobContext
+from runner.pipeline.training_time import cut_short
 from runner.poses.colmap.lenses.intrinsics import intrinsics
 from runner.report.documents import Results, TrainingSummary
 from runner.scene.frames import FrameSet
-from runner.training.loop import Trained
-from runner.training.settings import TrainSettings
-
-NEARLY = 0.9  # of the planned steps: beyond, nobody sees what is missing
 
 
 def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -41,6 +38,7 @@ def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, M
 
 def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
     trained, scores = splats.trained, splats.scores
+    hurried = cut_short(trained, settings.preset.train)
     return TrainingSummary(
         backend=settings.backend,
         n_gaussians=trained.gaussians.count,
@@ -54,6 +52,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
         details={
             "loss": trained.history[-1].loss if trained.history else None,
             "stopped": trained.stopped,
+            "cut_short": trained.stopped == "budget" and bool(hurried),
             "wall_s": trained.wall_s,
             "rollbacks": trained.rollbacks,
             "ssim_train": scores.train.ssim,
@@ -70,21 +69,11 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
         warnings=(
             *_warnings(settings, splats.posed.frames),
             *_no_score(splats),
-            *cut_short(trained, settings.preset.train),
+            *hurried,
             *trained.warnings,
         ),
         cleaning=splats.cleaning.to_json(),
         orientation={**splats.orientation.to_json(), "scale": splats.place.to_json(publish=settings.publish_geo)},
-    )
-
-
-def cut_short(trained: Trained, planned: TrainSettings) -> tuple[str, ...]:
-    """What a training that ended for want of time lacks: nothing else in the result looks different."""
-    if trained.stopped != "budget" or trained.steps >= NEARLY * planned.iterations:
-        return ()
-    return (
-        f"training ended after {trained.steps:,} of {planned.iterations:,} steps, for want of time "
-        f"({planned.budget_s:.0f} s): on a faster or less busy machine the scene is sharper",
     )
 
 

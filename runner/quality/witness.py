@@ -46,6 +46,7 @@ class Witness:
     train: tuple[Gain, ...]
     standing: float | None = None  # see `standing_share`
     leaps: tuple[Leap, ...] = ()
+    formed: bool = True  # False: trained too little for `heldout` and `train` to say anything
 
     @property
     def stand_still(self) -> bool:
@@ -108,15 +109,19 @@ class Witness:
             "gain_train_db": self.train_gain_db,
             "points_standing_still": self.standing,
             "leaps": len(self.leaps),
+            "trained_too_little": not self.formed,
         }
 
 
 def examine(
-    scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str, films: Sequence[Sequence[str]] = ()
-) -> Witness:
-    """Measures. scores: of the trained Gaussians on the views of this scene. films: see `leaps`. Raises Interrupted."""
+    scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str, films: Sequence[Sequence[str]] = (),
+    *, formed: bool = True,
+) -> Witness:  # fmt: skip
+    """Measures. scores: of the trained Gaussians on the views of this scene. films: see `leaps`. formed: whether they
+    were trained long enough to be judged. Raises Interrupted."""
     heldout, train = (gains(scene, split.views) for split in (scores.test, scores.train))
-    return Witness(agreement(scene, progress, stage), heldout, train, standing_share(scene), leaps(scene, films))
+    alike = agreement(scene, progress, stage)
+    return Witness(alike, heldout, train, standing_share(scene), leaps(scene, films), formed)
 
 
 def doubts(witness: Witness) -> tuple[str, ...]:
@@ -143,6 +148,8 @@ def doubts(witness: Witness) -> tuple[str, ...]:
 
 
 def _gain_doubt(witness: Witness) -> tuple[str, ...]:
+    if not witness.formed:  # want of time, or of steps: a warning says so
+        return ()
     for gain, whose in ((witness.train_gain_db, "the pictures it was made from"), (witness.heldout_gain_db, HELD_OUT)):
         if gain is not None and gain < GAIN_MIN_DB:
             text = f"the scene shows {whose} {-gain:.1f} dB worse than the most similar other picture does"

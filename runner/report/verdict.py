@@ -53,28 +53,35 @@ def verdict(
     metrics: Mapping[str, Any], views: Sequence[View], clips: Sequence[Mapping[str, Any]], up: Sequence[float] | None
 ) -> Verdict:
     """metrics: metrics.json. clips: of each its `name`, frames `chosen` and `registered`. up: unit vector, if known."""
-    weak = weak_stretches(metrics["training"].get("heldout_views") or (), views, up)
+    training = metrics["training"]
+    formed = not (training.get("witness") or {}).get("trained_too_little")
+    weak = weak_stretches(training.get("heldout_views") or () if formed else (), views, up)
     psnr = metrics["psnr_heldout"]
     if metrics.get("doubt"):
         grade, sentence = "doubtful", "what was measured says that it may be wrong; the reasons are below"
+    elif not formed:
+        grade, sentence = "not measured", "training ended too early to say how good it can be; make it with more time"
     elif psnr is None:
         grade, sentence = "not measured", "no picture was kept from training to compare with"
     else:
         grade = "good" if psnr >= GOOD_DB else "fair" if psnr >= FAIR_DB else "poor"
-        sentence = _sentence(grade, weak)
-    return Verdict(grade, sentence, weak, tuple(_next_steps(metrics, weak, clips)))
+        sentence = _sentence(grade, weak, cut_short=bool(training.get("cut_short")))
+    gap_db = training.get("gap_db") if formed else None
+    return Verdict(grade, sentence, weak, tuple(_next_steps(gap_db, weak, clips)))
 
 
-def _sentence(grade: str, weak: Sequence[Stretch]) -> str:
+def _sentence(grade: str, weak: Sequence[Stretch], *, cut_short: bool) -> str:
     places = "; ".join(each.where for each in weak)
     if grade == "good":
         return f"sharp but for {places}; film that once more" if weak else "sharp everywhere it was measured"
+    early = "training was cut short: make it with more time before you film again" if cut_short else ""
     if grade == "fair":
-        return f"the place is plain to see, fine things are soft{f', most of all in {places}' if weak else ''}"
-    return f"blurred or torn in most views{f', worst in {places}' if weak else ''}; film it again"
+        soft = f"the place is plain to see, fine things are soft{f', most of all in {places}' if weak else ''}"
+        return f"{soft}; {early}" if early else soft
+    return f"blurred or torn in most views{f', worst in {places}' if weak else ''}; {early or 'film it again'}"
 
 
-def _next_steps(metrics: Mapping[str, Any], weak: Sequence[Stretch], clips: Sequence[Mapping[str, Any]]) -> list[str]:
+def _next_steps(gap_db: float | None, weak: Sequence[Stretch], clips: Sequence[Mapping[str, Any]]) -> list[str]:
     steps = []
     for each in weak:
         other = {"up": "from further back and lower", "down": "from higher up"}.get(each.looking, "from another height")
@@ -86,9 +93,8 @@ def _next_steps(metrics: Mapping[str, Any], weak: Sequence[Stretch], clips: Sequ
                 f"What could not be placed of {clip['name']} ({lost} of {clip['chosen']} frames): slower, and so that "
                 "each picture shows half of the one before."
             )
-    gap = metrics["training"].get("gap_db")
-    if gap is not None and gap > GAP_DB:
-        steps.append(f"A second round at another height: what was not filmed is {gap:.1f} dB worse than what was.")
+    if gap_db is not None and gap_db > GAP_DB:
+        steps.append(f"A second round at another height: what was not filmed is {gap_db:.1f} dB worse than what was.")
     return steps
 
 

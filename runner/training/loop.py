@@ -69,6 +69,11 @@ class Trained:
     moving_share: float = 0.0  # of the training images: left out at the end, because it moved while it was filmed
 
     @property
+    def can_be_judged(self) -> bool:
+        """Whether how the scene looks says anything about where its cameras are."""
+        return self.steps >= schedule.JUDGED_STEPS
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What whoever films should know."""
         return moving_masks.warnings(self.moving_share)

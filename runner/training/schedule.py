@@ -17,6 +17,7 @@ from runner.training.settings import WINDOWS, TrainSettings
 BUDGET_MARGIN = 0.97  # the part of the time budget that the plan may fill
 SPEED_SAMPLES, SPEED_SAMPLES_MIN = 20, 5  # checks that the speed is measured over
 PACE_CHANGE = 0.03  # smaller corrections of the plan are not worth one
+JUDGED_STEPS = 250  # half of the plan that set the limits of the witnesses: after fewer nothing has formed
 REFINE_STEPS_MIN = 20  # fewer steps than this between two refinements see too few views to judge a Gaussian by
 
 

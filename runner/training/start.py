@@ -25,7 +25,7 @@ from runner.training.initialise import initial_gaussians, scene_extent
 from runner.training.mcmc import McmcDensifier
 from runner.training.optimiser import Optimizers
 from runner.training.plane_sweep import DensePoints
-from runner.training.schedule import Plan, Recipe
+from runner.training.schedule import JUDGED_STEPS, Plan, Recipe
 from runner.training.settings import TrainSettings
 from runner.training.state import TrainingState
 from runner.training.strategy import Densifier
@@ -124,8 +124,11 @@ def begin(run: Run, short: ShortTraining) -> TrainingState:
     log.info("exposures are %s: %s", "corrected" if decision.corrected else "left alone", decision.why)
     state = _fresh(run, None, decision)
     if found is not None and resume.resume(state, found):
-        log.info("resumed at step %d of %d, after %.0f s of training", state.step, state.plan.steps, state.seconds)
-        return state
+        if not _is_spoiled(state, run.settings):
+            log.info("resumed at step %d of %d, after %.0f s of training", state.step, state.plan.steps, state.seconds)
+            return state
+        log.info("begun anew: for want of time all schedules were run through in %d steps", state.step)
+        state = _fresh(run, None, decision)
     settings = run.settings
     if run.recipe.dense_share and plane_sweep.is_worthwhile(run.scene, settings.iterations, settings.budget_s):
         dense = plane_sweep.dense_points(run.scene, run.context.progress)
@@ -133,6 +136,11 @@ def begin(run: Run, short: ShortTraining) -> TrainingState:
         log.info("%d dense points confirm %.0f %% of the sparse ones", len(dense.points), 100 * dense.confirmed)
     state.seconds = run.clock() - begin_s
     return state
+
+
+def _is_spoiled(state: TrainingState, settings: TrainSettings) -> bool:
+    """Is it at the end of a plan that was shortened so far that nothing has formed? More time would not help it."""
+    return state.plan.steps <= state.step < min(JUDGED_STEPS, settings.iterations)
 
 
 def _fresh(run: Run, dense: DensePoints | None, decision: Decision) -> TrainingState:

@@ -49,9 +49,9 @@ from runner.worker.decisions import (
     after_failure,
     before_another_try,
     may_resume,
+    more_time_of,
     next_step,
     out_of_memory_in,
-    poses_factor_of,
 )
 from runner.worker.download import Downloaded, download
 from runner.worker.fate import Acknowledge, NothingNew, Requeue
@@ -248,8 +248,10 @@ class SceneWork:
         planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.inputs))
         limit_s = deadline.attempt_s(context.settings, planned)
         with self._cache(folder / "cache") as cache:
-            more = {"poses_factor": poses_factor_of(record), "poses_most_s": deadline.poses_most_s(limit_s, planned)}
-            job = replace(job, cache=cache, **more)
+            more_time = more_time_of(
+                record, deadline.budget_most_s(limit_s, planned), max_attempts=context.settings.max_attempts
+            )
+            job = replace(job, cache=cache, more_time=more_time)
             with (
                 self._progress(record) as progress,
                 self._first_look(job.workspace, progress),

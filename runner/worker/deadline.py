@@ -30,8 +30,8 @@ def attempt_s(settings: RunnerSettings, planned: float) -> float:
     return deadline
 
 
-def poses_most_s(limit_s: float, planned: float) -> float:
-    """How long an attempt may look for poses at most, when it gets more time: what its deadline leaves beside its plan.
+def budget_most_s(limit_s: float, planned: float) -> float:
+    """What a budget for poses or training is extended to at most: what the deadline leaves beside the plan.
 
     limit_s: the deadline. planned: seconds that the attempt needs when all goes well.
     """

@@ -3,7 +3,7 @@
 what is there             -> next_step       NothingToDo | RollForward | TooEarly | NotNow | Attempt | GiveUp
 a decided one taken up    -> before_another_try, after_block     when it is tried again
 an attempt that failed    -> after_failure   GiveBack | Retry | GiveUp
-the failures so far       -> may_resume, out_of_memory_in, poses_factor_of
+the failures so far       -> may_resume, out_of_memory_in, more_time_of
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from runner.pipeline.more_time import MoreTime
 from scenejobs.errors import (
     Busy,
     Code,
@@ -205,10 +206,11 @@ def out_of_memory_in(record: SceneRecord) -> str:
     return (stages[-1] or "training") if stages else ""
 
 
-def poses_factor_of(record: SceneRecord) -> float:
-    """Times the budget for poses: twice as much after each attempt that ended for want of it."""
+def more_time_of(record: SceneRecord, most_s: float, *, max_attempts: int) -> MoreTime:
+    """Twice the budget after each attempt that ended for want of it. most_s: no more than that."""
     codes = [each.failure.code for each in record.failures]
-    return 2.0 ** codes.count(Code.POSES_TIMED_OUT)
+    poses, training = (2.0 ** codes.count(code) for code in (Code.POSES_TIMED_OUT, Code.TRAINING_TIMED_OUT))
+    return MoreTime(poses, training, most_s, again=record.attempts < max_attempts)
 
 
 def _archive_gone(record: SceneRecord, names: tuple[str, ...]) -> Failure:

@@ -99,6 +99,7 @@ ONLY = {
         "runner.pipeline.scene_file",
         "runner.pipeline.settings",
         "runner.pipeline.estimate",
+        "runner.pipeline.more_time",
     },
     ("runner.worker", "runner.media"): {"runner.media.settings", "runner.media.too_many"},
     ("runner.dataset", "runner.poses"): {"runner.poses.colmap.client", "runner.poses.colmap.requests"},

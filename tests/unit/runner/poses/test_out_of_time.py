@@ -10,6 +10,7 @@ import pytest
 from runner.cache.store import CacheSettings, StageCache
 from runner.context import StageContext
 from runner.pipeline import settings as pipeline_settings
+from runner.pipeline.more_time import USUAL, MoreTime
 from runner.poses.find import find_poses
 from runner.poses.gates import Verdict
 from runner.poses.out_of_time import out_of_time
@@ -78,11 +79,11 @@ def test_the_advice_names_a_budget_that_would_do() -> None:
 
 
 def test_a_further_attempt_gets_more_time_for_poses_but_never_less_than_the_setting() -> None:
-    def budget(**more: float) -> float:
+    def budget(more_time: MoreTime = USUAL) -> float:
         settings = PipelineSettings(preset="smoke", backend="cpu", poses_budget_s=60)
-        return pipeline_settings.resolve(settings, "job", **more).preset.poses.budget_s
+        return pipeline_settings.resolve(settings, "job", more_time=more_time).preset.poses.budget_s
 
     assert budget() == 60
-    assert budget(poses_factor=4.0, poses_most_s=1000.0) == 240
-    assert budget(poses_factor=4.0, poses_most_s=100.0) == 100
-    assert budget(poses_factor=4.0, poses_most_s=10.0) == 60
+    assert budget(MoreTime(poses=4.0, most_s=1000.0)) == 240
+    assert budget(MoreTime(poses=4.0, most_s=100.0)) == 100
+    assert budget(MoreTime(poses=4.0, most_s=10.0)) == 60

@@ -149,6 +149,22 @@ def test_a_scene_that_is_worse_than_its_own_pictures_is_doubted() -> None:
     assert any("worse than the most similar other picture" in sentence for sentence in doubts(witness))
 
 
+@needs_kernels
+def test_a_scene_of_hardly_any_training_is_not_doubted_for_how_it_looks_but_for_its_cameras_still() -> None:
+    """For want of time a training was cut to no step at all, and the result was called suspect."""
+
+    def untrained(scene: TrainingScene) -> Witness:
+        return examine(scene, scores(scene, 5.0), SILENT, "clean_up", formed=False)
+
+    witness = untrained(filmed())
+    assert doubts(witness) == ()
+    assert not witness.cameras_doubted
+    assert witness.to_json()["trained_too_little"]
+    assert doubts(asked(filmed(), 5.0)), "with a whole training it would be"
+    assert untrained(scattered(filmed(), 0.2)).cameras_doubted
+    assert not replace(witness, views=()).cameras_doubted
+
+
 def test_without_sparse_points_nothing_is_said() -> None:
     assert agreement(replace(filmed(), sightings=np.zeros((0, 2), np.int32)), SILENT, "clean_up") == ()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runner.report.maps import MOST_POINTS, SIDE, along_the_path, maps
-from runner.report.verdict import verdict, weak_stretches
+from runner.report.verdict import Verdict, verdict, weak_stretches
 from runner.scene.views import View
 from tests.splats import ring_of_views
 
@@ -63,6 +63,24 @@ def test_the_grade_is_in_words(psnr: float | None, grade: str, says: str) -> Non
     assert told.grade == grade
     assert says in told.sentence
     assert told.next_steps == ()
+
+
+def test_want_of_time_is_not_blamed_on_the_film() -> None:
+    """A training that had ended after a second was told as blurred in most views, film it again."""
+
+    def told(psnr: float, gap: float = 9.0, **training: Any) -> Verdict:
+        found = metrics(psnr, scores(walk(), {2: 10.0}), gap=gap)
+        return verdict(found | {"training": found["training"] | training}, walk(), NO_CLIPS, UP)
+
+    hardly = told(9.0, witness={"trained_too_little": True}, cut_short=True)
+    assert (hardly.grade, hardly.weak, hardly.next_steps) == ("not measured", (), ())
+    assert "more time" in hardly.sentence
+    for psnr, grade in ((18.0, "poor"), (24.0, "fair")):
+        early = told(psnr, cut_short=True)
+        assert early.grade == grade
+        assert "more time before you film again" in early.sentence
+        assert "film it again" not in early.sentence
+    assert told(18.0, cut_short=False).sentence.endswith("film it again")
 
 
 def test_a_result_in_doubt_is_never_called_good() -> None:

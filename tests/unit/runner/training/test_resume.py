@@ -84,6 +84,20 @@ def test_the_budget_counts_the_time_of_earlier_attempts(
     assert (result.stopped, result.steps) == ("budget", state.values["step"])
 
 
+def test_a_plan_that_was_shortened_to_nothing_is_begun_anew_and_a_shortened_one_is_not(
+    scene: TrainingScene, backend: Rasterizer, tmp_path: Path
+) -> None:
+    """Its schedules are over, so that more time would change nothing."""
+    for step, resumed in ((40, ()), (280, (280,))):
+        with pytest.raises(Interrupted):
+            run_training(scene, SETTINGS, backend, stopping_after(3), folder=tmp_path)
+        state = saved_state(tmp_path)
+        plan = {"pace": float(step), "from_step": 0, "from_share": 0.0}
+        replace_state(tmp_path, StateFile({**state.values, "step": step, "plan": plan}, state.arrays))
+        assert run_training(scene, SETTINGS, backend, folder=tmp_path).resumed_at == resumed
+        state_file(tmp_path).unlink()
+
+
 @pytest.mark.parametrize(
     ("name", "array"),
     [

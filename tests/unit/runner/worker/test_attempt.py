@@ -82,11 +82,28 @@ def test_what_ended_for_want_of_time_gets_twice_the_time_within_its_deadline_and
 
     limits: list[float] = []
     cloud.settle(too_slow)
-    assert [job.poses_factor for job in jobs] == [1, 2, 4]
-    assert all(0 < job.poses_most_s < limit for job, limit in zip(jobs, limits, strict=True))
+    assert [job.more_time.poses for job in jobs] == [1, 2, 4]
+    assert all(0 < job.more_time.most_s < limit for job, limit in zip(jobs, limits, strict=True))
     document = cloud.json("error", "lobby/error.json")
     assert document["code"] == "POSES_TIMED_OUT"
     assert "POSES_BUDGET_SECS" in document["cause"]
+    assert_at_rest(cloud)
+
+
+def test_a_scene_that_was_hardly_trained_gets_twice_the_time_before_it_is_published(cloud: Cloud) -> None:
+    jobs: list[Job] = []
+
+    def too_slow(job: Job, supervision: Supervision) -> dict[str, object]:
+        jobs.append(job)
+        if job.more_time.again:
+            raise RunnerError("training ended after 3 of 500 steps", code=Code.TRAINING_TIMED_OUT, advice="more")
+        return echo_job(job, supervision)
+
+    cloud.settle(too_slow)
+    assert [job.more_time.training for job in jobs] == [1, 2, 4]
+    assert [job.more_time.again for job in jobs] == [True, True, False]
+    assert {job.more_time.poses for job in jobs} == {1}
+    assert cloud.names("error") == []
     assert_at_rest(cloud)
 
 
