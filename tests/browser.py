@@ -84,6 +84,12 @@ class Page:
         wanted = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **wanted)
 
+    def connected(self, on: bool, bytes_per_s: float = -1) -> None:
+        """Whether there is a network, and how fast it takes what is sent; -1: as it is."""
+        self.call("Network.enable")
+        limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
+        self.call("Network.emulateNetworkConditions", offline=not on, **limits)
+
     def prefer(self, feature: str, value: str) -> None:
         """A media feature of the person's system, `prefers-reduced-motion` for one."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": feature, "value": value}])
@@ -115,6 +121,17 @@ class Page:
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path.resolve()) for path in files])
+
+    def drag(self, selector: str, files: Iterable[Path], *, drop: bool = True) -> None:
+        """Files from a folder of the person's, over an element; and let go there."""
+        self.value(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{ block: 'center' }})")
+        box = json.loads(
+            self.value(f"JSON.stringify(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+        )
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        held = {"items": [], "files": [str(path.resolve()) for path in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", *(["drop"] if drop else [])):
+            self.call("Input.dispatchDragEvent", type=kind, data=held, **place)
 
     def value(self, expression: str) -> Any:
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

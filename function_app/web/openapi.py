@@ -10,11 +10,20 @@ import msgspec
 
 from function_app.web import documents
 from function_app.web.caller import OWN
-from function_app.web.http import JSON
+from function_app.web.http import JSON, MAX_BODY_BYTES
 from function_app.web.route import NAME, SCENE, Route
 
 REF = "#/components/schemas/{name}"
-EVERYWHERE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+EVERYWHERE = (
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)  # fmt: skip
+LATER = {
+    "Retry-After": {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Seconds until it is worth asking again.",
+    }
+}
 PARTS = {
     SCENE: "The scene's name. One of several folders is one segment: site%2Flobby.",
     NAME: "The file's name, as the scene tells it.",
@@ -39,7 +48,8 @@ def document(routes: tuple[Route, ...]) -> dict[str, Any]:
         "info": {
             "title": "3DGS Video Processor",
             "version": "1",
-            "description": "Scenes: where they stand, their files, new uploads, decisions. docs/web.md says who may.",
+            "description": "Scenes: where they stand, their files, new uploads, decisions. docs/web.md says who may, "
+            "and how often.",
         },
         "servers": [{"url": "/api"}],
         "security": [{"entra": []}, {"key": []}],
@@ -96,7 +106,12 @@ def _good(route: Route) -> Iterable[tuple[str, dict[str, Any]]]:
 def _bad(statuses: Iterable[HTTPStatus]) -> Iterable[tuple[str, dict[str, Any]]]:
     for status in statuses:
         content = {"application/problem+json": {"schema": _ref(documents.Problem)}}
-        yield str(int(status)), {"description": status.phrase, "content": content}
+        described: dict[str, Any] = {"description": status.phrase, "content": content}
+        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            described["headers"] = LATER
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            described["description"] += f": a body has {MAX_BODY_BYTES} bytes at most."
+        yield str(int(status)), described
 
 
 def _ref(kind: type) -> dict[str, str]:

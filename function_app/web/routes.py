@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from function_app.web import caller, changes, documents, openapi, page, scenes, uploads
+from function_app.web import caller, changes, documents, limits, openapi, page, scenes, uploads
 from function_app.web.caller import Role
 from function_app.web.http import MAX_BODY_BYTES, Refused, Request, Response
 from function_app.web.route import Parameter, Route
@@ -92,10 +92,7 @@ ROUTES: tuple[Route, ...] = (
         "startUploads", "POST", "uploads", Role.UPLOADER, uploads.tickets,
         "Permission to send files into a scene: a link for each, for some hours. With `blob` the link of an upload "
         "that was begun is renewed.", documents.Tickets, takes=documents.NewUploads,
-        refuses=(
-            HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        ),
+        refuses=(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     ),
     Route("getCaller", "GET", "me", Role.READER, _me, "What whoever asks may.", documents.Caller),
     Route("getPage", "GET", "ui", Role.READER, page.page, "The page for people."),
@@ -117,6 +114,9 @@ def answer(site: Site, request: Request, routes: tuple[Route, ...] = ROUTES) -> 
 
 
 def _answered(site: Site, request: Request, routes: tuple[Route, ...]) -> Response:
+    limits.check(site.buckets, request, site.settings.requests_per_minute, site.monotonic_s())
+    if len(request.body) > MAX_BODY_BYTES:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has {MAX_BODY_BYTES} bytes at most")
     segments = request.segments
     found = [(route, names) for route in routes if (names := route.names_in(segments)) is not None]
     chosen = [(route, names) for route, names in found if route.method == request.method]
@@ -129,8 +129,6 @@ def _answered(site: Site, request: Request, routes: tuple[Route, ...]) -> Respon
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"use {allowed}", headers={"Allow": allowed})
     route, names = chosen[0]
     caller.allow(site.settings, site.env, request, route.needs, changes=route.changes)
-    if len(request.body) > MAX_BODY_BYTES:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has {MAX_BODY_BYTES} bytes at most")
     response = route.handle(site, request, names)
     return response.tagged(request) if request.method == "GET" and response.status == HTTPStatus.OK else response
 

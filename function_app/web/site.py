@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
+from function_app.web.limits import Buckets
 from scenejobs.parallel import AT_ONCE
 from scenejobs.ports import Containers, Links, Queues
 from scenejobs.settings.groups import DispatchSettings
@@ -31,7 +33,9 @@ class Site:
     dispatch: DispatchSettings
     env: Mapping[str, str] = field(default_factory=dict)
     kept: Kept = field(default_factory=Kept)
+    buckets: Buckets = field(default_factory=Buckets)
     clock: Callable[[], datetime] = system_clock
+    monotonic_s: Callable[[], float] = monotonic
     at_once: int = AT_ONCE
 
     def minutes(self) -> tuple[datetime, datetime]:

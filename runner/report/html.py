@@ -13,6 +13,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,6 +58,10 @@ GATES = {
     "points_per_image": "points per frame",
     "triangulation_angle_deg": "angle between rays, degrees",
 }
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 JPEG_QUALITY, LONGEST_SIDE = 82, 1280  # of the pictures in the page
 
 
@@ -103,7 +108,8 @@ def report_page(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "decimals": decimals, "duration": duration, "count": "{:,}".format, "allowed": _allowed, "address": quote,
+        "decimals": decimals, "duration": duration, "moment": moment, "count": "{:,}".format, "allowed": _allowed,
+        "address": quote,
     }  # fmt: skip
     training, clips, up = metrics["training"], _clips(results), _up(metrics)
     scores = training.get("heldout_views") or ()
@@ -148,6 +154,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def moment(text: str) -> str:
+    """`2026-11-29T19:51:20.977Z` as `29 November 2026, 19:51 UTC`."""
+    time = datetime.fromisoformat(text).astimezone(UTC)
+    return f"{time.day} {MONTHS[time.month - 1]} {time:%Y, %H:%M} UTC"
 
 
 @dataclass(frozen=True)

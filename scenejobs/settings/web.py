@@ -22,3 +22,9 @@ class WebSettings:
     client_id: str = _setting(
         "WEB_CLIENT_ID", "client id of the identity with which the API works; default: AZURE_CLIENT_ID", ""
     )
+    requests_per_minute: int = _setting(
+        "WEB_REQUESTS_PER_MINUTE",
+        "of one caller, by each instance; more are answered with 429; 0: no limit",
+        600,
+        minimum=0,
+    )

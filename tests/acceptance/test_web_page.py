@@ -12,8 +12,10 @@ import pytest
 
 from local.azurite import Azurite
 from scenejobs.errors import Failure
+from scenejobs.names import PREVIEW_FILES
 from scenejobs.ports import Containers
 from scenejobs.settings.storage import StorageSettings
+from scenejobs.state.layout import preview_folder, progress_name
 from tests import axe
 from tests.browser import CHROMIUM, Page, browser
 from tests.web import Web, principal
@@ -163,6 +165,86 @@ def test_an_upload_that_broke_off_goes_on_with_the_blocks_that_are_missing(
     assert page.until("document.getElementById('said').textContent.includes('sent into lobby')", 120), text(page)
     assert len([each for each in page.value("window.sent") if each["block"] >= 0]) == 3
     assert containers.input.read("lobby/a.mp4")[0] == path.read_bytes()
+
+
+def test_files_that_are_dropped_go_on_after_the_network_and_the_page_went_away(
+    page: Page, here: str, containers: Containers, tmp_path: Path
+) -> None:
+    """Dragged from a folder as a person does it, cut off in the middle, the tab closed; dropped again in a new one."""
+    path, notes = film(tmp_path / "a.mp4", 60 * 2**20), tmp_path / "notes.txt"
+    notes.write_text("x")
+    shown(page, here, before=NOTES)
+    page.drag("#drop", [path], drop=False)
+    assert page.value("document.getElementById('drop').classList.contains('over')") is True
+    page.drag("#drop", [path, notes])
+    assert page.until("document.querySelectorAll('#chosen li').length === 2", 20), page.log
+    assert page.value("document.getElementById('drop').classList.contains('over')") is False
+    assert "no film and no photo by its name" in text(page)
+    page.value("document.getElementById('scene').value = 'lobby'")
+    page.value("document.getElementById('scene').dispatchEvent(new Event('input'))")
+    page.connected(True, 20e6)
+    page.value("document.getElementById('start').click()")
+    remembered = "Object.values(JSON.parse(localStorage.uploads || '{}')).flatMap(one => one.sent).length"
+    assert page.until(f"{remembered} >= 2", 60)
+    page.connected(False)
+    assert list(containers.input.list()) == [], "nothing is a scene's upload before all of it is there"
+    shown(page, here, before=NOTES)  # another tab: the one before is closed
+    before = page.value(remembered)
+    assert 2 <= before < 8
+    assert "lobby: a.mp4" in text(page)
+    page.drag("#drop", [path])
+    page.value("document.getElementById('scene').value = 'lobby'")
+    assert page.until("document.querySelectorAll('#chosen li').length === 1", 20)
+    page.value("document.getElementById('scene').dispatchEvent(new Event('input'))")
+    page.value("document.getElementById('start').click()")
+    assert page.until("document.getElementById('said').textContent.includes('sent into lobby')", 120), text(page)
+    again = sorted(each["block"] for each in page.value("window.sent") if each["block"] >= 0)
+    assert len(again) == 8 - before
+    assert containers.input.read("lobby/a.mp4")[0] == path.read_bytes()
+
+
+def test_a_file_dropped_beside_the_form_does_not_replace_the_page(page: Page, here: str, tmp_path: Path) -> None:
+    shown(page, here)
+    page.drag("header", [film(tmp_path / "a.mp4", 100)])
+    assert page.value("location.pathname") == "/api/ui"
+    assert page.value("document.querySelectorAll('#chosen li').length") == 0
+
+
+def test_a_scene_that_is_being_made_shows_its_first_look(page: Page, here: str, web: Web) -> None:
+    web.running("lobby")
+    shown(page, here)
+    first = "document.querySelector('button[aria-label=\"First look: lobby\"]')"
+    assert page.value(f"{first}.hidden") is True
+    assert "no result yet" in text(page)
+    for name in PREVIEW_FILES:
+        web.containers.state.write(preview_folder("lobby", "run-1") + name, POSTER if name == "poster.jpg" else b"x")
+    told = {"run": "run-1", "stage": "training", "total_fraction": 0.2, "detail": "", "eta_s": None, "first_look": True}
+    web.containers.state.write(progress_name("lobby"), json.dumps(told).encode())
+    page.value("refresh()")
+    assert page.until("(document.querySelector('img.poster') || {}).naturalWidth > 0", 20), page.log
+    assert page.value(f"{first}.hidden") is False
+    press(page, "First look: lobby")
+    assert page.until("document.getElementById('look').open", 20)
+    assert page.value("document.getElementById('look-title').textContent") == "First look at lobby"
+    assert "/previews/lobby/run-1/viewer.html?" in page.value("document.getElementById('frame').src")
+    page.press("Escape")
+    assert page.until("!document.getElementById('look').open", 10)
+    assert page.value("document.activeElement.getAttribute('aria-label')") == "First look: lobby"
+    assert page.log == []
+
+
+def test_the_page_waits_where_it_asked_too_often(
+    page: Page, azurite: Azurite, storage: StorageSettings, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told of it: what it asks is answered a little later."""
+    finished(web)
+    with hosted(azurite, storage, monkeypatch, WEB_REQUESTS_PER_MINUTE="30") as address:
+        shown(page, f"{address}/api/ui")
+        asked = "Promise.all(Array.from({ length: 30 }, () => fetch('/api/me'))).then(all => all.at(-1).status)"
+        assert page.value(asked) == 429
+        assert page.value("api('me').then(me => me.roles.length)") == 3
+        assert page.value("api('scenes').then(found => found.total)") == 1
+        assert page.value("document.getElementById('trouble').hidden") is True
 
 
 def test_a_link_that_is_refused_is_renewed(page: Page, here: str, containers: Containers, tmp_path: Path) -> None:

@@ -30,10 +30,14 @@ async function api(path, options = {}) {
   if (KEY) headers["x-functions-key"] = KEY;
   if (options.body) headers["Content-Type"] = "application/json";
   let found;
-  try {
-    found = await fetch(`/api/${path}`, { ...options, headers, redirect: "manual" });
-  } catch {
-    throw new Problem(0, "the server does not answer", "check the network; it is asked again");
+  for (let tries = 1; ; tries += 1) {
+    try {
+      found = await fetch(`/api/${path}`, { ...options, headers, redirect: "manual" });
+    } catch {
+      throw new Problem(0, "the server does not answer", "check the network; it is asked again");
+    }
+    if (found.status !== 429 || tries > 3) break;
+    await pause(1000 * Math.min(60, Number(found.headers.get("Retry-After")) || 5)); // asked too often: not now
   }
   if (found.type === "opaqueredirect" || found.status === 401) {
     throw new Problem(401, "nobody is signed in any more", "load the page again to sign in");
@@ -48,6 +52,7 @@ async function api(path, options = {}) {
   return body;
 }
 
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const segment = (name) => encodeURIComponent(name);
 const say = (text) => { $("said").textContent = text; };
 

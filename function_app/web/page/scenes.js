@@ -45,7 +45,7 @@ function fill(parts, found) {
   parts.bar.hidden = found.state !== "running";
   parts.bar.value = found.progress;
   parts.bar.setAttribute("aria-label", `progress of ${found.scene}`);
-  parts.detail.textContent = details(found).join(". ");
+  parts.detail.textContent = details(found).join("; ");
   parts.reason.textContent = found.failure ? `${found.failure.cause} (${found.failure.code})` : found.reason;
   parts.advice.textContent = found.failure && found.failure.advice ? `What to do: ${found.failure.advice}` : "";
   for (const part of [parts.detail, parts.reason, parts.advice]) part.hidden = !part.textContent;
@@ -60,7 +60,7 @@ function fill(parts, found) {
 
 function details(found) {
   const told = [];
-  if (found.state === "running") told.push(`${Math.floor(100 * found.progress)} %, ${[found.stage, found.detail].filter(Boolean).join(": ")}`);
+  if (found.state === "running") told.push(`${Math.floor(100 * found.progress + 1e-6)} %, ${[found.stage, found.detail].filter(Boolean).join(": ")}`);
   if (found.estimate_seconds) told.push(`expected ${duration(found.estimate_seconds[0])} to ${duration(found.estimate_seconds[1])} in all`);
   if (found.took_seconds !== null) told.push(`took ${duration(found.took_seconds)}`);
   if (found.seconds_left !== null) told.push(`about ${duration(found.seconds_left)} left in this stage`);

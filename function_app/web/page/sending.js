@@ -26,7 +26,6 @@ const kept = {
 
 const keyOf = (scene, file) => JSON.stringify([scene, file.name, file.size, file.lastModified]);
 const blockName = (number) => btoa(String(number).padStart(6, "0"));
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Sending {
   // told(bytes): how many of the file are there

@@ -163,7 +163,7 @@ def test_a_clip_and_a_photo_of_which_nothing_was_placed_are_named_as_not_used() 
     assert reasons["b.mov"] == "none of its frames (1 were chosen) could be placed beside the others"
     assert "could not be placed" in reasons["IMG_1.jpg"]
     assert "--frames" in reasons["d.mp4"]
-    page = report_page(results, json.loads(json.dumps(document)), "now", {})
+    page = report_page(results, json.loads(json.dumps(document)), "2026-11-23T12:00:00.000Z", {})
     assert "IMG_1.jpg" in page
     assert "no frame of it was registered" in page
 

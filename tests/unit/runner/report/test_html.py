@@ -27,6 +27,7 @@ from runner.report.html import (
     Picture,
     decimals,
     duration,
+    moment,
     report_page,
     write_report,
 )  # fmt: skip
@@ -82,7 +83,7 @@ def page(
 def test_the_page_shows_what_the_documents_hold() -> None:
     read = Reader(page())
     for value in (
-        "lobby", "2026-11-23T12:00:00.000Z", "laptop", "cpu", "27.5 dB", "0.900", "2 of 3", "20,000", "1 min 02 s",
+        "lobby", "23 November 2026, 12:00 UTC", "laptop", "cpu", "27.5 dB", "0.900", "2 of 3", "20,000", "1 min 02 s",
         "one image left out", "budget ran out", "exhaustive + incremental: 2 of 3", "4,000", "0.61 px",
         "level horizons + ground plane", "1.2 degrees: confidence high", "500 of 20,500",
     ):  # fmt: skip
@@ -303,6 +304,17 @@ def test_a_number_has_its_digits_and_no_sign_at_zero(value: float | None, shown:
 )
 def test_a_duration_is_short(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-11-29T19:51:20.977Z", "29 November 2026, 19:51 UTC"),
+        ("2026-02-01T00:30:00.000+01:00", "31 January 2026, 23:30 UTC"),
+    ],
+)
+def test_a_moment_is_told_as_people_write_it(text: str, shown: str) -> None:
+    assert moment(text) == shown
 
 
 def test_scale_place_and_cost_are_told_or_said_to_be_unknown() -> None:

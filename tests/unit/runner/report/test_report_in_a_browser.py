@@ -18,6 +18,12 @@ from tests.browser import CHROMIUM, browser
 from tests.results import RESULTS, RUN, TRAINING
 from tests.splats import ring_of_views
 
+ALL_OF_IT = """[...document.querySelectorAll('.slide')].every(slide => {
+  const [filmed, drawn] = [...slide.querySelectorAll('img')].map(one => one.getBoundingClientRect());
+  const same = ['left', 'top', 'right', 'bottom'].every(side => Math.abs(filmed[side] - drawn[side]) < 1);
+  return filmed.height <= innerHeight && same;
+})"""
+
 
 def written(folder: Path) -> Path:
     """A report with maps, quality along the path and a comparison."""
@@ -28,6 +34,7 @@ def written(folder: Path) -> Path:
     results = replace(RESULTS, views=views, points=points, training=training)
     for name in ("comparison_best.png", "comparison_worst.png", "poster.jpg"):
         Image.new("RGB", (640, 240), (120, 40, 40)).save(folder / name)
+    Image.new("RGB", (2 * 480, 848), (40, 120, 40)).save(folder / "comparison_median.png")  # filmed upright
     (folder / "viewer.html").write_text("")
     metrics: dict[str, Any] = json_file.plain(documents.metrics(RUN, results))
     write_report(folder, results, metrics, "2026-11-23T12:00:00.000Z")
@@ -44,6 +51,7 @@ def test_it_fits_a_phone_its_sliders_move_and_a_screen_reader_finds_its_way(tmp_
             page.prefer("prefers-color-scheme", scheme)
             assert page.until("document.readyState === 'complete'")
             assert page.value("document.documentElement.scrollWidth <= innerWidth")
+            assert page.value(ALL_OF_IT), "a comparison is seen as a whole, both halves in one place"
             if axe.PACKAGES.is_installed:
                 assert axe.findings(page) == {}
         page.value(
