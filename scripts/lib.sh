@@ -138,6 +138,10 @@ explain() {
       warn "the signed-in account lacks a role for this, or got it minutes ago: try again in ten minutes; scripts/verify-rbac.sh" \
         "looks, scripts/roles.tsv and docs/SECURITY.md name them"
       return $REFUSED ;;
+    *"nsufficient privileges"* | *Authorization_RequestDenied*)
+      warn "$what: refused: $last"
+      warn "it takes somebody who may do this in Entra ID; for applications that is an application developer or administrator"
+      return $REFUSED ;;
     *"(ResourceNotFound)"* | *NotFound\)* | *"could not be found"* | *ContainerNotFound* | *QueueNotFound*)
       warn "$what: not found: $last"
       return $FAILED ;;

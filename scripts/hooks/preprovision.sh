@@ -226,8 +226,8 @@ check_web() {
   auth=$(value WEB_AUTH)
   case ${auth:-entra} in
     entra)
-      [[ -n $(value WEB_ENTRA_CLIENT_ID) ]] || die $REFUSED "WEB=true needs the Entra application that people sign in to: docs/web.md says how it is made." \
-        "Then: azd env set WEB_ENTRA_CLIENT_ID ...; or, for whoever has the function's key: azd env set WEB_AUTH keys" ;;
+      [[ -n $(value WEB_ENTRA_CLIENT_ID) ]] || die $REFUSED "WEB=true needs the Entra application that people sign in to: scripts/register-web-app.sh makes it (docs/web.md)." \
+        "Or azd env set WEB_ENTRA_CLIENT_ID ID of one that is there; or, for whoever has the function's key: azd env set WEB_AUTH keys" ;;
     keys) ;;
     *) die $REFUSED "WEB_AUTH=$auth: use entra or keys (local is for the emulator)" ;;
   esac
