@@ -55,7 +55,7 @@ def measure(connection_string: str, inputs: int) -> dict[str, float]:
     """Uploads so many small files and archives them, with the code of the tree that is on the path."""
     from azure.core.pipeline.transport import RequestsTransport
 
-    from runner.worker.archive import archive
+    from runner.worker.ending.archive import archive
     from scenejobs.adapters.azure.clients import create_all, open_containers
     from scenejobs.settings.storage import StorageSettings
     from scenejobs.state.blobs import InputBlob

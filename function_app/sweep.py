@@ -29,13 +29,14 @@ from scenejobs.logs.setup import context
 from scenejobs.names import scene_key
 from scenejobs.parallel import AT_ONCE, Crew
 from scenejobs.ports import SMALL_BYTES, BlobInfo, BlobStore, NoticeTarget
-from scenejobs.state import activity, cancelling, codec, expiry, records
+from scenejobs.state import activity, cancelling, codec, records
 from scenejobs.state.incoming import batches, undeleted
 from scenejobs.state.layout import REFUSED, SWEEP_RECORD, key_of_cancelled, refused_name
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.notices import outbox
 from scenejobs.state.overview import leftovers
 from scenejobs.state.overview.leftovers import Leftover
+from scenejobs.state.removal import expiry
 
 log = logging.getLogger(__name__)
 

@@ -25,13 +25,13 @@ from scenejobs.ports import BlobInfo, BlobStore, Containers, Queues
 from scenejobs.settings.groups import WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import codec, generations, records
-from scenejobs.state.expiry import expire
 from scenejobs.state.generations import Generation
 from scenejobs.state.incoming.uploads import sort_uploads
 from scenejobs.state.layout import ACTIVE, GENERATIONS, MANIFEST, is_check, key_of_marker, record_of_key, run_folder
 from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import Outcome
+from scenejobs.state.removal.expiry import expire
 from watch.local_workers import LocalCompute
 from watch.mended import Mended
 from watch.problems import STARTS_NOTHING, Device, Kind, Problem, Waiting, of_folders

@@ -1,7 +1,7 @@
 """Removes what is older than RETENTION_DAYS: archived inputs, dead letters with their reasons, state without a scene.
 
-Input and output are never touched (results: scenejobs/state/expiry.py), nor anything of a scene that is in work, waits,
-or is held. In Azure the lifecycle rules of the storage account do this.
+Input and output are never touched (results: scenejobs/state/removal/expiry.py), nor anything of a scene that is in
+work, waits, or is held. In Azure the lifecycle rules of the storage account do this.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ from function_app.web.scenes import unknown
 from function_app.web.site import Site
 from scenejobs.errors import InputError
 from scenejobs.names import within_scene
-from scenejobs.state import cancelling, deletion, rerun, wishes
+from scenejobs.state import cancelling, rerun, wishes
 from scenejobs.state.incoming.accepted import check_scene
 from scenejobs.state.overview.status import State, scene_status
+from scenejobs.state.removal import deletion
 
 
 def retry(site: Site, request: Request, names: Mapping[str, str]) -> Response:

@@ -1,7 +1,7 @@
 """One scene, advanced by the holder of its lease. `decisions.py` says what to do; here it is done.
 
     advance        what the record and the listing ask for: nothing, later, another attempt, or only the rest of an end
-    attempt        download -> job in a child process -> commit; around it: cache, resume store, progress
+    attempt        download -> job in a child process -> commit (run.py)
     after it       a failure becomes a record: given back, retried or given up; a decided scene rolls forward
     called off     at any time before the commit (called_off.py): the record is idle, and asks for nothing
 
@@ -11,7 +11,6 @@ after any line, the next runner ends in the same state.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
@@ -19,22 +18,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from msgspec.structs import replace
-
-from runner.cache.provenance import program_digest
-from runner.cache.store import CacheSettings
 from runner.job import run_log
-from runner.job.request import Job
-from runner.job.supervise import Supervision
 from runner.job.workspace import job_folder
-from runner.pipeline import estimate
-from runner.pipeline import settings as pipeline_settings
-from runner.pipeline.scene_file import asked_for
-from runner.scene.file_use import repeated as copies_of
-from runner.scene.pose_files import misplaced
-from runner.worker import deadline, estimates, first_look
+from runner.worker import first_look
 from runner.worker.called_off import CalledOff
-from runner.worker.commit import Decided, Result, clips_of, commit, doubt_of, roll_forward, unused_in
 from runner.worker.context import WorkerContext
 from runner.worker.decisions import (
     Attempt,
@@ -48,22 +35,13 @@ from runner.worker.decisions import (
     after_block,
     after_failure,
     before_another_try,
-    may_resume,
-    more_time_of,
     next_step,
-    out_of_memory_in,
 )
-from runner.worker.download import Downloaded, download
+from runner.worker.ending.commit import Decided, roll_forward
 from runner.worker.fate import Acknowledge, NothingNew, Requeue
-from runner.worker.first_look import FirstLook
 from runner.worker.lease import RecordLease
 from runner.worker.leftovers import forget_note, remove_progress, remove_run, remove_spent_batches
-from runner.worker.progress_blob import ProgressBlob
-from runner.worker.saved_work.cache_sync import cached
-from runner.worker.saved_work.resume_saver import ResumeSaver, SaverContext
-from runner.worker.saved_work.resume_store import forget, restore, resume_location
-from runner.worker.shutdown import job_left_s
-from runner.worker.usable_uploads import never_used
+from runner.worker.run import Run
 from scenejobs.errors import (
     Code,
     ConfigurationError,
@@ -76,7 +54,6 @@ from scenejobs.errors import (
 )
 from scenejobs.logs import setup
 from scenejobs.logs.alerts import Alert, log_alert
-from scenejobs.names import is_ready_marker, output_stem, within_scene
 from scenejobs.ports import BlobInfo
 from scenejobs.state import cancelling, contents, records
 from scenejobs.state.blobs import InputBlob, Member
@@ -177,7 +154,7 @@ class SceneWork:
                  self._scene, record.attempts, settings.max_attempts, self._run, files)  # fmt: skip
         try:
             with self._called_off:
-                committed = self._attempt(stored, folder, archive)
+                committed = self._attempt().run(stored, folder, archive)
         except LeaseLost:
             raise
         except NothingNew as exc:
@@ -240,117 +217,18 @@ class SceneWork:
 
     # ---- before the commit ------------------------------------------------------------------------------------------
 
-    def _attempt(self, stored: Stored, folder: Path, archive: Mapping[str, BlobInfo]) -> Stored:
-        """Download, pipeline, upload, commit. Returns the committed record."""
-        context, record = self._context, stored.record
-        files = self._download(record, folder, archive)
-        job = self._job(record, files, folder)
-        planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.inputs))
-        limit_s = deadline.attempt_s(context.settings, planned)
-        with self._cache(folder / "cache") as cache:
-            more_time = more_time_of(
-                record, deadline.budget_most_s(limit_s, planned), max_attempts=context.settings.max_attempts
-            )
-            job = replace(job, cache=cache, more_time=more_time)
-            with (
-                self._progress(record) as progress,
-                self._first_look(job.workspace, progress),
-                self._resume_store(record, job.workspace, folder),
-            ):
-                supervision = Supervision(
-                    lambda: context.stop.is_set() or self._called_off.is_set(),
-                    self._lease.check,
-                    progress.offer,
-                    self._log_file,
-                    limit_s,
-                    partial(job_left_s, context.stop),
-                )
-                summary = context.run_job(job, supervision)
-            output = context.containers.output
-            unused = {*files.repeated, *(clip.name for clip in files.refused)}
-            result = Result(job.out, self._log_file, clips_of(record, summary, unused), files.manifest,
-                            doubt_of(summary, self._scene), unused_in(summary))  # fmt: skip
-            committed = commit(stored, result, output, self._before_commit, self._save)
-        estimates.remember(context.containers.state, self._run, summary)
-        return committed
-
-    def _download(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Downloaded:
-        """Raises NothingNew when every new video and photo turns out to be part of the published result."""
-        context = self._context
-        limits = pipeline_settings.limits(context.pipeline)
-        files = download(
-            record, context.containers, archive, folder, limits, context.settings.min_free_gb, self._before_commit
-        )
-        new = [blob for blob in files.manifest if not is_ready_marker(blob.name)]
-        known = contents.repeated(record, files.manifest)
-        if new and all(blob in known and contents.is_copy_at(known[blob], archive) for blob in new):
-            raise NothingNew(known)
-        return files
-
-    def _job(self, record: SceneRecord, files: Downloaded, folder: Path) -> Job:
-        """What the child process is to do."""
-        context, settings = self._context, self._context.settings
-        names = {within_scene(member.name, self._scene): member.generation for member in record.carried}
-        names |= {within_scene(blob.name, self._scene): record.generation for blob in record.manifest}
-        asked, told = asked_for(files.settings, settings.notify_targets)
-        repeated = tuple(f"{name} holds the same bytes as {other}: used once" for name, other in files.repeated.items())
-        job = Job(
-            files.clips,
-            folder / "workspace",
-            folder / "out",
-            output_stem(self._scene),
+    def _attempt(self) -> Run:
+        return Run(
+            self._context,
+            self._scene,
             self._run,
-            context.pipeline,
-            out_of_memory=out_of_memory_in(record),
-            finished=() if context.pipeline.backend == "mock" else estimates.known(context.containers.state),
-            machine=settings.machine_profile,
-            uploaded_at=self._uploaded_at,
-            asked=asked,
-            warnings=(*misplaced(names), *repeated, *told),
-            refused=files.refused,
-            unused=(*copies_of(files.repeated), *never_used(self._scene, record.inputs)),
-            generations={name: number for name, number in names.items() if not is_ready_marker(name)},
+            self._lease,
+            self._called_off,
+            self._log_file,
+            self._uploaded_at,
+            self._before_commit,
+            self._save,
         )
-        if settings.checkpoint_s:
-            return replace(job, save_s=settings.checkpoint_s / 2)  # the other half is for the upload
-        return job
-
-    def _progress(self, record: SceneRecord) -> ProgressBlob:
-        context = self._context
-        details = {"scene": self._scene, "run": self._run, "attempt": record.attempts, "execution": context.execution}
-        return ProgressBlob(context.containers.state, self._scene, details, context.now, context.repeat)
-
-    def _first_look(self, workspace: Path, progress: ProgressBlob) -> FirstLook:
-        context = self._context
-        on_sent = partial(progress.add, first_look=True)
-        return FirstLook(context.containers.state, self._scene, self._run, workspace, on_sent, context.repeat)
-
-    def _cache(self, folder: Path) -> contextlib.AbstractContextManager[CacheSettings | None]:
-        """The cache of stages, filled from earlier runs of the scene; what the job adds is kept for later ones."""
-        context, settings = self._context, self._context.settings
-        if not settings.cache_mb or context.pipeline.backend == "mock":  # which finds nothing
-            return contextlib.nullcontext()
-        cache = CacheSettings(folder, settings.cache_mb * 1_000_000, settings.cache_days * 86400.0)
-        return cached(context.containers.state, self._scene, cache, self._before_commit)
-
-    def _resume_store(
-        self, record: SceneRecord, workspace: Path, folder: Path
-    ) -> contextlib.AbstractContextManager[object]:
-        """Restores what an earlier attempt saved, and saves what this one achieves for the next."""
-        context, state = self._context, self._context.containers.state
-        if not context.settings.checkpoint_s:
-            return contextlib.nullcontext()
-        if not may_resume(record):
-            forget(state, self._scene, self._before_commit)
-        scratch = folder / "saved"
-        for each in (workspace, scratch):
-            each.mkdir()
-        location = resume_location(state, self._scene, record.inputs, context.pipeline, program_digest())
-        found = restore(location, workspace, scratch, self._before_commit)
-        around = SaverContext(
-            self._lease.check, context.stop.stopped_s, context.now, context.clock, context.pause, context.repeat
-        )
-        return ResumeSaver(location, found, self._run, workspace, scratch, around)
 
     def _before_commit(self) -> None:
         self._lease.check()

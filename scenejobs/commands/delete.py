@@ -16,7 +16,7 @@ from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.commands.storage import check_scene
 from scenejobs.errors import Code, ConfigurationError
-from scenejobs.state import deletion, erasure
+from scenejobs.state.removal import deletion, erasure
 
 
 @made(

@@ -17,9 +17,9 @@ from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.parallel import Crew
 from scenejobs.settings.reader import MOST_DAYS
-from scenejobs.state import expiry
 from scenejobs.state.overview import tidy
 from scenejobs.state.overview.leftovers import Leftover
+from scenejobs.state.removal import expiry
 
 
 @made(

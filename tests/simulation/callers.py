@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scenejobs.errors import InputError, SceneJobError
-from scenejobs.state import cancelling, deletion, erasure, rerun
+from scenejobs.state import cancelling, rerun
+from scenejobs.state.removal import deletion, erasure
 from tests.simulation.hub import Process
 from tests.simulation.people import Scene, start
 

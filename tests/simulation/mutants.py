@@ -7,8 +7,9 @@ rule hides the absence of one, both are off (`Mutant.off`).
 from __future__ import annotations
 
 from function_app import chores, debounce, dispatcher, healing, starter, sweep
-from runner.worker import archive, attempt, commit, lease
+from runner.worker import attempt, lease, run
 from runner.worker import loop as worker_loop
+from runner.worker.ending import archive, commit
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.names import is_ready_marker
 from scenejobs.ports import BlobInfo
@@ -23,7 +24,8 @@ from tests.simulation.mutants_growth import GROWING
 from tests.simulation.mutants_two_jobs import TWO_JOBS
 from tests.simulation.ports import SimBlobs
 
-ARCHIVE, WORK, RUN, COMMIT = archive, attempt.SceneWork, attempt, commit  # where the replaced names are looked up
+# where the replaced names are looked up
+ARCHIVE, ATTEMPT, WORK, RUN, COMMIT = archive, attempt, attempt.SceneWork, run, commit
 STARTER, SWEEPER, LEASE = starter.Starter, sweep.Sweeper, lease.RecordLease
 
 NO_SWEEP = (always(SWEEPER, "sweep", sweep.SweepReport()), always(SWEEPER, "sweep_if_due", None))
@@ -63,7 +65,7 @@ PROTOCOL = (
         "the attempt counts before the work",
         (
             Patch(record.SceneRecord, "attempted", new.attempted_for_free),
-            Patch(RUN, "after_failure", new.counted_after_the_work),
+            Patch(ATTEMPT, "after_failure", new.counted_after_the_work),
         ),
     ),
     Mutant(
@@ -123,18 +125,18 @@ PROTOCOL = (
         (always(dispatcher.Dispatcher, "record_refused", False),),
         "users",
     ),
-    Mutant("scenes mixed", "whole segments of names", (Patch(RUN, "list_scene", new.whole_container),)),
+    Mutant("scenes mixed", "whole segments of names", (Patch(ATTEMPT, "list_scene", new.whole_container),)),
     Mutant(
         "record made anew", "create-once of a record", (Patch(SimBlobs, "write", new.writes_over(RECORDS)),), limit=1000
     ),
-    Mutant("vanished for free", "a vanished attempt counts", (Patch(RUN, "next_step", new.vanished_for_free),)),
+    Mutant("vanished for free", "a vanished attempt counts", (Patch(ATTEMPT, "next_step", new.vanished_for_free),)),
     Mutant(
         "given back and counted",
         "a preemption costs no attempt",
         (Patch(record.SceneRecord, "given_back", new.given_back_and_counted),),
         "stops",
     ),
-    Mutant("given back for ever", "MAX_PREEMPTIONS", (Patch(RUN, "after_failure", new.given_back_for_ever),)),
+    Mutant("given back for ever", "MAX_PREEMPTIONS", (Patch(ATTEMPT, "after_failure", new.given_back_for_ever),)),
     Mutant(
         "any version downloaded",
         "the ETag of a download",
@@ -149,9 +151,7 @@ PROTOCOL = (
         "error.json before the inputs move",
         (Patch(COMMIT, "archive", new.archive_then_explain), always(COMMIT, "write_reason", None)),
     ),
-    Mutant(
-        "completed before the commit", "the message leaves last", (Patch(WORK, "_attempt", new.complete_then_work),)
-    ),
+    Mutant("completed before the commit", "the message leaves last", (Patch(RUN.Run, "run", new.complete_then_work),)),
     Mutant("thrown away", "work that failed is given back", (Patch(worker_loop.Worker, "_requeue", new.throw_away),)),
     Mutant(
         "completed, then poison",

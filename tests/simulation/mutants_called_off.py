@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from function_app import starter
 from runner.worker import called_off
-from scenejobs.state import cancelling, deletion, erasure
+from scenejobs.state import cancelling
 from scenejobs.state.cancelling import Cancelled
 from scenejobs.state.notices import events, outbox
 from scenejobs.state.record import SceneRecord
+from scenejobs.state.removal import deletion, erasure
 from tests.simulation import replacements_called_off as new
 from tests.simulation.mutant import Mutant, Patch, always
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from function_app import sweep
-from runner.worker import commit, publish
+from runner.worker.ending import commit, publish
 from scenejobs.state import activity, contents, records
 from scenejobs.state.executions import back_off
 from scenejobs.state.incoming import duplicates, sending, undeleted

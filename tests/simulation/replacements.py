@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from function_app import debounce, dispatcher, starter
-from runner.worker import archive, attempt, dead_letter, decisions, publish
+from runner.worker import decisions, run
 from runner.worker import (
     lease as worker_lease,
 )
 from runner.worker import (
     loop as worker_loop,
 )
+from runner.worker.ending import archive, dead_letter, publish
 from runner.worker.periodic import Repeat, Thread
 from runner.worker.saved_work import resume_store
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryLease
@@ -339,16 +340,16 @@ def _publish_in_order(
 
 # ---- the runner's loop ----------------------------------------------------------------------------------------------
 
-_attempt, _place_for = attempt.SceneWork._attempt, resume_store.resume_location
+_run, _place_for = run.Run.run, resume_store.resume_location
 _own = worker_lease.RecordLease.__init__
 
 
 def complete_then_work(
-    self: attempt.SceneWork, stored: records.Stored, folder: Path, archive: Mapping[str, BlobInfo]
+    self: run.Run, stored: records.Stored, folder: Path, archive: Mapping[str, BlobInfo]
 ) -> records.Stored:
     if self._lease.message is not None:
         self._context.queues.jobs.complete(self._lease.message)
-    return _attempt(self, stored, folder, archive)
+    return _run(self, stored, folder, archive)
 
 
 def complete_then_poison(self: worker_loop.Worker, message: QueueMessage) -> None:

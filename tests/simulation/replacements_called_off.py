@@ -10,10 +10,11 @@ from datetime import datetime
 
 from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobInfo, BlobStore, Containers, NoticeTarget
-from scenejobs.state import cancelling, deletion, erasure, records
+from scenejobs.state import cancelling, records
 from scenejobs.state.layout import record_name
 from scenejobs.state.notices import events, outbox
 from scenejobs.state.record import SceneRecord
+from scenejobs.state.removal import deletion, erasure
 
 _called_off, _erasing = SceneRecord.called_off, SceneRecord.erasing
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from runner.worker import attempt, commit
+from runner.worker import attempt
 from runner.worker import loop as worker_loop
+from runner.worker.ending import commit
 from scenejobs.ports import BlobInfo, BlobStore
 from scenejobs.state.record import SceneRecord
 from tests.simulation.__main__ import EXIT_BROKEN, main

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.worker.archive import AT_ONCE
+from runner.worker.ending.archive import AT_ONCE
 from scenejobs.adapters.memory import MemoryBlobStore
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect

@@ -28,7 +28,7 @@ from runner.pipeline.mock import reconstruct_mock
 from runner.scene.frames import Clip
 from runner.scene.gaussians import Gaussians
 from runner.scene.progress import SILENT
-from runner.worker.dead_letter import error_document, write_reason
+from runner.worker.ending.dead_letter import error_document, write_reason
 from scenejobs.adapters.folder import FolderBlobStore
 from scenejobs.adapters.memory import MemoryBlobStore, MemoryCompute, MemoryQueue
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnreadableMessage

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner.worker.archive import AT_ONCE, archive
+from runner.worker.ending.archive import AT_ONCE, archive
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Busy, Code, Conflict, Interrupted, LeaseLost, StorageError
 from scenejobs.state.blobs import InputBlob

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.worker.commit import FORWARD, Decided, Step, roll_forward
+from runner.worker.ending.commit import FORWARD, Decided, Step, roll_forward
 from scenejobs.ports import Containers
 from scenejobs.state import records
 from scenejobs.state.layout import RUN_LOG, record_name

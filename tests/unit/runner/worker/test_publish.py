@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.worker.publish import publish, upload_outputs
+from runner.worker.ending.publish import publish, upload_outputs
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Conflict, LeaseLost, RunnerError, StorageError
 from scenejobs.state.record import Phase, SceneRecord

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.worker import publish as publishing
+from runner.worker.ending import publish as publishing
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import StorageError
 from scenejobs.ports import BlobInfo, BlobStore

@@ -14,9 +14,9 @@ from scenejobs.errors import InputError
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import wishes
-from scenejobs.state.deletion import delete
 from scenejobs.state.layout import cache_folder
 from scenejobs.state.overview.status import State, scene_status
+from scenejobs.state.removal.deletion import delete
 from tests.commands import typed
 from tests.growth import GrowingScene
 

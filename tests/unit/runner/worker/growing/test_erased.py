@@ -9,9 +9,9 @@ import pytest
 from scenejobs.audit.report import audit
 from scenejobs.audit.snapshot import collect
 from scenejobs.errors import InputError, StorageError
-from scenejobs.state.erasure import erase
 from scenejobs.state.layout import cache_folder, record_name
 from scenejobs.state.overview.status import State, scene_status
+from scenejobs.state.removal.erasure import erase
 from tests.commands import typed
 from tests.growth import GrowingScene
 from tests.runner_world import bad_video

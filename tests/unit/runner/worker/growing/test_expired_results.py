@@ -15,8 +15,8 @@ from scenejobs.errors import AccessDenied, InputError
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.settings.reader import read
 from scenejobs.state import records, wishes
-from scenejobs.state.expiry import expire
 from scenejobs.state.overview.status import State, scene_status
+from scenejobs.state.removal.expiry import expire
 from tests.commands import typed
 from tests.growth import GrowingScene
 from watch.retention import prune

@@ -23,7 +23,6 @@ from scenejobs.errors import Code, Conflict, InputError, NotFound, StorageError
 from scenejobs.names import refusal, scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers, Lease
 from scenejobs.state import records, wishes
-from scenejobs.state.deletion import of_scene
 from scenejobs.state.incoming.uploads import list_scene
 from scenejobs.state.layout import (
     BATCHES,
@@ -43,6 +42,7 @@ from scenejobs.state.layout import (
     undeleted_folder,
 )
 from scenejobs.state.records import Stored
+from scenejobs.state.removal.deletion import of_scene
 
 LEASE_S = 60
 RENEW_S = 15.0

@@ -22,10 +22,10 @@ import msgspec
 from runner.job import run_log
 from runner.scene.stages import Stage
 from runner.worker import first_look
-from runner.worker.archive import archive
-from runner.worker.dead_letter import write_reason
+from runner.worker.ending.archive import archive
+from runner.worker.ending.dead_letter import write_reason
+from runner.worker.ending.publish import publish, upload_outputs
 from runner.worker.leftovers import remove_progress, remove_run
-from runner.worker.publish import publish, upload_outputs
 from runner.worker.saved_work.resume_store import forget
 from scenejobs.errors import Code, Failure, InputError, UnusedFile, remedy
 from scenejobs.names import is_media, within_scene

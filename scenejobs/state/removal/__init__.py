@@ -1,0 +1,1 @@
+"""What takes results and scenes away: on wish, and by age."""
