@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from function_app.sweep import SweepReport
 from scenejobs.state import layout, records
 from tests.dispatch import World
 from tests.doubles.faults import FaultPlan
+
+SCALE = Path(__file__).parents[3] / "docs/scale.md"
 
 
 def counted_sweep(world: World) -> tuple[SweepReport, FaultPlan, FaultPlan]:
@@ -29,6 +33,16 @@ def world_of(scenes: int) -> World:
     world.clock.advance(100)
     assert world.app.sweeper.sweep().sealed == scenes
     return world
+
+
+def test_a_sweep_with_nothing_to_do_costs_what_the_page_says() -> None:
+    (told,) = re.findall(r"\| a sweep with nothing to do \| (\d+),", SCALE.read_text())
+    world = World()
+    world.app.sweeper.sweep()  # the first is the daily look as well
+    world.clock.advance(300)
+    report, to_input, to_state = counted_sweep(world)
+    assert (report.scenes, report.sealed, report.tidied) == (0, 0, 0)
+    assert to_input.count() + to_state.count() == int(told)
 
 
 def test_a_scene_that_is_sealed_costs_a_batch_a_look_at_its_record_a_message_and_a_stamp() -> None:
