@@ -18,6 +18,7 @@ from runner.quality.evaluate import SplitScore
 from runner.scene.views import TrainingScene, View
 from runner.training.exposure.drift import ExposureDrift
 from runner.training.settings import TrainSettings
+from scenejobs.errors import Code, RunnerError
 
 CONTRADICTION_MIN = 0.010  # natural log of the values; with less, pictures from about one place agree
 MIN_PAIRS_PER_VIEW = 30  # median over the views; fewer do not tell exposure from noise
@@ -100,14 +101,22 @@ ShortTraining = Callable[[TrainingScene, TrainSettings], ShortScores]
 
 
 def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, train: ShortTraining) -> Decision:
-    """What `settings.exposure` says: "on", "off", or "auto" by evidence. One exposure is preferred, where both help."""
+    """What `settings.exposure` says: "on", "off", or "auto" by evidence. One exposure is preferred, where both help.
+
+    A short training that diverges is no evidence, and costs the scene nothing else. What else `train` raises is passed on.
+    """
     if settings.exposure != "auto":
         return Decision(settings.exposure == "on", "it was asked for")
     if (why := why_not_tried(scene, drift)) is not None:
         return Decision(False, why)
     inner = inner_scene(scene)
     short = short_settings(settings)
-    without, with_them = (train(inner, replace(short, exposure=mode)) for mode in ("off", "on"))
+    try:
+        without, with_them = (train(inner, replace(short, exposure=mode)) for mode in ("off", "on"))
+    except RunnerError as exc:
+        if exc.code != Code.TRAINING_DIVERGED:
+            raise
+        return Decision(False, "a short training, which was to show whether corrections help, came to no numbers")
     one = compared(without.one_exposure, with_them.one_exposure)
     following = compared(without.one_exposure, with_them.following or with_them.one_exposure)
     follows_place = not one.helps and following.helps

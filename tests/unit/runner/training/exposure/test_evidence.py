@@ -24,6 +24,7 @@ from runner.training.exposure.evidence import (
     short_settings,
 )
 from runner.training.settings import TrainSettings
+from scenejobs.errors import Code, RunnerError
 from tests.tiny_scene import blank_scene
 
 
@@ -144,6 +145,26 @@ def test_a_try_costs_a_part_of_the_training() -> None:
     short = short_settings(TrainSettings(iterations=30_000, cap=2_000_000, strategy="mcmc", budget_s=1000))
     assert (short.iterations, short.cap, short.strategy) == (400, 4000, "default")
     assert short.budget_s == pytest.approx(150)
+
+
+@pytest.mark.parametrize("mode", ["off", "on"])
+def test_a_short_training_that_diverges_is_no_evidence_and_ends_nothing(mode: str) -> None:
+    def train(_: TrainingScene, settings: TrainSettings) -> ShortScores:
+        if settings.exposure == mode:
+            raise RunnerError("values became NaN", code=Code.TRAINING_DIVERGED, stage="training", advice="")
+        return ShortScores(scores([20, 22], [21, 23]))
+
+    decision = decide(blank_scene(9), TrainSettings(exposure="auto"), drift(), train)
+    assert not decision.corrected
+    assert "came to no numbers" in decision.why
+
+
+def test_a_short_training_without_memory_is_no_matter_of_evidence() -> None:
+    def train(*_: object) -> ShortScores:
+        raise RunnerError("out of memory", code=Code.OUT_OF_MEMORY, stage="training", advice="")
+
+    with pytest.raises(RunnerError, match="out of memory"):
+        decide(blank_scene(9), TrainSettings(exposure="auto"), drift(), train)
 
 
 def test_one_left_out_picture_is_no_evidence() -> None:
