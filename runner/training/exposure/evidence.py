@@ -103,7 +103,7 @@ ShortTraining = Callable[[TrainingScene, TrainSettings], ShortScores]
 def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, train: ShortTraining) -> Decision:
     """What `settings.exposure` says: "on", "off", or "auto" by evidence. One exposure is preferred, where both help.
 
-    A short training that diverges is no evidence, and costs the scene nothing else. What else `train` raises is passed on.
+    A short training that diverges is no evidence, and costs the scene nothing else. Passes on what else `train` raises.
     """
     if settings.exposure != "auto":
         return Decision(settings.exposure == "on", "it was asked for")
