@@ -32,10 +32,17 @@ HEAD = """# Hard scenes of many frames: chosen pairs and all pairs
 | scene | pairs | becomes | placed | position % | rotation deg | compared | CPU s | won by |
 | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"""
 
+
+def mirrored(one: Film) -> Film:
+    """What no camera sees: none of its frames is of the scene."""
+    return Film(tuple(picture[:, ::-1] for picture in one.pictures), (None,) * len(one.pictures))
+
+
 SCENES = {
     "a room": lambda: {"a": film(count=48)},
     "walls of one small tile": lambda: {"a": film(count=48, tile=40)},
     "two rooms of equal length": lambda: {"a": film(count=24), "b": film(count=24, seed=5, foreign=True)},
+    "a clip and its mirror image": lambda: {"a": film(count=24), "b": mirrored(film(count=24))},
     "two clips that share little": lambda: {"a": film("along", -3.2, -0.4, 27), "b": film("along", 0.7, 3.0, 21)},
 }
 

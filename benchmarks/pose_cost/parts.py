@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,12 +60,13 @@ def earlier(commit: str, folder: Path) -> Iterator[Path]:
     tree, mixed = folder / "tree", folder / "mixed"
     subprocess.run(["git", "worktree", "add", "--detach", "--quiet", str(tree), commit], cwd=ROOT, check=True)
     try:
-        (mixed / "runner").mkdir(parents=True)
+        mixed.mkdir()
         for path in ROOT.iterdir():
             if path.is_dir() and path.name != "runner" and not path.name.startswith("."):
                 (mixed / path.name).symlink_to(path)
-        for path in (ROOT / "runner").iterdir():
-            (mixed / "runner" / path.name).symlink_to((tree / "runner" / path.name) if path.name == "poses" else path)
+        # Copies: the runner starts COLMAP's process from the folder that its own files are in.
+        shutil.copytree(ROOT / "runner", mixed / "runner", ignore=shutil.ignore_patterns("poses", "__pycache__"))
+        shutil.copytree(tree / "runner" / "poses", mixed / "runner" / "poses")
         yield mixed
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
