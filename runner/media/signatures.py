@@ -15,6 +15,7 @@ VIDEO_MAGIC = (
     b"OggS",
 )
 TS_SYNC, TS_PACKET = 0x47, 188  # a transport stream; of AVCHD each packet has four bytes before it
+TEXT = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")  # of cameras, where it is no TIFF
 OTHER_PICTURES = {  # that are not read
     b"GIF8": "a GIF",
@@ -35,6 +36,31 @@ OTHER_FILMS = {  # that are not read
     b"CWS": "Flash",
     b"\x12\x00\x0a": "AV1 without a container",
 }
+
+AGAIN = "fetch the file itself once more, and upload that"
+STAND_INS = {  # what lies in the place of a file, and what to do
+    b"\0\x05\x16\x07": (
+        "a note that a Mac puts beside a file",
+        "leave it out: the file itself has its name without ._",
+    ),
+    b"bplist00": ("a place-holder of a file in iCloud", "let the device load the original first, and upload that"),
+    b"version https://git-lfs": ("a pointer of Git LFS", "fetch the file itself (git lfs pull), and upload that"),
+    b"%PDF": ("a PDF", "upload the photos or the video itself"),
+}
+
+
+def stand_in(head: bytes) -> tuple[str, str] | None:
+    """What is there in the place of a video or photo, and what to do; None where its beginning does not tell."""
+    for magic, found in STAND_INS.items():
+        if head.startswith(magic):
+            return found
+    if head and not head.strip(b"\0"):
+        return "nothing but zeros at its beginning", "the copy broke off: copy it from the camera again"
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:15].lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page", f"the download went wrong: {AGAIN}"
+    if head and all(byte in TEXT for byte in head):
+        return "text", AGAIN
+    return None
 
 
 def brands(head: bytes) -> set[bytes]:

@@ -32,6 +32,7 @@ from runner.media.signatures import (
     looks_like_photo,
     looks_like_video,
     other_picture,
+    stand_in,
 )
 from runner.scene.frames import Clip
 from runner.scene.sizes import shrink
@@ -108,6 +109,8 @@ def _check_kind(clip: Clip, head: bytes) -> None:
     cause, advice = f"{clip.name} is no JPEG, PNG, TIFF, HEIC, WebP or AVIF photo", EXPORT
     if packed := packed_as(head):
         cause, advice = f"{cause}, but something packed ({packed})", UNPACK
+    elif found := stand_in(head):
+        cause, advice = f"{clip.name} is no photo, but {found[0]}", found[1]
     raise InputError(cause, advice=advice, code=Code.NOT_A_PHOTO)
 
 

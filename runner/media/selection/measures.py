@@ -54,17 +54,21 @@ def file_name(index: int) -> str:
 
 class Odometer:
     """Adds up how far the image moved. Compares with the last view that was new, so slow motion counts as well and
-    noise, compression and a person walking by do not."""
+    noise, compression and a person walking by do not. An image that shows nothing, as a film has before it fades in,
+    is compared with nothing."""
 
     def __init__(self) -> None:
         self._anchor: NDArray[np.float32] | None = None
         self._travel = 0.0
+        self._seen = False  # the anchor shows something
 
     def read(self, luma: NDArray[np.uint8]) -> float:
         """luma [height, width] -> travel in long sides."""
         small = block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))
-        if self._anchor is None:
-            self._anchor = small
+        if self._anchor is None or not self._seen:
+            self._anchor, self._seen = small, shows_texture(small)
+        elif not shows_texture(small):
+            return self._travel
         moved = displacement_px(self._anchor, small) / max(small.shape)
         if moved >= NEW_VIEW:
             self._anchor = small
@@ -92,6 +96,16 @@ def isotropy(luma: NDArray[np.uint8]) -> float:
     return max(0.0, mean - deviation) / (mean + deviation) if mean > 0 else 1.0
 
 
+def shows_texture(image: NDArray[np.float32]) -> bool:
+    """Whether motion can be seen in any block of it [height, width]."""
+    height, width = (size - size % MOTION_BLOCKS for size in image.shape)
+    if min(height, width) == 0:
+        return False
+    gradients: Any = np.gradient(image[:height, :width])
+    gy, gx = gradients
+    return bool(_textured(_block_sum(gx * gx), _block_sum(gx * gy), _block_sum(gy * gy), height, width).any())
+
+
 def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
     """Median motion over the textured blocks of an image [height, width], by one step of Lucas and Kanade (1981).
 
@@ -107,12 +121,11 @@ def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     gy, gx = gradients
     gt = after - before
     sxx, sxy, syy = _block_sum(gx * gx), _block_sum(gx * gy), _block_sum(gy * gy)
-    count = (height // MOTION_BLOCKS) * (width // MOTION_BLOCKS)
+    count = _pixels_of_block(height, width)
     mean_t = _block_sum(gt) / count  # a block that only became brighter did not move
     bx = _block_sum(gx * gt) - _block_sum(gx) * mean_t
     by = _block_sum(gy * gt) - _block_sum(gy) * mean_t
-    smaller_eigenvalue = (sxx + syy) / 2 - np.sqrt(((sxx - syy) / 2) ** 2 + sxy**2)
-    textured = smaller_eigenvalue > MIN_TEXTURE * count
+    textured = _textured(sxx, sxy, syy, height, width)
     if not textured.any():
         return 0.0
     sxx, sxy, syy, bx, by = (value[textured] for value in (sxx, sxy, syy, bx, by))
@@ -149,6 +162,17 @@ def block_mean(luma: NDArray[np.uint8], factor: int) -> NDArray[np.float32]:
     blocks = luma[: rows * down, : columns * across].reshape(rows, down, columns, across)
     mean: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
     return mean
+
+
+def _pixels_of_block(height: int, width: int) -> int:
+    return (height // MOTION_BLOCKS) * (width // MOTION_BLOCKS)
+
+
+def _textured(sxx: NDArray[Any], sxy: NDArray[Any], syy: NDArray[Any], height: int, width: int) -> NDArray[np.bool_]:
+    """[MOTION_BLOCKS, MOTION_BLOCKS] of the sums of products of gradients: are there edges in two directions?"""
+    smaller_eigenvalue = (sxx + syy) / 2 - np.sqrt(((sxx - syy) / 2) ** 2 + sxy**2)
+    textured: NDArray[np.bool_] = smaller_eigenvalue > MIN_TEXTURE * _pixels_of_block(height, width)
+    return textured
 
 
 def _block_sum(values: NDArray[Any]) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from runner.media.signatures import (
     looks_like_video,
     other_film,
     other_picture,
+    stand_in,
 )
 from runner.media.video.header import CONVERT
 from runner.scene.frames import Clip
@@ -103,6 +104,8 @@ def _container(clip: Clip, descriptor: int) -> InputContainer:
             cause, advice = f"{cause}, but something packed ({packed})", UNPACK
         elif other := other_film(head):
             cause = f"{clip.name} is a video in a container that is not read: {other}"
+        elif found := stand_in(head):
+            cause, advice = f"{cause}, but {found[0]}", found[1]
         raise InputError(cause, advice=advice, code=Code.NOT_A_VIDEO) from exc
 
 

@@ -278,6 +278,33 @@ def test_a_picture_without_texture_counts_as_still():
     assert [odometer.read(np.full((96, 160), level, np.uint8)) for level in (0, 100, 200)] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("black", "film"), ("white", "film"), ("black", "black"), ("fade", "fade")],
+)
+def test_a_film_that_begins_or_ends_with_nothing_is_not_called_still(tmp_path, first, last):
+    """A single black frame at the beginning, as editors and captures make it, was what all others were compared with:
+    the camera does not move, said the refusal."""
+    film = pan(60, 4, 160, 96)
+    blank = {"black": np.zeros_like(film[0]), "white": np.full_like(film[0], 255)}
+    for at, what in ((0, first), (-1, last)):
+        if what in blank:
+            film[at] = blank[what]
+    if first == "fade":
+        film = [(p * min(1, i / 15, (59 - i) / 15)).astype(np.uint8) for i, p in enumerate(film)]
+    result = extract_frames([clip_of(tmp_path / "a.mp4", film)], StageContext(tmp_path, SILENT), SETTINGS)
+    assert len(result.frames) > 0.8 * SETTINGS.budget
+
+
+def test_pictures_that_show_nothing_count_as_if_they_were_not_there():
+    film = [picture.mean(axis=2).astype(np.uint8) for picture in pan(40, 4, 160, 96)]
+    odometer, plain = Odometer(), Odometer()
+    found = [odometer.read(picture if i % 4 else picture // 64) for i, picture in enumerate(film)]
+    seen = [plain.read(picture) for i, picture in enumerate(film) if i % 4]
+    assert found[1:4] + found[-3:] == seen[:3] + seen[-3:]
+    assert found == sorted(found)
+
+
 @pytest.mark.parametrize("shape", [(1, 640), (2, 640), (4, 640), (640, 5), (7, 7)])
 def test_strips_and_dots_have_sharpness_and_motion_of_nothing(shape):
     """A header may claim pixels ten times as wide as high: shrunk, a picture of them is a line."""

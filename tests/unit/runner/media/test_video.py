@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.media.settings import Limits
+from runner.context import StageContext
+from runner.media.extract import extract_frames
+from runner.media.settings import FrameSettings, Limits
 from runner.media.video.clock import Clock
 from runner.media.video.container import SAFE_OPTIONS
 from runner.media.video.header import Header
@@ -20,6 +22,7 @@ from runner.media.video.metadata import parse_iso6709, read_recording
 from runner.media.video.orientation import upright
 from runner.media.video.reader import open_video
 from runner.scene.frames import Clip
+from runner.scene.progress import SILENT
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, InputError
 from tests.videos import BLUE, GREEN, RED, WHITE, corners, pan, write_audio, write_changing_size, write_video
@@ -199,6 +202,33 @@ def test_what_is_no_video_is_refused_whatever_its_name(tmp_path):
     with path.open("wb") as file:
         Image.fromarray(corners()).save(file, "JPEG")
     assert refusal(path).code == Code.NOT_A_VIDEO
+
+
+STAND_INS = {
+    b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(4000): "a Mac puts beside a file",
+    b"bplist00" + bytes(range(200)): "iCloud",
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n": "Git LFS",
+    b"\n<!DOCTYPE html><html lang='de'><title>Anmelden \xe2\x80\x93</title>": "a web page",
+    b'{"error": {"code": 404}}': "text",
+    b"%PDF-1.7\n": "a PDF",
+    bytes(50_000): "zeros",
+}
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.jpg"])
+def test_what_lies_in_the_place_of_a_file_is_called_what_it_is(tmp_path, name):
+    """All were "not a video: convert it with ffmpeg", which nobody can do with a web page."""
+    clips = [Clip("film.mp4", write_video(tmp_path / "film.mp4", pan(30, 8, 160, 96), fps=30))]
+    for number, content in enumerate(STAND_INS):
+        path = tmp_path / f"{number}{name}"
+        path.write_bytes(content)
+        clips.append(Clip(path.name, path))
+    settings = FrameSettings(budget=12, long_side=120, limits=Limits(min_long_side=64, min_short_side=48))
+    refused = extract_frames(clips, StageContext(tmp_path, SILENT), settings).refused
+    assert [refusal.name for refusal in refused] == [clip.name for clip in clips[1:]]
+    for refusal, said in zip(refused, STAND_INS.values(), strict=True):
+        assert said in refusal.failure.cause
+        assert "ffmpeg" not in refusal.failure.advice
 
 
 def test_playlists_named_mp4_open_no_url_and_no_other_file(tmp_path):
