@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -73,3 +75,17 @@ def bars(picture: Picture, left: int = 0, top: int = 0, right: int = 0, bottom: 
 
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(max(12, height // 18))
+
+
+def covering(soft_px: float, centre: tuple[float, float]) -> Callable[[Picture, int], Picture]:
+    """A finger over an edge of the picture, lit a little differently in each frame. centre: shares of the sides."""
+
+    def drawn(picture: Picture, number: int) -> Picture:
+        height, width = picture.shape[:2]
+        y, x = np.mgrid[0:height, 0:width] + 0.5
+        radius = np.hypot((x - centre[0] * width) / 110, (y - centre[1] * height) / 80)
+        share = np.clip(0.5 + (1 - radius) * 80 / max(soft_px, 1e-3), 0, 1)[..., None]
+        skin = np.array([190, 125, 105]) * (1 + 0.03 * np.sin(2.1 * number))
+        return (picture * (1 - share) + skin * share).clip(0, 255).astype(np.uint8)
+
+    return drawn

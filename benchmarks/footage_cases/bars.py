@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from benchmarks.footage_cases.case import Case, Run
 from benchmarks.footage_cases.formats import WALK, pictures
@@ -48,18 +48,32 @@ def _changing(picture: Picture, number: int) -> Picture:
     return _boxed(picture, left=120, right=120)
 
 
+def _over_itself(picture: Picture, _: int) -> Picture:
+    """As apps show a narrow film on a wide screen: between blurred parts of itself, enlarged."""
+    height, width = picture.shape[:2]
+    narrow = picture[:, width // 4 : width - width // 4]
+    inside = round(height * narrow.shape[1] / narrow.shape[0])
+    left = (width - inside) // 2
+    whole = Image.fromarray(narrow)
+    wide = whole.resize((width, round(narrow.shape[0] * width / narrow.shape[1])), Image.Resampling.BILINEAR)
+    top = (wide.height - height) // 2
+    around = wide.crop((0, top, width, top + height)).filter(ImageFilter.GaussianBlur(20))
+    around.paste(whole.resize((inside, height)), (left, 0))
+    return np.asarray(around)
+
+
 def _night(picture: Picture) -> Picture:
     """A fifth of the light, what is dark black, as cameras make it at night."""
     return np.clip((picture.astype(np.float32) - 60) * 0.4, 0, 255).astype(np.uint8)
 
 
 def _without_bars(*sizes: tuple[float, float]) -> Callable[[Run], str]:
-    """Right where black bars were cut off and told, and every clip has one of these sizes, as shares of the film's."""
+    """Right where bars were cut off and told, and every clip has one of these sizes, as shares of the film's."""
 
     def right(run: Run) -> str:
         if wrong := right_walk(run):
             return wrong
-        if not any("black bars" in warning for warning in run.warnings()):
+        if not any("bars were cut off" in warning for warning in run.warnings()):
             return "bars are not cut off"
         whole = next(iter(pictures(WALK, 1))).shape[1::-1]
         found = [clip["resolution"] for clip in run.manifest["videos"]]
@@ -76,7 +90,7 @@ def _whole(run: Run) -> str:
     """Right where nothing was cut off; dark footage may be refused."""
     if not run.metrics and not run.error:
         return "neither a result nor a refusal"
-    return "cropped" if any("black bars" in warning for warning in run.warnings()) else ""
+    return "cropped" if any("bars were cut off" in warning for warning in run.warnings()) else ""
 
 
 CASES = (
@@ -92,6 +106,10 @@ CASES = (
     Case(
         "bars-change", "10 black bars", "bars above and below, then at the sides", _film(_changing),
         _without_bars(LOW, NARROW), truth=walk_truth,
+    ),
+    Case(
+        "blurred-bars", "10 black bars", "a narrow film over a blurred copy of itself", _film(_over_itself),
+        _without_bars((0.5, 1.0)), truth=walk_truth,
     ),
     Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
 )  # fmt: skip

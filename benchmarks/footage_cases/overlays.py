@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.footage_cases.case import Case, Run
 from benchmarks.footage_cases.formats import pictures
 from benchmarks.footage_cases.reports import FOX, fox_truth, right_cameras
-from tests.stamps import Picture, crosshair, dark_case, faint_logo, outlined_date
+from tests.stamps import Picture, covering, crosshair, dark_case, faint_logo, outlined_date
 from tests.videos import write_video
 
 FPS = 5  # of the fox
@@ -41,5 +41,6 @@ CASES = tuple(
         ("logo-faint", "a logo of an opacity of two fifths", faint_logo),
         ("crosshair", "two thin lines in the middle", crosshair),
         ("dark-case", "corners that a case covers", dark_case),
+        ("finger", "a finger over the edge, out of focus", covering(24.0, (1.0, 0.3))),
     )
 )

@@ -170,7 +170,7 @@ def _parts(
     for size, crop, camera in sorted(cameras, key=lambda each: -len(each[2].measures)):
         shape = seen.stated or seen.sizes[size].shapes.verdict
         focal_px = seen.sizes[size].shapes.disc_focal_px(size[0]) if shape is Shape.FISHEYE else None
-        part = _part(clip, video, size, crop, camera.measures, shape, focal_px)
+        part = _part(clip, video, size, crop, camera.measures, shape, focal_px, crops[size].kind)
         frames, duration_s = part.info.frame_count, part.info.duration_s
         too_few = frames < limits.min_frames or duration_s < limits.min_duration_s
         small = is_too_small(*without_margin(crop, part.info.width, part.info.height), limits)
@@ -179,7 +179,7 @@ def _parts(
                 raise (
                     _too_short(clip, frames, duration_s, limits)
                     if too_few
-                    else too_small(clip, part.info.width, part.info.height, limits, " without its black bars")
+                    else too_small(clip, part.info.width, part.info.height, limits, " without its bars")
                 )
             continue
         parts.append(part)
@@ -191,13 +191,13 @@ def _parts(
     if left_out and len(seen.sizes) == len(cameras):
         warnings += (f"the picture size changes: {left_out} frames of other sizes are left out",)
     elif left_out:
-        warnings += (f"its black bars change: {left_out} frames with others are left out",)
+        warnings += (f"its bars change: {left_out} frames with others are left out",)
     return [_warned(part, warnings if part is parts[0] else ()) for part in parts]
 
 
 def _part(
     clip: Clip, video: VideoReader, size: tuple[int, int], crop: Crop, measures: Sequence[FrameMeasures], shape: Shape,
-    disc_focal_px: float | None,
+    disc_focal_px: float | None, bars: str,
 ) -> ClipSurvey:  # fmt: skip
     """The frames of one camera, which get their folder later. size: with what is cut off."""
     header, count = video.header, len(measures)
@@ -217,14 +217,13 @@ def _part(
         clip.name, "", count, *inside, 1 / between_s, lasts_s, header.codec, video.rotation_deg,
         header.recording.recorded_at, header.recording.camera_model, header.recording.gps,
         focal_px=disc_focal_px if shape else header.recording.focal_px(*size), projection=shape.value,
-        crop=crop,
+        crop=crop, warnings=(said,) if (said := told(crop, bars)) else (),
     )  # fmt: skip
     return ClipSurvey(info, tuple(measures))
 
 
 def _warned(part: ClipSurvey, warnings: tuple[str, ...]) -> ClipSurvey:
-    if bars := told(part.info.crop):
-        warnings += (bars,)
+    warnings += part.info.warnings
     if is_static(part.measures):
         warnings += ("the camera does not move in this clip",)
     return replace(part, info=replace(part.info, warnings=warnings))

@@ -1,4 +1,4 @@
-"""What is cut off the frames of a clip that have black bars, and which of them share a camera."""
+"""What is cut off the frames of a clip that have bars, and which of them share a camera."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.media.settings import Limits
-from runner.media.video.bars.watch import BarWatch
+from runner.media.video.bars.watch import BLACK, BarWatch
 from runner.scene.frames import NO_CROP, Crop
 
 FEW_PX = 0.01  # of the long side: bars that differ less are the same
@@ -29,6 +29,7 @@ class Crops:
 
     starts: tuple[int, ...] = (0,)  # indices of frames
     crops: tuple[Crop, ...] = (NO_CROP,)
+    kind: str = BLACK  # what is cut off, in words
 
     def at(self, index: int) -> Crop:
         """Of the frame with this index."""
@@ -64,7 +65,7 @@ def find_crops(watch: BarWatch, width: int, height: int, limits: Limits) -> Crop
     for start, crop in crops:
         if not found or becomes[crop] != found[-1][1]:
             found.append((start, becomes[crop]))
-    return Crops((0, *(start for start, _ in found[1:])), tuple(crop for _, crop in found))
+    return Crops((0, *(start for start, _ in found[1:])), tuple(crop for _, crop in found), watch.kind)
 
 
 def _cameras(counts: Counter[Crop], width: int, height: int, limits: Limits) -> dict[Crop, Crop]:
@@ -118,8 +119,8 @@ def common_area(crops: Sequence[Crop]) -> Crop:
     return left, top, right, bottom
 
 
-def told(crop: Crop) -> str:
-    """For the person whose clip it is; "" where nothing is cut off."""
+def told(crop: Crop, kind: str = BLACK) -> str:
+    """For the person whose clip it is; "" where nothing is cut off. kind: of the bars, in words."""
     left, top, right, bottom = crop
     sides = [("left", left), ("right", right), ("at the top", top), ("at the bottom", bottom)]
     parts = []
@@ -128,7 +129,7 @@ def told(crop: Crop) -> str:
             parts.append(f"{first} px {one} and {other}".replace("and at the bottom", "and bottom"))
         else:
             parts += [f"{px} px {side}" for side, px in ((one, first), (other, second)) if px]
-    return f"black bars were cut off: {', '.join(parts)}" if parts else ""
+    return f"{kind} were cut off: {', '.join(parts)}" if parts else ""
 
 
 def without_margin(crop: Crop, width: int, height: int) -> tuple[int, int]:

@@ -35,6 +35,8 @@ ALIKE = 0.7  # correlation of blurred bars with the film, enlarged; a ceiling an
 SOFT_LEAST = 0.08  # of the side, that a blurred copy takes: a thinner edge is like its neighbours anyway
 CELLS = 12  # along each side, in which they are compared
 
+PATTERNED, BLURRED = "bars with something in them", "bars with a blurred copy of the film"
+
 Lines = tuple[int, int, int, int]  # of a shrunk picture: left, top, right, bottom
 
 
@@ -43,6 +45,7 @@ class StillEdges:
     """Reads frames of one size, small."""
 
     frames: int = 0
+    kind: str = ""  # of the bars that `lines` found last, in words
     _offered: int = 0
     _sums: list[Any] = field(default_factory=lambda: [np.float32(0)] * 4)
     _pictures: list[NDArray[np.uint8]] = field(default_factory=list)  # the first ALL_OF
@@ -63,6 +66,7 @@ class StillEdges:
 
     def lines(self) -> Lines:
         """Lines of the bars at each edge, of the pictures that were read; 0 where none is."""
+        self.kind = ""
         if self.frames < LEAST_FRAMES:
             return (0, 0, 0, 0)
         mean, square, across, down = (one / self.frames for one in self._sums)
@@ -77,12 +81,14 @@ class StillEdges:
                 has_pattern = ends[number] and float(turn(mean)[::way][: ends[number]].std()) > PATTERN
                 if is_lively and (ends[1 - number] or has_pattern):
                     found[first + 2 * number] = ends[number]
+                    self.kind = PATTERNED
             if not any(ends):
                 steps = turn(across) if first == 0 else turn(down)
                 left, right = _soft_lines(still[1], steps, 1), _soft_lines(still[1], steps, -1)
                 alike = abs(left - right) <= max(2, SYMMETRIC * len(steps))
                 if left and right and alike and _are_copies([turn(one) for one in self._pictures], left, right):
                     found[first], found[first + 2] = left, right
+                    self.kind = BLURRED
         return found[0], found[1], found[2], found[3]
 
 

@@ -38,6 +38,8 @@ STEADY = 4.0  # grey levels: deviation of the bar's level over time
 CHANGE_COST = 8.0  # in frames that contradict
 DARKER_COST, SHARPER_COST = 0.2, 0.6  # of a frame that has more even lines than the bar; with a straight border
 
+BLACK, ONE_COLOUR, BARS = "black bars", "bars of one colour", "bars"
+
 LEFT, TOP, RIGHT, BOTTOM = range(4)
 NONE: Lines = (0, 0, 0, 0)
 
@@ -52,6 +54,7 @@ class BarWatch:
 
     indices: list[int] = field(default_factory=list)
     shape: tuple[int, int] = (0, 0)  # height, width of the shrunk pictures
+    kind: str = BLACK  # of the bars that `stretches` found last, in words
     _seen: list[Edges] = field(default_factory=list)
     _beside_text: list[Edges] = field(default_factory=list)  # where a line may have a subtitle
     _still: StillEdges = field(default_factory=StillEdges)
@@ -85,8 +88,11 @@ class BarWatch:
         found = [[bar for bar in bars if bar.level <= DARK or _has_twin(bar, known[(edge + 2) % 4])]
                  for edge, bars in enumerate(known)]  # fmt: skip
         lines = np.stack([_explained(table[:, edge], picture, bars) for edge, bars in enumerate(found)], axis=1)
-        if not np.diff(lines, axis=0).any():
-            lines = np.maximum(lines, self._still.lines())
+        levels = [bar.level for bars in found for bar in bars]
+        self.kind = BLACK if all(level <= DARK for level in levels) else ONE_COLOUR
+        if not np.diff(lines, axis=0).any() and np.any((still := np.array(self._still.lines())) > lines):
+            self.kind = BARS if levels else self._still.kind
+            lines = np.maximum(lines, still)
         changes = [0, *(np.flatnonzero((np.diff(lines, axis=0) != 0).any(axis=1)) + 1).tolist()]
         return [(self.indices[at], _lines(lines[at])) for at in changes]
 

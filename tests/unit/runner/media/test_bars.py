@@ -44,16 +44,16 @@ def film(frames, seed=0, step_px=3.0):
 
 
 @pytest.mark.parametrize(
-    ("bars", "said"),
+    ("bars", "kind", "said"),
     [
-        ({"left": 80, "right": 80}, "px left and right"),
-        ({"top": 30, "bottom": 30, "level": 22}, "px at the top and bottom"),
-        ({"left": 60, "top": 40, "right": 60, "bottom": 40}, "px left and right, "),
-        ({"right": 50}, "px right"),
-        ({"left": 70, "right": 70, "level": 180}, "px left and right"),
+        ({"left": 80, "right": 80}, "black bars", "px left and right"),
+        ({"top": 30, "bottom": 30, "level": 22}, "black bars", "px at the top and bottom"),
+        ({"left": 60, "top": 40, "right": 60, "bottom": 40}, "black bars", "px left and right, "),
+        ({"right": 50}, "black bars", "px right"),
+        ({"left": 70, "right": 70, "level": 180}, "bars of one colour", "px left and right"),
     ],
 )
-def test_bars_are_cut_off_and_told(tmp_path, bars, said):
+def test_bars_are_cut_off_and_told(tmp_path, bars, kind, said):
     (found,) = parts(tmp_path, boxed(film(40), **bars))
     true = tuple(bars.get(side, 0) for side in ("left", "top", "right", "bottom"))
     assert all(
@@ -62,7 +62,7 @@ def test_bars_are_cut_off_and_told(tmp_path, bars, said):
     left, top, right, bottom = found.info.crop
     assert (found.info.width, found.info.height) == (SIZE[0] - left - right, SIZE[1] - top - bottom)
     assert found.info.frame_count == 40
-    assert any(said in warning for warning in found.info.warnings if warning.startswith("black bars"))
+    assert any(said in warning for warning in found.info.warnings if warning.startswith(f"{kind} were cut off: "))
     (bare,) = parts(tmp_path, boxed(film(40)))
     assert found.measures[-1].travel == pytest.approx(bare.measures[-1].travel, rel=0.5)
 

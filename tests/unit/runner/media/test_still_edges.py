@@ -16,9 +16,13 @@ LIMITS = Limits(min_long_side=64, min_short_side=48, min_duration_s=0.5)
 SIZE, BAR = (480, 270), 140  # px; a portrait film of 200 x 270 between two bars
 
 
-def crop_of(tmp_path, pictures):
+def clip_of(tmp_path, pictures):
     path = write_video(tmp_path / "a.mp4", [np.asarray(picture) for picture in pictures], crf=20)
-    return survey(Clip("a.mp4", path), LIMITS, lambda _share, _detail: None)[0].info.crop
+    return survey(Clip("a.mp4", path), LIMITS, lambda _share, _detail: None)[0].info
+
+
+def crop_of(tmp_path, pictures):
+    return clip_of(tmp_path, pictures).crop
 
 
 def film(size, frames=16):
@@ -49,13 +53,22 @@ def over_itself(picture):
     return between(picture.resize(SIZE).filter(ImageFilter.GaussianBlur(12)), picture)
 
 
-@pytest.mark.parametrize("framed", [with_text, in_a_pattern, over_itself])
+@pytest.mark.parametrize(
+    ("framed", "told"),
+    [
+        (with_text, "black bars"),
+        (in_a_pattern, "bars with something in them"),
+        (over_itself, "bars with a blurred copy of the film"),
+    ],
+)
 @pytest.mark.parametrize("turned", [False, True])
-def test_bars_that_are_not_of_one_colour_are_cut_off(framed, turned, tmp_path):
+def test_bars_that_are_not_of_one_colour_are_cut_off_and_called_what_they_are(framed, told, turned, tmp_path):
     pictures = [framed(picture) for picture in film((SIZE[0] - 2 * BAR, SIZE[1]))]
     if turned:
         pictures = [picture.transpose(Image.Transpose.ROTATE_90) for picture in pictures]
-    crop = crop_of(tmp_path, pictures)
+    info = clip_of(tmp_path, pictures)
+    assert any(warning.startswith(f"{told} were cut off: ") for warning in info.warnings)
+    crop = info.crop
     bars, others = (crop[1::2], crop[::2]) if turned else (crop[::2], crop[1::2])
     assert all(BAR <= bar <= BAR + 4 for bar in bars)
     assert others == (0, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from runner.media.overlays.find import mask_overlays
 from runner.scene.masks import Mask, read_mask
 from runner.scene.progress import SILENT
 from tests import synthetic
-from tests.stamps import Picture, boxed_date
+from tests.stamps import Picture, boxed_date, covering
 
 
 def test_a_stamp_is_found_over_clips_of_a_few_frames_together(tmp_path: Path):
@@ -49,20 +48,6 @@ def test_what_is_carried_along_is_masked_by_its_outline(tmp_path: Path):
     assert used[:250].all()  # nothing of the place
     assert not any(used[312:348, at - 24 : at + 24].any() for at in range(40, 480, 80))
     assert clip.masked_share < 0.3
-
-
-def covering(soft_px: float, centre: tuple[float, float]) -> Callable[[Picture, int], Picture]:
-    """A finger over an edge of the picture, lit a little differently in each frame. centre: shares of the sides."""
-
-    def drawn(picture: Picture, number: int) -> Picture:
-        height, width = picture.shape[:2]
-        y, x = np.mgrid[0:height, 0:width] + 0.5
-        radius = np.hypot((x - centre[0] * width) / 110, (y - centre[1] * height) / 80)
-        share = np.clip(0.5 + (1 - radius) * 80 / max(soft_px, 1e-3), 0, 1)[..., None]
-        skin = np.array([190, 125, 105]) * (1 + 0.03 * np.sin(2.1 * number))
-        return (picture * (1 - share) + skin * share).clip(0, 255).astype(np.uint8)
-
-    return drawn
 
 
 @pytest.mark.parametrize("soft_px", [0.0, 24.0])
