@@ -7,6 +7,7 @@ or a plain bilinear step from 720x1280 to 270x480, aliases, and training would l
 from __future__ import annotations
 
 import shutil
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from PIL import Image
 
 from runner.context import StageContext
 from runner.dataset.holdout import split_of_scene
+from runner.dataset.twins import find_twins
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
 from runner.poses.colmap import client as colmap_client
-from runner.poses.colmap.requests import Undistort
+from runner.poses.colmap.requests import Undistort, UndistortedView
 from runner.scene.frames import FrameSet
+from runner.scene.geometry import camera_centre
 from runner.scene.masks import FOLDER, digest_of_frames, read_mask
 from runner.scene.views import TrainingScene, View
 from scenejobs.errors import Code, RunnerError
@@ -89,14 +92,29 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, mas
     timeline = [(frame_of[view.image].video, frame_of[view.image].timestamp_s) for view in made]
     together = {clip.name: clip.source or clip.name for clip in frames.clips if clip.view is not None}
     photos = {frame.video for frame in frames.frames if frame.photo is not None}
+    twins = _twins(made, timeline, together, photos)
     return {
+        "twins": len(twins),
         "views": [
             {**msgspec.structs.asdict(view), "video": video, "timestamp_s": timestamp_s, "split": split}
             for view, (video, timestamp_s), split in zip(
-                made, timeline, split_of_scene(timeline, together, photos, frames.shared), strict=True
+                made, timeline, split_of_scene(timeline, together, photos, frames.shared, twins), strict=True
             )
-        ]
+        ],
     }
+
+
+def _twins(
+    made: Sequence[UndistortedView], timeline: Sequence[tuple[str, float]], together: Container[str], photos: set[str]
+) -> dict[int, int]:
+    """`find_twins` of the views that were taken alone: those of one sphere are at one place."""
+    alone = [index for index, (video, _) in enumerate(timeline) if video not in together]
+    if not alone:
+        return {}
+    matrices = np.array([made[index].world_to_camera for index in alone], np.float64)
+    centres = np.array([camera_centre(matrix) for matrix in matrices])
+    found = find_twins([timeline[index] for index in alone], photos, centres, matrices[:, :3, :3])
+    return {alone[one]: alone[other] for one, other in found.items()}
 
 
 def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
@@ -119,6 +137,7 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
         point_errors=np.array([point.error for point in ordered], np.float32),
         track_lengths=np.array([point.track.length() for point in ordered], np.int32),
         sightings=_sightings(model, [view.image for view in views], sorted(points)),
+        twins=stored.get("twins", 0),
         masks=tuple(masks) if any(mask is not None for mask in masks) else (),
     )
 

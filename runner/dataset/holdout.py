@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,6 +15,7 @@ FRAMES_PER_BLOCK = 30  # one frame of block length for so many views
 BLOCK_LENGTH = (2, 4)  # frames, shortest and longest
 PHOTOS = "photos"  # the timeline of all sets of photos
 SMALLEST = 8  # views; fewer are all needed for training
+NO_TWINS: Mapping[int, int] = MappingProxyType({})
 TWIN_GAPS = 2.0  # gaps between the frames of a film: the nearest one is a twin up to there
 
 
@@ -45,23 +47,24 @@ def assign_split(timeline: Sequence[tuple[str, float]]) -> list[str]:
 
 def split_of_scene(
     timeline: Sequence[tuple[str, float]], together: Mapping[str, str], photos: Container[str],
-    shared: Sequence[SharedStretch] = (),
+    shared: Sequence[SharedStretch] = (), twins: Mapping[int, int] = NO_TWINS,
 ) -> list[str]:  # fmt: skip
     """`split_of_moments`; where no set of photos is large enough for a block, all of them are one timeline.
 
     Photos of another size are a set of their own: sixteen crops would be sixteen sets. photos: names of such sets,
-    whose times count through all of them. shared: what films have in common.
+    whose times count through all of them. shared: what films have in common. twins: see `twins.find_twins`.
     """
-    split = split_of_moments(timeline, together, shared)
+    split = split_of_moments(timeline, together, shared, twins)
     if "test" in split:
         return split
     joined = [(PHOTOS if video in photos and video not in together else video, time_s) for video, time_s in timeline]
-    return split_of_moments(joined, together, shared)
+    return split_of_moments(joined, together, shared, twins)
 
 
 def split_of_moments(
-    timeline: Sequence[tuple[str, float]], together: Mapping[str, str], shared: Sequence[SharedStretch] = ()
-) -> list[str]:
+    timeline: Sequence[tuple[str, float]], together: Mapping[str, str], shared: Sequence[SharedStretch] = (),
+    twins: Mapping[int, int] = NO_TWINS,
+) -> list[str]:  # fmt: skip
     """The same where some videos were taken together: what they show at one moment is held out together.
 
     together: of such videos what they are views of.
@@ -69,19 +72,27 @@ def split_of_moments(
     moments = [(together.get(video, video), time_s) for video, time_s in timeline]
     once = sorted({moment for moment, (video, _) in zip(moments, timeline, strict=True) if video in together})
     alone = [index for index, (video, _) in enumerate(timeline) if video not in together]
-    split = split_of_films([*(timeline[index] for index in alone), *once], shared)
+    place = {index: number for number, index in enumerate(alone)}
+    placed = {place[one]: place[other] for one, other in twins.items() if one in place and other in place}
+    split = split_of_films([*(timeline[index] for index in alone), *once], shared, placed)
     of_moment = dict(zip(once, split[len(alone) :], strict=True))
     of_view = dict(zip(alone, split, strict=False))
     return [of_view[index] if index in of_view else of_moment[moment] for index, moment in enumerate(moments)]
 
 
-def split_of_films(timeline: Sequence[tuple[str, float]], shared: Sequence[SharedStretch]) -> list[str]:
+def split_of_films(
+    timeline: Sequence[tuple[str, float]], shared: Sequence[SharedStretch], twins: Mapping[int, int] = NO_TWINS
+) -> list[str]:
     """`assign_split` where some films have a part in common: of what both show one film is split, and each frame of the
     other one goes with the nearest frame of it. So no held-out frame has its twin in training."""
-    if not shared:
+    if not shared and not twins:
         return assign_split(timeline)
     places = [_place(video, time_s, shared) for video, time_s in timeline]
     twin_of = _twins(timeline, places)
+    for index, other in twins.items():
+        of_other = twin_of.get(other, other)
+        if index not in twin_of and index not in twin_of.values() and of_other != index:
+            twin_of[index] = of_other
     alone = [index for index in range(len(timeline)) if index not in twin_of]
     split_alone = assign_split(_in_runs([timeline[index] for index in alone], [timeline[index] for index in twin_of]))
     split = dict(zip(alone, split_alone, strict=True))

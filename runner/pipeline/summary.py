@@ -70,10 +70,22 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             *_warnings(settings, splats.posed.frames),
             *_no_score(splats),
             *hurried,
+            *_twins(splats.scene.twins),
             *trained.warnings,
         ),
         cleaning=splats.cleaning.to_json(),
         orientation={**splats.orientation.to_json(), "scale": splats.place.to_json(publish=settings.publish_geo)},
+    )
+
+
+def _twins(count: int) -> tuple[str, ...]:
+    """Copies that only their cameras have told: cropped, stamped, or played at another speed."""
+    if not count:
+        return ()
+    what = "1 picture shows" if count == 1 else f"{count} pictures show"
+    return (
+        f"{what} the same as pictures of another file, from the same place, as a cropped or stamped copy does: held "
+        "out of training together with these; without such copies there is room for other pictures",
     )
 
 

@@ -37,6 +37,7 @@ class TrainingScene:
     """[M, 2] (view, point): which view saw which point, as far as the sparse model says."""
     masks: tuple[NDArray[np.bool_] | None, ...] = ()
     """Per view [height, width], True where a pixel is used; None: all of them are. Empty: no view has a mask."""
+    twins: int = 0  # views that show what another one shows, as copies do
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Of one view, see `masks`."""

@@ -20,6 +20,7 @@ from runner.scene.frames import Clip, ClipInfo
 from scenejobs.errors import UnusedFile
 
 SAME_CORRELATION = 0.98  # of two small images: below, they show different things, whatever their motion seems to be
+MIRRORED = 3 * NEW_VIEW  # of mirrored copies: the blocks of the small images are not the same ones
 NAMED = 5  # photos in one warning
 
 
@@ -55,8 +56,8 @@ class PhotoSet:
 def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     """Sets in the order of their first photo; within a set, photos in the order they were taken.
 
-    By their time where all have one, else by name, numbers by value. A photo that shows the same as another, as a burst
-    or a copy in a second format does, is left out for the larger or sharper one.
+    By their time where all have one, else by name, numbers by value. A photo that shows the same as another, as a
+    burst, a copy in a second format or a mirrored one does, is left out for the larger or sharper one.
     """
     kept, left_out = _different(photos)
     order = sorted(kept, key=_taken if all(photo.recorded_at for photo in kept) else _by_name)
@@ -68,7 +69,7 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     if left_out and sets:
         names = ", ".join([*left_out][:NAMED]) + (", ..." if len(left_out) > NAMED else "")
         sets[0] = _warned(sets[0], f"{len(left_out)} photos show the same as others and are left out: {names}")
-        unused = (UnusedFile(name, f"it shows the same as {same}", same) for name, same in left_out.items())
+        unused = (UnusedFile(name, f"it shows the same as {same}{how}", same) for name, (same, how) in left_out.items())
         sets[0] = replace(sets[0], left_out=tuple(unused))
     return sets
 
@@ -125,28 +126,36 @@ def _warned(photos: PhotoSet, warning: str) -> PhotoSet:
     return replace(photos, survey=replace(photos.survey, info=replace(info, warnings=(*info.warnings, warning))))
 
 
-def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[str, str]]:
-    """Those to keep; the names of those that repeat one of them, with its name."""
+def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[str, tuple[str, str]]]:
+    """Those to keep; the names of those that repeat one of them, with its name and how."""
     kept: list[PhotoSurvey] = []
-    left_out: dict[str, str] = {}
+    left_out: dict[str, tuple[str, str]] = {}
     of_shape: dict[tuple[int, ...], list[tuple[PhotoSurvey, NDArray[np.float32]]]] = {}
     for photo in sorted(photos, key=lambda photo: (-photo.width * photo.height, -photo.sharpness, photo.clip.name)):
         unit = _normalised(photo.small)
         others = of_shape.setdefault(photo.small.shape, [])
-        alike = (o for o, other in others if _is_same(photo.small, o.small, float(unit @ other)))
-        if (same := next(alike, None)) is not None:
-            left_out[photo.clip.name] = same.clip.name
+        same = _twin(photo.small, others, "", NEW_VIEW) or _twin(photo.small[:, ::-1], others, ", mirrored", MIRRORED)
+        if same is not None:
+            left_out[photo.clip.name] = same
         else:
             others.append((photo, unit))
             kept.append(photo)
     return kept, left_out
 
 
-def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: float) -> bool:
+def _twin(
+    small: NDArray[np.uint8], others: Sequence[tuple[PhotoSurvey, NDArray[np.float32]]], how: str, moved: float
+) -> tuple[str, str] | None:
+    """The name of the photo that shows the same, and how. moved: of the long side, less than that is the same."""
+    unit = _normalised(small)
+    alike = (each.clip.name for each, other in others if _is_same(small, each.small, float(unit @ other), moved))
+    return next(((name, how) for name in alike), None)
+
+
+def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: float, moved: float) -> bool:
     if correlation < SAME_CORRELATION:
         return False
-    moved = displacement_px(one.astype(np.float32), other.astype(np.float32))
-    return bool(moved < NEW_VIEW * max(one.shape))
+    return bool(displacement_px(one.astype(np.float32), other.astype(np.float32)) < moved * max(one.shape))
 
 
 def _normalised(small: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -38,7 +38,7 @@ def survey(
     def measured(clip: Clip) -> PhotoSeen:
         found = photo_reader.read(clip, limits, long_side)
         luma = _luma(found.pixels)
-        small = np.round(block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))).astype(np.uint8)
+        small = _small(luma)
         recording = found.recording
         small_said = small_warning(found.width, found.height, limits)
         return PhotoSeen(
@@ -54,6 +54,13 @@ def survey(
         on_progress(number / len(photos), f"looking at {clip.name}")
         answers.append(_or_refused(measured, clip))
     return answers
+
+
+def _small(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[h, w] about MOTION_SIDE. From the middle, so that a mirrored copy has the same blocks."""
+    factor = max(1, round(max(luma.shape) / MOTION_SIDE))
+    top, left = (side % factor // 2 for side in luma.shape)
+    return np.round(block_mean(luma[top:, left:], factor)).astype(np.uint8)
 
 
 def write(

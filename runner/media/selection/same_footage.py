@@ -2,7 +2,8 @@
 
 Trained on, such a copy tells nothing new and takes frames; held out, each of its frames has a twin in training, and the
 score tells how well training remembers. Told by the brightness of an 8 x 8 grid over time: at a constant offset, frames
-of a copy differ by far less than half a second of the camera's motion does. Two walks along one path do not.
+of a copy differ by far less than half a second of the camera's motion does. Two walks along one path do not. A mirrored
+copy is told in the same way, and is worse than useless: nothing in it fits the place.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.media.captures import Capture
-from runner.media.selection.measures import FrameMeasures
+from runner.media.selection.measures import LOOK_CELLS, FrameMeasures
 from scenejobs.errors import UnusedFile
 
 SAMPLES = 48  # frames of the shorter film that are looked for in the other
@@ -44,21 +45,34 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
     films = [c for c in captures if not c.is_photos and per_file[c.clips[0].name] == 1 and has_looks(c.measures)]
     order = sorted(films, key=lambda film: (-film.info.width * film.info.height, -film.info.frame_count))
     kept: list[tuple[Capture, Film]] = []
-    copy_of: dict[str, str] = {}
+    copy_of: dict[str, tuple[str, str]] = {}
     for capture in order:
         film = film_of(capture.measures)
-        twin = next((other for other, frames in kept if shows_the_same(film, frames)), None)
+        twin = _twin(film, kept, "") or _twin(mirrored(film), kept, ", mirrored")
         if twin is None:
             kept.append((capture, film))
         else:
-            copy_of[capture.info.name] = twin.info.name
+            copy_of[capture.info.name] = twin
     if not copy_of:
         return list(captures), (), ()
-    unused = tuple(UnusedFile(name, f"it shows the same as {other}", other) for name, other in copy_of.items())
+    unused = tuple(
+        UnusedFile(name, f"it shows the same as {other}{how}", other) for name, (other, how) in copy_of.items()
+    )
     named = ", ".join(f"{each.name} as {each.same_as}" for each in unused[:NAMED]) + (", ..." * (len(unused) > NAMED))
     what = "1 video shows" if len(unused) == 1 else f"{len(unused)} videos show"
     warning = f"{what} the same recording as another and {'is' if len(unused) == 1 else 'are'} left out: {named}"
     return [capture for capture in captures if capture.info.name not in copy_of], unused, (warning,)
+
+
+def _twin(film: Film, kept: Sequence[tuple[Capture, Film]], how: str) -> tuple[str, str] | None:
+    """The name of the one that shows the same, and how."""
+    return next(((other.info.name, how) for other, frames in kept if shows_the_same(film, frames)), None)
+
+
+def mirrored(film: Film) -> Film:
+    """Left and right changed round."""
+    grid = film.looks.reshape(-1, LOOK_CELLS, LOOK_CELLS)
+    return Film(np.ascontiguousarray(grid[:, :, ::-1]).reshape(film.looks.shape), film.times)
 
 
 def shows_the_same(film: Film, other: Film) -> bool:

@@ -31,6 +31,20 @@ def test_the_same_picture_twice_is_taken_once_in_its_better_form():
     assert [photo.clip.name for photo in found.photos] == ["a.heic"]
 
 
+def test_a_mirrored_copy_is_left_out_and_called_so():
+    """Nothing in it fits the place. What is as it is from both sides is no copy of itself."""
+    one, two = pan(2, 8, 160, 96)
+    found, *more = make_sets([survey("a.jpg", one), survey("b.jpg", two), survey("selfie.jpg", one[:, ::-1])])
+    assert not more
+    assert [photo.clip.name for photo in found.photos] == ["a.jpg", "b.jpg"]
+    assert [(each.name, each.reason) for each in found.left_out] == [
+        ("selfie.jpg", "it shows the same as a.jpg, mirrored")
+    ]
+    even = np.concatenate([one[:, :80], one[:, :80][:, ::-1]], axis=1)
+    (found,) = make_sets([survey("even.jpg", even), survey("b.jpg", two)])
+    assert len(found.photos) == 2
+
+
 def test_a_small_step_in_front_of_a_smooth_wall_is_another_picture():
     """Shifted by 2 % of its width it still correlates by more than 0.98; its motion tells it apart."""
     x, y = np.meshgrid(np.arange(163), np.arange(96))

@@ -85,7 +85,10 @@ ORIENTATIONS = {
 def test_orientation_is_applied_exactly_once(tmp_path, suffix):
     clips = []
     for orientation in ORIENTATIONS:
-        path = write_photo(tmp_path / f"{orientation}{suffix}", corners(160, 96), tags(orientation=orientation))
+        picture = corners(160, 96)
+        left = 14 * orientation  # of a mark: else they are copies of one another, half of them mirrored
+        picture[36:60, left : left + 12], picture[36:60, left + 12 : left + 24] = 0, 255
+        path = write_photo(tmp_path / f"{orientation}{suffix}", picture, tags(orientation=orientation))
         clips.append(Clip(path.name, path))
     found = make(clips, tmp_path)
     sizes = {info.name: (info.width, info.height) for info in found.clips}

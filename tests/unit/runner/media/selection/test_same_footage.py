@@ -57,6 +57,19 @@ def test_a_film_in_another_codec_and_size_is_left_out_and_said_once(tmp_path: Pa
     assert sum("same recording" in warning for warning in frames.warnings) == 1
 
 
+def test_a_mirrored_copy_is_left_out_and_called_so(tmp_path: Path) -> None:
+    """As a front camera records, and an editor flips."""
+    film = walk(60, 1)
+    flipped = [np.ascontiguousarray(picture[:, ::-1]) for picture in smaller(film)]
+    frames = found(
+        tmp_path, clip(tmp_path / "film.mp4", film), clip(tmp_path / "flipped.mp4", flipped, crf=30),
+        clip(tmp_path / "other.mp4", walk(60, 2)),
+    )  # fmt: skip
+    assert [(each.name, each.reason) for each in frames.unused] == [
+        ("flipped.mp4", "it shows the same as film.mp4, mirrored")
+    ]
+
+
 def test_two_walks_along_one_wall_and_films_that_share_a_part_are_all_used(tmp_path: Path) -> None:
     first, second = walk(60, 1), walk(60, 2)
     frames = found(
@@ -110,3 +123,18 @@ def test_a_photo_in_two_formats_is_used_once_and_the_other_is_named(tmp_path: Pa
     frames = found(tmp_path, *clips)
     assert len(frames.frames) == 8
     assert [each.reason.partition(" as ")[0] for each in frames.unused] == ["it shows the same"] * 2
+
+
+def test_a_mirrored_photo_of_any_size_is_left_out(tmp_path: Path) -> None:
+    """What fills no block of the small image is on the other side of it."""
+    clips = []
+    for number in range(8):
+        picture = pan(1, 0, 333, 241, seed=number)[0]
+        clips.append(Clip(f"{number}.jpg", write_photo(tmp_path / f"{number}.jpg", picture)))
+    flipped = np.ascontiguousarray(pan(1, 0, 333, 241, seed=3)[0][:, ::-1])
+    clips.append(Clip("selfie.jpg", write_photo(tmp_path / "selfie.jpg", flipped)))
+    settings = FrameSettings(budget=40, long_side=333, limits=SETTINGS.limits)
+    frames = extract_frames(clips, StageContext(tmp_path, SILENT), settings)
+    (unused,) = frames.unused
+    assert {unused.name, unused.same_as} == {"3.jpg", "selfie.jpg"}
+    assert unused.reason.endswith(", mirrored")
