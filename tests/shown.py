@@ -19,7 +19,8 @@ TYPED = (
     *OURS, "pip", "python", "python3", "make", "func", "docker", "kubectl", "az", "azd", "curl", "sudo", "export",
     "mkdir", "cp", "cd", "ls", "for",
 )  # fmt: skip
-BEGINS = re.compile(rf"(?:(?:{'|'.join(TYPED)}) |\.venv/bin/|scripts/|infra/|LPIPS_WEIGHTS=)")
+SET = rf"(?:[A-Z_]+=\S+ )+(?:{'|'.join(OURS)}) "  # variables before one of ours
+BEGINS = re.compile(rf"(?:(?:{'|'.join(TYPED)}) |\.venv/bin/|scripts/|infra/|LPIPS_WEIGHTS=|{SET})")
 
 
 def documents() -> list[str]:

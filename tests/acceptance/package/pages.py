@@ -23,6 +23,7 @@ class Page:
     leaves: files that must be there afterwards, and what each must contain.
     skipped: beginnings of lines that are not typed, each with its reason in test_shown_commands.REASONS.
     env: of the shells, over QUICK. clone: typed in a copy of the repository, else in an empty folder.
+    ends: typed behind the page, by whoever looks at what it left.
     """
 
     document: str
@@ -31,6 +32,7 @@ class Page:
     skipped: tuple[str, ...] = ("pip install", "az ")
     env: dict[str, str] = field(default_factory=dict)
     clone: bool = False
+    ends: str = ""
 
     @property
     def name(self) -> str:
@@ -38,11 +40,24 @@ class Page:
 
 
 PAGES = (
-    Page("README.md", ("Use",), {"lobby/lobby.ply": "", "out/lobby/manifest.json": "view2.mp4"}),
+    Page(
+        "README.md",
+        ("Use",),
+        {"lobby/lobby.ply": "", "out/lobby/manifest.json": "view2.mp4"},
+        skipped=("pip install", "az ", "scenejobs share"),  # the mock makes no viewer; WITH_FILMS does
+    ),
     Page("docs/watch.md", ("Without Docker",), {"data/output/lobby/manifest.json": "view2.mp4"}),
     Page("docs/core-tools.md", ("Functions Core Tools on this machine",), {"local.settings.json": "10010"}, clone=True),
     Page("docs/batch.md", ("On the emulator",), {"out/lobby/manifest.json": "my-job-123"}),
 )
+
+# The README to a shared link, of real films: minutes of training. Another person opens the link that was printed.
+WITH_FILMS = Page(
+    "README.md", ("Use",), {"out/lobby/viewer.html": "<html", "shared.html": "<html"},
+    skipped=("pip install", "az ", "video-splat scene"),
+    env={"BACKEND": "cpu", "PRESET": "smoke", "QUIET_SECONDS": "10"},
+    ends="grep -om1 'http.*/lobby/viewer.html?[^ ]*' log.txt | xargs curl -sf -o shared.html",
+)  # fmt: skip
 
 HEAD = """
 set -um
@@ -65,8 +80,10 @@ grep -E 'running|watching|functions:' terminal-{number}.log || failed 'none: it 
 """
 TYPED = """
 echo '$ '{quoted}
+begun=$SECONDS
 {text}
 code=$?; [[ $code == 0 ]] || failed $code
+echo "($((SECONDS - begun)) s)"
 """
 
 
@@ -85,4 +102,6 @@ def script(page: Page, installed: Installed) -> str:
     for number, line in enumerate(typed(page)):
         form = STAYS if line.stays else TYPED
         parts.append(form.format(quoted=shlex.quote(line.text), text=line.text, fresh=fresh, number=number))
+    if page.ends:
+        parts.append(TYPED.format(quoted=shlex.quote(page.ends), text=page.ends))
     return "".join(parts)

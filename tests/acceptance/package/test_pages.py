@@ -12,12 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from local.azurite import INSTALLED
-from tests.acceptance.package.pages import PAGES, QUICK, Page, script
+from local.footage.film import make_demo_footage
+from tests.acceptance.package.pages import PAGES, QUICK, WITH_FILMS, Page, script
 from tests.azurite import available
 from tests.infra.containers.images import ROOT, ours
 from tests.installed import Installed
@@ -52,7 +54,20 @@ def desk(installed: Installed) -> Installed:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_page_works_as_printed(desk: Installed, page: Page) -> None:
-    folder = desk.home / page.name
+    typed_there(desk, page, desk.home / page.name)
+
+
+@pytest.mark.skipif(not os.environ.get("WALK"), reason="WALK=1 trains scenes as a newcomer would: ten minutes and more")
+def test_a_newcomer_gets_from_the_readme_to_a_link_that_somebody_else_opens(desk: Installed) -> None:
+    folder = desk.home / "walk"
+    clips = make_demo_footage(desk.home / "footage")
+    typed_there(desk, WITH_FILMS, folder, clips[:2], timeout_s=5000)
+
+
+def typed_there(
+    desk: Installed, page: Page, folder: Path, films: Sequence[Path] = (), *, timeout_s: float = 300
+) -> None:
+    """Types the page in this folder and looks at what is there afterwards. films: view1.mp4 and so on; else a byte."""
     folder.mkdir()
     if page.clone:
         for name in ours():
@@ -62,18 +77,19 @@ def test_the_page_works_as_printed(desk: Installed, page: Page) -> None:
         for name in ("runner", "watch", "scenejobs", "json", "secrets"):
             (folder / f"{name}.py").write_text("raise SystemExit('a file of the user was run')")
     for number in (1, 2):
-        (folder / f"view{number}.mp4").write_bytes(b"%d" % number)
+        content = films[number - 1].read_bytes() if films else b"%d" % number
+        (folder / f"view{number}.mp4").write_bytes(content)
     command = [*OWN_NETWORK, "bash", "--noprofile", "--norc", "-c", script(page, desk)]
     log = folder / "log.txt"
     with log.open("wb") as output:
         done = subprocess.run(
             command, cwd=folder, env={**desk.env, **QUICK, **page.env}, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, check=False, timeout=300,
+            stderr=subprocess.STDOUT, check=False, timeout=timeout_s,
         )  # fmt: skip
     text = log.read_text()
     if keep := os.environ.get("KEEP_LOGS"):
         plain = re.sub(r"(?m)^\[\d+\][+ -] .*\n", "", text).replace(str(desk.home), "~")  # less what bash says of jobs
-        (Path(keep) / f"{page.name}.log").write_text(plain)
+        (Path(keep) / f"{folder.name}.log").write_text(plain)
     assert done.returncode == 0, text
     for name, contained in page.leaves.items():
         assert (folder / name).is_file(), text

@@ -54,6 +54,7 @@ REASONS = {
     "curl ": "fetches weights",
     "mkdir weights": "for weights that are fetched",
     "LPIPS_WEIGHTS=": "needs weights",
+    "VIEWER=supersplat": "needs a package of npm; opened by make readers-check",
     "scenejobs ": "its words and options are looked up; most are run on other pages",
     "video-splat ": "its words and options are looked up; most are run on other pages",
 }
