@@ -182,6 +182,36 @@ def test_interlaced_pictures_lose_their_combs_and_no_frame(tmp_path, suffix, con
     assert np.abs(found[10][1][::2].astype(int) - pictures[10][::2]).mean() < 12, "the first field is kept"
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("still", [0, 9])
+def test_combs_of_a_film_that_calls_itself_progressive_are_seen(tmp_path, pix_fmt, still):
+    """As an editor exports the tape of an old camcorder. still: pictures before the camera moves."""
+    pictures = combed(30)
+    pictures = [pictures[0]] * still + pictures if still else pictures
+    codec = "libx264" if pix_fmt == "yuv420p" else "libx265"
+    path = write_film(
+        tmp_path / "a.mp4", pictures, fps=25, container="mp4", codec=codec, pix_fmt=pix_fmt, options={"crf": "18"}
+    )
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        found = [(frame.index, frame.rgb()) for frame in video.frames()]
+    assert [index for index, _ in found] == list(range(30 + still))
+    assert sum("interlaced" in warning for warning in video.warnings) == 1
+    assert all(comb(pixels) < 2 for _, pixels in found[still + 1 : -1])
+
+
+@pytest.mark.parametrize("noise", [0, 20])
+def test_a_film_of_whole_pictures_stays_as_it_is(tmp_path, noise):
+    rng = np.random.default_rng(0)
+    pictures = [
+        np.clip(picture + noise * rng.normal(size=picture.shape), 0, 255).astype(np.uint8)
+        for picture in pan(30, 4, 160, 96)
+    ]
+    path = write_film(tmp_path / "a.mp4", pictures, fps=25, container="mp4", codec="libx264", options={"crf": "18"})
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        assert [frame.index for frame in video.frames()] == list(range(30))
+    assert not any("interlaced" in warning for warning in video.warnings)
+
+
 @pytest.mark.parametrize(
     ("suffix", "container", "codec", "pix_fmt"),
     [(".mov", "mov", "prores_ks", "yuva444p10le"), (".webm", "webm", "libvpx-vp9", "yuva420p"),
