@@ -96,6 +96,12 @@ class BlobStore(Protocol):
         Raises NotFound, WrongChecksum, StorageError for more than `limit_bytes`, before there is memory for them.
         """
 
+    def read_part(self, name: str, begin: int, count: int) -> bytes:
+        """Stored bytes from `begin` on, `count` at most and fewer at the end; nobody has checked them.
+
+        `begin` lies in the blob. Raises NotFound, StorageError.
+        """
+
     def write(
         self,
         name: str,

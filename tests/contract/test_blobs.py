@@ -56,8 +56,18 @@ def test_a_blob_keeps_its_odd_name(store: BlobStore, world: World, name: str) ->
     assert list(store.list()) == []
 
 
+def test_a_part_of_a_blob_is_read_as_it_is_stored(store: BlobStore) -> None:
+    store.write("lobby/a.mp4", bytes(range(200)))
+    assert store.read_part("lobby/a.mp4", 0, 3) == bytes([0, 1, 2])
+    assert store.read_part("lobby/a.mp4", 150, 20) == bytes(range(150, 170))
+    assert store.read_part("lobby/a.mp4", 190, 64 * 1024) == bytes(range(190, 200)), "no more than there is"
+    with pytest.raises(NotFound):
+        store.read_part("lobby/b.mp4", 0, 3)
+
+
 CALLS: dict[str, Callable[[Containers, str], object]] = {
     "head": lambda c, name: c.input.head(name),
+    "read_part": lambda c, name: c.input.read_part(name, 0, 1),
     "read": lambda c, name: c.input.read(name),
     "write": lambda c, name: c.input.write(name, b"evil"),
     "delete": lambda c, name: c.input.delete(name),

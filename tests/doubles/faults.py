@@ -222,6 +222,9 @@ class FaultyBlobStore:
     def head(self, name: str) -> BlobInfo:
         return self._call("head", name, lambda: self.store.head(name))
 
+    def read_part(self, name: str, begin: int, count: int) -> bytes:
+        return self._call("read", name, lambda: self.store.read_part(name, begin, count))
+
     def read(self, name: str, *, limit_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, str]:
         return self._call("read", name, lambda: self.store.read(name, limit_bytes=limit_bytes))
 

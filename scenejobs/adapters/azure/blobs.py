@@ -135,6 +135,11 @@ class AzureBlobStore:
         self._check(name, len(data), download.size, hashlib.md5(data, usedforsecurity=False).digest(), expected)
         return data, _plain(download.properties.etag)
 
+    def read_part(self, name: str, begin: int, count: int) -> bytes:
+        with storage_errors(f"reading a part of {self.name}/{name}"):
+            part: bytes = self._blob(name).download_blob(begin, count, raw_request_hook=Sent(), **AS_STORED).readall()
+        return part
+
     def write(
         self,
         name: str,

@@ -166,6 +166,12 @@ class FolderBlobStore:
                 )
             return file.read(info.size_bytes), info.etag
 
+    def read_part(self, name: str, begin: int, count: int) -> bytes:
+        _guard(name)
+        with os_errors(f"reading a part of {self.name}/{name}", looking=True), self.reading(name) as (_, file):
+            file.seek(begin)
+            return file.read(count)
+
     def write(
         self,
         name: str,

@@ -148,6 +148,12 @@ class MemoryBlobStore:
             self._check_md5(name, blob)
             return blob.data, blob.etag
 
+    def read_part(self, name: str, begin: int, count: int) -> bytes:
+        with self.lock:
+            blob = self._get(name)
+            blob.guards.check("read", f"{self.name}/{name}", self.clock)
+            return blob.data[begin : begin + count]
+
     def write(
         self,
         name: str,

@@ -102,6 +102,9 @@ class Seen(BlobStore):
         self._kept.put((self.name, name, etag), data)
         return data, etag
 
+    def read_part(self, name: str, begin: int, count: int) -> bytes:
+        return self._store.read_part(name, begin, count)
+
     def _is_listed(self, name: str) -> bool:
         return not self._folders or name.startswith(self._folders)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import estimates
 from scenejobs.state.overview.status import SceneStatus, State
 from tests.commands import typed
+from tests.counting import Counts
+from tests.videos import pan, write_video
 
 
 def finished(run: str, seconds: float) -> Finished:
@@ -64,3 +67,22 @@ def test_status_of_a_finished_scene_has_both_times(containers: Containers) -> No
     status = with_times(containers, SceneStatus("lobby", State.DONE, run="r1"))
     assert "took 2 min (expected 1.0 to 3.0 min)" in status.line()
     assert with_times(containers, SceneStatus("lobby", State.DONE, run="other")).took_s is None
+
+
+def test_films_in_storage_are_asked_how_long_they_are(
+    containers: Containers, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By parts of them: a bounded number of calls and bytes, and the same numbers as of the file on a disk."""
+    write_video(tmp_path / "a.mp4", pan(40, 2))
+    data, counts = (tmp_path / "a.mp4").read_bytes(), Counts()
+    containers.input.write("lobby/a.mp4", data)
+    containers.input.write("lobby/b.MOV", b"no film at all")
+    containers.input.write("lobby/c.jpg", b"photo")
+    words = ["estimate", "lobby", "--preset", "laptop"]
+    assert typed(words, counts.containers(containers)) == 0
+    assert "from the sizes of the files alone" in capsys.readouterr().out  # of b.MOV no more is known
+    assert counts.calls["input.read"] == 0
+    assert 1 <= counts.calls["input.read_part"] <= 5
+    containers.input.delete("lobby/b.MOV")
+    assert typed(words, containers) == 0
+    assert "from what headers say" in capsys.readouterr().out
