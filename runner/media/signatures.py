@@ -59,7 +59,7 @@ def stand_in(head: bytes) -> tuple[str, str] | None:
     if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:15].lower().startswith((b"<!doctype html", b"<html")):
         return "a web page", f"the download went wrong: {AGAIN}"
     if head and all(byte in TEXT for byte in head):
-        return "text", AGAIN
+        return "text", "leave it out; where it stands for a video or photo, fetch that once more"
     return None
 
 

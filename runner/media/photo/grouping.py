@@ -57,7 +57,8 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     """Sets in the order of their first photo; within a set, photos in the order they were taken.
 
     By their time where all have one, else by name, numbers by value. A photo that shows the same as another, as a
-    burst, a copy in a second format or a mirrored one does, is left out for the larger or sharper one.
+    burst, a copy in a second format or a mirrored one does, is left out for the one that is larger, knows its
+    camera, or is sharper.
     """
     kept, left_out = _different(photos)
     order = sorted(kept, key=_taken if all(photo.recorded_at for photo in kept) else _by_name)
@@ -131,7 +132,7 @@ def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[s
     kept: list[PhotoSurvey] = []
     left_out: dict[str, tuple[str, str]] = {}
     of_shape: dict[tuple[int, ...], list[tuple[PhotoSurvey, NDArray[np.float32]]]] = {}
-    for photo in sorted(photos, key=lambda photo: (-photo.width * photo.height, -photo.sharpness, photo.clip.name)):
+    for photo in sorted(photos, key=_worth):
         unit = _normalised(photo.small)
         others = of_shape.setdefault(photo.small.shape, [])
         same = _twin(photo.small, others, "", NEW_VIEW) or _twin(photo.small[:, ::-1], others, ", mirrored", MIRRORED)
@@ -141,6 +142,11 @@ def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[s
             others.append((photo, unit))
             kept.append(photo)
     return kept, left_out
+
+
+def _worth(photo: PhotoSurvey) -> tuple[object, ...]:
+    """Most worth first: of two of one size that which knows its camera is no edited copy."""
+    return -photo.width * photo.height, photo.camera_model is None, -photo.sharpness, photo.clip.name
 
 
 def _twin(

@@ -18,7 +18,7 @@ from runner.media.decoding.requests import Done, PhotoSeen, Projection, QuarterT
 from runner.media.frame_size import small_warning
 from runner.media.photo import reader as photo_reader
 from runner.media.photo.panorama import photo_shape
-from runner.media.selection.measures import MOTION_SIDE, SHARPNESS_SIDE, block_mean, sharpness
+from runner.media.selection.measures import MOTION_SIDE, SHARPNESS_SIDE, sharpness
 from runner.media.settings import Limits
 from runner.media.video.survey import write_png
 from runner.process.error_json import dump_error
@@ -57,10 +57,11 @@ def survey(
 
 
 def _small(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] about MOTION_SIDE. From the middle, so that a mirrored copy has the same blocks."""
-    factor = max(1, round(max(luma.shape) / MOTION_SIDE))
-    top, left = (side % factor // 2 for side in luma.shape)
-    return np.round(block_mean(luma[top:, left:], factor)).astype(np.uint8)
+    """[h, w] with MOTION_SIDE, whatever the size was: of a copy of another size, and of a mirrored one, too."""
+    height, width = luma.shape
+    scale = MOTION_SIDE / max(height, width)
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    return np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BOX))
 
 
 def write(

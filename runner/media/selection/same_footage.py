@@ -39,11 +39,11 @@ class Film:
 def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[UnusedFile, ...], tuple[str, ...]]:
     """The captures without films that show what another one shows; those films; a warning about them.
 
-    The one with most pixels stays, of the same size that with most frames.
+    The one with most pixels stays, of the same size that with most frames, then the one that knows its camera.
     """
     per_file = Counter(capture.clips[0].name for capture in captures)
     films = [c for c in captures if not c.is_photos and per_file[c.clips[0].name] == 1 and has_looks(c.measures)]
-    order = sorted(films, key=lambda film: (-film.info.width * film.info.height, -film.info.frame_count))
+    order = sorted(films, key=_worth)
     kept: list[tuple[Capture, Film]] = []
     copy_of: dict[str, tuple[str, str]] = {}
     for capture in order:
@@ -62,6 +62,12 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
     what = "1 video shows" if len(unused) == 1 else f"{len(unused)} videos show"
     warning = f"{what} the same recording as another and {'is' if len(unused) == 1 else 'are'} left out: {named}"
     return [capture for capture in captures if capture.info.name not in copy_of], unused, (warning,)
+
+
+def _worth(film: Capture) -> tuple[object, ...]:
+    """Most worth first."""
+    info = film.info
+    return -info.width * info.height, -info.frame_count, info.camera_model is None
 
 
 def _twin(film: Film, kept: Sequence[tuple[Capture, Film]], how: str) -> tuple[str, str] | None:

@@ -40,6 +40,8 @@ def test_a_mirrored_copy_is_left_out_and_called_so():
     assert [(each.name, each.reason) for each in found.left_out] == [
         ("selfie.jpg", "it shows the same as a.jpg, mirrored")
     ]
+    (found,) = make_sets([survey("a.jpg", one, camera_model="X"), survey("z.jpg", one[:, ::-1], sharpness=2.0)])
+    assert [photo.clip.name for photo in found.photos] == ["a.jpg"], "a program that flips forgets the camera"
     even = np.concatenate([one[:, :80], one[:, :80][:, ::-1]], axis=1)
     (found,) = make_sets([survey("even.jpg", even), survey("b.jpg", two)])
     assert len(found.photos) == 2

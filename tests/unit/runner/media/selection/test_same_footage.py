@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -123,6 +124,20 @@ def test_a_photo_in_two_formats_is_used_once_and_the_other_is_named(tmp_path: Pa
     frames = found(tmp_path, *clips)
     assert len(frames.frames) == 8
     assert [each.reason.partition(" as ")[0] for each in frames.unused] == ["it shows the same"] * 2
+
+
+@pytest.mark.parametrize("share", [0.9, 0.667, 0.4])
+def test_what_a_messenger_made_smaller_is_left_out(share: float, tmp_path: Path) -> None:
+    """Beside the photo itself, and both smaller than the pictures that are used."""
+    clips = []
+    for number in range(8):
+        picture = pan(1, 0, 320, 240, seed=number)[0]
+        sent = np.asarray(Image.fromarray(picture).resize((round(320 * share), round(240 * share))))
+        for name, shown in ((f"{number}.jpg", picture), (f"sent{number}.jpg", sent)):
+            clips.append(Clip(name, write_photo(tmp_path / name, shown)))
+    settings = FrameSettings(budget=40, long_side=640, limits=SETTINGS.limits)
+    frames = extract_frames(clips, StageContext(tmp_path, SILENT), settings)
+    assert {each.name: each.same_as for each in frames.unused} == {f"sent{n}.jpg": f"{n}.jpg" for n in range(8)}
 
 
 def test_a_mirrored_photo_of_any_size_is_left_out(tmp_path: Path) -> None:
