@@ -35,10 +35,12 @@ UNDISTORT_LIMIT_S = 1800.0
 VIEW_MASKS = "view_masks"  # folder in the workspace
 
 
-def build_views(frames: FrameSet, context: StageContext, long_side: int) -> TrainingScene:
+def build_views(frames: FrameSet, context: StageContext, long_side: int, *, markers: bool = False) -> TrainingScene:
     """Writes workspace/images/<clip>/<index>.png and, last, workspace/views.json, from workspace/sparse.
 
     A frame with a mask (runner/scene/masks.py) gets workspace/view_masks/<clip>/<index>.png beside its image.
+
+    markers: printed ones are looked for (`View.markers`).
 
     The images on disk are lossless and exactly what training and the metrics see. Skips when all is there already.
     Raises RunnerError and ResourceError when undistortion fails, Interrupted.
@@ -49,11 +51,12 @@ def build_views(frames: FrameSet, context: StageContext, long_side: int) -> Trai
     chosen = asdict(frames)
     if not frames.shared:  # as views were known before films were compared
         del chosen["shared"]
-    made_from = fingerprint(chosen, file_fingerprint(workspace / "sparse.json"), long_side, *([masks] if masks else []))
+    more = [*([masks] if masks else []), *(["markers"] if markers else [])]
+    made_from = fingerprint(chosen, file_fingerprint(workspace / "sparse.json"), long_side, *more)
     stored = read_marker(marker, made_from)
     if stored is None or not all(file.is_file() for view in stored["views"] for file in _files(workspace, view)):
         marker.unlink(missing_ok=True)
-        stored = _write_views(frames, context, long_side, masked=bool(masks))
+        stored = _write_views(frames, context, long_side, masked=bool(masks), markers=markers)
         write_marker(marker, made_from, stored)
     return _load(workspace, stored)
 
@@ -72,7 +75,9 @@ def _files(workspace: Path, view: dict[str, Any]) -> list[Path]:
     return [workspace / "images" / view["image"], *masks]
 
 
-def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, masked: bool) -> dict[str, Any]:
+def _write_views(
+    frames: FrameSet, context: StageContext, long_side: int, *, masked: bool, markers: bool
+) -> dict[str, Any]:
     """The undistorted images; what is to be known of them, for views.json."""
     workspace, progress = context.workspace, context.progress
     for folder in ("images", VIEW_MASKS):
@@ -81,7 +86,7 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, mas
     request = Undistort(
         seed=0, images=str(workspace / "frames"), model=str(workspace / "sparse"), output=str(workspace / "images"),
         names=names, long_side=long_side, masks=str(workspace / FOLDER) if masked else "",
-        masks_output=str(workspace / VIEW_MASKS),
+        masks_output=str(workspace / VIEW_MASKS), markers=markers,
     )  # fmt: skip
     made = colmap_client.run(
         request, workspace / "sfm", progress, limit_s=UNDISTORT_LIMIT_S,
@@ -96,7 +101,7 @@ def _write_views(frames: FrameSet, context: StageContext, long_side: int, *, mas
     return {
         "twins": len(twins),
         "views": [
-            {**msgspec.structs.asdict(view), "video": video, "timestamp_s": timestamp_s, "split": split}
+            {**msgspec.to_builtins(view), "video": video, "timestamp_s": timestamp_s, "split": split}
             for view, (video, timestamp_s), split in zip(
                 made, timeline, split_of_scene(timeline, together, photos, frames.shared, twins), strict=True
             )
@@ -121,8 +126,8 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
     views, pixels, masks = [], [], []
     for entry in stored["views"]:
         matrices = {name: np.array(entry[name], np.float64) for name in ("K", "world_to_camera")}
-        facts = {name: value for name, value in entry.items() if name != "masked"}
-        views.append(View(**{**facts, **matrices}))
+        facts = {name: value for name, value in entry.items() if name not in ("masked", "markers")}
+        views.append(View(**{**facts, **matrices}, markers=_markers(entry)))
         masks.append(read_mask(workspace / VIEW_MASKS, entry["image"]) if entry.get("masked") else None)
         with Image.open(workspace / "images" / entry["image"]) as image:
             pixels.append(np.asarray(image.convert("RGB")))
@@ -140,6 +145,11 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
         twins=stored.get("twins", 0),
         masks=tuple(masks) if any(mask is not None for mask in masks) else (),
     )
+
+
+def _markers(entry: dict[str, Any]) -> tuple[tuple[int, tuple[tuple[float, float], ...]], ...]:
+    """Of a stored view."""
+    return tuple((each["number"], tuple(map(tuple, each["corners"]))) for each in entry.get("markers", ()))
 
 
 def _sightings(model: pycolmap.Reconstruction, names: list[str], points: list[int]) -> NDArray[np.int32]:

@@ -83,8 +83,7 @@ def find_cameras(context: JobContext, inputs: Inputs, frames: FrameSet) -> Posed
     preset = context.settings.preset
     supplied = match(inputs.supplied, frames) if inputs.supplied else None
     poses = find_poses(frames, context, preset.poses, supplied)
-    scene = build_views(frames, context, preset.train.long_side)
-    return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {}, context.workspace)
+    return _posed(context, frames, poses)
 
 
 def find_other_cameras(context: JobContext, frames: FrameSet, doubted: PoseReport) -> Posed:
@@ -94,7 +93,13 @@ def find_other_cameras(context: JobContext, frames: FrameSet, doubted: PoseRepor
     """
     preset = context.settings.preset
     poses = find_poses(frames, context, preset.poses, without=frozenset({doubted.rung}))
-    scene = build_views(frames, context, preset.train.long_side)
+    return _posed(context, frames, poses)
+
+
+def _posed(context: JobContext, frames: FrameSet, poses: PoseReport) -> Posed:
+    settings = context.settings
+    markers = settings.marker_size_m > 0
+    scene = build_views(frames, context, settings.preset.train.long_side, markers=markers)
     return Posed(frames, poses, scene, dict(context.cache.used) if context.cache else {}, context.workspace)
 
 

@@ -55,6 +55,7 @@ class JobSettings:
     finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
     uploaded_at: datetime | None = None  # the last upload of the scene; None: it was not uploaded
     filming_page: str = ""  # address that the report links to; "": none
+    marker_size_m: float = 0.0  # side of printed markers; 0: there are none
     publish_geo: bool = False  # GEO=publish: coordinates may stand in outputs
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
     train_again: bool = False  # what is trained too little is no result: another attempt follows, with more time
@@ -128,7 +129,7 @@ def resolve(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
         refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
         settings.formats, asked, finished,
-        uploaded_at, settings.filming_page, settings.geo == "publish", machine,
+        uploaded_at, settings.filming_page, settings.marker_size_m, settings.geo == "publish", machine,
         more_time.may_follow(chosen.train.budget_s),
     )  # fmt: skip
 

@@ -19,7 +19,8 @@ from runner.pipeline.cameras import Posed
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport
-from runner.postprocess.place import Place, find_place
+from runner.postprocess.marker import find_scale
+from runner.postprocess.place import Place, find_place, with_marker
 from runner.postprocess.upright import Orientation
 from runner.quality.evaluate import Evaluation, evaluate
 from runner.quality.lpips import load_lpips
@@ -115,6 +116,8 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     gaussians, scene = finished.gaussians, finished.scene
     positions = {frame.image: frame.gps for frame in posed.frames.frames if frame.gps is not None}
     place = find_place(scene.views, positions, finished.orientation.up_in_output)
+    if size_m := context.settings.marker_size_m:
+        place = with_marker(place, find_scale(scene.views, size_m))
     told = {**finished.orientation.to_json(), "scale": place.to_json(publish=context.settings.publish_geo)}
     json_file.write_json(out / "orientation.json", told)
     weights = context.settings.lpips

@@ -69,6 +69,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
         warnings=(
             *_warnings(settings, splats.posed.frames),
             *_no_score(splats),
+            *splats.place.warnings,
             *hurried,
             *_twins(splats.scene.twins),
             *trained.warnings,

@@ -1,5 +1,7 @@
 """Metres, and the place on Earth, from positions that photos state (EXIF). Unsure is unknown: then nothing is said.
 
+Where a printed marker says how long a metre is (marker.py), it is believed: it is exact to per cent, GPS seldom.
+
 A phone's position is off by metres, and now and then by a hundred. So two dimensions are fitted, along the ground, with
 a similarity that most of the photos agree with (RANSAC, then least squares of those): heights of GPS are worse than the
 rest, and a plane needs only which way is up. The error of the scale is that of the fit, by the spread of what is left.
@@ -10,12 +12,13 @@ Coordinates stay in this module and in what `Place.published` returns; `to_json`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.postprocess.marker import MarkerScale
 from runner.scene.geometry import camera_centre, rotation_between
 from runner.scene.views import View
 
@@ -41,18 +44,37 @@ class Place:
     residual_m: float | None = None  # rms, of those that agree
     origin: tuple[float, float] | None = None  # degrees: latitude, longitude of the origin of the output's world
     heading_deg: float | None = None  # of the output's x axis, clockwise from north
+    marker: MarkerScale | None = None  # None: nobody said that there is one
+    note: str = ""  # what else is to be said of a known scale
+
+    @property
+    def source(self) -> str:
+        """Of the scale; "" where it is unknown."""
+        if self.metres_per_unit is None:
+            return ""
+        return "GPS of photos" if self.marker is None or self.marker.metres_per_unit is None else "printed marker"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the marker that somebody spoke of gives no scale, or what contradicts it."""
+        if self.marker is not None and self.marker.metres_per_unit is None:
+            return (f"MARKER_SIZE_M is {self.marker.size_m:g}, and the marker gives no scale: {self.marker.reason}",)
+        return (self.note,) if self.note else ()
 
     def to_json(self, *, publish: bool = False) -> dict[str, Any]:
         """For orientation.json and the reports. publish: with the place on Earth, which is told to nobody else."""
         told: dict[str, Any] = {
             "metres_per_unit": self.metres_per_unit,
             "error_percent": self.error_percent,
-            "from": "GPS of photos" if self.metres_per_unit is not None else None,
+            "from": self.source or None,
             "photos": self.photos,
             "photos_with_position": self.photos_with_position,
             "residual_m": self.residual_m,
             "reason": self.reason,
+            "note": self.note,
         }
+        if self.marker is not None:
+            told["marker"] = self.marker.to_json()
         if publish and self.origin is not None:
             told["origin"] = {"latitude": self.origin[0], "longitude": self.origin[1]}
             told["x_axis_clockwise_from_north_deg"] = self.heading_deg
@@ -97,6 +119,24 @@ def find_place(
     return Place(
         float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), heading
     )
+
+
+def with_marker(place: Place, marker: MarkerScale) -> Place:
+    """The scale of the marker, where it says one; the place on Earth stays that of the photos."""
+    if marker.metres_per_unit is None:
+        told = f"by the marker it is unknown: {marker.reason}"
+        if place.metres_per_unit is not None:
+            return replace(place, marker=marker, note=told)
+        return replace(place, marker=marker, reason=f"{told}; by GPS: {place.reason}")
+    note = ""
+    if place.metres_per_unit is not None:
+        off = 100 * abs(place.metres_per_unit / marker.metres_per_unit - 1)
+        if off > 3 * np.hypot(place.error_percent or 0.0, marker.error_percent or 0.0):
+            note = f"GPS of photos differs by {off:.0f} %: measure the printed marker, and look at MARKER_SIZE_M"
+    return replace(
+        place, metres_per_unit=marker.metres_per_unit, error_percent=marker.error_percent, reason="", marker=marker,
+        note=note,
+    )  # fmt: skip
 
 
 def _metres(degrees: Array, origin: Array) -> Array:

@@ -21,6 +21,8 @@ class View:
     K: NDArray[np.float64]  # [3, 3] pinhole intrinsics in pixels of this image
     world_to_camera: NDArray[np.float64]  # [4, 4]
     split: str  # "train" | "test"
+    markers: tuple[tuple[int, tuple[tuple[float, float], ...]], ...] = ()
+    """Printed markers that the image shows: number, and the four corners in the plane one unit before the camera."""
 
 
 @dataclass(frozen=True)

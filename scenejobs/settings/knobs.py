@@ -99,6 +99,15 @@ class Knobs:
         "COLMAP's model of the lenses; auto: SIMPLE_RADIAL, and a fisheye where the pictures ask for one",
         "auto",
     )  # fmt: skip
+    marker_size_m: float = _setting(
+        "MARKER_SIZE_M",
+        "side of the black square of printed AprilTags (tag36h11) in the scene, metres: the scale is found by them; "
+        "0: none are looked for",
+        0.0,
+        minimum=0,
+        least=0.005,
+        maximum=100,
+    )
     export_formats: str = _setting(
         "EXPORT_FORMATS",
         f"files of the scene, with commas: {', '.join(FORMATS)}; usual: the first {len(USUAL_FORMATS)}; all: each of "

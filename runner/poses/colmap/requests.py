@@ -20,6 +20,7 @@ Threads = Annotated[int, Meta(ge=-1)]  # -1: all cores
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Point = tuple[float, float, float]  # world
+Corner = tuple[float, float]
 Row = tuple[float, float, float, float]
 Pose = Annotated[tuple[float, ...], Meta(min_length=12, max_length=12)]  # rows of [R | t], world to camera, OpenCV axes
 
@@ -143,6 +144,13 @@ class Centres(Message, frozen=True):
     centres: tuple[dict[str, Point], ...]
 
 
+class MarkerSeen(Message, frozen=True):
+    """A printed marker in an image."""
+
+    number: Count
+    corners: tuple[Corner, Corner, Corner, Corner]  # in the plane one unit before the camera, in the marker's own order
+
+
 class UndistortedView(Message, frozen=True):
     """One pinhole image. The names of its fields are those in views.json."""
 
@@ -152,6 +160,7 @@ class UndistortedView(Message, frozen=True):
     K: tuple[Point, Point, Point]  # intrinsics in pixels of this image
     world_to_camera: tuple[Row, Row, Row, Row]
     masked: bool = False  # there is a mask of its name in the folder of the masks
+    markers: tuple[MarkerSeen, ...] = ()
 
 
 class UndistortedViews(Message, frozen=True):
@@ -348,6 +357,7 @@ class Undistort(Request[UndistortedViews], frozen=True, tag="undistort"):
     long_side: Positive  # px
     masks: str = ""  # folder of runner/scene/masks.py; empty: no image has one
     masks_output: str = ""  # folder
+    markers: bool = False  # they are looked for
 
 
 AnyRequest = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib  # noqa: F401 - must be loaded before pycolmap, else Pillow's PNG writer frees its memory in another zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from runner.files.atomic import naming_a_full_disk
 from runner.poses.colmap.lenses.pinhole_views import undistorted
 from runner.poses.colmap.lenses.undistorted_masks import UndistortedMasks
 from runner.poses.colmap.mapping import counter
-from runner.poses.colmap.requests import Undistort, UndistortedView, UndistortedViews
+from runner.poses.colmap.requests import MarkerSeen, Undistort, UndistortedView, UndistortedViews
 from runner.scene.masks import write_mask
 from runner.scene.sizes import shrink
 
@@ -54,6 +54,7 @@ def undistort(request: Undistort) -> UndistortedViews:
     options = pycolmap.UndistortCameraOptions(blank_pixels=0.0)
     registered = {image.name: image for image in model.images.values() if image.has_pose}
     count = counter(1)
+    find = _finder() if request.markers else None
     masks = UndistortedMasks(Path(request.masks) if request.masks else None, options)
 
     def view(name: str) -> UndistortedView:
@@ -68,6 +69,7 @@ def undistort(request: Undistort) -> UndistortedViews:
         if used is not None:
             write_mask(Path(request.masks_output) / name, used)
         count()
+        markers = tuple(find(pixels, camera)) if find else ()
         intrinsics = scaled_intrinsics(tuple(camera.params), full, (width, height))
         pose = [*image.cam_from_world().matrix().tolist(), [0.0, 0.0, 0.0, 1.0]]
         return UndistortedView(
@@ -77,8 +79,20 @@ def undistort(request: Undistort) -> UndistortedViews:
             K=intrinsics.tolist(),
             world_to_camera=pose,  # type: ignore[arg-type]
             masked=used is not None,
+            markers=markers,
         )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         names = [name for name in request.names if name in registered]
         return UndistortedViews(views=tuple(pool.map(view, names)))
+
+
+def _finder() -> Callable[[NDArray[np.uint8], pycolmap.Camera], list[MarkerSeen]]:
+    """Of markers in a pinhole image. Loaded only where somebody says that there are some."""
+    from runner.poses.colmap.markers import find_markers
+
+    def find(pixels: NDArray[np.uint8], camera: pycolmap.Camera) -> list[MarkerSeen]:
+        fx, fy, cx, cy = camera.params
+        return find_markers(pixels, (fx, fy), (cx, cy))
+
+    return find
