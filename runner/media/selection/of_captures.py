@@ -16,6 +16,8 @@ from runner.media.selection.repeats import Repeats, find_repeats
 from runner.media.selection.shot_detection import ShotBoundaries, find_shot_boundaries, shots
 from runner.media.settings import FrameSettings
 
+BLANK = 0.5  # sharpness of a frame of one colour; what shows little has 2.5 and more (detail_check.py)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -51,11 +53,12 @@ def best_frames(
     """
     found: list[list[int]] = [[] for _ in captures]
     repeats = [_repeats(capture) for capture in captures]
+    out = [repeats[number].again | _blank(capture) for number, capture in enumerate(captures)]
     pieces = [
         (number, left)
         for number, capture in enumerate(captures)
         for piece in _shots(capture)
-        if (left := [i for i in piece if i not in repeats[number].again and (among is None or i in among[number])])
+        if (left := [i for i in piece if i not in out[number] and (among is None or i in among[number])])
     ]
     if not pieces or settings.budget < 1:
         return found
@@ -96,6 +99,13 @@ def _boundaries(capture: Capture) -> ShotBoundaries:
 
 def _repeats(capture: Capture) -> Repeats:
     return Repeats(frozenset(), ()) if capture.is_photos else find_repeats(capture.measures)
+
+
+def _blank(capture: Capture) -> frozenset[int]:
+    """Of a film, indices of frames between scenes and before it fades in: none where these are half of it, which is
+    told by what is chosen."""
+    blank = [index for index, frame in enumerate(capture.measures) if frame.sharpness < BLANK]
+    return frozenset() if capture.is_photos or 2 * len(blank) >= len(capture.measures) else frozenset(blank)
 
 
 def _shots(capture: Capture) -> list[list[int]]:

@@ -296,6 +296,16 @@ def test_a_film_that_begins_or_ends_with_nothing_is_not_called_still(tmp_path, f
     assert len(result.frames) > 0.8 * SETTINGS.budget
 
 
+def test_black_frames_between_scenes_take_no_place_of_others(tmp_path):
+    """Each was a shot of its own, and so was chosen; half a film of them is told."""
+    film = pan(60, 4, 160, 96)
+    film[25:30] = [np.zeros_like(film[0])] * 5
+    result = extract_frames([clip_of(tmp_path / "a.mp4", film)], StageContext(tmp_path, SILENT), SETTINGS)
+    assert not {frame.index for frame in result.frames} & set(range(25, 30))
+    assert len(result.frames) == SETTINGS.budget
+    assert not any("no detail" in warning for warning in result.warnings)
+
+
 def test_pictures_that_show_nothing_count_as_if_they_were_not_there():
     film = [picture.mean(axis=2).astype(np.uint8) for picture in pan(40, 4, 160, 96)]
     odometer, plain = Odometer(), Odometer()
