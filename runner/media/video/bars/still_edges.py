@@ -23,7 +23,8 @@ STILL_SHARE = 0.97  # of the pixels of a line of a bar
 MOVING_SHARE = 0.3  # of those beside it that are still, at most: a sky ends less straight
 LIVELY = 8.0  # grey levels that the median pixel of the picture changes: in less motion nothing can be told
 PATTERN = 6.0  # grey levels of detail in a still bar at one edge alone: a plain one may be the sky
-SOFT_SHARE = 0.25  # of the picture's usual detail, in a blurred copy
+SOFT_SHARE = 0.25  # of the picture's usual detail, in a blurred copy ...
+SOFT_LINES = 0.9  # ... in so many of its lines
 STEP = 2.5  # times the detail beside it: the border of a blurred copy ...
 STEP_SHARE = 0.8  # ... in so much of its length
 ABRUPT = 1.2  # times the detail behind it: where a lens becomes sharp there is less
@@ -102,15 +103,22 @@ def _still_lines(still: NDArray[np.bool_]) -> int:
 
 
 def _soft_lines(detail: NDArray[np.float32], steps: NDArray[np.float32], way: int) -> int:
-    """How many of the first lines, or of the last (way -1), are a blurred copy. steps: from each line to the next."""
-    profile = np.median(detail, axis=1)[::way]
-    usual = float(profile[round(MOST * len(profile)) : -round(MOST * len(profile))].mean())
-    count = int(np.argmin(profile < SOFT_SHARE * usual))
-    if not SOFT_LEAST * len(profile) <= count <= MOST * len(profile):
+    """How many of the first lines, or of the last (way -1), are a blurred copy. steps: to each line from the last one.
+
+    The border is where most of the line steps up. What is usual is told by all that is between: the middle may be a
+    path.
+    """
+    if way < 0:
+        detail, steps = detail[::-1], np.concatenate([steps[:1], steps[:0:-1]])
+    profile, count_of = np.median(detail, axis=1), len(detail)
+    first, last = round(SOFT_LEAST * count_of), round(MOST * count_of)
+    count = first + int(np.argmax(np.median(steps[first : last + 1], axis=1)))
+    bar, usual = profile[: count - BORDER], float(profile[count : count_of - count].mean())
+    if count < first + BORDER or float(np.quantile(bar, SOFT_LINES)) >= SOFT_SHARE * usual:
         return 0
-    edge = steps[::way][max(0, count - BORDER) : count + BORDER].max(axis=0)
-    beside = np.median(steps[::way][: max(1, count - 2 * BORDER)], axis=0)
-    inside = float(steps[::way][count + BORDER : count + 5 * BORDER].mean())
+    edge = steps[max(0, count - BORDER) : count + BORDER].max(axis=0)
+    beside = np.median(steps[: max(1, count - 2 * BORDER)], axis=0)
+    inside = float(steps[count + BORDER : count + 5 * BORDER].mean())
     abrupt = float(np.median(edge)) > ABRUPT * inside
     return count if abrupt and float((edge > STEP * np.maximum(beside, 1)).mean()) >= STEP_SHARE else 0
 

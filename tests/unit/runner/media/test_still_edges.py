@@ -74,6 +74,20 @@ def test_bars_that_are_not_of_one_colour_are_cut_off_and_called_what_they_are(fr
     assert others == (0, 0)
 
 
+def test_a_blurred_copy_is_cut_off_where_the_middle_of_the_picture_is_smooth(tmp_path):
+    """A path that leads ahead has less detail than the blurred sides needed to be told: they stayed."""
+
+    def with_a_path(picture):
+        width, height = picture.size
+        picture.paste((150, 145, 140), (width * 3 // 10, 0, width * 7 // 10, height))
+        return picture
+
+    pictures = [over_itself(with_a_path(picture)) for picture in film((SIZE[0] - 2 * BAR, SIZE[1]))]
+    left, top, right, bottom = crop_of(tmp_path, pictures)
+    assert all(BAR <= bar <= BAR + 4 for bar in (left, right))
+    assert (top, bottom) == (0, 0)
+
+
 def soft_sides(picture):
     """As a lens that is sharp in the middle only."""
     mask = np.abs(np.linspace(-1, 1, SIZE[0])) * np.ones((SIZE[1], 1))
