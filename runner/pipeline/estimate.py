@@ -12,7 +12,7 @@ from scenejobs.settings.pipeline import PipelineSettings
 # frames with 3072 features took 112 s, of which most is matching, which grows with pairs and with features squared.
 START_S = 60.0  # imports, compiling, undistorting
 DECODE_S_PER_GB = 400.0
-NEIGHBOURS = 30  # pairs per frame where not all pairs are matched
+NEIGHBOURS = 20  # pairs per frame where not all pairs are matched, about
 FINISH_S = 120.0  # measuring, writing and reading back the results, uploading
 
 
@@ -31,6 +31,7 @@ def _overridden(chosen: Preset, settings: PipelineSettings) -> Preset:
 
 def _of_preset(chosen: Preset) -> float:
     count = chosen.frames.budget
-    pairs = count * (count - 1) / 2 if chosen.poses.all_pairs(count) else count * NEIGHBOURS
+    everything = count * (count - 1) / 2
+    pairs = everything if chosen.poses.all_pairs(count) else min(everything, count * NEIGHBOURS)
     matching = PAIR_S * pairs * (chosen.poses.features / PAIR_FEATURES) ** 2
     return START_S + FRAME_S * count + matching + chosen.train.budget_s + FINISH_S

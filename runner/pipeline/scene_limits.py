@@ -52,7 +52,8 @@ def held(asked: Asked, wanted: Preset, limit: Preset) -> Held:
         max_image_size=min(w.poses.max_image_size, m.poses.max_image_size),
         budget_s=least("poses_budget_secs", w.poses.budget_s, m.poses.budget_s),
     )
-    if poses.all_pairs(frames.budget) and not m.poses.all_pairs(frames.budget):
+    too_many = frames.budget > m.poses.exhaustive_allowed_up_to
+    if too_many and poses.all_pairs(frames.budget) and not m.poses.all_pairs(frames.budget):
         told.append("scene.yaml asks for colmap_matcher exhaustive: so many frames are not all compared here")
         poses = replace(poses, matcher=m.poses.matcher)
     chosen = replace(wanted, frames=frames, poses=poses, train=train)

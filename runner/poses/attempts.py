@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from runner.poses.gates import Verdict, gate_results, judge, only_the_weakest_li
 from runner.poses.ladder import choose_part, nothing_joins, rivals_of, two_places, why
 from runner.poses.lens_warnings import wide_lens
 from runner.poses.out_of_time import cut_short
-from runner.poses.repeatability import FURTHER_RUNS, disagreement, is_odd, judged
+from runner.poses.repeatability import FURTHER_RUNS, by_other_pairs, disagreement, from_a_part, is_odd, judged
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.rungs import Attempt, Part, Rivals, Rung
 from runner.poses.settings import PoseSettings
@@ -29,12 +29,13 @@ from runner.poses.supplied.match import SuppliedPoses
 from runner.scene.pose_report import PoseReport
 from runner.scene.shots import gaps
 from scenejobs.errors import Code, RunnerError
-from scenejobs.filming import SLOWER, WALK
+from scenejobs.filming import SAME_PLACE, SLOWER, WALK
 
 log = logging.getLogger(__name__)
 TURNING_ONLY = 0.9  # share of the wide pairs: hand-held turns have 1.0, scenes filmed while walking 0.2 at most
 LINKS = 2  # pairs of images that join a model to what is outside of it: one may be chance
 ZOOM_ADVICE = "every picture has a lens of its own here, and a fixed lens gives better scenes"
+NO_MORE = Verdict(False, Code.NO_OVERLAP, ("no pair of frames joins what passed to anything else",), SAME_PLACE)
 UNJUDGED = Verdict(False)  # of an attempt that is not over yet
 
 
@@ -62,6 +63,7 @@ class AttemptState:
     rivals: tuple[Rivals, ...] = ()  # places of the same weight that any method found
     disputed: bool = False  # some method found a model that a second run did not confirm
     reused: frozenset[str] = frozenset()  # databases that began with what earlier runs knew
+    placed: frozenset[str] = frozenset()  # images of a model that passed
 
     def after(self, attempt: Attempt) -> AttemptState:
         """With what one more attempt found out."""
@@ -69,6 +71,7 @@ class AttemptState:
             self.rivals + attempt.rivals,
             self.disputed or attempt.disputed,
             self.reused | ({attempt.rung.database} if attempt.reused else frozenset()),
+            self.placed or frozenset(attempt.model.names if attempt.model and attempt.verdict.passed else ()),
         )
 
     @staticmethod
@@ -149,15 +152,20 @@ class PoseAttempts:
             return replace(begun, verdict=self._only_turns(matches.turning))
         if nothing_joins(state.rivals, self.coverage.shots_of_pairs(matches.links)):
             return replace(begun, verdict=two_places(*state.rivals[0]), linked=False)  # mapping could join no more
+        if state.placed and _joining(matches, state.placed) < LINKS:
+            return replace(begun, verdict=NO_MORE, linked=False)
         limit_s = max(self.settings.max_runtime_s, self.settings.budget_s) if left_s is None else left_s
         run = self._mapper_run(rung, database, len(tried), limit_s)
         models, fit, cut = self._mapped(rung, run, limit_s)
         parts = [self._judged(model, Path(run.output)) for model in models]
         timer.stop("map_s")
         attempt = self._chosen(replace(begun, fit=fit, cut=cut), parts, matches, state)
-        if self._needs_confirmation(attempt, state):
-            attempt = self._confirmed(attempt, run, limit_s)
-            timer.stop("confirm_s")
+        if not self._needs_confirmation(attempt, state):
+            return attempt
+        if rung.matching == "preselected":  # the next rung has all pairs, and is held against this one
+            return replace(attempt, verdict=from_a_part(attempt.verdict), disputed=True)
+        attempt = self._confirmed(attempt, tried, run, limit_s)
+        timer.stop("confirm_s")
         return attempt
 
     def _only_turns(self, share: float) -> Verdict:
@@ -219,8 +227,7 @@ class PoseAttempts:
         verdict = supplied_method.judged(verdict, begun.fit) if begun.fit else verdict
         inside = set(kept.model.names)
         own = sum(len(shot.frames) for shot in self.coverage.shots_in(kept.model))
-        joining = sum((one in inside) != (two in inside) for one, two in matches.links)
-        linked = joining >= LINKS or len(inside) == len(self.coverage.names)
+        linked = _joining(matches, inside) >= LINKS or len(inside) == len(self.coverage.names)
         return replace(
             begun, model=kept.model, verdict=verdict, others=tuple(part.model for part in rest),
             linked=linked, partial=kept.cut or len(kept.shots) < len(self.coverage.shots),
@@ -239,9 +246,13 @@ class PoseAttempts:
         lens_stated = any(clip.focal_px is not None for clip in self.coverage.frames.clips)
         return state.disputed or is_odd(attempt.model.health, lens_stated)
 
-    def _confirmed(self, attempt: Attempt, run: MapperRun, limit_s: float) -> Attempt:
-        """The attempt after further runs from other seeds; the first that differs decides."""
+    def _confirmed(self, attempt: Attempt, tried: Sequence[Attempt], run: MapperRun, limit_s: float) -> Attempt:
+        """The attempt beside what other pairs gave before, and after further runs from other seeds; the first that
+        differs decides."""
         verdict, cut = attempt.verdict, ""
+        if attempt.model is not None and (earlier := by_other_pairs(attempt.rung, tried)) is not None:
+            differs = None if earlier.model is None else self._apart(attempt.model, earlier.model)
+            verdict = judged(verdict, differs, "a run with fewer pairs")
         for number in range(1, FURTHER_RUNS + 1):
             if attempt.model is not None and verdict.passed:
                 differs, cut = self._difference(attempt.rung, attempt.model, run, limit_s, number)
@@ -264,8 +275,12 @@ class PoseAttempts:
         other = max(found.models, key=lambda one: len(inside.intersection(one.names)), default=None)
         if other is None:
             return None, cut
-        request = FindCentres(seed=self.session.seed, models=(model.folder, other.folder))
-        return disagreement(*self.session.ask(request).centres), cut
+        return self._apart(model, other), cut
+
+    def _apart(self, one: Model, other: Model) -> float | None:
+        """Their disagreement."""
+        request = FindCentres(seed=self.session.seed, models=(one.folder, other.folder))
+        return disagreement(*self.session.ask(request).centres)
 
     def report(self, attempts: Sequence[Attempt], chosen: Attempt) -> PoseReport:
         """Of a chosen attempt that passed, with what became of the supplied poses."""
@@ -289,6 +304,11 @@ class PoseAttempts:
         if self.supplied is None:
             return report
         return supplied_method.with_supplied(report, self.supplied, attempts, chosen)
+
+
+def _joining(matches: Matches, inside: Collection[str]) -> int:
+    """Pairs of images that fit together, with one of them inside."""
+    return sum((one in inside) != (two in inside) for one, two in matches.links)
 
 
 def _reconstruct(rung: Rung, run: MapperRun, seed: int) -> Reconstruct:

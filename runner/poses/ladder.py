@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from runner.poses.gates import Thresholds, Verdict, lens_is_impossible
-from runner.poses.prices import expected_s
+from runner.poses.prices import expected_s, pair_count
 from runner.poses.rungs import Attempt, Matching, Part, Rivals, Rung
 from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
@@ -161,7 +161,9 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
         return []  # no method finds depth where there is no parallax
     # Weak links hold with more pairs where few fail: measured on one scene at four qualities.
     everything = replace(first, matching="exhaustive")
-    fits = everything == first or expected_s(everything, tried, frame_count) <= settings.budget_s / 2
+    no_more = pair_count("exhaustive", frame_count) <= pair_count("preselected widely", frame_count)
+    known = first.matching == "exhaustive" or any(attempt.rung.matching == "exhaustive" for attempt in tried)
+    fits = known or no_more or expected_s(everything, tried, frame_count) <= settings.budget_s / 2
     wide = everything if fits else replace(first, matching="preselected widely")
     if passed := [attempt for attempt in tried if attempt.verdict.passed]:
         if max(attempt.share for attempt in passed) >= LOW_SHARE or (not last.linked and last.rung == wide):
@@ -170,7 +172,7 @@ def _ladder(tried: Sequence[Attempt], frame_count: int, settings: PoseSettings, 
     if lens_bad:
         return [wide, _other_mapper(wide), replace(wide, fixed_lens=True)]
     if any(attempt.disputed for attempt in tried):
-        return [replace(wide, fixed_lens=True)]  # what repeats, repeats in finer features too
+        return [wide, replace(wide, fixed_lens=True)]  # what repeats, repeats in finer features too
     if any(attempt.rivals for attempt in tried):
         # Guided matching believes a geometry that few pairs gave by chance: it joined a clip and its mirror image.
         return [wide, _stronger(wide, tried, max_side)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from runner.poses.rungs import Attempt, Rung
 from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
 
-EACH = {"preselected": 20, "preselected widely": 60, "sequential": 3}  # look-alikes of every frame
+EACH = {"preselected": 12, "preselected widely": 60, "sequential": 3}  # look-alikes of every frame
 IN_TIME = {"preselected": 4, "preselected widely": 10, "sequential": 10}  # frames after each one in its shot
 SHARED = 0.6  # of the look-alikes: most pairs are among the most alike of both of their frames
 MAPPING_GROWS = 1.5  # a mapping of more features and more matches takes longer

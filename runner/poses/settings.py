@@ -18,7 +18,9 @@ class PoseSettings:
 
     features: int = 4096  # SIFT features per image (soft limit)
     max_image_size: int = 1280  # pixels, long side, for feature extraction
-    exhaustive_up_to: int = 150  # frames; above: pairs of those that look alike
+    exhaustive_up_to: int = 30  # frames; above: pairs of those that look alike come first
+    exhaustive_allowed_up_to: int = 150  # frames of which all pairs are compared where a scene.yaml asks for it, or
+    # brings its own poses
     matcher: str = "auto"  # COLMAP_MATCHER, of the first rung: "auto" (by number) | "exhaustive" | "sequential"
     mapper: str = "auto"  # COLMAP_MAPPER, of the first rung: "auto" (incremental) | "incremental" | "global"
     camera_model: str = "SIMPLE_RADIAL"  # COLMAP_CAMERA_MODEL

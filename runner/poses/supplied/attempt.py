@@ -23,10 +23,12 @@ CHECK_FILE = "check that the file belongs to these pictures and that its axes ar
 
 
 def supplied_rungs(supplied: SuppliedPoses | None, frame_count: int, settings: PoseSettings) -> list[Rung]:
-    """The method to try first, with the features and pairs of the ladder's first; none where nothing can be used."""
+    """The method to try first, with the features of the ladder's first and more pairs, which judge the poses better;
+    none where nothing can be used."""
     if supplied is None or not supplied.poses:
         return []
-    return [replace(first_rung(frame_count, settings), mapper="supplied", supplied=supplied.source)]
+    more = replace(settings, exhaustive_up_to=settings.exhaustive_allowed_up_to)
+    return [replace(first_rung(frame_count, more), mapper="supplied", supplied=supplied.source)]
 
 
 def register_request(supplied: SuppliedPoses, run: MapperRun, names: Sequence[str], seed: int) -> Register:

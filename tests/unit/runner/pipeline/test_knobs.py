@@ -90,7 +90,7 @@ def test_the_first_way_to_the_poses_is_the_one_that_was_asked_for() -> None:
     poses = preset("laptop").poses
     usual = next_rung([], 72, poses)
     assert usual is not None
-    assert (usual.matching, usual.mapper) == ("exhaustive", "incremental")
+    assert (usual.matching, usual.mapper) == ("preselected", "incremental")
     asked = next_rung([], 72, replace(poses, matcher="sequential", mapper="global"))
     assert asked is not None
     assert (asked.matching, asked.mapper) == ("sequential", "global")

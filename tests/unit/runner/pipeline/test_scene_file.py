@@ -125,6 +125,9 @@ def test_neither_does_a_larger_preset_nor_another_way_to_compare_more() -> None:
     job = made("colmap_matcher: exhaustive", many)
     assert not job.preset.poses.all_pairs(400)
     assert "colmap_matcher exhaustive" in job.warnings[0]
+    few = made("colmap_matcher: exhaustive", replace(OPERATOR, frame_count=72))
+    assert few.preset.poses.all_pairs(72)
+    assert few.warnings == ()
 
 
 def test_a_window_that_is_empty_beside_the_strategys_own_is_refused() -> None:

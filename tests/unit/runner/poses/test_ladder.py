@@ -12,6 +12,9 @@ from runner.poses.ladder import best, choose_part, next_rung, nothing_joins, riv
 from runner.poses.prices import expected_s, mapping_s, pair_count
 from runner.poses.rungs import Attempt, Part, Rung
 from runner.poses.settings import PoseSettings
+from runner.poses.supplied.attempt import supplied_rungs
+from runner.poses.supplied.cameras import Lens
+from runner.poses.supplied.match import SuppliedPoses
 from scenejobs.errors import Code
 from tests.pose_models import HEALTH, failed, model
 
@@ -21,6 +24,7 @@ FINER = replace(FIRST, features=8192, max_image_size=1600)
 GLOBAL = replace(FIRST, mapper="global")
 FIXED_LENS = replace(FIRST, fixed_lens=True)
 PASSED = Verdict(True)
+ROOMS = ((frozenset({"a"}), frozenset({"b"})),)
 
 
 def ladder(frame_count: int, code: Code, settings: PoseSettings = SETTINGS, **found) -> list[Rung]:
@@ -37,6 +41,13 @@ def test_nothing_is_tried_after_poses_of_the_user_that_fit():
     assert next_rung([replace(given, verdict=failed(Code.POSES_UNRELIABLE))], 100, SETTINGS) == FIRST
 
 
+def test_poses_of_the_user_are_judged_by_all_pairs_of_more_frames():
+    given = SuppliedPoses("transforms.json", 72, {"a/000000.png": (Lens(640, 480, 500, 500, 320, 240), (0.0,) * 12)})
+    for frames, matching in ((72, "exhaustive"), (151, "preselected")):
+        (rung,) = supplied_rungs(given, frames, PoseSettings())
+        assert (rung.matching, rung.mapper) == (matching, "supplied")
+
+
 def test_too_little_overlap_is_met_with_more_features_then_guided_then_the_other_mapper():
     assert ladder(100, Code.NO_OVERLAP) == [FIRST, FINER, replace(FINER, guided=True), GLOBAL]
 
@@ -44,6 +55,24 @@ def test_too_little_overlap_is_met_with_more_features_then_guided_then_the_other
 def test_the_most_alike_pairs_are_followed_by_all():
     """A weak joint that few pairs get wrong holds with all of them."""
     assert ladder(200, Code.TOO_FEW_REGISTERED)[:2] == [replace(FIRST, matching="preselected"), FIRST]
+
+
+@pytest.mark.parametrize(("frames", "matching"), [(30, "exhaustive"), (31, "preselected"), (150, "preselected")])
+def test_more_than_thirty_frames_compare_the_most_alike_first(frames, matching):
+    assert next_rung([], frames, PoseSettings()).matching == matching
+
+
+def test_what_the_most_alike_pairs_leave_in_doubt_is_looked_for_with_all_of_them():
+    """A pair that was not compared says nothing: no failure of theirs is the end."""
+    for code, found in [
+        (Code.NO_OVERLAP, {"linked": False}), (Code.TOO_FEW_REGISTERED, {"linked": False, "model": None}),
+        (Code.POSES_UNRELIABLE, {"disputed": True}), (Code.NO_OVERLAP, {"rivals": ROOMS}),
+        (Code.POSES_UNRELIABLE, {"model": model(health=replace(HEALTH, focal_ratio=0.18))}),
+    ]:  # fmt: skip
+        assert ladder(72, code, PoseSettings(budget_s=1e9), **found)[:2] == [
+            replace(FIRST, matching="preselected"),
+            FIRST,
+        ]
 
 
 def test_where_all_pairs_take_too_long_the_most_alike_are_compared():
