@@ -53,12 +53,17 @@ def over_itself(picture):
     return between(picture.resize(SIZE).filter(ImageFilter.GaussianBlur(12)), picture)
 
 
+def over_itself_lightly(picture):
+    return between(picture.resize(SIZE).filter(ImageFilter.GaussianBlur(0.8)), picture)
+
+
 @pytest.mark.parametrize(
     ("framed", "told"),
     [
         (with_text, "black bars"),
         (in_a_pattern, "bars with something in them"),
         (over_itself, "bars with a blurred copy of the film"),
+        (over_itself_lightly, "bars with a blurred copy of the film"),
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
