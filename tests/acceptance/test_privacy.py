@@ -56,7 +56,8 @@ def made(uploads: list[Path], out: Path, **env: str) -> subprocess.CompletedProc
     formats = "ply,splat,spz,compressed.ply,glb,points.ply,dataset.zip"
     done = subprocess.run(
         [sys.executable, "-m", "runner", "scene", *map(str, uploads), "--out", str(out), "--preset", "smoke",
-         "--train-steps", "100", "--name", "room", "--colmap-max-num-features", "768", "--export-formats", formats],
+         "--train-steps", "100", "--name", "room", "--colmap-max-num-features", "768", "--export-formats", formats,
+         "--cache", str(uploads[0].parent.parent / "cache")],
         env={**os.environ, **env}, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
