@@ -19,6 +19,7 @@ from runner.media.selection.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.settings import Limits
 from runner.media.signatures import HEAD, looks_like_video
 from runner.media.too_many import too_many
+from runner.media.track import place_at
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet, RefusedClip
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError, UnusedFile
@@ -73,7 +74,14 @@ class Capture:
         """Its frames, as the later stages know them."""
         info = self.info
         found = [
-            Frame(f"{info.folder}/{file_name(frame.index)}", info.name, frame.index, frame.timestamp_s, frame.sharpness)
+            Frame(
+                f"{info.folder}/{file_name(frame.index)}",
+                info.name,
+                frame.index,
+                frame.timestamp_s,
+                frame.sharpness,
+                gps=place_at(info.track, frame.timestamp_s),
+            )
             for frame in self.measures
         ]
         if not self.is_photos:

@@ -254,6 +254,7 @@ def frame_set_from_json(value: dict[str, Any]) -> FrameSet:
     def info(entry: dict[str, Any]) -> ClipInfo:
         gps = entry["gps"]
         return ClipInfo(**{**entry, "gps": tuple(gps) if gps else None, "warnings": tuple(entry["warnings"]),
+                           "track": tuple(map(tuple, entry.get("track", ()))),
                            "cuts_s": tuple(entry["cuts_s"]), "crop": tuple(entry.get("crop", NO_CROP))})  # fmt: skip
 
     def frame(entry: dict[str, Any]) -> Frame:

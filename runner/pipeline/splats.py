@@ -115,7 +115,9 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     finished = finish(splats.trained.gaussians, posed.scene, context, rasterizer, out, rotate=not users_coordinates)
     gaussians, scene = finished.gaussians, finished.scene
     positions = {frame.image: frame.gps for frame in posed.frames.frames if frame.gps is not None}
-    place = find_place(scene.views, positions, finished.orientation.up_in_output)
+    kinds = {"films" if frame.photo is None else "photos" for frame in posed.frames.frames if frame.gps is not None}
+    source = f"GPS of {' and '.join(sorted(kinds, reverse=True))}"
+    place = find_place(scene.views, positions, finished.orientation.up_in_output, source)
     if size_m := context.settings.marker_size_m:
         place = with_marker(place, find_scale(scene.views, size_m))
     told = {**finished.orientation.to_json(), "scale": place.to_json(publish=context.settings.publish_geo)}

@@ -1,10 +1,11 @@
-"""Metres, and the place on Earth, from positions that photos state (EXIF). Unsure is unknown: then nothing is said.
+"""Metres, and the place on Earth, from positions that photos (EXIF) and films (telemetry) state. Unsure is unknown.
 
 Where a printed marker says how long a metre is (marker.py), it is believed: it is exact to per cent, GPS seldom.
 
 A phone's position is off by metres, and now and then by a hundred. So two dimensions are fitted, along the ground, with
-a similarity that most of the photos agree with (RANSAC, then least squares of those): heights of GPS are worse than the
-rest, and a plane needs only which way is up. The error of the scale is that of the fit, by the spread of what is left.
+a similarity that most of the pictures agree with (RANSAC, then least squares of those): heights of GPS are worse than
+the rest, and a plane needs only which way is up. The error of the scale is that of the fit, by the spread of what is
+left; a drift that all positions of one film share does not show in it.
 
 Coordinates stay in this module and in what `Place.published` returns; `to_json` has none of them.
 """
@@ -23,9 +24,9 @@ from runner.scene.geometry import camera_centre, rotation_between
 from runner.scene.views import View
 
 EARTH_M = 6_371_008.8  # mean radius (IUGG)
-MIN_PHOTOS = 5  # with positions of their own
+MIN_PHOTOS = 5  # pictures with positions of their own
 INLIER_M = 8.0  # what a phone is off by under an open sky, doubled
-MIN_SHARE = 0.6  # of the photos agree
+MIN_SHARE = 0.6  # of the pictures agree
 MIN_SPREAD_M = 5.0  # rms from their middle; less is no longer than the error of one position
 MOST_ERROR = 0.15  # of the scale, one standard deviation; more is no scale
 TRIALS = 400
@@ -38,7 +39,7 @@ class Place:
 
     metres_per_unit: float | None  # None: unknown
     error_percent: float | None  # of it, one standard deviation
-    photos: int  # whose positions agree
+    photos: int  # pictures whose positions agree
     photos_with_position: int
     reason: str  # why it is unknown; "" when it is known
     residual_m: float | None = None  # rms, of those that agree
@@ -46,13 +47,14 @@ class Place:
     heading_deg: float | None = None  # of the output's x axis, clockwise from north
     marker: MarkerScale | None = None  # None: nobody said that there is one
     note: str = ""  # what else is to be said of a known scale
+    gps: str = "GPS of photos"  # or "GPS of photos and films": whose positions these are
 
     @property
     def source(self) -> str:
         """Of the scale; "" where it is unknown."""
         if self.metres_per_unit is None:
             return ""
-        return "GPS of photos" if self.marker is None or self.marker.metres_per_unit is None else "printed marker"
+        return self.gps if self.marker is None or self.marker.metres_per_unit is None else "printed marker"
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -82,8 +84,9 @@ class Place:
 
 
 def find_place(
-    views: Sequence[View], positions: Mapping[str, tuple[float, float]], up: Sequence[float] | Array | None
-) -> Place:
+    views: Sequence[View], positions: Mapping[str, tuple[float, float]], up: Sequence[float] | Array | None,
+    source: str = "GPS of photos",
+) -> Place:  # fmt: skip
     """views: in the output's world. positions: latitude and longitude in degrees by image. up: unit vector there."""
     seen = [view for view in views if view.image in positions]
     known = len({positions[view.image] for view in seen})
@@ -92,18 +95,18 @@ def find_place(
         return Place(None, None, agree, known, reason)
 
     if known < MIN_PHOTOS:
-        return unknown(f"{known} photos tell where they were taken; {MIN_PHOTOS} are needed")
+        return unknown(f"{known} pictures tell where they were taken; {MIN_PHOTOS} are needed")
     if up is None:
         return unknown("which way is up is not known")
     degrees = np.array([positions[view.image] for view in seen])
     origin = degrees.mean(axis=0)
     east_north = _metres(degrees, origin)
     if np.sqrt((east_north**2).sum(axis=1).mean()) < MIN_SPREAD_M:
-        return unknown(f"the photos were taken within {MIN_SPREAD_M:g} m, which is what GPS is off by")
+        return unknown(f"the pictures were taken within {MIN_SPREAD_M:g} m, which is what GPS is off by")
     ground = _on_the_ground(seen, np.asarray(up, float))
     agrees = _ransac(ground, east_north)
     if agrees.sum() < max(MIN_PHOTOS, MIN_SHARE * len(seen)):
-        return unknown("the positions of the photos do not fit the way of the camera", int(agrees.sum()))
+        return unknown("the positions of the pictures do not fit the way of the camera", int(agrees.sum()))
     factor, shift = _fit(ground[agrees], east_north[agrees])
     left = _residuals(ground[agrees], east_north[agrees], factor, shift)
     count, scale = int(agrees.sum()), abs(factor)
@@ -117,8 +120,9 @@ def find_place(
     longitude = float(origin[1] + np.degrees(at_origin.real / (EARTH_M * np.cos(np.radians(origin[0])))))
     heading = float(np.degrees(np.arctan2(factor.real, factor.imag)) % 360)
     return Place(
-        float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), heading
-    )
+        float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), heading,
+        gps=source,
+    )  # fmt: skip
 
 
 def with_marker(place: Place, marker: MarkerScale) -> Place:
@@ -132,7 +136,7 @@ def with_marker(place: Place, marker: MarkerScale) -> Place:
     if place.metres_per_unit is not None:
         off = 100 * abs(place.metres_per_unit / marker.metres_per_unit - 1)
         if off > 3 * np.hypot(place.error_percent or 0.0, marker.error_percent or 0.0):
-            note = f"GPS of photos differs by {off:.0f} %: measure the printed marker, and look at MARKER_SIZE_M"
+            note = f"{place.gps} differs by {off:.0f} %: measure the printed marker, and look at MARKER_SIZE_M"
     return replace(
         place, metres_per_unit=marker.metres_per_unit, error_percent=marker.error_percent, reason="", marker=marker,
         note=note,

@@ -32,6 +32,10 @@ class Clip:
     encoding: str = ""  # the Content-Encoding that its uploader gave it; nothing is unpacked, and it may be false
 
 
+Fix = tuple[float, float, float]  # seconds in the clip, latitude and longitude in degrees
+MOST_FIXES = 4000  # of one clip
+
+
 @dataclass(frozen=True)
 class ClipInfo:
     """What the container and its frames say about one clip: all frames of one camera, with one size.
@@ -58,6 +62,7 @@ class ClipInfo:
     masked_share: float = 0.0  # of the picture that an overlay hides and a mask ignores: runner/scene/masks.py
     projection: str = ""  # of the file: "" what any lens sees, "fisheye" a disc, "equirectangular" 360 degrees
     crop: Crop = NO_CROP  # black bars, which are cut off before anything else
+    track: tuple[Fix, ...] = ()  # where the camera was, from telemetry in the file; in the order of time
     view: int | None = None  # of a view cut out of 360-degree frames: quarter turns to the right; None: it is none
 
 
@@ -72,7 +77,7 @@ class Frame:
     sharpness: float  # variance of the Laplacian; comparable within one clip only
     photo: str | None = None  # Clip.name of the photo it is; None: a frame of a video
     recorded_at: str | None = None  # of the photo, see ClipInfo
-    gps: tuple[float, float] | None = None  # of the photo
+    gps: tuple[float, float] | None = None  # of the photo; of a frame of a film from its telemetry
     turned_deg: int = 0  # of the photo, counter-clockwise, from how it is stored to upright: see EXIF orientation
 
 

@@ -17,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from runner.postprocess.place import EARTH_M
 from tests.photos import EXIF, tags, write_photo
 from tests.synthetic import render, walk
+from tests.telemetry import dji, write_film
 from tests.videos import write_video
 
 HOME = (48.137154, 11.576124)
@@ -39,9 +41,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     random, found = np.random.default_rng(5), []
     for number, (position, rotation) in enumerate(walk(COUNT)):
         east, north = METRES * position[0] + random.normal(0, 0.5), METRES * position[2] + random.normal(0, 0.5)
-        latitude = HOME[0] + np.degrees(north / EARTH_M)
-        longitude = HOME[1] + np.degrees(east / (EARTH_M * np.cos(np.radians(HOME[0]))))
-        exif = tags(gps=(float(latitude), float(longitude)))
+        exif = tags(gps=degrees(east, north))
         exif[ARTIST], exif[DESCRIPTION] = OWNER, f"/home/{DISK}/IMG_{number}.jpg"
         exif.get_ifd(EXIF)[BODY_SERIAL] = SERIAL
         pixels = render(position, rotation, size=(640, 480), focal=600.0)
@@ -49,7 +49,19 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     frames = [render(position, rotation, size=(640, 480), focal=600.0) for position, rotation in walk(12)]
     place = {"com.apple.quicktime.location.ISO6709": f"+{HOME[0]}+0{HOME[1]}/", "title": "planted-clip-title"}
     found.append(write_video(folder / "clip.mp4", frames, tags=place))
+    flown = [dji(place_of(position)) for position, _ in walk(12)[::2]]
+    found.append(write_film(folder / "flight.mp4", frames, flown, subtitles=True, rate=2))
     return found
+
+
+def degrees(east_m: float, north_m: float) -> tuple[float, float]:
+    """Latitude and longitude so many metres from HOME."""
+    east = np.degrees(east_m / (EARTH_M * np.cos(np.radians(HOME[0]))))
+    return float(HOME[0] + np.degrees(north_m / EARTH_M)), float(HOME[1] + east)
+
+
+def place_of(position: NDArray[np.float64]) -> tuple[float, float]:
+    return degrees(METRES * position[0], METRES * position[2])
 
 
 def made(uploads: list[Path], out: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -96,7 +108,11 @@ def test_nothing_planted_is_in_any_output_and_the_scale_is_found(uploads: list[P
     cameras = json.loads((tmp_path / "out/cameras.json").read_text())
     photos = {each["photo"]: np.array(each["world_to_camera"]) for each in cameras if each["photo"]}
     assert len(photos) >= COUNT - 2
-    assert scale["photos_with_position"] == len(photos)
+    flown = [each["image"] for each in cameras if each["image"].startswith("flight")]
+    assert scale["photos_with_position"] >= len(photos) + len(flown) - 2  # behind its last subtitle nothing is known
+    assert len(flown) > 5
+    if scale["metres_per_unit"] is not None:
+        assert scale["from"] == "GPS of photos and films"
     if scale["metres_per_unit"] is None:
         pytest.fail(scale["reason"])
     centres = np.array([-pose[:3, :3].T @ pose[:3, 3] for pose in photos.values()])

@@ -58,6 +58,8 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
     )
     if not (forward and limits.min_frames <= len(frames) <= limits.max_decoded_frames):
         raise impossible(clip, "its frames are not in order")
+    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(part.track)):
+        raise impossible(clip, "its telemetry is not in order")
     # A pixel aspect ratio between 0.1 and 10 enlarges one side of the frame.
     left, top, right, bottom = part.crop
     pixels = (part.width + left + right) * (part.height + top + bottom)
@@ -70,7 +72,7 @@ def _survey(part: VideoPart, clip: Clip, limits: Limits) -> ClipSurvey:
     info = ClipInfo(
         clip.name, "", len(frames), part.width, part.height, part.fps, part.duration_s, part.codec, part.rotation_deg,
         _time(part.recorded_at), _text(part.camera_model), part.gps, tuple(map(shortened, part.warnings)),
-        focal_px=part.focal_px, projection=part.projection, crop=part.crop,
+        focal_px=part.focal_px, projection=part.projection, crop=part.crop, track=part.track,
     )  # fmt: skip
     return ClipSurvey(info, frames)
 

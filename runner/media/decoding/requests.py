@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from runner.media.selection.measures import MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
 from runner.media.settings import Limits
-from runner.scene.frames import NO_CROP, ClipInfo, Crop
+from runner.scene.frames import MOST_FIXES, NO_CROP, ClipInfo, Crop
 
 MAX_TEXT = 300  # characters of a warning or a camera's name
 MAX_WARNINGS = 20
@@ -26,7 +26,9 @@ Whole = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Side = Annotated[int, Meta(ge=1, lt=1 << 31)]  # pixels
 Amount = Annotated[float, Meta(ge=0, le=FINITE)]
 Focal = Annotated[float, Meta(ge=1, le=FINITE)]  # pixels
-Place = tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]]  # degrees
+Latitude = Annotated[float, Meta(ge=-90, le=90)]  # degrees
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Place = tuple[Latitude, Longitude]
 QuarterTurns = Literal[0, 90, 180, 270]
 Codec = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,30}\Z")]  # not `$`, which a line end may follow
 Projection = Literal["", "fisheye", "equirectangular"]
@@ -136,6 +138,7 @@ class VideoPart(Value, frozen=True):
     frames: tuple[MeasuredFrame, ...]
     projection: Projection = ""
     crop: tuple[Whole, Whole, Whole, Whole] = NO_CROP
+    track: Annotated[tuple[tuple[Amount, Latitude, Longitude], ...], Meta(max_length=MOST_FIXES)] = ()
 
 
 class VideoSurvey(Message, frozen=True):
@@ -195,5 +198,5 @@ def _part(info: ClipInfo, frames: Sequence[FrameMeasures]) -> VideoPart:
         info.width, info.height, info.fps, info.duration_s, info.codec, cast(QuarterTurns, info.rotation_deg),
         info.recorded_at, info.camera_model, info.gps, info.focal_px, info.warnings,
         tuple(MeasuredFrame(*astuple(frame)) for frame in frames), cast(Projection, info.projection),
-        info.crop,
+        info.crop, info.track,
     )  # fmt: skip

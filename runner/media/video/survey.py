@@ -39,6 +39,7 @@ from runner.media.video.clock import without_strays
 from runner.media.video.header import too_small
 from runner.media.video.projection import check_shape, shape_by_statement
 from runner.media.video.reader import DecodedFrame, VideoReader, open_video
+from runner.media.video.telemetry import read_track
 from runner.scene.frames import NO_CROP, Clip, ClipInfo, Crop
 from runner.scene.progress import OnProgress
 from scenejobs.errors import Code, InputError
@@ -117,7 +118,8 @@ def survey(clip: Clip, limits: Limits, on_progress: OnProgress) -> list[ClipSurv
             each.resemble(before.get(size, Crops()), *size) for size, each in crops.items()
         ):  # fmt: skip
             break
-    return _parts(clip, found, before, crops, limits)
+    track = read_track(clip, limits)
+    return [replace(part, info=replace(part.info, track=track)) for part in _parts(clip, found, before, crops, limits)]
 
 
 def _look(clip: Clip, limits: Limits, crops: dict[tuple[int, int], Crops], on_progress: OnProgress) -> _Look:

@@ -65,7 +65,7 @@ def test_the_place_is_where_the_photos_were_taken() -> None:
 def test_it_is_unknown_where_it_cannot_be_told() -> None:
     views, positions = walk(40, 100.0, 7.3, 2.0)
     few = dict(list(positions.items())[:4])
-    assert "4 photos" in find_place(views, few, UP).reason
+    assert "4 pictures" in find_place(views, few, UP).reason
     assert "up" in find_place(views, positions, None).reason
     assert "within" in find_place(*walk(40, 3.0, 7.3, 0.5), UP).reason
     random = np.random.default_rng(1)
