@@ -26,8 +26,9 @@ from scenejobs.commands.status import ENDED
 from scenejobs.commands.upload import upload
 from scenejobs.errors import ConfigurationError, Interrupted, NotFound, SceneJobError
 from scenejobs.ports import Containers
+from scenejobs.stages import in_words
 from scenejobs.state import layout
-from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
 QUIET_S = 6  # a demo need not wait for a minute
 LOG_EVERY_S = 20.0

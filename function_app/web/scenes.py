@@ -15,6 +15,7 @@ from function_app.web.site import Site
 from scenejobs.errors import InputError, UnreadableRecord
 from scenejobs.parallel import Crew
 from scenejobs.ports import Containers
+from scenejobs.stages import in_words
 from scenejobs.state import codec, previews, records
 from scenejobs.state.copies import find
 from scenejobs.state.incoming.accepted import check_scene
@@ -22,7 +23,7 @@ from scenejobs.state.layout import MANIFEST, published_name, record_name
 from scenejobs.state.overview import seen
 from scenejobs.state.overview.published import outputs_of
 from scenejobs.state.overview.scenes import Entry, recorded_scenes
-from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import Phase, SceneRecord
 
 POSTER = "poster.jpg"

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TextIO
 
 from runner.scene.progress import Report
-from scenejobs.state.overview.status import in_words
+from scenejobs.stages import in_words
 
 TERMINAL_S = 0.2  # between two changes of the line
 PLAIN_S = 15.0  # between two lines of the same stage

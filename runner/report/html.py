@@ -30,6 +30,7 @@ from runner.report.unplaced import unplaced
 from runner.report.verdict import verdict
 from scenejobs.errors import UnusedFile
 from scenejobs.logs.setup import printable
+from scenejobs.stages import in_words
 
 SCRIPT = Path(__file__).with_name("report.js").read_text(encoding="utf-8")
 POLICY = (
@@ -109,7 +110,7 @@ def report_page(
     )
     environment.filters |= {
         "decimals": decimals, "duration": duration, "moment": moment, "count": "{:,}".format, "allowed": _allowed,
-        "address": quote,
+        "address": quote, "stage": in_words,
     }  # fmt: skip
     training, clips, up = metrics["training"], _clips(results), _up(metrics)
     scores = training.get("heldout_views") or ()

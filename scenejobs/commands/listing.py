@@ -7,8 +7,9 @@ from typing import Any
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.parallel import Crew
+from scenejobs.stages import in_words
 from scenejobs.state.overview.scenes import known_scenes
-from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
 
 @made(

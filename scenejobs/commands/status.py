@@ -17,10 +17,11 @@ from scenejobs.commands.storage import check_scene
 from scenejobs.errors import ConfigurationError, StorageError
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.stages import in_words
 from scenejobs.state import estimates
 from scenejobs.state.incoming.refused import refused_uploads
 from scenejobs.state.overview.scenes import failure_of, known_scenes
-from scenejobs.state.overview.status import SceneStatus, State, in_words, scene_status
+from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
 ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 

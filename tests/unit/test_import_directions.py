@@ -18,8 +18,8 @@ HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat")
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 BASE = frozenset({
-    "scenejobs.errors", "scenejobs.filming", "scenejobs.names", "scenejobs.parallel", "scenejobs.loopback",
-    "scenejobs.logs", "scenejobs.settings", "scenejobs.estimate", "runner.paths",
+    "scenejobs.errors", "scenejobs.filming", "scenejobs.stages", "scenejobs.names", "scenejobs.parallel",
+    "scenejobs.loopback", "scenejobs.logs", "scenejobs.settings", "scenejobs.estimate", "runner.paths",
 })  # fmt: skip
 """Free for all, with the order among themselves in `MAY_IMPORT`."""
 
@@ -33,6 +33,7 @@ WATCHED = frozenset({"runner.cli", "runner.worker", "runner.pipeline", "runner.p
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # scenejobs: commands -> audit -> {state, adapters} -> logs -> settings -> errors, names, ports -> filming
     "scenejobs.filming": frozenset(),
+    "scenejobs.stages": frozenset(),
     "scenejobs.errors": frozenset({"scenejobs.filming"}),
     "scenejobs.names": frozenset({"scenejobs.errors"}),
     "scenejobs.loopback": frozenset(),

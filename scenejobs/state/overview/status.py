@@ -17,6 +17,7 @@ from scenejobs.estimate.words import time
 from scenejobs.names import refusal, within_scene
 from scenejobs.ports import BlobInfo, BlobStore, Containers
 from scenejobs.settings.groups import DispatchSettings
+from scenejobs.stages import in_words
 from scenejobs.state import cancelling, contents, records
 from scenejobs.state.blobs import digest
 from scenejobs.state.executions import machine, start_backoff, usage
@@ -331,21 +332,6 @@ def _running(containers: Containers, record: SceneRecord) -> SceneStatus:
         return status
     status = replace(status, stage=found.stage, fraction=found.total_fraction, detail=found.detail, eta_s=found.eta_s)
     return replace(status, execution=found.execution, estimate_s=found.expected_s, first_look=found.first_look)
-
-
-STAGES = {
-    "frame_extraction": "frames",
-    "colmap_reconstruction": "poses",
-    "clean_up": "clean-up",
-    "ply_export": "PLY export",
-    "splat_export": "splat export",
-    "small_exports": "small exports",
-}
-"""Stages as people read them; others are called what they are. Files and logs keep the names on the left."""
-
-
-def in_words(stage: str) -> str:
-    return STAGES.get(stage, stage)
 
 
 def _duration(seconds: float) -> str:
