@@ -14,7 +14,7 @@ from tests.videos import write_video
 FPS = 5  # of the fox
 
 
-def _drawn(draw: Callable[[Picture, int], Picture]) -> Callable[[Path], Sequence[Path]]:
+def drawn(draw: Callable[[Picture, int], Picture]) -> Callable[[Path], Sequence[Path]]:
     """The clips of the fox with something drawn over each frame."""
 
     def make(folder: Path) -> Sequence[Path]:
@@ -35,7 +35,7 @@ def _masked(run: Run) -> str:
 
 
 CASES = tuple(
-    Case(name, "9 stamp", what, _drawn(draw), _masked, truth=fox_truth)
+    Case(name, "9 stamp", what, drawn(draw), _masked, truth=fox_truth)
     for name, what, draw in (
         ("date-outlined", "a date with an outline and no box", outlined_date),
         ("logo-faint", "a logo of an opacity of two fifths", faint_logo),
