@@ -1,0 +1,1 @@
+"""Few wide-baseline views: what keeps a training from learning them by heart."""

@@ -1,0 +1,128 @@
+"""What keeps a training of few views from learning them by heart: each way alone, on the same poses.
+
+    SCENE_FOOTAGE=... python -m benchmarks.scenes SCENES sceaux_photos banana_photos walk fox --sides 240
+    python -m benchmarks.few_views SCENES [--side 240] [--steps 1600] [--cap 8000] [--seeds 0 1] [--ways WAY ...]
+        [--sets SET ...] [--seconds 600] [--exposure off]
+
+Poses are those of SCENES, found once with all views; sparse points are those that two training views saw (sets.py).
+Held-out views lie between training views. Every training adds a line to SCENES/few_views.jsonl, and those that are
+there already are not run again; --seconds ends the run after so many, to be continued by another one. Writes
+benchmarks/results/few_views.md from all lines there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.few_views.sets import SETS, split_by
+from benchmarks.few_views.table import page
+
+RESULT = Path(__file__).resolve().parents[1] / "results/few_views.md"
+AS_BEFORE = "as for many views"
+WAYS: dict[str, tuple[str, ...]] = {
+    AS_BEFORE: (),
+    "SH degree 2": ("sh_degree=2",),
+    "SH degree 1": ("sh_degree=1",),
+    "SH degree 0": ("sh_degree=0",),
+    "penalty on opacities": ("opacity_penalty=0.01",),
+    "penalty on scales": ("scale_penalty=0.01",),
+    "both penalties": ("opacity_penalty=0.01", "scale_penalty=0.01"),
+    "half the Gaussians": ("cap=0.5",),
+    "a quarter of the Gaussians": ("cap=0.25",),
+    "half the steps": ("iterations=0.5",),
+}
+"""Name to changes of settings and recipe; numbers of Gaussians and steps are shares of those asked for."""
+Line = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenes", type=Path, metavar="SCENES")
+    parser.add_argument("--side", type=int, default=240, help="long side of the pictures, px")
+    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--cap", type=int, default=8000, help="most Gaussians")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), metavar="WAY")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="SET")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begins no training after so many")
+    parser.add_argument("--exposure", default="off", help="off | auto")
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch
+    kept = options.scenes / "few_views.jsonl"
+    end_s = time.monotonic() + options.seconds
+    for key in keys(options):
+        if time.monotonic() > end_s:
+            break
+        if key not in [line["key"] for line in lines(kept)]:
+            line = {"key": key, **measured(options.scenes, key)}
+            print(json.dumps(line), flush=True)
+            with kept.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+    RESULT.write_text(page(lines(kept)))
+
+
+def keys(options: argparse.Namespace) -> list[Line]:
+    """What tells one training from others, of all that are asked for: one way after the other."""
+    common = {name: getattr(options, name) for name in ("side", "steps", "cap", "exposure")}
+    return [
+        {**common, "way": way, "set": name, "seed": seed}
+        for seed in options.seeds
+        for way in options.ways
+        for name in options.sets
+    ]
+
+
+def lines(kept: Path) -> list[Line]:
+    """All trainings so far."""
+    return [json.loads(text) for text in kept.read_text().splitlines()] if kept.exists() else []
+
+
+def measured(scenes: Path, key: Line) -> Line:
+    """Trains once and scores."""
+    from benchmarks.scenes import load_scene
+    from benchmarks.training import changed
+    from runner.context import StageContext
+    from runner.quality.evaluate import evaluate
+    from runner.raster import rasterizer
+    from runner.scene.progress import SILENT
+    from runner.training.loop import train
+    from runner.training.schedule import recipe_of
+    from runner.training.settings import TrainSettings
+
+    base, split = SETS[key["set"]]
+    path = scenes / f"{base}_{key['side']}.npz"
+    scene = split_by(load_scene(path if path.exists() else scenes / f"{base}.npz"), split)
+    settings = TrainSettings(
+        iterations=key["steps"], cap=key["cap"], seed=key["seed"], exposure=key["exposure"], budget_s=1e9,
+        evaluations=10,
+    )  # fmt: skip
+    recipe = recipe_of(settings)
+    for change in WAYS[key["way"]]:
+        name, _, value = change.partition("=")
+        if name in ("cap", "iterations"):
+            settings = replace(settings, **{name: round(float(value) * getattr(settings, name))})
+        elif name in {field.name for field in fields(settings)}:
+            settings = changed(settings, [change])
+        else:
+            recipe = changed(recipe, [change])
+    backend, unsaved = rasterizer("cpu"), StageContext(Path(), SILENT)
+    train(
+        scene, unsaved, replace(settings, iterations=12, evaluations=1, exposure="off"), backend, save_s=None
+    )  # compiles
+    trained = train(scene, unsaved, settings, backend, recipe=recipe, save_s=None, clock=time.process_time)
+    scores = evaluate(trained.gaussians, scene, backend)
+    curve = [(line.step, line.psnr_heldout) for line in trained.history]
+    return {
+        "test": scores.test.psnr, "aside": scores.test.psnr_corrected, "ssim": scores.test.ssim,
+        "train": scores.train.psnr, "gaussians": trained.gaussians.count, "cpu_s": trained.wall_s, "curve": curve,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
