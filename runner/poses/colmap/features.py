@@ -15,6 +15,7 @@ from runner.poses.colmap.lenses import fisheye
 from runner.poses.colmap.requests import SCRATCH, Extract, Features, Group, Source
 
 WEAK = 0.5  # of SIFT's usual contrast threshold, for images without much
+LARGE = 1000  # px, long side; in smaller pictures the features that enlarging adds are those that place the cameras
 LOOKED_AT = 3  # images of a group that say whether the others need to be enlarged
 
 
@@ -55,7 +56,7 @@ def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
     COLMAP enlarges each image to twice its sides, which takes two thirds of the time, and keeps the largest features.
     What enlarging adds are the smallest ones: where the limit is reached without them, they are dropped again.
     """
-    wanted = ceil(request.enough * request.features)
+    wanted = ceil(_enough(request, group) * request.features)
     database = Path(request.source.database)
     names = [name for name in group.names if name not in _names_in(database, with_features=True)]
     looked_at = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, LOOKED_AT).astype(int))] if names else []
@@ -72,6 +73,13 @@ def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
         _copy(scratch, database, _rich(scratch, wanted))
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _enough(request: Extract, group: Group) -> float:
+    """Share of the features below which a picture is enlarged for more; all of them where pictures are small."""
+    with Image.open(Path(request.source.images) / group.names[0]) as image:
+        seen = min(max(image.size), request.max_image_size)
+    return request.enough if seen >= LARGE else 1.0
 
 
 def _extract(

@@ -246,7 +246,7 @@ class Extract(Request[Features], frozen=True, tag="extract"):
     sensitive: bool  # weak ones as well
     threads: Threads
     masks: str = ""  # folder of runner/scene/masks.py; empty: all of the images is used
-    enough: Share = 1.0  # of `features`: an image that has so many at its own size is not enlarged for more
+    enough: Share = 1.0  # of `features`: a large image that has so many at its own size is not enlarged for more
 
 
 class ChoosePairs(Request[Pairs], frozen=True, tag="choose_pairs"):

@@ -59,14 +59,18 @@ def test_pictures_are_enlarged_where_they_have_too_few_features_otherwise(pictur
     assert not (tmp_path / SCRATCH).exists()
 
 
-def test_a_picture_with_enough_of_the_wanted_features_is_not_enlarged_for_the_rest(pictures, tmp_path):
+@pytest.mark.parametrize("large", [240, 241])
+def test_a_large_picture_with_enough_of_the_wanted_features_is_not_enlarged_for_the_rest(
+    pictures, tmp_path, monkeypatch, large
+):
+    monkeypatch.setattr(features, "LARGE", large)  # the pictures have 240 px
     folder, names = pictures
     own = extracted(folder, tmp_path / "few.db", names, FEW)  # reached without enlarging
     wanted = 2 * max(own.values())
-    for enough, first_octave in ((1.0, -1), (min(own.values()) / wanted, 0)):
-        found = extracted(folder, tmp_path / f"{first_octave}.db", names, wanted, enough)
-        plain(folder, tmp_path / f"plain{first_octave}.db", names, wanted, first_octave)
-        assert found == {name: len(descriptors(tmp_path / f"plain{first_octave}.db", name)) for name in names}
+    for enough, first_octave in ((1.0, -1), (min(own.values()) / wanted, 0 if large == 240 else -1)):
+        found = extracted(folder, tmp_path / f"{enough}.db", names, wanted, enough)
+        plain(folder, tmp_path / f"plain{enough}.db", names, wanted, first_octave)
+        assert found == {name: len(descriptors(tmp_path / f"plain{enough}.db", name)) for name in names}
 
 
 def test_a_single_picture_with_too_few_is_enlarged_beside_others(pictures, tmp_path):
