@@ -34,6 +34,12 @@ def check(python: str, lock: str, folder: Path, *options: str) -> Path:
     return made
 
 
+def works(python: str) -> bool:
+    """Whether it is there, and is more than the name of one that a version manager could install."""
+    found = shutil.which(python)
+    return found is not None and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gpu", action="store_true", help="also the GPU image's, 3 GB to download")
@@ -42,7 +48,7 @@ def main() -> int:
     source = os.environ.get("TORCH_CPU_INDEX", TORCH_CPU_INDEX)
     place = "--find-links" if Path(source).is_dir() else "--extra-index-url"
     wanted = options.python or PYTHONS
-    missing = [python for python in wanted if not shutil.which(python)]
+    missing = [python for python in wanted if not works(python)]
     with tempfile.TemporaryDirectory() as temporary:
         for number, python in enumerate(set(wanted) - set(missing)):
             made = check(python, "requirements.txt", Path(temporary, f"function-{number}"))
