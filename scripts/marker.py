@@ -51,7 +51,7 @@ def modules(number: int = 0) -> NDArray[np.uint8]:
 
 
 def svg(pixels: NDArray[np.uint8]) -> str:
-    """The page: one rectangle per run of black modules, in millimetres."""
+    """The page: one square for each black module, in millimetres."""
     module, count = SIZE_MM / BLACK, pixels.shape[0]
     side = count * module
     rows = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runner.poses.colmap.requests import Model
+from typing import Any
+
+from runner.poses.colmap.requests import Extract, Features, Model, Motion, Motions, Probe, Request
 from runner.poses.gates import Verdict
 from runner.scene.pose_report import Health
 from scenejobs.errors import Code
@@ -19,6 +21,22 @@ def model(frames: int = 1, health: Health = HEALTH, folder: str = "m") -> Model:
         folder=folder, names=tuple(f"a/{i:06d}.png" for i in range(frames)), points=1000, mean_track_length=5.0,
         mean_reprojection_error_px=0.5, health=health, smaller_side=(),
     )  # fmt: skip
+
+
+class LooksWell:
+    """The COLMAP process up to the matches: every frame has features, and the camera moves."""
+
+    names: tuple[str, ...] = ()  # of the frames
+
+    def prepared(self, request: Request[Any]) -> Features | Motions | None:
+        """Its answer; None to what comes later."""
+        match request:
+            case Extract(groups=groups):
+                self.names = tuple(name for group in groups for name in group.names)
+                return Features(features=dict.fromkeys(self.names, 900))
+            case Probe(lists=lists):
+                return Motions(motions=tuple(Motion(verified=60, still=0, turned=0) for _ in lists))
+        return None
 
 
 def failed(code: Code) -> Verdict:

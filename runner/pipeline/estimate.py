@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from runner.pipeline.presets import AUTO, Preset, preset
 from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
+from scenejobs.estimate.plans import pairs_of
 from scenejobs.settings.pipeline import PipelineSettings
 
 # Seconds on two cores without a GPU, rounded up from the runs in benchmarks/results/end_to_end.md: the poses of 50
 # frames with 3072 features took 112 s, of which most is matching, which grows with pairs and with features squared.
 START_S = 60.0  # imports, compiling, undistorting
 DECODE_S_PER_GB = 400.0
-NEIGHBOURS = 20  # pairs per frame where not all pairs are matched, about
 FINISH_S = 120.0  # measuring, writing and reading back the results, uploading
 
 
@@ -31,7 +31,9 @@ def _overridden(chosen: Preset, settings: PipelineSettings) -> Preset:
 
 def _of_preset(chosen: Preset) -> float:
     count = chosen.frames.budget
-    everything = count * (count - 1) / 2
-    pairs = everything if chosen.poses.all_pairs(count) else min(everything, count * NEIGHBOURS)
-    matching = PAIR_S * pairs * (chosen.poses.features / PAIR_FEATURES) ** 2
+    matching = (
+        PAIR_S
+        * pairs_of(count, everything=chosen.poses.all_pairs(count))
+        * (chosen.poses.features / PAIR_FEATURES) ** 2
+    )
     return START_S + FRAME_S * count + matching + chosen.train.budget_s + FINISH_S

@@ -24,6 +24,8 @@ MOST_UNEVEN = 0.10  # rms of sides and diagonals against a square; more is no sq
 MOST_ERROR = 0.15  # of the scale, one standard deviation; more is no scale
 MOST_JACKKNIFE = 40  # groups of views that are left out in turn
 Array = NDArray[np.float64]
+Rays = Mapping[int, tuple[Array, Array]]
+"""By index of the view: where its camera is [3], and the directions of the four corners [4, 3], unit vectors."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,6 @@ def find_scale(views: Sequence[View], size_m: float) -> MarkerScale:
     if error > MOST_ERROR:
         return unknown(f"the markers differ too much: the scale would be off by {100 * error:.0f} %", len(measured))
     return MarkerScale(size_m / side, 100 * error, len(measured), len(seen), "", size_m)
-
-
-Rays = Mapping[int, tuple[Array, Array]]
-"""By index of the view: where its camera is [3], and the directions of the four corners [4, 3], unit vectors."""
 
 
 def _rays(views: Sequence[View]) -> dict[int, dict[int, tuple[Array, Array]]]:

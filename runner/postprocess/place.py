@@ -7,7 +7,7 @@ a similarity that most of the pictures agree with (RANSAC, then least squares of
 the rest, and a plane needs only which way is up. The error of the scale is that of the fit, by the spread of what is
 left; a drift that all positions of one film share does not show in it.
 
-Coordinates stay in this module and in what `Place.published` returns; `to_json` has none of them.
+Coordinates stay in this module: `to_json` has them only where they are to be published.
 """
 
 from __future__ import annotations

@@ -133,13 +133,12 @@ def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[s
     left_out: dict[str, tuple[str, str]] = {}
     of_shape: dict[tuple[int, ...], list[tuple[PhotoSurvey, NDArray[np.float32]]]] = {}
     for photo in sorted(photos, key=_worth):
-        unit = _normalised(photo.small)
         others = of_shape.setdefault(photo.small.shape, [])
         same = _twin(photo.small, others, "", NEW_VIEW) or _twin(photo.small[:, ::-1], others, ", mirrored", MIRRORED)
         if same is not None:
             left_out[photo.clip.name] = same
         else:
-            others.append((photo, unit))
+            others.append((photo, _normalised(photo.small)))
             kept.append(photo)
     return kept, left_out
 

@@ -13,6 +13,7 @@ from runner.pipeline import estimate
 from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S, PoseSettings
 from runner.process import memory
 from scenejobs.errors import Code, ResourceError
+from scenejobs.estimate.plans import NEIGHBOURS
 from scenejobs.settings.groups import RunnerSettings
 from tests.infra.scripts.scripted import ROOT
 
@@ -51,9 +52,9 @@ def test_what_a_part_takes_is_what_the_deadline_is_made_of() -> None:
     assert f"{FRAME_S} per frame" in PAGE
     assert f"{PAIR_S} per pair at {PAIR_FEATURES:,} features" in PAGE
     for frames in (50, 72):
-        pairs = min(frames * (frames - 1) / 2, frames * estimate.NEIGHBOURS)
+        pairs = min(frames * (frames - 1) / 2, frames * NEIGHBOURS)
         assert f"{int(PAIR_S * pairs + 0.5)} for {frames}" in PAGE.replace(" frames", "")
-    assert f"up to {PoseSettings().exhaustive_up_to} frames, {estimate.NEIGHBOURS} per frame above" in PAGE
+    assert f"up to {PoseSettings().exhaustive_up_to} frames, {NEIGHBOURS} per frame above" in PAGE
     assert f"{estimate.START_S:.0f} at the start, {estimate.FINISH_S:.0f} at the end" in PAGE
     assert f"{RunnerSettings().deadline_factor:g} times what they add up to" in PAGE
 

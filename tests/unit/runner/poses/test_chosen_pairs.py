@@ -16,18 +16,13 @@ from runner.poses.colmap.requests import (
     Centres,
     ChoosePairs,
     Done,
-    Extract,
-    Features,
     FindCentres,
     FixLenses,
     Match,
     Matches,
     Model,
     Models,
-    Motion,
-    Motions,
     Pairs,
-    Probe,
     Reconstruct,
     Request,
 )
@@ -37,14 +32,14 @@ from runner.poses.settings import PoseSettings
 from runner.scene.pose_report import PoseReport
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
-from tests.pose_models import HEALTH, model
+from tests.pose_models import HEALTH, LooksWell, model
 from tests.synthetic import write_frames
 
 FRAMES = 31
 SETTINGS = PoseSettings(features=600, max_image_size=320, threads=1, min_points=200, budget_s=1e9)
 
 
-class Colmap:
+class Colmap(LooksWell):
     """Answers as the COLMAP process does for a lens of a focal length; the pairs that look alike and all pairs put the
     cameras so far apart. placed: frames that the former place. joining: pairs of frames that fit together, with one of
     them among these."""
@@ -54,27 +49,23 @@ class Colmap:
     ) -> None:
         self._folder, self._apart, self._placed, self._joining = folder, apart, placed, joining
         self._health = replace(HEALTH, focal_ratio=focal_ratio)
-        self._names: list[str] = []
         self._all_pairs = False
         self._made: dict[str, float] = {}
         self.mappings = 0
 
     def run(self, request: Request[Any], *_: Any, **__: Any) -> Any:
+        if (prepared := self.prepared(request)) is not None:
+            return prepared
         match request:
-            case Extract(groups=groups):
-                self._names = [name for group in groups for name in group.names]
-                return Features(features=dict.fromkeys(self._names, 900))
-            case Probe(lists=lists):
-                return Motions(motions=tuple(Motion(verified=60, still=0, turned=0) for _ in lists))
             case ChoosePairs():
-                return Pairs(pairs=tuple(zip(self._names, self._names[1:], strict=False)))
+                return Pairs(pairs=tuple(zip(self.names, self.names[1:], strict=False)))
             case FixLenses():
                 return Done()
             case Match(pairs=pairs, database=database):
                 Path(database).touch()
                 self._all_pairs = pairs is None
-                across = zip(self._names[: self._joining], self._names[len(self._names) - self._joining :], strict=True)
-                return Matches(pairs=66, links=((self._names[0], self._names[1]), *across), turning=0.0)
+                across = zip(self.names[: self._joining], self.names[len(self.names) - self._joining :], strict=True)
+                return Matches(pairs=66, links=((self.names[0], self.names[1]), *across), turning=0.0)
             case Reconstruct():
                 return Models(models=(self._mapped(),))
             case FindCentres(models=models):
@@ -88,12 +79,12 @@ class Colmap:
             (folder / name).write_bytes(b"COLMAP's")
         self.mappings += 1
         self._made[str(folder)] = self._apart if self._all_pairs else 0.0
-        names = tuple(self._names if self._all_pairs else self._names[: self._placed])
+        names = tuple(self.names if self._all_pairs else self.names[: self._placed])
         return msgspec.structs.replace(model(len(names), self._health, str(folder)), names=names)
 
     def _centres(self, folder: str) -> dict[str, tuple[float, float, float]]:
         bent = self._made[folder]
-        return {name: (np.cos(i / 5), np.sin(i / 5), bent * (-1) ** i) for i, name in enumerate(self._names)}
+        return {name: (np.cos(i / 5), np.sin(i / 5), bent * (-1) ** i) for i, name in enumerate(self.names)}
 
 
 def found(folder: Path, monkeypatch: pytest.MonkeyPatch, colmap: Colmap, clips: str = "a") -> PoseReport:

@@ -14,15 +14,10 @@ from runner.context import StageContext
 from runner.poses.colmap import client, mapping
 from runner.poses.colmap.lenses import fisheye
 from runner.poses.colmap.requests import (
-    Extract,
-    Features,
     MapperRun,
     Match,
     Matches,
     Models,
-    Motion,
-    Motions,
-    Probe,
     Reconstruct,
     Request,
 )
@@ -32,32 +27,28 @@ from runner.poses.settings import PoseSettings
 from runner.scene.pose_report import PoseReport
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, RunnerError
-from tests.pose_models import model
+from tests.pose_models import LooksWell, model
 from tests.synthetic import write_frames
 
 FRAMES = 12
 SETTINGS = PoseSettings(features=600, max_image_size=320, threads=1, min_points=200)
 
 
-class Colmap:
+class Colmap(LooksWell):
     """Answers as the COLMAP process does when its clock ends the mapper after so many of the frames."""
 
     def __init__(self, folder: Path, placed: int, cut: bool = True) -> None:
         self._model, self._cut = model(placed, folder=str(folder / "model")), cut
-        self._names: list[str] = []
         Path(self._model.folder).mkdir(parents=True)
         for name in MODEL:
             (Path(self._model.folder) / name).write_bytes(b"COLMAP's")
 
     def run(self, request: Request[Any], *_: Any, **__: Any) -> Any:
+        if (prepared := self.prepared(request)) is not None:
+            return prepared
         match request:
-            case Extract(groups=groups):
-                self._names = [name for group in groups for name in group.names]
-                return Features(features=dict.fromkeys(self._names, 900))
-            case Probe(lists=lists):
-                return Motions(motions=tuple(Motion(verified=60, still=0, turned=0) for _ in lists))
             case Match():
-                return Matches(pairs=66, links=((self._names[0], self._names[1]),), turning=0.0)
+                return Matches(pairs=66, links=((self.names[0], self.names[1]),), turning=0.0)
             case Reconstruct():
                 return Models(models=(self._model,), cut=self._cut)
         raise AssertionError(request)
