@@ -22,7 +22,7 @@ from scenejobs.state.incoming.accepted import check_scene
 from scenejobs.state.layout import MANIFEST, published_name, record_name
 from scenejobs.state.overview import seen
 from scenejobs.state.overview.published import outputs_of
-from scenejobs.state.overview.scenes import Entry, recorded_scenes
+from scenejobs.state.overview.scenes import Entry, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 from scenejobs.state.record import Phase, SceneRecord
 
@@ -37,7 +37,7 @@ def page(site: Site, request: Request, _: Mapping[str, str]) -> Response:
     limit = _limit(request.query.get("limit", ""))
     words = request.query.get("name", "").casefold()
     containers, depth = seen.look(site.containers, site.kept), site.dispatch.prefix_depth
-    entries = sorted(recorded_scenes(containers, depth), key=_newest_first)
+    entries = sorted(known_scenes(containers, depth), key=_newest_first)
     entries = [entry for entry in entries if words in entry.scene.casefold()]
     begin = 0
     if after := request.query.get("after", ""):

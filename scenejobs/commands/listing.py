@@ -8,6 +8,7 @@ from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.parallel import Crew
 from scenejobs.stages import in_words
+from scenejobs.state.overview import seen
 from scenejobs.state.overview.scenes import known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
@@ -19,8 +20,9 @@ from scenejobs.state.overview.status import SceneStatus, State, scene_status
 def command(shell: Shell) -> Answer:
     """Raises ConfigurationError, and the errors of storage."""
     storage, dispatch = shell.open()
-    containers, depth = storage.containers, dispatch.prefix_depth
-    outcome = Crew().each(lambda scene: scene_status(containers, scene, depth), known_scenes(containers, depth))
+    containers, depth = seen.look(storage.containers, seen.Kept()), dispatch.prefix_depth
+    scenes = [entry.scene for entry in known_scenes(containers, depth)]
+    outcome = Crew().each(lambda scene: scene_status(containers, scene, depth), scenes)
     if outcome.failed:
         raise outcome.failed[0][1]
     found = sorted(outcome.results, key=lambda each: each.scene)

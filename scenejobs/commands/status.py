@@ -20,6 +20,7 @@ from scenejobs.settings.groups import DispatchSettings
 from scenejobs.stages import in_words
 from scenejobs.state import estimates
 from scenejobs.state.incoming.refused import refused_uploads
+from scenejobs.state.overview import seen
 from scenejobs.state.overview.scenes import failure_of, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
@@ -33,7 +34,8 @@ ENDED = (State.DONE, State.FAILED, State.CANCELLED)
     section="Scenes",
 )  # fmt: skip
 def command(shell: Shell, scene: str, wait: bool) -> Answer:
-    """0; 1 when a scene that is shown failed, is blocked or unknown, or one that was waited for is cancelled.
+    """0; 1 when a scene that is shown failed or is blocked, the one that was asked for is unknown, or one that was
+    waited for is cancelled.
 
     Raises InputError, ConfigurationError, StorageError.
     """
@@ -46,7 +48,9 @@ def command(shell: Shell, scene: str, wait: bool) -> Answer:
     if wait:
         document, code = wait_for(shell, containers, scene, dispatch)
         return Answer(document, code)
-    scenes = [scene] if scene else known_scenes(containers, depth)
+    if not scene:
+        containers = seen.look(containers, seen.Kept())
+    scenes = [scene] if scene else [entry.scene for entry in known_scenes(containers, depth)]
     statuses = [scene_status(containers, name, depth, dispatch) for name in scenes]
     if scene:
         statuses = [with_times(containers, found) for found in statuses]
@@ -60,7 +64,8 @@ def command(shell: Shell, scene: str, wait: bool) -> Answer:
         shell.say(line)
     if not (statuses or refused):
         shell.say(f"no scenes in {containers.input.name} yet: scenejobs upload SCENE FILE...")
-    failed = any(found.state in (State.FAILED, State.BLOCKED, State.UNKNOWN) for found in statuses)
+    wrong = (State.FAILED, State.BLOCKED, *([State.UNKNOWN] if scene else []))
+    failed = any(found.state in wrong for found in statuses)
     return Answer(documents[0] if scene else {"scenes": documents, "refused": refused}, int(failed))
 
 

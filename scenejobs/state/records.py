@@ -115,6 +115,11 @@ def may_be_blank(info: BlobInfo) -> bool:
     return info.size_bytes <= len(_encode(_split(SceneRecord("x" * 100))[0]))
 
 
+def tells_erased(info: BlobInfo) -> bool:
+    """Whether a listed record is the tombstone of a scene of which everything was deleted."""
+    return "erased" in info.metadata
+
+
 def is_blank(stored: Stored) -> bool:
     return stored.record == SceneRecord(stored.record.scene)
 
@@ -159,6 +164,8 @@ def _metadata(record: SceneRecord, parts: dict[str, bytes]) -> dict[str, str]:
         metadata["wish"] = record.wish.kind
     if record.expired:
         metadata["expired"] = "true"
+    if record.is_erased:
+        metadata["erased"] = "true"
     if parts:
         metadata["parts"] = " ".join(sorted(parts))
     return metadata

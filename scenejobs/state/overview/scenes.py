@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from scenejobs.errors import Failure, UnreadableRecord
+from scenejobs.errors import Failure, NotFound, UnreadableRecord
 from scenejobs.names import is_simple_key, scene_key
 from scenejobs.ports import BlobInfo, BlobStore, Containers
-from scenejobs.state import layout, records
-from scenejobs.state.control_names import stored_scene
+from scenejobs.state import codec, layout, records
 from scenejobs.state.incoming.uploads import sort_uploads
-
-
-def known_scenes(containers: Containers, depth: int) -> list[str]:
-    """Scenes with uploads, such that are being sent among them, results or failures. It lists three containers."""
-    listing = containers.input.list_all()
-    uploads = sort_uploads(listing.blobs, depth, listing.sending)
-    return sorted(
-        {*uploads.scenes, *uploads.sending, *_folders(containers.output, depth), *_folders(containers.error, depth)}
-    )
-
-
-def _folders(store: BlobStore, depth: int) -> Iterator[str]:
-    for blob in store.list():
-        folder, _, file = blob.name.rpartition("/")
-        if file in (layout.MANIFEST, layout.ERROR_DOCUMENT) and stored_scene(blob.name, depth) == folder:
-            yield folder
 
 
 @dataclass(frozen=True)
@@ -38,10 +20,12 @@ class Entry:
     changed_at: datetime | None
 
 
-def recorded_scenes(containers: Containers, depth: int) -> list[Entry]:
-    """Scenes with uploads or with a record, in the order of names. Two listings, however many results there are.
+def known_scenes(containers: Containers, depth: int) -> list[Entry]:
+    """Scenes with uploads, such that are being sent among them, or with a record, in the order of names.
 
-    A record whose name does not tell its scene is read; `containers` are best as `seen.look` gives them.
+    Two listings, however many results there are: what a scene has in the other containers, its record knows. Left out
+    are records in which nothing ever happened, and those of scenes of which everything was deleted. A record whose name
+    does not tell its scene is read; `containers` are best as `seen.look` gives them.
     """
     listing = containers.input.list_all()
     uploads = sort_uploads(listing.blobs, depth, listing.sending)
@@ -52,21 +36,22 @@ def recorded_scenes(containers: Containers, depth: int) -> list[Entry]:
     for info in containers.state.list(layout.RECORDS):
         scene = scenes.get(layout.key_of_record(info.name)) or _scene_of_record(containers.state, info)
         before = found.get(scene)
-        if scene and (scene in found or not records.may_be_blank(info)):
+        tells = not (records.may_be_blank(info) or records.tells_erased(info))
+        if scene and (scene in found or tells):
             found[scene] = max(before, info.modified) if before else info.modified
     return [Entry(scene, found[scene]) for scene in sorted(found)]
 
 
 def _scene_of_record(state: BlobStore, info: BlobInfo) -> str:
-    """ "" of one that cannot be read: nothing says what its scene is called."""
+    """Of one of a later program too. "" of one that says nothing: nobody knows what its scene is called."""
     key = layout.key_of_record(info.name)
     if is_simple_key(key):
         return key
     try:
-        stored = records.read(state, info.name)
-    except UnreadableRecord:
+        scene = codec.loads(state.read(info.name)[0])["scene"]
+        return scene if layout.record_name(scene) == info.name else ""
+    except (NotFound, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
-    return stored.record.scene if stored else ""
 
 
 def failure_of(state: BlobStore, scene: str) -> Failure | None:

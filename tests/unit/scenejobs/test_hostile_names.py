@@ -159,7 +159,7 @@ def test_a_scene_status_of_any_name_is_one_printable_line(cloud: Cloud) -> None:
     for name in NAMES:
         plant(cloud, name)
     containers = Containers(**cloud.stores)
-    scenes = known_scenes(containers, 1)
+    scenes = [entry.scene for entry in known_scenes(containers, 1)]
     assert len(scenes) > 100
     for scene in scenes:
         assert printable(scene_status(containers, scene).line()).isprintable()

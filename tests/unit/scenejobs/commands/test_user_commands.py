@@ -18,7 +18,6 @@ from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import layout
 from scenejobs.state.executions import usage
-from scenejobs.state.overview import scenes
 from scenejobs.state.overview.status import SceneStatus
 from scenejobs.state.record import SceneRecord
 from tests.commands import publish, typed
@@ -143,14 +142,6 @@ def test_a_result_that_is_being_published_is_none_yet(containers: Containers, tm
     containers.output.write("lobby/manifest.json", b'{"publishing": "run-2", "outputs": []}')
     with pytest.raises(InputError, match="no finished result"):
         download.download(containers, "lobby", tmp_path / "out")
-
-
-def test_all_scenes_with_uploads_results_or_failures_are_known(containers: Containers) -> None:
-    containers.input.write("a/v.mp4", b"")
-    containers.output.write("b/manifest.json", b"")
-    containers.output.write("b/runs/1/manifest.json", b"")
-    containers.error.write("c/error.json", b"")
-    assert scenes.known_scenes(containers, 1) == ["a", "b", "c"]
 
 
 def test_watching_shows_each_change_once_and_ends_with_the_scene(containers: Containers) -> None:

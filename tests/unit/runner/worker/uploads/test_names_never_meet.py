@@ -190,4 +190,4 @@ def test_what_lies_in_our_folders_is_audited_and_brought_back(tmp_path: Path) ->
     redrive.carry_out(containers, queues, redrive.plan(containers, "s"))
     assert {name: cloud.stores["input"].read(name)[0] for name in cloud.names("input")} == sent
     assert cloud.json("error", "s/2/error.json")["scene"] == "s/2"
-    assert known_scenes(containers, 2) == ["s", "s/2"]
+    assert [entry.scene for entry in known_scenes(containers, 2)] == ["s", "s/2"]
