@@ -1,4 +1,4 @@
-"""From pixel gradients to sums per Gaussian: blending, backward. The rules of blend.py keep the loops vectorised."""
+"""From pixel gradients to sums per Gaussian: blending, backward. Groups and planes of pixels are those of blend.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from runner.raster.compiled import F32, I32, I64, U8, kernel, parallel_kernel
+from runner.raster.compiled import F32, I32, I64, U8, exact_parallel_kernel, kernel
 from runner.raster.constants import (
     ALPHA_MAX,
     ALPHA_MIN,
@@ -18,31 +18,32 @@ from runner.raster.constants import (
     GREEN,
     OPACITY,
     RED,
-    SUM_ABS_X,
-    SUM_ABS_Y,
-    SUM_BLUE,
     SUM_COLUMNS,
-    SUM_GREEN,
-    SUM_RED,
-    SUM_V,
-    SUM_VX,
-    SUM_VXX,
-    SUM_VXY,
-    SUM_VY,
-    SUM_VYY,
     TILE_HEIGHT,
     TILE_PIXELS,
     TILE_WIDTH,
     X,
     Y,
 )
-from runner.raster.kernels.blend import HALF, ONE, ZERO, dealt, exp_minus, slots
+from runner.raster.kernels.blend import (
+    GROUPS,
+    HALF,
+    ONE,
+    ROWS,
+    ZERO,
+    dealt,
+    exp_minus,
+    group_start,
+    pixel_centres,
+    slots,
+)
+from runner.raster.lanes import LANES, absolute, aligned, least, load, spread, store, store_totals, where_less
 
 
-def _compiled(absolute: bool) -> Callable[..., F32]:
-    """With the sums of absolute values or without: `absolute` is a constant of the compiled code."""
+def _compiled(with_absolute: bool) -> Callable[..., F32]:
+    """With the sums of absolute values or without: `with_absolute` is a constant of the compiled code."""
 
-    @parallel_kernel
+    @exact_parallel_kernel
     def blend_backward(
         starts: I64, ends: I64, ids: I32, rows: U8, splats: F32, image: F32, transmittance: F32, grad_image: F32,
         grad_alpha: F32, width: int, height: int,
@@ -50,8 +51,8 @@ def _compiled(absolute: bool) -> Callable[..., F32]:
         """Sums over pixels for every (tile, Gaussian) pair.
 
         grad_image [H, W, 3] = dL/dimage, grad_alpha [H, W] = dL/dalpha, the rest as given to or returned by `blend`.
-        Returns sums [M, 12], columns in constants.py; rows behind `ends` are not written, and without `absolute` the
-        columns of absolute values are zero.
+        Returns sums [M, 12], columns in constants.py; rows behind `ends` are not written, and without `with_absolute`
+        the columns of absolute values are zero.
 
         Walks front to back like the forward pass. L changes with alpha_k through what k adds, T d (d = dL/dimage .
         colour, T the light before k), and through the light it takes from all behind it, rest / (1 - alpha). `rest`,
@@ -61,11 +62,6 @@ def _compiled(absolute: bool) -> Callable[..., F32]:
         tiles_x = (width + TILE_WIDTH - 1) // TILE_WIDTH
         tiles_y = (height + TILE_HEIGHT - 1) // TILE_HEIGHT
         sums = np.empty((ids.shape[0], SUM_COLUMNS), np.float32)
-        tile_x = np.empty(TILE_PIXELS, np.float32)
-        tile_y = np.empty(TILE_PIXELS, np.float32)
-        for p in range(TILE_PIXELS):
-            tile_x[p] = p % TILE_WIDTH
-            tile_y[p] = p // TILE_WIDTH
         for slot in numba.prange(slots(tiles_x * tiles_y)):
             tile = dealt(slot, tiles_x * tiles_y)
             if tile >= tiles_x * tiles_y:
@@ -73,82 +69,74 @@ def _compiled(absolute: bool) -> Callable[..., F32]:
             ty = tile // tiles_x
             tx = tile - ty * tiles_x
             left, top = tx * TILE_WIDTH, ty * TILE_HEIGHT
-            light = np.ones(TILE_PIXELS, np.float32)
-            rest = np.zeros(TILE_PIXELS, np.float32)
-            grad_r = np.zeros(TILE_PIXELS, np.float32)  # zero in the part of a tile outside the image
-            grad_g = np.zeros(TILE_PIXELS, np.float32)
-            grad_b = np.zeros(TILE_PIXELS, np.float32)
+            xs, ys = pixel_centres(left, top)
+            planes = aligned(5 * TILE_PIXELS)  # of each group: light, rest, gradient by red, by green, by blue
+            planes[:] = ZERO  # no gradient in the part of a tile outside the image
+            for group in range(GROUPS):
+                store(planes, group * 5 * LANES, spread(ONE))
             for y in range(min(TILE_HEIGHT, height - top)):
+                first = group_start(y, 5)
                 for x in range(min(TILE_WIDTH, width - left)):
-                    p = y * TILE_WIDTH + x
+                    p = first + x
                     g0 = grad_image[top + y, left + x, 0]
                     g1 = grad_image[top + y, left + x, 1]
                     g2 = grad_image[top + y, left + x, 2]
-                    grad_r[p] = g0
-                    grad_g[p] = g1
-                    grad_b[p] = g2
-                    rest[p] = (
+                    planes[p + LANES] = (
                         g0 * image[top + y, left + x, 0]
                         + g1 * image[top + y, left + x, 1]
                         + g2 * image[top + y, left + x, 2]
                         - grad_alpha[top + y, left + x] * transmittance[top + y, left + x]
                     )
+                    planes[p + 2 * LANES] = g0
+                    planes[p + 3 * LANES] = g1
+                    planes[p + 4 * LANES] = g2
             for k in range(starts[tile], ends[tile]):
                 splat = splats[ids[k]]
-                cx = splat[X] - np.float32(left) - HALF
-                cy = splat[Y] - np.float32(top) - HALF
-                a2, b, c2 = splat[CONIC_XX], splat[CONIC_XY], splat[CONIC_YY]
-                a, c = a2 * HALF, c2 * HALF
+                cy = splat[Y]
+                a, b, c = splat[CONIC_XX], splat[CONIC_XY], splat[CONIC_YY]
+                half_c = c * HALF
                 opacity, cr, cg, cb = splat[OPACITY], splat[RED], splat[GREEN], splat[BLUE]
-                s, sx, sy, sxx, sxy, syy = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
-                sr, sg, sb, s_abs_x, s_abs_y = ZERO, ZERO, ZERO, ZERO, ZERO
-                start = int(rows[k, 0]) * TILE_WIDTH
-                stop = int(rows[k, 1]) * TILE_WIDTH
-                n = max(0, stop - start)
-                xs, ys, lights, rests = tile_x[start:stop], tile_y[start:stop], light[start:stop], rest[start:stop]
-                reds, greens, blues = grad_r[start:stop], grad_g[start:stop], grad_b[start:stop]
-                for i in range(n):
-                    dx = xs[i] - cx
-                    dy = ys[i] - cy
-                    sigma = a * dx * dx + b * dx * dy + c * dy * dy
-                    alpha = opacity * exp_minus(sigma)
-                    free = ONE if alpha < ALPHA_MAX else ZERO  # a clamped alpha does not move
-                    alpha = min(alpha, ALPHA_MAX)
-                    alpha = alpha if alpha >= ALPHA_MIN else ZERO
-                    before, g0, g1, g2 = lights[i], reds[i], greens[i], blues[i]
-                    weight = alpha * before
-                    sr += weight * g0
-                    sg += weight * g1
-                    sb += weight * g2
-                    d = cr * g0 + cg * g1 + cb * g2
-                    behind = rests[i] - weight * d
-                    rests[i] = behind
-                    v = alpha * (before * d - behind / (ONE - alpha)) * free
-                    vx = v * dx
+                dx = load(xs, 0) - splat[X]
+                across = dx * dx * (a * HALF)
+                slope = dx * b
+                pull = dx * a
+                none = spread(ZERO)
+                v_sum, vy_sum, vyy_sum, red_sum, green_sum, blue_sum = none, none, none, none, none, none
+                abs_x_sum, abs_y_sum = none, none
+                for group in range(int(rows[k, 0]) // ROWS, (int(rows[k, 1]) + ROWS - 1) // ROWS):
+                    at = group * 5 * LANES
+                    dy = load(ys, group * LANES) - cy
+                    free = exp_minus(across + dy * (slope + dy * half_c)) * opacity
+                    alpha = least(free, ALPHA_MAX)
+                    alpha = where_less(alpha, ALPHA_MIN, ZERO, alpha)
+                    light = load(planes, at)
+                    weight = alpha * light
+                    g0, g1, g2 = (
+                        load(planes, at + 2 * LANES),
+                        load(planes, at + 3 * LANES),
+                        load(planes, at + 4 * LANES),
+                    )
+                    red_sum = red_sum + weight * g0
+                    green_sum = green_sum + weight * g1
+                    blue_sum = blue_sum + weight * g2
+                    d = g0 * cr + g1 * cg + g2 * cb
+                    behind = load(planes, at + LANES) - weight * d
+                    store(planes, at + LANES, behind)
+                    store(planes, at, light - weight)
+                    v = alpha * (light * d - behind / (ONE - alpha))
+                    v = where_less(free, ALPHA_MAX, v, ZERO)  # a clamped alpha does not move
                     vy = v * dy
-                    s += v
-                    sx += vx
-                    sy += vy
-                    sxx += vx * dx
-                    sxy += vx * dy
-                    syy += vy * dy
-                    if absolute:
-                        s_abs_x += abs(a2 * vx + b * vy)
-                        s_abs_y += abs(b * vx + c2 * vy)
-                    lights[i] = before - weight
-                row = sums[k]
-                row[SUM_V] = s
-                row[SUM_VX] = sx
-                row[SUM_VY] = sy
-                row[SUM_VXX] = sxx
-                row[SUM_VXY] = sxy
-                row[SUM_VYY] = syy
-                row[SUM_RED] = sr
-                row[SUM_GREEN] = sg
-                row[SUM_BLUE] = sb
-                row[SUM_ABS_X] = s_abs_x
-                row[SUM_ABS_Y] = s_abs_y
-                row[11] = ZERO
+                    v_sum = v_sum + v
+                    vy_sum = vy_sum + vy
+                    vyy_sum = vyy_sum + vy * dy
+                    if with_absolute:
+                        abs_x_sum = abs_x_sum + absolute(v * (pull + dy * b))
+                        abs_y_sum = abs_y_sum + absolute(v * (slope + dy * c))
+                row = sums[k]  # in the order of the columns SUM_V to SUM_ABS_Y
+                vx_sum = v_sum * dx
+                store_totals(row, 0, v_sum, vx_sum, vy_sum, vx_sum * dx)
+                store_totals(row, 4, vy_sum * dx, vyy_sum, red_sum, green_sum)
+                store_totals(row, 8, blue_sum, abs_x_sum, abs_y_sum, none)
         return sums
 
     return blend_backward
