@@ -38,6 +38,7 @@ POSE_FILES = frozenset({
 POSE_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "")  # of a scene, in which they are looked for, in this order
 PREVIEW_FOLDER = "preview"  # of a job's workspace: its first look, the file that tells of it last
 PREVIEW_FILES = ("preview.spz", "poster.jpg", "viewer.html", "preview.json")
+SIDECAR_EXTENSION = ".srt"  # of a drone: where it was while it filmed (runner/media/sidecars.py)
 SCENE_FILE = "scene.yaml"  # settings of a scene, at its top (runner/pipeline/scene_file.py)
 READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
 
@@ -138,6 +139,17 @@ def is_pose_file(name: str) -> bool:
     return PurePosixPath(name).name in POSE_FILES
 
 
+def is_sidecar(name: str) -> bool:
+    """Whether it tells, by its name, where the camera of the film of that name was: DJI_0001.SRT of DJI_0001.MP4."""
+    return PurePosixPath(name).suffix.lower() == SIDECAR_EXTENSION
+
+
+def without_kind(name: str) -> tuple[str, str]:
+    """What a film and its sidecar have in common: folder and stem, in whatever letters."""
+    path = PurePosixPath(name)
+    return str(path.parent), path.stem.casefold()
+
+
 def is_scene_file(name: str, scene: str) -> bool:
     """Whether it holds the settings of this scene. Elsewhere in it a file of that name is nothing."""
     return within_scene(name, scene) == SCENE_FILE
@@ -163,7 +175,7 @@ def is_used(name: str) -> bool:
 
 def is_companion(name: str) -> bool:
     """Belongs to videos or photos and is nothing without them: alone it starts no job and keeps no scene waiting."""
-    return is_ready_marker(name) or is_pose_file(name) or PurePosixPath(name).name == SCENE_FILE
+    return is_ready_marker(name) or is_pose_file(name) or is_sidecar(name) or PurePosixPath(name).name == SCENE_FILE
 
 
 def within_scene(name: str, scene: str) -> str:
@@ -192,7 +204,10 @@ def output_stem(scene: str) -> str:
 
 
 def shortest_tails(paths: Sequence[PurePath]) -> list[str]:
-    """The end of each absolute path, in as many parts as it takes to be no other's: "card1/DCIM/a.mp4"."""
+    """The end of each absolute path, in as many parts as it takes to be no other's: "card1/DCIM/a.mp4".
+
+    A film and its sidecar stay in one folder.
+    """
     parts = [path.parts[1:] for path in paths]
     lengths = [1] * len(paths)
     while True:
@@ -200,6 +215,12 @@ def shortest_tails(paths: Sequence[PurePath]) -> list[str]:
         shared = {tail for tail, count in Counter(tails).items() if count > 1}
         longer = [i for i, tail in enumerate(tails) if tail in shared and lengths[i] < len(parts[i])]
         if not longer:
-            return tails
+            break
         for i in longer:
             lengths[i] += 1
+    pairs = [without_kind(str(path)) if is_video(path.name) or is_sidecar(path.name) else None for path in paths]
+    most: dict[tuple[str, str] | None, int] = {}
+    for pair, length in zip(pairs, lengths, strict=True):
+        most[pair] = max(length, most.get(pair, 0))
+    together = [most[pair] if pair else length for pair, length in zip(pairs, lengths, strict=True)]
+    return ["/".join(own[-length:]) for own, length in zip(parts, together, strict=True)]

@@ -79,3 +79,23 @@ def write_film(
                 made.mux(packet)
         made.mux(film.encode())
     return path
+
+
+def srt(places: Sequence[Degrees], every_s: float = 1.0, *, crlf: bool = False) -> bytes:
+    """The file that a drone writes beside its film: a part for each place."""
+    end = "\r\n" if crlf else "\n"
+    parts = []
+    for number, (latitude, longitude) in enumerate(places, 1):
+        times = f"{timecode((number - 1) * every_s)} --> {timecode(number * every_s)}"
+        text = (
+            f"[iso: 100] [latitude: {latitude:.6f}] [longitude: {longitude:.6f}] [rel_alt: 1.3 abs_alt: 512.0] </font>"
+        )
+        head = f'<font size="28">FrameCnt: {number}, DiffTime: 33ms'
+        parts.append(end.join((str(number), times, head, "2026-11-29 10:00:00.000", text, "", "")))
+    return "".join(parts).encode()
+
+
+def timecode(time_s: float) -> str:
+    """As SubRip writes it: 00:01:02,345."""
+    ms = round(1000 * time_s)
+    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"

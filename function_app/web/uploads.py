@@ -2,7 +2,7 @@
 
 The bytes go from the sender straight to the storage service. A name is given that is not there yet: neither as an
 upload, sent or being sent, nor as a part of the scene, which a file of the same name would replace. So an upload by the
-API never takes the place of another one; `scenejobs upload` can.
+API never takes the place of another one; `scenejobs upload` can. A sidecar keeps the name of its film.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from function_app.web import documents
 from function_app.web.http import JSON, Refused, Request, Response
 from function_app.web.site import SKEW, Site
 from scenejobs.errors import InputError
-from scenejobs.names import is_media, scene_of
+from scenejobs.names import is_media, is_sidecar, scene_of, without_kind
 from scenejobs.ports import BlobStore
 from scenejobs.state import records
 from scenejobs.state.copies import find
@@ -38,12 +38,18 @@ def tickets(site: Site, request: Request, _: Mapping[str, str]) -> Response:
         check_depth(scene, depth)
         sent = _sent(site.containers.input, scene)
         taken = sent | _parts_of(site.containers.state, scene)
-        blobs = []
-        for file in wanted.files:
-            blob = _same(site, scene, file.blob) if file.blob else _free(scene, file.name, sent, taken, depth)
+        named: dict[int, str] = {}
+        stems: dict[tuple[str, str], str] = {}  # what the films of this request are called
+        for number, file in sorted(enumerate(wanted.files), key=lambda each: is_sidecar(each[1].name)):
+            name = file.name
+            if is_sidecar(name) and (stem := stems.get(without_kind(name))):
+                name = f"{stem}{PurePosixPath(name).suffix}"
+            blob = _same(site, scene, file.blob) if file.blob else _free(scene, name, sent, taken, depth)
             taken.add(blob)
             sent.add(blob)
-            blobs.append(blob)
+            named[number] = blob
+            stems.setdefault(without_kind(file.name), PurePosixPath(blob).stem)
+        blobs = [named[number] for number in range(len(wanted.files))]
     except InputError as exc:
         raise Refused(HTTPStatus.BAD_REQUEST, exc.cause, code=str(exc.code), advice=exc.advice) from exc
     now = site.clock()
@@ -92,7 +98,9 @@ def _free(scene: str, name: str, sent: Collection[str], taken: Collection[str], 
     file = PurePosixPath(name.replace("\\", "/").rpartition("/")[2])
     blob = f"{scene}/{file}"
     check_file(blob, depth)
-    if not is_media(blob):  # camera poses and settings are known by their names, and newer ones replace older
+    if not (
+        is_media(blob) or is_sidecar(blob)
+    ):  # camera poses and settings are known by their names, and newer ones replace older
         if blob in sent:
             raise _is_there(blob)
         return blob

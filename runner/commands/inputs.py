@@ -12,7 +12,7 @@ from pathlib import Path
 from runner.scene.file_use import repeated
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError, UnusedFile
-from scenejobs.names import is_pose_file, shortest_tails
+from scenejobs.names import is_pose_file, is_sidecar, shortest_tails
 
 OTHER_KINDS = frozenset({
     ".txt", ".md", ".pdf", ".doc", ".docx", ".html", ".csv", ".log", ".py", ".sh", ".ply", ".splat", ".spz",
@@ -66,7 +66,7 @@ def named_files(paths: Sequence[str]) -> NamedFiles:
     first: dict[tuple[int, int], Path] = {}
     links = {names[path]: names[first[file]] for path, file in found.items() if first.setdefault(file, path) != path}
     own = list(first.values())
-    copies = _copies([path for path in own if not is_pose_file(path.name)])
+    copies = _copies([path for path in own if not (is_pose_file(path.name) or is_sidecar(path.name))])
     same = {names[path]: names[other] for path, other in copies.items()}
     return NamedFiles(
         tuple(Clip(names[path], path) for path in own if path not in copies),

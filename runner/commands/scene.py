@@ -34,7 +34,7 @@ from runner.scene.frames import Clip
 from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
-from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, SCENE_FILE, is_photo, output_stem, refusal
+from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, SCENE_FILE, is_companion, is_photo, output_stem, refusal
 from scenejobs.settings import older
 from scenejobs.settings.groups import LogSettings, RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
@@ -149,7 +149,7 @@ def _checked_name(options: Namespace, out: Path) -> str:
 def _check_frames(options: Namespace) -> None:
     """Raises ConfigurationError for fewer frames than any scene is made of: the film could not help it."""
     limits = Limits()
-    media = [path for path in options.videos if Path(path).name != SCENE_FILE]
+    media = [path for path in options.videos if not is_companion(Path(path).name)]
     least = limits.min_scene_photos if all(map(is_photo, media)) else limits.min_scene_frames
     if options.frames is not None and 0 < options.frames < least:
         cause = f"--frames {options.frames} is too few: a scene needs {least}"

@@ -45,6 +45,7 @@ from runner.media.selection.preference import NONE, FramePreference, Preferred
 from runner.media.selection.same_footage import without_copies
 from runner.media.selection.shared_footage import shared_footage
 from runner.media.settings import FrameSettings
+from runner.media.sidecars import located
 from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip, SharedStretch
 from runner.scene.progress import OnProgress, Progress
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
@@ -80,12 +81,14 @@ def extract_with(
     """`extract_frames` with another decoder."""
     workspace, progress = context.workspace, context.progress
     marker = workspace / "frames.json"
-    present = [[clip.name, file_fingerprint(clip.path)] if clip.path.is_file() else [clip.name] for clip in clips]
+    beside = [Clip(clip.sidecar.name, clip.sidecar.path) for clip in clips if clip.sidecar]
+    there = [*clips, *beside]
+    present = [[clip.name, file_fingerprint(clip.path)] if clip.path.is_file() else [clip.name] for clip in there]
     made_from = fingerprint(present, settings, *([preference.digest] if preference.digest else []))
     if stored := read_marker(marker, made_from):
         finished = frame_set_from_json(stored)
-        there = all((workspace / "frames" / frame.image).is_file() for frame in finished.frames)
-        if there and masks_are_there(finished, workspace):
+        written = all((workspace / "frames" / frame.image).is_file() for frame in finished.frames)
+        if written and masks_are_there(finished, workspace):
             return finished
     media, unused = without_previews(sort_media(clips))
     media, too_many = without_too_many(media, settings.limits)
@@ -100,6 +103,8 @@ def extract_with(
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
     surveyed, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
+    surveyed, silent = located(surveyed)
+    unused = (*unused, *silent)
     refused += [*too_many, *more]
     sources = hashed_sources(clips, context.cache)
     failed: list[tuple[Clip, InputError]] | None = None

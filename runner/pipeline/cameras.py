@@ -18,7 +18,9 @@ from runner.poses.supplied.read import Supplied, read_supplied
 from runner.scene.frames import Clip, FrameSet
 from runner.scene.pose_files import split
 from runner.scene.pose_report import PoseReport
+from runner.scene.sidecars import attached
 from runner.scene.views import TrainingScene
+from scenejobs.errors import UnusedFile
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Inputs:
 
     clips: list[Clip]  # videos and photos
     supplied: Supplied | None  # the user's own camera poses
+    unused: tuple[UnusedFile, ...] = ()  # sidecars without a film
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -63,9 +66,10 @@ class Posed:
 
 def validate(_: JobContext, files: Iterable[Clip]) -> Inputs:
     """Raises InputError when a file is missing, there is nothing to look at, or poses cannot be read."""
-    clips, poses = split(files)
+    others, unused = attached(tuple(files))
+    clips, poses = split(others)
     require_clips(clips)
-    return Inputs(clips, read_supplied(poses))
+    return Inputs(clips, read_supplied(poses), unused)
 
 
 def choose_frames(context: JobContext, inputs: Inputs) -> ChosenFrames:
@@ -74,7 +78,7 @@ def choose_frames(context: JobContext, inputs: Inputs) -> ChosenFrames:
     preference = FramesWithPoses(inputs.clips, preset.frames, preset.poses, context.cache, inputs.supplied)
     frames = extract_frames(inputs.clips, context, preset.frames, preference)
     settings = context.settings
-    refused, unused = (*settings.refused, *frames.refused), (*settings.unused, *frames.unused)
+    refused, unused = (*settings.refused, *frames.refused), (*settings.unused, *inputs.unused, *frames.unused)
     return ChosenFrames(replace(frames, refused=refused, unused=unused))
 
 

@@ -30,6 +30,7 @@ from runner.scene.gaussians import Gaussians
 from runner.scene.pose_files import split
 from runner.scene.pose_report import Health, PoseReport
 from runner.scene.progress import Progress
+from runner.scene.sidecars import attached
 from runner.scene.stages import RESUME_FILES, Stage
 from runner.scene.views import View
 from scenejobs.errors import Code, ConfigurationError, InputError
@@ -51,7 +52,7 @@ def reconstruct_mock(
         raise ConfigurationError("the mock must be asked for by name", advice="set BACKEND=mock", stage="validation")
     stages = Stages(JobContext(workspace, progress, out=out, name=name, settings=settings, mock=True))
     with stages.stage(Stage.VALIDATION):
-        clips, _ = split(clips)
+        clips, _ = split(attached(clips)[0])
         require_clips(clips)
     with stages.noting("frames.json"), stages.stage(Stage.FRAMES):
         for clip in clips:

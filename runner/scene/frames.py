@@ -23,6 +23,14 @@ NO_CROP: Crop = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
+class Sidecar:
+    """A text file beside a film, in which a drone says where it was."""
+
+    name: str  # as the user calls it
+    path: Path
+
+
+@dataclass(frozen=True)
 class Clip:
     """One input file of a scene: a video, a photo, or a file of camera poses."""
 
@@ -30,6 +38,7 @@ class Clip:
     path: Path  # where its bytes are now
     descriptor: int | None = None  # open for reading, for a process that cannot reach the path
     encoding: str = ""  # the Content-Encoding that its uploader gave it; nothing is unpacked, and it may be false
+    sidecar: Sidecar | None = None  # of a film
 
 
 Fix = tuple[float, float, float]  # seconds in the clip, latitude and longitude in degrees

@@ -9,13 +9,22 @@ from pathlib import PurePosixPath
 from runner.media.settings import Kind, Limits, kinds
 from runner.media.too_many import too_many
 from runner.scene.pose_files import is_read
+from runner.scene.sidecars import MOST_BYTES
 from scenejobs.errors import Code, InputError, UnusedFile
-from scenejobs.names import SCENE_FILE, is_media, is_pose_file, is_ready_marker, is_scene_file, within_scene
+from scenejobs.names import (
+    SCENE_FILE,
+    is_media,
+    is_pose_file,
+    is_ready_marker,
+    is_scene_file,
+    is_sidecar,
+    within_scene,
+)
 from scenejobs.state.blobs import InputBlob
 
 # what cameras, phones and their programs write beside their recordings
 SIDECARS = frozenset(
-    {".aae", ".xmp", ".thm", ".lrf", ".lrv", ".srt", ".gpx", ".json", ".xml", ".txt", ".csv", ".log", ".bdm", ".mpl",
+    {".aae", ".xmp", ".thm", ".lrf", ".lrv", ".gpx", ".json", ".xml", ".txt", ".csv", ".log", ".bdm", ".mpl",
      ".cpi", ".modd", ".moff", ".dat", ".ini", ".db", ".ctg", ".sav", ".wav", ".aac", ".m4a", ".mp3", ".nfo", ".pdf"}
 )  # fmt: skip
 TAKEN = "mp4, mov, mkv, mts or another video, or a set of jpg, heic, png, webp or other photos"
@@ -52,21 +61,29 @@ def usable_files(scene: str, manifest: Sequence[InputBlob], limits: Limits, new:
     refused |= {names[name].name: error for name, error in more.items()}
     return Usable(
         [blob for blob in media if blob.name not in refused]
-        + [blob for blob in manifest if is_read(within_scene(blob.name, scene)) or is_scene_file(blob.name, scene)],
+        + [blob for blob in manifest if is_read(within_scene(blob.name, scene)) or is_scene_file(blob.name, scene)]
+        + [blob for blob in manifest if is_sidecar(blob.name) and blob.size_bytes <= MOST_BYTES],
         [(blob, refused[blob.name]) for blob in media if blob.name in refused],
     )
 
 
 def never_used(scene: str, uploads: Sequence[InputBlob]) -> tuple[UnusedFile, ...]:
     """The uploads that nothing is ever made of, by their names. Markers are no files of a scene."""
-    others = [blob.name for blob in uploads if not (is_media(blob.name) or is_ready_marker(blob.name))]
-    names = [within_scene(name, scene) for name in others]
-    return tuple(UnusedFile(name, _why_never(name)) for name in names if not is_read(name) and name != SCENE_FILE)
+    others = [blob for blob in uploads if not (is_media(blob.name) or is_ready_marker(blob.name))]
+    names = {within_scene(blob.name, scene): blob for blob in others}
+    read = {name for name, blob in names.items() if is_sidecar(name) and blob.size_bytes <= MOST_BYTES}
+    return tuple(
+        UnusedFile(name, _why_never(name))
+        for name in names
+        if not (is_read(name) or name in read or name == SCENE_FILE)
+    )
 
 
 def _why_never(name: str) -> str:
     if is_pose_file(name):
         return "no camera poses are read from there"
+    if is_sidecar(name):
+        return f"it is larger than any list of places ({_in_units(MOST_BYTES)})"
     kind = PurePosixPath(name).suffix.lower()
     if kind in (".yaml", ".yml"):
         return f"settings are read from {SCENE_FILE} at the top of the scene"

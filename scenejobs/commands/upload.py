@@ -64,7 +64,7 @@ def upload(containers: Containers, scene: str, videos: Sequence[Path], depth: in
 
 
 def send_all(containers: Containers, names: Mapping[Path, str], told: Callable[[str, int], None] = untold) -> None:
-    """Files of camera poses and scene.yaml go first: a scene is never sealed between its images and them."""
+    """Camera poses, scene.yaml and sidecars go first: a scene is never sealed between its images and them."""
     for path, name in sorted(names.items(), key=lambda each: is_media(each[1])):
         send(containers.input, path, name, partial(told, path.name))
 

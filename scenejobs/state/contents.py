@@ -22,6 +22,7 @@ from scenejobs.names import (
     is_pose_file,
     is_ready_marker,
     is_scene_file,
+    is_sidecar,
     within_scene,
 )
 from scenejobs.ports import BlobInfo, BlobStore, Containers
@@ -161,6 +162,9 @@ def repeated(record: SceneRecord, uploads: Collection[InputBlob]) -> dict[InputB
 
 
 def _same(member: Member, blob: InputBlob) -> bool:
+    """A sidecar is another one under the name of another film."""
+    if is_sidecar(blob.name) and member.name != blob.name:
+        return False
     same_hash = (blob.content_md5 and blob.content_md5 == member.content_md5) or (
         blob.sha256 and blob.sha256 == member.sha256
     )

@@ -23,7 +23,7 @@ from PIL import Image
 from runner.postprocess.place import EARTH_M
 from tests.photos import EXIF, tags, write_photo
 from tests.synthetic import render, walk
-from tests.telemetry import dji, write_film
+from tests.telemetry import dji, srt, write_film
 from tests.videos import write_video
 
 HOME = (48.137154, 11.576124)
@@ -49,6 +49,9 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     frames = [render(position, rotation, size=(640, 480), focal=600.0) for position, rotation in walk(12)]
     place = {"com.apple.quicktime.location.ISO6709": f"+{HOME[0]}+0{HOME[1]}/", "title": "planted-clip-title"}
     found.append(write_video(folder / "clip.mp4", frames, tags=place))
+    beside = folder / "CLIP.SRT"
+    beside.write_bytes(srt([place_of(position) for position, _ in walk(12)], 0.1))
+    found.append(beside)
     flown = [dji(place_of(position)) for position, _ in walk(12)[::2]]
     found.append(write_film(folder / "flight.mp4", frames, flown, subtitles=True, rate=2))
     return found

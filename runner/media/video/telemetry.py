@@ -3,7 +3,8 @@
 GPMF: github.com/gopro/gpmf-parser, "GPMF Introduction": items of a four-letter key, a type, a size and a count, big
 endian, padded to four bytes; GPS5 and GPS9 are scaled by the SCAL before them, GPSF (fix) and GPSP (precision) say how
 good they are. Subtitles: `[latitude: 48.13] [longitude: 11.57]`, and before about 2018 `GPS(11.57,48.13,16)`, whose
-longitude comes first. Nothing of it is believed beyond what a coordinate can be.
+longitude comes first, `RTK (11.57, 48.13, 16)` of surveying drones, and `GPS(48.13,11.57,16.0M)`, whose height has a
+unit and whose latitude comes first. Nothing of it is believed beyond what a coordinate can be.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SUBTITLES = ("mov_text", "subrip", "text")
 NUMBER = r"\s*([-+]?\d{1,3}\.\d+)\s*"
 LATITUDE = re.compile(rf"latitude\s*[:=]{NUMBER}", re.IGNORECASE)
 LONGITUDE = re.compile(rf"longt?itude\s*[:=]{NUMBER}", re.IGNORECASE)  # a firmware writes longtitude
-OLDER = re.compile(rf"GPS\s*\({NUMBER},{NUMBER}[,)]")
+OLDER = re.compile(rf"\b(?:GPS|RTK)\s*\({NUMBER},{NUMBER}(?:\)|,\s*[-+.\d]*\s*(M?))")
 Degrees = tuple[float, float]  # latitude, longitude
 
 
@@ -43,7 +44,7 @@ def read_track(clip: Clip, limits: Limits) -> tuple[Fix, ...]:
             kind = stream.codec_context.name if stream.codec_context is not None else ""
             if stream.type == "subtitle" and kind not in SUBTITLES:
                 continue
-            if found := _thinned(_fixes(container, stream)):
+            if found := thinned(_fixes(container, stream)):
                 return found
     return ()
 
@@ -69,7 +70,8 @@ def _fixes(container: InputContainer, stream: av.stream.Stream) -> Iterator[Fix]
             yield (max(0.0, time_s + lasts_s * number / len(found)), *degrees)
 
 
-def _thinned(fixes: Iterator[Fix]) -> tuple[Fix, ...]:
+def thinned(fixes: Iterator[Fix]) -> tuple[Fix, ...]:
+    """In the order of time, about two a second."""
     kept: list[Fix] = []
     for fix in fixes:
         if (not kept or fix[0] >= kept[-1][0] + EVERY_S) and len(kept) < MOST_FIXES:
@@ -84,7 +86,8 @@ def subtitle(data: bytes) -> Iterator[Degrees]:
     if latitude and longitude:
         yield from _sane(float(latitude[1]), float(longitude[1]))
     elif older:
-        yield from _sane(float(older[2]), float(older[1]))
+        first, second = float(older[1]), float(older[2])
+        yield from _sane(first, second) if older[3] else _sane(second, first)
 
 
 def gpmf(data: bytes) -> Iterator[Degrees]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scenejobs.errors import Code, InputError
-from scenejobs.names import SCENE_FILE, is_media, is_pose_file, refusal, scene_of, upload_refusal
+from scenejobs.names import SCENE_FILE, is_media, is_pose_file, is_sidecar, refusal, scene_of, upload_refusal
 from scenejobs.state.incoming.uploads import refusal_at
 
 KINDS = "mp4, mov, mkv, mts and other videos, jpg, heic, png, webp and other photos are taken"
@@ -36,5 +36,5 @@ def check_file(name: str, depth: int) -> None:
     file = name.rpartition("/")[2]
     if reason := refusal_at(name, depth):
         raise InputError(f"{name}: {reason}", code=Code.NO_SCENE, advice="use another name")
-    if not (is_media(file) or is_pose_file(file) or file == SCENE_FILE):
+    if not (is_media(file) or is_pose_file(file) or is_sidecar(file) or file == SCENE_FILE):
         raise InputError(f"{file} is no video, no photo and no file of camera poses by its name", advice=KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 import pytest
 from hypothesis import given
@@ -15,11 +16,13 @@ from scenejobs.names import (
     is_photo,
     is_pose_file,
     is_ready_marker,
+    is_sidecar,
     is_video,
     output_stem,
     refusal,
     scene_key,
     scene_of,
+    shortest_tails,
     upload_refusal,
     within_scene,
 )
@@ -154,6 +157,22 @@ def test_files_of_poses_are_known_by_their_whole_name(name: str) -> None:
     assert is_pose_file(name)
     assert is_companion(name)
     assert not is_media(name)
+
+
+@pytest.mark.parametrize("name", ["lobby/DJI_0001.SRT", "lobby/cam1/a.srt", "a.Srt"])
+def test_sidecars_are_known_by_their_extension(name: str) -> None:
+    """They start no job alone either."""
+    assert is_sidecar(name)
+    assert is_companion(name)
+    assert not is_media(name)
+
+
+def test_a_film_and_its_sidecar_stay_in_one_folder() -> None:
+    """Whichever of them has to be told from others."""
+    paths = ["/x/card1/DJI_1.MP4", "/x/card1/dji_1.srt", "/x/card2/DJI_1.MP4", "/x/card3/DJI_2.MP4",
+             "/x/card3/DJI_2.SRT", "/x/card4/DJI_2.SRT"]  # fmt: skip
+    assert shortest_tails([PurePath(path) for path in paths]) == [path.removeprefix("/x/") for path in paths]
+    assert shortest_tails([PurePath("/x/a.mp4"), PurePath("/x/a.srt")]) == ["a.mp4", "a.srt"]
 
 
 @pytest.mark.parametrize("name", ["a/my_transforms.json", "transforms.json.bak", "a/sparse/0/cameras.mp4", "a.json"])

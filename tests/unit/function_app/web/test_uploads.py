@@ -50,6 +50,15 @@ def test_what_is_there_is_never_overwritten() -> None:
     assert found == [f"lobby/{name}.mp4" for name in ("a-2", "b-2", "c-2", "d", "d-2", "d-3")]
 
 
+def test_a_sidecar_is_called_as_its_film_is() -> None:
+    web = Web()
+    web.containers.input.write("lobby/DJI_1.MP4", b"video")
+    found = blobs(web, wanted("dji_1.SRT", "DJI_1.MP4", "DJI_2.SRT"))
+    assert found == ["lobby/DJI_1-2.SRT", "lobby/DJI_1-2.MP4", "lobby/DJI_2.SRT"]
+    web.containers.input.write("lobby/DJI_2.SRT", b"text")
+    assert blobs(web, wanted("DJI_2.SRT")) == ["lobby/DJI_2-2.SRT"]
+
+
 def test_an_upload_that_was_begun_goes_on_under_its_name() -> None:
     web = Web()
     (blob,) = blobs(web, wanted("a.mp4"))

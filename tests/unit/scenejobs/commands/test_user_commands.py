@@ -58,6 +58,17 @@ def test_poses_go_ahead_of_the_pictures_they_are_for(tmp_path: Path) -> None:
     assert order == ["lobby/transforms.json", "lobby/cameras.bin", "lobby/a.jpg", "lobby/b.jpg"]
 
 
+def test_what_a_drone_wrote_beside_its_film_goes_with_it_and_ahead_of_it(
+    containers: Containers, tmp_path: Path
+) -> None:
+    files = [tmp_path / card / name for card in ("card1", "card2") for name in ("DJI_0001.MP4", "DJI_0001.SRT")][:3]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"abc")
+    names = commands_upload.upload(containers, "lobby", files)
+    assert names == ["lobby/card1/DJI_0001.MP4", "lobby/card1/DJI_0001.SRT", "lobby/card2/DJI_0001.MP4"]
+
+
 @pytest.mark.parametrize("name", ["missing.mp4", "notes.txt"])
 def test_what_is_no_video_is_refused_before_anything_is_uploaded(
     containers: Containers, tmp_path: Path, name: str
