@@ -193,6 +193,9 @@ class Execution:
     started_at: datetime | None
 
 
+NAMED = "@"  # begins the key of a target that is told only of the scenes that name it
+
+
 class NoticeTarget(Protocol):
     """Somebody who is told about scenes."""
 

@@ -16,10 +16,11 @@ from typing import Any, get_type_hints
 import msgspec
 
 from runner.pipeline.presets import PRESETS
-from scenejobs.errors import REMEDIES, Code, InputError
+from scenejobs.errors import REMEDIES, Code, ConfigurationError, InputError
 from scenejobs.logs.setup import printable
 from scenejobs.names import SCENE_FILE
 from scenejobs.settings.knobs import Knobs, problems
+from scenejobs.settings.notices import instead_of, named_targets
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import parsed
 
@@ -167,17 +168,21 @@ def as_settings(asked: Asked) -> Mapping[str, Any]:
 
 
 def asked_for(path: Path | None, allowed: str) -> tuple[Asked | None, tuple[str, ...]]:
-    """What the file asks for, and what is told of targets that are not allowed. Raises InputError BAD_SETTINGS.
+    """What the file asks for, and what is told of targets that are not allowed.
 
-    allowed: NOTIFY_TARGETS.
+    allowed: NOTIFY_TARGETS. Raises InputError BAD_SETTINGS, ConfigurationError.
     """
     if path is None:
         return None, ()
     with path.open("rb") as file:
         asked = read(file.read(MOST_BYTES + 1))
-    targets = {each.strip() for each in allowed.split(",")}
+    try:
+        targets = tuple(each.name for each in named_targets(allowed))
+    except ValueError as exc:
+        advice = "use NOTIFY_TARGETS=name,other"
+        raise ConfigurationError(f"NOTIFY_TARGETS: {exc}", code=Code.INVALID_SETTING, advice=advice) from exc
     told = tuple(
-        f"{SCENE_FILE} asks to notify {_shown(target)}: NOTIFY_TARGETS does not allow it"
+        f"{SCENE_FILE} asks to notify {_shown(target)}: NOTIFY_TARGETS does not allow it, {instead_of(target, targets)}"
         for target in asked.notify if target not in targets
     )  # fmt: skip
     return msgspec.structs.replace(asked, notify=tuple(each for each in asked.notify if each in targets)), told

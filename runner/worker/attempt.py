@@ -154,7 +154,11 @@ class SceneWork:
                  self._scene, record.attempts, settings.max_attempts, self._run, files)  # fmt: skip
         try:
             with self._called_off:
-                committed = self._attempt().run(stored, folder, archive)
+                attempt = self._attempt()
+                prepared = attempt.prepare(record, folder, archive)
+                if prepared.notify != record.notify:  # first: however the attempt ends, they are told of it
+                    stored = self._save(stored, dataclasses.replace(record, notify=prepared.notify))
+                committed = attempt.run(stored, prepared, folder)
         except LeaseLost:
             raise
         except NothingNew as exc:

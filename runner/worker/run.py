@@ -50,6 +50,19 @@ from scenejobs.state.records import Stored
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What an attempt works on."""
+
+    files: Downloaded
+    job: Job
+
+    @property
+    def notify(self) -> tuple[str, ...]:
+        """Who the scene's own settings want to be told."""
+        return self.job.asked.notify if self.job.asked else ()
+
+
+@dataclass(frozen=True)
 class Run:
     """One attempt of one scene, for the holder of its lease."""
 
@@ -63,11 +76,15 @@ class Run:
     _before_commit: Callable[[], None]  # raises when nothing may be written any more
     _save: Callable[[Stored, SceneRecord], Stored]
 
-    def run(self, stored: Stored, folder: Path, archive: Mapping[str, BlobInfo]) -> Stored:
-        """Download, pipeline, upload, commit. Returns the committed record."""
-        context, record = self._context, stored.record
+    def prepare(self, record: SceneRecord, folder: Path, archive: Mapping[str, BlobInfo]) -> Prepared:
+        """Download; what is known before any of the files is opened."""
         files = self._download(record, folder, archive)
-        job = self._job(record, files, folder)
+        return Prepared(files, self._job(record, files, folder))
+
+    def run(self, stored: Stored, prepared: Prepared, folder: Path) -> Stored:
+        """Pipeline, upload, commit. Returns the committed record."""
+        context, record = self._context, stored.record
+        files, job = prepared.files, prepared.job
         planned = estimate.planned_s(context.pipeline, sum(blob.size_bytes for blob in record.inputs))
         limit_s = deadline.attempt_s(context.settings, planned)
         with self._cache(folder / "cache") as cache:

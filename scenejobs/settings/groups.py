@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from scenejobs.settings.notices import NoticeSettings
+from scenejobs.settings.notices import TARGETS, NoticeSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import setting as _setting
 from scenejobs.settings.storage import FolderSettings, MountSettings, StorageSettings
@@ -123,9 +123,7 @@ class RunnerSettings:
         "what comes after a scene was sealed: extend makes it anew of all it has; replace, of the new files alone",
         "extend",
     )
-    notify_targets: str = _setting(
-        "NOTIFY_TARGETS", "targets, with commas, that a scene.yaml may name under `notify`; none: no one is told", ""
-    )
+    notify_targets: str = _setting("NOTIFY_TARGETS", TARGETS, "")
     max_attempts: int = _setting("MAX_RETRIES", "attempts at a scene before it is dead-lettered", 3, minimum=1)
     max_preemptions: int = _setting(
         "MAX_PREEMPTIONS",

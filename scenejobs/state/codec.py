@@ -24,7 +24,7 @@ PLAIN = frozenset({"str", "int", "float", "bool", "dict[str, str]", "frozenset[s
 LEFT_OUT: dict[str, Any] = {
     "content_md5": "", "sha256": "", "files": [], "carried": [], "contents": None, "retired": [], "published": None,
     "shown": [], "wish": None, "doubt": None, "suspect": False, "withheld": False, "unused": None,
-    "expired": None, "deleted": False, "everything": False, "unfit": "",
+    "expired": None, "deleted": False, "everything": False, "unfit": "", "notify": [],
     "never_began": 0, "never_began_since": None, "never_began_at": None, "away_until": None, "fallback": None,
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from scenejobs.state.layout import generation_name
 from scenejobs.state.record import Outcome, Phase, SceneRecord
 
 VERSION = 1
-ADDED = ("doubt", "withheld")  # fields that earlier programs did not write
+ADDED = ("doubt", "withheld", "notify")  # fields that earlier programs did not write
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Generation:
     failure: Failure | None = None
     doubt: Failure | None = None  # why its result, a success, may be wrong
     withheld: bool = False  # its result was not published: a better one was there
+    notify: tuple[str, ...] = ()  # who is told of its end beside those who are told of everything
 
     def to_json(self) -> dict[str, Any]:
         body = codec.to_json(self)
@@ -70,6 +71,7 @@ def of(record: SceneRecord, archived: dict[str, str]) -> Generation:
         record.failures[-1].failure if record.failures and not succeeded else None,
         record.doubt,
         record.withheld,
+        record.notify,
     )
 
 

@@ -20,7 +20,7 @@ RECORD_VERSION = 1
 # fields that earlier programs did not write
 ADDED = (
     "not_before", "day", "runs_today", "held", "tries", "begun", "blocked", "carried", "contents", "retired",
-    "published", "shown", "wish", "doubt", "unused", "expired",
+    "published", "shown", "wish", "doubt", "unused", "expired", "notify",
 )  # fmt: skip
 KEEP_RETIRED = 20_000  # versions that a scene no longer consists of are remembered, the newest
 
@@ -142,6 +142,7 @@ class SceneRecord:
     doubt: Failure | None = None  # of a committed run: why its result may be wrong
     unused: tuple[UnusedFile, ...] | None = None  # files that the published result does without; None: not told
     expired: Expired | None = None  # what was removed last
+    notify: tuple[str, ...] = ()  # targets that its scene.yaml named when a run last read it, and the operator allows
 
     @property
     def batch(self) -> str:

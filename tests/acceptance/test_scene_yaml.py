@@ -49,7 +49,9 @@ def test_with_the_uploads_late_and_wrong(desk: Scene) -> None:
     assert desk.run(**PRESET).returncode == 0
     asked = manifest(desk)["asked"]
     assert (asked["settings"], asked["notify"]) == ({"train_steps": 200}, ["team"])
-    assert asked["not_given"] == ["scene.yaml asks to notify stranger: NOTIFY_TARGETS does not allow it"]
+    assert asked["not_given"] == [
+        "scene.yaml asks to notify stranger: NOTIFY_TARGETS does not allow it, ask the operator to add it"
+    ]
     assert names(desk.containers.processed) == ["lobby/scene.yaml", "lobby/view1.mp4"]
 
     desk.upload("lobby/scene.yaml", b"train_steps: 100000\nexport_formats: ply\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from function_app import starter
 from runner.worker import called_off
-from scenejobs.state import cancelling
+from scenejobs.state import cancelling, generations
 from scenejobs.state.cancelling import Cancelled
 from scenejobs.state.notices import events, outbox
 from scenejobs.state.record import SceneRecord
@@ -18,6 +18,12 @@ TOLD = (
         "struck off, then told",
         "an event is struck off when its target has it",
         (Patch(outbox, "_sent", new.struck_off_first),),
+        "told",
+    ),
+    Mutant(
+        "named and forgotten",
+        "the note of a generation knows whom its settings name",
+        (Patch(generations, "of", new.of_nobody),),
         "told",
     ),
     Mutant("over too early", "an outbox goes when its scene has ended", (always(outbox, "_is_over", True),), "told"),

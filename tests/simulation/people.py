@@ -117,10 +117,11 @@ def _user(sim: Simulation, scene: Scene) -> None:
 
 
 def _settings(sim: Simulation) -> bytes:
-    """A scene.yaml like no other; one in four is wrong."""
+    """A scene.yaml like no other; one in four is wrong, and some name who is to be told."""
     number = len(sim.checker.versions)
     word = "train_steps" if sim.hub.random.random() < 0.75 else "train_stepps"
-    return f"# {number}\n{word}: {100 + number}\n".encode()
+    notify = ("", "notify: [team]\n", "notify: [team, nobody]\n")[number % 3] if sim.profile.notices else ""
+    return f"# {number}\n{word}: {100 + number}\n{notify}".encode()
 
 
 def _meddle(sim: Simulation, scene: Scene, files: list[str]) -> None:
@@ -164,6 +165,7 @@ def job_of(sim: Simulation, process: Process) -> RunJob:
         hub = sim.hub
         scene = next(scene for scene in sim.scenes if scene.name == job.name)
         sim.jobs_run += 1
+        sim.told.named[job.job_id] = job.asked is not None and "team" in job.asked.notify
         made_of = hashlib.sha256(b"".join(clip.path.read_bytes() for clip in job.clips)).hexdigest()
         state = job.workspace / FIRST_SAVED
         left_s = scene.job_s

@@ -22,7 +22,10 @@ from tests.simulation.two_jobs import FALLBACK, is_fallback
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
-RUNNER = RunnerSettings(idle_polls=2, idle_wait_s=5, run_budget_s=400, min_free_gb=0, max_attempts=3, max_preemptions=3)
+RUNNER = RunnerSettings(
+    idle_polls=2, idle_wait_s=5, run_budget_s=400, min_free_gb=0, max_attempts=3, max_preemptions=3,
+    notify_targets="team",
+)  # fmt: skip
 HOURS_S = 4 * 3600.0  # after which the platform ends an execution; longer than a schedule has time for
 BEAT_EVERY_S = {
     "lease": 5.0,

@@ -93,6 +93,7 @@ USERS = Profile(
     sends_blocks=0.2, grows=0.15,
     bad_input=0.12, breaks=0.15, kills=0.08, unset=0.03, hostile=0.2, root_upload=0.2,
 )  # fmt: skip
+TOLD = replace(USERS, notices=True, gives_settings=0.5)
 HARSH = replace(
     USERS, crash=0.008, busy=0.02, denied=0.001, lost=0.02, unanswered=0.008, pause=0.006, slow=0.004, stop=0.003,
     drop_event=0.15, double_event=0.3, late_event=0.2, start_fails=0.25, start_ghost=0.1, start_dies=0.1,
@@ -152,9 +153,9 @@ PROFILES = {
     "cancelled, machines": replace(USERS, cancels=0.9, machines=True, crash=0.002, pause=0.003),
     "deleted": Profile(deletes_result=0.5, erases=0.7, cancels=0.2, comes_late=0.3, adds=0.5, retries=0.3, crash=0.01),
     "deleted, users": replace(USERS, deletes_result=0.4, erases=0.6, cancels=0.3, pause=0.01, lost=0.02, crash=0.005),
-    "told": replace(USERS, notices=True, crash=0.01, unanswered=0.02, lost=0.02, busy=0.03, start_dies=0.1),
-    "told, machines": replace(USERS, notices=True, machines=True, crash=0.003, lost=0.01, busy=0.02),
-    "told, scripted": Profile(notices=True, comes_late=0.3, bad_input=0.2, retries=0.3),
+    "told": replace(TOLD, crash=0.01, unanswered=0.02, lost=0.02, busy=0.03, start_dies=0.1),
+    "told, machines": replace(TOLD, machines=True, crash=0.003, lost=0.01, busy=0.02),
+    "told, scripted": Profile(notices=True, gives_settings=0.9, comes_late=0.3, bad_input=0.2, retries=0.3),
     "called off, scripted": Profile(
         cancels=0.7, deletes_result=0.5, erases=0.6, adds=0.3, retries=0.3, copy_takes_time=0.2
     ),

@@ -344,12 +344,10 @@ _run, _place_for = run.Run.run, resume_store.resume_location
 _own = worker_lease.RecordLease.__init__
 
 
-def complete_then_work(
-    self: run.Run, stored: records.Stored, folder: Path, archive: Mapping[str, BlobInfo]
-) -> records.Stored:
+def complete_then_work(self: run.Run, stored: records.Stored, prepared: run.Prepared, folder: Path) -> records.Stored:
     if self._lease.message is not None:
         self._context.queues.jobs.complete(self._lease.message)
-    return _run(self, stored, folder, archive)
+    return _run(self, stored, prepared, folder)
 
 
 def complete_then_poison(self: worker_loop.Worker, message: QueueMessage) -> None:

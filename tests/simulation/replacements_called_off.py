@@ -10,7 +10,7 @@ from datetime import datetime
 
 from scenejobs.errors import SceneJobError
 from scenejobs.ports import BlobInfo, BlobStore, Containers, NoticeTarget
-from scenejobs.state import cancelling, records
+from scenejobs.state import cancelling, generations, records
 from scenejobs.state.layout import record_name
 from scenejobs.state.notices import events, outbox
 from scenejobs.state.record import SceneRecord
@@ -65,6 +65,13 @@ def struck_off_first(
     """Whatever the target says."""
     _sent(pending, targets, now, failed)
     return []
+
+
+_of = generations.of
+
+
+def of_nobody(record: SceneRecord, archived: dict[str, str]) -> generations.Generation:
+    return replace(_of(record, archived), notify=())
 
 
 _moments = itertools.count()

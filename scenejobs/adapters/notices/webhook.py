@@ -41,6 +41,7 @@ class Webhook:
     url: str
     secret: bytes = field(repr=False, default=b"")
     allow_private: bool = False
+    setting: str = "NOTIFY_URL"  # that names it
     clock: Callable[[], float] = time.time
     lookup: Lookup = lambda host, port: [
         str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -58,13 +59,13 @@ class Webhook:
             said = answer.read(ANSWER_BYTES).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as exc:
             raise InfrastructureError(
-                f"NOTIFY_URL at {host} does not answer: {exc}", advice="see whether it runs"
+                f"{self.setting} at {host} does not answer: {exc}", advice="see whether it runs"
             ) from exc
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
             raise InfrastructureError(
-                f"NOTIFY_URL at {host} answered {answer.status}: {said[:200]!r}", advice="see its log"
+                f"{self.setting} at {host} answered {answer.status}: {said[:200]!r}", advice="see its log"
             )
 
     def _signed(self, id: str, body: bytes) -> dict[str, str]:
@@ -80,11 +81,11 @@ class Webhook:
         try:
             found = self.lookup(host, port)
         except OSError as exc:
-            raise InfrastructureError(f"NOTIFY_URL: {host} has no address: {exc}", advice="check its name") from exc
+            raise InfrastructureError(f"{self.setting}: {host} has no address: {exc}", advice="check its name") from exc
         private = [address for address in found if not _is_public(address)]
         if private and not self.allow_private:
             raise InfrastructureError(
-                f"NOTIFY_URL: {host} is {private[0]}, inside a private network", code=Code.ACCESS_DENIED,
+                f"{self.setting}: {host} is {private[0]}, inside a private network", code=Code.ACCESS_DENIED,
                 advice="set NOTIFY_ALLOW_PRIVATE=true if that is meant",
             )  # fmt: skip
         return found[0]
@@ -109,7 +110,7 @@ def _is_public(address: str) -> bool:
     return (mapped or found).is_global and not found.is_multicast
 
 
-def check_url(url: str, *, allow_private: bool) -> None:
+def check_url(url: str, *, allow_private: bool, setting: str = "NOTIFY_URL") -> None:
     """Raises ConfigurationError for what is no address that may be used."""
     parts = urlsplit(url)
     schemes = ("https", "http") if allow_private else ("https",)
@@ -119,12 +120,12 @@ def check_url(url: str, *, allow_private: bool) -> None:
         wrong = True
     if wrong or parts.username or parts.password or parts.fragment:
         raise ConfigurationError(
-            f"NOTIFY_URL is no {' or '.join(schemes)} address", code=Code.INVALID_SETTING,
+            f"{setting} is no {' or '.join(schemes)} address", code=Code.INVALID_SETTING,
             advice="use https://host/path, without a user, a password or a fragment",
         )  # fmt: skip
 
 
-def secret_of(text: str) -> bytes:
+def secret_of(text: str, setting: str = "NOTIFY_SECRET") -> bytes:
     """Of `whsec_<base64>`. Raises ConfigurationError, which does not tell it."""
     try:
         secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
@@ -132,7 +133,7 @@ def secret_of(text: str) -> bytes:
         secret = b""
     if not LEAST_SECRET_BYTES <= len(secret) <= MOST_SECRET_BYTES:
         raise ConfigurationError(
-            f"NOTIFY_SECRET is not {PREFIX} and {LEAST_SECRET_BYTES} to {MOST_SECRET_BYTES} bytes in base64",
+            f"{setting} is not {PREFIX} and {LEAST_SECRET_BYTES} to {MOST_SECRET_BYTES} bytes in base64",
             code=Code.INVALID_SETTING, advice='make one: echo "whsec_$(openssl rand -base64 32)"',
         )  # fmt: skip
     return secret

@@ -6,7 +6,8 @@
     SceneFailed      given up: the inputs and the reason are in the error container
     SceneRefused     no execution could hold it: refused before any is paid
 
-The id names what happened, not when it was told: the same event has the same id however often it comes.
+The id names what happened, not when it was told: the same event has the same id however often it comes. How a
+generation ended is for the targets that its scene.yaml names, too; before a run has read that file nobody knows them.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Event:
     key: str
     time: datetime
     data: dict[str, Any]
+    notify: tuple[str, ...] = ()  # targets that it is for, beside those that get every event
 
     @property
     def id(self) -> str:
@@ -118,8 +120,8 @@ def _ended(note: Generation, at: datetime) -> Event:
     data: dict[str, Any] = {"generation": note.number, "run_id": note.run, "uploads": len(note.manifest)}
     if note.outcome is Outcome.SUCCEEDED:
         data |= {"doubtful": note.doubt is not None, "withheld": note.withheld}
-        return Event(Type.COMPLETED, note.scene, note.run, at, data | _why(note.doubt))
-    return Event(Type.FAILED, note.scene, note.run, at, data | _why(note.failure))
+        return Event(Type.COMPLETED, note.scene, note.run, at, data | _why(note.doubt), note.notify)
+    return Event(Type.FAILED, note.scene, note.run, at, data | _why(note.failure), note.notify)
 
 
 def _why(failure: Failure | None) -> dict[str, Any]:

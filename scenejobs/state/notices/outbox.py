@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from scenejobs.errors import Conflict, NotFound, SceneJobError, StorageError
-from scenejobs.ports import BlobInfo, BlobStore, Containers, NoticeTarget
+from scenejobs.ports import NAMED, BlobInfo, BlobStore, Containers, NoticeTarget
 from scenejobs.state import codec, records
 from scenejobs.state.incoming import undeleted
 from scenejobs.state.incoming.uploads import list_scene
 from scenejobs.state.layout import NOTICES, notices_name
-from scenejobs.state.notices.events import Queued, happened
+from scenejobs.state.notices.events import Event, Queued, happened
 from scenejobs.state.record import Phase, SceneRecord
 
 VERSION = 1
 FIRST_S, MOST_S = 30.0, 3600.0  # between two tries at a target
 GIVE_UP = timedelta(days=3)  # a target that takes nothing for so long is told no more of this
 KEEP = timedelta(days=7)  # an outbox of a scene in which nothing happens
+LINGERS = timedelta(hours=1)  # of one whose events are all told: a message that was sent twice can begin the next run
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +129,9 @@ def _tell(
     record = stored.record if stored else SceneRecord(outbox.scene)
     new = [event for event in happened(state, record, outbox.queued) if event.id not in outbox.told]
     if new:  # first: from then on the bytes of an event never change
-        more = [Pending(name, event.id, event.to_json(), now, now) for event in new for name in targets]
+        more = [
+            Pending(name, event.id, event.to_json(), now, now) for event in new for name in _receivers(event, targets)
+        ]
         told = (*outbox.told, *(event.id for event in new))
         outbox = replace(outbox, told=told, pending=(*outbox.pending, *more))
         if (written := _saved(state, outbox, etag)) is None:
@@ -139,13 +142,24 @@ def _tell(
         if (written := _saved(state, after, etag)) is None:
             return failed
         etag = written
-    is_old = info.modified < now - KEEP
-    if not after.pending and _is_over(record, after, is_old=is_old) and not _more(containers, outbox.scene, depth):
+    quiet = now - info.modified if after == found[0] else timedelta(0)
+    if not after.pending and _is_over(record, after, quiet) and not _more(containers, outbox.scene, depth):
         try:
             state.delete(info.name, if_match=etag)
         except (NotFound, Conflict):
             log.debug("the outbox of scene %s is in use again", outbox.scene)
     return failed
+
+
+def _receivers(event: Event, targets: Iterable[str]) -> list[str]:
+    """Of the targets, those that get it."""
+    known = list(targets)
+    asked = [f"{NAMED}{name}" for name in event.notify]
+    for key in asked:
+        if key not in known:
+            text = "scene %s: nobody is called %s here, so %s is not told to them: NOTIFY_TARGETS of this program"
+            log.warning(text, event.scene, key.removeprefix(NAMED), event.type, extra={"event": "notice.unknown"})
+    return [key for key in known if not key.startswith(NAMED) or key in asked]
 
 
 def _sent(
@@ -175,11 +189,12 @@ def _sent(
     return left
 
 
-def _is_over(record: SceneRecord, outbox: Outbox, *, is_old: bool) -> bool:
-    """Nothing more happens that the outbox is for. record: the one that its events were made from."""
-    if record.phase is not Phase.IDLE or record.wish is not None:
+def _is_over(record: SceneRecord, outbox: Outbox, quiet: timedelta) -> bool:
+    """Nothing more happens that the outbox is for. record: the one that its events were made from. quiet: since the
+    outbox changed."""
+    if record.phase is not Phase.IDLE or record.wish is not None or quiet < LINGERS:
         return False
-    return is_old or all(each.generation < record.generation for each in outbox.queued)
+    return quiet > KEEP or all(each.generation < record.generation for each in outbox.queued)
 
 
 def _more(containers: Containers, scene: str, depth: int) -> bool:

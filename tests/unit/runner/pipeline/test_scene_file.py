@@ -140,5 +140,8 @@ def test_only_targets_that_the_operator_allows_are_kept(tmp_path: Any) -> None:
     path.write_text("notify: [team, https://evil.example/x]")
     asked, told = asked_for(path, "team, ops")
     assert asked == Asked({}, ("team",))
-    assert told == ("scene.yaml asks to notify https://evil.example/x: NOTIFY_TARGETS does not allow it",)
+    assert told == ("scene.yaml asks to notify https://evil.example/x: NOTIFY_TARGETS does not allow it, "
+                    "ask the operator to add it",)  # fmt: skip
+    path.write_text("notify: [tema]")
+    assert asked_for(path, "team=https://a.example/x, ops")[1][0].endswith("does not allow it, did you mean team?")
     assert asked_for(None, "team") == (None, ())

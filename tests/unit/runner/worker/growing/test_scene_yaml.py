@@ -145,7 +145,8 @@ def test_targets_are_held_to_those_of_the_operator(tmp_path: Path) -> None:
     scene.upload(FILE, b"notify: [ops, other]")
     scene.run()
     assert scene.asked == [Asked({}, ("ops",))]
-    assert "scene.yaml asks to notify other: NOTIFY_TARGETS does not allow it" in scene.told[0]
+    told = "scene.yaml asks to notify other: NOTIFY_TARGETS does not allow it, ask the operator to add it"
+    assert told in scene.told[0]
 
 
 def test_one_in_a_folder_of_the_scene_is_nothing(scene: Watched) -> None:
