@@ -19,6 +19,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "TRAIN_STEPS", "TRAIN_BUDGET_SECS", "MAX_GAUSSIANS", "TRAIN_LONG_SIDE", "SH_DEGREE", "TRAIN_STRATEGY",
         "EXPOSURE", "LEARNING_RATE_FACTOR", "DENSIFY_FROM", "DENSIFY_UNTIL", "DENSIFY_GRADIENT", "PRUNE_OPACITY",
     ),
+    "time and money": ("SCENE_BUDGET_SECS", "SCENE_BUDGET_USD"),
     "results": ("EXPORT_FORMATS", "MARKER_SIZE_M"),
 }  # fmt: skip
 """By the heading of the help: variables of PipelineSettings."""

@@ -19,6 +19,7 @@ from scenejobs.estimate.words import document, time
 
 SHARES = (0.75, 0.5, 0.35, 0.25)  # of frames and training time that are tried, where all of it does not fit
 LEAST_FRAMES = 24
+OF_JOB = "JOB_TIMEOUT_SECS, REPLICA_TIMEOUT_SECS"
 KEPT_S = 30.0  # of the time that is left: what ends in the last second is ended by its parent
 
 
@@ -49,11 +50,12 @@ def cores_of(threads: int) -> float:
 
 def fitted(
     chosen: Preset, footage: Footage, backend: str, finished: tuple[Finished, ...], *, threads: int = 0,
-    left_s: float | None = None,
+    left_s: float | None = None, held_by: str = "",
 ) -> Fitted:  # fmt: skip
     """The preset, or one with fewer frames and a shorter training where it would probably not end in time.
 
-    left_s: until the job is ended; None: no end is known. finished: scenes to learn from, oldest first.
+    left_s: until the run has to be over; None: no end is known. held_by: the setting that asks for that end; "": the
+    limits of the job, whose parent ends it then. finished: scenes to learn from, oldest first.
     Raises InputError DOES_NOT_FIT where the smallest would surely not end in time.
     """
     cores, ratios = cores_of(threads), learned.ratios(finished, backend, STAGES)
@@ -63,7 +65,8 @@ def fitted(
         return estimate(footage, plan_of(preset, backend), cores, ratios, rate)
 
     whole = of(chosen)
-    limit_s = None if left_s is None else left_s - KEPT_S
+    limit_s = None if left_s is None else left_s if held_by else left_s - KEPT_S
+    held_by = held_by or OF_JOB
     if limit_s is None or whole.total_s.middle <= limit_s:
         return Fitted(chosen, whole, cores)
     for share in SHARES:
@@ -76,12 +79,12 @@ def fitted(
             f"the scene takes {time(expected.total_s)} even with {less.frames.budget} frames, and "
             f"{limit_s:.0f} s are allowed",
             code=Code.DOES_NOT_FIT, stage="validation",
-            advice="use a smaller preset or shorter clips, or raise JOB_TIMEOUT_SECS and REPLICA_TIMEOUT_SECS",
+            advice=f"use a smaller preset or shorter clips, or raise what allows no more: {held_by}",
         )  # fmt: skip
     told = (
         f"made with at most {less.frames.budget} frames and {less.train.budget_s:.0f} s of training instead of "
         f"{chosen.frames.budget} and {chosen.train.budget_s:.0f} s: all of it takes {time(whole.total_s)}, and "
-        f"{limit_s:.0f} s are allowed (JOB_TIMEOUT_SECS, REPLICA_TIMEOUT_SECS)"
+        f"{limit_s:.0f} s are allowed ({held_by})"
     )
     return Fitted(less, expected, cores, (told,))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -14,6 +15,7 @@ from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline import knobs
 from runner.pipeline.more_time import USUAL, MoreTime
 from runner.pipeline.presets import AUTO, PRESETS, Preset, preset, with_less_memory, with_threads
+from runner.pipeline.scene_budget import NO_BUDGET, SceneBudget, scene_budget
 from runner.pipeline.scene_file import Asked, as_settings
 from runner.pipeline.scene_limits import held
 from runner.process import gpu_driver
@@ -49,7 +51,7 @@ class JobSettings:
     )  # of the scene that brought each file, for the manifest
     lpips: Weights | None = None  # None: LPIPS is not measured
     supersplat: Package | None = None  # whose page viewer.html is; None: our own
-    ends_at: float | None = None  # time.monotonic() at which the parent ends the job; None: it does not say
+    ends_at: float | None = None  # time.monotonic() at which the run has to be over; None: nobody says
     formats: tuple[str, ...] = knob_settings.USUAL_FORMATS  # the files that are written
     asked: Asked | None = None  # by the scene's scene.yaml, for the manifest
     finished: tuple[Finished, ...] = ()  # scenes that the estimate learns from, oldest first
@@ -58,6 +60,8 @@ class JobSettings:
     marker_size_m: float = 0.0  # side of printed markers; 0: there are none
     publish_geo: bool = False  # GEO=publish: coordinates may stand in outputs
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
+    budget: SceneBudget = NO_BUDGET  # which may be what `ends_at` comes from
+    finish_s: float = 0.0  # estimated, of what follows the training
     train_again: bool = False  # what is trained too little is no result: another attempt follows, with more time
 
 
@@ -101,7 +105,8 @@ def resolve(
     ends_at: float | None = None, asked: Asked | None = None, finished: tuple[Finished, ...] = (), machine: str = "",
     uploaded_at: datetime | None = None,
 ) -> JobSettings:  # fmt: skip
-    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included.
+    """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included, and InputError
+    BAD_SETTINGS.
 
     asked: what the scene's own scene.yaml asks for, which is held by the settings (scene_limits.py).
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
@@ -109,28 +114,32 @@ def resolve(
     more_time: the budgets are so many times the usual ones.
     """
     check(settings)
+    begun = time.monotonic()
     backend = _backend(settings)
     name = settings.preset
     if name == "auto":
         name = AUTO[backend == "gsplat"]
-    chosen, told = _chosen(settings, name, more_time), tuple[str, ...]()
+    budget, ends_at = scene_budget(settings, asked, machine).beside(ends_at, begun)
+    chosen, told = _chosen(settings, name, more_time), budget.told
     if asked:
         wanted = replace(settings, **as_settings(asked))
         limit, settings = chosen, wanted
         wished = _chosen(wanted, str(asked.values.get("preset", name)), more_time)
         found = held(asked, wished, limit)
-        chosen, told = found.preset, found.told
+        chosen, told = found.preset, (*told, *found.told)
     for each in told:
         log.warning("%s", each)
+    if budget.seconds is not None:
+        chosen = replace(chosen, poses=replace(chosen.poses, budget_s=min(chosen.poses.budget_s, budget.seconds)))
     smaller = ""
     if out_of_memory:
         chosen, smaller = with_less_memory(chosen, out_of_memory)
     return JobSettings(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
-        refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings), ends_at,
-        settings.formats, asked, finished,
+        refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings),
+        ends_at, settings.formats, asked, finished,
         uploaded_at, settings.filming_page, settings.marker_size_m, settings.geo == "publish", machine,
-        more_time.may_follow(chosen.train.budget_s),
+        budget, train_again=budget.seconds is None and more_time.may_follow(chosen.train.budget_s),
     )  # fmt: skip
 
 

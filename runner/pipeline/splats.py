@@ -16,6 +16,7 @@ from runner.export.viewer.supersplat import write_supersplat
 from runner.files import json_file
 from runner.pipeline import first_look, training_time
 from runner.pipeline.cameras import Posed
+from runner.pipeline.scene_budget import training_within
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport
@@ -97,7 +98,8 @@ def train_splats(context: JobContext, posed: Posed) -> TrainedSplats:
     settings = context.settings
     rasterizer = make_rasterizer(settings.backend, settings.threads)
     look = first_look.writer(context, posed.scene, rasterizer)
-    trained = train(posed.scene, context, settings.preset.train, rasterizer, save_s=settings.save_s, first_look=look)
+    planned = training_within(settings.preset.train, settings.budget, settings.ends_at, settings.finish_s)
+    trained = train(posed.scene, context, planned, rasterizer, save_s=settings.save_s, first_look=look)
     if settings.train_again and trained.stopped == "budget" and not trained.can_be_judged:
         raise training_time.out_of_time(trained, settings.preset.train)
     return TrainedSplats(trained, rasterizer)

@@ -125,13 +125,15 @@ class Stages:
         left_s = None if settings.ends_at is None else settings.ends_at - time.monotonic()
         self.fit = fitting.fitted(
             settings.preset, read_footage(clips, settings.preset.frames), settings.backend, settings.finished,
-            threads=settings.threads, left_s=left_s,
+            threads=settings.threads, left_s=left_s, held_by=settings.budget.named,
         )  # fmt: skip
         for each in self.fit.told:
             log.warning("%s", each)
         log.info("it should take %s", words.time(self.fit.expected.total_s))
         warnings = (*settings.warnings, *self.fit.told)
-        self.context = replace(self.context, settings=replace(settings, preset=self.fit.preset, warnings=warnings))
+        finish_s = self.fit.expected.stages_s["finish"].middle
+        settings = replace(settings, preset=self.fit.preset, warnings=warnings, finish_s=finish_s)
+        self.context = replace(self.context, settings=settings)
 
     @contextmanager
     def noting(self, marker: str) -> Iterator[None]:

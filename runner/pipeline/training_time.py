@@ -32,4 +32,4 @@ def out_of_time(trained: Trained, planned: TrainSettings) -> RunnerError:
 
 def _ended(trained: Trained, planned: TrainSettings) -> str:
     steps = f"{trained.steps:,} of {planned.iterations:,} steps"
-    return f"training ended after {steps}, for want of time ({planned.budget_s:.0f} s)"
+    return f"training ended after {steps}, for want of time ({trained.wall_s:.0f} s)"

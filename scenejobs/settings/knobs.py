@@ -36,6 +36,21 @@ class Knobs:
         minimum=0,
         least=1,
     )
+    scene_budget_s: float = _setting(
+        "SCENE_BUDGET_SECS",
+        "longest run of a scene, seconds of wall clock: it is made of fewer frames and less training where it would "
+        "take longer, and refused where it surely would; 0: only the limits of the job hold",
+        0.0,
+        minimum=0,
+        least=30,
+    )
+    scene_budget_usd: float = _setting(
+        "SCENE_BUDGET_USD",
+        "most that a run may cost, by the prices of prices.tsv on the machine of MACHINE_PROFILE; held as "
+        "SCENE_BUDGET_SECS is; 0: no limit",
+        0.0,
+        minimum=0,
+    )
     max_gaussians: int = _setting(
         "MAX_GAUSSIANS", "most Gaussians of a scene; 0: the preset's", 0, minimum=0, least=1000, maximum=50_000_000
     )

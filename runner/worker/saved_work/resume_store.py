@@ -41,6 +41,7 @@ FILES = frozenset(file for files in RESUME_FILES.values() for file in files)
 MAX_POINTER_BYTES = 64 << 10  # ours has some kB
 MAX_PART_BYTES = 8 << 30  # the state of 2 million Gaussians has 1.4 GB
 CHUNK = 1 << 20
+BUDGETS = ("train_budget_s", "scene_budget_s", "scene_budget_usd")  # settings that change how much is done, not what
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def resume_location(
     store: BlobStore, scene: str, manifest: Iterable[InputBlob], settings: PipelineSettings, program: str
 ) -> ResumeLocation:
     """What the files of the result are, and how long training may take, changes nothing of what is saved."""
-    used = {**asdict(settings), "export_formats": "all", "train_budget_s": 0.0}
+    used = {**asdict(settings), "export_formats": "all"} | dict.fromkeys(BUDGETS, 0.0)
     text = json.dumps([digest(manifest), used, program, FORMAT], sort_keys=True)
     return ResumeLocation(store, scene, hashlib.sha256(text.encode()).hexdigest()[:32])
 

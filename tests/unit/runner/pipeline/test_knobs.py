@@ -27,6 +27,7 @@ OTHER: dict[str, Any] = {
     "train_strategy": "mcmc", "exposure": "off", "learning_rate_factor": 0.5, "densify_from": 0.1,
     "densify_until": 0.4, "densify_gradient": 0.001, "prune_opacity": 0.02, "colmap_matcher": "sequential",
     "colmap_mapper": "global", "colmap_camera_model": "OPENCV", "export_formats": "spz", "marker_size_m": 0.16,
+    "scene_budget_s": 900.0, "scene_budget_usd": 2.5,
 }  # fmt: skip
 OF_POSES = {"colmap_matcher", "colmap_mapper", "colmap_camera_model"}
 
@@ -43,7 +44,7 @@ def test_every_knob_reaches_what_a_job_gets() -> None:
     assert (train.iterations, train.budget_s, train.cap, train.long_side) == (1234, 77.0, 4321, 333)
     assert (train.sh_degree, train.strategy, train.exposure) == (2, "mcmc", "off")
     assert (poses.matcher, poses.mapper, poses.camera_model) == ("sequential", "global", "OPENCV")
-    assert (given.formats, given.marker_size_m) == (("ply", "spz"), 0.16)
+    assert (given.formats, given.marker_size_m, given.budget.seconds) == (("ply", "spz"), 0.16, 900.0)
     recipe = recipe_of(train)
     assert (recipe.refine_from, recipe.refine_until) == (0.1, 0.4)
     assert (recipe.grow_gradient, recipe.prune_opacity) == (0.001, 0.02)
@@ -83,7 +84,7 @@ def test_work_is_resumed_unless_what_was_saved_would_be_another() -> None:
         ).digest
 
     same = {name for name in OTHER if digest(**{name: OTHER[name]}) == digest()}
-    assert same == {"export_formats", "train_budget_s"}
+    assert same == {"export_formats", "train_budget_s", "scene_budget_s", "scene_budget_usd"}
 
 
 def test_the_first_way_to_the_poses_is_the_one_that_was_asked_for() -> None:
