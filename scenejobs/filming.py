@@ -42,6 +42,10 @@ EACH_PLACE = "upload each place as a scene of its own"
 UNIQUE = "things that repeat (tiles, bricks, windows) look alike: keep something unique in view, from further away"
 ONE_LENS = "film with one lens and without zoom, and walk sideways around what you film"
 UNCUT = "upload the recordings as the camera made them, without cuts or titles, and only those of one place"
+LENS_FREE = (
+    "take away what covers the lens (a cap, a finger, a pocket), switch on the lights, and film things with texture"
+)
+PLAY_IT = "play the film before you upload it: it has to show the place, filmed by a camera that moves through it"
 MORE_PHOTOS = "take more photos, each from another place, and let neighbours overlap by two thirds"
 
 SECTIONS = {
@@ -61,6 +65,8 @@ SECTIONS = {
     UNIQUE: Section.ONE_PLACE,
     ONE_LENS: Section.LENS_AND_ZOOM,
     UNCUT: Section.RECORDINGS,
+    LENS_FREE: Section.LIGHT,
+    PLAY_IT: Section.RECORDINGS,
     MORE_PHOTOS: Section.PHOTOS,
 }
 BY_CODE = {

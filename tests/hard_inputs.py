@@ -104,7 +104,9 @@ def run(case: Case, folder: Path) -> Outcome:
     except (InputError, RunnerError) as exc:
         return Outcome(exc.code, str(exc), cpu_seconds() - begun)
     seconds = cpu_seconds() - begun
-    said = (*report.warnings, *frames.warnings, *(f"{c.name}: {w}" for c in frames.clips for w in c.warnings))
+    refused = (f"{clip.name} is not used: {clip.failure.cause}" for clip in frames.refused)
+    of_clips = (f"{clip.name}: {warning}" for clip in frames.clips for warning in clip.warnings)
+    said = (*report.warnings, *frames.warnings, *refused, *of_clips)
     return _measured(folder, frames, films, report, "; ".join(said), seconds)
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from benchmarks.footage_cases.case import Case, Run
+from benchmarks.footage_cases.case import Case, Run, result, wrong_cameras
 from benchmarks.footage_cases.formats import WALK, pictures
 from benchmarks.footage_cases.overlays import drawn
 from benchmarks.footage_cases.reports import FOX, fox_truth, right_cameras
 from benchmarks.footage_cases.walk import right_walk, walk_truth
 from tests.stamps import bars
+from tests.synthetic import render, walk
 from tests.videos import write_video
 
 FRAMES = 240
+ROOM_FRAMES = 60
 LOW, NARROW = (1.0, 0.75), (0.72, 1.0)  # of 848 x 480, between bars of 60 px above and below, of 120 px at the sides
 Picture = NDArray[np.uint8]  # [height, width, 3]
 
@@ -60,6 +62,46 @@ def _over_itself(picture: Picture, _: int) -> Picture:
     around = wide.crop((0, top, width, top + height)).filter(ImageFilter.GaussianBlur(20))
     around.paste(whole.resize((inside, height)), ((width - inside) // 2, 0))
     return np.asarray(around)
+
+
+SMALL = (848, 480)  # the frame that a messenger sends
+UPRIGHT = (270, 480)  # an upright film inside of it
+
+
+def _sent(picture: Picture) -> Picture:
+    """An upright picture made as small as a messenger makes it, between bars at its sides."""
+    inside = np.asarray(Image.fromarray(picture).resize(UPRIGHT, Image.Resampling.LANCZOS))
+    side = (SMALL[0] - UPRIGHT[0]) // 2
+    return bars(inside, side, 0, side, 0)
+
+
+def _sent_room(folder: Path) -> Sequence[Path]:
+    """The room of the tests, filmed upright."""
+    filmed = (render(*pose, size=(540, 960), focal=800.0) for pose in walk(ROOM_FRAMES))
+    return [write_video(folder / "room.mp4", map(_sent, filmed), fps=10, crf=26)]
+
+
+def _room_truth(run: Run) -> Mapping[tuple[str, int], NDArray[np.float64]]:
+    """World to camera [4, 4]."""
+    poses = walk(ROOM_FRAMES)
+    found = {}
+    for video, index in run.cameras():
+        position, rotation = poses[index]
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = rotation, -rotation @ position
+        found[video, index] = pose
+    return found
+
+
+def _small_and_told(right: Callable[[Run], str]) -> Callable[[Run], str]:
+    """Right cameras, and a warning that names the size inside of the bars."""
+
+    def check(run: Run) -> str:
+        if wrong := right(run):
+            return wrong
+        return "" if any("pixels only" in warning for warning in run.warnings()) else "it is not told that it is small"
+
+    return check
 
 
 def _cut(run: Run) -> str:
@@ -118,6 +160,14 @@ CASES = (
     Case(
         "blurred-bars", "10 black bars", "an upright film over a blurred copy of itself", drawn(_over_itself),
         _cut, truth=fox_truth,
+    ),
+    Case(
+        "upright-small", "10 black bars", "an upright film that a messenger made 270x480 in 848x480",
+        drawn(lambda picture, _: _sent(picture)), _small_and_told(right_cameras), truth=fox_truth,
+    ),
+    Case(
+        "upright-small-room", "10 black bars", "the same of a rendered room", _sent_room,
+        _small_and_told(lambda run: result(run) or wrong_cameras(run, _room_truth(run), 2.0)), truth=_room_truth,
     ),
     Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
 )  # fmt: skip

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.footage_cases.case import Case, Run, footage, result
+from tests.empty_films import BLUE, PLAIN, cap, colour_bars, film, finger, grain, no_signal, pocket
 from tests.hard_inputs import along, arc, noisy, smeared, turn
 from tests.synthetic import render
 from tests.videos import wall, write_audio, write_video
 
 SIZE, FOCAL, FPS = (640, 480), 600.0, 10
+EMPTY_FRAMES = 90
+HOPELESS = "17 time to refusal"
 LAPTOP = ("--preset", "laptop")
 
 Pictures = Sequence[NDArray[np.uint8]]
@@ -129,8 +132,13 @@ def _of_the_night() -> Pictures:
     return changed(views(arc(-1, 1, 60)), lambda i, p: noisy(i, p / 30, 1.0))
 
 
+def _empty(name: str, what: str, picture: Callable[[int], NDArray[np.float64]], code: str, *says: str) -> Case:
+    """A film that shows no place, which has to be said within 30 CPU seconds, with clip and seconds."""
+    return Case(name, HOPELESS, what, _film(lambda: film(picture, EMPTY_FRAMES)),
+                refused(code, says=(*says, "film.mp4 0.0-8.9 s"), cpu_s=30), LAPTOP)  # fmt: skip
+
+
 STILL = refused("STATIC_CAMERA", says=("film.mp4",), cpu_s=30)
-HOPELESS = "17 time to refusal"
 CASES = (
     Case("short-budget", "14 time", "6 s of a walk with POSES_BUDGET_SECS=60",
          lambda _: [footage("reports/04_walk_6s_second_way_needed.mp4")], _rescued_or_out_of_time,
@@ -148,6 +156,13 @@ CASES = (
          refused("NO_DETAIL", says=("film.mp4", "dark"))),
     Case("smeared", HOPELESS, "motion blur of 120 px", _film(lambda: changed(views(arc(-1, 1, 60)), smeared(120))),
          refused("NO_DETAIL", says=("film.mp4", "smeared"))),
+    _empty("lens-cap", "noise, with the cap on the lens; preset laptop", cap, "NO_DETAIL", "dark", "cap"),
+    _empty("pocket", "a phone that films in a pocket; preset laptop", pocket, "NO_DETAIL", "dark", "pocket"),
+    _empty("finger-over-lens", "a finger over the whole lens; preset laptop", finger, "NO_DETAIL", "finger"),
+    _empty("white", "white all over; preset laptop", lambda i: 252 + grain(i, 3), "NO_DETAIL", "white"),
+    _empty("blue-screen", "the blue of a screen; preset laptop", lambda _: PLAIN + BLUE, "NO_DETAIL", "blue screen"),
+    _empty("test-picture", "colour bars; preset laptop", lambda _: colour_bars(), "STATIC_CAMERA", "test picture"),
+    _empty("no-signal", "snow on a television; preset laptop", no_signal, "NO_DETAIL", "noise", "signal"),
     Case("audio-only", HOPELESS, "an MP4 with sound alone", _sound, refused("NO_VIDEO_STREAM", says=("sound.mp4",))),
     Case("screen-recording", HOPELESS, "a page that is scrolled", _film(screen),
          refused("STATIC_CAMERA", "NO_DETAIL", *LOST, says=("film.mp4",))),

@@ -140,6 +140,11 @@ CASES = (
         encoded("a.mts", "mpegts", "mpeg2video", fields=True, fps=25, options={"b": "20M", "flags": "+ildct+ilme"}),
         whole_film(WALK_FRAMES // 2, WALK_FRAMES // 2 / 25, told="it is interlaced"),
     ),
+    Case(
+        "combed", "6 formats", "an interlaced film that an editor exported as progressive",
+        encoded("tape.mp4", "mp4", "libx264", fields=True, fps=25, options={"crf": "18"}),
+        whole_film(WALK_FRAMES // 2, WALK_FRAMES // 2 / 25, told="it is interlaced"),
+    ),
     Case("mpg", "6 formats", "MPG", encoded("a.mpg", "mpeg", "mpeg2video", fps=25, options={"b": "12M"}), AT_25),
     Case("wmv", "6 formats", "WMV", encoded("a.wmv", "asf", "wmv2", options={"b": "12M"}), AT_30),
     Case(

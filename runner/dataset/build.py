@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.context import StageContext
+from runner.dataset.crops import Seen, find_crops, flattened
 from runner.dataset.holdout import split_of_scene
 from runner.dataset.twins import find_twins
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
@@ -97,7 +98,7 @@ def _write_views(
     timeline = [(frame_of[view.image].video, frame_of[view.image].timestamp_s) for view in made]
     together = {clip.name: clip.source or clip.name for clip in frames.clips if clip.view is not None}
     photos = {frame.video for frame in frames.frames if frame.photo is not None}
-    twins = _twins(made, timeline, together, photos)
+    twins = _twins(made, timeline, together, photos, workspace / "sparse")
     return {
         "twins": len(twins),
         "views": [
@@ -110,16 +111,34 @@ def _write_views(
 
 
 def _twins(
-    made: Sequence[UndistortedView], timeline: Sequence[tuple[str, float]], together: Container[str], photos: set[str]
-) -> dict[int, int]:
-    """`find_twins` of the views that were taken alone: those of one sphere are at one place."""
+    made: Sequence[UndistortedView], timeline: Sequence[tuple[str, float]], together: Container[str], photos: set[str],
+    sparse: Path,
+) -> dict[int, int]:  # fmt: skip
+    """Of the views that were taken alone (those of one sphere are at one place): `find_twins`, by their cameras, and
+    `find_crops` of the photos, by what they see of the model in the folder `sparse`."""
     alone = [index for index, (video, _) in enumerate(timeline) if video not in together]
     if not alone:
         return {}
     matrices = np.array([made[index].world_to_camera for index in alone], np.float64)
     centres = np.array([camera_centre(matrix) for matrix in matrices])
-    found = find_twins([timeline[index] for index in alone], photos, centres, matrices[:, :3, :3])
-    return {alone[one]: alone[other] for one, other in found.items()}
+    by_cameras = find_twins([timeline[index] for index in alone], photos, centres, matrices[:, :3, :3])
+    stills = [number for number, index in enumerate(alone) if timeline[index][0] in photos]
+    crops = find_crops(_seen(sparse, [made[index].image for index in alone]), stills) if stills else {}
+    return {alone[one]: alone[other] for one, other in flattened(crops, by_cameras).items()}
+
+
+def _seen(sparse: Path, names: Sequence[str]) -> list[Seen]:
+    """What these pictures see of the model."""
+    model = pycolmap.Reconstruction(str(sparse))
+    images = {image.name: image for image in model.images.values()}
+    found = []
+    for name in names:
+        camera = model.cameras[images[name].camera_id]
+        at = {point.point3D_id: point.xy for point in images[name].get_observation_points2D()}
+        points = np.array(sorted(at), np.int64)
+        places = np.array([at[number] for number in points.tolist()], np.float64).reshape(-1, 2)
+        found.append(Seen(camera.width, camera.height, points, places))
+    return found
 
 
 def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:

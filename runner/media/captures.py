@@ -15,6 +15,7 @@ from runner.cache.store import StageCache
 from runner.files.packed import UNPACK
 from runner.media.decoding.decoder import Decoder
 from runner.media.photo.grouping import PhotoSurvey, make_sets
+from runner.media.selection.detail_check import of_nothing
 from runner.media.selection.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.settings import Limits
 from runner.media.signatures import HEAD, looks_like_video
@@ -113,7 +114,7 @@ def without_too_many(media: Media, limits: Limits, *, paired: bool = True) -> tu
 
 
 def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple[list[Capture], list[RefusedClip]]:
-    """First pass over everything. Raises InputError when nothing is usable."""
+    """First pass over everything. A film that shows nothing is not usable. Raises InputError when nothing is."""
     captures: list[Capture] = []
     errors: list[tuple[Clip, InputError]] = []
     total = len(media.videos) + len(media.photos)
@@ -124,6 +125,11 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
         except InputError as exc:
             errors.append((clip, exc))
             continue
+        nothing = [of_nothing(clip.name, part.measures) for part in parts]
+        if nothing[0] is not None and all(nothing):
+            errors.append((clip, nothing[0]))
+            continue
+        parts = [part for part, error in zip(parts, nothing, strict=True) if error is None]
         captures.append(_named(Capture(parts[0], (clip,)), clip.name, folder))
         for part in parts[1:]:
             name = _part_name(clip.name, part.info, names)

@@ -39,7 +39,7 @@ from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
 from runner.media.selection.detail_check import require_detail
 from runner.media.selection.enough_frames import require_enough
-from runner.media.selection.measures import file_name, is_static
+from runner.media.selection.measures import file_name, is_one_picture, is_static
 from runner.media.selection.of_captures import Choice, choose_frames
 from runner.media.selection.preference import NONE, FramePreference, Preferred
 from runner.media.selection.same_footage import without_copies
@@ -48,6 +48,7 @@ from runner.media.settings import FrameSettings
 from runner.media.sidecars import located
 from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip, SharedStretch
 from runner.scene.progress import OnProgress, Progress
+from runner.scene.shots import spans
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
 from scenejobs.filming import WALK
 from scenejobs.names import is_photo
@@ -191,11 +192,13 @@ def _check_motion(captures: Sequence[Capture], least: int) -> None:
     """Raises InputError STATIC_CAMERA when the camera stands still in all captures; NO_DETAIL when they show nothing,
     which then only seems to stand still."""
     if all(is_static(capture.measures) for capture in captures):
-        require_detail([(capture.info.name, frame) for capture in captures for frame in capture.measures], least)
-        names = ", ".join(capture.info.name for capture in captures)
-        raise InputError(
-            f"the camera does not move in {names}", code=Code.STATIC_CAMERA, advice=WALK,
-        )  # fmt: skip
+        frames = [(capture.info.name, frame) for capture in captures for frame in capture.measures]
+        require_detail(frames, least)
+        where = spans((name, frame.timestamp_s) for name, frame in frames)
+        if all(is_one_picture(capture.measures) for capture in captures):
+            cause = f"the picture does not change (a test picture, a paused film, a camera that stands still): {where}"
+            raise InputError(cause, code=Code.STATIC_CAMERA, advice=WALK)
+        raise InputError(f"the camera does not move in {where}", code=Code.STATIC_CAMERA, advice=WALK)
 
 
 def _write(

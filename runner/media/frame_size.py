@@ -1,10 +1,14 @@
-"""Whether pictures are too small for a scene. One short side alone is not: 640x272 has the shape of a cinema film."""
+"""Whether pictures are too small for a scene. One short side alone is not: 640x272 has the shape of a cinema film.
+
+What is left inside of bars may be shorter both ways: an upright film that a messenger put into 848x480 is 270x480, and
+its cameras are found as well as those of the original (benchmarks/results/footage.md, upright-small).
+"""
 
 from __future__ import annotations
 
 from runner.media.settings import Limits
 
-LEAST_SHARE = 1 / 3  # of the pixels that the limits ask for, where one side only is too short
+LEAST_SHARE = 1 / 3  # of the pixels that the limits ask for, where a side is too short
 
 
 def is_too_small(width: int, height: int, limits: Limits) -> bool:
@@ -13,8 +17,16 @@ def is_too_small(width: int, height: int, limits: Limits) -> bool:
     high_enough = min(width, height) >= limits.min_short_side
     if long_enough and high_enough:
         return False
-    least = LEAST_SHARE * limits.min_long_side * limits.min_short_side
-    return not (long_enough or high_enough) or width * height < least
+    return not (long_enough or high_enough) or _has_few_pixels(width, height, limits)
+
+
+def is_too_small_inside(width: int, height: int, limits: Limits) -> bool:
+    """Of what is left inside of bars, in frames that are large enough: far too few pixels are left."""
+    return is_too_small(width, height, limits) and _has_few_pixels(width, height, limits)
+
+
+def _has_few_pixels(width: int, height: int, limits: Limits) -> bool:
+    return width * height < LEAST_SHARE * limits.min_long_side * limits.min_short_side
 
 
 def small_warning(width: int, height: int, limits: Limits) -> str:

@@ -119,6 +119,8 @@ class MeasuredFrame(Value, frozen=True, array_like=True):
     change_over: Annotated[float, Meta(ge=0, le=2)]
     isotropy: Annotated[float, Meta(ge=0, le=1)]
     look: Look = ""  # a survey of an earlier program, found in a cache, has none
+    seen: Annotated[float, Meta(ge=0, le=1)] = 1.0  # nor this
+    alike: Annotated[float, Meta(ge=0, le=1)] = 1.0  # nor this
 
 
 class VideoPart(Value, frozen=True):

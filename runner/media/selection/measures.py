@@ -17,6 +17,7 @@ MOTION_SIDE = 96  # px: one Gauss-Newton step then follows motion up to about 2 
 MOTION_BLOCKS = 6  # per side
 # (grey levels / px)^2, smaller eigenvalue of a block's structure tensor: below, motion cannot be seen
 MIN_TEXTURE = 2.0
+MIN_EDGES = 8.0  # the same of the larger one, of what is seen without that: stripes, but not light that fades away
 NEW_VIEW = 0.002  # of the long side: less motion than that is the same view again
 STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood still
 LOOK_CELLS = 8  # per side
@@ -37,6 +38,8 @@ class FrameMeasures:
     change_over: float = 0.0  # and since the one before that
     isotropy: float = 1.0  # detail along its weakest direction / its strongest, 0 to 1: smeared frames have little
     look: str = ""  # grey levels of a grid of LOOK_CELLS x LOOK_CELLS, in hexadecimal: tells copies of a film
+    seen: float = 1.0  # share of the picture's blocks that show anything: edges in one direction or more
+    alike: float = 1.0  # to the frame before, 0 to 1: noise.py
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ def file_name(index: int) -> str:
     return f"{index:06d}.png"
 
 
+def motion_view(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """luma [height, width] -> the same with MOTION_SIDE px on the long side, about: motion is seen in it."""
+    return block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))
+
+
 class Odometer:
     """Adds up how far the image moved. Compares with the last view that was new, so slow motion counts as well and
     noise, compression and a person walking by do not. An image that shows nothing, as a film has before it fades in,
@@ -62,16 +70,15 @@ class Odometer:
         self._travel = 0.0
         self._seen = False  # the anchor shows something
 
-    def read(self, luma: NDArray[np.uint8]) -> float:
-        """luma [height, width] -> travel in long sides."""
-        small = block_mean(luma, max(1, round(max(luma.shape) / MOTION_SIDE)))
+    def read(self, view: NDArray[np.float32]) -> float:
+        """view: of `motion_view` [height, width] -> travel in long sides."""
         if self._anchor is None or not self._seen:
-            self._anchor, self._seen = small, shows_texture(small)
-        elif not shows_texture(small):
+            self._anchor, self._seen = view, shows_texture(view)
+        elif not shows_texture(view):
             return self._travel
-        moved = displacement_px(self._anchor, small) / max(small.shape)
+        moved = displacement_px(self._anchor, view) / max(view.shape)
         if moved >= NEW_VIEW:
-            self._anchor = small
+            self._anchor = view
             self._travel += moved
         return self._travel
 
@@ -96,14 +103,30 @@ def isotropy(luma: NDArray[np.uint8]) -> float:
     return max(0.0, mean - deviation) / (mean + deviation) if mean > 0 else 1.0
 
 
-def shows_texture(image: NDArray[np.float32]) -> bool:
+def shows_texture(view: NDArray[np.float32]) -> bool:
     """Whether motion can be seen in any block of it [height, width]."""
-    height, width = (size - size % MOTION_BLOCKS for size in image.shape)
+    weak, _ = _edges(view)
+    return bool((weak > MIN_TEXTURE).any())
+
+
+def seen_of(view: NDArray[np.float32]) -> float:
+    """Share of the blocks of a picture [height, width] that show anything, 0 to 1."""
+    weak, strong = _edges(view)
+    return float(((weak > MIN_TEXTURE) | (strong > MIN_EDGES)).mean()) if weak.size else 0.0
+
+
+def _edges(view: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Smaller and larger eigenvalue of the mean structure tensor, (grey levels / px)^2, of each block; none of a strip
+    that has no blocks."""
+    height, width = (size - size % MOTION_BLOCKS for size in view.shape)
     if min(height, width) == 0:
-        return False
-    gradients: Any = np.gradient(image[:height, :width])
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    gradients: Any = np.gradient(view[:height, :width])
     gy, gx = gradients
-    return bool(_textured(_block_sum(gx * gx), _block_sum(gx * gy), _block_sum(gy * gy), height, width).any())
+    count = _pixels_of_block(height, width)
+    sxx, sxy, syy = (_block_sum(each) / count for each in (gx * gx, gx * gy, gy * gy))
+    mean, apart = (sxx + syy) / 2, np.sqrt(((sxx - syy) / 2) ** 2 + sxy**2)
+    return mean - apart, mean + apart
 
 
 def displacement_px(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
@@ -143,6 +166,13 @@ def look(luma: NDArray[np.uint8]) -> str:
 def is_static(frames: Sequence[FrameMeasures]) -> bool:
     """Did the camera stand still for the whole clip?"""
     return frames[-1].travel < STATIC_TRAVEL
+
+
+def is_one_picture(frames: Sequence[FrameMeasures]) -> bool:
+    """Does a film show the same all the time, but for what its encoder adds? No cell of a grid changes by more than a
+    grey level, as noise does not change it either; people who walk by do."""
+    looks = np.array([list(bytes.fromhex(frame.look)) for frame in frames if frame.look])
+    return looks.size > 0 and bool((np.ptp(looks, axis=0) <= 2).all())
 
 
 def is_slide_show(frames: Sequence[FrameMeasures]) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.files.atomic import naming_a_full_disk
-from runner.media.frame_size import is_too_small, small_warning
+from runner.media.frame_size import is_too_small, is_too_small_inside, small_warning
 from runner.media.lenses.shape import LOOKED_AT, Shape, ShapeWatch
 from runner.media.selection.measures import (
     MAX_PARTS,
@@ -29,8 +29,11 @@ from runner.media.selection.measures import (
     is_static,
     isotropy,
     look,
+    motion_view,
+    seen_of,
     sharpness,
 )
+from runner.media.selection.noise import Resemblance, shows_no_place
 from runner.media.selection.shot_detection import Layouts
 from runner.media.settings import Limits
 from runner.media.video.bars.crops import Crops, cropped, find_crops, told, without_margin
@@ -57,14 +60,17 @@ class _Frames:
 
     odometer: Odometer = field(default_factory=Odometer)
     layouts: Layouts = field(default_factory=Layouts)
+    resemblance: Resemblance = field(default_factory=Resemblance)
     measures: list[FrameMeasures] = field(default_factory=list)
 
     def measure(self, frame: DecodedFrame, luma: NDArray[np.uint8]) -> None:
         change, change_over = self.layouts.read(luma)
+        view = motion_view(luma)
         self.measures.append(
             FrameMeasures(
-                frame.index, frame.timestamp_s, sharpness(luma), self.odometer.read(luma), float(luma.mean()), change,
-                change_over, isotropy(luma), look(luma),
+                frame.index, frame.timestamp_s, sharpness(luma), self.odometer.read(view),
+                float(luma.mean()), change, change_over, isotropy(luma), look(luma), seen_of(view),
+                self.resemblance.read(view),
             )
         )  # fmt: skip
 
@@ -175,7 +181,8 @@ def _parts(
         part = _part(clip, video, size, crop, camera.measures, shape, focal_px, crops[size].kind)
         frames, duration_s = part.info.frame_count, part.info.duration_s
         too_few = frames < limits.min_frames or duration_s < limits.min_duration_s
-        small = is_too_small(*without_margin(crop, part.info.width, part.info.height), limits)
+        refuses = is_too_small if crop == NO_CROP else is_too_small_inside
+        small = refuses(*without_margin(crop, part.info.width, part.info.height), limits)
         if too_few or (small and (parts or crop != NO_CROP)):
             if not parts:
                 raise (
@@ -226,7 +233,7 @@ def _part(
 
 def _warned(part: ClipSurvey, warnings: tuple[str, ...]) -> ClipSurvey:
     warnings += part.info.warnings
-    if is_static(part.measures):
+    if is_static(part.measures) and not shows_no_place(part.measures):
         warnings += ("the camera does not move in this clip",)
     return replace(part, info=replace(part.info, warnings=warnings))
 

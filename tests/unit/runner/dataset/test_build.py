@@ -156,3 +156,38 @@ def test_a_mask_moves_with_the_pixels_it_ignores(scene, tmp_path):
 
 def test_views_without_masks_have_none(scene, tmp_path):
     assert build_views(scene, StageContext(tmp_path, SILENT), 100).masks == ()
+
+
+def test_a_photo_that_is_a_part_of_another_is_held_out_with_it_wherever_its_camera_is(tmp_path):
+    """The last photo shows what the left three fifths of the fifth one show; its camera was placed elsewhere."""
+    points = np.random.default_rng(0).uniform([-2, -1.5, 4], [2, 1.5, 6], (400, 3))
+    model = pycolmap.Reconstruction()
+    numbers = [model.add_point3D(xyz, pycolmap.Track(), np.zeros(3, np.uint8)) for xyz in points]
+    frames = []
+    (tmp_path / "frames" / "photos").mkdir(parents=True)
+    for index in range(13):
+        name, whole = f"photos/{index:06d}.png", 4 if index == 12 else index
+        width = SIZE[0] * 3 // 5 if index == 12 else SIZE[0]
+        camera = pycolmap.Camera(
+            model="SIMPLE_RADIAL", width=width, height=SIZE[1], params=[260.0, width / 2, 120.0, 0.0],
+            camera_id=index + 1,
+        )  # fmt: skip
+        model.add_camera_with_trivial_rig(camera)
+        dots = 260.0 * (points[:, :2] - [0.2 * whole - 1, 0]) / points[:, 2:] + [160.0, 120.0]
+        seen = ((dots > 0) & (dots < [width, SIZE[1]])).all(axis=1).nonzero()[0]
+        pose = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([1 - 0.2 * index, 0.0, 0.0]))
+        image = pycolmap.Image(name=name, points2D=pycolmap.Point2DList([pycolmap.Point2D(dots[k]) for k in seen]))
+        image.camera_id, image.image_id = index + 1, index + 1
+        model.add_image_with_trivial_frame(image, pose)
+        for place, k in enumerate(seen):
+            model.add_observation(numbers[k], pycolmap.TrackElement(index + 1, place))
+        Image.new("RGB", (width, SIZE[1])).save(tmp_path / "frames" / name)
+        frames.append(Frame(name, "photos", index, float(index), 1.0, photo=f"{index}.jpg"))
+    (tmp_path / "sparse").mkdir()
+    model.write(str(tmp_path / "sparse"))
+    (tmp_path / "sparse.json").write_text("{}")
+    info = ClipInfo("photos", "photos", 13, *SIZE, 1.0, 13.0, "jpeg", 0)
+    scene = build_views(FrameSet((info,), tuple(frames)), StageContext(tmp_path, SILENT), 160)
+    assert scene.twins == 1
+    split = {view.image: view.split for view in scene.views}
+    assert split["photos/000012.png"] == split["photos/000004.png"]

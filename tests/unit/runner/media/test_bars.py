@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import msgspec
@@ -14,6 +15,7 @@ from runner.context import StageContext
 from runner.media.decoding.answers import clip_surveys
 from runner.media.decoding.requests import survey_message
 from runner.media.extract import extract_frames, frame_set_from_json
+from runner.media.frame_size import is_too_small
 from runner.media.settings import FrameSettings, Limits
 from runner.media.video.survey import survey
 from runner.scene.frames import Clip
@@ -225,11 +227,23 @@ def test_the_focal_length_is_that_of_the_whole_frame(tmp_path):
     assert found.info.focal_px == whole.info.focal_px
 
 
-def test_what_is_too_small_without_its_bars_is_refused(tmp_path):
+def test_what_is_too_small_without_its_bars_is_refused_by_the_size_inside_of_them(tmp_path):
+    """Less than a third of the pixels asked for."""
     with pytest.raises(InputError) as caught:
-        parts(tmp_path, boxed(film(30), left=120, right=120), replace(LIMITS, min_long_side=300, min_short_side=150))
+        parts(tmp_path, boxed(film(30), left=120, right=120), replace(LIMITS, min_long_side=320, min_short_side=190))
     assert caught.value.code == Code.TOO_SMALL
-    assert "bars" in caught.value.cause
+    said = re.search(r"a.mp4 has (\d+)x240 pixels without its bars", caught.value.cause)
+    assert said, caught.value.cause
+    assert 74 <= int(said[1]) <= 80
+
+
+def test_an_upright_film_in_a_small_frame_is_used_although_both_its_sides_are_short(tmp_path):
+    """As 270x480 in the 848x480 of a messenger, where 640x480 are asked for; a whole film of that size is refused."""
+    limits = replace(LIMITS, min_long_side=300, min_short_side=150)
+    (found,) = parts(tmp_path, boxed(film(30), left=120, right=120), limits)
+    assert any(f"{found.info.width}x240 pixels only" in warning for warning in found.info.warnings)
+    assert max(found.info.width, found.info.height) < 300
+    assert is_too_small(80, 240, limits)
 
 
 @pytest.mark.parametrize(
