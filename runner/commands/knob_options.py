@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "EXPOSURE", "LEARNING_RATE_FACTOR", "DENSIFY_FROM", "DENSIFY_UNTIL", "DENSIFY_GRADIENT", "PRUNE_OPACITY",
     ),
     "time and money": ("SCENE_BUDGET_SECS", "SCENE_BUDGET_USD"),
-    "results": ("EXPORT_FORMATS", "MARKER_SIZE_M"),
+    "results": ("EXPORT_FORMATS", "MARKER_SIZE_M", "METRIC"),
 }  # fmt: skip
 """By the heading of the help: variables of PipelineSettings."""
 
@@ -67,4 +67,6 @@ def _metavar(kind: Any, item: Field[Any]) -> str:
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         return "|".join(choices) if len(choices) <= 5 else "MODEL"
-    return {int: "N", float: "SECONDS" if item.metadata["variable"].endswith("_SECS") else "X"}.get(kind, "LIST")
+    return {bool: "true|false", int: "N", float: "SECONDS" if item.metadata["variable"].endswith("_SECS") else "X"}.get(
+        kind, "LIST"
+    )

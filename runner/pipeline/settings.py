@@ -58,6 +58,7 @@ class JobSettings:
     uploaded_at: datetime | None = None  # the last upload of the scene; None: it was not uploaded
     filming_page: str = ""  # address that the report links to; "": none
     marker_size_m: float = 0.0  # side of printed markers; 0: there are none
+    metric: bool = False  # METRIC: files in metres where the scale is known
     publish_geo: bool = False  # GEO=publish: coordinates may stand in outputs
     machine: str = ""  # profile that the execution is billed as; "": it is not billed
     budget: SceneBudget = NO_BUDGET  # which may be what `ends_at` comes from
@@ -138,7 +139,8 @@ def resolve(
         chosen, backend, job_id, settings.threads, settings.seed, save_s, cache, smaller, (*warnings, *told),
         refused, unused, generations or {}, lpips_weights(settings), supersplat_viewer(settings),
         ends_at, settings.formats, asked, finished,
-        uploaded_at, settings.filming_page, settings.marker_size_m, settings.geo == "publish", machine,
+        uploaded_at, settings.filming_page, settings.marker_size_m, settings.metric,
+        settings.geo == "publish", machine,
         budget, train_again=budget.seconds is None and more_time.may_follow(chosen.train.budget_s),
     )  # fmt: skip
 

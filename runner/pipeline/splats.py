@@ -21,7 +21,7 @@ from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport
 from runner.postprocess.marker import find_scale
-from runner.postprocess.place import Place, find_place, with_marker
+from runner.postprocess.place import Place, find_place, in_metres, with_marker
 from runner.postprocess.upright import Orientation
 from runner.quality.evaluate import Evaluation, evaluate
 from runner.quality.lpips import load_lpips
@@ -30,6 +30,7 @@ from runner.quality.witness import Witness, doubts, examine
 from runner.raster import rasterizer as make_rasterizer
 from runner.raster.port import Rasterizer
 from runner.report.pictures import write_comparisons, write_poster
+from runner.scene.resize import resize_gaussians, resize_scene
 from runner.scene.shots import shots_of
 from runner.scene.stages import Stage
 from runner.scene.views import TrainingScene
@@ -108,7 +109,7 @@ def train_splats(context: JobContext, posed: Posed) -> TrainedSplats:
 def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> FinishedSplats:
     """Removes floaters, turns the scene upright where its coordinates are not the user's, scores it, draws pictures.
 
-    Asks last whether such a result can be right.
+    Asks whether such a result can be right; last, the scene gets the size of metres where these are wanted and known.
 
     Raises RunnerError(TRAINING_DIVERGED) when nothing of it can be seen, Interrupted.
     """
@@ -122,19 +123,24 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     place = find_place(scene.views, positions, finished.orientation.up_in_output, source)
     if size_m := context.settings.marker_size_m:
         place = with_marker(place, find_scale(scene.views, size_m))
-    told = {**finished.orientation.to_json(), "scale": place.to_json(publish=context.settings.publish_geo)}
+    size, orientation = 1.0, finished.orientation
+    if context.settings.metric:
+        in_files = in_metres(place, users_coordinates=users_coordinates)
+        size, place = (place.metres_per_unit or 1.0) if in_files.in_metres else 1.0, in_files
+        orientation = replace(orientation, size=size)
+    told = {**orientation.to_json(), "scale": place.to_json(publish=context.settings.publish_geo)}
     json_file.write_json(out / "orientation.json", told)
     weights = context.settings.lpips
     scores = evaluate(gaussians, scene, rasterizer, load_lpips(weights, rasterizer.device) if weights else None)
     pictures = write_comparisons(gaussians, scene, rasterizer, scores.test, out)
     write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
-    trained = replace(splats.trained, gaussians=gaussians)
+    trained = replace(splats.trained, gaussians=resize_gaussians(gaussians, size))
     films = [shot.names for shot in shots_of(posed.frames) if all(frame.photo is None for frame in shot.frames)]
     witness = examine(scene, scores, context.progress, Stage.CLEAN_UP, films, formed=trained.can_be_judged)
     strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
     return FinishedSplats(
-        posed, trained, scene, rasterizer, finished.cleaning, finished.orientation, scores, pictures, witness, place,
-        (*doubts(witness), *strange),
+        posed, trained, resize_scene(scene, size), rasterizer, finished.cleaning, orientation, scores, pictures,
+        witness, place, (*doubts(witness), *strange),
     )  # fmt: skip
 
 

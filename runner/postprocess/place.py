@@ -31,6 +31,7 @@ MIN_SPREAD_M = 5.0  # rms from their middle; less is no longer than the error of
 MOST_ERROR = 0.15  # of the scale, one standard deviation; more is no scale
 TRIALS = 400
 Array = NDArray[np.float64]
+Rotation = tuple[tuple[float, float, float], ...]  # [3, 3], rows
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Place:
     marker: MarkerScale | None = None  # None: nobody said that there is one
     note: str = ""  # what else is to be said of a known scale
     gps: str = "GPS of photos"  # or "GPS of photos and films": whose positions these are
+    to_east_north_up: Rotation | None = None  # rotation of directions in the output's world
+    in_metres: bool = False  # the files are, so `metres_per_unit` is 1
+    why_not: str = ""  # they are in units of the scene, though METRIC asks for metres
 
     @property
     def source(self) -> str:
@@ -60,13 +64,15 @@ class Place:
     def warnings(self) -> tuple[str, ...]:
         """Why the marker that somebody spoke of gives no scale, or what contradicts it."""
         if self.marker is not None and self.marker.metres_per_unit is None:
-            return (f"MARKER_SIZE_M is {self.marker.size_m:g}, and the marker gives no scale: {self.marker.reason}",)
-        return (self.note,) if self.note else ()
+            told = f"MARKER_SIZE_M is {self.marker.size_m:g}, and the marker gives no scale: {self.marker.reason}"
+            return (told, *([self.why_not] if self.why_not else []))
+        return tuple(each for each in (self.note, self.why_not) if each)
 
     def to_json(self, *, publish: bool = False) -> dict[str, Any]:
         """For orientation.json and the reports. publish: with the place on Earth, which is told to nobody else."""
         told: dict[str, Any] = {
             "metres_per_unit": self.metres_per_unit,
+            "files_in": "metres" if self.in_metres else "units of the scene",
             "error_percent": self.error_percent,
             "from": self.source or None,
             "photos": self.photos,
@@ -78,8 +84,9 @@ class Place:
         if self.marker is not None:
             told["marker"] = self.marker.to_json()
         if publish and self.origin is not None:
-            told["origin"] = {"latitude": self.origin[0], "longitude": self.origin[1]}
+            told["origin"] = {"latitude": self.origin[0], "longitude": self.origin[1], "height_m": None}
             told["x_axis_clockwise_from_north_deg"] = self.heading_deg
+            told["output_to_east_north_up"] = self.to_east_north_up
         return told
 
 
@@ -119,9 +126,12 @@ def find_place(
     latitude = float(origin[0] + np.degrees(at_origin.imag / EARTH_M))
     longitude = float(origin[1] + np.degrees(at_origin.real / (EARTH_M * np.cos(np.radians(origin[0])))))
     heading = float(np.degrees(np.arctan2(factor.real, factor.imag)) % 360)
+    turn = np.eye(3)
+    turn[:2, :2] = [[factor.real, -factor.imag], [factor.imag, factor.real]] / np.array(scale)
+    rotation = turn @ rotation_between(np.asarray(up, float), np.array([0.0, 0.0, 1.0]))
     return Place(
         float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), heading,
-        gps=source,
+        gps=source, to_east_north_up=tuple((float(x), float(y), float(z)) for x, y, z in rotation),
     )  # fmt: skip
 
 
@@ -141,6 +151,20 @@ def with_marker(place: Place, marker: MarkerScale) -> Place:
         place, metres_per_unit=marker.metres_per_unit, error_percent=marker.error_percent, reason="", marker=marker,
         note=note,
     )  # fmt: skip
+
+
+def in_metres(place: Place, *, users_coordinates: bool) -> Place:
+    """What is known of files that are to be in metres; where they cannot be, why.
+
+    users_coordinates: of camera poses that were supplied, which stay as they are.
+    """
+    if users_coordinates:
+        why = "the coordinates of the supplied camera poses are kept"
+    elif place.metres_per_unit is None:
+        why = f"the scale is unknown: {place.reason}"
+    else:
+        return replace(place, metres_per_unit=1.0, in_metres=True)
+    return replace(place, why_not=f"METRIC is true, and the files are in units of the scene: {why}")
 
 
 def _metres(degrees: Array, origin: Array) -> Array:

@@ -61,6 +61,7 @@ class Orientation:
     reason: str  # why it is unknown; empty when it is known
     up: tuple[float, float, float] | None = None  # in the world of the sparse model
     turned: bool = True  # False: known or not, the scene stays in the user's coordinates
+    size: float = 1.0  # of a unit of the sparse model, in units of the exported files: metres with METRIC
 
     @property
     def rotation(self) -> NDArray[np.float64]:
@@ -76,12 +77,12 @@ class Orientation:
     def to_json(self) -> dict[str, Any]:
         """orientation.json: the transform from the sparse model's world to that of the exported files."""
         transform = np.eye(4)
-        transform[:3, :3] = self.rotation
+        transform[:3, :3] = self.size * self.rotation
         return {
             **asdict(self),
             "axes": self._axes(),
             "model_to_output": transform,
-            "output_to_model": transform.T,
+            "output_to_model": np.linalg.inv(transform),
         }
 
     def _axes(self) -> str:

@@ -123,6 +123,12 @@ class Knobs:
         least=0.005,
         maximum=100,
     )
+    metric: bool = _setting(
+        "METRIC",
+        "true: the files are in metres where the scale is known, and say so; else, and where it is unknown, in units "
+        "of the scene",
+        False,
+    )
     export_formats: str = _setting(
         "EXPORT_FORMATS",
         f"files of the scene, with commas: {', '.join(FORMATS)}; usual: the first {len(USUAL_FORMATS)}; all: each of "

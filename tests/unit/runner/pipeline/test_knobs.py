@@ -27,7 +27,7 @@ OTHER: dict[str, Any] = {
     "train_strategy": "mcmc", "exposure": "off", "learning_rate_factor": 0.5, "densify_from": 0.1,
     "densify_until": 0.4, "densify_gradient": 0.001, "prune_opacity": 0.02, "colmap_matcher": "sequential",
     "colmap_mapper": "global", "colmap_camera_model": "OPENCV", "export_formats": "spz", "marker_size_m": 0.16,
-    "scene_budget_s": 900.0, "scene_budget_usd": 2.5,
+    "scene_budget_s": 900.0, "scene_budget_usd": 2.5, "metric": True,
 }  # fmt: skip
 OF_POSES = {"colmap_matcher", "colmap_mapper", "colmap_camera_model"}
 
@@ -45,6 +45,7 @@ def test_every_knob_reaches_what_a_job_gets() -> None:
     assert (train.sh_degree, train.strategy, train.exposure) == (2, "mcmc", "off")
     assert (poses.matcher, poses.mapper, poses.camera_model) == ("sequential", "global", "OPENCV")
     assert (given.formats, given.marker_size_m, given.budget.seconds) == (("ply", "spz"), 0.16, 900.0)
+    assert (given.formats, given.marker_size_m, given.metric) == (("ply", "spz"), 0.16, True)
     recipe = recipe_of(train)
     assert (recipe.refine_from, recipe.refine_until) == (0.1, 0.4)
     assert (recipe.grow_gradient, recipe.prune_opacity) == (0.001, 0.02)

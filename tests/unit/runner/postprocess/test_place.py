@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from runner.postprocess.place import EARTH_M, Place, find_place
+from runner.postprocess.place import EARTH_M, Place, find_place, in_metres
+from runner.postprocess.upright import Orientation
+from runner.scene.geometry import camera_centre, rotation_between
 from runner.scene.views import View
 
 UP = (0.0, -1.0, 0.0)
@@ -60,6 +63,55 @@ def test_the_place_is_where_the_photos_were_taken() -> None:
     found = find_place(*walk(40, 200.0, 7.3, 1.0), UP)
     assert found.origin is not None
     assert np.allclose(found.origin, HOME, atol=2e-5)  # 2 m
+
+
+@pytest.mark.parametrize("up", [UP, (0.0, -0.96, 0.28)])
+def test_directions_of_the_files_are_told_in_east_north_and_up(up: tuple[float, float, float]) -> None:
+    """up: of supplied poses it need not be an axis."""
+    views, positions = walk(40, 200.0, 7.3, 1.0)
+    tilt = rotation_between(np.array(UP), np.array(up))
+    turned = [replace(view, world_to_camera=view.world_to_camera @ block(tilt.T)) for view in views]
+    told = find_place(turned, positions, up).to_json(publish=True)
+    turn = np.array(told["output_to_east_north_up"])
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(turn) == pytest.approx(1)
+    np.testing.assert_allclose(turn @ up, (0, 0, 1), atol=1e-9)
+    centres = np.array([camera_centre(view.world_to_camera) for view in turned])
+    found = told["metres_per_unit"] * centres @ turn.T
+    home = told["origin"]["latitude"], told["origin"]["longitude"]
+    truth = [
+        (np.radians(east - home[1]) * EARTH_M * np.cos(np.radians(home[0])), np.radians(north - home[0]) * EARTH_M)
+        for north, east in positions.values()
+    ]
+    assert np.abs(found[:, :2] - np.array(truth)).mean() < 1.5, "metres, of positions that are off by 1"
+
+
+def block(rotation: np.ndarray) -> np.ndarray:
+    found = np.eye(4)
+    found[:3, :3] = rotation
+    return found
+
+
+def test_files_are_in_metres_where_the_scale_is_known_and_else_say_why_not() -> None:
+    known = find_place(*walk(40, 200.0, 7.3, 1.0), UP)
+    there = in_metres(known, users_coordinates=False)
+    assert (there.metres_per_unit, there.to_json()["files_in"], there.warnings) == (1.0, "metres", ())
+    assert there.error_percent == known.error_percent
+    assert known.to_json()["files_in"] == "units of the scene"
+    unknown = in_metres(Place(None, None, 0, 0, "no GPS"), users_coordinates=False)
+    assert unknown.to_json()["files_in"] == "units of the scene"
+    assert unknown.warnings == (
+        "METRIC is true, and the files are in units of the scene: the scale is unknown: no GPS",
+    )  # fmt: skip
+    kept = in_metres(known, users_coordinates=True)
+    assert (kept.metres_per_unit, kept.to_json()["files_in"]) == (known.metres_per_unit, "units of the scene")
+    assert kept.warnings[0].endswith("the coordinates of the supplied camera poses are kept")
+
+
+def test_the_transform_of_the_model_has_the_size_in_it() -> None:
+    told = Orientation("unknown", "", None, (), "", size=7.3).to_json()
+    np.testing.assert_allclose(told["model_to_output"] @ [1, 2, 3, 1], [7.3, 14.6, 21.9, 1])
+    np.testing.assert_allclose(told["output_to_model"] @ told["model_to_output"], np.eye(4), atol=1e-12)
 
 
 def test_it_is_unknown_where_it_cannot_be_told() -> None:
