@@ -91,6 +91,7 @@ def save_scene(scene: TrainingScene, path: Path) -> None:
         point_errors=scene.point_errors,
         track_lengths=scene.track_lengths,
         sightings=scene.sightings,
+        seen_at=scene.seen_at,
         **pixels,
     )
 
@@ -106,10 +107,11 @@ def load_scene(path: Path) -> TrainingScene:
             View(**{**view, "K": np.array(view["K"]), "world_to_camera": np.array(view["world_to_camera"])})
             for view in json.loads(str(data["views"]))
         )
+        arrays = ("points", "colors", "point_errors", "track_lengths", "sightings", "seen_at")
         return TrainingScene(
             views,
             tuple(data[f"pixels_{i}"] for i in range(len(views))),
-            *(data[key] for key in ("points", "colors", "point_errors", "track_lengths", "sightings")),
+            **{key: data[key] for key in arrays if key in data},  # older files do not say where points were seen
         )
 
 

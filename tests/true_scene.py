@@ -21,6 +21,7 @@ from runner.scene.views import TrainingScene, View
 DRIFT = {0: (1.0, 0.6), 1: (1.5, 1.0), 2: (0.7, 1.2)}  # by clip: gain of the light at its start and its end
 NOISE_PX = 0.5  # standard deviation of a point's place, as the camera that gave it sees it
 DEPTH_AGREES = 0.02  # of the depth: a view that differs by more sees another surface
+SIGHTING_PX = 0.3  # standard deviation of where each view saw it, about where its place is in that view
 SEEN_BY = 3  # views at least, or it is no point of a sparse model
 
 
@@ -43,6 +44,7 @@ def true_scene(
         View(f"{video}/{index:06d}.png", video, time_s, c.width, c.height, c.K, c.world_to_camera, split)
         for index, (c, (video, time_s), split) in enumerate(zip(cameras, timeline, assign_split(timeline), strict=True))
     )
+    sightings = np.argwhere(seen_by[:, kept]).astype(np.int32)
     return TrainingScene(
         views,
         tuple(image for image, _ in drawn),
@@ -50,8 +52,21 @@ def true_scene(
         colors=colors[kept],
         point_errors=np.full(int(kept.sum()), NOISE_PX, np.float32),
         track_lengths=seen_by[:, kept].sum(axis=0).astype(np.int32),
-        sightings=np.argwhere(seen_by[:, kept]).astype(np.int32),
+        sightings=sightings,
+        seen_at=_seen_at(views, places[kept], sightings, np.random.default_rng([seed, 3])),
     )
+
+
+def _seen_at(
+    views: tuple[View, ...], places: NDArray[np.float64], sightings: NDArray[np.int32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """[M, 2] of each sighting, in the plane one unit before the camera."""
+    found = np.zeros((len(sightings), 2), np.float32)
+    for index, view in enumerate(views):
+        mine = sightings[:, 0] == index
+        local = places[sightings[mine, 1]] @ view.world_to_camera[:3, :3].T + view.world_to_camera[:3, 3]
+        found[mine] = local[:, :2] / local[:, 2:] + rng.normal(0, SIGHTING_PX / view.K[0, 0], (len(local), 2))
+    return found
 
 
 def drifting(scene: TrainingScene, gains: Mapping[int, tuple[float, float]] = DRIFT) -> TrainingScene:

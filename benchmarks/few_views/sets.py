@@ -55,7 +55,8 @@ def split_by(scene: TrainingScene, split: Split) -> TrainingScene:
     tracks = np.bincount(seen[:, 1], minlength=len(scene.points))
     points = tracks >= MIN_TRACK
     point_number = np.cumsum(points) - 1
-    sightings = scene.sightings[(number[scene.sightings[:, 0]] >= 0) & points[scene.sightings[:, 1]]]
+    mine = (number[scene.sightings[:, 0]] >= 0) & points[scene.sightings[:, 1]]
+    sightings = scene.sightings[mine]
     return replace(
         scene,
         views=tuple(replace(scene.views[index], split=parts[index]) for index in kept),
@@ -65,5 +66,6 @@ def split_by(scene: TrainingScene, split: Split) -> TrainingScene:
         point_errors=scene.point_errors[points],
         track_lengths=tracks[points].astype(np.int32),
         sightings=np.stack([number[sightings[:, 0]], point_number[sightings[:, 1]]], axis=1).astype(np.int32),
+        seen_at=scene.seen_at[mine] if len(scene.seen_at) else scene.seen_at,
         masks=tuple(scene.masks[index] for index in kept) if scene.masks else (),
     )

@@ -153,6 +153,7 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
     model = pycolmap.Reconstruction(str(workspace / "sparse"))
     points = model.points3D
     ordered = [points[number] for number in sorted(points)]
+    sightings, seen_at = _sightings(model, [view.image for view in views], sorted(points))
     return TrainingScene(
         views=tuple(views),
         pixels=tuple(pixels),
@@ -160,7 +161,8 @@ def _load(workspace: Path, stored: dict[str, Any]) -> TrainingScene:
         colors=np.array([point.color for point in ordered], np.uint8).reshape(-1, 3),
         point_errors=np.array([point.error for point in ordered], np.float32),
         track_lengths=np.array([point.track.length() for point in ordered], np.int32),
-        sightings=_sightings(model, [view.image for view in views], sorted(points)),
+        sightings=sightings,
+        seen_at=seen_at,
         twins=stored.get("twins", 0),
         masks=tuple(masks) if any(mask is not None for mask in masks) else (),
     )
@@ -171,14 +173,18 @@ def _markers(entry: dict[str, Any]) -> tuple[tuple[int, tuple[tuple[float, float
     return tuple((each["number"], tuple(map(tuple, each["corners"]))) for each in entry.get("markers", ()))
 
 
-def _sightings(model: pycolmap.Reconstruction, names: list[str], points: list[int]) -> NDArray[np.int32]:
-    """[M, 2] (index of the view, index of the point), in the order of both."""
+def _sightings(
+    model: pycolmap.Reconstruction, names: list[str], points: list[int]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """[M, 2] (index of the view, index of the point), in the order of both, and [M, 2] where the lens saw it, in the
+    plane one unit before the camera. Of a point that a view saw twice the first sighting stands."""
     view_of = {name: index for index, name in enumerate(names)}
     place_of = {number: index for index, number in enumerate(points)}
-    pairs = {
-        (view_of[image.name], place_of[point.point3D_id])
-        for image in model.images.values()
-        if image.name in view_of
-        for point in image.get_observation_points2D()
-    }
-    return np.array(sorted(pairs), np.int32).reshape(-1, 2)
+    pairs, places = [np.zeros((0, 2), np.int32)], [np.zeros((0, 2))]
+    for image in model.images.values():
+        seen = image.get_observation_points2D() if image.name in view_of else []
+        if seen:
+            pairs.append(np.array([(view_of[image.name], place_of[each.point3D_id]) for each in seen], np.int32))
+            places.append(model.cameras[image.camera_id].cam_from_img(np.array([each.xy for each in seen])))
+    ordered, first = np.unique(np.concatenate(pairs), axis=0, return_index=True)
+    return ordered, np.concatenate(places)[first].astype(np.float32)

@@ -21,6 +21,7 @@ def turned(chosen: Preset, knobs: Knobs) -> Preset:
         sh_degree=before.sh_degree if knobs.sh_degree == "auto" else int(knobs.sh_degree),
         strategy=before.strategy if knobs.train_strategy == "auto" else knobs.train_strategy,
         exposure=before.exposure if knobs.exposure == "auto" else knobs.exposure,
+        pose_refinement=knobs.pose_refinement,
         rate_factor=knobs.learning_rate_factor,
         densify_from=knobs.densify_from,
         densify_until=knobs.densify_until,

@@ -23,8 +23,9 @@ from runner.postprocess.floaters import CleanReport
 from runner.postprocess.marker import find_scale
 from runner.postprocess.place import Place, find_place, in_metres, with_marker
 from runner.postprocess.upright import Orientation
-from runner.quality.evaluate import Evaluation, evaluate
+from runner.quality.evaluate import Evaluation, SplitScore, evaluate
 from runner.quality.lpips import load_lpips
+from runner.quality.refined_views import score_refined
 from runner.quality.result_checks import check_result
 from runner.quality.witness import Witness, doubts, examine
 from runner.raster import rasterizer as make_rasterizer
@@ -66,6 +67,7 @@ class FinishedSplats:
     pictures: Mapping[str, str]  # of the report: file names by image
     witness: Witness
     place: Place
+    refined: SplitScore | None = None  # the held-out views once more, each camera refined on its own picture
     doubts: tuple[str, ...] = ()  # sentences that say why the result may be wrong; not empty: it is suspect
 
     @property
@@ -115,7 +117,8 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     """
     out, rasterizer = context.out, splats.rasterizer
     users_coordinates = bool(posed.poses.supplied and posed.poses.supplied["used"])
-    finished = finish(splats.trained.gaussians, posed.scene, context, rasterizer, out, rotate=not users_coordinates)
+    scene = splats.trained.scene_of(posed.scene)
+    finished = finish(splats.trained.gaussians, scene, context, rasterizer, out, rotate=not users_coordinates)
     gaussians, scene = finished.gaussians, finished.scene
     positions = {frame.image: frame.gps for frame in posed.frames.frames if frame.gps is not None}
     kinds = {"films" if frame.photo is None else "photos" for frame in posed.frames.frames if frame.gps is not None}
@@ -132,6 +135,7 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     json_file.write_json(out / "orientation.json", told)
     weights = context.settings.lpips
     scores = evaluate(gaussians, scene, rasterizer, load_lpips(weights, rasterizer.device) if weights else None)
+    refined = score_refined(gaussians, scene, rasterizer) if splats.trained.cameras else None
     pictures = write_comparisons(gaussians, scene, rasterizer, scores.test, out)
     write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
     trained = replace(splats.trained, gaussians=resize_gaussians(gaussians, size))
@@ -140,7 +144,7 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
     return FinishedSplats(
         posed, trained, resize_scene(scene, size), rasterizer, finished.cleaning, orientation, scores, pictures,
-        witness, place, (*doubts(witness), *strange),
+        witness, place, refined, (*doubts(witness), *strange),
     )  # fmt: skip
 
 

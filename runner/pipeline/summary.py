@@ -14,6 +14,7 @@ from runner.pipeline.training_time import cut_short
 from runner.poses.colmap.lenses.intrinsics import intrinsics
 from runner.report.documents import Results, TrainingSummary
 from runner.scene.frames import FrameSet
+from runner.training.cameras.result import moved
 
 
 def results(context: JobContext, splats: FinishedSplats, exports: Mapping[str, Mapping[str, Any]]) -> Results:
@@ -47,6 +48,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
         ssim_heldout=scores.test.ssim,
         psnr_train=scores.train.psnr,
         psnr_heldout_corrected=scores.test.psnr_corrected,
+        psnr_heldout_refined=splats.refined.psnr if splats.refined else None,
         lpips_heldout=scores.test.lpips,
         history=tuple(asdict(measurement) for measurement in trained.history),
         details={
@@ -62,6 +64,7 @@ def _training(settings: JobSettings, splats: FinishedSplats) -> TrainingSummary:
             "witness": splats.witness.to_json(),
             "exposure": trained.exposure.to_json(),
             "moving_share": trained.moving_share,
+            "pose_refinement": moved(splats.posed.scene, trained.cameras),
             "settings": asdict(settings.preset.train),
             "heldout_views": [asdict(view) for view in scores.test.views],
             "worst_views": [{**asdict(view), "picture": splats.pictures[view.image]} for view in scores.test.worst()],

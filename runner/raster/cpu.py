@@ -13,6 +13,7 @@ from runner.raster.compiled import F32, F64, use_threads
 from runner.raster.constants import EXTENT_X, EXTENT_Y
 from runner.raster.kernels.blend import blend
 from runner.raster.kernels.blend_backward import blend_backward, blend_backward_absolute, sum_by_gaussian
+from runner.raster.kernels.camera_backward import camera_backward
 from runner.raster.kernels.projection import project
 from runner.raster.kernels.projection_backward import project_backward
 from runner.raster.kernels.tiles import bin_tiles, front_to_back
@@ -35,12 +36,12 @@ class ScreenMeans:
 
 
 class _Draw(torch.autograd.Function):
-    """(six parameters, camera, background, info) -> image [H, W, 3], alpha [H, W]."""
+    """(six parameters, world to camera, camera, background, info) -> image [H, W, 3], alpha [H, W]."""
 
     @staticmethod
     def forward(
         ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, sh0: Tensor, shN: Tensor,
-        camera: Camera, background: F32, info: dict[str, Any],
+        _: Tensor, camera: Camera, background: F32, info: dict[str, Any],
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         arrays = _array(means), _array(quats), _array(scales), _array(opacities), _array(sh0), _array(shN)
         width, height = info["width"], info["height"]
@@ -69,7 +70,26 @@ class _Draw(torch.autograd.Function):
         info["means2d"].grad = torch.from_numpy(xy[None])
         if info["absgrad"]:
             info["means2d"].absgrad = torch.from_numpy(abs_xy[None])
-        return (*(torch.from_numpy(grad) for grad in parameters), None, None, None)
+        of_view = None
+        if ctx.needs_input_grad[len(KEYS)]:
+            view, centre, *_, degree, _ = camera
+            means, quats, *_, shN = arrays
+            parts = camera_backward(means, quats, shN, view, centre, degree, splats, sums, parameters[0], parameters[1])
+            of_view = _rigid_gradient(parts.sum(axis=0), view)
+        return (*(torch.from_numpy(grad) for grad in parameters), of_view, None, None, None)
+
+
+def _rigid_gradient(increment: F64, view: F64) -> Tensor:
+    """[4, 4] float32 whose products with all small rigid motions of `view` are those of `increment`.
+
+    increment: [6] dL/d(rotation, translation) of exp(xi) view. With m = rotation - t x translation the upper left is
+    [m]x R / 2, for which sum_j R_j x (m x R_j) / 2 = m.
+    """
+    gradient = np.zeros((4, 4))
+    gradient[:3, 3] = increment[3:]
+    left = increment[:3] - np.cross(view[:3, 3], increment[3:])
+    gradient[:3, :3] = np.cross(left[:, None] / 2, view[:3, :3], axis=0)
+    return torch.from_numpy(gradient.astype(np.float32))
 
 
 _draw: Callable[..., tuple[Tensor, Tensor]] = _Draw.apply
@@ -122,5 +142,5 @@ class CpuRasterizer:
             "absgrad": absgrad,
         }  # fmt: skip
         colour = np.ascontiguousarray(background.detach().numpy(), np.float32)
-        image, alpha = _draw(*(params[key] for key in KEYS), camera, colour, info)
+        image, alpha = _draw(*(params[key] for key in KEYS), world_to_camera, camera, colour, info)
         return Rendering(image, alpha, info)

@@ -28,7 +28,7 @@ class Rendering:
 
 
 class Rasterizer(Protocol):
-    """Draws Gaussians. Differentiable with respect to `params`, not to cameras or background."""
+    """Draws Gaussians. Differentiable with respect to `params`, and to `world_to_camera` where that asks for it."""
 
     @property
     def name(self) -> str:
@@ -56,7 +56,9 @@ class Rasterizer(Protocol):
         params: float32 leaves, the keys gsplat's strategies use:
             means [N, 3] world; quats [N, 4] wxyz, not normalised; scales [N, 3] natural log; opacities [N] logit;
             sh0 [N, 1, 3] and shN [N, K, 3] spherical harmonics, K >= (sh_degree + 1)^2 - 1
-        world_to_camera: [4, 4], OpenCV axes (x right, y down, z forward)
+        world_to_camera: [4, 4], OpenCV axes (x right, y down, z forward). Where it requires a gradient it gets one, the
+            view dependence of colours included, that is right for rigid motions (exp(xi) @ view) and for no other
+            change of the numbers; else none is computed, at no cost
         K: [3, 3] pinhole intrinsics in pixels, pixel centres at .5
         width, height: pixels
         sh_degree: 0..3, coefficients of higher degrees are not read and get zero gradients

@@ -54,6 +54,7 @@ class TrainingSummary:
     cleaning: Mapping[str, Any] | None = None  # clean.CleanReport
     orientation: Mapping[str, Any] | None = None  # upright.Orientation, as in orientation.json
     psnr_heldout_corrected: float | None = None  # dB, after a gain and bias per channel fitted to each view itself
+    psnr_heldout_refined: float | None = None  # dB, each held-out camera refined on its own picture; no held-out score
     lpips_heldout: float | None = None  # mean over the held-out views; also None without weights
 
 
@@ -107,6 +108,7 @@ def metrics(run: RunInfo, results: Results) -> dict[str, Any]:
         "backend": training.backend,
         "psnr_heldout": training.psnr_heldout,
         "psnr_heldout_exposure_corrected": training.psnr_heldout_corrected,
+        "psnr_heldout_cameras_refined": training.psnr_heldout_refined,
         "ssim_heldout": training.ssim_heldout,
         "lpips_heldout": training.lpips_heldout,
         "psnr_train": training.psnr_train,

@@ -37,6 +37,8 @@ class TrainingScene:
     track_lengths: NDArray[np.int32]  # [N] images that see the point
     sightings: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     """[M, 2] (view, point): which view saw which point, as far as the sparse model says."""
+    seen_at: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    """[M, 2] of each sighting: where, in the plane one unit before the camera (x / z, y / z). Empty: not known."""
     masks: tuple[NDArray[np.bool_] | None, ...] = ()
     """Per view [height, width], True where a pixel is used; None: all of them are. Empty: no view has a mask."""
     twins: int = 0  # views that show what another one shows, as copies do

@@ -18,11 +18,13 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from runner.context import StageContext
 from runner.quality.evaluate import mean_psnr, score_split
@@ -66,12 +68,21 @@ class Trained:
     rollbacks: int  # how often NaN or infinite values were met and left behind
     resumed_at: tuple[int, ...] = ()  # the steps at which earlier attempts were continued, oldest first
     exposure: ExposureResult = NOTHING_CORRECTED  # what was measured, decided and learned of the exposures
+    cameras: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """World to camera [4, 4] of the training views whose cameras were refined, by image; the Gaussians fit these."""
     moving_share: float = 0.0  # of the training images: left out at the end, because it moved while it was filmed
 
     @property
     def can_be_judged(self) -> bool:
         """Whether how the scene looks says anything about where its cameras are."""
         return self.steps >= schedule.JUDGED_STEPS
+
+    def scene_of(self, scene: TrainingScene) -> TrainingScene:
+        """The scene that was trained on, with the cameras that fit the Gaussians."""
+        views = (
+            replace(view, world_to_camera=self.cameras.get(view.image, view.world_to_camera)) for view in scene.views
+        )
+        return replace(scene, views=tuple(views)) if self.cameras else scene
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -114,7 +125,8 @@ def train(
     gaussians = _folded(run, state) if state.decision.follows_place else parameters.to_gaussians(state.params)
     return Trained(
         gaussians, state.step, stopped, state.seconds, tuple(state.history), state.rollbacks, tuple(state.resumed_at),
-        exposure_result(run.scene, run.drift, state.decision, state.exposures), moving_masks.share(run, state),
+        exposure_result(run.scene, run.drift, state.decision, state.exposures),
+        state.cameras.poses() if state.cameras else {}, moving_masks.share(run, state),
     )  # fmt: skip
 
 
@@ -205,9 +217,11 @@ def _step(run: Run, state: TrainingState) -> bool:
     share = state.plan.share(state.step)
     view = schedule.view_of(state.step, run.train_views, settings.seed)
     image = run.images.get(view, schedule.downscale(share, recipe))
+    cameras = state.cameras if state.cameras and state.cameras.moves(view, share) else None
+    pose = cameras.pose(view) if cameras else image.world_to_camera
     rendering = run.rasterizer.render(
         params,
-        image.world_to_camera,
+        pose.float(),
         image.K,
         image.width,
         image.height,
@@ -224,6 +238,8 @@ def _step(run: Run, state: TrainingState) -> bool:
         loss = loss + recipe.opacity_penalty * torch.sigmoid(params["opacities"]).mean()
     if recipe.scale_penalty:
         loss = loss + recipe.scale_penalty * torch.exp(params["scales"]).mean() / run.extent
+    if cameras:
+        loss = loss + cameras.track_loss(view, pose)
     state.step += 1
     state.densifier.before_backward(state.step, rendering.info)
     loss.backward()
@@ -233,6 +249,8 @@ def _step(run: Run, state: TrainingState) -> bool:
     optimiser.step(state.optimizers)
     if state.exposures:
         state.exposures.step(share, state.rate_factor)
+    if cameras:
+        cameras.step(share, state.rate_factor)
     if state.densifier.refines_at(state.step) and not training_state.is_finite(state):
         return False  # to copy or to draw by NaN would spread it, or raise
     state.densifier.after_step(state.step, rendering.info, rates["means"])

@@ -6,6 +6,7 @@ Each look tells it anew, so what was left out in error comes back. Where nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -82,8 +83,12 @@ def used_pixels(regions: NDArray[np.bool_], view: View) -> NDArray[np.bool_]:
 
 
 def _compared(run: Run, state: TrainingState, index: int, image: TrainingImage, degree: int) -> Compared:
-    black = run.background
-    camera = (image.world_to_camera, image.K, image.width, image.height)
+    black, view = run.background, run.scene.views[index]
+    pose = image.world_to_camera
+    if state.cameras and state.cameras.moves(index):
+        pose = state.cameras.pose(index).float()
+        view = replace(view, world_to_camera=pose.double().cpu().numpy())
+    camera = (pose, image.K, image.width, image.height)
     drawn = run.rasterizer.render(state.params, *camera, sh_degree=degree, background=black).image
     drawn = state.exposures.apply(drawn, index) if state.exposures else drawn
     z, alpha = _depth(state.params, run.rasterizer, camera, black)
@@ -96,7 +101,7 @@ def _compared(run: Run, state: TrainingState, index: int, image: TrainingImage, 
         apart -= np.median(apart[compares], axis=0)  # the exposure of the whole image
     opacity, summed = _blocks(alpha[..., None], grid)[..., 0], _blocks(z[..., None], grid)[..., 0]
     depth = np.where((opacity > OPAQUE) & compares, summed / np.maximum(opacity, 1e-6), 0).astype(np.float32)
-    return Compared(run.scene.views[index], np.abs(apart).max(axis=-1), depth)
+    return Compared(view, np.abs(apart).max(axis=-1), depth)
 
 
 def grid_of(width: int, height: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from runner.training.exposure.evidence import Decision
 from runner.training.state import FORMAT, TENSORS, Measurement, TrainingState, load_state_dict, state_dict
 
 FILE = "state.npz"  # inside the folder of the training state
+PER_VIEW = ("exposures", "cameras")  # branches whose tensors have the shapes that the views give them
 
 
 def save(saved: dict[str, Any], folder: Path, fingerprint: str) -> None:
@@ -65,7 +66,8 @@ def _tensors_fit(saved: dict[str, Any], fresh: dict[str, Any]) -> bool:
         if moments and {key: moment.shape for key, moment in moments.items()} != shapes:
             return False
     found, expected = (
-        {key: (value.dtype, value.shape) for key, value in each["exposures"].items()} for each in (saved, fresh)
+        {(branch, key): (value.dtype, value.shape) for branch in PER_VIEW for key, value in each[branch].items()}
+        for each in (saved, fresh)
     )
     if found != expected:
         return False

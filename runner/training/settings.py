@@ -20,6 +20,7 @@ class TrainSettings:
     budget_s: float = 600.0  # wall clock for training; the plan is shortened to fit into it
     ssim_weight: float = 0.2  # loss = (1 - w) L1 + w (1 - SSIM)
     exposure: str = "auto"  # corrections of exposures: "auto" (where left-out pictures gain) | "on" | "off"
+    pose_refinement: str = "off"  # cameras moved with the Gaussians: "off" | "on"
     rate_factor: float = 1.0  # LEARNING_RATE_FACTOR, of every learning rate
     densify_from: float = 0.0  # DENSIFY_FROM, share of the plan; 0: as the strategy does, here and below
     densify_until: float = 0.0  # DENSIFY_UNTIL, share of the plan

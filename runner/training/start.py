@@ -17,6 +17,7 @@ from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.views import TrainingScene
 from runner.training import optimiser, plane_sweep, resume
+from runner.training.cameras.refinement import RefinedCameras
 from runner.training.densify import DefaultDensifier
 from runner.training.exposure.drift import ExposureDrift, measure_drift
 from runner.training.exposure.evidence import Decision, ShortTraining, decide
@@ -72,7 +73,7 @@ class Run:
         for view in self.scene.views:
             digest.update(f"{view.image} {view.width}x{view.height} {view.split}".encode())
             digest.update(view.K.tobytes() + view.world_to_camera.tobytes())
-        digest.update(self.scene.points.tobytes() + self.scene.sightings.tobytes())
+        digest.update(self.scene.points.tobytes() + self.scene.sightings.tobytes() + self.scene.seen_at.tobytes())
         for index, mask in enumerate(self.scene.masks):
             digest.update(b"" if mask is None else f"{index}".encode() + mask.tobytes())
         return digest.hexdigest()
@@ -159,8 +160,9 @@ def _fresh(run: Run, dense: DensePoints | None, decision: Decision) -> TrainingS
     optimizers = optimiser.optimizers(params)
     plan = Plan(settings.iterations)
     exposures = Exposures(run.scene, run.drift, run.rasterizer.device) if decision.corrected else None
+    cameras = RefinedCameras(run.scene, run.rasterizer.device) if settings.pose_refinement == "on" else None
     densifier = _densifier(run, params, optimizers, plan)
-    return TrainingState(params, optimizers, densifier, plan, decision=decision, exposures=exposures)
+    return TrainingState(params, optimizers, densifier, plan, decision=decision, exposures=exposures, cameras=cameras)
 
 
 def _densifier(run: Run, params: parameters.Parameters, optimizers: Optimizers, plan: Plan) -> Densifier:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from runner.raster.parameters import Parameters
 from runner.training import optimiser
+from runner.training.cameras.refinement import RefinedCameras
 from runner.training.exposure.evidence import NOT_DECIDED, Decision
 from runner.training.exposure.model import Exposures
 from runner.training.optimiser import Optimizers
@@ -18,12 +19,13 @@ from runner.training.schedule import Plan
 from runner.training.strategy import Densifier
 from scenejobs.errors import Code, RunnerError
 
-FORMAT = 4  # raised when an older file can no longer be continued from
+FORMAT = 5  # raised when an older file can no longer be continued from
 TENSORS = (
     "params",
     "moments",
     "densifier",
     "exposures",
+    "cameras",
     "moving",
     "rng",
 )  # branches of a state dict; all else is plain values
@@ -62,6 +64,7 @@ class TrainingState:
     resumed_at: list[int] = field(default_factory=list)  # the steps at which earlier attempts were continued
     decision: Decision = NOT_DECIDED  # whether exposures are corrected, and why
     exposures: Exposures | None = None  # the corrections of the training images, where they are
+    cameras: RefinedCameras | None = None  # where the training cameras are, when they are refined
     moving: dict[int, Tensor] = field(default_factory=dict)  # by view, [h, w] bool: blocks left out (moving_masks.py)
     losses: list[tuple[float, Tensor]] = field(
         default_factory=list
@@ -104,6 +107,7 @@ def _copied(state: TrainingState) -> dict[str, Any]:
         },
         "densifier": _copies(state.densifier.state_dict()),
         "exposures": _copies(state.exposures.state_dict()) if state.exposures else {},
+        "cameras": _copies(state.cameras.state_dict()) if state.cameras else {},
         "moving": {f"{index:06d}": _copy(regions) for index, regions in state.moving.items()},
         "rng": {"cpu": torch.get_rng_state(), **_cuda_generators(state)},
     }
@@ -130,6 +134,8 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
     state.densifier.load_state_dict(saved["densifier"])
     if state.exposures:
         state.exposures.load_state_dict(saved["exposures"])
+    if state.cameras:
+        state.cameras.load_state_dict(saved["cameras"])
     state.moving = {int(index): regions.clone() for index, regions in saved.get("moving", {}).items()}
     state.densifier.replan(state.plan)
     state.step = saved["step"]

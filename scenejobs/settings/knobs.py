@@ -74,6 +74,9 @@ class Knobs:
     exposure: Literal["auto", "on", "off"] = _setting(
         "EXPOSURE", "exposure of each training picture: on corrects it, off leaves it alone, auto looks", "auto"
     )
+    pose_refinement: Literal["off", "on"] = _setting(
+        "POSE_REFINEMENT", "on: cameras move while training, by their pictures and the sparse points", "off"
+    )
     learning_rate_factor: float = _setting(
         "LEARNING_RATE_FACTOR", "every learning rate is so many times the strategy's", 1.0, minimum=0.05, maximum=20
     )

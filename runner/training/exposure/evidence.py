@@ -154,7 +154,7 @@ def short_settings(settings: TrainSettings) -> TrainSettings:
     steps = round(min(max(SHARE_OF_PLAN * settings.iterations, STEPS[0]), STEPS[1]))
     return replace(
         settings, iterations=steps, cap=min(settings.cap, CAP), strategy="default", evaluations=1,
-        budget_s=SHARE_OF_PLAN * settings.budget_s,
+        pose_refinement="off", budget_s=SHARE_OF_PLAN * settings.budget_s,
     )  # fmt: skip
 
 
@@ -167,7 +167,8 @@ def inner_scene(scene: TrainingScene) -> TrainingScene:
     kept = [_small(scene, index, "test" if index in left_out else "train") for index in train]
     number = np.full(len(scene.views), -1)
     number[train] = np.arange(len(train))
-    sightings = scene.sightings[np.isin(scene.sightings[:, 0], train)].copy()
+    by_train = np.isin(scene.sightings[:, 0], train)
+    sightings = scene.sightings[by_train].copy()
     sightings[:, 0] = number[sightings[:, 0]]
     return replace(
         scene,
@@ -175,6 +176,7 @@ def inner_scene(scene: TrainingScene) -> TrainingScene:
         pixels=tuple(pixels for _, pixels, _ in kept),
         masks=tuple(mask for *_, mask in kept) if scene.masks else (),
         sightings=sightings,
+        seen_at=scene.seen_at[by_train] if len(scene.seen_at) else scene.seen_at,
     )
 
 

@@ -130,6 +130,10 @@ def test_sightings_say_which_view_saw_which_point(scene, tmp_path):
     views = build_views(scene, StageContext(tmp_path, SILENT), 100)
     expected = [[view, point] for view in range(12) for point in range(4) if (view, point) != (3, 2)]
     assert views.sightings.tolist() == expected
+    for (view, point), at in zip(views.sightings, views.seen_at, strict=True):
+        pose = views.views[view].world_to_camera
+        x, y, z = pose[:3, :3] @ views.points[point] + pose[:3, 3]
+        assert at == pytest.approx([x / z, y / z], abs=2e-3), "where the undistorted view shows it"
 
 
 def test_a_mask_moves_with_the_pixels_it_ignores(scene, tmp_path):

@@ -24,10 +24,10 @@ from scenejobs.settings.pipeline import PipelineSettings
 
 OTHER: dict[str, Any] = {
     "train_steps": 1234, "train_budget_s": 77.0, "max_gaussians": 4321, "train_long_side": 333, "sh_degree": "2",
-    "train_strategy": "mcmc", "exposure": "off", "learning_rate_factor": 0.5, "densify_from": 0.1,
-    "densify_until": 0.4, "densify_gradient": 0.001, "prune_opacity": 0.02, "colmap_matcher": "sequential",
-    "colmap_mapper": "global", "colmap_camera_model": "OPENCV", "export_formats": "spz", "marker_size_m": 0.16,
-    "scene_budget_s": 900.0, "scene_budget_usd": 2.5, "metric": True,
+    "train_strategy": "mcmc", "exposure": "off", "pose_refinement": "on", "learning_rate_factor": 0.5,
+    "densify_from": 0.1, "densify_until": 0.4, "densify_gradient": 0.001, "prune_opacity": 0.02,
+    "colmap_matcher": "sequential", "colmap_mapper": "global", "colmap_camera_model": "OPENCV",
+    "export_formats": "spz", "marker_size_m": 0.16, "scene_budget_s": 900.0, "scene_budget_usd": 2.5, "metric": True,
 }  # fmt: skip
 OF_POSES = {"colmap_matcher", "colmap_mapper", "colmap_camera_model"}
 
@@ -43,6 +43,7 @@ def test_every_knob_reaches_what_a_job_gets() -> None:
     train, poses = given.preset.train, given.preset.poses
     assert (train.iterations, train.budget_s, train.cap, train.long_side) == (1234, 77.0, 4321, 333)
     assert (train.sh_degree, train.strategy, train.exposure) == (2, "mcmc", "off")
+    assert train.pose_refinement == "on"
     assert (poses.matcher, poses.mapper, poses.camera_model) == ("sequential", "global", "OPENCV")
     assert (given.formats, given.marker_size_m, given.budget.seconds) == (("ply", "spz"), 0.16, 900.0)
     assert (given.formats, given.marker_size_m, given.metric) == (("ply", "spz"), 0.16, True)

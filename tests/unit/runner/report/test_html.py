@@ -265,6 +265,20 @@ def test_scores_with_the_exposure_aside_stand_beside_the_raw_ones() -> None:
     assert read.row("training images").texts[1:3] == ["29.00", "31.75"]
 
 
+def test_a_score_with_refined_held_out_cameras_is_called_no_held_out_score() -> None:
+    told = Reader(page(metrics(psnr_heldout_refined=28.125))).text
+    assert "28.12 dB where the camera of each held-out image is first moved to fit that same image" in told
+    assert "no held-out score" in told
+    assert "no held-out score" not in Reader(page(metrics())).text
+
+
+def test_how_far_cameras_were_moved_is_said() -> None:
+    moved = {"cameras": 43, "moved_deg": 0.154, "moved_percent": 0.4}
+    told = Reader(page(metrics(details={**DETAILS, "pose_refinement": moved}))).text
+    assert "The cameras of 43 training images were refined with the scene: by 0.15 degrees and 0.40 %" in told
+    assert "were refined" not in Reader(page()).text
+
+
 def test_what_became_of_exposures_is_said_with_the_reason() -> None:
     scene = {"nearest_pictures": ["a/000001.png", "a/000007.png"]}
     corrected = {"compensated": True, "why": "pictures are better", "scene": scene}

@@ -34,15 +34,17 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("exposure", ["off", "on"])
+@pytest.mark.parametrize(("exposure", "refinement"), [("off", "off"), ("on", "off"), ("off", "on")])
 @pytest.mark.parametrize("strategy", ["default", "mcmc"])
-def test_a_step_reads_nothing_back(strategy: str, exposure: str) -> None:
+def test_a_step_reads_nothing_back(strategy: str, exposure: str, refinement: str) -> None:
     """Forty steps more cost fewer reads than one per step, all of them of the few looks and refinements."""
     scene = true_scene(size=(64, 48), per_clip=4, points=200, detail=0.2)
     counts = []
     for iterations in (40, 80):
         with Reads() as reads:
-            settings = replace(SETTINGS, strategy=strategy, exposure=exposure, iterations=iterations)
+            settings = replace(
+                SETTINGS, strategy=strategy, exposure=exposure, pose_refinement=refinement, iterations=iterations
+            )
             run_training(scene, settings, rasterizer("cpu"))
         counts.append(reads.count - COUNTERS_OF_ADAM * iterations)
     assert counts[0] > 0

@@ -138,7 +138,9 @@ def test_the_small_scene_shows_the_same(still: TrainingScene) -> None:
         assert mask is not None
         assert mask.shape == inner.pixels[number].shape[:2]
         seen = still.sightings[still.sightings[:, 0] == index, 1]
-        assert np.array_equal(inner.sightings[inner.sightings[:, 0] == number, 1], seen)
+        mine = inner.sightings[:, 0] == number
+        assert np.array_equal(inner.sightings[mine, 1], seen)
+        assert np.array_equal(inner.seen_at[mine], still.seen_at[still.sightings[:, 0] == index])
 
 
 def test_a_try_costs_a_part_of_the_training() -> None:

@@ -1,0 +1,1 @@
+"""Cameras that are refined with the Gaussians."""
