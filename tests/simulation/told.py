@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scenejobs.ports import NAMED, NoticeTarget
@@ -16,6 +17,8 @@ from scenejobs.state import layout
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
+
+LOST = timedelta(hours=1)  # what was not told by then is told no more
 
 
 class _Target:
@@ -45,12 +48,21 @@ class Told:
             self.targets = {"hook": _Target(sim, self._events), f"{NAMED}team": _Target(sim, self._of_team)}
 
     def all_told(self) -> bool:
-        """Whether no outbox holds anything that is still to be told. What has no outbox is told, or lost."""
-        blobs = self._sim.stores["state"].blobs
-        outboxes = [json.loads(blob.data) for name, blob in blobs.items() if name.startswith(layout.NOTICES)]
-        scenes, told = {outbox["scene"] for outbox in outboxes}, self._told()
+        """Whether no outbox holds anything that is still to be told. What has no outbox is told, or lost; so is that
+        whose outbox has not changed for an hour."""
+        state = self._sim.stores["state"]
+        found = [(json.loads(blob.data), blob.modified) for name, blob in state.blobs.items()
+                 if name.startswith(layout.NOTICES)]  # fmt: skip
+        outboxes, told = [outbox for outbox, _ in found], self._told()
+        last = {outbox["scene"]: max(modified, self._changed(outbox["scene"])) for outbox, modified in found}
+        scenes = {scene for scene, at in last.items() if state.now() - at < LOST}
         waits = any(how not in told[key] for key, how in self._ended().items() if key[0] in scenes)
         return not waits and not any(outbox["pending"] for outbox in outboxes)
+
+    def _changed(self, scene: str) -> datetime:
+        """When its record was last written."""
+        record = self._sim.stores["state"].blobs.get(layout.record_name(scene))
+        return record.modified if record else datetime.min.replace(tzinfo=UTC)
 
     def check(self) -> None:
         """When all is at rest."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from scenejobs.ports import NAMED, BlobInfo, BlobStore, Containers, NoticeTarget
 from scenejobs.state import codec, records
 from scenejobs.state.incoming import undeleted
 from scenejobs.state.incoming.uploads import list_scene
-from scenejobs.state.layout import NOTICES, notices_name
+from scenejobs.state.layout import ACTIVE, NOTICES, is_check, notices_name
 from scenejobs.state.notices.events import Event, Queued, happened
 from scenejobs.state.record import Phase, SceneRecord
 
@@ -107,7 +107,12 @@ def tell(
     depth: levels of folders that name a scene.
     """
     failed: list[SceneJobError] = []
-    for info in list(containers.state.list(NOTICES)):
+    outboxes = list(containers.state.list(NOTICES))
+    try:
+        _open_others(containers.state, {info.name for info in outboxes})
+    except SceneJobError as exc:
+        failed.append(exc)
+    for info in outboxes:
         if not goes_on():
             break
         try:
@@ -115,6 +120,23 @@ def tell(
         except SceneJobError as exc:
             failed.append(exc)
     return failed
+
+
+def _open_others(state: BlobStore, there: Container[str]) -> None:
+    """Outboxes for scenes that run without one: a message that came twice, or that somebody wrote, can begin a run too.
+
+    there: names of the outboxes that there are.
+    """
+    for marker in list(state.list(ACTIVE)):
+        if is_check(marker.name) or NOTICES + marker.name.removeprefix(ACTIVE) in there:
+            continue
+        try:
+            scene = str(codec.loads(state.read(marker.name)[0])["scene"])
+        except (NotFound, ValueError, KeyError, TypeError):
+            continue
+        stored = records.load(state, scene)
+        if stored is not None and stored.record.phase is not Phase.IDLE:
+            opened(state, scene, state.now())
 
 
 def _tell(

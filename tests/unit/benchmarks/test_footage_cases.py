@@ -136,7 +136,9 @@ def test_a_refusal_has_its_code_and_names_its_file(one: Case, tmp_path: Path) ->
 WHOLE = {  # frames, seconds, what is told
     **dict.fromkeys(("mkv-late", "webm-late", "mkv-long-sound", "wmv"), (315, 10.5, ())),
     **dict.fromkeys(("mpg", "raw-h264"), (315, 12.6, ())),
-    "mts": (157, 6.28, ("it is interlaced: each picture is made of one of its two fields",)),
+    **dict.fromkeys(
+        ("mts", "combed"), (157, 6.28, ("it is interlaced: each picture is made of one of its two fields",))
+    ),
     "alpha": (315, 10.5, ("its transparent parts are shown on white",)),
     "hour-4k60": (6000, 3600.0, ("it is long: 6,000 of its 216,000 frames, spread over 3600 s, were looked at",)),
     "six-minutes": (1500, 360.0, ("it is long: 1,500 of its 21,600 frames, spread over 360 s, were looked at",)),

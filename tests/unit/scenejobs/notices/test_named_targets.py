@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from function_app.wiring import App, assemble
+from runner.job.request import Job
+from runner.job.supervise import Supervision
 from scenejobs.adapters.notices.targets import open_targets
 from scenejobs.adapters.notices.webhook import Webhook, secret_of
 from scenejobs.errors import ConfigurationError, InfrastructureError
@@ -17,7 +19,7 @@ from scenejobs.ports import NoticeTarget
 from scenejobs.settings.notices import NamedTarget, NoticeSettings, instead_of, named_targets
 from scenejobs.state.notices import outbox
 from tests.growth import GrowingScene
-from tests.runner_world import bad_video
+from tests.runner_world import bad_video, echo_job
 
 OWN, SHARED = "whsec_" + "a" * 32, "whsec_" + "b" * 32
 ENDED = {"SceneCompleted", "SceneFailed"}
@@ -125,19 +127,41 @@ def test_one_that_this_program_does_not_know_is_logged_and_keeps_nothing_open(
     assert scene.cloud.names("state", "notices/") == []
 
 
-def test_an_outbox_stays_for_a_while_so_that_a_message_that_came_twice_begins_nothing_untold(scene: Telling) -> None:
-    """A second message about the scene lay in the queue; and began the next generation before the quiet time ended."""
+@pytest.mark.parametrize("before", [True, False], ids=["sent twice", "written by somebody"])
+def test_a_run_that_began_by_a_message_of_nobody_is_told_too(scene: Telling, before: bool) -> None:
+    """A second message about the scene lay in the queue, or somebody wrote one: no outbox is opened for it."""
+    if before:
+        scene.upload("lobby/a.mp4", b"a")
+        scene.settle()
+        scene.sweep_for_an_hour()
+        scene.sweep_for_an_hour()
+    assert scene.cloud.names("state", "notices/") == []
+    told = scene.all.types.count("SceneCompleted")
+    scene.cloud.upload("lobby/b.mp4", b"b")
+    scene.cloud.queue("lobby")
+
+    def swept(job: Job, supervision: Supervision) -> Any:
+        scene.app.sweeper.tell()  # while it runs
+        return echo_job(job, supervision)
+
+    scene.cloud.worker(swept).drain()
+    assert outbox.load(scene.containers.state, "lobby") is not None
+    scene.sweep_for_an_hour()
+    scene.sweep_for_an_hour()
+    assert scene.all.types.count("SceneCompleted") == told + 1
+    assert scene.cloud.names("state", "notices/") == []
+
+
+def test_a_message_that_came_twice_begins_nothing_untold_between_two_sweeps(scene: Telling) -> None:
+    """It lay in the queue, and began the next generation before the quiet time ended; nobody looked while it ran."""
     scene.upload("lobby/a.mp4", b"a")
     scene.settle()
     scene.app.sweeper.sweep()
-    assert scene.all.types[-1] == "SceneCompleted"
-    again = "lobby/b.mp4"
-    scene.cloud.upload(again, b"b")
+    scene.cloud.upload("lobby/b.mp4", b"b")
     scene.cloud.queue("lobby")
     scene.cloud.worker().drain()
     scene.sweep_for_an_hour()
     assert scene.all.types.count("SceneCompleted") == 2
-    assert outbox.load(scene.containers.state, "lobby") is not None
 
 
 def test_entries_are_names_with_addresses_and_keys_of_their_own() -> None:
