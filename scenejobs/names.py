@@ -39,7 +39,7 @@ POSE_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "")  # of a scene, in w
 PREVIEW_FOLDER = "preview"  # of a job's workspace: its first look, the file that tells of it last
 PREVIEW_FILES = ("preview.spz", "poster.jpg", "viewer.html", "preview.json")
 SIDECAR_EXTENSION = ".srt"  # of a drone: where it was while it filmed (runner/media/sidecars.py)
-SCENE_FILE = "scene.yaml"  # settings of a scene, at its top (runner/pipeline/scene_file.py)
+SCENE_FILE = "scene.yaml"  # settings of a scene, at its top (runner/pipeline/scene_settings/scene_file.py)
 READY_MARKERS = frozenset({"_READY", ".complete"})  # a blob of this name in a scene ends the waiting at once
 
 MAX_NAME_CHARS = 1024  # of Azure Blob Storage; Azurite takes more

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.scene.file_use import repeated
 from runner.scene.frames import Clip
+from runner.scene.inputs.file_use import repeated
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.names import is_pose_file, is_sidecar, shortest_tails
 

@@ -27,11 +27,11 @@ from runner.job.supervise import JobLimits, Supervision, run_job
 from runner.media.settings import Limits
 from runner.pipeline import config_file
 from runner.pipeline import settings as pipeline_settings
-from runner.pipeline.scene_file import asked_for
+from runner.pipeline.scene_settings.scene_file import asked_for
 from runner.process.signals import StopFlag
 from runner.report import documents
 from runner.scene.frames import Clip
-from runner.scene.pose_files import JSON_FILES, READ, is_read, misplaced
+from runner.scene.inputs.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
 from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, SCENE_FILE, is_companion, is_photo, output_stem, refusal

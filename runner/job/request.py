@@ -17,7 +17,7 @@ import msgspec
 
 from runner.cache.store import CacheSettings
 from runner.pipeline.more_time import USUAL, MoreTime
-from runner.pipeline.scene_file import Asked
+from runner.pipeline.scene_settings.scene_file import Asked
 from runner.scene.frames import Clip, RefusedClip
 from runner.scene.progress import Report
 from runner.scene.stages import SHARES

@@ -9,8 +9,8 @@ import msgspec
 
 from runner.files.marker import read_marker
 from runner.job.request import Job
-from runner.scene.file_use import sentence
-from runner.scene.pose_files import misplaced
+from runner.scene.inputs.file_use import sentence
+from runner.scene.inputs.pose_files import misplaced
 from scenejobs.errors import InputError, SceneJobError, UnusedFile
 from scenejobs.logs.setup import printable
 

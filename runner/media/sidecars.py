@@ -16,7 +16,7 @@ from pathlib import Path
 from runner.media.captures import Capture
 from runner.media.video.telemetry import subtitle, thinned
 from runner.scene.frames import Fix, Sidecar
-from runner.scene.sidecars import MOST_BYTES
+from runner.scene.inputs.sidecars import MOST_BYTES
 from scenejobs.errors import UnusedFile
 
 BEYOND_S, BEYOND_SHARE = 3.0, 0.05  # by which it may be shorter or longer than its film

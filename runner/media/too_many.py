@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from runner.media.settings import Kind, Limits, kinds
-from runner.scene.live_photos import pairs_by_name
+from runner.scene.inputs.live_photos import pairs_by_name
 from scenejobs.errors import Code, InputError
 
 

@@ -16,9 +16,9 @@ from runner.poses.reuse.reusable_poses import forget_poses
 from runner.poses.supplied.match import match
 from runner.poses.supplied.read import Supplied, read_supplied
 from runner.scene.frames import Clip, FrameSet
-from runner.scene.pose_files import split
+from runner.scene.inputs.pose_files import split
+from runner.scene.inputs.sidecars import attached
 from runner.scene.pose_report import PoseReport
-from runner.scene.sidecars import attached
 from runner.scene.views import TrainingScene
 from scenejobs.errors import UnusedFile
 

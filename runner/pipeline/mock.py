@@ -27,10 +27,10 @@ from runner.poses.gates import gate_results
 from runner.report.documents import Results, TrainingSummary, intrinsics_of
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
 from runner.scene.gaussians import Gaussians
-from runner.scene.pose_files import split
+from runner.scene.inputs.pose_files import split
+from runner.scene.inputs.sidecars import attached
 from runner.scene.pose_report import Health, PoseReport
 from runner.scene.progress import Progress
-from runner.scene.sidecars import attached
 from runner.scene.stages import RESUME_FILES, Stage
 from runner.scene.views import View
 from scenejobs.errors import Code, ConfigurationError, InputError

@@ -15,9 +15,9 @@ from runner.media.settings import Limits, SandboxSettings
 from runner.pipeline import knobs
 from runner.pipeline.more_time import USUAL, MoreTime
 from runner.pipeline.presets import AUTO, PRESETS, Preset, preset, with_less_memory, with_threads
-from runner.pipeline.scene_budget import NO_BUDGET, SceneBudget, scene_budget
-from runner.pipeline.scene_file import Asked, as_settings
-from runner.pipeline.scene_limits import held
+from runner.pipeline.scene_settings.budget import NO_BUDGET, SceneBudget, scene_budget
+from runner.pipeline.scene_settings.limits import held
+from runner.pipeline.scene_settings.scene_file import Asked, as_settings
 from runner.process import gpu_driver
 from runner.quality.lpips_weights import Weights
 from runner.scene.frames import RefusedClip
@@ -109,7 +109,7 @@ def resolve(
     """Looks at the machine where "auto" asks for it. Raises ConfigurationError, NO_GPU included, and InputError
     BAD_SETTINGS.
 
-    asked: what the scene's own scene.yaml asks for, which is held by the settings (scene_limits.py).
+    asked: what the scene's own scene.yaml asks for, which is held by the settings (scene_settings/limits.py).
     out_of_memory: the stage in which an earlier attempt ran out of memory; what needs most of it there is made smaller.
     finished, machine: for the estimate.
     more_time: the budgets are so many times the usual ones.

@@ -16,7 +16,7 @@ from runner.export.viewer.supersplat import write_supersplat
 from runner.files import json_file
 from runner.pipeline import first_look, training_time
 from runner.pipeline.cameras import Posed
-from runner.pipeline.scene_budget import training_within
+from runner.pipeline.scene_settings.budget import training_within
 from runner.pipeline.stages import JobContext
 from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport

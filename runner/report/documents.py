@@ -24,8 +24,8 @@ from runner.files.atomic import WrittenFile
 from runner.files.json_file import utc
 from runner.report.unplaced import not_used
 from runner.scene.cameras import CameraIntrinsics
-from runner.scene.file_use import uses
 from runner.scene.frames import Clip, ClipInfo, Frame, FrameSet
+from runner.scene.inputs.file_use import uses
 from runner.scene.pose_report import PoseReport
 from runner.scene.views import View
 from scenejobs.errors import REMEDIES, Code, Failure

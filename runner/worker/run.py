@@ -20,9 +20,9 @@ from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.pipeline import estimate
 from runner.pipeline import settings as pipeline_settings
-from runner.pipeline.scene_file import asked_for
-from runner.scene.file_use import repeated as copies_of
-from runner.scene.pose_files import misplaced
+from runner.pipeline.scene_settings.scene_file import asked_for
+from runner.scene.inputs.file_use import repeated as copies_of
+from runner.scene.inputs.pose_files import misplaced
 from runner.worker import deadline, estimates
 from runner.worker.called_off import CalledOff
 from runner.worker.context import WorkerContext

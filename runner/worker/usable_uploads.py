@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from runner.media.settings import Kind, Limits, kinds
 from runner.media.too_many import too_many
-from runner.scene.pose_files import is_read
-from runner.scene.sidecars import MOST_BYTES
+from runner.scene.inputs.pose_files import is_read
+from runner.scene.inputs.sidecars import MOST_BYTES
 from scenejobs.errors import Code, InputError, UnusedFile
 from scenejobs.names import (
     SCENE_FILE,

@@ -97,7 +97,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 ONLY = {
     # package -> the modules of it that a package above may use, where the rest of it is not for everybody
     ("runner.worker", "runner.pipeline"): {
-        "runner.pipeline.scene_file",
+        "runner.pipeline.scene_settings.scene_file",
         "runner.pipeline.settings",
         "runner.pipeline.estimate",
         "runner.pipeline.more_time",

@@ -12,7 +12,7 @@ from runner.media.captures import Media
 from runner.media.decoding.decoder import Decoder
 from runner.media.decoding.requests import Identity
 from runner.scene.frames import Clip
-from runner.scene.live_photos import pairs_by_name
+from runner.scene.inputs.live_photos import pairs_by_name
 from runner.scene.progress import OnProgress
 from scenejobs.errors import UnusedFile
 

@@ -21,8 +21,8 @@ from runner.media.video.clock import Clock
 from runner.media.video.container import open_container
 from runner.media.video.damage import MIN_DECODED_OF_PLANNED, Damage, broken, judge_damage
 from runner.media.video.decoding import FrameDecoder, Numbered, decode_groups
-from runner.media.video.deinterlace import TOLD, Deinterlacer
 from runner.media.video.header import CONVERT, best_stream, check_header, read_header, too_long
+from runner.media.video.interlaced.deinterlace import TOLD, Deinterlacer
 from runner.media.video.lead import LeadProbe
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
 from runner.media.video.packets import packets_of, read_packets

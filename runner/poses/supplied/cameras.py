@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 from scenejobs.errors import Code, InputError
 from scenejobs.logs.setup import printable
 

@@ -17,7 +17,7 @@ import numpy as np
 from runner.poses.supplied.cameras import MAX_PICTURES, Lens, PosedImage, bad, number, pose
 from runner.poses.supplied.json_values import MAX_NAME, colmap_lens
 from runner.scene.geometry import rotation_of
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 from scenejobs.errors import Code, InputError
 
 # Number and parameters of each model (src/colmap/sensor/models.h); those that cannot be used must be skipped.

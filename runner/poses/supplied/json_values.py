@@ -17,7 +17,7 @@ from runner.poses.supplied.cameras import (
     number,
 )
 from runner.scene.cameras import COLMAP_PARAMETERS
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 from scenejobs.errors import Code, InputError
 
 MAX_JSON_BYTES = 16 << 20  # 20,000 images of 800 bytes

@@ -14,7 +14,7 @@ import numpy as np
 from runner.poses.supplied.cameras import Lens, PosedImage
 from runner.poses.supplied.read import Supplied
 from runner.scene.frames import Frame, FrameSet
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 
 LEAST = 5  # images with a pose; fewer show no scene (gates.Thresholds.min_images)
 SAME_TIME_S = 0.005  # of a frame, as written by an earlier run and as found now

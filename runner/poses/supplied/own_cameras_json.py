@@ -14,7 +14,7 @@ from runner.poses.supplied.cameras import (
     pose,
 )
 from runner.poses.supplied.json_values import check_count, colmap_lens, matrix_of, name_of, read_json
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 
 VIEWER_KEYS = {"img_name", "position", "rotation"}  # the cameras.json of 3DGS trainers
 

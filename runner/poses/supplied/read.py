@@ -21,7 +21,7 @@ from runner.poses.supplied.colmap_model import read_model
 from runner.poses.supplied.own_cameras_json import read_own
 from runner.poses.supplied.transforms_json import read_transforms
 from runner.scene.frames import Clip
-from runner.scene.pose_files import JSON_FILES, is_read
+from runner.scene.inputs.pose_files import JSON_FILES, is_read
 from scenejobs.names import POSE_FOLDERS
 
 

@@ -19,7 +19,7 @@ from runner.poses.supplied.cameras import (
     pose,
 )
 from runner.poses.supplied.json_values import LENSES, UNDISTORT, OtherLens, check_count, matrix_of, name_of, read_json
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])  # x right in both; y up and looking along -z in OpenGL
 

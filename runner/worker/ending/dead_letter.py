@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from runner.scene.file_use import uses
+from runner.scene.inputs.file_use import uses
 from runner.worker.usable_uploads import never_used
 from scenejobs.errors import Conflict, NotFound
 from scenejobs.logs.setup import readable_json

@@ -11,8 +11,8 @@ from runner.media.extract import extract_frames
 from runner.media.settings import FrameSettings, Limits
 from runner.media.sidecars import read_sidecar
 from runner.scene.frames import Clip, Fix
+from runner.scene.inputs.sidecars import LONE, MOST_BYTES, attached
 from runner.scene.progress import SILENT
-from runner.scene.sidecars import LONE, MOST_BYTES, attached
 from tests.photos import write_photo
 from tests.telemetry import Degrees, dji, srt, write_film
 from tests.videos import pan, write_video

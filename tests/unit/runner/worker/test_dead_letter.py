@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runner.scene.file_use import NOT_LOOKED_AT
+from runner.scene.inputs.file_use import NOT_LOOKED_AT
 from runner.worker.ending.dead_letter import error_document, write_reason
 from scenejobs.adapters.memory import ManualClock, MemoryBlobStore
 from scenejobs.errors import Code, Conflict, Failure, InputError, LeaseLost

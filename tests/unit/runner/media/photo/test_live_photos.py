@@ -13,7 +13,7 @@ from runner.media.extract import extract_frames
 from runner.media.photo.identity import apple_identifier
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip, FrameSet
-from runner.scene.live_photos import pairs_by_name
+from runner.scene.inputs.live_photos import pairs_by_name
 from runner.scene.progress import SILENT
 from runner.worker.usable_uploads import usable_files
 from scenejobs.errors import Code

@@ -12,7 +12,7 @@ import pytest
 
 from runner.media.settings import Limits
 from runner.poses.supplied.cameras import Lens
-from runner.scene.pose_files import is_read, misplaced
+from runner.scene.inputs.pose_files import is_read, misplaced
 from runner.worker.usable_uploads import usable_files
 from scenejobs.state.blobs import InputBlob
 from tests.supplied import colmap_model, write_json, write_model

@@ -9,7 +9,7 @@ import pytest
 
 from runner.job.request import Job
 from runner.job.supervise import Supervision
-from runner.pipeline.scene_file import Asked
+from runner.pipeline.scene_settings.scene_file import Asked
 from scenejobs.state import wishes
 from tests.growth import GrowingScene
 from tests.runner_world import echo_job

@@ -8,7 +8,7 @@ from typing import Any
 from runner.job.request import Job
 from runner.job.supervise import Supervision
 from runner.media.settings import Limits
-from runner.scene.sidecars import MOST_BYTES, attached
+from runner.scene.inputs.sidecars import MOST_BYTES, attached
 from runner.worker.usable_uploads import never_used, usable_files
 from scenejobs.state.blobs import InputBlob
 from scenejobs.state.overview.status import State, scene_status

@@ -2,7 +2,7 @@
 
 It comes from somebody who is not trusted: no aliases, no tags, no nesting, and a limit of bytes, so that reading it
 costs nothing. Values are checked as the variables of the same names are (scenejobs/settings/knobs.py). What it may ask
-for: scene_limits.py.
+for: limits.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.pipeline import settings as pipeline_settings
-from runner.pipeline.scene_file import KNOWN, MOST_BYTES, Asked, asked_for, read
+from runner.pipeline.scene_settings.scene_file import KNOWN, MOST_BYTES, Asked, asked_for, read
 from scenejobs.errors import Code, InputError
 from scenejobs.settings.pipeline import PipelineSettings
 

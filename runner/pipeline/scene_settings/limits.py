@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from runner.pipeline import knobs
 from runner.pipeline.presets import Preset
-from runner.pipeline.scene_file import Asked, refused
+from runner.pipeline.scene_settings.scene_file import Asked, refused
 from scenejobs.settings.reader import shown as plain
 
 

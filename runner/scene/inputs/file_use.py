@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.scene.pose_files import shown
+from runner.scene.inputs.pose_files import shown
 from scenejobs.errors import Failure, UnusedFile
 
 NOT_LOOKED_AT = "the run ended before it was looked at"

@@ -16,8 +16,8 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
-from runner.media.video.combs import is_combed
 from runner.media.video.decoding import Numbered
+from runner.media.video.interlaced.combs import is_combed
 
 TOLD = "it is interlaced: each picture is made of one of its two fields"
 IN_A_ROW = 4  # combed pictures of a film that does not say so; they are held back until it is clear

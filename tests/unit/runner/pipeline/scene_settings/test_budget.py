@@ -10,8 +10,14 @@ import pytest
 from runner.pipeline import settings as pipeline_settings
 from runner.pipeline.fitting import fitted
 from runner.pipeline.presets import preset
-from runner.pipeline.scene_budget import LEAST_TRAINING_S, NO_BUDGET, SceneBudget, scene_budget, training_within
-from runner.pipeline.scene_file import Asked, read
+from runner.pipeline.scene_settings.budget import (
+    LEAST_TRAINING_S,
+    NO_BUDGET,
+    SceneBudget,
+    scene_budget,
+    training_within,
+)
+from runner.pipeline.scene_settings.scene_file import Asked, read
 from scenejobs.errors import Code, ConfigurationError, InputError
 from scenejobs.estimate.footage import File, Footage
 from scenejobs.estimate.prices import Price

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.pipeline.scene_file import Asked, as_settings, refused
+from runner.pipeline.scene_settings.scene_file import Asked, as_settings, refused
 from runner.training.settings import TrainSettings
 from scenejobs.errors import Code, ConfigurationError
 from scenejobs.estimate.prices import MACHINES, Price, read_prices

@@ -1,0 +1,1 @@
+"""Interlaced films: how they are told, and made of whole pictures."""

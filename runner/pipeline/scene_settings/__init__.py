@@ -1,0 +1,1 @@
+"""What the uploader of one scene asks for, and how far it is given."""
