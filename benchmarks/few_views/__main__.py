@@ -13,13 +13,13 @@ benchmarks/results/few_views.md from all lines there.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from benchmarks.few_views.kept import Line, trained
 from benchmarks.few_views.sets import SETS, split_by
 from benchmarks.few_views.table import page
 
@@ -38,7 +38,6 @@ WAYS: dict[str, tuple[str, ...]] = {
     "half the steps": ("iterations=0.5",),
 }
 """Name to changes of settings and recipe; numbers of Gaussians and steps are shares of those asked for."""
-Line = dict[str, Any]
 
 
 def main() -> None:
@@ -54,17 +53,9 @@ def main() -> None:
     parser.add_argument("--exposure", default="off", help="off | auto")
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch
-    kept = options.scenes / "few_views.jsonl"
-    end_s = time.monotonic() + options.seconds
-    for key in keys(options):
-        if time.monotonic() > end_s:
-            break
-        if key not in [line["key"] for line in lines(kept)]:
-            line = {"key": key, **measured(options.scenes, key)}
-            print(json.dumps(line), flush=True)
-            with kept.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-    RESULT.write_text(page(lines(kept)))
+    measure = partial(measured, options.scenes)
+    found = trained(options.scenes / "few_views.jsonl", keys(options), measure, options.seconds)
+    RESULT.write_text(page(found))
 
 
 def keys(options: argparse.Namespace) -> list[Line]:
@@ -76,11 +67,6 @@ def keys(options: argparse.Namespace) -> list[Line]:
         for way in options.ways
         for name in options.sets
     ]
-
-
-def lines(kept: Path) -> list[Line]:
-    """All trainings so far."""
-    return [json.loads(text) for text in kept.read_text().splitlines()] if kept.exists() else []
 
 
 def measured(scenes: Path, key: Line) -> Line:
@@ -115,12 +101,12 @@ def measured(scenes: Path, key: Line) -> Line:
     train(
         scene, unsaved, replace(settings, iterations=12, evaluations=1, exposure="off"), backend, save_s=None
     )  # compiles
-    trained = train(scene, unsaved, settings, backend, recipe=recipe, save_s=None, clock=time.process_time)
-    scores = evaluate(trained.gaussians, scene, backend)
-    curve = [(line.step, line.psnr_heldout) for line in trained.history]
+    result = train(scene, unsaved, settings, backend, recipe=recipe, save_s=None, clock=time.process_time)
+    scores = evaluate(result.gaussians, scene, backend)
+    curve = [(line.step, line.psnr_heldout) for line in result.history]
     return {
         "test": scores.test.psnr, "aside": scores.test.psnr_corrected, "ssim": scores.test.ssim,
-        "train": scores.train.psnr, "gaussians": trained.gaussians.count, "cpu_s": trained.wall_s, "curve": curve,
+        "train": scores.train.psnr, "gaussians": result.gaussians.count, "cpu_s": result.wall_s, "curve": curve,
     }  # fmt: skip
 
 

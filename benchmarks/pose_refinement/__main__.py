@@ -13,19 +13,18 @@ Every training adds a line to SCENES/pose_refinement.jsonl, and those that are t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
+from benchmarks.few_views.kept import Line, trained
 from benchmarks.pose_refinement.noise import NOISE
 
 RESULT = Path(__file__).resolve().parents[1] / "results/pose_refinement.md"
-Line = dict[str, Any]
 HEAD = """# Pose refinement
 
 `python -m benchmarks.pose_refinement`: {what}.
@@ -51,28 +50,16 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch
 
-    kept = options.scenes / "pose_refinement.jsonl"
-    end_s = time.monotonic() + options.seconds
-    for key in [
+    keys = [
         {"steps": options.steps, "cap": options.cap, "set": name, "noise": noise, "seed": seed, "mode": mode}
         for seed in options.seeds
         for name in options.sets
         for noise in options.noise
         for mode in ("off", "on")
-    ]:
-        if time.monotonic() > end_s:
-            break
-        if key not in [line["key"] for line in lines(kept)]:
-            line = {"key": key, **measured(options.scenes, key)}
-            print(json.dumps(line), flush=True)
-            with kept.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-    RESULT.write_text(page(lines(kept)))
-
-
-def lines(kept: Path) -> list[Line]:
-    """All trainings so far."""
-    return [json.loads(text) for text in kept.read_text().splitlines()] if kept.exists() else []
+    ]
+    measure = partial(measured, options.scenes)
+    found = trained(options.scenes / "pose_refinement.jsonl", keys, measure, options.seconds)
+    RESULT.write_text(page(found))
 
 
 def measured(scenes: Path, key: Line) -> Line:
@@ -96,14 +83,14 @@ def measured(scenes: Path, key: Line) -> Line:
     backend, unsaved = rasterizer("cpu"), StageContext(Path(), SILENT)
     short = replace(settings, iterations=12)
     train(given, unsaved, short, backend, save_s=None)  # compiles
-    trained = train(given, unsaved, settings, backend, save_s=None, clock=time.process_time)
-    scene, gaussians = trained.scene_of(given), trained.gaussians
+    result = train(given, unsaved, settings, backend, save_s=None, clock=time.process_time)
+    scene, gaussians = result.scene_of(given), result.gaussians
     scores = evaluate(gaussians, scene, backend)
     before, after, truth = ([of.views[i] for i in found.subset("train")] for of in (given, scene, found))
     return {
         "test": scores.test.psnr, "train": scores.train.psnr,
         "extra": score_refined(gaussians, scene, backend).psnr,
-        "before": camera_error(before, truth), "after": camera_error(after, truth), "cpu_s": trained.wall_s,
+        "before": camera_error(before, truth), "after": camera_error(after, truth), "cpu_s": result.wall_s,
         "views": len(truth), "side": max(found.views[0].width, found.views[0].height),
     }  # fmt: skip
 

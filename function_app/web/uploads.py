@@ -98,9 +98,8 @@ def _free(scene: str, name: str, sent: Collection[str], taken: Collection[str], 
     file = PurePosixPath(name.replace("\\", "/").rpartition("/")[2])
     blob = f"{scene}/{file}"
     check_file(blob, depth)
-    if not (
-        is_media(blob) or is_sidecar(blob)
-    ):  # camera poses and settings are known by their names, and newer ones replace older
+    # camera poses and settings are known by their names, and newer ones replace older
+    if not (is_media(blob) or is_sidecar(blob)):
         if blob in sent:
             raise _is_there(blob)
         return blob
