@@ -316,6 +316,24 @@ def test_a_result_is_deleted_only_after_a_yes(page: Page, here: str, web: Web) -
     assert page.until("document.querySelector('button[aria-label=\"Look around: lobby\"]').hidden", 20)
 
 
+def test_a_no_that_has_just_been_said_does_not_answer_the_next_question(page: Page, here: str, web: Web) -> None:
+    """`close` comes after the dialog has gone: who asks again before it came is not answered by it."""
+    finished(web)
+    shown(page, here)
+    press(page, "Delete result: lobby")
+    assert page.until("document.getElementById('ask').open", 10)
+    page.value(
+        "document.getElementById('ask').addEventListener('close', () => { document.body.dataset.closed = 'yes' });"
+        "document.getElementById('ask').close('no');"
+        "document.querySelector('button[aria-label=\"Delete result: lobby\"]').click()"
+    )
+    assert page.until("document.getElementById('ask').open && document.body.dataset.closed", 10)
+    page.press("Tab")
+    page.press("Enter")
+    assert page.until("document.getElementById('said').textContent.includes('deleted')", 20), text(page)
+    assert list(web.containers.output.list()) == []
+
+
 def test_what_cannot_be_done_is_said_with_what_to_do(page: Page, here: str, web: Web) -> None:
     finished(web)
     shown(page, here)

@@ -74,15 +74,24 @@ function clock(text) {
   return time.toLocaleString([], today ? { hour: "2-digit", minute: "2-digit" } : { dateStyle: "medium", timeStyle: "short" });
 }
 
+// Opens a dialog; what it was closed with. `close` comes as a task of its own after the dialog has gone, and whoever opened
+// the next one before that would be told of this one's closing: the next one waits for it.
+let last = Promise.resolve();
+function closed(dialog, prepare) {
+  last = last.then(() => new Promise((resolve) => {
+    prepare();
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
+    dialog.showModal();
+  }));
+  return last;
+}
+
 // Asks a person in a dialog; whether they said yes.
-function confirmed(title, text, yes) {
-  const dialog = $("ask");
-  $("ask-title").textContent = title;
-  $("ask-text").textContent = text;
-  $("yes").textContent = yes;
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
+async function confirmed(title, text, yes) {
+  return (await closed($("ask"), () => {
+    $("ask-title").textContent = title;
+    $("ask-text").textContent = text;
+    $("yes").textContent = yes;
+  })) === "yes";
 }

@@ -137,12 +137,14 @@ const fileLink = async (scene, name, query = "", of = "files") => (await api(`sc
 async function look(scene, name, from, of = "files") {
   try {
     const url = await fileLink(scene, name, "", of);
-    $("look-title").textContent = name !== "viewer.html" ? `Report of ${scene}` : of === "preview" ? `First look at ${scene}` : scene;
-    $("frame").title = $("look-title").textContent;
-    $("apart").href = url;
-    $("frame").src = url;
-    $("look").showModal();
-    $("look").addEventListener("close", () => { $("frame").removeAttribute("src"); from.focus(); }, { once: true });
+    await closed($("look"), () => {
+      $("look-title").textContent = name !== "viewer.html" ? `Report of ${scene}` : of === "preview" ? `First look at ${scene}` : scene;
+      $("frame").title = $("look-title").textContent;
+      $("apart").href = url;
+      $("frame").src = url;
+    });
+    $("frame").removeAttribute("src");
+    from.focus();
   } catch (problem) {
     trouble(problem.message);
   }
