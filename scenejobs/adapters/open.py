@@ -22,6 +22,7 @@ class Storage:
     leases: BlobStore  # the state container again, with the short timeouts and retries that leases need
     queues: Queues
     means: str  # for logs: "folders", or how we sign in to the account
+    is_azure: bool = False  # no folders, and no emulator
 
 
 def open_storage(
@@ -42,7 +43,11 @@ def open_storage(
             for item in fields(Containers):
                 getattr(opened.containers, item.name).now()  # the clock of a folder is a file in it
         return opened
-    from scenejobs.adapters.azure import clients, retry  # heavy, and not installed where only folders are used
+    from scenejobs.adapters.azure import (
+        clients,
+        credentials,
+        retry,
+    )  # heavy, and not installed where only folders are used
 
     names = clients.queue_names(account) if queues else ()
     means = clients.check(account, queues=names) if check else ""
@@ -51,6 +56,7 @@ def open_storage(
         clients.open_containers(account, retry.LEASING).state,
         clients.open_queues(account),
         means,
+        not credentials.access(account).is_local,
     )
 
 

@@ -18,7 +18,6 @@ from scenejobs.commands import (
     audit,
     cancel,
     delete,
-    doctor,
     download,
     estimate,
     exclude,
@@ -32,6 +31,7 @@ from scenejobs.commands import (
     upload,
 )
 from scenejobs.commands.blobfuse import command as blobfuse
+from scenejobs.commands.doctor import command as doctor
 from scenejobs.commands.links import viewer
 from scenejobs.commands.shell import completion
 from scenejobs.commands.shell.command import Opening, Shell

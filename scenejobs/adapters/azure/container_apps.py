@@ -33,7 +33,7 @@ class ContainerAppsCompute:
 
     def __init__(self, settings: ComputeSettings, *, read_timeout_s: float = READ_S) -> None:
         self._group, self._job = settings.resource_group, settings.job_name
-        self._client = _client(settings, read_timeout_s)
+        self._client = client_of(settings, read_timeout_s)
         self._look_s = min(LOOK_S, read_timeout_s)
         self._deployed_at: float | None = None  # when our image was seen last, by the monotonic clock
 
@@ -81,7 +81,8 @@ class ContainerAppsCompute:
                 return
 
 
-def _client(settings: ComputeSettings, read_timeout_s: float) -> ContainerAppsAPIClient:
+def client_of(settings: ComputeSettings, read_timeout_s: float) -> ContainerAppsAPIClient:
+    """Makes no request yet. Raises ConfigurationError where the endpoint is not encrypted."""
     endpoint = settings.arm_endpoint.rstrip("/")
     options: dict[str, Any] = {"connection_timeout": CONNECT_S, "read_timeout": read_timeout_s, "retry_total": 3}
     if is_loopback(endpoint) and endpoint.startswith("http:"):  # the local jobs API

@@ -1,16 +1,18 @@
-"""`scenejobs doctor`: settings, rights, reachability, clock and versions, each line with a remedy. Changes nothing."""
+"""`scenejobs doctor`: settings, rights, reachability, clock, quota, versions, each with a remedy. Changes nothing."""
 
 from __future__ import annotations
 
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 
 from scenejobs.adapters.open import Storage
+from scenejobs.commands.doctor import quota
+from scenejobs.commands.doctor.line import Line, of_error
 from scenejobs.commands.shell import version
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
@@ -24,29 +26,13 @@ NEVER = "0x0"  # an ETag that no blob has
 PACKAGES = ("click", "msgspec", "azure-storage-blob", "azure-identity")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One thing that was looked at. remedy: what to do where it is not right; "" where it is."""
-
-    what: str
-    found: str
-    remedy: str = ""
-
-    @property
-    def is_right(self) -> bool:
-        return not self.remedy
-
-    def text(self) -> str:
-        mark = "ok   " if self.is_right else "wrong"
-        return f"{mark}  {self.what}: {self.found}" + (f"\n       next: {self.remedy}" if self.remedy else "")
-
-
 @made(
     "doctor", "look whether this machine can do its work with the storage",
     section="For operators",
-    more="Each line that is wrong names its remedy. Nothing is changed. Of quotas the minutes of the day are "
-    "looked at; those of the subscription by scripts/azure-setup.sh, before it deploys. Whether a job can run: "
-    "video-splat preflight.",
+    more="Each line that is wrong names its remedy. Nothing is changed. A line with ? could not be looked at, and does "
+    "not count as wrong. The quota of GPUs (of processors, for a job without one) is looked at where the job is named "
+    "(AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP, RUNNER_JOB_NAME) and whoever asks may read it (Reader on the "
+    "subscription). Whether a job can run: video-splat preflight.",
 )  # fmt: skip
 def command(shell: Shell) -> Answer:
     """0, or 1 where something is wrong."""
@@ -65,11 +51,13 @@ def looked_at(shell: Shell) -> Iterator[Line]:
     try:
         storage, settings = shell.open()
     except SceneJobError as exc:
-        yield _wrong("settings", exc)
+        yield of_error("settings", exc)
         return
     yield Line("settings", f"{storage.means or 'storage account'}, quiet time {settings.quiet_s:g} s")
     yield from _storage(storage)
     yield _minutes(storage.containers.state, settings.max_gpu_minutes)
+    if storage.is_azure:
+        yield from quota.looked_at(shell.env, settings.max_parallel_jobs)
 
 
 def _minutes(state: BlobStore, limit: float) -> Line:
@@ -77,7 +65,7 @@ def _minutes(state: BlobStore, limit: float) -> Line:
     try:
         used = usage.minutes_on(state, state.now().date())
     except SceneJobError as exc:
-        return _wrong("minutes today", exc)
+        return of_error("minutes today", exc)
     found = f"{used:.0f} of {limit:g} (MAX_GPU_MINUTES_PER_DAY)" if limit else f"{used:.0f}, no limit is set here"
     spent = "nothing starts before tomorrow (UTC): raise MAX_GPU_MINUTES_PER_DAY" if limit and used >= limit else ""
     return Line("minutes today", found, spent)
@@ -96,7 +84,7 @@ def _storage(storage: Storage) -> Iterator[Line]:
     try:
         skew_s = (containers.state.now() - datetime.now(UTC)).total_seconds()
     except SceneJobError as exc:
-        yield _wrong("reachable", exc)
+        yield of_error("reachable", exc)
         return
     yield Line("reachable", f"container {containers.state.name} answers")
     late = "" if abs(skew_s) <= MOST_SKEW_S else "set the clock of this machine (NTP): signatures go by it"
@@ -126,11 +114,7 @@ def _asked(what: str, ask: Callable[[], object], empty: str = "") -> Line:
     try:
         found = ask()
     except SceneJobError as exc:
-        return _wrong(what, exc)
+        return of_error(what, exc)
     if empty and found:
         return Line(what, f"{found} messages that nobody could act on", empty)
     return Line(what, "yes")
-
-
-def _wrong(what: str, exc: SceneJobError) -> Line:
-    return Line(what, exc.cause, exc.advice or "see docs/operations.md")

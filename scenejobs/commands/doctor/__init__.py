@@ -1,0 +1,1 @@
+"""What `scenejobs doctor` looks at, and its lines."""
