@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from scenejobs.errors import Code, Conflict, InputError, LeaseLost
 from scenejobs.names import is_companion, is_media, refusal, within_scene
@@ -24,6 +25,10 @@ LEASE_S = 30  # only around the change of the record
 LEASE_TRIES = 30
 LEASE_PAUSE_S = 2.0
 
+ENDING_S = 60.0  # so long after its end a scene may still be held by who ended it
+ENDING_TRIES = 20
+ENDING_PAUSE_S = 0.5
+
 Pause = Callable[[float], None]
 
 
@@ -37,12 +42,14 @@ class AgainPlan:
     cancelled: bool = False  # the files are uploads that wait: the scene is cancelled, and goes on
 
 
-def plan_again(containers: Containers, scene: str, *, with_what_is_there: bool = False) -> AgainPlan:
+def plan_again(
+    containers: Containers, scene: str, *, with_what_is_there: bool = False, pause: Pause = time.sleep
+) -> AgainPlan:
     """What `again` would do. Raises InputError when somebody works on the scene, or there is nothing to run.
 
     Raises InputError ARCHIVE_GONE when files of the published result are gone, unless `with_what_is_there`.
     """
-    record = contents.of_history(containers.state, idle_record(containers.state, scene))
+    record = contents.of_history(containers.state, idle_record(containers.state, scene, pause))
     listed = contents.archive_of(containers, record)
     choice = contents.choose(record, (), listed, extend=True)
     files = tuple(member.name for member in choice.carried)
@@ -68,7 +75,7 @@ def again(
     state = containers.state
     if cancelling.is_noted(state, scene):
         records.ensure(state, scene)  # one that never began has none
-        idle_record(state, scene)
+        idle_record(state, scene, pause)
         cancelling.lift(state, scene)
     wish = Wish("retry", state.now(), with_what_is_there)
     change(state, scene, lambda record: contents.of_history(state, record).wishing(wish), pause)
@@ -110,17 +117,31 @@ def exclude(
     return tuple(within_scene(member.name, scene) for member in changed.contents or ())
 
 
-def idle_record(state: BlobStore, scene: str) -> SceneRecord:
-    """The record of a scene that nobody works on. Raises InputError."""
+def idle_record(state: BlobStore, scene: str, pause: Pause = time.sleep) -> SceneRecord:
+    """The record of a scene that nobody works on. Raises InputError.
+
+    Whoever ended it holds it for a moment more, to clear away, while its user is told already that it is done: that
+    moment is waited for.
+    """
     reason = refusal(scene)
     if reason:
         raise InputError(f"no scene can be called {scene!r}: {reason}", code=Code.NO_SCENE)
-    stored = records.load(state, scene)
-    if stored is None:
-        raise InputError(f"there is no scene {scene}", code=Code.NO_SCENE)
-    if stored.record.phase is not Phase.IDLE or state.head(record_name(scene)).leased:
-        raise worked_on(scene)
+    for tries_left in range(ENDING_TRIES, -1, -1):
+        stored = records.load(state, scene)
+        if stored is None:
+            raise InputError(f"there is no scene {scene}", code=Code.NO_SCENE)
+        if stored.record.phase is not Phase.IDLE:
+            raise worked_on(scene)
+        if not state.head(record_name(scene)).leased:
+            break
+        if not tries_left or not _has_just_ended(stored.record, state.now()):
+            raise worked_on(scene)
+        pause(ENDING_PAUSE_S)
     return stored.record
+
+
+def _has_just_ended(record: SceneRecord, now: datetime) -> bool:
+    return record.ending is not None and abs((now - record.ending.at).total_seconds()) < ENDING_S
 
 
 @contextmanager
@@ -157,7 +178,7 @@ def change(
     insist: a lease that somebody holds is waited for; a runner may hold it for a moment, to find nothing to do.
     Raises InputError when there is no such scene or somebody works on it, StorageError.
     """
-    idle_record(state, scene) if not insist else None
+    idle_record(state, scene, pause) if not insist else None
     for tries_left in range(LEASE_TRIES, -1, -1):
         try:
             lease = state.lease(record_name(scene), LEASE_S)

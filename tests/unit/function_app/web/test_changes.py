@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,30 @@ def test_a_result_is_deleted_and_the_record_says_so(capsys: pytest.CaptureFixtur
     assert "deleted" in json.loads(capsys.readouterr().out)["note"]
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "scenes/lobby/retry"), ("DELETE", "scenes/lobby")])
+def test_who_acts_as_soon_as_a_scene_is_done_is_not_told_that_it_is_worked_on(
+    method: str, path: str, tmp_path: Path
+) -> None:
+    """Its runner clears away for a moment after the record says so, and holds it meanwhile."""
+    cloud = Cloud(tmp_path)
+    cloud.upload("lobby/a.mp4", b"video")
+    cloud.queue("lobby")
+    cloud.worker().drain()
+    web = over(cloud)
+    lease = web.site.containers.state.lease(layout.record_name("lobby"), 60)
+    assert web.document("scenes/lobby")["scene"]["state"] == "done"
+    leaving = threading.Timer(0.2, lease.release)
+    leaving.start()
+    try:
+        assert answered(web.ask(method, path))["scene"] == "lobby"
+    finally:
+        leaving.join()
+
+
 def test_a_scene_that_somebody_works_on_is_left_alone() -> None:
     web = Web()
     web.finished()
+    web.clock.advance(120)  # who ended it has let go of it long ago
     lease = web.containers.state.lease(layout.record_name("lobby"), 60)
     for method, path in (("DELETE", "scenes/lobby"), ("POST", "scenes/lobby/retry")):
         assert answered(web.ask(method, path), 409)["detail"] == "scene lobby is being worked on"
