@@ -11,6 +11,7 @@ can address a foreign blob. `refusal` is asked before any call with a name that 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -114,6 +115,15 @@ def scene_of(name: str, depth: int = 1) -> str:
     """The scene of a blob whose name is not refused."""
     *folders, file = name.split("/")
     return "/".join(folders[:depth]) if folders else PurePosixPath(file).stem
+
+
+def as_text(name: str) -> str:
+    """A file's name on disk as text that every document can hold.
+
+    Old cards and archives have names in other encodings than UTF-8, whose bytes Python keeps as lone surrogates: they
+    become `\\xe9`.
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def is_video(name: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from runner.scene.frames import Clip
 from runner.scene.inputs.file_use import repeated
 from scenejobs.errors import Code, InputError, UnusedFile
-from scenejobs.names import is_pose_file, is_sidecar, shortest_tails
+from scenejobs.names import as_text, is_pose_file, is_sidecar, shortest_tails
 
 OTHER_KINDS = frozenset({
     ".txt", ".md", ".pdf", ".doc", ".docx", ".html", ".csv", ".log", ".py", ".sh", ".ply", ".splat", ".spz",
@@ -62,7 +62,7 @@ def named_files(paths: Sequence[str]) -> NamedFiles:
             continue
         status = path.stat()
         found[path] = status.st_dev, status.st_ino
-    names = dict(zip(found, shortest_tails(list(found)), strict=True))
+    names = dict(zip(found, map(as_text, shortest_tails(list(found))), strict=True))
     first: dict[tuple[int, int], Path] = {}
     links = {names[path]: names[first[file]] for path, file in found.items() if first.setdefault(file, path) != path}
     own = list(first.values())
@@ -72,7 +72,7 @@ def named_files(paths: Sequence[str]) -> NamedFiles:
         tuple(Clip(names[path], path) for path in own if path not in copies),
         (*(UnusedFile(name, f"the same file as {other}", other) for name, other in links.items()), *repeated(same)),
         (
-            *(f"{given} is named twice: used once" for given in dict.fromkeys(again)),
+            *(f"{as_text(given)} is named twice: used once" for given in dict.fromkeys(again)),
             *(f"{name} is the same file as {other}: used once" for name, other in links.items()),
             *(f"{name} holds the same bytes as {other}: used once" for name, other in same.items()),
         ),

@@ -34,7 +34,16 @@ from runner.scene.frames import Clip
 from runner.scene.inputs.pose_files import JSON_FILES, READ, is_read, misplaced
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
 from scenejobs.logs.setup import printable
-from scenejobs.names import MAX_STEM_BYTES, POSE_FOLDERS, SCENE_FILE, is_companion, is_photo, output_stem, refusal
+from scenejobs.names import (
+    MAX_STEM_BYTES,
+    POSE_FOLDERS,
+    SCENE_FILE,
+    as_text,
+    is_companion,
+    is_photo,
+    output_stem,
+    refusal,
+)
 from scenejobs.settings import older
 from scenejobs.settings.groups import LogSettings, RunnerSettings
 from scenejobs.settings.pipeline import PipelineSettings
@@ -86,7 +95,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str], stop: StopFlag) -> in
     if not options.quiet:
         psnr = summary.get("psnr_heldout")
         quality = f", {psnr:.1f} dB on held-out frames" if psnr is not None else ""
-        print(f"{out}: {summary.get('n_gaussians', 0):,} Gaussians{quality}{doubtful}", flush=True)
+        print(f"{as_text(str(out))}: {summary.get('n_gaussians', 0):,} Gaussians{quality}{doubtful}", flush=True)
     return 0
 
 
@@ -133,7 +142,7 @@ def _run(
 def _checked_name(options: Namespace, out: Path) -> str:
     """The stem of the result files. Raises ConfigurationError for one that no file can have."""
     if options.name is None:
-        return output_stem(out.name) if out.name else "scene"
+        return output_stem(as_text(out.name).replace("\\", "_")) if out.name else "scene"
     name: str = options.name
     reason = refusal(name)
     if "/" in name:

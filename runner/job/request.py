@@ -30,6 +30,7 @@ RESULT_FILE = "result.json"  # written whole and last: its presence means succes
 FAILURE_FILE = "failure.json"  # why there is no result, see `runner/process/error_json.py`
 STOP_LINE = b"stop\n"  # on the child's standard input
 
+BYTES = "\0"  # before the bytes of a path that is no text, in hexadecimal: no path begins like that
 DETAIL_CHARS = 500  # of a report are read
 
 
@@ -124,10 +125,19 @@ def decode_result(data: bytes) -> dict[str, Any]:
 
 
 def _encoded(job: Job) -> bytes:
-    return msgspec.json.encode(job, enc_hook=str)  # of all fields, JSON lacks paths only
+    return msgspec.json.encode(job, enc_hook=_text)  # of all fields, JSON lacks paths only
+
+
+def _text(path: Path) -> str:
+    """Names on disk need not be UTF-8, and JSON is: others are written byte by byte."""
+    raw = os.fsencode(path)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return BYTES + raw.hex()
 
 
 def _path(kind: type[Any], value: Any) -> Any:
     if kind is Path and isinstance(value, str):
-        return Path(value)
+        return Path(os.fsdecode(bytes.fromhex(value.removeprefix(BYTES)))) if value.startswith(BYTES) else Path(value)
     raise TypeError(f"{value!r} is no {kind.__name__}")

@@ -39,6 +39,18 @@ def test_clips_of_two_cards_with_the_same_names_are_both_used(tmp_path: Path) ->
     assert names == ["card1/DCIM/100GOPRO/GH010001.MP4", "card2/DCIM/100GOPRO/GH010001.MP4", "GH010002.MP4"]
 
 
+def test_names_in_another_encoding_than_utf_8_are_used_and_shown(tmp_path: Path) -> None:
+    """Old cards and archives of Windows have them; no document can hold their bytes."""
+    latin, folder = os.fsdecode(b"caf\xe9.mp4"), os.fsdecode(b"Fr\xfchling")
+    own = written(tmp_path / latin, "latin")
+    inside = written(tmp_path / folder / "a.mp4", "inside")
+    assert scene(own, inside, own, "--out", tmp_path / folder / "out", *BACKEND) == 0
+    manifest = load(tmp_path / folder / "out" / "manifest.json")
+    assert [each["filename"] for each in manifest["videos"]] == ["caf\\xe9.mp4", "a.mp4"]
+    assert scene(own, "--out", tmp_path / folder, "--backend", "mock") == 0
+    assert (tmp_path / folder / "Fr_xfchling.ply").is_file()
+
+
 def test_a_file_that_is_named_twice_or_copied_is_used_once_and_that_is_said(tmp_path: Path) -> None:
     first, copy = written(tmp_path / "a.mp4", "bytes"), written(tmp_path / "copy.mp4", "bytes")
     link, hard = tmp_path / "link.mp4", tmp_path / "hard.mp4"

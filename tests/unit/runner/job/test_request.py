@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ JOB = Job(
 
 def test_a_job_arrives_as_it_was() -> None:
     assert decode(encode(JOB)) == JOB
+
+
+def test_paths_that_are_no_text_arrive_as_they_were() -> None:
+    path = Path(os.fsdecode(b"/w/caf\xe9/\xff.mp4"))
+    job = msgspec.structs.replace(JOB, workspace=path, clips=(Clip("a.mp4", path),))
+    assert decode(encode(job)) == job
 
 
 @pytest.mark.parametrize(
