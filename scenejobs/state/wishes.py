@@ -133,11 +133,11 @@ def idle_record(state: BlobStore, scene: str, pause: Pause = time.sleep) -> Scen
         if stored.record.phase is not Phase.IDLE:
             raise worked_on(scene)
         if not state.head(record_name(scene)).leased:
-            break
+            return stored.record
         if not tries_left or not _has_just_ended(stored.record, state.now()):
-            raise worked_on(scene)
+            break
         pause(ENDING_PAUSE_S)
-    return stored.record
+    raise worked_on(scene)
 
 
 def _has_just_ended(record: SceneRecord, now: datetime) -> bool:
