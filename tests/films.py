@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,6 +65,17 @@ def _fields(width: int, height: int, pix_fmt: str) -> av.filter.Graph:
     source = graph.add_buffer(width=width, height=height, format=av.VideoFormat(pix_fmt), time_base=Fraction(1, 1000))
     graph.link_nodes(source, graph.add("setfield", "mode=tff"), graph.add("buffersink")).configure()
     return graph
+
+
+def without_packets(source: Path, target: Path, lost: Callable[[int], bool]) -> Path:
+    """A copy without the packets of these numbers, in the order of the file, as lost ones or a cut leave it."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as output:
+        stream = output.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(whole.streams.video[0])):
+            if packet.size and not lost(number):
+                packet.stream = stream
+                output.mux(packet)
+    return target
 
 
 def write_motion_jpeg(path: Path, pictures: Sequence[NDArray[np.uint8]], exif: bytes, fps: int = 10) -> Path:

@@ -43,6 +43,11 @@ STAND_INS = {  # what lies in the place of a file, and what to do
         "a note that a Mac puts beside a file",
         "leave it out: the file itself has its name without ._",
     ),
+    b"\0\0\0\x01Bud1": ("a note of the Finder of a Mac about its folder (.DS_Store)", "leave it out"),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": (
+        "a file of Windows or Office (Thumbs.db, for example)",
+        "leave it out, and upload the photos or the video themselves",
+    ),
     b"bplist00": ("a place-holder of a file in iCloud", "let the device load the original first, and upload that"),
     b"version https://git-lfs": ("a pointer of Git LFS", "fetch the file itself (git lfs pull), and upload that"),
     b"%PDF": ("a PDF", "upload the photos or the video itself"),

@@ -22,6 +22,8 @@ from scenejobs.errors import UnusedFile
 SAME_CORRELATION = 0.98  # of two small images: below, they show different things, whatever their motion seems to be
 MIRRORED = 3 * NEW_VIEW  # of mirrored copies: the blocks of the small images are not the same ones
 NAMED = 5  # photos in one warning
+# Names that programs give to a copy of a photo: IMG_E1234 (Apple), -EDITED (Google), (1), _edit, " copy", "- Kopie".
+EDITED = re.compile(r"IMG_E\d+\.|\(\d+\)\.|[-_ ~](edit|edited|bearbeitet|copy|kopie)( ?\(?\d*\)?)?\.", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     """Sets in the order of their first photo; within a set, photos in the order they were taken.
 
     By their time where all have one, else by name, numbers by value. A photo that shows the same as another, as a
-    burst, a copy in a second format or a mirrored one does, is left out for the one that is larger, knows its
+    burst, a copy in a second format, a mirrored or a turned one does, is left out for the one that is larger, knows its
     camera, or is sharper.
     """
     kept, left_out = _different(photos)
@@ -133,19 +135,26 @@ def _different(photos: Sequence[PhotoSurvey]) -> tuple[list[PhotoSurvey], dict[s
     left_out: dict[str, tuple[str, str]] = {}
     of_shape: dict[tuple[int, ...], list[tuple[PhotoSurvey, NDArray[np.float32]]]] = {}
     for photo in sorted(photos, key=_worth):
-        others = of_shape.setdefault(photo.small.shape, [])
-        same = _twin(photo.small, others, "", NEW_VIEW) or _twin(photo.small[:, ::-1], others, ", mirrored", MIRRORED)
+        small = photo.small
+        others = of_shape.setdefault(small.shape, [])
+        same = _twin(small, others, "", NEW_VIEW) or _twin(small[:, ::-1], others, ", mirrored", MIRRORED)
+        for quarters in (1, 2, 3):  # a program that turned it and forgot to say so
+            turned = np.rot90(small, quarters)
+            same = same or _twin(turned, of_shape.get(turned.shape, ()), ", turned", MIRRORED)
         if same is not None:
             left_out[photo.clip.name] = same
         else:
-            others.append((photo, _normalised(photo.small)))
+            others.append((photo, _normalised(small)))
             kept.append(photo)
     return kept, left_out
 
 
 def _worth(photo: PhotoSurvey) -> tuple[object, ...]:
-    """Most worth first: of two of one size that which knows its camera is no edited copy."""
-    return -photo.width * photo.height, photo.camera_model is None, -photo.sharpness, photo.clip.name
+    """Most worth first: of two of one size an edited copy has forgotten its camera, or is named like one. It may be
+    sharper, in other colours than all the others have.
+    """
+    edited = EDITED.search(photo.clip.name) is not None
+    return -photo.width * photo.height, photo.camera_model is None, edited, -photo.sharpness, photo.clip.name
 
 
 def _twin(

@@ -41,6 +41,7 @@ from scenejobs.names import is_raw_photo
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")  # a JPEG that holds several images (MPO) opens as its first
 MAKER_NOTE = 0x927C  # of the Exif folder
+MISSING_GREY, MISSING_LEAST = 128, 0.01  # of a JPEG that ends too early; share of its rows
 TURNED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 TURNS = {3: 180, 6: 270, 8: 90}  # degrees counter-clockwise that make the stored image upright; others mirror it
 # Tags of a TIFF that is a raw photo: of DNG and TIFF/EP (NEF, ...); and of TIFF 6 with its technical note 1.
@@ -162,6 +163,8 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
             if turned:
                 width, height = height, width
         image.load()
+        if codec == "jpeg":
+            _check_whole(clip, image)
         # After loading: a PNG may have its tags behind the pixels. Pillow has turned a TIFF itself, and says so.
         upright = ImageOps.exif_transpose(image)
         if codec != "jpeg":
@@ -177,6 +180,21 @@ def _pillow(clip: Clip, data: bytes, limits: Limits, long_side: int | None) -> P
     recording = read_photo(tags, width, height)
     xmp = xmp if isinstance(xmp, bytes) else b""
     return Photo(width, height, codec, recording, np.asarray(pixels), tuple(warnings), turned_deg, xmp)
+
+
+def _check_whole(clip: Clip, image: Image.Image) -> None:
+    """Raises InputError CORRUPT_PHOTO for a JPEG whose end is missing and which was closed again, as programs that
+    rescue files of a broken card do: what is not there is of the grey that libjpeg begins with, to the bit.
+    """
+    if image.mode not in ("RGB", "L"):
+        return
+    pixels = np.asarray(image)
+    row = (pixels == MISSING_GREY).reshape(len(pixels), -1).all(axis=1)
+    there = len(row) - int(np.argmin(row[::-1])) if not row.all() else 0
+    if len(row) - there > MISSING_LEAST * len(row):
+        share = round(100 * (1 - there / len(row)))
+        cause = f"{clip.name} is damaged: its lower {share} % are missing and grey"
+        raise InputError(cause, advice="copy it from the camera again, or leave it out", code=Code.CORRUPT_PHOTO)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ MIN_TEXTURE = 2.0
 MIN_EDGES = 8.0  # the same of the larger one, of what is seen without that: stripes, but not light that fades away
 NEW_VIEW = 0.002  # of the long side: less motion than that is the same view again
 STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood still
+BLANK = 0.5  # sharpness of a frame of one colour; what shows little has 2.5 and more (detail_check.py)
 LOOK_CELLS = 8  # per side
 MAX_PARTS = 4  # frame sizes of one clip that become cameras
 PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame may be another photo

@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 
 from runner.media.captures import Capture
 from runner.media.selection.budget import choose
-from runner.media.selection.measures import FrameMeasures
+from runner.media.selection.measures import BLANK, FrameMeasures
 from runner.media.selection.preference import Preferred
 from runner.media.selection.repeats import Repeats, find_repeats
 from runner.media.selection.shot_detection import ShotBoundaries, find_shot_boundaries, shots
 from runner.media.settings import FrameSettings
-
-BLANK = 0.5  # sharpness of a frame of one colour; what shows little has 2.5 and more (detail_check.py)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
     for capture in order:
         film = film_of(capture.measures)
         twin = _twin(film, kept, "") or _twin(mirrored(film), kept, ", mirrored")
+        for quarters in (1, 2, 3):
+            twin = twin or _twin(turned(film, quarters), kept, ", turned")
         if twin is None:
             kept.append((capture, film))
         else:
@@ -79,6 +81,12 @@ def mirrored(film: Film) -> Film:
     """Left and right changed round."""
     grid = film.looks.reshape(-1, LOOK_CELLS, LOOK_CELLS)
     return Film(np.ascontiguousarray(grid[:, :, ::-1]).reshape(film.looks.shape), film.times)
+
+
+def turned(film: Film, quarters: int) -> Film:
+    """By so many right angles, as by a program that turned it and forgot to say so."""
+    grid = film.looks.reshape(-1, LOOK_CELLS, LOOK_CELLS)
+    return Film(np.ascontiguousarray(np.rot90(grid, quarters, axes=(1, 2))).reshape(film.looks.shape), film.times)
 
 
 def shows_the_same(film: Film, other: Film) -> bool:

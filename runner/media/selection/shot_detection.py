@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.media.selection.measures import FrameMeasures, block_mean, is_slide_show
+from runner.media.selection.measures import BLANK, FrameMeasures, block_mean, is_slide_show
 
 LAYOUT_CELLS = 16  # on the long side: so coarse that a fast pan (5 % of the image per frame) changes it little
 FLAT = 1.0  # grey levels: an image with less contrast has no layout; it resembles nothing
@@ -65,6 +65,8 @@ def find_shot_boundaries(frames: Sequence[FrameMeasures]) -> ShotBoundaries:
                 continue
             starts.append(index)
         index += 1
+    shown = [place for place, frame in enumerate(frames) if frame.sharpness >= BLANK] or [0]
+    starts = [start for start in starts if shown[0] < start <= shown[-1]]  # where it fades in or out, nothing is cut
     strongest = sorted(starts, key=lambda start: change[start], reverse=True)[:MAX_BOUNDARIES]
     return ShotBoundaries(tuple(sorted(strongest)), tuple(strays))
 

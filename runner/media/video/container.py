@@ -27,6 +27,7 @@ from runner.media.signatures import (
 from runner.media.video.header import CONVERT
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
+from scenejobs.names import is_unfinished
 
 # What phones, cameras and usual editors write; none of them names other files. docs/SECURITY.md lists the same.
 CONTAINERS = ",".join((
@@ -96,6 +97,10 @@ def _container(clip: Clip, descriptor: int) -> InputContainer:
         if isinstance(exc, MemoryError):
             raise
         if looks_like_video(os.pread(descriptor, HEAD, 0)):  # tells a damaged video from no video at all
+            if is_unfinished(clip.name):
+                cause = f"{clip.name} was not finished by the program that wrote it, as its name says"
+                advice = "let the download or copy end, and upload the file that it leaves"
+                raise InputError(cause, advice=advice, code=Code.CORRUPT_VIDEO) from exc
             cause = f"{clip.name} is damaged or cut off: its index cannot be read"
             raise InputError(cause, advice="upload it again", code=Code.CORRUPT_VIDEO) from exc
         cause, advice = f"{clip.name} is not a video", CONVERT

@@ -23,7 +23,7 @@ class FrameDecoder:
     """Decoder of one stream."""
 
     def __init__(self, stream: av.VideoStream, limits: Limits, damage: Damage) -> None:
-        self._damage = damage
+        self._damage, self._begun = damage, False
         self._context: Any = stream.codec_context
         alpha = WITH_ALPHA.get(self._context.name) if stream.metadata.get("alpha_mode") == "1" else None
         if alpha:
@@ -40,6 +40,10 @@ class FrameDecoder:
 
         None: what is still in the decoder; `restart` before the next packet.
         """
+        if packet is not None and not self._begun:
+            self._begun = packet.is_keyframe
+            if not self._begun:
+                self._damage.leads(packet)
         try:
             frames = self._context.decode(packet)
         except av.error.FFmpegError as exc:
@@ -49,6 +53,10 @@ class FrameDecoder:
             return []
         whole = [frame for frame in frames if not frame.is_corrupt]
         self._damage.packets += len(frames) - len(whole)
+        for frame in whole:
+            self._damage.came_out(frame)
+        if whole and not self._begun:  # it needs no keyframe
+            self._begun, self._damage.lead, self._damage.lead_s = True, 0, 0.0
         return whole
 
     def restart(self) -> None:

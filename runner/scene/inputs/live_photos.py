@@ -7,13 +7,17 @@ from pathlib import PurePosixPath
 
 
 def pairs_by_name(videos: Iterable[str], photos: Iterable[str]) -> dict[str, str]:
-    """Videos named like a photo, each with that photo. IMG_1.HEIC.MOV, as some programs export it, is named so too."""
+    """Videos named like a photo, each with that photo. So are IMG_1.HEIC.MOV, as some programs export it, and PXL_1.MP
+    beside PXL_1.MP.jpg, as Google Photos does.
+    """
     of_stem: dict[str, str] = {}
     for photo in photos:
         path = photo.casefold()
         of_stem.setdefault(path, photo)
         of_stem.setdefault(_without_suffix(path), photo)
-    found = ((video, of_stem.get(_without_suffix(video.casefold()))) for video in videos)
+    found = (
+        (video, of_stem.get(_without_suffix(video.casefold())) or of_stem.get(video.casefold())) for video in videos
+    )
     return {video: photo for video, photo in found if photo is not None}
 
 

@@ -19,13 +19,14 @@ from runner.scene.frames import Clip, FrameSet
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
 from tests.decoders import crashing_on, hanging_on, raising_on
-from tests.films import write_film, write_motion_jpeg
+from tests.films import without_packets, write_film, write_motion_jpeg
 from tests.footage import footage
 from tests.photo_scenes import photos
 from tests.photos import tags
 from tests.videos import pan, write_video
 
 LIMITS = Limits(min_long_side=64, min_short_side=48)
+MUXERS = {"mp4": "mp4", "mkv": "matroska", "ts": "mpegts"}
 SETTINGS = FrameSettings(budget=20, long_side=120, limits=LIMITS)
 
 
@@ -55,6 +56,40 @@ def test_the_base_view_of_a_film_with_two_views_is_a_clip(tmp_path):
     (info,) = extract_frames(clips, StageContext(tmp_path, SILENT), FrameSettings(budget=12)).clips
     assert info.frame_count == 45
     assert 1.5 < info.duration_s < 2.7
+
+
+# ---- what does not decode --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
+def test_a_film_that_is_cut_where_no_keyframe_is_is_used_from_the_next_one_on(tmp_path, kind):
+    """As programs cut that do not encode again: the rest of the group of pictures is there and cannot be decoded."""
+    options = {"g": "40", "bf": "0", "sc_threshold": "0"}
+    whole = write_film(tmp_path / f"a.{kind}", pan(80, 4, 160, 96), container=MUXERS[kind], options=options)
+    cut = without_packets(whole, tmp_path / f"b.{kind}", lambda number: number < 10)
+    (info,) = extracted(tmp_path, cut).clips
+    assert info.frame_count == 40
+    assert any("first 3.0 s cannot be decoded" in warning for warning in info.warnings)
+
+
+def test_a_film_that_lost_pictures_here_and_there_is_used_and_says_so(tmp_path):
+    """A camera behind a bad network; the end is there, so sending it again would change nothing."""
+    options = {"g": "20", "bf": "0", "refs": "1", "sc_threshold": "0"}
+    whole = write_film(tmp_path / "a.mp4", pan(100, 4, 160, 96), container="mp4", options=options)
+    damaged = tmp_path / "b.mp4"
+    data = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    for position, size in packets[15::20] + packets[16::20] + packets[17::20] + packets[18::20]:
+        data[position : position + size] = bytes(size)
+    damaged.write_bytes(data)
+    (info,) = extracted(tmp_path, damaged).clips
+    assert 70 <= info.frame_count < 90
+    assert any("of 100 frames did not decode" in warning for warning in info.warnings)
+    cut = bytes(data[: packets[85][0]]) + bytes(len(data) - packets[85][0])  # and its end is missing
+    damaged.write_bytes(cut)
+    with pytest.raises(InputError, match="damaged or cut off"):
+        times_of(damaged)
 
 
 # ---- one file costs itself ------------------------------------------------------------------------------------------

@@ -211,6 +211,8 @@ STAND_INS = {
     b"\n<!DOCTYPE html><html lang='de'><title>Anmelden \xe2\x80\x93</title>": "a web page",
     b'{"error": {"code": 404}}': "text",
     b"%PDF-1.7\n": "a PDF",
+    b"\0\0\0\1Bud1\0\0\x10\0" + bytes(4000): "the Finder",
+    bytes.fromhex("D0CF11E0A1B11AE1") + bytes(4000): "Thumbs.db",
     bytes(50_000): "zeros",
 }
 
@@ -229,6 +231,15 @@ def test_what_lies_in_the_place_of_a_file_is_called_what_it_is(tmp_path, name):
     for refusal, said in zip(refused, STAND_INS.values(), strict=True):
         assert said in refusal.failure.cause
         assert "ffmpeg" not in refusal.failure.advice
+
+
+def test_a_download_that_has_not_ended_is_called_so(tmp_path):
+    path = tmp_path / "a.mp4.crdownload"
+    path.write_bytes(write_video(tmp_path / "a.mp4", pan(12, 4, 160, 96)).read_bytes()[:3000])
+    error = refusal(path)
+    assert error.code == Code.CORRUPT_VIDEO
+    assert "not finished" in error.cause
+    assert "download" in error.advice
 
 
 def test_playlists_named_mp4_open_no_url_and_no_other_file(tmp_path):

@@ -26,6 +26,7 @@ def test_bad_photos_are_named_and_left_out(tmp_path):
     bad = {
         "empty.jpg": (b"", Code.EMPTY_FILE),
         "cut.jpg": (whole[: len(whole) // 2], Code.CORRUPT_PHOTO),
+        "rescued.jpg": (whole[: len(whole) // 2] + b"\xff\xd9", Code.CORRUPT_PHOTO),  # and closed again
         "cut.heic": (heic[: len(heic) // 2], Code.CORRUPT_PHOTO),
         "head.png": (b"\x89PNG\r\n\x1a\n", Code.CORRUPT_PHOTO),
         "text.jpg": (b"hello world\n" * 100, Code.NOT_A_PHOTO),

@@ -129,8 +129,9 @@ def test_the_identifier_of_a_maker_note(order: str) -> None:
 
 
 def test_names_of_pairs() -> None:
-    photos = ["a/IMG_1.HEIC", "b/IMG_1.JPG", "IMG_3.jpg"]
-    videos = ["a/IMG_1.MOV", "b/img_1.mp4", "IMG_1.MOV", "IMG_3.jpg.mov", "IMG_4.MOV"]
+    photos = ["a/IMG_1.HEIC", "b/IMG_1.JPG", "IMG_3.jpg", "PXL_5.MP.jpg"]
+    videos = ["a/IMG_1.MOV", "b/img_1.mp4", "IMG_1.MOV", "IMG_3.jpg.mov", "IMG_4.MOV", "PXL_5.MP"]
     assert pairs_by_name(videos, photos) == {
         "a/IMG_1.MOV": "a/IMG_1.HEIC", "b/img_1.mp4": "b/IMG_1.JPG", "IMG_3.jpg.mov": "IMG_3.jpg",
+        "PXL_5.MP": "PXL_5.MP.jpg",
     }  # fmt: skip

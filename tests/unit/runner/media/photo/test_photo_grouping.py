@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from runner.media.photo.grouping import PhotoSurvey, make_sets
@@ -14,7 +15,9 @@ from tests.videos import pan
 
 
 def survey(name: str, picture: np.ndarray, **changes) -> PhotoSurvey:
-    small = np.asarray(Image.fromarray(picture).convert("L").resize((96, 58)))
+    small = np.asarray(
+        Image.fromarray(picture).convert("L").resize((96, 58) if picture.shape[1] > picture.shape[0] else (58, 96))
+    )
     values = {"width": 160, "height": 96, "codec": "jpeg", "recorded_at": None, "camera_model": None, "lens": None,
               "focal_px": None, "gps": None, "sharpness": 1.0, "small": small}  # fmt: skip
     return PhotoSurvey(Clip(name, Path(name)), **{**values, **changes})
@@ -45,6 +48,28 @@ def test_a_mirrored_copy_is_left_out_and_called_so():
     even = np.concatenate([one[:, :80], one[:, :80][:, ::-1]], axis=1)
     (found,) = make_sets([survey("even.jpg", even), survey("b.jpg", two)])
     assert len(found.photos) == 2
+
+
+def test_a_turned_copy_is_left_out_and_called_so():
+    """By a program that turns the pixels and writes no EXIF."""
+    one, two = pan(2, 8, 160, 96)
+    turned = {f"{quarters}.jpg": np.rot90(one, quarters) for quarters in (1, 2, 3)}
+    (found,) = make_sets(
+        [survey("a.jpg", one, camera_model="X"), survey("b.jpg", two, camera_model="X")]
+        + [survey(name, each) for name, each in turned.items()]
+    )
+    assert {each.name: each.reason for each in found.left_out} == dict.fromkeys(
+        turned, "it shows the same as a.jpg, turned"
+    )
+
+
+@pytest.mark.parametrize("copy", ["IMG_E1234.jpg", "IMG_1234(1).jpg", "IMG_1234-EDITED.jpg", "IMG_1234 Kopie 2.jpg"])
+def test_the_original_stays_and_not_its_edited_copy(copy):
+    """Which knows its camera too, and is sharper: its colours and its contrast are those of no other photo."""
+    picture = pan(1, 8, 160, 96)[0]
+    original = survey("IMG_1234.jpg", picture, camera_model="X")
+    (found,) = make_sets([original, survey(copy, picture, camera_model="X", sharpness=9.0)])
+    assert [photo.clip.name for photo in found.photos] == ["IMG_1234.jpg"]
 
 
 def test_a_small_step_in_front_of_a_smooth_wall_is_another_picture():

@@ -71,6 +71,16 @@ def test_a_mirrored_copy_is_left_out_and_called_so(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_a_turned_copy_is_left_out_and_called_so(tmp_path: Path, quarters: int) -> None:
+    film = walk(60, 1)
+    turned = [np.ascontiguousarray(np.rot90(picture, quarters)) for picture in smaller(film)]
+    frames = found(tmp_path, clip(tmp_path / "film.mp4", film), clip(tmp_path / "turned.mp4", turned, crf=30))
+    assert [(each.name, each.reason) for each in frames.unused] == [
+        ("turned.mp4", "it shows the same as film.mp4, turned")
+    ]
+
+
 def test_two_walks_along_one_wall_and_films_that_share_a_part_are_all_used(tmp_path: Path) -> None:
     first, second = walk(60, 1), walk(60, 2)
     frames = found(

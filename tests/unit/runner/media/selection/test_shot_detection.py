@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from runner.context import StageContext
 from runner.files.marker import read_marker
 from runner.media.extract import extract_frames, frame_set_from_json
-from runner.media.selection.measures import FrameMeasures
+from runner.media.selection.measures import FrameMeasures, sharpness
 from runner.media.selection.shot_detection import Layouts, ShotBoundaries, find_shot_boundaries, shots
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip
@@ -47,6 +49,18 @@ def test_a_single_foreign_frame_is_a_stray_and_no_cut(other):
     pictures = pan(30, 3, *SIZE)
     pictures[11] = other
     assert find_shot_boundaries(looked_at(pictures)) == ShotBoundaries(strays=(11,))
+
+
+def test_a_film_that_fades_in_and_out_is_not_cut():
+    pictures = [
+        (picture * min(1, i / 10, (39 - i) / 10)).astype(np.uint8) for i, picture in enumerate(pan(40, 3, *SIZE))
+    ]
+    pictures = [pictures[0]] * 5 + pictures + [pictures[0]] * 5
+    frames = [
+        replace(frame, sharpness=sharpness(picture.mean(axis=2).astype(np.uint8)))
+        for frame, picture in zip(looked_at(pictures), pictures, strict=True)
+    ]
+    assert find_shot_boundaries(frames) == ShotBoundaries()
 
 
 @pytest.mark.parametrize("step_px", [1, 4, 8])
