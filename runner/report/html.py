@@ -109,6 +109,7 @@ def report_page(
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}",
         "decimals": decimals, "duration": duration, "moment": moment, "count": "{:,}".format, "allowed": _allowed,
         "address": quote, "stage": in_words,
     }  # fmt: skip
@@ -175,7 +176,7 @@ class Curve:
     width: int = 640
     height: int = 240
     left: int = 52
-    bottom: int = 40
+    bottom: int = 46
     edge: int = 14
 
 

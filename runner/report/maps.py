@@ -18,6 +18,7 @@ SIDE = 420  # of a map, user units
 MOST_POINTS = 2500  # in a map; about 20 kB
 BEYOND = 1.6  # of the cameras' reach around the middle of the scene: points farther out would shrink the rest to a dot
 WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 220, 44, 34, 12  # of the path's quality
+LETTER = 7.0  # width of a letter there, at most
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,18 @@ def along_the_path(views: Sequence[View], scores: Sequence[Mapping[str, Any]]) -
     clips, start = [], 0
     for video, run in groupby(views, key=lambda view: view.video):
         count = len(list(run))
-        clips.append((across(start), across(start) + 3, video))
+        room = across(start + count) - across(start) - 3
+        clips.append((across(start), across(start) + 3, _fitting(video, int(room / LETTER))))
         start += count
     lines = tuple((down(value), f"{value:g}") for value in (low, (low + high) / 2, high))
     return Along(spots, lines, tuple(clips), min(measured), max(measured))
+
+
+def _fitting(name: str, letters: int) -> str:
+    """A name beside which another one begins; "" where nothing of it could be read."""
+    if len(name) <= letters:
+        return name
+    return f"{name[: letters - 1]}…" if letters >= 4 else ""
 
 
 def _map(

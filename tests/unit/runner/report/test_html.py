@@ -90,7 +90,7 @@ def test_the_page_shows_what_the_documents_hold() -> None:
         assert value in read.text, value
     assert read.row("a.mp4").texts == ["a.mp4", "720 x 1280, 4.0 s, h264", "120", "2", "2 of 2"]
     assert "good" in read.row("a.mp4").classes
-    assert read.row("c.mp4").texts[0].endswith("c.mp4 has 3 frames. film longer")
+    assert read.row("c.mp4").texts[0].endswith("c.mp4 has 3 frames. Film longer")
     assert read.row("a/000030.png").texts[1:] == ["21.25", "0.710"]
     assert read.row("level horizons").texts[1] == "roll 1.5 degrees rms"
     assert read.row("ground plane").texts[1] == "31% lie on it"
@@ -275,7 +275,8 @@ def test_a_score_with_refined_held_out_cameras_is_called_no_held_out_score() -> 
 def test_how_far_cameras_were_moved_is_said() -> None:
     moved = {"cameras": 43, "moved_deg": 0.154, "moved_percent": 0.4}
     told = Reader(page(metrics(details={**DETAILS, "pose_refinement": moved}))).text
-    assert "The cameras of 43 training images were refined with the scene: by 0.15 degrees and 0.40 %" in told
+    assert "The cameras of 43 training images were refined while training" in told
+    assert "half of them turned by more than 0.15 degrees, and half moved by more than 0.40 % of the path" in told
     assert "were refined" not in Reader(page()).text
 
 
@@ -337,7 +338,8 @@ def test_scale_place_and_cost_are_told_or_said_to_be_unknown() -> None:
     assert "Place on Earth: not told here" in text
     scale = {
         "metres_per_unit": 2.5, "error_percent": 3.2, "from": "GPS of photos", "photos": 20, "photos_with_position": 24,
-        "residual_m": 2.9, "reason": "", "origin": {"latitude": 48.137154, "longitude": 11.576124},
+        "residual_m": 2.9, "reason": "",
+        "origin": {"latitude": 48.137154, "longitude": 11.576124, "height_m": 519.3, "height_error_m": 1.2},
     }  # fmt: skip
     billed = {"profile": "T4", "vcpu": 8.0, "gib": 56.0, "gpu": True, "usd": None, "usd_by_stage": None}
     estimate = {
@@ -348,11 +350,15 @@ def test_scale_place_and_cost_are_told_or_said_to_be_unknown() -> None:
     numbers = metrics() | {"orientation": {**metrics()["orientation"], "scale": scale}, "estimate": estimate}
     text = Reader(page(numbers | {"first_look": look})).text
     for told in (
-        "one unit of the scene is 2.500 m", "within 3.2 %", "20 of 24 agree", "48.13715, 11.57612", "1.0 to 4.0 min",
+        "one unit of the scene is 2.500 m", "within 3.2 %", "20 of 24 positions agree", "48.13715, 11.57612",
+        "519 m high within 1.2 m",
+        "1.0 to 4.0 min",
         "1.5 GPU minutes", "7 finished scenes", "What a second costs is not known here",
         "3 min 20 s after the last upload",
     ):  # fmt: skip
         assert told in text, told
+    del scale["origin"]["height_m"], scale["origin"]["height_error_m"]  # of a version that knew none
+    assert "m high" not in Reader(page(numbers)).text
     billed |= {"usd": 1.25, "usd_by_stage": {"training": 1.25}}
     assert "1.25 USD" in Reader(page(numbers)).text
 

@@ -18,6 +18,9 @@ from tests.browser import CHROMIUM, browser
 from tests.results import RESULTS, RUN, TRAINING
 from tests.splats import ring_of_views
 
+SMALLEST_PX = 9  # of letters that can be read
+LETTERS = "[...document.querySelectorAll('svg text')].map(one => one.getBoundingClientRect()).filter(one => one.height)"
+ROWS = "[...document.querySelectorAll('table.cards tr')].map(row => row.innerText)"
 ALL_OF_IT = """[...document.querySelectorAll('.slide')].every(slide => {
   const [filmed, drawn] = [...slide.querySelectorAll('img')].map(one => one.getBoundingClientRect());
   const same = ['left', 'top', 'right', 'bottom'].every(side => Math.abs(filmed[side] - drawn[side]) < 1);
@@ -30,7 +33,8 @@ def written(folder: Path) -> Path:
     views = ring_of_views(12, np.zeros(3))
     scores = [{"image": view.image, "psnr": 27.0 + k % 3, "ssim": 0.9} for k, view in enumerate(views)]
     points = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
-    training = replace(TRAINING, details={"heldout_views": scores, "settings": {"iterations": 5}})
+    history = tuple({"step": step, "seconds": step / 50, "psnr_heldout": 20.0 + step / 500} for step in (0, 2500, 5000))
+    training = replace(TRAINING, history=history, details={"heldout_views": scores, "settings": {"iterations": 5}})
     results = replace(RESULTS, views=views, points=points, training=training)
     for name in ("comparison_best.png", "comparison_worst.png", "poster.jpg"):
         Image.new("RGB", (640, 240), (120, 40, 40)).save(folder / name)
@@ -51,6 +55,10 @@ def test_it_fits_a_phone_its_sliders_move_and_a_screen_reader_finds_its_way(tmp_
             page.prefer("prefers-color-scheme", scheme)
             assert page.until("document.readyState === 'complete'")
             assert page.value("document.documentElement.scrollWidth <= innerWidth")
+            assert page.value(f"{LETTERS}.every(one => one.height >= {SMALLEST_PX})"), "numbers of curves can be read"
+            assert page.value(f"{LETTERS}.length > 6")
+            (refused,) = [row for row in page.value(ROWS) if row.startswith("c.mp4")]
+            assert ("–" in refused) == (size[0] > 520), "a phone shows no row of dashes"
             assert page.value(ALL_OF_IT), "a comparison is seen as a whole, both halves in one place"
             if axe.PACKAGES.is_installed:
                 assert axe.findings(page) == {}

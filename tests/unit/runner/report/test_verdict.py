@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from typing import Any
@@ -141,3 +142,15 @@ def test_quality_along_the_path_is_in_its_order_with_a_line_for_each_clip() -> N
     assert [spot.x for spot in line.spots] == sorted(spot.x for spot in line.spots)
     assert max(line.spots, key=lambda spot: spot.y).title == "b.mp4 at 0:01: 20.0 dB"
     assert [name for _, _, name in line.clips] == ["a.mp4", "b.mp4"]
+
+
+def test_names_along_the_path_do_not_run_into_each_other() -> None:
+    views = [
+        replace(view, video=f"a film with a long name {number // 3}.mp4") for number, view in enumerate(walk(count=30))
+    ]
+    line = along_the_path(views, scores(views, {}))
+    assert line is not None
+    assert len(line.clips) == 10
+    for (_, left, name), (_, after, _) in itertools.pairwise(line.clips):
+        assert left + 7 * len(name) <= after
+        assert name == "" or name.endswith("…")
