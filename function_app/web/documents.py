@@ -40,7 +40,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     estimate_seconds: Annotated[
         tuple[float, float] | None, Meta(description="Of the whole run, at least and at most, as it was expected.")
     ]
-    took_seconds: Annotated[float | None, Meta(description="Of a finished run, where it is known.")]
+    took_seconds: Annotated[float | None, Meta(description="Of a finished run, where it is known; not in the list.")]
     attempt: Annotated[int, Meta(ge=0, description="Which try at this set of uploads.")]
     since: Annotated[Time | None, Meta(description="When this state began, where that is known.")]
     expected: Annotated[Time | None, Meta(description="When the waiting ends, as far as that can be known.")]

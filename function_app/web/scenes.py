@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +13,7 @@ from function_app.web import documents
 from function_app.web.http import Refused, Request, Response
 from function_app.web.site import Site
 from scenejobs.errors import InputError, UnreadableRecord
+from scenejobs.estimate.learned import Finished
 from scenejobs.parallel import Crew
 from scenejobs.ports import Containers
 from scenejobs.stages import in_words
@@ -20,7 +21,7 @@ from scenejobs.state import codec, previews, records
 from scenejobs.state.copies import find
 from scenejobs.state.incoming.accepted import check_scene
 from scenejobs.state.layout import MANIFEST, published_name, record_name
-from scenejobs.state.overview import seen
+from scenejobs.state.overview import seen, times
 from scenejobs.state.overview.published import outputs_of
 from scenejobs.state.overview.scenes import Entry, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
@@ -59,7 +60,9 @@ def one(site: Site, _: Request, names: Mapping[str, str]) -> Response:
     """GET /api/scenes/{scene}."""
     scene = names["scene"]
     check_scene(scene)
-    described_now = described(site, site.containers, _entry_of(site.containers, scene))
+    described_now = described(
+        site, site.containers, _entry_of(site.containers, scene), times.known(site.containers.state)
+    )
     if described_now.state is State.UNKNOWN:
         raise unknown(scene)
     files: tuple[documents.File, ...] = ()
@@ -119,9 +122,9 @@ def unknown(scene: str) -> Refused:
     return Refused(HTTPStatus.NOT_FOUND, f"there is no scene {scene}", code="NO_SCENE")
 
 
-def described(site: Site, containers: Containers, entry: Entry) -> documents.Scene:
-    """Raises StorageError."""
-    status = scene_status(containers, entry.scene, site.dispatch.prefix_depth, site.dispatch)
+def described(site: Site, containers: Containers, entry: Entry, finished: Sequence[Finished] = ()) -> documents.Scene:
+    """finished: what scenes took, where that is told. Raises StorageError."""
+    status = times.timed(scene_status(containers, entry.scene, site.dispatch.prefix_depth, site.dispatch), finished)
     record = _record(containers, entry.scene)
     failure = record.ending.failure if record.ending and status.state is State.FAILED else None
     has_result = record.published is not None and not record.is_expired

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -14,13 +13,12 @@ import click
 from scenejobs.commands.shell.command import Answer, Shell
 from scenejobs.commands.shell.command import command as made
 from scenejobs.commands.storage import check_scene
-from scenejobs.errors import ConfigurationError, StorageError
+from scenejobs.errors import ConfigurationError
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.stages import in_words
-from scenejobs.state import estimates
 from scenejobs.state.incoming.refused import refused_uploads
-from scenejobs.state.overview import seen
+from scenejobs.state.overview import seen, times
 from scenejobs.state.overview.scenes import failure_of, known_scenes
 from scenejobs.state.overview.status import SceneStatus, State, scene_status
 
@@ -53,7 +51,8 @@ def command(shell: Shell, scene: str, wait: bool) -> Answer:
     scenes = [scene] if scene else [entry.scene for entry in known_scenes(containers, depth)]
     statuses = [scene_status(containers, name, depth, dispatch) for name in scenes]
     if scene:
-        statuses = [with_times(containers, found) for found in statuses]
+        finished = times.known(containers.state)
+        statuses = [times.timed(found, finished) for found in statuses]
     documents = [told(containers, found) for found in statuses]
     for found, document in zip(statuses, documents, strict=True):
         shell.say(found.line())
@@ -76,7 +75,7 @@ def wait_for(
     ended = watch(
         containers, scene, settings.prefix_depth, show=lambda found: shell.say(found.line()), settings=settings
     )
-    ended = with_times(containers, ended)
+    ended = times.timed(ended, times.known(containers.state))
     document = told(containers, ended)
     if ended.state is State.DONE:
         shell.say(f"next: scenejobs open {shlex.quote(scene)}, or scenejobs download {shlex.quote(scene)}")
@@ -84,16 +83,6 @@ def wait_for(
         for line in _why(document):
             shell.say(line)
     return document, 0 if ended.state is State.DONE else 1
-
-
-def with_times(containers: Containers, status: SceneStatus) -> SceneStatus:
-    """Of a finished scene how long it took, against what was expected; one read."""
-    if status.state is not State.DONE or not status.run:
-        return status
-    with suppress(StorageError):
-        if one := estimates.of_run(containers.state, status.run):
-            return replace(status, estimate_s=(one.low_s, one.high_s), took_s=one.total_s)
-    return status
 
 
 def told(containers: Containers, status: SceneStatus) -> dict[str, Any]:

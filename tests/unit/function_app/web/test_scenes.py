@@ -7,9 +7,11 @@ import json
 import pytest
 
 from scenejobs.errors import Failure
+from scenejobs.estimate.learned import Finished
 from scenejobs.names import PREVIEW_FILES
+from scenejobs.state import estimates
 from scenejobs.state.blobs import InputBlob
-from scenejobs.state.layout import preview_folder, progress_name
+from scenejobs.state.layout import preview_folder, progress_name, record_name
 from scenejobs.state.record import SceneRecord
 from tests.counting import Counts
 from tests.web import Web, answered
@@ -162,6 +164,19 @@ def test_one_scene_is_told_with_the_files_of_its_result() -> None:
     assert found["scene"]["state"] == "done"
     assert [(file["name"], file["size_bytes"]) for file in found["files"]] == [("lobby.ply", 9), ("viewer.html", 11)]
     assert found["scene"]["changed_at"] is not None
+
+
+def test_one_scene_tells_how_long_its_run_took_against_what_was_expected() -> None:
+    """As `scenejobs status` does; a list, which reads once for a scene, does not."""
+    web = Web()
+    web.finished()
+    run = SceneRecord.from_json(json.loads(web.containers.state.read(record_name("lobby"))[0])).ending
+    assert run is not None
+    assert web.document("scenes/lobby")["scene"]["took_seconds"] is None
+    estimates.add(web.containers.state, Finished(run.run, "cpu", "laptop", 2, 72, {}, {"training": 120.0}, 60.0, 180.0))
+    scene = web.document("scenes/lobby")["scene"]
+    assert (scene["took_seconds"], scene["estimate_seconds"]) == (120.0, [60.0, 180.0])
+    assert web.document("scenes")["scenes"][0]["took_seconds"] is None
 
 
 def test_a_scene_that_nobody_knows_is_none() -> None:

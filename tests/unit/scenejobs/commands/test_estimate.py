@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from scenejobs.commands.status import with_times
 from scenejobs.estimate.learned import Finished
 from scenejobs.estimate.model import STAGES
 from scenejobs.ports import Containers
 from scenejobs.settings.groups import DispatchSettings
 from scenejobs.state import estimates
+from scenejobs.state.overview import times
 from scenejobs.state.overview.status import SceneStatus, State
 from tests.commands import typed
 from tests.counting import Counts
@@ -64,9 +64,10 @@ def test_what_cannot_be_estimated_is_an_error_of_one_line(
 
 def test_status_of_a_finished_scene_has_both_times(containers: Containers) -> None:
     estimates.add(containers.state, finished("r1", 30.0))
-    status = with_times(containers, SceneStatus("lobby", State.DONE, run="r1"))
+    known = times.known(containers.state)
+    status = times.timed(SceneStatus("lobby", State.DONE, run="r1"), known)
     assert "took 2 min (expected 1.0 to 3.0 min)" in status.line()
-    assert with_times(containers, SceneStatus("lobby", State.DONE, run="other")).took_s is None
+    assert times.timed(SceneStatus("lobby", State.DONE, run="other"), known).took_s is None
 
 
 def test_films_in_storage_are_asked_how_long_they_are(
