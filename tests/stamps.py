@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -89,3 +90,16 @@ def covering(soft_px: float, centre: tuple[float, float]) -> Callable[[Picture, 
         return (picture * (1 - share) + skin * share).clip(0, 255).astype(np.uint8)
 
     return drawn
+
+
+def steadied(picture: Picture, frame: int, pace: float = 1.0) -> Picture:
+    """Shifted and turned against what the hand does, as a program leaves it that does not crop what is missing then;
+    slightly noisy as a compressed film. pace: of the hand."""
+    height, width = picture.shape[:2]
+    at = pace * frame
+    shift = (0.047 * width * math.sin(at), 0.047 * height * math.sin(1.7 * at + 1))
+    turned = Image.fromarray(picture).rotate(
+        2.5 * math.sin(2.3 * at), resample=Image.Resampling.BICUBIC, translate=shift
+    )
+    noise = np.random.default_rng(frame).integers(0, 5, picture.shape, dtype=np.int16)
+    return (np.asarray(turned) + noise).clip(0, 255).astype(np.uint8)

@@ -14,7 +14,7 @@ from benchmarks.footage_cases.formats import WALK, pictures
 from benchmarks.footage_cases.overlays import drawn
 from benchmarks.footage_cases.reports import FOX, fox_truth, right_cameras
 from benchmarks.footage_cases.walk import right_walk, walk_truth
-from tests.stamps import bars
+from tests.stamps import bars, steadied
 from tests.synthetic import render, walk
 from tests.videos import write_video
 
@@ -136,6 +136,13 @@ def _without_bars(*sizes: tuple[float, float]) -> Callable[[Run], str]:
     return right
 
 
+def _masked_and_told(run: Run) -> str:
+    """Right cameras, and black edges that are told."""
+    if wrong := result(run) or right_walk(run):
+        return wrong
+    return "" if any("black edges that move" in warning for warning in run.warnings()) else "no black edges are told"
+
+
 def _whole(run: Run) -> str:
     """Right where nothing was cut off; dark footage may be refused."""
     if not run.metrics and not run.error:
@@ -168,6 +175,10 @@ CASES = (
     Case(
         "upright-small-room", "10 black bars", "the same of a rendered room", _sent_room,
         _small_and_told(lambda run: result(run) or wrong_cameras(run, _room_truth(run), 2.0)), truth=_room_truth,
+    ),
+    Case(
+        "steadied", "10 black bars", "a walk that a program steadied, with black edges that move",
+        _film(lambda picture, number: steadied(picture, number, 0.11)), _masked_and_told, truth=walk_truth,
     ),
     Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
 )  # fmt: skip

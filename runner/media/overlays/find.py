@@ -18,6 +18,7 @@ from scipy.ndimage import label
 from runner.media.lenses.discs import disc_of
 from runner.media.overlays.covered_edges import covered_edges
 from runner.media.overlays.dark_corners import dark_corners
+from runner.media.overlays.moving_edges import moving_edges
 from runner.media.overlays.persistence import FEW, hidden_by_overlays
 from runner.media.overlays.porthole import porthole
 from runner.scene.frames import ClipInfo, FrameSet
@@ -69,6 +70,7 @@ def _masked(
     """together: images of all clips of one size that have few. A stamp is in each of them; few frames of one clip do
     not tell it."""
     own = _images(clip, frames)
+    clip = _with_moving_edges(clip, own, workspace, progress)
     found = _hidden(clip, own, workspace, progress)
     others = together.get((clip.width, clip.height), [])
     if found is None and len(own) < FEW <= len(others) != len(own):
@@ -78,6 +80,31 @@ def _masked(
     write_mask(clip_mask(workspace / FOLDER, clip.folder), ~found)
     share = float(found.mean())
     return replace(clip, masked_share=share, warnings=(*clip.warnings, _warning(found, share)))
+
+
+def _with_moving_edges(clip: ClipInfo, images: Sequence[str], workspace: Path, progress: Progress) -> ClipInfo:
+    """Writes a mask for each frame that has black edges which other frames have elsewhere; the clip says so."""
+    if clip.projection:
+        return clip
+    pictures, size = [], (0, 0)
+    for image in images:
+        progress.check(STAGE)
+        with Image.open(workspace / "frames" / image) as file:
+            size, grey = file.size, file.convert("L")
+        pictures.append(np.asarray(grey.resize(shrink(*size, SIDE), Image.Resampling.BOX)))
+    edges = moving_edges(pictures)
+    for image, beyond in zip(images, edges, strict=True):
+        if beyond is not None:
+            whole = np.asarray(Image.fromarray(beyond).resize(size, Image.Resampling.NEAREST))
+            write_mask(workspace / FOLDER / image, ~whole)
+    shares = [float(beyond.mean()) for beyond in edges if beyond is not None]
+    if not shares:
+        return clip
+    text = (
+        f"black edges that move, as a program leaves that steadies a film, are ignored in {len(shares)} of "
+        f"{len(images)} frames: up to {100 * max(shares):.1f} % of the picture"
+    )
+    return replace(clip, warnings=(*clip.warnings, text))
 
 
 def _hidden(
