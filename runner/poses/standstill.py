@@ -1,4 +1,4 @@
-"""Did the camera stand still or only turn, or film a scrolled page? Told from few pairs of each shot, not all pairs.
+"""Did the camera stand still or only turn, or film a page or a photo? Told from few pairs of each shot, not all pairs.
 
 Without a step aside there is no depth, whatever method looks for it. Comparing all pairs, and mapping, cost minutes
 that nobody gets anything for. A scene is refused here only where every shot of it says so clearly; whatever is in
@@ -34,7 +34,10 @@ def without_a_step(motions: Sequence[Motion]) -> str:
         return ""
     turned, still, slid = (sum(getattr(motion, name) for motion in motions) for name in ("turned", "still", "slid"))
     if slid > max(still, turned):
-        return "films something flat that slides through the picture (a scrolled page, a scan)"
+        return (
+            "films something flat that slides through the picture or grows in it "
+            "(a scrolled page, a scan, a photo with a zoom)"
+        )
     return "only turns on the spot" if turned > still else "does not move"
 
 

@@ -15,7 +15,7 @@ FOCALS = np.geomspace(0.4, 3.0, 31)  # focal length / long side: every lens of p
 WIDE = 0.08  # of the long side: the centre of the image moves at least that far in pairs that say anything
 TURNED = 0.3  # |A^T A - I| / |A - I|: 0 for a rotation, 1.4 for a step aside along a wall, however far
 LEAST_PAIRS = 10
-SLID = 0.002  # of the long side: centre and corners move alike to within it, where a flat thing is pushed along
+SLID = 0.002  # of the long side: so far from a shift and a zoom are centre and corners of a flat thing at most
 STILL = 0.02  # of the long side: where no corner of the image moves farther, nothing is seen from another place
 
 
@@ -55,7 +55,8 @@ def moves(pairs: Pairs) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[n
     """Of each pair: was the camera still, did it only turn, did the picture only slide? [M], [M], [M]
 
     In doubt none: a pair that no homography explains has parallax, and one that no rotation explains a wall. What
-    slides without any change of shape is a page that is scrolled, or a scan; a hand tilts and turns as well.
+    slides and grows without any change of shape is a page that is scrolled, a scan, or a photo that an editor zooms
+    into; a hand tilts and turns as well.
     """
     h, sizes = pairs.homographies, pairs.sizes
     still, turned, slid = (np.zeros(len(h), bool) for _ in range(3))
@@ -69,7 +70,10 @@ def moves(pairs: Pairs) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[n
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = (mapped[..., :2] / mapped[..., 2:] - points) / long_side[:, None, None]
     moved = np.linalg.norm(steps, axis=2).max(axis=1)
-    uneven = np.linalg.norm(steps - steps.mean(axis=1, keepdims=True), axis=2).max(axis=1)
+    across = (points - points.mean(axis=1, keepdims=True)) / long_side[:, None, None]
+    apart = steps - steps.mean(axis=1, keepdims=True)
+    zoom = (across * apart).sum(axis=(1, 2)) / (across**2).sum(axis=(1, 2))  # least squares
+    uneven = np.linalg.norm(apart - zoom[:, None, None] * across, axis=2).max(axis=1)
     residuals = np.stack([_off_rotation(h[usable], sizes[usable] / 2, f * long_side) for f in FOCALS])
     best = residuals[int(np.argmin(np.median(residuals, axis=1)))]
     still[usable] = moved < STILL

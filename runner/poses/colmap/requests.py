@@ -73,7 +73,7 @@ class Motion(Message, frozen=True):
     verified: Count  # pairs that fit together
     still: Count  # of these: from the same place, in the same direction
     turned: Count  # of these: from the same place, in another direction
-    slid: Count = 0  # of these: of a flat thing, pushed along in front of the camera
+    slid: Count = 0  # of these: of a flat thing, pushed along in front of the camera or enlarged
 
 
 class Motions(Message, frozen=True):

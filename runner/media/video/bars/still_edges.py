@@ -2,8 +2,9 @@
 landscape frame, as editors make it).
 
 What is told over all frames: a bar of the first kind stays exactly the same while the picture beside it moves, along a
-straight border. A blurred copy has no detail, and the picture beside it begins with a step from end to end; it is
-believed only where the opposite edge has the same, and where both look like the film, enlarged.
+straight border. A window, as of a player on a page, has them on all sides. A blurred copy has no detail, and the
+picture beside it begins with a step from end to end; it is believed only where the opposite edge has the same, and
+where both look like the film, enlarged.
 """
 
 from __future__ import annotations
@@ -73,10 +74,17 @@ class StillEdges:
         mean, square, across, down = (one / self.frames for one in self._sums)
         change = np.sqrt(np.maximum(square - mean**2, 0))
         found = [0, 0, 0, 0]
+        whole = change < STILL
+        around = [_still_lines(each) for each in (whole.T, whole, whole.T[::-1], whole[::-1])]
         for first, turn in ((0, np.transpose), (1, np.asarray)):  # left and right, top and bottom
-            still = (turn(change) < STILL, turn(across + down))
-            ends = [_still_lines(still[0][::way]) for way in (1, -1)]
-            inside = turn(change)[ends[0] : len(still[0]) - ends[1]]
+            before, behind = around[1 - first], around[3 - first]  # a window has bars there, too
+            along = slice(before, turn(change).shape[1] - behind)
+            still = (turn(whole)[:, along], turn(across + down))
+            ends = [
+                count if count and _moves_beside(still[0][::way], count) else 0
+                for count, way in ((around[first], 1), (around[first + 2], -1))
+            ]
+            inside = turn(change)[ends[0] : len(still[0]) - ends[1], along]
             is_lively = inside.size > 0 and float(np.median(inside)) > LIVELY
             for number, way in enumerate((1, -1)):
                 has_pattern = ends[number] and float(turn(mean)[::way][: ends[number]].std()) > PATTERN
@@ -94,12 +102,15 @@ class StillEdges:
 
 
 def _still_lines(still: NDArray[np.bool_]) -> int:
-    """How many of the first lines [line, along] stay as they are, beside others of which little does."""
-    share = still.mean(axis=1)
-    count = int(np.argmin(share >= STILL_SHARE))
-    if not LEAST_LINES <= count <= MOST * len(share):
-        return 0
-    return count if share[count + BORDER : count + 2 * BORDER].max() <= MOVING_SHARE else 0
+    """How many of the first lines [line, along] stay as they are."""
+    count = int(np.argmin(still.mean(axis=1) >= STILL_SHARE))
+    return count if LEAST_LINES <= count <= MOST * len(still) else 0
+
+
+def _moves_beside(still: NDArray[np.bool_], count: int) -> bool:
+    """Whether little stays as it is beside the first lines, between bars at the other edges."""
+    beside = still[count + BORDER : count + 2 * BORDER]
+    return beside.size > 0 and bool(beside.mean(axis=1).max() <= MOVING_SHARE)
 
 
 def _soft_lines(detail: NDArray[np.float32], steps: NDArray[np.float32], way: int) -> int:

@@ -57,6 +57,27 @@ def over_itself_lightly(picture):
     return between(picture.resize(SIZE).filter(ImageFilter.GaussianBlur(0.8)), picture)
 
 
+def test_a_window_with_a_page_around_it_is_cut_out(tmp_path):
+    """A player on a page, recorded off a screen; pictures of other films stand beside it, its progress bar grows."""
+    rng, width, height = np.random.default_rng(6), 960, 540
+    page = Image.new("RGB", (width, height), (249, 249, 249))
+    draw = ImageDraw.Draw(page)
+    for number in range(4):
+        small = Image.fromarray(rng.integers(0, 255, (9, 16, 3), np.uint8)).resize((120, 68), Image.Resampling.BICUBIC)
+        page.paste(small, (720, 60 + 110 * number))
+        draw.text((720, 130 + 110 * number), f"another film {number}", font_size=14, fill=(20, 20, 20))
+    draw.text((40, 440), "A walk around the house", font_size=26, fill=(20, 20, 20))
+    pictures = []
+    for number, picture in enumerate(film((640, 360))):
+        shown = page.copy()
+        shown.paste(picture, (40, 50))
+        ImageDraw.Draw(shown).rectangle((40, 406, 40 + 40 * number, 409), fill=(255, 0, 0))
+        pictures.append(shown)
+    left, top, right, bottom = crop_of(tmp_path, pictures)
+    for found, true in ((left, 40), (top, 50), (right, width - 680), (bottom, height - 410)):
+        assert true <= found <= true + 8
+
+
 @pytest.mark.parametrize(
     ("framed", "told"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from runner.context import StageContext
 from runner.poses.colmap.parallax import Pairs, moves
@@ -25,6 +26,9 @@ def motion(verified: int, still: int, turned: int, slid: int = 0) -> Motion:
 
 
 STILL, TURNED, MOVED, SLID = motion(66, 66, 0), motion(61, 0, 56), motion(66, 0, 5), motion(30, 0, 0, 30)
+FLAT = (
+    "films something flat that slides through the picture or grows in it (a scrolled page, a scan, a photo with a zoom)"
+)
 SIZE = (640.0, 480.0)
 
 
@@ -50,8 +54,7 @@ def test_a_tripod_with_people_walking_by_is_refused_before_all_pairs_are_compare
 
 @pytest.mark.parametrize(("motions", "says"), [
     ([STILL], "does not move"), ([TURNED], "only turns on the spot"), ([STILL, TURNED], "does not move"),
-    ([SLID], "films something flat that slides through the picture (a scrolled page, a scan)"), ([SLID, MOVED], ""),
-    ([MOVED], ""), ([STILL, MOVED], ""), ([motion(9, 9, 0)], ""), ([], ""),
+    ([SLID], FLAT), ([SLID, MOVED], ""), ([MOVED], ""), ([STILL, MOVED], ""), ([motion(9, 9, 0)], ""), ([], ""),
 ])  # fmt: skip
 def test_every_shot_has_to_say_clearly_that_the_camera_made_no_step(motions: list[Motion], says: str) -> None:
     assert without_a_step(motions) == says
@@ -77,13 +80,14 @@ def turned_by(degrees: float, focal: float = 500.0) -> np.ndarray:
 
 def test_pairs_of_images_say_whether_the_camera_was_still_turned_or_moved() -> None:
     """Along a wall it moves: a homography explains all of it, and no rotation does; no hand holds it so straight
-    that the wall only slides, as a page does that is scrolled."""
+    that the wall only slides and grows, as a page does that is scrolled and a photo that an editor zooms into."""
     slides = np.array([[1, 0, 90.0], [0, 1, 4], [0, 0, 1]])
     closer = np.diag([1.3, 1.3, 1.0])
     for h, whole, expected in (
         (np.eye(3), True, "still"), (turned_by(8), True, "turned"), (turned_by(25), True, "turned"),
-        (slides @ closer, True, ""), (turned_by(8), False, ""), (slides, True, "slid"), (slides, False, ""),
-        (slides @ turned_by(0.5), True, ""), (slides @ np.diag([1.01, 1.01, 1.0]), True, ""),
+        (slides @ closer, True, "slid"), (turned_by(8), False, ""), (slides, True, "slid"), (slides, False, ""),
+        (slides @ turned_by(0.5), True, ""), (slides @ closer @ turned_by(0.5), True, ""),
+        (slides @ np.diag([1.02, 1.0, 1.0]), True, ""), (closer, True, "slid"),
     ):  # fmt: skip
         found = dict(zip(("still", "turned", "slid"), moves(pair(h, whole)), strict=True))
         assert [name for name, said in found.items() if said[0]] == ([expected] if expected else []), h
@@ -102,3 +106,22 @@ def test_a_page_that_is_scrolled_is_refused_before_all_pairs_are_compared(tmp_pa
         )  # fmt: skip
     assert caught.value.code == Code.STATIC_CAMERA
     assert "slides through the picture" in caught.value.cause
+
+
+@pytest.mark.slow
+def test_a_photo_that_an_editor_zooms_into_is_refused_before_all_pairs_are_compared(tmp_path: Path) -> None:
+    """As slide shows do ("Ken Burns"): ten minutes were spent on ways to find cameras that there never were."""
+    photo = Image.fromarray(render(*walk(3)[1], size=(1280, 960), focal=1000.0))
+    pictures = []
+    for index in range(24):
+        width = 1280 / (1.1 + 0.03 * index)
+        left, top = 60 + 8 * index, 40 + 4 * index
+        box = (left, top, left + width, top + 0.75 * width)
+        pictures.append(np.asarray(photo.resize((640, 480), Image.Resampling.BICUBIC, box=box)))
+    with pytest.raises(InputError) as caught:
+        find_poses(
+            write_frames(tmp_path, {"a": pictures}), StageContext(tmp_path, SILENT),
+            PoseSettings(features=800, max_image_size=640, threads=1),
+        )  # fmt: skip
+    assert caught.value.code == Code.STATIC_CAMERA
+    assert "a photo with a zoom" in caught.value.cause
