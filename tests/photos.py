@@ -24,6 +24,7 @@ def tags(
     orientation: int | None = None,
     taken_at: str | None = None,
     gps: tuple[float, float] | None = None,
+    altitude_m: float | None = None,
     **exif: Any,
 ) -> Image.Exif:
     """EXIF. Further tags by name: offset, focal_mm, focal_35mm, lens, custom_rendered."""
@@ -47,6 +48,8 @@ def tags(
         place.update(
             {1: "N" if gps[0] >= 0 else "S", 2: _parts(gps[0]), 3: "E" if gps[1] >= 0 else "W", 4: _parts(gps[1])}
         )
+        if altitude_m is not None:
+            place.update({5: b"\1" if altitude_m < 0 else b"\0", 6: abs(altitude_m)})
     return found
 
 

@@ -30,6 +30,7 @@ from scenejobs.names import is_photo
 STAGE = "frame_extraction"
 CODEC_OF_PHOTOS = {"jpeg", "png", "tiff", "heif", "webp", "avif", "mixed"}
 
+PhotoFacts = tuple[str | None, tuple[float, float] | None, float | None, int]  # time, place, altitude, turn
 Sources = tuple[tuple[str, str], ...]  # Clip.name and SHA-256 of every file
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Capture:
 
     survey: ClipSurvey
     clips: tuple[Clip, ...]  # the video, or the photo of each entry of survey.measures
-    facts: tuple[tuple[str | None, tuple[float, float] | None, int], ...] = ()  # of each photo: time, place, turn
+    facts: tuple[PhotoFacts, ...] = ()  # of each photo
     left_out: tuple[UnusedFile, ...] = ()  # of the first set of photos: those of all sets that repeat another
 
     @property
@@ -88,9 +89,13 @@ class Capture:
         if not self.is_photos:
             return found
         return [
-            replace(frame, photo=clip.name, recorded_at=recorded_at, gps=gps, turned_deg=turned_deg)
-            for frame, clip, (recorded_at, gps, turned_deg) in zip(found, self.clips, self.facts, strict=True)
+            replace(frame, photo=clip.name, recorded_at=at, gps=gps, altitude_m=altitude_m, turned_deg=turned_deg)
+            for frame, clip, (at, gps, altitude_m, turned_deg) in zip(found, self.clips, self.facts, strict=True)
         ]
+
+
+def _facts_of(photo: PhotoSurvey | Frame) -> PhotoFacts:
+    return photo.recorded_at, photo.gps, photo.altitude_m, photo.turned_deg
 
 
 def sort_media(clips: Sequence[Clip]) -> Media:
@@ -145,7 +150,7 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
         for photos in make_sets([one for one in found if isinstance(one, PhotoSurvey)]):
             name = _free(photos.survey.info.name, names)
             names.append(name)
-            facts = tuple((photo.recorded_at, photo.gps, photo.turned_deg) for photo in photos.photos)
+            facts = tuple(map(_facts_of, photos.photos))
             capture = Capture(photos.survey, tuple(photo.clip for photo in photos.photos), facts, photos.left_out)
             captures.append(_named(capture, name, folder_names(names)[-1]))
     errors = [(clip, _encoded(clip, error)) for clip, error in errors]
@@ -193,7 +198,7 @@ def captures_again(chosen: FrameSet, media: Media) -> list[Capture] | None:
         measures = tuple(FrameMeasures(frame.index, frame.timestamp_s, frame.sharpness, travel=0.0) for frame in frames)
         if info.codec in CODEC_OF_PHOTOS:
             clips = [photos.get(frame.photo or "") for frame in frames]
-            facts = tuple((frame.recorded_at, frame.gps, frame.turned_deg) for frame in frames)
+            facts = tuple(map(_facts_of, frames))
         else:
             clips, facts = [videos.get(info.source or info.name)], ()
         if None in clips:

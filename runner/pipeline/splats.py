@@ -123,7 +123,8 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     positions = {frame.image: frame.gps for frame in posed.frames.frames if frame.gps is not None}
     kinds = {"films" if frame.photo is None else "photos" for frame in posed.frames.frames if frame.gps is not None}
     source = f"GPS of {' and '.join(sorted(kinds, reverse=True))}"
-    place = find_place(scene.views, positions, finished.orientation.up_in_output, source)
+    altitudes = {frame.image: frame.altitude_m for frame in posed.frames.frames if frame.altitude_m is not None}
+    place = find_place(scene.views, positions, finished.orientation.up_in_output, source, altitudes)
     if size_m := context.settings.marker_size_m:
         place = with_marker(place, find_scale(scene.views, size_m))
     size, orientation = 1.0, finished.orientation

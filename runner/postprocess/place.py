@@ -4,8 +4,9 @@ Where a printed marker says how long a metre is (marker.py), it is believed: it 
 
 A phone's position is off by metres, and now and then by a hundred. So two dimensions are fitted, along the ground, with
 a similarity that most of the pictures agree with (RANSAC, then least squares of those): heights of GPS are worse than
-the rest, and a plane needs only which way is up. The error of the scale is that of the fit, by the spread of what is
-left; a drift that all positions of one film share does not show in it.
+the rest, and a plane needs only which way is up. They only tell, by their median, how high the place is. The error of
+the scale is that of the fit, by the spread of what is left; a drift that all positions of one film share does not show
+in it.
 
 Coordinates stay in this module: `to_json` has them only where they are to be published.
 """
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.postprocess.marker import MarkerScale
-from runner.scene.geometry import camera_centre, rotation_between
+from runner.scene.geometry import camera_centre, camera_positions, rotation_between
 from runner.scene.views import View
 
 EARTH_M = 6_371_008.8  # mean radius (IUGG)
@@ -30,8 +31,25 @@ MIN_SHARE = 0.6  # of the pictures agree
 MIN_SPREAD_M = 5.0  # rms from their middle; less is no longer than the error of one position
 MOST_ERROR = 0.15  # of the scale, one standard deviation; more is no scale
 TRIALS = 400
+MAD_TO_SIGMA, MEDIAN_TO_MEAN = 1.4826, 1.2533  # of a normal distribution: spread, and error of its median
 Array = NDArray[np.float64]
 Rotation = tuple[tuple[float, float, float], ...]  # [3, 3], rows
+
+
+@dataclass(frozen=True)
+class Height:
+    """How high the origin of the output's world is, by the altitudes that photos state."""
+
+    metres: float  # above what their cameras measure from: sea level, or, of some phones, the ellipsoid (WGS 84)
+    error_m: float  # one standard deviation, by the spread of the photos; what all of them are off by is not in it
+    photos: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "height_m": round(self.metres, 2),
+            "height_error_m": round(self.error_m, 2),
+            "height_from": f"GPS altitudes of {self.photos} photos, above what their cameras measure from",
+        }
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,7 @@ class Place:
     reason: str  # why it is unknown; "" when it is known
     residual_m: float | None = None  # rms, of those that agree
     origin: tuple[float, float] | None = None  # degrees: latitude, longitude of the origin of the output's world
+    height: Height | None = None  # of that origin; None: not enough photos tell how high they were taken
     heading_deg: float | None = None  # of the output's x axis, clockwise from north
     marker: MarkerScale | None = None  # None: nobody said that there is one
     note: str = ""  # what else is to be said of a known scale
@@ -84,7 +103,8 @@ class Place:
         if self.marker is not None:
             told["marker"] = self.marker.to_json()
         if publish and self.origin is not None:
-            told["origin"] = {"latitude": self.origin[0], "longitude": self.origin[1], "height_m": None}
+            height = self.height.to_json() if self.height else {"height_m": None}
+            told["origin"] = {"latitude": self.origin[0], "longitude": self.origin[1], **height}
             told["x_axis_clockwise_from_north_deg"] = self.heading_deg
             told["output_to_east_north_up"] = self.to_east_north_up
         return told
@@ -92,9 +112,12 @@ class Place:
 
 def find_place(
     views: Sequence[View], positions: Mapping[str, tuple[float, float]], up: Sequence[float] | Array | None,
-    source: str = "GPS of photos",
+    source: str = "GPS of photos", altitudes: Mapping[str, float] | None = None,
 ) -> Place:  # fmt: skip
-    """views: in the output's world. positions: latitude and longitude in degrees by image. up: unit vector there."""
+    """views: in the output's world. positions: latitude and longitude in degrees by image. up: unit vector there.
+
+    altitudes: metres by image, as the photos state them.
+    """
     seen = [view for view in views if view.image in positions]
     known = len({positions[view.image] for view in seen})
 
@@ -129,8 +152,11 @@ def find_place(
     turn = np.eye(3)
     turn[:2, :2] = [[factor.real, -factor.imag], [factor.imag, factor.real]] / np.array(scale)
     rotation = turn @ rotation_between(np.asarray(up, float), np.array([0.0, 0.0, 1.0]))
+    agreeing = [view for view, good in zip(seen, agrees, strict=True) if good]
+    height = _height(agreeing, altitudes or {}, np.asarray(up, float), float(scale))
     return Place(
-        float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), heading,
+        float(scale), 100 * error, count, known, "", float(np.sqrt((left**2).mean())), (latitude, longitude), height,
+        heading,
         gps=source, to_east_north_up=tuple((float(x), float(y), float(z)) for x, y, z in rotation),
     )  # fmt: skip
 
@@ -182,6 +208,18 @@ def _on_the_ground(views: Sequence[View], up: Array) -> NDArray[np.complex128]:
     centres = np.array([camera_centre(view.world_to_camera) for view in views])
     flat = centres @ rotation_between(up, np.array([0.0, 0.0, 1.0])).T
     return np.asarray(flat[:, 0] + 1j * flat[:, 1])
+
+
+def _height(views: Sequence[View], altitudes: Mapping[str, float], up: Array, scale: float) -> Height | None:
+    """The median over the photos of altitude less height over the origin; half of them may be far off."""
+    known = [view for view in views if view.image in altitudes]
+    if len(known) < MIN_PHOTOS:
+        return None
+    over_origin = scale * (camera_positions(known) @ up)
+    told = np.array([altitudes[view.image] for view in known]) - over_origin
+    middle = float(np.median(told))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(told - middle)))
+    return Height(middle, MEDIAN_TO_MEAN * spread / len(known) ** 0.5, len(known))
 
 
 def _fit(ground: NDArray[np.complex128], east_north: Array) -> tuple[complex, complex]:

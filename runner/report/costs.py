@@ -42,7 +42,9 @@ def costs(estimate: Mapping[str, Any] | None) -> Costs | None:
     rows.append(Row("all together", time(Range(**estimate["total_s"])), whole, _cost(billed, None, whole)))
     basis = "the headers of the films" if estimate["from"] == "headers" else "the sizes of the files"
     scenes = estimate["scenes_learned_from"]
-    return Costs(rows, _note(billed), basis + (f" and {scenes} finished scenes" if scenes else ""))
+    return Costs(
+        rows, _note(billed), basis + (f" and {scenes} finished scene{'s' if scenes > 1 else ''}" if scenes else "")
+    )
 
 
 def _cost(billed: Mapping[str, Any] | None, stage: str | None, seconds: float) -> str:

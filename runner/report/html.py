@@ -63,6 +63,7 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
+MOST_ROWS = 3  # of files that are not used for one reason; metrics.json has them all
 JPEG_QUALITY, LONGEST_SIDE = 82, 1280  # of the pictures in the page
 
 
@@ -216,8 +217,10 @@ def _clips(results: Results) -> list[dict[str, Any]]:
     frames, lost = results.frames, set(results.poses.unregistered)
     rows = []
     for clip in frames.clips:
-        own = [frame.image for frame in frames.frames if frame.video == clip.name]
-        rows.append({"info": clip, "chosen": len(own), "registered": sum(image not in lost for image in own)})
+        own = [frame for frame in frames.frames if frame.video == clip.name]
+        registered = sum(frame.image not in lost for frame in own)
+        photos = any(frame.photo is not None for frame in own)  # whose "duration" means nothing
+        rows.append({"info": clip, "photos": photos, "chosen": len(own), "registered": registered})
     return rows
 
 
@@ -233,10 +236,22 @@ def _up(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
 
 
 def _unused(results: Results) -> list[UnusedFile]:
-    """Files without a row of their own: neither refused nor a clip whose row says that nothing was registered."""
+    """Files without a row of their own: neither refused nor a clip whose row says that nothing was registered.
+
+    Many that share a reason share a row, as hundreds of photos over the limit do.
+    """
     rows = {clip.source or clip.name for clip in results.frames.clips}
     missing = unplaced(results.frames, set(results.poses.unregistered))
-    return [*results.frames.unused, *(each for each in missing if each.name not in rows)]
+    by_reason: dict[str, list[str]] = {}
+    for each in (*results.frames.unused, *(each for each in missing if each.name not in rows)):
+        by_reason.setdefault(each.reason, []).append(each.name)
+    return [UnusedFile(name, reason) for reason, names in by_reason.items() for name in _rows_of(names)]
+
+
+def _rows_of(names: Sequence[str]) -> list[str]:
+    if len(names) <= MOST_ROWS:
+        return list(names)
+    return [f"{len(names)} files: {', '.join(names[:MOST_ROWS])} and {len(names) - MOST_ROWS} more"]
 
 
 def _details(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

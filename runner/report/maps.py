@@ -17,7 +17,7 @@ from runner.scene.views import View, evenly
 SIDE = 420  # of a map, user units
 MOST_POINTS = 2500  # in a map; about 20 kB
 BEYOND = 1.6  # of the cameras' reach around the middle of the scene: points farther out would shrink the rest to a dot
-WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 220, 44, 34, 12  # of the path's quality
+WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 220, 56, 34, 12  # of the path's quality
 LETTER = 7.0  # width of a letter there, at most
 
 
@@ -53,6 +53,7 @@ class Along:
     highest: float
     width: int = WIDTH
     height: int = HEIGHT
+    left: int = LEFT
 
 
 def maps(

@@ -43,6 +43,7 @@ class Clip:
 
 Fix = tuple[float, float, float]  # seconds in the clip, latitude and longitude in degrees
 MOST_FIXES = 4000  # of one clip
+ALTITUDES_M = (-500.0, 10_000.0)  # where people take photos
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Frame:
     photo: str | None = None  # Clip.name of the photo it is; None: a frame of a video
     recorded_at: str | None = None  # of the photo, see ClipInfo
     gps: tuple[float, float] | None = None  # of the photo; of a frame of a film from its telemetry
+    altitude_m: float | None = None  # of the photo, as its camera wrote it
     turned_deg: int = 0  # of the photo, counter-clockwise, from how it is stored to upright: see EXIF orientation
 
 

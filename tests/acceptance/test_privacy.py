@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.postprocess.place import EARTH_M
+from runner.scene.geometry import similarity
 from tests.photos import EXIF, tags, write_photo
 from tests.synthetic import render, walk
 from tests.telemetry import dji, srt, write_film
 from tests.videos import write_video
 
 HOME = (48.137154, 11.576124)
+GROUND_M = 5193.0  # above sea level: the height of the room's origin
 METRES = 25.0  # of one unit of the generated room
 SERIAL, OWNER, DISK = "SN-PLANTED-4711", "Planted Uploader", "planted-disk-of-uploader"
 BODY_SERIAL, ARTIST, DESCRIPTION = 0xA431, 0x013B, 0x010E
-PLANTED = (SERIAL, OWNER, DISK, "48.13", "11.57", "+48.1", "planted-clip-title")
+PLANTED = (SERIAL, OWNER, DISK, "48.13", "11.57", "5193.", "+48.1", "planted-clip-title")
 COUNT = 12
 
 
@@ -41,7 +43,8 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     random, found = np.random.default_rng(5), []
     for number, (position, rotation) in enumerate(walk(COUNT)):
         east, north = METRES * position[0] + random.normal(0, 0.5), METRES * position[2] + random.normal(0, 0.5)
-        exif = tags(gps=degrees(east, north))
+        altitude_m = GROUND_M - METRES * position[1] + random.normal(0, 0.1)  # y points down
+        exif = tags(gps=degrees(east, north), altitude_m=altitude_m)
         exif[ARTIST], exif[DESCRIPTION] = OWNER, f"/home/{DISK}/IMG_{number}.jpg"
         exif.get_ifd(EXIF)[BODY_SERIAL] = SERIAL
         pixels = render(position, rotation, size=(640, 480), focal=600.0)
@@ -97,6 +100,25 @@ def contents(out: Path) -> Iterator[tuple[str, bytes]]:
                 yield f"{path.name} metadata", repr(image.info).encode()
 
 
+def photos_of(out: Path) -> dict[str, NDArray[np.float64]]:
+    """Where the result says that each photo was taken, in its world."""
+    cameras = json.loads((out / "cameras.json").read_text())
+    poses = {each["photo"]: np.array(each["world_to_camera"]) for each in cameras if each["photo"]}
+    return {name: -pose[:3, :3].T @ pose[:3, 3] for name, pose in poses.items()}
+
+
+def true_centres(names: Iterable[str]) -> NDArray[np.float64]:
+    """In the generated room."""
+    return np.array([walk(COUNT)[int(name.removeprefix("IMG_").removesuffix(".jpg"))][0] for name in names])
+
+
+def true_height_m(out: Path) -> float:
+    """Of the origin of the result's world, by laying its cameras over those of the generator."""
+    found = photos_of(out)
+    fit = similarity(np.array(list(found.values())), true_centres(found))
+    return GROUND_M - METRES * float(fit.translation[1])
+
+
 def test_nothing_planted_is_in_any_output_and_the_scale_is_found(uploads: list[Path], tmp_path: Path) -> None:
     done = made(uploads, tmp_path / "out")
     found = [
@@ -109,7 +131,7 @@ def test_nothing_planted_is_in_any_output_and_the_scale_is_found(uploads: list[P
     scale = json.loads((tmp_path / "out/orientation.json").read_text())["scale"]
     assert "origin" not in scale
     cameras = json.loads((tmp_path / "out/cameras.json").read_text())
-    photos = {each["photo"]: np.array(each["world_to_camera"]) for each in cameras if each["photo"]}
+    photos = photos_of(tmp_path / "out")
     assert len(photos) >= COUNT - 2
     flown = [each["image"] for each in cameras if each["image"].startswith("flight")]
     assert scale["photos_with_position"] >= len(photos) + len(flown) - 2  # behind its last subtitle nothing is known
@@ -118,8 +140,7 @@ def test_nothing_planted_is_in_any_output_and_the_scale_is_found(uploads: list[P
         assert scale["from"] == "GPS of photos and films"
     if scale["metres_per_unit"] is None:
         pytest.fail(scale["reason"])
-    centres = np.array([-pose[:3, :3].T @ pose[:3, 3] for pose in photos.values()])
-    truth = np.array([walk(COUNT)[int(name.removeprefix("IMG_").removesuffix(".jpg"))][0] for name in photos])
+    centres, truth = np.array(list(photos.values())), true_centres(photos)
     spread, wanted = (np.sqrt(((each - each.mean(0)) ** 2).sum()) for each in (centres, METRES * truth))
     off = 100 * abs(scale["metres_per_unit"] * spread / wanted - 1)
     assert off < max(3.0, 3 * scale["error_percent"]), (off, scale)
@@ -129,6 +150,7 @@ def test_published_it_is_told(uploads: list[Path], tmp_path: Path) -> None:
     made(uploads, tmp_path / "out", GEO="publish")
     scale = json.loads((tmp_path / "out/orientation.json").read_text())["scale"]
     assert scale["origin"]["latitude"] == pytest.approx(HOME[0], abs=1e-3)
+    assert scale["origin"]["height_m"] == pytest.approx(true_height_m(tmp_path / "out"), abs=2.0)
     assert '"latitude": 48.1' in (tmp_path / "out/manifest.json").read_text()
     for name, data in contents(tmp_path / "out"):
         assert SERIAL.encode() not in data, name

@@ -118,7 +118,7 @@ def test_a_photo_says_when_it_was_taken_or_nothing(time: str, zone: str) -> None
 def test_photos_are_sorted_by_whatever_time_they_claim() -> None:
     times = [time for time in (LAST_EVENING, FIRST_MORNING, "9999-12-31T23:59:59", "2026-01-01T00:00:00+00:00")]
     small = np.zeros((2, 2), np.uint8)
-    photos = [PhotoSurvey(Clip(f"IMG_{number}.jpg", Path()), 1, 1, "", time, None, None, None, None, 0.0, small)
+    photos = [PhotoSurvey(Clip(f"IMG_{number}.jpg", Path()), 1, 1, "", time, None, None, None, None, None, 0.0, small)
               for number, time in enumerate(times)]  # fmt: skip
     assert len(sorted(photos, key=_taken)) == 4
 

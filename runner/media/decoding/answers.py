@@ -91,7 +91,7 @@ def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
             return _failure(said, clip)
         photo = PhotoSurvey(
             clip, said.width, said.height, said.codec, _time(said.recorded_at), _text(said.camera_model),
-            _text(said.lens), said.focal_px, said.gps, said.sharpness,
+            _text(said.lens), said.focal_px, said.gps, said.altitude_m, said.sharpness,
             np.array(said.small, np.uint8),  # raises ValueError where its rows are not of one length
             tuple(map(shortened, said.warnings)), said.turned_deg, said.projection,
         )  # fmt: skip

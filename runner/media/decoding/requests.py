@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from runner.media.selection.measures import MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
 from runner.media.settings import Limits
-from runner.scene.frames import MOST_FIXES, NO_CROP, ClipInfo, Crop
+from runner.scene.frames import ALTITUDES_M, MOST_FIXES, NO_CROP, ClipInfo, Crop
 
 MAX_TEXT = 300  # characters of a warning or a camera's name
 MAX_WARNINGS = 20
@@ -29,6 +29,7 @@ Focal = Annotated[float, Meta(ge=1, le=FINITE)]  # pixels
 Latitude = Annotated[float, Meta(ge=-90, le=90)]  # degrees
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Place = tuple[Latitude, Longitude]
+Altitude = Annotated[float, Meta(ge=ALTITUDES_M[0], le=ALTITUDES_M[1])]
 QuarterTurns = Literal[0, 90, 180, 270]
 Codec = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,30}\Z")]  # not `$`, which a line end may follow
 Projection = Literal["", "fisheye", "equirectangular"]
@@ -160,6 +161,7 @@ class PhotoSeen(Message, frozen=True):
     lens: Text | None
     focal_px: Focal | None
     gps: Place | None
+    altitude_m: Altitude | None
     sharpness: Amount
     small: Annotated[tuple[Row, ...], Meta(min_length=1, max_length=2 * MOTION_SIDE)]  # brightness, rows of one length
     warnings: Warnings

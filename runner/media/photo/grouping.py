@@ -39,6 +39,7 @@ class PhotoSurvey:
     lens: str | None
     focal_px: float | None  # at width x height
     gps: tuple[float, float] | None
+    altitude_m: float | None
     sharpness: float  # at SHARPNESS_SIDE
     small: NDArray[np.uint8]  # [h, w] brightness, about MOTION_SIDE
     warnings: tuple[str, ...] = ()

@@ -16,8 +16,10 @@ from typing import Any
 from PIL.ExifTags import GPS, Base
 
 from runner.media.video.metadata import DIAGONAL_MM, NEVER_BEFORE_YEAR
+from runner.scene.frames import ALTITUDES_M
 
 UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0}  # FocalPlaneResolutionUnit: inch, centimetre, millimetre
+BELOW_SEA_LEVEL = (1, 3, b"\1", b"\3")  # GPSAltitudeRef; 3 since Exif 3.0, whose 0 and 1 are of the ellipsoid
 SWEPT = 6  # CustomRendered as Apple writes it of panoramas; ExifTool's list of EXIF tags has its values
 FOCAL_RANGE = (0.2, 20.0)  # of the long side, what lenses have; outside it is a slip of the pen
 
@@ -40,6 +42,7 @@ class PhotoRecording:
     lens: str | None = None  # its name and focal length: equal for photos of one camera
     focal_px: float | None = None  # of the photo at `width` x `height`
     gps: tuple[float, float] | None = None  # latitude, longitude in degrees
+    altitude_m: float | None = None  # as its camera wrote it: above sea level, or, of some phones, above the ellipsoid
     swept: bool = False  # a panorama, by the word of the phone that swept it
 
 
@@ -51,7 +54,8 @@ def read_photo(tags: Tags, width: int, height: int) -> PhotoRecording:
     lens = [_text(tags.exif.get(Base.LensModel)), *(f"{value:.4g} mm" for value in (focal_mm, focal_35mm) if value)]
     return PhotoRecording(
         _time(tags), camera.strip()[:100] or None, " ".join(filter(None, lens))[:100] or None,
-        _focal_px(tags.exif, width, height), _place(tags.gps), _number(tags.exif.get(Base.CustomRendered)) == SWEPT,
+        _focal_px(tags.exif, width, height), _place(tags.gps), _altitude_m(tags.gps),
+        _number(tags.exif.get(Base.CustomRendered)) == SWEPT,
     )  # fmt: skip
 
 
@@ -89,6 +93,14 @@ def _place(gps: Mapping[int, Any]) -> tuple[float, float] | None:
     if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
         return None
     return None if latitude == longitude == 0 else (latitude, longitude)  # 0, 0 is written without a fix
+
+
+def _altitude_m(gps: Mapping[int, Any]) -> float | None:
+    """0 is written without a fix, as for the place."""
+    size_m = _number(gps.get(GPS.GPSAltitude))
+    altitude_m = -size_m if gps.get(GPS.GPSAltitudeRef) in BELOW_SEA_LEVEL else size_m
+    low, high = ALTITUDES_M
+    return altitude_m if size_m and low <= altitude_m <= high else None
 
 
 def _degrees(parts: Any, reference: Any, negative: str) -> float | None:

@@ -43,7 +43,7 @@ def survey(
         small_said = small_warning(found.width, found.height, limits)
         return PhotoSeen(
             found.width, found.height, found.codec, recording.recorded_at, recording.camera_model, recording.lens,
-            recording.focal_px, recording.gps, sharpness(luma), tuple(map(tuple, small.tolist())),
+            recording.focal_px, recording.gps, recording.altitude_m, sharpness(luma), tuple(map(tuple, small.tolist())),
             (*found.warnings, *([small_said] if small_said else [])),
             cast(QuarterTurns, found.turned_deg),
             cast(Projection, photo_shape(clip, found.xmp, luma, recording.swept).value),

@@ -53,6 +53,41 @@ def test_the_scale_is_right_within_per_cent_and_knows_its_error(size_m: float, n
     assert 0.4 < np.std(off) / np.median(told) < 2.5
 
 
+def high(views, ground_m: float, noise_m: float, seed: int = 0) -> dict[str, float]:
+    """What photos of that walk say of their altitude: y points down, a unit is 7.3 m."""
+    random = np.random.default_rng([seed, 2])
+    heights = [-camera_centre(view.world_to_camera)[1] * 7.3 for view in views]
+    return {
+        view.image: ground_m + height + random.normal(0, noise_m) for view, height in zip(views, heights, strict=True)
+    }
+
+
+def test_the_height_of_the_origin_is_that_of_the_altitudes_and_knows_its_error() -> None:
+    """Of the origin of the files, not of the cameras: they are carried to it by the scale."""
+    off, told = [], []
+    for seed in range(12):
+        views, positions = walk(40, 100.0, 7.3, 2.0, seed)
+        found = find_place(views, positions, UP, altitudes=high(views, 519.0, 6.0, seed))
+        assert found.height is not None
+        off.append(found.height.metres - 519.0)
+        told.append(found.height.error_m)
+    assert max(map(abs, off)) < 5.0
+    assert 0.4 < np.std(off) / np.median(told) < 2.5
+
+
+def test_altitudes_that_are_far_off_or_few_do_not_tell_a_wrong_height() -> None:
+    views, positions = walk(40, 100.0, 7.3, 2.0)
+    altitudes = high(views, 519.0, 1.0)
+    wrong = {image: metres + 400.0 * (number < 15) for number, (image, metres) in enumerate(altitudes.items())}
+    found = find_place(views, positions, UP, altitudes=wrong)
+    assert found.height is not None
+    assert abs(found.height.metres - 519.0) < 3.0
+    few = dict(list(altitudes.items())[:4])
+    assert find_place(views, positions, UP, altitudes=few).height is None
+    assert find_place(views, positions, UP, altitudes=few).to_json(publish=True)["origin"]["height_m"] is None
+    assert "origin" not in found.to_json()
+
+
 def test_positions_that_are_far_off_are_left_out() -> None:
     found = find_place(*walk(40, 120.0, 7.3, 2.0, wrong=8), UP)
     assert found.metres_per_unit == pytest.approx(7.3, rel=0.05)

@@ -31,8 +31,8 @@ from runner.report.html import (
     report_page,
     write_report,
 )  # fmt: skip
-from runner.scene.frames import RefusedClip
-from scenejobs.errors import Failure
+from runner.scene.frames import ClipInfo, Frame, RefusedClip
+from scenejobs.errors import Failure, UnusedFile
 from tests.hostile_names import NAMES
 from tests.pages import Reader
 from tests.results import FRAMES, POSES, RESULTS, RUN, TRAINING
@@ -110,6 +110,22 @@ def test_a_clip_of_which_no_frame_was_registered_stands_out() -> None:
     assert row.texts[-1] == "0 of 1"
     assert {"note", "bad"} <= row.classes
     assert len(row.texts[0]) > len("b.mov"), "and says so"
+
+
+def test_photos_have_no_duration_and_many_files_of_one_reason_are_one_row() -> None:
+    photos = ClipInfo("photos", "photos", 300, 4000, 3000, 1.0, 300.0, "jpeg", 0)
+    taken = Frame("photos/000000.png", "photos", 0, 0.0, 9.0, photo="IMG_0.jpg")
+    unused = (
+        *(UnusedFile(f"IMG_{number}.jpg", "only 40 pictures were chosen") for number in range(1, 261)),
+        UnusedFile("copy.jpg", "it shows the same as IMG_0.jpg"),
+    )
+    frames = replace(FRAMES, clips=(*FRAMES.clips, photos), frames=(*FRAMES.frames, taken), unused=unused)
+    read = Reader(page(frames=frames))
+    assert read.row("photos").texts[1] == "4000 x 3000, jpeg"
+    many = "260 files: IMG_1.jpg, IMG_2.jpg, IMG_3.jpg and 257 more"
+    assert read.text.count("only 40 pictures were chosen") == 1
+    assert many in read.text
+    assert "copy.jpg" in read.text
 
 
 def test_a_gate_that_fails_is_marked() -> None:

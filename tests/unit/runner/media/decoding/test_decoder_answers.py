@@ -124,8 +124,8 @@ def test_what_cannot_be_true_refuses_the_clip(lie: Any) -> None:
 TRUE = {
     "type": "PhotoSeen",
     "width": 160, "height": 96, "codec": "jpeg", "recorded_at": "2026-11-24T10:00:00", "camera_model": "A",
-    "lens": None, "focal_px": 100.0, "gps": [48.0, 11.0], "sharpness": 5.0, "small": [[1, 2], [3, 4]], "warnings": [],
-    "turned_deg": 90,
+    "lens": None, "focal_px": 100.0, "gps": [48.0, 11.0], "altitude_m": 519.0, "sharpness": 5.0,
+    "small": [[1, 2], [3, 4]], "warnings": [], "turned_deg": 90,
 }  # fmt: skip
 
 
@@ -138,6 +138,7 @@ TRUE = {
         *({**TRUE, **change} for change in (
             {"width": 0}, {"width": 1 << 20, "height": 1 << 20}, {"codec": "../x"}, {"recorded_at": "yesterday"},
             {"focal_px": float("nan")}, {"focal_px": 0}, {"gps": [1]}, {"gps": [91, 0]}, {"sharpness": -1},
+            {"altitude_m": 1e6}, {"altitude_m": float("nan")}, {"altitude_m": "high"},
             {"small": [[256]]}, {"small": [[1], [1, 2]]}, {"small": []}, {"small": [[]]}, {"small": [[True]]},
             {"small": [[1.5]]}, {"small": [[1] * 1000]}, {"small": [[1]] * 1000}, {"small": "x"},
             {"warnings": [{}]}, {"warnings": ["x"] * 21}, {"lens": 7}, {"lens": "x" * 301}, {"codec": "jpeg\n"},

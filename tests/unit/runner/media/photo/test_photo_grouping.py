@@ -19,7 +19,7 @@ def survey(name: str, picture: np.ndarray, **changes) -> PhotoSurvey:
         Image.fromarray(picture).convert("L").resize((96, 58) if picture.shape[1] > picture.shape[0] else (58, 96))
     )
     values = {"width": 160, "height": 96, "codec": "jpeg", "recorded_at": None, "camera_model": None, "lens": None,
-              "focal_px": None, "gps": None, "sharpness": 1.0, "small": small}  # fmt: skip
+              "focal_px": None, "gps": None, "altitude_m": None, "sharpness": 1.0, "small": small}  # fmt: skip
     return PhotoSurvey(Clip(name, Path(name)), **{**values, **changes})
 
 

@@ -44,6 +44,18 @@ def test_times_are_utc_where_the_zone_is_known(text, offset, expected):
     assert read_photo(Tags({}, {0x9003: text, 0x9011: offset}, {}), 10, 10).recorded_at == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "reference", "altitude_m"),
+    [
+        (519.25, b"\0", 519.25), (430.5, b"\1", -430.5), (430.5, 1, -430.5), (12, None, 12.0), (430.5, 3, -430.5),
+        (0, b"\0", None), (50_000, b"\0", None), (900, b"\1", None), (float("nan"), b"\0", None), (None, b"\0", None),
+        ("high", b"\0", None),
+    ],
+)  # fmt: skip
+def test_altitudes_are_read_and_those_that_cannot_be_are_none(value, reference, altitude_m):
+    assert read_photo(Tags({}, {}, {6: value, 5: reference}), 10, 10).altitude_m == altitude_m
+
+
 def test_places_that_cannot_be_are_none():
     def place(*values):
         return read_photo(Tags({}, {}, dict(zip((1, 2, 3, 4), values, strict=True))), 10, 10).gps
