@@ -7,6 +7,7 @@ List). No subscription was asked.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -214,6 +215,22 @@ def test_the_second_job_has_lines_of_its_own(api: JobsApi, capsys: pytest.Captur
     ]  # fmt: skip
     assert [bool(line["remedy"]) for line in lines] == [False, True]
     assert f"{SUBSCRIPTION}/resourceGroups/rg-2/providers/Microsoft.App/jobs/second" in {p for _, p, _ in api.requests}
+
+
+def test_nobody_who_is_logged_in_is_one_line(
+    api: JobsApi, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Over TLS somebody has to ask. Nobody is at hand here: no variables, no program, no folder of a login."""
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "IDENTITY_", "MSI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, (line,) = doctor(api, [Answer(500)], capsys, ARM_ENDPOINT="https://127.0.0.1:1")
+    assert code == 0
+    assert line["unknown"]
+    assert "reading job runner" in line["found"]
+    assert not [record for record in caplog.records if record.name.startswith("azure.identity")]
 
 
 def test_without_the_names_of_a_job_it_says_what_to_set(api: JobsApi, capsys: pytest.CaptureFixture[str]) -> None:

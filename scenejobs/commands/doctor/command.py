@@ -41,7 +41,9 @@ def command(shell: Shell) -> Answer:
         for text in line.text().split("\n"):
             shell.say(text)
     wrong = [line for line in lines if not line.is_right]
-    shell.say(f"{len(wrong)} of {len(lines)} are wrong" if wrong else "all is right")
+    unknown = sum(line.unknown for line in lines)
+    found = f"{len(wrong)} of {len(lines)} are wrong" if wrong else "nothing is wrong" if unknown else "all is right"
+    shell.say(found + (f", {unknown} could not be looked at" if unknown else ""))
     return Answer({"right": not wrong, "lines": [asdict(line) for line in lines]}, 1 if wrong else 0)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,7 +51,8 @@ def _of_job(job: ComputeSettings, max_parallel: int) -> Iterator[Line]:
         yield Line(what, f"not looked at: {exc.name} is not installed", "pip install azure-mgmt-appcontainers", True)
         return
     try:
-        found = quotas.read(job)
+        with _told_by_the_line():
+            found = quotas.read(job)
     except SceneJobError as exc:
         yield of_error(what, exc, unknown=True)
         return
@@ -60,6 +63,18 @@ def _of_job(job: ComputeSettings, max_parallel: int) -> Iterator[Line]:
         yield of_counter(f"{what} in {quota.where}", found, found.need, quota, max_parallel)
     for error in found.unread:
         yield of_error(what, error, unknown=True)
+
+
+@contextmanager
+def _told_by_the_line() -> Iterator[None]:
+    """Without the library's own twenty lines on each way to log in that it tried."""
+    library = logging.getLogger("azure.identity")
+    before = library.level
+    library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        library.setLevel(before)
 
 
 def of_counter(what: str, found: JobQuotas, need: Need, quota: Quota, max_parallel: int) -> Line:
