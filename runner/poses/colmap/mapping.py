@@ -11,6 +11,7 @@ import msgspec
 import pycolmap
 
 from runner.poses.colmap.describe import is_finite, written
+from runner.poses.colmap.left_out import with_left_out
 from runner.poses.colmap.lenses import fisheye, rigs
 from runner.poses.colmap.lenses.zoom import zoomed
 from runner.poses.colmap.requests import Centres, Cut, FindCentres, MapperRun, Model, Models, Reconstruct, Rescale, Step
@@ -21,7 +22,7 @@ def reconstruct(request: Reconstruct) -> Models:
     """Camera poses and points. Every model found is written to its own folder and measured."""
     run, output = request.run, Path(request.run.output)
     output.mkdir(parents=True)
-    begun = time.monotonic()
+    was_cut = False
     if request.mapper == "global":
         # Without view graph calibration: it took planar pairs at their word and broke three of five tried scenes.
         options = pycolmap.GlobalPipelineOptions(random_seed=request.seed, num_threads=run.threads)
@@ -30,12 +31,7 @@ def reconstruct(request: Reconstruct) -> Models:
             rigs.hold_still(options.mapper.bundle_adjustment)
         models = pycolmap.global_mapping(run.database, run.images, str(output), options)
     else:
-        models = _incremental(run, request.seed, output)
-    # The incremental mapper ends by its clock without a word, and without the last adjustment.
-    left_s = run.max_runtime_s - (time.monotonic() - begun)
-    was_cut = request.mapper == "incremental" and left_s <= 0
-    if request.mapper == "incremental" and not was_cut and not run.fixed_lens:
-        models, was_cut = _with_fisheye(run, request.seed, output, models, left_s)
+        models, was_cut = _incrementally(run, request.seed, output)
     found = []
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
@@ -48,6 +44,26 @@ def reconstruct(request: Reconstruct) -> Models:
     return Models(models=tuple(filter(is_finite, found)), cut=was_cut)
 
 
+def _incrementally(run: MapperRun, seed: int, output: Path) -> tuple[dict[int, pycolmap.Reconstruction], bool]:
+    """Models of the incremental mapper, and whether its time limit ended the look for them.
+
+    It ends by its clock without a word, and without the last adjustment.
+    """
+    end = time.monotonic() + run.max_runtime_s
+    models = _incremental(run, seed, output)
+    if time.monotonic() >= end:
+        return models, True
+    if not run.fixed_lens:
+        models, run, was_cut = _with_fisheye(run, seed, output, models, end - time.monotonic())
+        if was_cut:
+            return models, True
+    left_s = end - time.monotonic()
+    if left_s >= 1 and not rigs.known_cameras(run.database):
+        options = mapper_options(msgspec.structs.replace(run, max_runtime_s=int(left_s)), seed)
+        models = with_left_out(models, options, run, output / "left_out")
+    return models, False
+
+
 def _incremental(run: MapperRun, seed: int, output: Path) -> dict[int, pycolmap.Reconstruction]:
     return pycolmap.incremental_mapping(
         run.database, run.images, str(output), mapper_options(run, seed),
@@ -57,11 +73,11 @@ def _incremental(run: MapperRun, seed: int, output: Path) -> dict[int, pycolmap.
 
 def _with_fisheye(
     run: MapperRun, seed: int, output: Path, usual: dict[int, pycolmap.Reconstruction], left_s: float
-) -> tuple[dict[int, pycolmap.Reconstruction], bool]:
-    """The same models, or where the pictures fit a fisheye better than the usual lens, others with that; and whether
-    the time limit ended the look for these."""
+) -> tuple[dict[int, pycolmap.Reconstruction], MapperRun, bool]:
+    """The same models, or where the pictures fit a fisheye better than the usual lens, others with that; how they were
+    made; and whether the time limit ended the look for these."""
     if not fisheye.may_be_fisheye(list(usual.values()), run.database):
-        return usual, False
+        return usual, run, False
     database = fisheye.as_fisheye(Path(run.database), run.threads, seed)
     folder = output / "fisheye"
     folder.mkdir()
@@ -70,7 +86,8 @@ def _with_fisheye(
     found = _incremental(again, seed, folder)
     was_cut = time.monotonic() - begun >= again.max_runtime_s
     one, other = (max(models.values(), key=_size, default=None) for models in (found, usual))
-    return (found if one is not None and fisheye.is_better(one, other) else usual), was_cut
+    better = one is not None and fisheye.is_better(one, other)
+    return (found, again, was_cut) if better else (usual, run, was_cut)
 
 
 def _size(model: pycolmap.Reconstruction) -> int:
