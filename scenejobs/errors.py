@@ -48,7 +48,7 @@ class Code(StrEnum):
     TOO_SMALL = "TOO_SMALL"  # fewer pixels than the limits ask for
     TOO_SHORT = "TOO_SHORT"  # fewer frames or seconds than the limits ask for
     TOO_FEW_FRAMES = "TOO_FEW_FRAMES"  # all clips together give too few usable frames
-    PANORAMA = "PANORAMA"  # a 360-degree recording that is not stitched or of a kind not read; a swept panorama
+    PANORAMA = "PANORAMA"  # a 360-degree recording that is not stitched or of a kind not read; a swept panorama; 3D
     NO_DETAIL = "NO_DETAIL"  # the pictures show nothing to hold on to: dark, over-exposed, blurred or blank
     STATIC_CAMERA = "STATIC_CAMERA"  # the camera does not move: no parallax, no depth
     NO_OVERLAP = "NO_OVERLAP"  # the clips or parts of a clip do not show the same place

@@ -3,7 +3,7 @@
 An equirectangular picture (360 degrees across, 180 degrees down) is twice as wide as high, its left edge goes on at its
 right one, and its uppermost and lowest row are each one single point. A circular fisheye is a disc in front of black;
 raw recordings of 360-degree cameras are two such discs side by side. Nothing else has all of these marks at once, and
-each is asked for in most of the frames that are looked at.
+each is asked for in most of the frames that are looked at. Of pictures for two eyes see `two_eyes.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.media.lenses.two_eyes import holds_two_eyes
+
 Grey = NDArray[np.float32]
 
 
@@ -26,6 +28,7 @@ class Shape(StrEnum):
     EQUIRECTANGULAR = "equirectangular"
     FISHEYE = "fisheye"  # one disc
     TWO_DISCS = "two discs"  # raw, one for each lens of a 360-degree camera
+    TWO_EYES = "two eyes"  # 3D: a picture for each eye, side by side or one above the other
 
 
 LOOKED_AT = 10  # frames of a clip that show something, at most
@@ -95,7 +98,7 @@ class ShapeWatch:
 
 def most_common(found: Sequence[Shape]) -> Shape:
     """What most of the frames are."""
-    for shape in (Shape.EQUIRECTANGULAR, Shape.TWO_DISCS, Shape.FISHEYE):
+    for shape in (Shape.EQUIRECTANGULAR, Shape.TWO_DISCS, Shape.TWO_EYES, Shape.FISHEYE):
         if found and sum(one == shape for one in found) >= MOST * len(found):
             return shape
     return Shape.FLAT
@@ -112,6 +115,8 @@ def shape_of(luma: NDArray[np.uint8]) -> Shape | None:
             return Shape.TWO_DISCS
         if is_equirectangular(grey):
             return Shape.EQUIRECTANGULAR
+    if holds_two_eyes(luma):
+        return Shape.TWO_EYES
     found = disc(grey)
     touches = found is not None and 2 * found[2] >= TOUCHES * min(height, width)
     return Shape.FISHEYE if touches else Shape.FLAT

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.media.lenses.shape import ASPECT, Shape, shape_of
-from runner.media.video.projection import EXPORT
+from runner.media.video.projection import EXPORT, two_eyes
 from runner.scene.frames import Clip
 from scenejobs.errors import Code, InputError
 
@@ -42,6 +42,8 @@ def photo_shape(clip: Clip, xmp: bytes, luma: NDArray[np.uint8], swept: bool = F
             raise _stitched(clip, "is a part of a panorama, made of several pictures")
         return Shape.EQUIRECTANGULAR
     shape = shape_of(luma) or Shape.FLAT
+    if shape is Shape.TWO_EYES:
+        raise two_eyes(clip)
     if shape is Shape.TWO_DISCS:
         cause = f"{clip.name} is the raw recording of a 360-degree camera (what its two lenses see, side by side)"
         raise InputError(cause, code=Code.PANORAMA, advice=EXPORT)

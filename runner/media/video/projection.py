@@ -56,10 +56,19 @@ def check_streams(clip: Clip, streams: list[av.VideoStream]) -> None:
 
 
 def check_shape(clip: Clip, shape: Shape) -> None:
-    """Raises InputError PANORAMA for two discs side by side."""
+    """Raises InputError PANORAMA for two discs side by side, and for a picture for each eye."""
+    if shape is Shape.TWO_EYES:
+        raise two_eyes(clip)
     if shape is Shape.TWO_DISCS:
         named = RAW_NAMES.get(PurePosixPath(clip.name).suffix.lower(), "the raw recording of a 360-degree camera")
         raise _raw(clip, f"{named} (what its two lenses see, side by side)")
+
+
+def two_eyes(clip: Clip) -> InputError:
+    """For a film or photo that holds a picture for each eye."""
+    cause = f"{clip.name} is in 3D: it holds a picture for each eye, side by side or one above the other"
+    advice = "export it in 2D, with the picture of one eye alone, from the app of the camera or headset"
+    return InputError(cause, code=Code.PANORAMA, advice=advice)
 
 
 def shape_by_statement(clip: Clip, stated: int | None, stereo: bool, width: int, height: int) -> Shape | None:

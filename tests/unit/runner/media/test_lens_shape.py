@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from runner.media.lenses.shape import Shape, ShapeWatch, shape_of
 from tests.synthetic import FOCAL, render
@@ -37,6 +37,33 @@ def test_raw_discs_are_recognised() -> None:
         wide = np.zeros((320, 568), np.uint8)
         wide[:, 124:444] = one
         assert shape_of(wide) == Shape.FISHEYE
+
+
+def for_two_eyes(across: int, beside: bool) -> list[NDArray[np.uint8]]:
+    """Of a few places, pictures of two eyes 6 cm apart, side by side or one above the other."""
+    found = []
+    for position, rotation in arc(6):
+        eyes = [
+            render(position + rotation.T @ np.array([x, 0.0, 0.0]), rotation, size=(640, 480), focal=500.0)
+            for x in (-0.03, 0.03)
+        ]
+        soft = [np.asarray(Image.fromarray(eye).filter(ImageFilter.GaussianBlur(3))) for eye in eyes]
+        found.append(grey(np.concatenate(soft, axis=1 if beside else 0), across))
+    return found
+
+
+@pytest.mark.parametrize(("across", "beside"), [(640, True), (427, False)])
+def test_a_picture_for_each_eye_is_recognised(across: int, beside: bool) -> None:
+    """A refusal in seconds; cameras were looked for between two pictures that are one."""
+    assert [shape_of(picture) for picture in for_two_eyes(across, beside)] == [Shape.TWO_EYES] * 6
+
+
+def test_what_repeats_and_goes_on_and_two_films_beside_each_other_are_none() -> None:
+    """A row of equal windows is alike to itself half a picture on; two cameras in one picture show two things."""
+    one, other = (grey(wall(320, 360, seed)) for seed in (1, 2))
+    smooth = Image.fromarray(np.hstack([one] * 4)).filter(ImageFilter.GaussianBlur(4))
+    assert shape_of(np.asarray(smooth)[:, 200:840]) == Shape.FLAT
+    assert shape_of(np.hstack([one, other])) == Shape.FLAT
 
 
 @pytest.mark.parametrize("size", [(640, 320), (640, 360), (480, 480)])

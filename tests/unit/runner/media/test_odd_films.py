@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from runner.context import StageContext
 from runner.media.decoding.decoder import Sandboxed
@@ -22,7 +23,7 @@ from tests.decoders import crashing_on, hanging_on, raising_on
 from tests.films import without_packets, write_film, write_motion_jpeg
 from tests.footage import footage
 from tests.photo_scenes import photos
-from tests.photos import tags
+from tests.photos import tags, write_photo
 from tests.videos import pan, write_video
 
 LIMITS = Limits(min_long_side=64, min_short_side=48)
@@ -56,6 +57,24 @@ def test_the_base_view_of_a_film_with_two_views_is_a_clip(tmp_path):
     (info,) = extract_frames(clips, StageContext(tmp_path, SILENT), FrameSettings(budget=12)).clips
     assert info.frame_count == 45
     assert 1.5 < info.duration_s < 2.7
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_film_and_a_photo_in_3d_are_refused_as_such_and_cost_themselves(tmp_path, beside):
+    """A picture for each eye, side by side or one above the other: no camera sees that."""
+    eyes = []
+    for picture in pan(30, 6, 330, 240):
+        soft = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(2)))
+        eyes.append(np.concatenate([soft[:, :320], soft[:, 6:326]], axis=1 if beside else 0))
+    film = write_video(tmp_path / "3d.mp4", eyes)
+    photo = write_photo(tmp_path / "both.jpg", eyes[3])
+    flat = write_video(tmp_path / "flat.mp4", pan(30, 6, 320, 240))
+    clips = [Clip(path.name, path) for path in (flat, film, photo)]
+    context = StageContext(tmp_path / "workspace", SILENT)
+    found = extract_frames(clips, context, replace(SETTINGS, long_side=640))
+    assert [clip.name for clip in found.clips] == ["flat.mp4"]
+    assert {one.name: one.failure.code for one in found.refused} == dict.fromkeys(("3d.mp4", "both.jpg"), Code.PANORAMA)
+    assert all("3D" in one.failure.cause and "2D" in one.failure.advice for one in found.refused)
 
 
 # ---- what does not decode --------------------------------------------------------------------------------------------
