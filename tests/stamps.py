@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy.spatial.transform import Rotation
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 Picture = NDArray[np.uint8]  # [height, width, 3]
@@ -92,14 +93,16 @@ def covering(soft_px: float, centre: tuple[float, float]) -> Callable[[Picture, 
     return drawn
 
 
-def steadied(picture: Picture, frame: int, pace: float = 1.0) -> Picture:
-    """Shifted and turned against what the hand does, as a program leaves it that does not crop what is missing then;
-    slightly noisy as a compressed film. pace: of the hand."""
+def steadied(picture: Picture, frame: int, pace: float = 1.0, focal: float = 0.59) -> Picture:
+    """Turned against what the hand does, as a program leaves it that does not crop what is missing then; slightly noisy
+    as a compressed film. pace: of the hand. focal: length of the lens / width of the picture."""
     height, width = picture.shape[:2]
     at = pace * frame
-    shift = (0.047 * width * math.sin(at), 0.047 * height * math.sin(1.7 * at + 1))
-    turned = Image.fromarray(picture).rotate(
-        2.5 * math.sin(2.3 * at), resample=Image.Resampling.BICUBIC, translate=shift
+    yaw, pitch, roll = 0.08 * math.sin(at), 0.05 * math.sin(1.7 * at + 1), math.radians(2.5) * math.sin(2.3 * at)
+    lens = np.array([[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1.0]])
+    back = lens @ Rotation.from_euler("yxz", (yaw, pitch, roll)).as_matrix() @ np.linalg.inv(lens)
+    turned = Image.fromarray(picture).transform(
+        (width, height), Image.Transform.PERSPECTIVE, tuple((back / back[2, 2]).ravel()[:8]), Image.Resampling.BICUBIC
     )
     noise = np.random.default_rng(frame).integers(0, 5, picture.shape, dtype=np.int16)
     return (np.asarray(turned) + noise).clip(0, 255).astype(np.uint8)

@@ -51,6 +51,7 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
         twin = _twin(film, kept, "") or _twin(mirrored(film), kept, ", mirrored")
         for quarters in (1, 2, 3):
             twin = twin or _twin(turned(film, quarters), kept, ", turned")
+        twin = twin or _twin(backwards(film), kept, ", backwards")
         if twin is None:
             kept.append((capture, film))
         else:
@@ -87,6 +88,11 @@ def turned(film: Film, quarters: int) -> Film:
     """By so many right angles, as by a program that turned it and forgot to say so."""
     grid = film.looks.reshape(-1, LOOK_CELLS, LOOK_CELLS)
     return Film(np.ascontiguousarray(np.rot90(grid, quarters, axes=(1, 2))).reshape(film.looks.shape), film.times)
+
+
+def backwards(film: Film) -> Film:
+    """From its end to its beginning."""
+    return Film(np.ascontiguousarray(film.looks[::-1]), film.times[-1] - film.times[::-1])
 
 
 def shows_the_same(film: Film, other: Film) -> bool:

@@ -65,10 +65,26 @@ def find_shot_boundaries(frames: Sequence[FrameMeasures]) -> ShotBoundaries:
                 continue
             starts.append(index)
         index += 1
+    for first, after in _blank_stretches(frames):  # a flash, a hand before the lens, pictures that got lost
+        if _look_alike(frames[first - 1], frames[after]):
+            starts = [start for start in starts if not first <= start <= after]
     shown = [place for place, frame in enumerate(frames) if frame.sharpness >= BLANK] or [0]
     starts = [start for start in starts if shown[0] < start <= shown[-1]]  # where it fades in or out, nothing is cut
     strongest = sorted(starts, key=lambda start: change[start], reverse=True)[:MAX_BOUNDARIES]
     return ShotBoundaries(tuple(sorted(strongest)), tuple(strays))
+
+
+def _blank_stretches(frames: Sequence[FrameMeasures]) -> list[tuple[int, int]]:
+    """First frame and the one after the last of each stretch between others that shows nothing."""
+    seen = [place for place, frame in enumerate(frames) if frame.sharpness >= BLANK]
+    return [(one + 1, other) for one, other in itertools.pairwise(seen) if other > one + 1]
+
+
+def _look_alike(one: FrameMeasures, other: FrameMeasures) -> bool:
+    grids = [np.frombuffer(bytes.fromhex(frame.look), np.uint8).astype(float) for frame in (one, other)]
+    if not all(grid.size and grid.std() > FLAT for grid in grids):
+        return False
+    return bool(np.corrcoef(np.stack(grids))[0, 1] >= 1 - CUT)
 
 
 def shots(count: int, cuts: ShotBoundaries) -> list[list[int]]:

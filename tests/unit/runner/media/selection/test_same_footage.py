@@ -81,6 +81,14 @@ def test_a_turned_copy_is_left_out_and_called_so(tmp_path: Path, quarters: int) 
     ]
 
 
+def test_a_copy_that_is_played_backwards_is_left_out_and_called_so(tmp_path: Path) -> None:
+    film = walk(60, 1)
+    frames = found(tmp_path, clip(tmp_path / "film.mp4", film), clip(tmp_path / "back.mp4", smaller(film)[::-1]))
+    assert [(each.name, each.reason) for each in frames.unused] == [
+        ("back.mp4", "it shows the same as film.mp4, backwards")
+    ]
+
+
 def test_two_walks_along_one_wall_and_films_that_share_a_part_are_all_used(tmp_path: Path) -> None:
     first, second = walk(60, 1), walk(60, 2)
     frames = found(

@@ -10,7 +10,7 @@ import pytest
 from runner.context import StageContext
 from runner.files.marker import read_marker
 from runner.media.extract import extract_frames, frame_set_from_json
-from runner.media.selection.measures import FrameMeasures, sharpness
+from runner.media.selection.measures import FrameMeasures, look, sharpness
 from runner.media.selection.shot_detection import Layouts, ShotBoundaries, find_shot_boundaries, shots
 from runner.media.settings import FrameSettings, Limits
 from runner.scene.frames import Clip
@@ -61,6 +61,25 @@ def test_a_film_that_fades_in_and_out_is_not_cut():
         for frame, picture in zip(looked_at(pictures), pictures, strict=True)
     ]
     assert find_shot_boundaries(frames) == ShotBoundaries()
+
+
+@pytest.mark.parametrize("level", [0, 135, 255])
+def test_flashes_and_lost_pictures_are_no_cuts_and_what_comes_after_black_is(level):
+    """Pictures of one colour in between, as a flash, a hand before the lens or a bad network leaves them."""
+    pictures = pan(40, 1, *SIZE)
+    blank = np.full_like(pictures[0], level)
+
+    def measured(film):
+        greys = [picture.mean(axis=2).astype(np.uint8) for picture in film]
+        return [
+            replace(frame, sharpness=sharpness(grey), look=look(grey))
+            for frame, grey in zip(looked_at(film), greys, strict=True)
+        ]
+
+    interrupted = [blank if number in (10, 11, 12, 25, 26) else picture for number, picture in enumerate(pictures)]
+    assert find_shot_boundaries(measured(interrupted)).starts == ()
+    others = [*pictures[:20], blank, blank, *pan(20, 3, *SIZE, seed=1)]
+    assert len(find_shot_boundaries(measured(others)).starts) > 0
 
 
 @pytest.mark.parametrize("step_px", [1, 4, 8])
