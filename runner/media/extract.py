@@ -155,7 +155,7 @@ def _made(
 def _not_chosen(captures: Sequence[Capture], frames: Sequence[Frame]) -> tuple[UnusedFile, ...]:
     """The photos that were more than the budget."""
     chosen = {frame.photo for frame in frames}
-    reason = f"only {len(frames)} pictures were chosen; more are with a larger --frames (FRAME_COUNT)"
+    reason = f"only {len(frames)} pictures were chosen; a larger --frames (FRAME_COUNT) takes more"
     names = (clip.name for capture in captures if capture.is_photos for clip in capture.clips)
     return tuple(UnusedFile(name, reason) for name in names if name not in chosen)
 

@@ -36,5 +36,5 @@ def _why(chosen: int, is_photo: bool) -> str:
     if is_photo:
         return "it could not be placed beside the others"
     if not chosen:
-        return "none of its frames was chosen; more are with a larger --frames (FRAME_COUNT)"
+        return "none of its frames was chosen; a larger --frames (FRAME_COUNT) takes more"
     return f"none of its frames ({chosen} were chosen) could be placed beside the others"

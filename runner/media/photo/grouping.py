@@ -72,7 +72,12 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     sets = [_set(number, members) for number, members in enumerate(cameras.values(), start=1)]
     if left_out and sets:
         names = ", ".join([*left_out][:NAMED]) + (", ..." if len(left_out) > NAMED else "")
-        sets[0] = _warned(sets[0], f"{len(left_out)} photos show the same as others and are left out: {names}")
+        said = (
+            "1 photo shows the same as another and is"
+            if len(left_out) == 1
+            else f"{len(left_out)} photos show the same as others and are"
+        )
+        sets[0] = _warned(sets[0], f"{said} left out: {names}")
         unused = (UnusedFile(name, f"it shows the same as {same}{how}", same) for name, (same, how) in left_out.items())
         sets[0] = replace(sets[0], left_out=tuple(unused))
     return sets

@@ -13,6 +13,7 @@ from PIL import Image
 from runner.files import json_file
 from runner.report import documents
 from runner.report.html import write_report
+from scenejobs.errors import UnusedFile
 from tests import axe
 from tests.browser import CHROMIUM, browser
 from tests.results import RESULTS, RUN, TRAINING
@@ -20,6 +21,7 @@ from tests.splats import ring_of_views
 
 SMALLEST_PX = 9  # of letters that can be read
 LETTERS = "[...document.querySelectorAll('svg text')].map(one => one.getBoundingClientRect()).filter(one => one.height)"
+BROKEN = "[...document.querySelectorAll('th')].filter(one => one.getBoundingClientRect().height > 45)"
 ROWS = "[...document.querySelectorAll('table.cards tr')].map(row => row.innerText)"
 ALL_OF_IT = """[...document.querySelectorAll('.slide')].every(slide => {
   const [filmed, drawn] = [...slide.querySelectorAll('img')].map(one => one.getBoundingClientRect());
@@ -35,7 +37,9 @@ def written(folder: Path) -> Path:
     points = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
     history = tuple({"step": step, "seconds": step / 50, "psnr_heldout": 20.0 + step / 500} for step in (0, 2500, 5000))
     training = replace(TRAINING, history=history, details={"heldout_views": scores, "settings": {"iterations": 5}})
-    results = replace(RESULTS, views=views, points=points, training=training)
+    long = "it was cut out of the side of another photo, from the same place, as the points that both show say; " * 3
+    frames = replace(RESULTS.frames, unused=(UnusedFile("IMG_0031-cropped.jpg", long),))
+    results = replace(RESULTS, frames=frames, views=views, points=points, training=training)
     for name in ("comparison_best.png", "comparison_worst.png", "poster.jpg"):
         Image.new("RGB", (640, 240), (120, 40, 40)).save(folder / name)
     Image.new("RGB", (2 * 480, 848), (40, 120, 40)).save(folder / "comparison_median.png")  # filmed upright
@@ -57,6 +61,7 @@ def test_it_fits_a_phone_its_sliders_move_and_a_screen_reader_finds_its_way(tmp_
             assert page.value("document.documentElement.scrollWidth <= innerWidth")
             assert page.value(f"{LETTERS}.every(one => one.height >= {SMALLEST_PX})"), "numbers of curves can be read"
             assert page.value(f"{LETTERS}.length > 6")
+            assert page.value(f"{BROKEN}.length === 0"), "no word of a table's head is broken"
             (refused,) = [row for row in page.value(ROWS) if row.startswith("c.mp4")]
             assert ("–" in refused) == (size[0] > 520), "a phone shows no row of dashes"
             assert page.value(ALL_OF_IT), "a comparison is seen as a whole, both halves in one place"

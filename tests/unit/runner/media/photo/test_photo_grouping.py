@@ -29,7 +29,7 @@ def test_the_same_picture_twice_is_taken_once_in_its_better_form():
     noisy = np.clip(one.astype(int) + np.random.default_rng(0).normal(0, 3, one.shape), 0, 255).astype(np.uint8)
     (found,) = make_sets([survey("a.jpg", one), survey("b.jpg", two), survey("burst.jpg", noisy, sharpness=0.5)])
     assert [photo.clip.name for photo in found.photos] == ["a.jpg", "b.jpg"]
-    assert found.survey.info.warnings == ("1 photos show the same as others and are left out: burst.jpg",)
+    assert found.survey.info.warnings == ("1 photo shows the same as another and is left out: burst.jpg",)
     (found,) = make_sets([survey("a.jpg", one), survey("a.heic", one, width=320, height=192)])
     assert [photo.clip.name for photo in found.photos] == ["a.heic"]
 
