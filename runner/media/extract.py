@@ -30,6 +30,7 @@ from runner.media.captures import (
     without,
     without_too_many,
 )
+from runner.media.colourless import said_of_colours
 from runner.media.decoding.cache import CachedDecoder
 from runner.media.decoding.decoder import Decoder, Sandboxed, WantedPhoto
 from runner.media.lenses.discs import mask_discs
@@ -124,6 +125,7 @@ def extract_with(
     left_out += _not_chosen(captures, made.frames)
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out, shared)
     result = _masked(result, workspace, progress)
+    result = replace(result, warnings=(*result.warnings, *said_of_colours(result, workspace, progress)))
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
     return result
