@@ -15,7 +15,7 @@ SIZE = (96, 72)  # px, to which a half is shrunk
 COARSE = 4  # cycles per side and below: brightness, which the halves of many pictures have in common
 SHIFT = (2, 8)  # px down and across, at most, from one eye to the other
 ALIKE = 0.7  # correlation of the details; walk, fox, photos of a facade and a table have 0.51 at most
-BREAK = 1.8  # times the usual step from column to column, where one half ends
+BREAK, HIGHEST = 1.8, 0.9  # times the usual step from column to column, where one half ends, and the highest ones
 APART = 3  # columns that are compared: compression smooths over the border
 
 
@@ -34,7 +34,8 @@ def _breaks_off(luma: NDArray[np.uint8]) -> bool:
     steps = np.abs(luma[:, APART:].astype(np.float32) - luma[:, :-APART]).mean(axis=0)
     middle = width // 2 - APART
     seam = float(steps[middle : middle + APART].max())
-    return seam > BREAK * float(np.median(steps[width // 4 : 3 * width // 4]))
+    around = steps[width // 8 : 7 * width // 8]
+    return seam > BREAK * float(np.median(around)) and seam >= HIGHEST * float(np.quantile(around, 0.98))
 
 
 def _are_alike(half: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
@@ -52,6 +53,7 @@ def _are_alike(half: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
 def _details(part: NDArray[np.uint8]) -> NDArray[np.complexfloating]:
     """Spectrum of a part, shrunk, without what is coarse."""
     small = np.asarray(Image.fromarray(np.ascontiguousarray(part)).resize(SIZE, Image.Resampling.BOX), np.float32)
+    small = small - small.mean(axis=0) - small.mean(axis=1, keepdims=True)  # bars and horizons are alike anywhere
     spectrum = fft.rfft2(small)
     down = np.abs(fft.fftfreq(small.shape[0], 1 / small.shape[0]))
     spectrum[np.ix_(down < COARSE, np.arange(spectrum.shape[1]) < COARSE)] = 0

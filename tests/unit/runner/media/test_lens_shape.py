@@ -66,6 +66,16 @@ def test_what_repeats_and_goes_on_and_two_films_beside_each_other_are_none() -> 
     assert shape_of(np.hstack([one, other])) == Shape.FLAT
 
 
+def test_bars_and_the_page_around_a_photo_make_no_halves_of_it() -> None:
+    """Left and right of a picture between bars have these in common, and its middle may break off by chance."""
+    for seed in range(4):
+        soft = np.asarray(Image.fromarray(grey(wall(400, 240, seed))).filter(ImageFilter.GaussianBlur(6)))
+        shown = np.pad(soft, ((150, 150), (0, 0)))
+        shown[20:50, 200:260:6] = 255  # text, in the middle
+        assert shape_of(shown) == Shape.FLAT
+        assert shape_of(np.ascontiguousarray(shown.T)) == Shape.FLAT
+
+
 @pytest.mark.parametrize("size", [(640, 320), (640, 360), (480, 480)])
 def test_ordinary_pictures_are_not(size: tuple[int, int]) -> None:
     """Two to one as well, with black bars, with a vignette, and mirrored so that the edges are alike."""
