@@ -83,7 +83,7 @@ def _masked(
 
 
 def _with_moving_edges(clip: ClipInfo, images: Sequence[str], workspace: Path, progress: Progress) -> ClipInfo:
-    """Writes a mask for each frame that has black edges which other frames have elsewhere; the clip says so."""
+    """Writes a mask for each frame that has edges which are not the place (`moving_edges.py`); the clip says so."""
     if clip.projection:
         return clip
     pictures, size = [], (0, 0)
@@ -93,16 +93,15 @@ def _with_moving_edges(clip: ClipInfo, images: Sequence[str], workspace: Path, p
             size, grey = file.size, file.convert("L")
         pictures.append(np.asarray(grey.resize(shrink(*size, SIDE), Image.Resampling.BOX)))
     edges = moving_edges(pictures)
-    for image, beyond in zip(images, edges, strict=True):
+    for image, beyond in zip(images, edges.masks, strict=True):
         if beyond is not None:
             whole = np.asarray(Image.fromarray(beyond).resize(size, Image.Resampling.NEAREST))
             write_mask(workspace / FOLDER / image, ~whole)
-    shares = [float(beyond.mean()) for beyond in edges if beyond is not None]
+    shares = [float(beyond.mean()) for beyond in edges.masks if beyond is not None]
     if not shares:
         return clip
     text = (
-        f"black edges that move, as a program leaves that steadies a film, are ignored in {len(shares)} of "
-        f"{len(images)} frames: up to {100 * max(shares):.1f} % of the picture"
+        f"{edges.said} are ignored in {len(shares)} of {len(images)} pictures: up to {100 * max(shares):.1f} % of one"
     )
     return replace(clip, warnings=(*clip.warnings, text))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from runner.media.overlays.find import mask_overlays
-from runner.media.overlays.moving_edges import moving_edges
+from runner.media.overlays.moving_edges import Edges, moving_edges
 from runner.scene.frames import FrameSet
 from runner.scene.masks import read_mask
 from runner.scene.progress import SILENT
@@ -42,7 +42,7 @@ def test_the_black_beside_steadied_pictures_is_masked_frame_by_frame_and_told(tm
         assert (~black & ~mask).mean() < 0.05, "picture that is lost"
     assert sum(mask is not None for mask in used) > 0.8 * COUNT
     (said,) = [warning for warning in warnings if "black edges that move" in warning]
-    assert f"of {COUNT} frames" in said
+    assert f"of {COUNT} pictures" in said
 
 
 def test_a_few_such_frames_and_none_are_left_alone(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_few_such_frames_and_none_are_left_alone(tmp_path: Path) -> None:
 def test_dark_things_at_the_edges_of_a_film_are_not_masked(by_night: int) -> None:
     """Whatever is dark at night is black, flat, and reaches to the edge of the picture; it does not end in a line."""
     dark = [np.clip(picture.astype(int) - by_night, 0, 255).astype(np.uint8).mean(axis=2) for picture in film()]
-    assert moving_edges([picture.astype(np.uint8) for picture in dark]) == [None] * COUNT
+    assert moving_edges([picture.astype(np.uint8) for picture in dark]) == Edges([None] * COUNT)
 
 
 def test_a_black_table_that_is_not_flat_is_the_place() -> None:
@@ -66,4 +66,19 @@ def test_a_black_table_that_is_not_flat_is_the_place() -> None:
     grain = np.random.default_rng(0).integers(6, 16, SIZE[::-1], dtype=np.uint8)
     for number, picture in enumerate(pictures):
         picture[400 - 5 * number :] = grain[400 - 5 * number :]
-    assert moving_edges(pictures) == [None] * COUNT
+    assert moving_edges(pictures) == Edges([None] * COUNT)
+
+
+@pytest.mark.parametrize(("level", "name"), [(0, "black"), (255, "white")])
+def test_the_bars_of_photos_that_a_program_made_square_are_masked_and_told(
+    tmp_path: Path, level: int, name: str
+) -> None:
+    """As some apps upload them: white walls stood above and below the scene."""
+    square = [np.pad(picture, ((80, 80), (0, 0), (0, 0)), constant_values=level) for picture in film()]
+    _, used, warnings = masked(tmp_path, square)
+    for mask in used:
+        assert mask is not None
+        assert not mask[:80].any()
+        assert not mask[-80:].any()
+        assert mask[100:-100].all()
+    assert any(warning.startswith(f"{name} bars are ignored in {COUNT} of {COUNT} pictures") for warning in warnings)
