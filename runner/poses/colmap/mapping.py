@@ -11,6 +11,7 @@ import msgspec
 import pycolmap
 
 from runner.poses.colmap.describe import is_finite, written
+from runner.poses.colmap.explained import Matches
 from runner.poses.colmap.left_out import with_left_out
 from runner.poses.colmap.lenses import fisheye, rigs
 from runner.poses.colmap.lenses.zoom import zoomed
@@ -32,11 +33,14 @@ def reconstruct(request: Reconstruct) -> Models:
         models = pycolmap.global_mapping(run.database, run.images, str(output), options)
     else:
         models, was_cut = _incrementally(run, request.seed, output)
-    found = []
+    found, matches = [], Matches(run.database)
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
             continue
-        if was_cut:
+        contradicted = () if rigs.has_rigs(model) else matches.drop_contradicted(model)
+        if model.num_reg_images() < 2:
+            continue
+        if was_cut or contradicted:
             _adjust(model)
         zoom = None if rigs.has_rigs(model) else zoomed(model)
         model, spread = (zoom.model, zoom.spread) if zoom else (model, 1.0)
