@@ -3,10 +3,11 @@
     python -m benchmarks.poses [--preset laptop] [--train STEPS] [--before COMMIT] [SET ...]
 
 A set is a folder of videos or photos below SCENE_FOOTAGE (default: the folder `shared/data` beside the repository), or
-`demo` for the rendered footage. Errors are against the set's reference poses or true cameras, where it has them. Every
-way runs in a process of its own, one after the other, on the same files. With --train our trainer goes on with the
-poses of each way, with so many steps of the preset's; the scored pictures are the same for all ways. With --before the
-pose stage of that commit is a way too, on our frames and with our trainer.
+`demo` for the rendered footage. The sets of Strecha et al. (CVPR 2008; openMVG/SfM_quality_evaluation on GitHub) are
+read as they are published, with the cameras that were surveyed there. Errors are against the set's reference poses or
+true cameras, where it has them. Every way runs in a process of its own, one after the other, on the same files. With
+--train our trainer goes on with the poses of each way, with so many steps of the preset's; the scored pictures are the
+same for all ways. With --before the pose stage of that commit is a way too, on our frames and with our trainer.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def files_of(name: str, folder: Path) -> list[Path]:
 
         kept = folder / "demo"
         return sorted(kept.glob("*.mp4")) or make_demo_footage(kept)
-    found = sorted(path for path in (FOOTAGE / name).glob("*") if is_media(path.name))
+    found = sorted(path for at in ("*", "images/*") for path in (FOOTAGE / name).glob(at) if is_media(path.name))
     if not found:
         sys.exit(f"no videos or photos in {name}: set SCENE_FOOTAGE to the folder that holds it")
     return found
@@ -77,6 +78,9 @@ def truth_of(name: str, files: Sequence[Path]) -> dict[Key, Any]:
         document = json.loads((files[0].parent / "truth.json").read_text())
         return {(clip["video"], frame["index"]): np.array(frame["world_to_camera"])[:3]
                 for clip in document["clips"] for frame in clip["frames"]}  # fmt: skip
+    surveyed = {(file.name, 0): file.parents[1] / "gt_dense_cameras" / f"{file.name}.camera" for file in files}
+    if known := {key: _surveyed(path) for key, path in surveyed.items() if path.is_file()}:
+        return known
     reference = files[0].parent / "reference" / "poses.json"
     if not reference.is_file():
         return {}
@@ -86,6 +90,15 @@ def truth_of(name: str, files: Sequence[Path]) -> dict[Key, Any]:
         turned = np.linalg.inv(np.vstack([np.array(pose)[:3], [0, 0, 0, 1.0]]))[:3]
         known[(f"{clip}.mp4", int(index))] = turned
     return known
+
+
+def _surveyed(path: Path) -> Any:
+    """World to camera [3, 4] of a file of Strecha et al. (CVPR 2008): intrinsics, distortion, axes, place, size."""
+    import numpy as np
+
+    numbers = [float(word) for word in path.read_text(encoding="ascii").split()]
+    axes, centre = np.array(numbers[12:21]).reshape(3, 3), np.array(numbers[21:24])  # of the camera, in the world
+    return np.column_stack([axes.T, -axes.T @ centre])
 
 
 def measure(found: Found, work: Path, truth: dict[Key, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def plan_of(chosen: Preset, backend: str) -> Plan:
     frames, poses, train = chosen.frames, chosen.poses, chosen.train
     return Plan(
         chosen.name, backend == "gsplat", frames.budget, poses.features, frames.long_side, train.iterations, train.cap,
-        train.long_side, train.budget_s,
+        train.long_side, train.budget_s, poses.features_of_few,
     )  # fmt: skip
 
 

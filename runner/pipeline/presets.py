@@ -31,13 +31,14 @@ def frames_side(sfm_size: int, train_side: int) -> int:
 
 
 def _preset(
-    name: str, description: str, *, frames: int, features: int, sfm_size: int, poses_s: float, train: TrainSettings
-) -> Preset:
+    name: str, description: str, *, frames: int, features: int, features_of_few: int = 0, sfm_size: int,
+    poses_s: float, train: TrainSettings,
+) -> Preset:  # fmt: skip
     return Preset(
         name,
         description,
         FrameSettings(budget=frames, long_side=frames_side(sfm_size, train.long_side)),
-        PoseSettings(features=features, max_image_size=sfm_size, budget_s=poses_s),
+        PoseSettings(features=features, features_of_few=features_of_few, max_image_size=sfm_size, budget_s=poses_s),
         train,
     )
 
@@ -52,17 +53,18 @@ PRESETS: dict[str, Preset] = {
         ),
         _preset(
             "laptop", "CPU, a few minutes on two cores: a good small scene",
-            frames=72, features=3072, sfm_size=1280, poses_s=900,  # matching all pairs costs frames^2 x features^2
+            # matching all pairs costs frames^2 x features^2
+            frames=72, features=3072, features_of_few=6144, sfm_size=1280, poses_s=900,
             train=TrainSettings(iterations=3_000, cap=40_000, long_side=480, budget_s=300),
         ),
         _preset(
             "laptop-high", "CPU, a quarter of an hour and more: sharper",
-            frames=120, features=4096, sfm_size=1280, poses_s=1800,
+            frames=120, features=4096, features_of_few=8192, sfm_size=1280, poses_s=1800,
             train=TrainSettings(iterations=12_000, cap=100_000, long_side=640, budget_s=1800),
         ),
         _preset(
             "draft", "GPU, a first look in minutes",
-            frames=150, features=4096, sfm_size=1280, poses_s=1800,
+            frames=150, features=4096, features_of_few=8192, sfm_size=1280, poses_s=1800,
             train=TrainSettings(
                 iterations=7_000, cap=500_000, strategy="mcmc", long_side=960, sh_degree=2, budget_s=900
             ),
@@ -102,7 +104,7 @@ def with_less_memory(chosen: Preset, stage: str) -> tuple[Preset, str]:
     """
     poses, train = chosen.poses, chosen.train
     if stage == "colmap_reconstruction":
-        smaller = replace(poses, features=poses.features // 2)
+        smaller = replace(poses, features=poses.features // 2, features_of_few=poses.features_of_few // 2)
         return replace(chosen, poses=smaller), f"{smaller.features} features per image instead of {poses.features}"
     less = replace(train, cap=train.cap // 2, long_side=round(train.long_side * LESS_SIDE))
     change = (

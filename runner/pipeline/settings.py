@@ -158,6 +158,7 @@ def _chosen(settings: PipelineSettings, name: str, more_time: MoreTime) -> Prese
     poses = replace(
         chosen.poses,
         features=settings.features or chosen.poses.features,
+        features_of_few=settings.features or chosen.poses.features_of_few,
         min_points=settings.min_points,
         budget_s=more_time.for_poses(settings.poses_budget_s or chosen.poses.budget_s),
         seed=settings.seed,

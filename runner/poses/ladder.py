@@ -147,7 +147,7 @@ def first_rung(frame_count: int, settings: PoseSettings, without: Collection[str
     usual = Rung(
         _matching(settings, frame_count),
         "global" if settings.mapper == "global" else "incremental",
-        settings.features, settings.max_image_size,
+        settings.features_for(frame_count), settings.max_image_size,
     )  # fmt: skip
     others = (_other_mapper(usual), _stronger(usual, (), 0)) if without else ()
     return next((rung for rung in others if str(rung) not in without), usual)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 FRAME_S = 0.5
 PAIR_S = 0.06
 PAIR_FEATURES = 3072
+FEW = 20  # frames whose pairs are so few that twice the features cost no more than a minute
 
 
 STAGE = "colmap_reconstruction"
@@ -17,6 +18,7 @@ class PoseSettings:
     """Structure-from-motion."""
 
     features: int = 4096  # SIFT features per image (soft limit)
+    features_of_few: int = 0  # the same where there are FEW frames at most; 0: no other number
     max_image_size: int = 1280  # pixels, long side, for feature extraction
     exhaustive_up_to: int = 30  # frames; above: pairs of those that look alike come first
     exhaustive_allowed_up_to: int = 150  # frames of which all pairs are compared where a scene.yaml asks for it, or
@@ -36,3 +38,8 @@ class PoseSettings:
         if self.matcher == "auto":
             return frame_count <= self.exhaustive_up_to
         return self.matcher == "exhaustive"
+
+    def features_for(self, frame_count: int) -> int:
+        """Per image, at the first look. Few pictures have few points between them, and points are what training begins
+        with."""
+        return self.features_of_few if self.features_of_few and frame_count <= FEW else self.features

@@ -112,8 +112,8 @@ def _at_most(found: Range, limit: float) -> Range:
 def prior_s(footage: Footage, plan: Plan, frames: float, cores: float) -> dict[str, float]:
     """Seconds of each stage with so many frames, from the formula alone."""
     speed = CORES / cores
-    pairs = plan.pairs(round(frames)) * (plan.features / OF_FEATURES) ** 2
-    poses = frames * (FRAME_S * plan.features / OF_FEATURES + MAPPING_S) + PAIR_S * pairs
+    features = plan.features_for(round(frames)) / OF_FEATURES
+    poses = frames * (FRAME_S * features + MAPPING_S) + PAIR_S * plan.pairs(round(frames)) * features**2
     steps = plan.steps * STEP_S * (plan.train_side / OF_SIDE) ** 2
     return {
         "frames": 3.0 + DECODE_S_PER_GB * footage.film_bytes / 1e9 * speed + 0.3 * footage.photos * speed,

@@ -49,6 +49,7 @@ def held(asked: Asked, wanted: Preset, limit: Preset) -> Held:
     poses = replace(
         w.poses,
         features=int(least("colmap_max_num_features", w.poses.features, m.poses.features)),
+        features_of_few=min(w.poses.features_of_few, m.poses.features_of_few),
         max_image_size=min(w.poses.max_image_size, m.poses.max_image_size),
         budget_s=least("poses_budget_secs", w.poses.budget_s, m.poses.budget_s),
     )

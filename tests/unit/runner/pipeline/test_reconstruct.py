@@ -139,6 +139,7 @@ def test_overrides_reach_their_stage() -> None:
     limits = preset.frames.limits
     assert (limits.min_long_side, limits.min_short_side, limits.min_frames, limits.min_duration_s) == (320, 240, 5, 0.5)
     assert (preset.poses.features, preset.poses.min_points, preset.poses.threads, preset.poses.seed) == (999, 77, 3, 9)
+    assert preset.poses.features_for(10) == 999  # what was asked for holds for few frames as well
     assert (preset.train.threads, preset.train.seed) == (3, 9)
     assert preset.train.iterations == PRESETS["draft"].train.iterations
 

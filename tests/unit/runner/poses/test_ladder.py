@@ -153,6 +153,14 @@ def test_a_second_mapping_that_only_confirms_is_no_part_of_the_price_and_counts_
     assert confirmed.seconds == 30
 
 
+@pytest.mark.parametrize(("frames", "features"), [(5, 8192), (20, 8192), (21, 4096), (100, 4096)])
+def test_few_frames_get_more_features_where_the_settings_have_them(frames, features):
+    """Few pictures have few points between them."""
+    few = replace(SETTINGS, features_of_few=8192)
+    assert next_rung([], frames, few).features == features
+    assert next_rung([], frames, SETTINGS).features == 4096
+
+
 def test_the_first_rung_is_tried_whatever_the_budget():
     assert next_rung([], 100, replace(SETTINGS, budget_s=0)) == FIRST
 
