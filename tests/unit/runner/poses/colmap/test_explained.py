@@ -9,7 +9,7 @@ import pycolmap
 import pytest
 
 from runner.poses.colmap import mapping
-from runner.poses.colmap.explained import LEAST, Matches
+from runner.poses.colmap.explained import LEAST_CONSISTENT, LEAST_EXPLAINED, Matches
 from runner.poses.colmap.requests import MapperRun, Reconstruct
 from runner.poses.repeatability import disagreement
 
@@ -36,20 +36,28 @@ def right(path: Path) -> pycolmap.Reconstruction:
 def misplace(model: pycolmap.Reconstruction, number: int) -> str:
     """Puts a camera elsewhere, as a few chance matches do: of its points those stay. Its name."""
     image = model.images[number]
+    lose_points(model, number)
+    pose = image.frame.rig_from_world
+    image.frame.rig_from_world = pycolmap.Rigid3d(pose.rotation, pose.translation + np.array([4.0, -3.0, 5.0]))
+    return str(image.name)
+
+
+def lose_points(model: pycolmap.Reconstruction, number: int) -> None:
+    """All but some."""
+    image = model.images[number]
     kept = 0
     for index, point in enumerate(image.points2D):
         if point.has_point3D():
             kept += 1
             if kept > CHANCE:
                 model.delete_observation(number, index)
-    pose = image.frame.rig_from_world
-    image.frame.rig_from_world = pycolmap.Rigid3d(pose.rotation, pose.translation + np.array([4.0, -3.0, 5.0]))
-    return str(image.name)
 
 
 def test_a_right_model_explains_its_matches(path: Path, right: pycolmap.Reconstruction) -> None:
     matches = Matches(str(path))
-    assert min(matches.explained(right).values()) > 2 * LEAST
+    found = matches.agreement(right).values()
+    assert min(one.explained for one in found) > 2 * LEAST_EXPLAINED
+    assert min(one.consistent for one in found) > LEAST_CONSISTENT
     assert matches.drop_contradicted(right) == ()
     assert right.num_reg_images() == 10
 
@@ -58,6 +66,12 @@ def test_only_the_misplaced_image_goes(path: Path, right: pycolmap.Reconstructio
     wrong = misplace(right, 4)
     assert Matches(str(path)).drop_contradicted(right) == (wrong,)
     assert right.num_reg_images() == 9
+
+
+def test_an_image_of_few_points_whose_rays_meet_stays(path: Path, right: pycolmap.Reconstruction) -> None:
+    """At the end of a pan nothing has depth, and the cameras are right."""
+    lose_points(right, 4)
+    assert Matches(str(path)).drop_contradicted(right) == ()
 
 
 def test_images_without_matches_are_not_judged(path: Path, right: pycolmap.Reconstruction) -> None:
