@@ -190,7 +190,9 @@ def _check_whole(clip: Clip, image: Image.Image) -> None:
         return
     pixels = np.asarray(image)
     row = (pixels == MISSING_GREY).reshape(len(pixels), -1).all(axis=1)
-    there = len(row) - int(np.argmin(row[::-1])) if not row.all() else 0
+    if row[0]:  # grey from the top: a card, or a frame around the picture
+        return
+    there = len(row) - int(np.argmin(row[::-1]))
     if len(row) - there > MISSING_LEAST * len(row):
         share = round(100 * (1 - there / len(row)))
         cause = f"{clip.name} is damaged: its lower {share} % are missing and grey"

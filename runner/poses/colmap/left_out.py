@@ -19,6 +19,7 @@ import pycolmap
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from runner.poses.colmap.explained import Matches
 from runner.poses.colmap.requests import MapperRun
 from runner.poses.repeatability import AGREEMENT, disagreement
 
@@ -29,12 +30,14 @@ Reconstructions = dict[int, pycolmap.Reconstruction]
 
 
 def with_left_out(
-    found: Reconstructions, options: pycolmap.IncrementalPipelineOptions, run: MapperRun, output: Path
-) -> Reconstructions:
+    found: Reconstructions, options: pycolmap.IncrementalPipelineOptions, run: MapperRun, matches: Matches,
+    output: Path,
+) -> Reconstructions:  # fmt: skip
     """The models with the largest one grown by what was left out of it, where it grows and stays what it was.
 
     options: of the mapper that found them, whose time limit is what is left; changed. output: a folder that does not
-    exist. Models that the grown one holds whole are gone.
+    exist. Models that the grown one holds whole are gone. Images that contradict their matches do not count as grown:
+    a model that was adjusted with them is bent.
     """
     if not found:
         return found
@@ -52,7 +55,10 @@ def with_left_out(
         run.database, run.images, str(grown_in), options, input_path=str(start)
     ).values()), None)  # fmt: skip
     was_cut = time.monotonic() - begun >= options.max_runtime_seconds
-    if grown is None or was_cut or not _is_larger(grown, largest) or _contradicts(grown, found):
+    if grown is None or was_cut:
+        return found
+    matches.drop_contradicted(grown)
+    if not _is_larger(grown, largest) or _contradicts(grown, found):
         return found
     inside = _names(grown)
     return {number: grown} | {

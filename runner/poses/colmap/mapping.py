@@ -64,7 +64,7 @@ def _incrementally(run: MapperRun, seed: int, output: Path) -> tuple[dict[int, p
     left_s = end - time.monotonic()
     if left_s >= 1 and not rigs.known_cameras(run.database):
         options = mapper_options(msgspec.structs.replace(run, max_runtime_s=int(left_s)), seed)
-        models = with_left_out(models, options, run, output / "left_out")
+        models = with_left_out(models, options, run, Matches(run.database), output / "left_out")
     return models, False
 
 

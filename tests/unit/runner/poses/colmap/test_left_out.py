@@ -10,6 +10,7 @@ import pycolmap
 import pytest
 
 from runner.poses.colmap import left_out, mapping
+from runner.poses.colmap.explained import Matches
 from runner.poses.colmap.left_out import with_left_out
 from runner.poses.colmap.requests import MapperRun, Reconstruct
 from runner.poses.repeatability import disagreement
@@ -94,7 +95,9 @@ def test_what_puts_known_cameras_elsewhere_is_not_taken(
         return models
 
     monkeypatch.setattr(left_out.pycolmap, "incremental_mapping", elsewhere)
-    assert with_left_out(found, options, run_of(database, tmp_path), tmp_path / "again") is found
+    assert (
+        with_left_out(found, options, run_of(database, tmp_path), Matches(str(database)), tmp_path / "again") is found
+    )
 
 
 def test_a_model_that_nothing_else_hangs_together_with_is_not_mapped_again(
@@ -114,4 +117,4 @@ def test_a_model_that_nothing_else_hangs_together_with_is_not_mapped_again(
     found = {0: truth}
     monkeypatch.setattr(left_out.pycolmap, "incremental_mapping", pytest.fail)
     run = run_of(path, tmp_path)
-    assert with_left_out(found, mapping.mapper_options(run, 0), run, tmp_path / "again") is found
+    assert with_left_out(found, mapping.mapper_options(run, 0), run, Matches(str(path)), tmp_path / "again") is found
