@@ -48,6 +48,7 @@ class ViewAgreement:
     share: float  # of its details, 0..1, that both neighbours find at the same place
     by_chance: float  # the same share with the neighbours moved aside
     details: int  # pixels that were looked for
+    angle_deg: float = 0.0  # between the lines of sight of it and of the neighbour that looks from farther aside
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
             if _area_ratio(images[view], images[other], scene.points) <= AREA_RATIO_MAX
         ]  # fmt: skip
         neighbours = [images[other] for other in _two(view, scored, places)]
+        angle_deg = max((_angle_deg(images[view], other, scene.points) for other in neighbours), default=0.0)
         planes = _inverse_depths(images[view], scene.points)
         if len(neighbours) < 2:
             continue
@@ -90,7 +92,7 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
         share, details = _found_alike(images[view], neighbours, planes, 0.0)
         by_chance, _ = _found_alike(images[view], neighbours, planes, ASIDE)
         if details >= LEAST_PX:
-            found.append(ViewAgreement(view, share, by_chance, details))
+            found.append(ViewAgreement(view, share, by_chance, details, angle_deg))
     return tuple(found)
 
 
@@ -114,6 +116,14 @@ def _area_ratio(image: SmallView, other: SmallView, points: NDArray[np.float32])
         depth = np.maximum(common @ view.rotation[2] + view.translation[2], 1e-9)
         areas.append(np.log(np.linalg.norm(common - view.centre, axis=1) / depth**3))
     return float(np.exp(np.median(np.abs(areas[0] - areas[1]))))
+
+
+def _angle_deg(image: SmallView, other: SmallView, points: NDArray[np.float32]) -> float:
+    """Between the lines of sight of the two to a thing that both see: the median over their common points."""
+    common = points[np.intersect1d(image.seen, other.seen, assume_unique=True)].astype(np.float64)
+    one, two = common - image.centre, common - other.centre
+    lengths = np.maximum(np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1), 1e-12)
+    return float(np.degrees(np.median(np.arccos(np.clip((one * two).sum(axis=1) / lengths, -1.0, 1.0)))))
 
 
 def _two(view: int, scored: Sequence[tuple[float, int]], places: Sequence[int]) -> list[int]:

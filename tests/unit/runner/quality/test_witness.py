@@ -258,3 +258,21 @@ def test_a_camera_that_goes_on_or_that_the_pictures_follow_is_not() -> None:
     joined, film = halves(3.0)
     assert leaps(joined, [film[:VIEWS], film[VIEWS:]]) == ()  # there is a cut
     assert leaps(joined, []) == ()  # photos
+
+
+@pytest.mark.parametrize(
+    ("share", "angle_deg", "doubted"),
+    [(0.033, 20.0, True), (0.033, 74.0, False), (0.012, 74.0, True), (0.033, 30.0, True), (0.5, 20.0, False)],
+)
+def test_photos_taken_far_apart_are_asked_for_less(share: float, angle_deg: float, doubted: bool) -> None:
+    """Windows of a thing look unlike from far aside. What chance finds is not enough from anywhere."""
+    views = tuple(ViewAgreement(i, share if i < 3 else 0.5, 0.003, 5000, angle_deg) for i in range(12))
+    assert Witness(views, (), ()).many_unexplained is doubted
+
+
+@needs_kernels
+def test_how_far_aside_neighbours_look_is_measured() -> None:
+    """Of a walk past a wall 5 to 7 units away, in steps of a quarter of a unit: a few degrees."""
+    found = agreement(filmed(), SILENT, "training")
+    assert found
+    assert all(0.5 < view.angle_deg < 35.0 for view in found)
