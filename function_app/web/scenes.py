@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +13,6 @@ from function_app.web import documents
 from function_app.web.http import Refused, Request, Response
 from function_app.web.site import Site
 from scenejobs.errors import InputError, UnreadableRecord
-from scenejobs.estimate.learned import Finished
 from scenejobs.parallel import Crew
 from scenejobs.ports import Containers
 from scenejobs.stages import in_words
@@ -60,9 +59,7 @@ def one(site: Site, _: Request, names: Mapping[str, str]) -> Response:
     """GET /api/scenes/{scene}."""
     scene = names["scene"]
     check_scene(scene)
-    described_now = described(
-        site, site.containers, _entry_of(site.containers, scene), times.known(site.containers.state)
-    )
+    described_now = described(site, site.containers, _entry_of(site.containers, scene), with_times=True)
     if described_now.state is State.UNKNOWN:
         raise unknown(scene)
     files: tuple[documents.File, ...] = ()
@@ -122,9 +119,11 @@ def unknown(scene: str) -> Refused:
     return Refused(HTTPStatus.NOT_FOUND, f"there is no scene {scene}", code="NO_SCENE")
 
 
-def described(site: Site, containers: Containers, entry: Entry, finished: Sequence[Finished] = ()) -> documents.Scene:
-    """finished: what scenes took, where that is told. Raises StorageError."""
-    status = times.timed(scene_status(containers, entry.scene, site.dispatch.prefix_depth, site.dispatch), finished)
+def described(site: Site, containers: Containers, entry: Entry, *, with_times: bool = False) -> documents.Scene:
+    """with_times: of a finished scene what it took, for one read more. Raises StorageError."""
+    status = scene_status(containers, entry.scene, site.dispatch.prefix_depth, site.dispatch)
+    if with_times:
+        status = times.timed(status, containers.state)
     record = _record(containers, entry.scene)
     failure = record.ending.failure if record.ending and status.state is State.FAILED else None
     has_result = record.published is not None and not record.is_expired

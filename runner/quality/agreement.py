@@ -82,7 +82,6 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
             if _area_ratio(images[view], images[other], scene.points) <= AREA_RATIO_MAX
         ]  # fmt: skip
         neighbours = [images[other] for other in _two(view, scored, places)]
-        angle_deg = max((_angle_deg(images[view], other, scene.points) for other in neighbours), default=0.0)
         planes = _inverse_depths(images[view], scene.points)
         if len(neighbours) < 2:
             continue
@@ -92,6 +91,7 @@ def agreement(scene: TrainingScene, progress: Progress, stage: str) -> tuple[Vie
         share, details = _found_alike(images[view], neighbours, planes, 0.0)
         by_chance, _ = _found_alike(images[view], neighbours, planes, ASIDE)
         if details >= LEAST_PX:
+            angle_deg = max(_angle_deg(images[view], other, scene.points) for other in neighbours)
             found.append(ViewAgreement(view, share, by_chance, details, angle_deg))
     return tuple(found)
 
@@ -104,13 +104,18 @@ def _places(scene: TrainingScene) -> list[int]:
     return [place for _, place in sorted((view, place) for place, view in enumerate(order))]
 
 
+def _common(image: SmallView, other: SmallView, points: NDArray[np.float32]) -> Array:
+    """[N, 3] points that both see."""
+    return points[np.intersect1d(image.seen, other.seen, assume_unique=True)].astype(np.float64)
+
+
 def _area_ratio(image: SmallView, other: SmallView, points: NDArray[np.float32]) -> float:
     """How many times as large as in the one picture a thing is in the other: the median over their common points.
 
     Of a thing that faces the camera: of one at distance d and depth z, the area grows with d / z^3. So it is far from 1
     where cameras are near and far, and towards the edges of wide lenses that look in different directions.
     """
-    common = points[np.intersect1d(image.seen, other.seen, assume_unique=True)].astype(np.float64)
+    common = _common(image, other, points)
     areas = []
     for view in (image, other):
         depth = np.maximum(common @ view.rotation[2] + view.translation[2], 1e-9)
@@ -120,7 +125,7 @@ def _area_ratio(image: SmallView, other: SmallView, points: NDArray[np.float32])
 
 def _angle_deg(image: SmallView, other: SmallView, points: NDArray[np.float32]) -> float:
     """Between the lines of sight of the two to a thing that both see: the median over their common points."""
-    common = points[np.intersect1d(image.seen, other.seen, assume_unique=True)].astype(np.float64)
+    common = _common(image, other, points)
     one, two = common - image.centre, common - other.centre
     lengths = np.maximum(np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1), 1e-12)
     return float(np.degrees(np.median(np.arccos(np.clip((one * two).sum(axis=1) / lengths, -1.0, 1.0)))))

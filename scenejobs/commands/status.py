@@ -51,8 +51,7 @@ def command(shell: Shell, scene: str, wait: bool) -> Answer:
     scenes = [scene] if scene else [entry.scene for entry in known_scenes(containers, depth)]
     statuses = [scene_status(containers, name, depth, dispatch) for name in scenes]
     if scene:
-        finished = times.known(containers.state)
-        statuses = [times.timed(found, finished) for found in statuses]
+        statuses = [times.timed(found, containers.state) for found in statuses]
     documents = [told(containers, found) for found in statuses]
     for found, document in zip(statuses, documents, strict=True):
         shell.say(found.line())
@@ -75,7 +74,7 @@ def wait_for(
     ended = watch(
         containers, scene, settings.prefix_depth, show=lambda found: shell.say(found.line()), settings=settings
     )
-    ended = times.timed(ended, times.known(containers.state))
+    ended = times.timed(ended, containers.state)
     document = told(containers, ended)
     if ended.state is State.DONE:
         shell.say(f"next: scenejobs open {shlex.quote(scene)}, or scenejobs download {shlex.quote(scene)}")

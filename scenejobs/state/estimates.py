@@ -21,6 +21,11 @@ def load(state: BlobStore) -> tuple[Finished, ...]:
     return _read(state)[0]
 
 
+def of_run(state: BlobStore, run: str) -> Finished | None:
+    """None where it is not known, or too long ago. Raises StorageError."""
+    return next((each for each in load(state) if each.run == run), None)
+
+
 def add(state: BlobStore, one: Finished) -> bool:
     """False where others were faster each time: then it is not remembered. Raises StorageError."""
     for _ in range(TRIES):

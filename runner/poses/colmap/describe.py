@@ -10,7 +10,7 @@ import numpy as np
 import pycolmap
 
 from runner.poses.colmap.lenses import fisheye
-from runner.poses.colmap.requests import Model
+from runner.poses.colmap.requests import Model, Point
 from runner.poses.health import Observations, measure
 
 
@@ -33,6 +33,11 @@ def written(model: pycolmap.Reconstruction, folder: Path, zoom: float = 1.0) -> 
             (fisheye.seen_deg(lens) for lens in model.cameras.values() if fisheye.is_fisheye(lens)), default=0.0
         ),
     )
+
+
+def centres(model: pycolmap.Reconstruction) -> dict[str, Point]:
+    """Where the cameras of the registered images are, by image name."""
+    return {image.name: tuple(image.projection_center().tolist()) for image in model.images.values() if image.has_pose}
 
 
 def is_finite(model: Model) -> bool:

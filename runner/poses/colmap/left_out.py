@@ -19,6 +19,7 @@ import pycolmap
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from runner.poses.colmap.describe import centres
 from runner.poses.colmap.explained import Matches
 from runner.poses.colmap.requests import MapperRun
 from runner.poses.repeatability import AGREEMENT, disagreement
@@ -58,7 +59,7 @@ def with_left_out(
     if grown is None or was_cut:
         return found
     matches.drop_contradicted(grown)
-    if not _is_larger(grown, largest) or _contradicts(grown, found):
+    if grown.num_reg_images() <= largest.num_reg_images() or _contradicts(grown, found):
         return found
     inside = _names(grown)
     return {number: grown} | {
@@ -81,20 +82,12 @@ def _much_is_left_out(path: str, inside: Collection[str]) -> bool:
     return reachable > WORTH_A_LOOK * len(images)
 
 
-def _is_larger(grown: pycolmap.Reconstruction, before: pycolmap.Reconstruction) -> bool:
-    return bool(grown.num_reg_images() > before.num_reg_images())
-
-
 def _contradicts(grown: pycolmap.Reconstruction, found: Mapping[int, pycolmap.Reconstruction]) -> bool:
     """Does it put the cameras of any model elsewhere than that model by itself? Too few in both say nothing."""
-    centres = _centres(grown)
-    apart = (disagreement(centres, _centres(model)) for model in found.values())
+    now = centres(grown)
+    apart = (disagreement(now, centres(model)) for model in found.values())
     return any(each is not None and each > AGREEMENT for each in apart)
 
 
-def _centres(model: pycolmap.Reconstruction) -> dict[str, tuple[float, ...]]:
-    return {image.name: tuple(image.projection_center().tolist()) for image in model.images.values() if image.has_pose}
-
-
 def _names(model: pycolmap.Reconstruction) -> frozenset[str]:
-    return frozenset(_centres(model))
+    return frozenset(centres(model))

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pycolmap
 
-from runner.poses.colmap.describe import is_finite, written
+from runner.poses.colmap.describe import centres, is_finite, written
 from runner.poses.colmap.explained import Matches
 from runner.poses.colmap.left_out import with_left_out
 from runner.poses.colmap.lenses import fisheye, rigs
@@ -31,9 +31,10 @@ def reconstruct(request: Reconstruct) -> Models:
             options.mapper.refine_sensor_from_rig = False
             rigs.hold_still(options.mapper.bundle_adjustment)
         models = pycolmap.global_mapping(run.database, run.images, str(output), options)
+        matches = Matches(run.database)
     else:
-        models, was_cut = _incrementally(run, request.seed, output)
-    found, matches = [], Matches(run.database)
+        models, matches, was_cut = _incrementally(run, request.seed, output)
+    found = []
     for number, model in models.items():
         if model.num_reg_images() < 2 or model.num_points3D() == 0:
             continue
@@ -48,24 +49,21 @@ def reconstruct(request: Reconstruct) -> Models:
     return Models(models=tuple(filter(is_finite, found)), cut=was_cut)
 
 
-def _incrementally(run: MapperRun, seed: int, output: Path) -> tuple[dict[int, pycolmap.Reconstruction], bool]:
-    """Models of the incremental mapper, and whether its time limit ended the look for them.
+def _incrementally(run: MapperRun, seed: int, output: Path) -> tuple[dict[int, pycolmap.Reconstruction], Matches, bool]:
+    """Models of the incremental mapper, the matches they are made of, and whether its time limit ended the look.
 
     It ends by its clock without a word, and without the last adjustment.
     """
     end = time.monotonic() + run.max_runtime_s
     models = _incremental(run, seed, output)
-    if time.monotonic() >= end:
-        return models, True
-    if not run.fixed_lens:
+    was_cut = time.monotonic() >= end
+    if not was_cut and not run.fixed_lens:
         models, run, was_cut = _with_fisheye(run, seed, output, models, end - time.monotonic())
-        if was_cut:
-            return models, True
-    left_s = end - time.monotonic()
-    if left_s >= 1 and not rigs.known_cameras(run.database):
+    matches, left_s = Matches(run.database), end - time.monotonic()
+    if not was_cut and left_s >= 1 and not rigs.known_cameras(run.database):
         options = mapper_options(msgspec.structs.replace(run, max_runtime_s=int(left_s)), seed)
-        models = with_left_out(models, options, run, Matches(run.database), output / "left_out")
-    return models, False
+        models = with_left_out(models, options, run, matches, output / "left_out")
+    return models, matches, was_cut
 
 
 def _incremental(run: MapperRun, seed: int, output: Path) -> dict[int, pycolmap.Reconstruction]:
@@ -139,13 +137,7 @@ def rescale(request: Rescale) -> Model:
 
 def find_centres(request: FindCentres) -> Centres:
     """Where the cameras of models are, by image name."""
-    models = [pycolmap.Reconstruction(folder) for folder in request.models]
-    return Centres(
-        centres=tuple(
-            {image.name: tuple(image.projection_center().tolist()) for image in model.images.values() if image.has_pose}
-            for model in models
-        )
-    )
+    return Centres(centres=tuple(centres(pycolmap.Reconstruction(folder)) for folder in request.models))
 
 
 def counter(step: int) -> Callable[[], None]:

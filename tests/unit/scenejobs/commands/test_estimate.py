@@ -64,10 +64,9 @@ def test_what_cannot_be_estimated_is_an_error_of_one_line(
 
 def test_status_of_a_finished_scene_has_both_times(containers: Containers) -> None:
     estimates.add(containers.state, finished("r1", 30.0))
-    known = times.known(containers.state)
-    status = times.timed(SceneStatus("lobby", State.DONE, run="r1"), known)
+    status = times.timed(SceneStatus("lobby", State.DONE, run="r1"), containers.state)
     assert "took 2 min (expected 1.0 to 3.0 min)" in status.line()
-    assert times.timed(SceneStatus("lobby", State.DONE, run="other"), known).took_s is None
+    assert times.timed(SceneStatus("lobby", State.DONE, run="other"), containers.state).took_s is None
 
 
 def test_films_in_storage_are_asked_how_long_they_are(

@@ -11,7 +11,7 @@ import pytest
 from runner.pipeline.fitting import plan_of
 from runner.pipeline.presets import AUTO as RUNNERS_AUTO
 from runner.pipeline.presets import PRESETS
-from runner.poses.settings import FRAME_S, PAIR_FEATURES, PAIR_S
+from runner.poses.settings import FEW, FRAME_S, PAIR_FEATURES, PAIR_S
 from scenejobs.estimate import model, plans
 from scenejobs.estimate.footage import File, Footage, of_sizes
 from scenejobs.estimate.learned import Finished, Ratios, by_stage, ratios, with_one_more
@@ -40,6 +40,7 @@ def test_plans_and_machines_are_those_of_runner_and_templates() -> None:
     }
     assert plans.AUTO == RUNNERS_AUTO
     assert PRESETS["laptop"].poses.exhaustive_up_to == plans.PAIRS_UP_TO
+    assert FEW == plans.FEW
     assert (model.FRAME_S, model.PAIR_S, model.OF_FEATURES) == (FRAME_S, PAIR_S, PAIR_FEATURES)
     assert {machine.profile: machine for machine in costs.machines()} == MACHINES
 

@@ -27,6 +27,8 @@ def test_two_that_end_at_once_are_both_remembered() -> None:
     state.write(ESTIMATES_RECORD, b"[]")
     assert estimates.add(state, one("a"))
     assert [each.run for each in estimates.load(state)] == ["b", "a"]
+    assert estimates.of_run(state, "b") == one("b")
+    assert estimates.of_run(state, "c") is None
 
 
 def test_a_damaged_record_begins_anew() -> None:

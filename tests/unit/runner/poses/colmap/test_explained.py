@@ -86,7 +86,7 @@ def test_a_mapping_is_answered_without_what_contradicts_it(
     """Seven photos of a courtyard were right, and three at its wrong side: they passed every gate as ten."""
     truth = {image.name: tuple(image.projection_center()) for image in right.images.values()}
     wrong = {misplace(right, 4), misplace(right, 7)}
-    monkeypatch.setattr(mapping, "_incrementally", lambda *_: ({0: right}, False))
+    monkeypatch.setattr(mapping, "_incrementally", lambda *_: ({0: right}, Matches(str(path)), False))
     run = MapperRun(
         database=str(path), images=str(tmp_path), output=str(tmp_path / "out"), max_runtime_s=60, fixed_lens=False,
         threads=1,
