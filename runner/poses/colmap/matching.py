@@ -29,11 +29,9 @@ def choose(request: ChoosePairs) -> Pairs:
     """Pairs of images that look alike; see `choose_pairs`."""
     names = [name for shot in request.shots for name in shot]
     moments = [rigs.moment(name, request.rigs) for name in names]
-    known = set(request.known)
     pictures = Pictures(
         shot_of=np.repeat(np.arange(len(request.shots)), [len(shot) for shot in request.shots]),
         moment_of=np.unique(np.array(moments), return_inverse=True)[1].astype(np.int64),
-        known=np.array([name in known for name in names], bool),
     )
     images = _largest_of(request.database, names)
     if len(names) <= ALL_UP_TO:

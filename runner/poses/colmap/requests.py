@@ -258,7 +258,6 @@ class ChoosePairs(Request[Pairs], frozen=True, tag="choose_pairs"):
     each: Positive  # look-alikes per image
     in_time: Count  # images after each one in its shot
     rigs: tuple[tuple[str, ...], ...] = ()  # see `rigs.configure`; views of one moment are never compared
-    known: tuple[str, ...] = ()  # images whose pairs with each other are not asked for
 
 
 class Match(Request[Matches], frozen=True, tag="match"):

@@ -1,7 +1,6 @@
 """Which pairs of images are worth a comparison of all their features, from how much each pair looks alike.
 
-Pure: it takes a matrix and gives a list, and knows of frames that were compared with each other before. The number of
-pairs grows with the number of frames, not with its square.
+Pure: it takes a matrix and gives a list. The number of pairs grows with the number of frames, not with its square.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ class Pictures:
 
     shot_of: NDArray[np.int64]  # [N]
     moment_of: NDArray[np.int64]  # [N] images of one moment (views of a 360-degree frame) are never compared
-    known: NDArray[np.bool_]  # [N] compared with each other before; pairs of two of them are not asked for again
 
 
 def choose_pairs(alike: NDArray[np.float32], pictures: Pictures, each: int, in_time: int) -> NDArray[np.int64]:
@@ -36,7 +34,6 @@ def choose_pairs(alike: NDArray[np.float32], pictures: Pictures, each: int, in_t
 
     count = len(alike)
     allowed = pictures.moment_of[:, None] != pictures.moment_of[None, :]
-    allowed &= ~(pictures.known[:, None] & pictures.known[None, :])
     weights = np.where(allowed, alike, -1.0)
     wanted = np.zeros((count, count), bool)
     _mark_best(wanted, weights, each)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import typing
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -30,6 +32,7 @@ from runner.poses.colmap.requests import (
 from runner.poses.supplied.cameras import Lens
 from tests.pose_models import model
 
+ROOT = Path(__file__).parents[5]
 RUN = MapperRun(database="a.db", images="frames", output="models0", max_runtime_s=9, fixed_lens=False, threads=1)
 CAMERA = SuppliedCamera(
     lens=Lens(320, 240, 300.5, 300, 160, 120, sure=False), pose=(1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 5)
@@ -113,3 +116,16 @@ def test_the_answer_to_one_request_is_none_to_another(tmp_path) -> None:
 )  # fmt: skip
 def test_only_steps_count_as_progress(line: bytes, steps: int) -> None:
     assert steps_of(line) == steps
+
+
+def test_every_field_of_a_request_is_set_by_somebody() -> None:
+    """A field that keeps its default in every request is a promise that nobody asks for."""
+    set_by: dict[str, set[str]] = {}
+    for path in (ROOT / "runner").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and (names := {word.arg for word in call.keywords if word.arg}):
+                set_by.setdefault(ast.unparse(call.func).rsplit(".", 1)[-1], set()).update(names)
+    changed = set_by.get("replace", set())  # of a request that is there, by name
+    for request in Request.__subclasses__():
+        missing = set(request.__struct_fields__) - set_by.get(request.__name__, set()) - changed
+        assert not missing, f"{request.__name__}: nobody sets {', '.join(sorted(missing))}"

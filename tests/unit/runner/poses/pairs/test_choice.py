@@ -12,10 +12,9 @@ from runner.poses.pairs.choice import ACROSS, Pictures, choose_pairs
 IN_TIME = 4
 
 
-def pictures(*shots: int, known: int = 0) -> Pictures:
-    """Shots of so many images; the first `known` images were compared before."""
-    count = sum(shots)
-    return Pictures(np.repeat(np.arange(len(shots)), shots), np.arange(count), np.arange(count) < known)
+def pictures(*shots: int) -> Pictures:
+    """Shots of so many images."""
+    return Pictures(np.repeat(np.arange(len(shots)), shots), np.arange(sum(shots)))
 
 
 def ring(count: int, reach: int) -> np.ndarray:
@@ -88,13 +87,6 @@ def test_nobody_is_left_alone():
 def test_views_of_one_moment_are_never_compared():
     """Four views of each 360-degree frame look in four directions."""
     moments = np.tile(np.arange(10), 4)
-    views = Pictures(np.repeat(np.arange(4), 10), moments, np.zeros(40, bool))
+    views = Pictures(np.repeat(np.arange(4), 10), moments)
     chosen = choose_pairs(np.ones((40, 40), np.float32), views, 20, IN_TIME)
     assert not (moments[chosen[:, 0]] == moments[chosen[:, 1]]).any()
-
-
-def test_images_that_are_known_are_compared_with_new_ones_only():
-    chosen = choose_pairs(ring(60, 20), pictures(50, 10, known=50), 20, IN_TIME)
-    assert (chosen[:, 1] >= 50).all()
-    assert set(range(50, 60)) <= set(chosen[:, 1])
-    assert len(chosen) <= 10 * 40 + 50 * ACROSS
