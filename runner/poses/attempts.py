@@ -103,7 +103,7 @@ class PoseAttempts:
         if found is None:
             return None
         try:
-            part = self._judged(msgspec.structs.replace(found.model, zoom=found.known.zoom), folder)
+            part = self._judged(msgspec.structs.replace(found.model, zoom=found.known.zoom), folder, found.rung)
         except RunnerError as exc:  # best effort: without it the work is done as usual
             log.warning("poses that were found before are not used: %s", exc)
             return None
@@ -157,7 +157,7 @@ class PoseAttempts:
         limit_s = max(self.settings.max_runtime_s, self.settings.budget_s) if left_s is None else left_s
         run = self._mapper_run(rung, database, len(tried), limit_s)
         models, fit, cut = self._mapped(rung, run, limit_s)
-        parts = [self._judged(model, Path(run.output)) for model in models]
+        parts = [self._judged(model, Path(run.output), rung) for model in models]
         timer.stop("map_s")
         attempt = self._chosen(replace(begun, fit=fit, cut=cut), parts, matches, state)
         if not self._needs_confirmation(attempt, state):
@@ -196,15 +196,15 @@ class PoseAttempts:
         found = self.session.ask(_reconstruct(rung, run, self.session.seed), limit_s + GRACE_S, watch)
         return found.models, None, f"mapping was ended after {limit_s:.0f} s" if found.cut else ""
 
-    def _judged(self, model: Model, output: Path) -> Part:
+    def _judged(self, model: Model, output: Path, rung: Rung) -> Part:
         """The verdict on a model; where only a covisibility link is weak, on its bigger side without the other."""
         was_cut = False
-        counts = self.coverage.counts(model, self.settings)
+        counts = self.coverage.counts(model, self.settings, rung.guided)
         while model.smaller_side and only_the_weakest_link_fails(model.health, counts):
             folder = output / f"{Path(model.folder).name}_cut"
             request = Cut(seed=self.session.seed, model=model.folder, drop=model.smaller_side, output=str(folder))
             smaller = msgspec.structs.replace(self.session.ask(request), zoom=model.zoom)
-            rest = self.coverage.counts(smaller, self.settings)
+            rest = self.coverage.counts(smaller, self.settings, rung.guided)
             if not judge(replace(smaller.health, bridge=1.0), rest).passed:
                 break  # neither side holds by itself: the verdict is on the whole
             model, counts, was_cut = smaller, rest, True

@@ -78,16 +78,17 @@ class Coverage:
             if sum(name in inside for name in shot.names) >= max(LOST_BELOW * len(shot.frames), 1)
         ]  # fmt: skip
 
-    def counts(self, model: Model, settings: PoseSettings) -> Counts:
-        """How much of the scene a model is, for the gates."""
+    def counts(self, model: Model, settings: PoseSettings, guided: bool) -> Counts:
+        """How much of the scene a model is, for the gates. guided: it is of guided matches."""
         inside, smaller, own = set(model.names), set(model.smaller_side), self.shots_in(model)
         lost = [shot for shot in self.shots if shot not in own]
+        total = sum(len(shot.frames) for shot in own)
         return Counts(
-            images_total=sum(len(shot.frames) for shot in own),
+            images_total=total,
             images_registered=len(inside),
             points=model.points,
             min_registered_share=settings.min_registered_share,
-            min_points=settings.min_points,
+            min_points=settings.min_points if guided else settings.points_for(total),
             lost_clips=tuple(shot.title for shot in lost),
             lost_images=sum(len(shot.frames) for shot in lost),
             cut_sides=(self.where(smaller), self.where(inside - smaller)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 FRAME_S = 0.5
 PAIR_S = 0.06
 PAIR_FEATURES = 3072
-FEW = 20  # frames whose pairs are so few that twice the features cost no more than a minute
+FEW = 20  # frames whose pairs are so few that twice the features cost no more than a minute; fewer have fewer points
 
 
 STAGE = "colmap_reconstruction"
@@ -29,7 +29,7 @@ class PoseSettings:
     max_runtime_s: int = 900  # of one mapping
     budget_s: float = 1800.0  # POSES_BUDGET_SECS: no further rung is tried that would pass it; the first always is
     min_registered_share: float = 0.5  # of the chosen frames
-    min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS
+    min_points: int = 1000  # MIN_RECONSTRUCTION_POINTS, of FEW frames and more
     threads: int = 0  # 0: all cores; 1: the same poses to the last bit every time
     seed: int = 0
 
@@ -43,3 +43,10 @@ class PoseSettings:
         """Per image, at the first look. Few pictures have few points between them, and points are what training begins
         with."""
         return self.features_of_few if self.features_of_few and frame_count <= FEW else self.features
+
+    def points_for(self, image_count: int) -> int:
+        """Fewest points of a model of so many images: below FEW in proportion, as each adds points of its own.
+
+        Not of guided matches: these are looked for along the lines of the geometry that they would confirm.
+        """
+        return -(-self.min_points * min(image_count, FEW) // FEW)  # rounded up

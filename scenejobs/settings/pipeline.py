@@ -75,7 +75,10 @@ class PipelineSettings(Knobs, MediaLimits):
         minimum=0,
     )
     min_points: int = _setting(
-        "MIN_RECONSTRUCTION_POINTS", "fewest 3D points of a usable reconstruction", 1000, minimum=0
+        "MIN_RECONSTRUCTION_POINTS",
+        "fewest 3D points of a usable reconstruction of 20 images and more; of fewer images in proportion",
+        1000,
+        minimum=0,
     )
     sandbox: Literal["auto", "require", "off"] = _setting(
         "SANDBOX",

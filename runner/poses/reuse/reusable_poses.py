@@ -133,10 +133,11 @@ def reusable_poses(
             log.warning("the cached %s is not used: %s", name, exc)
             cache.remove(name)
             continue
-        if one.points >= settings.min_points:
+        needed = settings.points_for(len(one.registered))
+        if one.points >= needed:
             yield one
         else:
-            log.info("poses of preset %s have %d points; %d are needed", one.run, one.points, settings.min_points)
+            log.info("poses of preset %s have %d points; %d are needed", one.run, one.points, needed)
 
 
 def forget_poses(cache: StageCache, frames: FrameSet, settings: PoseSettings, supplied: str = "") -> None:
