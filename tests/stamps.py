@@ -75,6 +75,66 @@ def bars(picture: Picture, left: int = 0, top: int = 0, right: int = 0, bottom: 
     return framed.clip(0, 255).astype(np.uint8)
 
 
+def ticker(
+    share: float = 0.1, pace: float = 0.004, opacity: float = 1.0, below: float = 0.0, label: bool = False,
+    level: int = 20,
+) -> Callable[[Picture, int], Picture]:  # fmt: skip
+    """Text that runs to the left along the lower edge, on a bar of this share of the height.
+
+    pace: of the width, from frame to frame. opacity, level: of the bar. below: of the height, what is seen of the film
+    beneath it. label: a word at its left that stays.
+    """
+    strips: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+    def drawn(picture: Picture, number: int) -> Picture:
+        height, width = picture.shape[:2]
+        tall = round(share * height)
+        strip = strips.setdefault((tall, width), _headlines(tall, 12 * width))
+        top, start = round((1 - share - below) * height), round(pace * number * width)
+        text = strip[:, (np.arange(width) + start) % strip.shape[1], None] / 255.0
+        shown = picture.astype(np.float32)
+        bar = shown[top : top + tall] * (1 - opacity) + opacity * level
+        ink = 255 if level < 128 else 0
+        shown[top : top + tall] = bar * (1 - text) + ink * text
+        image = Image.fromarray(shown.astype(np.uint8))
+        if label:
+            draw = ImageDraw.Draw(image)
+            draw.rectangle((0, top, width * 0.16, top + tall), fill=(190, 10, 10))
+            draw.text((width * 0.01, top + tall * 0.2), "NEWS", font=ImageFont.load_default(0.55 * tall), fill=WHITE)
+        return np.asarray(image)
+
+    return drawn
+
+
+def in_gallery(photo: Picture, size: tuple[int, int] = (1080, 1920), dark: bool = True) -> Picture:
+    """A screenshot of a phone that shows a photo in its gallery: the same frame around every photo."""
+    width, height = size
+    ground, ink = (BLACK, WHITE) if dark else (WHITE, BLACK)
+    screen = Image.new("RGB", size, ground)
+    draw = ImageDraw.Draw(screen)
+    draw.text((0.05 * width, 0.01 * height), "12:41", font=ImageFont.load_default(0.04 * width), fill=ink)
+    draw.text((0.05 * width, 0.06 * height), "Yesterday", font=ImageFont.load_default(0.06 * width), fill=ink)
+    for number in range(5):
+        left = (0.1 + 0.18 * number) * width
+        box = (left, 0.93 * height, left + 0.07 * width, 0.93 * height + 0.07 * width)
+        draw.ellipse(box, outline=ink, width=max(2, width // 135))
+    tall = round(width * photo.shape[0] / photo.shape[1])
+    screen.paste(Image.fromarray(photo).resize((width, tall), Image.Resampling.LANCZOS), (0, (height - tall) // 2))
+    return np.asarray(screen)
+
+
+def _headlines(tall: int, wide: int) -> NDArray[np.uint8]:
+    """[tall, wide] opacity of words one after the other, no two alike."""
+    rng = np.random.default_rng(7)
+    image = Image.new("L", (wide, tall))
+    draw, font, at = ImageDraw.Draw(image), ImageFont.load_default(0.6 * tall), 0.0
+    while at < wide:
+        word = "".join(rng.choice(list("ABCDEFGHIKLMNOPRSTUVWZabcdefghiklmnoprstuvwz0123456789"), rng.integers(2, 10)))
+        draw.text((at, 0.12 * tall), word, font=font, fill=255)
+        at += draw.textlength(word + "  ", font=font)
+    return np.asarray(image)
+
+
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(max(12, height // 18))
 

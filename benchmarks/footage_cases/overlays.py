@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.footage_cases.case import Case, Run
 from benchmarks.footage_cases.formats import pictures
 from benchmarks.footage_cases.reports import FOX, fox_truth, right_cameras
-from tests.stamps import Picture, covering, crosshair, dark_case, faint_logo, outlined_date
+from tests.stamps import Picture, covering, crosshair, dark_case, faint_logo, outlined_date, ticker
 from tests.videos import write_video
 
 FPS = 5  # of the fox
@@ -27,6 +27,14 @@ def drawn(draw: Callable[[Picture, int], Picture]) -> Callable[[Path], Sequence[
     return make
 
 
+def news(picture: Picture, number: int) -> Picture:
+    """Text that runs over the film, and a logo."""
+    return RUNNING(faint_logo(picture, number), number)
+
+
+RUNNING = ticker(share=0.08, pace=0.03, opacity=0.0)
+
+
 def _masked(run: Run) -> str:
     """Right cameras, and the overlay is told."""
     if wrong := right_cameras(run):
@@ -42,5 +50,11 @@ CASES = tuple(
         ("crosshair", "two thin lines in the middle", crosshair),
         ("dark-case", "corners that a case covers", dark_case),
         ("finger", "a finger over the edge, out of focus", covering(24.0, (1.0, 0.3))),
+        (
+            "ticker",
+            "news that run along the lower edge on a bar, a tenth of the height",
+            ticker(pace=0.024, label=True),
+        ),
+        ("ticker-plain", "news that run over the film without a bar, and a logo", news),
     )
 )

@@ -73,6 +73,7 @@ class ClipInfo:
     projection: str = ""  # of the file: "" what any lens sees, "fisheye" a disc, "equirectangular" 360 degrees
     crop: Crop = NO_CROP  # black bars, which are cut off before anything else
     track: tuple[Fix, ...] = ()  # where the camera was, from telemetry in the file; in the order of time
+    steadied: bool = False  # a program shifted and bent its pictures: black edges that move beside them
     view: int | None = None  # of a view cut out of 360-degree frames: quarter turns to the right; None: it is none
 
 

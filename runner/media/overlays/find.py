@@ -21,6 +21,7 @@ from runner.media.overlays.dark_corners import dark_corners
 from runner.media.overlays.moving_edges import moving_edges
 from runner.media.overlays.persistence import FEW, hidden_by_overlays
 from runner.media.overlays.porthole import porthole
+from runner.media.overlays.running_text import running_text
 from runner.scene.frames import ClipInfo, FrameSet
 from runner.scene.masks import FOLDER, clip_mask, write_mask
 from runner.scene.progress import Progress
@@ -35,6 +36,8 @@ SAME = 2.5  # grey levels, mean difference of coarse pictures: less is one pictu
 IN_DISC = 0.93  # of the radius of a fisheye disc: its rim never moves
 MUCH = 0.4  # of the picture: so much of it ignored is said louder
 PLACES = 4  # that a warning names
+STAYS = "an overlay (date, logo, display or dark corners)"
+RUNS = "text that runs through the picture (a ticker)"
 
 
 def mask_overlays(frames: FrameSet, workspace: Path, progress: Progress) -> FrameSet:
@@ -70,28 +73,53 @@ def _masked(
     """together: images of all clips of one size that have few. A stamp is in each of them; few frames of one clip do
     not tell it."""
     own = _images(clip, frames)
-    clip = _with_moving_edges(clip, own, workspace, progress)
+    runs = None
+    if not clip.projection:
+        pictures, size = _pictures(own, workspace, progress)
+        clip = _with_moving_edges(clip, own, pictures, size, workspace)
+        runs = _running_text(clip, frames, pictures, size)
     found = _hidden(clip, own, workspace, progress)
     others = together.get((clip.width, clip.height), [])
     if found is None and len(own) < FEW <= len(others) != len(own):
         found = _hidden(clip, others, workspace, progress)
-    if found is None:
+    hidden = [each for each in (found, runs) if each is not None]
+    if not hidden:
         return clip
-    write_mask(clip_mask(workspace / FOLDER, clip.folder), ~found)
-    share = float(found.mean())
-    return replace(clip, masked_share=share, warnings=(*clip.warnings, _warning(found, share)))
+    all_hidden = np.any(hidden, axis=0)
+    write_mask(clip_mask(workspace / FOLDER, clip.folder), ~all_hidden)
+    said = [_warning(each, what) for each, what in ((found, STAYS), (runs, RUNS)) if each is not None]
+    return replace(clip, masked_share=float(all_hidden.mean()), warnings=(*clip.warnings, *said))
 
 
-def _with_moving_edges(clip: ClipInfo, images: Sequence[str], workspace: Path, progress: Progress) -> ClipInfo:
-    """Writes a mask for each frame that has edges which are not the place (`moving_edges.py`); the clip says so."""
-    if clip.projection:
-        return clip
+def _pictures(
+    images: Sequence[str], workspace: Path, progress: Progress
+) -> tuple[list[NDArray[np.uint8]], tuple[int, int]]:  # fmt: skip
+    """Their brightness at a long side of SIDE, and their own width and height."""
     pictures, size = [], (0, 0)
     for image in images:
         progress.check(STAGE)
         with Image.open(workspace / "frames" / image) as file:
             size, grey = file.size, file.convert("L")
         pictures.append(np.asarray(grey.resize(shrink(*size, SIDE), Image.Resampling.BOX)))
+    return pictures, size
+
+
+def _running_text(
+    clip: ClipInfo, frames: FrameSet, pictures: Sequence[NDArray[np.uint8]], size: tuple[int, int]
+) -> NDArray[np.bool_] | None:
+    """[height, width] of the frames of a film: where text runs through them. None: nowhere."""
+    own = [frame for frame in frames.frames if frame.video == clip.name]
+    order = sorted(range(len(own)), key=lambda number: own[number].timestamp_s)
+    if any(frame.photo for frame in own):
+        return None
+    found = running_text([pictures[number] for number in order], [own[number].timestamp_s for number in order])
+    return None if found is None else np.asarray(Image.fromarray(found).resize(size, Image.Resampling.NEAREST))
+
+
+def _with_moving_edges(
+    clip: ClipInfo, images: Sequence[str], pictures: Sequence[NDArray[np.uint8]], size: tuple[int, int], workspace: Path
+) -> ClipInfo:
+    """Writes a mask for each frame that has edges which are not the place (`moving_edges.py`); the clip says so."""
     edges = moving_edges(pictures)
     for image, beyond in zip(images, edges.masks, strict=True):
         if beyond is not None:
@@ -103,7 +131,7 @@ def _with_moving_edges(clip: ClipInfo, images: Sequence[str], workspace: Path, p
     text = (
         f"{edges.said} are ignored in {len(shares)} of {len(images)} pictures: up to {100 * max(shares):.1f} % of one"
     )
-    return replace(clip, warnings=(*clip.warnings, text))
+    return replace(clip, warnings=(*clip.warnings, text), steadied=edges.move)
 
 
 def _hidden(
@@ -142,9 +170,9 @@ def _different(pictures: Sequence[NDArray[np.float32]]) -> list[int]:
     return found
 
 
-def _warning(hidden: NDArray[np.bool_], share: float) -> str:
-    text = f"an overlay (date, logo, display or dark corners) is ignored: {100 * share:.1f} % of the picture, "
-    text += ", ".join(places(hidden))
+def _warning(hidden: NDArray[np.bool_], what: str) -> str:
+    share = float(hidden.mean())
+    text = f"{what} is ignored: {100 * share:.1f} % of the picture, {', '.join(places(hidden))}"
     return text if share < MUCH else f"{text}; little is left of the scene: export the clip without it"
 
 

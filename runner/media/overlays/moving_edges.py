@@ -34,6 +34,7 @@ class Edges:
 
     masks: list[NDArray[np.bool_] | None]  # [height, width]: where it is black beyond its edges; None where it is not
     said: str = ""  # what they are, in words; "" where there are none
+    move: bool = False  # they are those of a film that a program steadied, not bars
 
 
 def moving_edges(pictures: Sequence[NDArray[np.uint8]]) -> Edges:
@@ -42,7 +43,7 @@ def moving_edges(pictures: Sequence[NDArray[np.uint8]]) -> Edges:
         masks, move = _found(seen)
         if any(mask is not None for mask in masks):
             steadied = f"{name} edges that move, as a program leaves that steadies a film,"
-            return Edges(masks, steadied if move else f"{name} bars")
+            return Edges(masks, steadied if move else f"{name} bars", move)
     return Edges([None] * len(pictures))
 
 

@@ -32,7 +32,7 @@ def masked(workspace: Path, pictures: list[Picture]) -> tuple[FrameSet, list[np.
 
 
 def test_the_black_beside_steadied_pictures_is_masked_frame_by_frame_and_told(tmp_path: Path) -> None:
-    _, used, warnings = masked(tmp_path, [steadied(picture, n) for n, picture in enumerate(film())])
+    found, used, warnings = masked(tmp_path, [steadied(picture, n) for n, picture in enumerate(film())])
     missing = [steadied(np.full((*SIZE[::-1], 3), 250, np.uint8), n)[..., 0] < 125 for n in range(COUNT)]
     for number, (mask, black) in enumerate(zip(used, missing, strict=True)):
         if mask is None:
@@ -43,6 +43,7 @@ def test_the_black_beside_steadied_pictures_is_masked_frame_by_frame_and_told(tm
     assert sum(mask is not None for mask in used) > 0.8 * COUNT
     (said,) = [warning for warning in warnings if "black edges that move" in warning]
     assert f"of {COUNT} pictures" in said
+    assert found.clips[0].steadied
 
 
 def test_a_few_such_frames_and_none_are_left_alone(tmp_path: Path) -> None:
@@ -75,7 +76,8 @@ def test_the_bars_of_photos_that_a_program_made_square_are_masked_and_told(
 ) -> None:
     """As some apps upload them: white walls stood above and below the scene."""
     square = [np.pad(picture, ((80, 80), (0, 0), (0, 0)), constant_values=level) for picture in film()]
-    _, used, warnings = masked(tmp_path, square)
+    found, used, warnings = masked(tmp_path, square)
+    assert not found.clips[0].steadied
     for mask in used:
         assert mask is not None
         assert not mask[:80].any()
