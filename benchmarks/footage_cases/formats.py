@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.footage_cases.case import WALK_FRAMES, Case, footage, leaves_out, whole_film
+from tests.videos import wall, write_two_streams
 
 WALK = "walk/walk.mp4"
 HOUR_S = 3600
@@ -121,6 +122,12 @@ def photos_and(*names: str) -> Callable[[Path], Sequence[Path]]:
     return make
 
 
+def beside_a_slide(folder: Path) -> Sequence[Path]:
+    """One file with the walk, and with a picture of a larger size that stays."""
+    frames = list(pictures(WALK))
+    return [write_two_streams(folder / "lecture.mp4", [wall(1280, 720)] * len(frames), frames, fps=30)]
+
+
 AT_30, AT_25 = (whole_film(WALK_FRAMES, WALK_FRAMES / fps) for fps in (30, 25))
 CASES = (
     Case(
@@ -147,6 +154,10 @@ CASES = (
     ),
     Case("mpg", "6 formats", "MPG", encoded("a.mpg", "mpeg", "mpeg2video", fps=25, options={"b": "12M"}), AT_25),
     Case("wmv", "6 formats", "WMV", encoded("a.wmv", "asf", "wmv2", options={"b": "12M"}), AT_30),
+    Case(
+        "two-streams", "6 formats", "a film and a larger picture that stands still, in one file", beside_a_slide,
+        whole_film(WALK_FRAMES, WALK_FRAMES / 30, told="a larger one stands still"),
+    ),
     Case(
         "dng-beside", "6 formats", "16 photos and a DNG", photos_and("a.dng"),
         leaves_out({"a.dng": "a raw photo of a camera"}, keeps=("photos",)),

@@ -60,17 +60,17 @@ def film_streams(clip: Clip, container: InputContainer) -> list[av.VideoStream]:
     return known
 
 
-def best_stream(clip: Clip, container: InputContainer, few: Container[int] = ()) -> tuple[av.VideoStream, int]:
+def best_stream(clip: Clip, container: InputContainer, beside: Container[int] = ()) -> tuple[av.VideoStream, int]:
     """The stream with the largest frames, and how many others there are: phones add small previews and cover art.
 
-    few: indices of those with too few frames to be the film (`streams.py`).
+    beside: indices of those that are not the film (`streams.py`).
     Raises InputError NO_VIDEO_STREAM; NOT_A_VIDEO for a codec that is not supported.
     """
     known = film_streams(clip, container)
     best = max(
         known,
         key=lambda stream: (
-            stream.index not in few, stream.frames != 1, stream.width * stream.height, stream.frames, -stream.index,
+            stream.index not in beside, stream.frames != 1, stream.width * stream.height, stream.frames, -stream.index,
         ),
     )  # fmt: skip
     if best.codec_context.name not in DECODERS:

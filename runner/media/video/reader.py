@@ -21,13 +21,13 @@ from runner.media.video.clock import Clock
 from runner.media.video.container import open_container
 from runner.media.video.damage import MIN_DECODED_OF_PLANNED, Damage, broken, judge_damage
 from runner.media.video.decoding import FrameDecoder, Numbered, decode_groups
-from runner.media.video.header import CONVERT, best_stream, check_header, read_header, too_long
+from runner.media.video.header import CONVERT, best_stream, check_header, film_streams, read_header, too_long
 from runner.media.video.interlaced.deinterlace import TOLD, Deinterlacer
 from runner.media.video.lead import LeadProbe
 from runner.media.video.orientation import IDENTITY_MATRIX, display_matrix, is_quarter_turn, upright
 from runner.media.video.packets import packets_of, read_packets
 from runner.media.video.projection import check_streams, is_stereo, stated_projection
-from runner.media.video.streams import with_few_frames
+from runner.media.video.streams import beside_the_film
 from runner.media.video.thinning import Plan, Thinned, allowance, plan
 from runner.scene.frames import NO_CROP, Clip, Crop
 from runner.scene.sizes import shrink, square_pixels
@@ -188,10 +188,12 @@ def open_video(clip: Clip, limits: Limits) -> Iterator[VideoReader]:
     """
     with open_container(clip, limits) as container:
         several = len(container.streams.video) > 1
-        stream, others = best_stream(clip, container, with_few_frames(clip, limits) if several else ())
+        stream, others = best_stream(clip, container, beside_the_film(clip, limits) if several else ())
         reader = VideoReader(clip, container, stream, limits)
         if others:
-            reader.warnings.append(f"it holds {others + 1} video streams; only the largest is used")
+            larger = any(one.width * one.height > stream.width * stream.height for one in film_streams(clip, container))
+            which = "one that moves is used: a larger one stands still" if larger else "largest is used"
+            reader.warnings.append(f"it holds {others + 1} video streams; only the {which}")
         check_streams(clip, list(container.streams.video))
         check_header(clip, reader.header, limits)
         try:

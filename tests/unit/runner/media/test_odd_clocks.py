@@ -14,9 +14,10 @@ from runner.media.settings import Limits
 from runner.media.video.reader import open_video
 from runner.media.video.survey import survey
 from runner.scene.frames import Clip
-from tests.videos import pan, wall, write_video
+from tests.videos import pan, wall, write_two_streams, write_video
 
 LIMITS = Limits(min_long_side=64, min_short_side=48)
+STANDS_STILL = "it holds 2 video streams; only the one that moves is used: a larger one stands still"
 UNHEARD = lambda _share, _detail: None  # noqa: E731
 
 
@@ -88,6 +89,25 @@ def test_slides_that_are_larger_than_the_film_are_not_the_film(tmp_path):
             output.mux(stream.encode(None))
     with open_video(Clip(path.name, path), LIMITS) as video:
         assert [(frame.width, frame.height) for frame in video.frames()] == [(160, 96)] * 40
+        assert video.warnings == [STANDS_STILL]
+
+
+@pytest.mark.parametrize("slides", [1, 2])
+def test_a_picture_that_stands_still_beside_a_film_is_not_the_film(tmp_path, slides):
+    """As many pictures as the film has, four times as large: one slide, and two."""
+    stands = [wall(640, 480, seed) for seed in range(slides) for _ in range(60 // slides)]
+    path = write_two_streams(tmp_path / "a.mp4", pan(60, 4, 160, 96), stands)
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        assert [(frame.width, frame.height) for frame in video.frames()] == [(160, 96)] * 60
+        assert video.warnings == [STANDS_STILL]
+
+
+@pytest.mark.parametrize("both_move", [True, False])
+def test_of_two_films_and_of_two_pictures_that_stand_still_the_largest_is_used(tmp_path, both_move):
+    small, large = (pan(60, 4, *size) if both_move else [wall(*size)] * 60 for size in ((160, 96), (320, 240)))
+    path = write_two_streams(tmp_path / "a.mp4", small, large)
+    with open_video(Clip(path.name, path), LIMITS) as video:
+        assert {(frame.width, frame.height) for frame in video.frames()} == {(320, 240)}
         assert video.warnings == ["it holds 2 video streams; only the largest is used"]
 
 
