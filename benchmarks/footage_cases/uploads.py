@@ -15,6 +15,7 @@ from benchmarks.footage_cases.files import encoded_again
 from benchmarks.footage_cases.formats import WALK, hour, pictures
 from benchmarks.footage_cases.reports import files
 from tests.photos import write_photo
+from tests.stamps import in_gallery
 from tests.videos import pan, write_video
 
 PHOTOS = "banana_photos"
@@ -58,6 +59,22 @@ def _of_many_sizes(folder: Path) -> Sequence[Path]:
         size = (round(image.width * (1 - number / 100)), round(image.height * (1 - number / 100)))
         made.append(write_photo(folder / path.name, np.asarray(image.resize(size, Image.Resampling.LANCZOS))))
     return made
+
+
+def _of_a_gallery(folder: Path) -> Sequence[Path]:
+    """Screenshots of a phone that shows them, one after the other."""
+    made = []
+    for number, path in enumerate(_photos()):
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        made.append(write_photo(folder / f"Screenshot_{number:02d}.png", in_gallery(pixels)))
+    return made
+
+
+def _none_is_a_copy(run: Run) -> str:
+    """All of them are used, or refused for another reason than that they show the same."""
+    unused = [*run.metrics.get("unused", ()), *run.error.get("inputs", ())]
+    copies = [each["name"] for each in unused if "shows the same" in each["reason"]]
+    return f"{len(copies)} are called copies" if copies else result(run)
 
 
 def _measured(run: Run) -> str:
@@ -112,6 +129,7 @@ CASES = (
     Case("too-large", "7 large", "a clip above MAX_VIDEO_BYTES", WALK_ALONE,
          refused("TOO_LARGE", says=("MAX_VIDEO_BYTES",)), environment={"MAX_VIDEO_BYTES": "100000"}),
     Case("many-sizes", "8 sizes", "16 photos, each of another size", _of_many_sizes, _measured),
+    Case("gallery", "5 twins", "screenshots of a gallery that shows 16 photos", _of_a_gallery, _none_is_a_copy),
     Case("long-name", "8 options", "a name of 300 bytes", WALK_ALONE, option_refused("300 bytes"),
          arguments=("--preset", "smoke", "--name", "n" * 300)),
     Case("five-frames", "8 options", "--frames 5", WALK_ALONE, option_refused("--frames 5"),

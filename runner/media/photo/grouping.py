@@ -20,6 +20,10 @@ from runner.scene.frames import Clip, ClipInfo
 from scenejobs.errors import UnusedFile
 
 SAME_CORRELATION = 0.98  # of two small images: below, they show different things, whatever their motion seems to be
+# Where two pictures differ they still show the same, or they are two photos in one frame (screenshots of a gallery).
+# Copies that were made smaller, brighter, blurred or of more contrast: 0.95 and more. Screenshots: 0.79 at most.
+DIFFERS, LEAST_DIFFERENT = 5.0, 0.03  # grey levels; share of the picture that does, for it to say anything
+SAME_INSIDE = 0.9  # correlation there
 MIRRORED = 3 * NEW_VIEW  # of mirrored copies: the blocks of the small images are not the same ones
 NAMED = 5  # photos in one warning
 # Names that programs give to a copy of a photo: IMG_E1234 (Apple), -EDITED (Google), (1), _edit, " copy", "- Kopie".
@@ -175,7 +179,21 @@ def _twin(
 def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: float, moved: float) -> bool:
     if correlation < SAME_CORRELATION:
         return False
-    return bool(displacement_px(one.astype(np.float32), other.astype(np.float32)) < moved * max(one.shape))
+    grey, beside = one.astype(np.float32), other.astype(np.float32)
+    return bool(displacement_px(grey, beside) < moved * max(one.shape)) and _is_alike_inside(grey, beside)
+
+
+def _is_alike_inside(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two pictures show the same where they differ most, whatever they have in common around that."""
+    one, other = one - one.mean(), other - other.mean()
+    gain = float((one * other).mean() / max(float(other.var()), 1e-6))
+    differs = np.abs(one - gain * other) > DIFFERS
+    if differs.mean() < LEAST_DIFFERENT:
+        return True
+    (top, bottom), (left, right) = (np.percentile(places, [2, 98]).astype(int) for places in np.nonzero(differs))
+    part = slice(top, bottom + 1), slice(left, right + 1)
+    first, second = (picture[part].ravel() - picture[part].mean() for picture in (one, other))
+    return bool(first @ second > SAME_INSIDE * np.linalg.norm(first) * np.linalg.norm(second))
 
 
 def _normalised(small: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from PIL import Image
 from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.scene.frames import Clip
 from tests.photo_scenes import views
+from tests.stamps import in_gallery
 from tests.videos import pan
 
 
@@ -86,6 +87,21 @@ def test_blank_photos_are_not_copies_of_each_other():
     blank = np.full((96, 160, 3), 200, np.uint8)
     (found,) = make_sets([survey("a.jpg", blank), survey("b.jpg", blank // 2)])
     assert len(found.photos) == 2
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_screenshots_of_a_gallery_are_the_photos_in_them(dark):
+    """What is around them is the same in all, and most of the picture. A photo again is one, brighter too."""
+    photos = [picture // 3 + 80 for picture in pan(4, 40, 900, 400)]
+    shown = [in_gallery(photo, (450, 800), dark) for photo in photos]
+    alike = [survey(f"{number}.jpg", picture) for number, picture in enumerate(shown)]
+    assert np.corrcoef(alike[0].small.ravel(), alike[1].small.ravel())[0, 1] > 0.98
+    (found,) = make_sets(alike)
+    assert len(found.photos) == 4
+    brighter = np.clip(1.2 * shown[2].astype(float), 0, 255).astype(np.uint8)
+    noisy = np.clip(shown[2] + np.random.default_rng(0).normal(0, 4, shown[2].shape), 0, 255).astype(np.uint8)
+    (found,) = make_sets([*alike, survey("brighter.jpg", brighter), survey("noisy.jpg", noisy)])
+    assert len(found.photos) == 4
 
 
 def test_photos_are_in_the_order_of_their_times_or_else_of_their_names():
