@@ -41,6 +41,10 @@ SAME_PLACE = "film the same place in all clips, and pass slowly between its part
 EACH_PLACE = "upload each place as a scene of its own"
 UNIQUE = "things that repeat (tiles, bricks, windows) look alike: keep something unique in view, from further away"
 ONE_LENS = "film with one lens and without zoom, and walk sideways around what you film"
+AS_RECORDED = (
+    "upload the film as the camera recorded it: a program that steadies it bends its pictures; "
+    "and film with one lens, without zoom"
+)
 UNCUT = "upload the recordings as the camera made them, without cuts or titles, and only those of one place"
 LENS_FREE = (
     "take away what covers the lens (a cap, a finger, a pocket), switch on the lights, and film things with texture"
@@ -64,6 +68,7 @@ SECTIONS = {
     EACH_PLACE: Section.ONE_PLACE,
     UNIQUE: Section.ONE_PLACE,
     ONE_LENS: Section.LENS_AND_ZOOM,
+    AS_RECORDED: Section.RECORDINGS,
     UNCUT: Section.RECORDINGS,
     LENS_FREE: Section.LIGHT,
     PLAY_IT: Section.RECORDINGS,

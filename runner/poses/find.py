@@ -22,6 +22,7 @@ from runner.poses.gates import gate_results
 from runner.poses.ladder import best, next_rung, time_for, untried
 from runner.poses.out_of_time import first_way_took_too_long, lacks_frames, out_of_time
 from runner.poses.refusal import refusal
+from runner.poses.repetition import share_that_repeats
 from runner.poses.reuse.cache import PoseCache
 from runner.poses.rungs import Attempt
 from runner.poses.settings import STAGE, PoseSettings
@@ -70,7 +71,8 @@ def find_poses(
     if chosen.model is None or not chosen.verdict.passed or lacks_frames(chosen, len(frames.frames)):
         if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
             raise late
-        raise refusal(chosen, attempts.coverage)
+        repeats = share_that_repeats(context.workspace / "frames", attempts.coverage.names)
+        raise refusal(chosen, attempts.coverage, repeats)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
     if cache is not None and not chosen.cut:  # with more time there are better ones
         at_once = len(tried) == 1 and not left and not without

@@ -16,6 +16,7 @@ from scenejobs.errors import Code
 from scenejobs.filming import MORE_TO_SEE, ONE_LENS, SAME_PLACE, SLOWER, WALK, WALK_SIDEWAYS
 
 NAMED = 6  # clips or time ranges in one message
+TOO_LITTLE = "the camera moved too little"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ DISTORTION = Gate(
 GATES = (
     Gate(
         "baseline_to_depth", Code.STATIC_CAMERA, WALK,
-        "the camera moved too little: {number:.3f} of the depth; {low} are needed",
+        f"{TOO_LITTLE}: {{number:.3f}} of the depth; {{low}} are needed",
         low=lambda counts: counts.thresholds.min_baseline_to_depth,
     ),
     Gate(

@@ -11,11 +11,13 @@ import numpy as np
 from runner.poses.coverage import Coverage
 from runner.poses.gates import Verdict
 from runner.poses.refusal import refusal
+from runner.poses.repetition import share_that_repeats
 from runner.poses.rungs import Attempt, Rung
 from scenejobs.errors import Code
-from scenejobs.filming import MORE_TO_SEE
+from scenejobs.filming import AS_RECORDED, EACH_PLACE, MORE_TO_SEE, UNIQUE, WALK
+from tests.hard_inputs import arc
 from tests.pose_models import model
-from tests.synthetic import write_frames
+from tests.synthetic import render, write_frames
 
 FIRST = Rung("exhaustive", "incremental", 4096, 1280)
 FEW_POINTS = Verdict(False, Code.POSES_UNRELIABLE, ("377 points were found; 1,000 are needed",), MORE_TO_SEE)
@@ -61,3 +63,45 @@ def test_an_edited_film_is_called_one_with_its_cuts(tmp_path: Path) -> None:
 def test_a_still_camera_is_no_edited_film(tmp_path: Path) -> None:
     still = Verdict(False, Code.STATIC_CAMERA, ("the camera does not move: a.mp4",), "walk")
     assert refusal(attempt(still), coverage(tmp_path, (0.7,))).code == Code.STATIC_CAMERA
+
+
+ODD_LENS = Verdict(False, Code.POSES_UNRELIABLE, ("an unusual lens was found from a part of the pairs alone",), UNIQUE)
+TOO_LITTLE = Verdict(False, Code.STATIC_CAMERA, ("the camera moved too little: 0.056 of the depth",), WALK)
+
+
+def test_walls_of_tiles_are_blamed_and_not_the_camera(tmp_path: Path) -> None:
+    seen = coverage(tmp_path)
+    error = refusal(attempt(TOO_LITTLE, range(12)), seen, repeats=0.7)
+    assert (error.code, error.advice) == (Code.POSES_UNRELIABLE, UNIQUE)
+    assert error.cause.startswith("what is filmed repeats")
+    assert "0.056 of the depth" in error.cause
+    few = refusal(attempt(FEW_POINTS), seen, repeats=0.7)
+    assert (few.code, few.advice) == (Code.POSES_UNRELIABLE, UNIQUE)
+    assert refusal(attempt(TOO_LITTLE, range(12)), seen, repeats=0.0).advice == WALK
+    turns = Verdict(False, Code.STATIC_CAMERA, ("the camera turns on the spot",), WALK)
+    assert refusal(attempt(turns, range(12)), seen, repeats=0.7).advice == WALK
+    two = Verdict(False, Code.NO_OVERLAP, ("two places of the same weight",), EACH_PLACE)
+    assert refusal(attempt(two, range(12)), seen, repeats=0.7).advice == EACH_PLACE
+
+
+def test_where_nothing_repeats_the_program_that_steadied_the_film_is_blamed(tmp_path: Path) -> None:
+    seen = coverage(tmp_path)
+    error = refusal(attempt(ODD_LENS, range(12)), seen, repeats=0.0)
+    assert (error.code, error.advice) == (Code.POSES_UNRELIABLE, AS_RECORDED)
+    assert "nothing in them repeats" in error.cause
+    assert refusal(attempt(ODD_LENS, range(12)), seen).advice == UNIQUE, "nobody looked"
+    bent = replace(seen.frames, clips=tuple(replace(clip, steadied=True) for clip in seen.frames.clips))
+    error = refusal(attempt(FEW_POINTS, range(12)), Coverage(bent), repeats=0.0)
+    assert error.advice == AS_RECORDED
+    assert error.cause.startswith("a.mp4 was steadied by a program")
+    assert "377 points" in error.cause
+
+
+def test_what_repeats_is_told_by_the_pictures(tmp_path: Path) -> None:
+    """A room of one small tile, and one without: of the latter no patch looks like what is beside it."""
+    for tile, low, high in ((40, 0.5, 1.0), (None, 0.0, 0.05)):
+        pictures = [render(*pose, size=(640, 480), focal=600.0, tile=tile) for pose in arc(-1, 1, 3)]
+        frames = write_frames(tmp_path / str(tile), {"a": pictures})
+        share = share_that_repeats(tmp_path / str(tile) / "frames", [frame.image for frame in frames.frames])
+        assert low <= share <= high, tile
+    assert share_that_repeats(tmp_path, []) == 0.0
