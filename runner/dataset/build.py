@@ -20,6 +20,7 @@ from PIL import Image
 
 from runner.context import StageContext
 from runner.dataset.crops import Seen, find_crops, flattened
+from runner.dataset.cut_films import find_cut_films
 from runner.dataset.holdout import split_of_scene
 from runner.dataset.twins import find_twins
 from runner.files.marker import file_fingerprint, fingerprint, read_marker, write_marker
@@ -115,7 +116,7 @@ def _twins(
     sparse: Path,
 ) -> dict[int, int]:  # fmt: skip
     """Of the views that were taken alone (those of one sphere are at one place): `find_twins`, by their cameras, and
-    `find_crops` of the photos, by what they see of the model in the folder `sparse`."""
+    `find_crops` of photos and `find_cut_films`, by what they see of the model in the folder `sparse`."""
     alone = [index for index, (video, _) in enumerate(timeline) if video not in together]
     if not alone:
         return {}
@@ -123,8 +124,14 @@ def _twins(
     centres = np.array([camera_centre(matrix) for matrix in matrices])
     by_cameras = find_twins([timeline[index] for index in alone], photos, centres, matrices[:, :3, :3])
     stills = [number for number, index in enumerate(alone) if timeline[index][0] in photos]
-    crops = find_crops(_seen(sparse, [made[index].image for index in alone]), stills) if stills else {}
-    return {alone[one]: alone[other] for one, other in flattened(crops, by_cameras).items()}
+    films: dict[str, list[int]] = {}
+    for number in sorted(set(range(len(alone))) - set(stills), key=lambda number: timeline[alone[number]]):
+        films.setdefault(timeline[alone[number]][0], []).append(number)
+    if not stills and len(films) < 2:
+        return {alone[one]: alone[other] for one, other in by_cameras.items()}
+    seen = _seen(sparse, [made[index].image for index in alone])
+    crops, cut = find_crops(seen, stills), find_cut_films(seen, [*films.values()])
+    return {alone[one]: alone[other] for one, other in flattened(crops, cut, by_cameras).items()}
 
 
 def _seen(sparse: Path, names: Sequence[str]) -> list[Seen]:

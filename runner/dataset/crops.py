@@ -40,7 +40,7 @@ def find_crops(seen: Sequence[Seen], photos: Sequence[int]) -> dict[int, int]:
     photos: indices of those that may be parts; any picture may be the whole. Of two that show the same the later one is
     the part.
     """
-    shared = _shared(seen)
+    shared = shared_points(seen)
     wholes: dict[int, int] = {}
     for one in photos:
         around = [
@@ -65,7 +65,7 @@ def flattened(*groups: Mapping[int, int]) -> dict[int, int]:
     return found
 
 
-def _shared(seen: Sequence[Seen]) -> NDArray[np.int64]:
+def shared_points(seen: Sequence[Seen]) -> NDArray[np.int64]:
     """[N, N] how many points two pictures both see."""
     rows = np.repeat(np.arange(len(seen)), [len(one.points) for one in seen])
     numbers, columns = np.unique(np.concatenate([one.points for one in seen]), return_inverse=True)
