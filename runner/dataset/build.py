@@ -99,11 +99,18 @@ def _write_views(
     timeline = [(frame_of[view.image].video, frame_of[view.image].timestamp_s) for view in made]
     together = {clip.name: clip.source or clip.name for clip in frames.clips if clip.view is not None}
     photos = {frame.video for frame in frames.frames if frame.photo is not None}
+    turning = {clip.name for clip in frames.clips if clip.turns}
     twins = _twins(made, timeline, together, photos, workspace / "sparse")
     return {
         "twins": len(twins),
         "views": [
-            {**msgspec.to_builtins(view), "video": video, "timestamp_s": timestamp_s, "split": split}
+            {
+                **msgspec.to_builtins(view),
+                "video": video,
+                "timestamp_s": timestamp_s,
+                "split": split,
+                **({"alone": True} if video in turning else {}),
+            }
             for view, (video, timestamp_s), split in zip(
                 made, timeline, split_of_scene(timeline, together, photos, frames.shared, twins), strict=True
             )

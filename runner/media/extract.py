@@ -40,7 +40,7 @@ from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
 from runner.media.selection.detail_check import require_detail
 from runner.media.selection.enough_frames import require_enough
-from runner.media.selection.measures import file_name, is_one_picture, is_static
+from runner.media.selection.measures import as_it_turns, file_name, is_one_picture, is_static, may_turn
 from runner.media.selection.of_captures import Choice, choose_frames
 from runner.media.selection.preference import NONE, FramePreference, Preferred
 from runner.media.selection.same_footage import without_copies
@@ -114,6 +114,7 @@ def extract_with(
         captures, copies, said = without_copies(surveyed)  # anew: the copy of one that failed takes its place
         left_out = (*unused, *copies, *(each for capture in captures for each in capture.left_out))
         with _telling(refused, left_out):
+            captures, stand_still = _turning(captures)
             made, infos, warnings, failed = _made(decoder, captures, context, settings, preference)
             # It was read once, and not a second time: gone, unreadable, or its decoder died.
             refused += [RefusedClip(clip.name, error.failure(STAGE)) for clip, error in failed]
@@ -125,6 +126,8 @@ def extract_with(
     left_out += _not_chosen(captures, made.frames)
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out, shared)
     result = _masked(result, workspace, progress)
+    if stand_still and not any(clip.turns for clip in result.clips):
+        raise stand_still
     result = replace(result, warnings=(*result.warnings, *said_of_colours(result, workspace, progress)))
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")
@@ -194,13 +197,30 @@ def _check_motion(captures: Sequence[Capture], least: int) -> None:
     """Raises InputError STATIC_CAMERA when the camera stands still in all captures; NO_DETAIL when they show nothing,
     which then only seems to stand still."""
     if all(is_static(capture.measures) for capture in captures):
-        frames = [(capture.info.name, frame) for capture in captures for frame in capture.measures]
-        require_detail(frames, least)
-        where = spans((name, frame.timestamp_s) for name, frame in frames)
-        if all(is_one_picture(capture.measures) for capture in captures):
-            cause = f"the picture does not change (a test picture, a paused film, a camera that stands still): {where}"
-            raise InputError(cause, code=Code.STATIC_CAMERA, advice=WALK)
-        raise InputError(f"the camera does not move in {where}", code=Code.STATIC_CAMERA, advice=WALK)
+        require_detail([(capture.info.name, frame) for capture in captures for frame in capture.measures], least)
+        raise _stand_still(captures)
+
+
+def _stand_still(captures: Sequence[Capture]) -> InputError:
+    """For captures of a camera that does not move."""
+    where = spans((capture.info.name, frame.timestamp_s) for capture in captures for frame in capture.measures)
+    cause = f"the camera does not move in {where}"
+    if all(is_one_picture(capture.measures) for capture in captures):
+        cause = f"the picture does not change (a test picture, a paused film, a camera that stands still): {where}"
+    return InputError(cause, code=Code.STATIC_CAMERA, advice=WALK)
+
+
+def _turning(captures: list[Capture]) -> tuple[list[Capture], InputError | None]:
+    """The captures, where the camera stands still in all of them with those before which something may turn as its
+    camera sees it; and what to raise where in the end nothing does."""
+    if not all(is_static(capture.measures) for capture in captures):
+        return captures, None
+    turned = [
+        replace(each, survey=replace(each.survey, measures=as_it_turns(each.measures)))
+        if not each.info.projection and may_turn(each.measures) else each
+        for each in captures
+    ]  # fmt: skip
+    return turned, None if turned == captures else _stand_still(captures)
 
 
 def _write(

@@ -75,6 +75,7 @@ class ClipInfo:
     track: tuple[Fix, ...] = ()  # where the camera was, from telemetry in the file; in the order of time
     steadied: bool = False  # a program shifted and bent its pictures: black edges that move beside them
     view: int | None = None  # of a view cut out of 360-degree frames: quarter turns to the right; None: it is none
+    turns: bool = False  # the camera stands still, and the scene is what turns before it: masks of its frames
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Health:
     )
     baseline_to_depth: float  # mean distance of the cameras from their centre / median depth of the points
     focal_ratio: float  # focal length / long side, the worst camera
-    distortion_k1: float  # first radial coefficient, the worst camera
+    distortion_k1: float  # first radial coefficient, the worst camera; of a long lens less (runner/poses/health.py)
     points_per_image: float  # median over the registered images
     triangulation_angle_deg: float  # median over the points
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+UNSURE = 0.02  # of the long side: as wide is the edge of a mask
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class View:
     split: str  # "train" | "test"
     markers: tuple[tuple[int, tuple[tuple[float, float], ...]], ...] = ()
     """Printed markers that the image shows: number, and the four corners in the plane one unit before the camera."""
+    alone: bool = False  # what its mask ignores is no place: it turns before a still camera, see `ClipInfo.turns`
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class TrainingScene:
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Of one view, see `masks`."""
         return self.masks[index] if self.masks else None
+
+    def empty(self, index: int) -> NDArray[np.bool_] | None:
+        """[height, width] of one view, True where nothing of the scene is: what its mask ignores, but for the edge of
+        what it uses, which is known to some pixels only. None: nobody knows that."""
+        view, mask = self.views[index], self.mask(index)
+        if not view.alone or mask is None:
+            return None
+        around = 1 + 2 * max(1, round(UNSURE * max(view.width, view.height)))
+        empty: NDArray[np.bool_] = maximum_filter(mask.astype(np.uint8), around, mode="constant") == 0
+        return empty
 
     def subset(self, split: str) -> list[int]:
         """Indices of the views of one split."""

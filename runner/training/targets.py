@@ -76,6 +76,9 @@ class TrainingImages:
         if (mask := self._mask(index)) is not None:
             used = torch.from_numpy(reduced_mask(mask, divisor)).to(self._device)
             pixels = torch.where(used, pixels, IGNORED_LEVEL)  # windows beside the mask are not to see what is there
+            if (nothing := self._scene.empty(index)) is not None:  # black, as the background of every rendering is
+                empty = torch.from_numpy(reduced_mask(nothing, divisor)).to(self._device)
+                pixels, used = torch.where(empty, 0.0, pixels), used | empty
         image = TrainingImage(
             self._poses[index], K, width=pixels.shape[1], height=pixels.shape[0], target=Target(pixels), used=used
         )  # fmt: skip

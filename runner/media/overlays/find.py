@@ -16,12 +16,15 @@ from PIL import Image
 from scipy.ndimage import label
 
 from runner.media.lenses.discs import disc_of
+from runner.media.overlays.backdrop import SIDE as BACKDROP_SIDE
+from runner.media.overlays.backdrop import backdrop
 from runner.media.overlays.covered_edges import covered_edges
 from runner.media.overlays.dark_corners import dark_corners
 from runner.media.overlays.moving_edges import moving_edges
 from runner.media.overlays.persistence import FEW, hidden_by_overlays
 from runner.media.overlays.porthole import porthole
 from runner.media.overlays.running_text import running_text
+from runner.media.selection.measures import NO_MOTION
 from runner.scene.frames import ClipInfo, FrameSet
 from runner.scene.masks import FOLDER, clip_mask, write_mask
 from runner.scene.progress import Progress
@@ -30,6 +33,7 @@ from runner.scene.views import evenly
 
 STAGE = "frame_extraction"
 LEAST_FRAMES = 8  # of one camera: among fewer, edges stay in place by chance
+MOST_OF_BACKDROP = 48  # frames that the usual colours are taken over
 MOST_FRAMES = 24  # that are compared, evenly spread: more lie so close together that they say the same
 SIDE, COARSE_SIDE = 640, 160  # px, long side of the pictures that are compared, for sharp edges and for soft ones
 SAME = 2.5  # grey levels, mean difference of coarse pictures: less is one picture again (a loop, a slide, a pause)
@@ -60,7 +64,10 @@ def mask_overlays(frames: FrameSet, workspace: Path, progress: Progress) -> Fram
 
 def masks_are_there(frames: FrameSet, workspace: Path) -> bool:
     """Whether every clip that has a mask by its facts has it in the workspace."""
-    return all(clip_mask(workspace / FOLDER, clip.folder).is_file() for clip in frames.clips if clip.masked_share)
+    of_clips = (clip_mask(workspace / FOLDER, clip.folder) for clip in frames.clips if clip.masked_share)
+    turn = {clip.name for clip in frames.clips if clip.turns}
+    of_frames = (workspace / FOLDER / frame.image for frame in frames.frames if frame.video in turn)
+    return all(path.is_file() for path in (*of_clips, *of_frames))
 
 
 def _images(clip: ClipInfo, frames: FrameSet) -> list[str]:
@@ -73,6 +80,8 @@ def _masked(
     """together: images of all clips of one size that have few. A stamp is in each of them; few frames of one clip do
     not tell it."""
     own = _images(clip, frames)
+    if masked := _before_a_backdrop(clip, own, workspace, progress):
+        return masked
     runs = None
     if not clip.projection:
         pictures, size = _pictures(own, workspace, progress)
@@ -89,6 +98,41 @@ def _masked(
     write_mask(clip_mask(workspace / FOLDER, clip.folder), ~all_hidden)
     said = [_warning(each, what) for each, what in ((found, STAYS), (runs, RUNS)) if each is not None]
     return replace(clip, masked_share=float(all_hidden.mean()), warnings=(*clip.warnings, *said))
+
+
+def _before_a_backdrop(
+    clip: ClipInfo, images: Sequence[str], workspace: Path, progress: Progress
+) -> ClipInfo | None:  # fmt: skip
+    """Writes a mask for each frame of a clip that shows something which turns (`backdrop.py`), and says so; else None.
+
+    All that stands still is ignored then, dates and logos with it.
+    """
+    if clip.projection or len(images) < LEAST_FRAMES:
+        return None
+    some = [_small(workspace, images[number]) for number in evenly(range(len(images)), MOST_OF_BACKDROP)]
+    if (behind := backdrop(some)) is None:
+        return None
+    shares = []
+    for image in images:
+        progress.check(STAGE)
+        with Image.open(workspace / "frames" / image) as file:
+            size = file.size
+        turning = behind.turning(_small(workspace, image))
+        shares.append(float(turning.mean()))
+        whole = np.asarray(Image.fromarray(turning).resize(size, Image.Resampling.NEAREST))
+        write_mask(workspace / FOLDER / image, whole)
+    text = (
+        "the camera stands still while something turns before it: the scene is what turns, "
+        f"{100 * float(np.median(shares)):.0f} % of a picture; what stands still is ignored"
+    )
+    others = (said for said in clip.warnings if said != NO_MOTION)
+    return replace(clip, turns=True, warnings=(*others, text))
+
+
+def _small(workspace: Path, image: str) -> NDArray[np.uint8]:
+    """[height, width, 3] for `backdrop`."""
+    with Image.open(workspace / "frames" / image) as file:
+        return np.asarray(file.convert("RGB").resize(shrink(*file.size, BACKDROP_SIDE), Image.Resampling.BOX))
 
 
 def _pictures(

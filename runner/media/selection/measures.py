@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,13 @@ STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood sti
 BLANK = 0.5  # sharpness of a frame of one colour; what shows little has 2.5 and more (detail_check.py)
 LOOK_CELLS = 8  # per side
 MAX_PARTS = 4  # frame sizes of one clip that become cameras
+USUAL_LEVELS, TURNS, STANDS = (
+    2.0,
+    0.5,
+    0.8,
+)  # grey levels of a cell; shares of the frames in which it has its usual ones
+TURNING_CELLS, STANDING_CELLS = 2, 16  # of a look, at least
+NO_MOTION = "the camera does not move in this clip"  # a clip's warning
 PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame may be another photo
 
 
@@ -174,6 +181,25 @@ def is_one_picture(frames: Sequence[FrameMeasures]) -> bool:
     grey level, as noise does not change it either; people who walk by do."""
     looks = np.array([list(bytes.fromhex(frame.look)) for frame in frames if frame.look])
     return looks.size > 0 and bool((np.ptp(looks, axis=0) <= 2).all())
+
+
+def may_turn(frames: Sequence[FrameMeasures]) -> bool:
+    """Of a film whose camera stands still: may something turn before it, all the time and at one place?
+
+    Where people walk by, a place looks as usual most of the time. Changes of the light are taken out.
+    """
+    looks = np.array([list(bytes.fromhex(frame.look)) for frame in frames if frame.look], np.float32)
+    if looks.size == 0:
+        return False
+    away = looks - np.median(looks, axis=0)
+    away -= np.median(away, axis=1, keepdims=True)
+    usual = (np.abs(away) <= USUAL_LEVELS).mean(axis=0)
+    return bool((usual < TURNS).sum() >= TURNING_CELLS and (usual > STANDS).sum() >= STANDING_CELLS)
+
+
+def as_it_turns(frames: Sequence[FrameMeasures]) -> tuple[FrameMeasures, ...]:
+    """The same, each another view of what turns: its camera travels as time does."""
+    return tuple(replace(frame, travel=float(number)) for number, frame in enumerate(frames))
 
 
 def is_slide_show(frames: Sequence[FrameMeasures]) -> bool:

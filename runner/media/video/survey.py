@@ -20,6 +20,7 @@ from runner.media.frame_size import is_too_small, is_too_small_inside, small_war
 from runner.media.lenses.shape import LOOKED_AT, Shape, ShapeWatch
 from runner.media.selection.measures import (
     MAX_PARTS,
+    NO_MOTION,
     SHARPNESS_SIDE,
     ClipSurvey,
     FrameMeasures,
@@ -234,7 +235,7 @@ def _part(
 def _warned(part: ClipSurvey, warnings: tuple[str, ...]) -> ClipSurvey:
     warnings += part.info.warnings
     if is_static(part.measures) and not shows_no_place(part.measures):
-        warnings += ("the camera does not move in this clip",)
+        warnings += (NO_MOTION,)
     return replace(part, info=replace(part.info, warnings=warnings))
 
 

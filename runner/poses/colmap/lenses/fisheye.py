@@ -17,6 +17,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
+from runner.poses.health import bend
 from runner.poses.lens_warnings import USED_DEG, WIDE_DEG
 
 MODEL = "RADIAL_FISHEYE"
@@ -48,7 +49,7 @@ def may_be_fisheye(models: Sequence[pycolmap.Reconstruction], database: str) -> 
     if largest is None:
         return False
     few = largest.num_reg_images() < FEW * image_count
-    bends = [_first_radial(camera) for camera in largest.cameras.values() if camera.model_name == "SIMPLE_RADIAL"]
+    bends = [_bend(camera) for camera in largest.cameras.values() if camera.model_name == "SIMPLE_RADIAL"]
     return min(bends, default=0.0) < (BARREL / 2 if few else BARREL)
 
 
@@ -154,5 +155,7 @@ def _angle(camera: pycolmap.Camera, radius_px: float) -> float:
     return float(np.interp(radius_px, reach_px[around], angles[around]))
 
 
-def _first_radial(camera: pycolmap.Camera) -> float:
-    return float(camera.params[3])
+def _bend(camera: pycolmap.Camera) -> float:
+    """Of a SIMPLE_RADIAL camera."""
+    ratio = camera.mean_focal_length() / max(camera.width, camera.height)
+    return float(bend(np.array([camera.params[3]]), np.array([ratio]))[0])

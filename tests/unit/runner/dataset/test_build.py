@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,20 @@ def test_a_mask_moves_with_the_pixels_it_ignores(scene, tmp_path):
     both = build_views(scene, StageContext(tmp_path, SILENT), 100).mask(0)
     assert both is not None
     assert both.mean() < 0.4
+
+
+def test_views_of_what_turns_before_a_still_camera_are_alone(scene, tmp_path):
+    turning = replace(scene, clips=tuple(replace(clip, turns=True) for clip in scene.clips))
+    used = np.zeros(SIZE[::-1], bool)
+    used[60:180, 100:220] = True
+    for frame in scene.frames:
+        write_mask(tmp_path / "masks" / frame.image, used)
+    views = build_views(turning, StageContext(tmp_path, SILENT), 2000)
+    assert all(view.alone for view in views.views)
+    assert 0.4 < float(np.mean([views.empty(index) for index in range(len(views.views))])) < 0.9
+    assert load_views(tmp_path).views[0].alone, "as it is stored"
+    usual = build_views(scene, StageContext(tmp_path, SILENT), 2000)
+    assert not any(view.alone for view in usual.views)
 
 
 def test_views_without_masks_have_none(scene, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runner.poses.gates import Counts, gate_results, judge, lens_is_impossible
-from runner.poses.health import Observations, measure, weakest_cut
+from runner.poses.health import Observations, bend, measure, weakest_cut
 from runner.scene.pose_report import Health, PoseReport
 from runner.scene.shots import spans
 from scenejobs.errors import Code
@@ -70,7 +70,16 @@ def test_baseline_depth_and_angle_are_those_of_the_geometry():
     assert health.triangulation_angle_deg == pytest.approx(np.degrees(2 * np.arctan(0.1)))
     assert health.points_per_image == 50
     assert health.focal_ratio == 2.0  # the lens furthest from 1
-    assert health.distortion_k1 == -0.3
+    assert health.distortion_k1 == 0.1, "the bend of the long lens is a quarter: -0.075"
+
+
+def test_the_bend_of_a_long_lens_counts_as_much_as_it_moves_its_edges():
+    """Half a picture from the middle, k1 moves a point by k1 (0.5 / focal ratio)^2 of its distance from there."""
+    k1, ratios = np.array([-0.3, 0.3, -0.3138]), np.array([0.75, 1.0, 2.435])
+    long = bend(k1, ratios)
+    assert tuple(long[:2]) == (-0.3, 0.3), "of usual lenses it is k1 itself"
+    assert long[2] * 0.5**2 == pytest.approx(k1[2] * (0.5 / ratios[2]) ** 2)
+    assert abs(long[2]) < 0.06
 
 
 def test_a_healthy_reconstruction_passes_without_a_word():

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from runner.postprocess.floaters import coverage
-from runner.quality.evaluate import evaluate
+from runner.quality.evaluate import evaluate, render_view
 from runner.raster import Rasterizer
+from runner.raster.parameters import parameters
 from runner.scene.progress import SILENT
 from runner.scene.views import TrainingScene
 from runner.training.loss import Target, photometric_loss, torch_loss
@@ -98,3 +99,37 @@ def test_scores_do_not_see_what_is_masked(scene: TrainingScene, backend: Rasteri
 def test_what_is_seen_below_masks_only_is_unseen(scene: TrainingScene, backend: Rasterizer) -> None:
     nothing = [np.zeros((HEIGHT, WIDTH), bool)] * len(scene.views)
     assert not coverage(ground_truth(), scene.views, backend, SILENT, nothing).any()
+
+
+def test_around_what_turns_nothing_is_to_be_seen(scene: TrainingScene) -> None:
+    """Of a view that is alone the ignored pixels are black and count, but for those at the edge of what is used."""
+    used = np.zeros((HEIGHT, WIDTH), bool)
+    used[BOX] = True
+    plain = replace(scene, masks=(used,) * len(scene.views))
+    alone = replace(plain, views=tuple(replace(view, alone=True) for view in scene.views))
+    before, after = (TrainingImages(each, torch.device("cpu")).get(0, 1) for each in (plain, alone))
+    assert before.used is not None
+    assert after.used is not None
+    empty = alone.empty(0)
+    assert empty is not None
+    assert plain.empty(0) is None
+    assert not empty[BOX].any()
+    edge = ~used & ~empty
+    assert 0 < edge.sum() < 0.5 * used.sum()
+    assert torch.equal(after.used[..., 0], torch.from_numpy(used | empty))
+    assert not after.target.image[torch.from_numpy(empty)].any()
+    assert torch.equal(after.target.image[torch.from_numpy(~empty)], before.target.image[torch.from_numpy(~empty)])
+
+
+def test_around_what_turns_it_becomes_dark(scene: TrainingScene, backend: Rasterizer) -> None:
+    """The pictures show a whole place. Trained as if its left half turned alone, the right half has less light."""
+    used = np.zeros((HEIGHT, WIDTH), bool)
+    used[:, : WIDTH // 2] = True
+    masked = replace(scene, masks=(used,) * len(scene.views))
+    alone = replace(masked, views=tuple(replace(view, alone=True) for view in scene.views))
+    right = np.s_[:, WIDTH * 3 // 4 :]
+    light = []
+    for each in (masked, alone):
+        gaussians = run_training(each, replace(SETTINGS, iterations=120), backend).gaussians
+        light.append(float(render_view(parameters(gaussians, backend.device), scene.views[0], backend)[right].mean()))
+    assert light[1] < 0.5 * light[0]

@@ -111,3 +111,17 @@ def test_a_lens_of_150_degrees_is_found_by_trial(tmp_path: Path) -> None:
     assert np.median(positions) < 0.01
     assert np.median(degrees) < 0.5
     assert views[0].width / views[0].K[0, 0] == pytest.approx(2 * np.tan(np.radians(55)), rel=0.02)
+
+
+@pytest.mark.parametrize(("focal_ratio", "is_asked"), [(0.5, True), (2.435, False)], ids=["wide lens", "long lens"])
+def test_the_bend_of_a_long_lens_does_not_ask_for_a_fisheye(tmp_path, focal_ratio, is_asked):
+    """Both k1 were found: that of an equidistant lens of 120 degrees, and of templeRing's lens, whose edges it moves
+    by 1.3 %. A fisheye was mapped for it, of which no picture of 24 degrees can tell anything."""
+    database = tmp_path / "database.db"
+    pycolmap.Database.open(str(database)).close()
+    model = pycolmap.Reconstruction()
+    params = [640 * focal_ratio, 240, 320, -0.313]
+    model.add_camera_with_trivial_rig(
+        pycolmap.Camera(camera_id=1, model="SIMPLE_RADIAL", width=480, height=640, params=params)
+    )
+    assert fisheye.may_be_fisheye([model], str(database)) is is_asked

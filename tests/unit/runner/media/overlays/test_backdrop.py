@@ -1,0 +1,129 @@
+"""What stands still behind a turntable is ignored, and nothing else is."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.context import StageContext
+from runner.media.extract import extract_frames
+from runner.media.overlays.backdrop import SIDE, backdrop
+from runner.media.selection.measures import NO_MOTION
+from runner.media.settings import FrameSettings, Limits
+from runner.scene.frames import Clip
+from runner.scene.masks import FOLDER, read_mask
+from runner.scene.progress import SILENT
+from runner.scene.sizes import shrink
+from scenejobs.errors import Code, InputError
+from tests.moving_scenes import filmed
+from tests.turntables import RATE_FPS, Turned, turned
+from tests.videos import write_video
+
+SIZE, COUNT = (480, 360), 20
+SETTINGS = FrameSettings(budget=24, limits=Limits(min_long_side=480, min_short_side=360))
+
+
+@cache
+def film(**kind: bool) -> Turned:
+    return turned(SIZE, COUNT, 345.0, **kind)
+
+
+def small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    image = Image.fromarray(picture)
+    return np.asarray(image.resize(shrink(*image.size, SIDE), Image.Resampling.BOX))
+
+
+def test_what_turns_is_found_in_every_picture():
+    seen = film()
+    pictures = [small(picture) for picture in seen.pictures]
+    behind = backdrop(pictures)
+    assert behind is not None
+    for picture, turning in zip(pictures, seen.turning, strict=True):
+        found, true = behind.turning(picture), small(turning.astype(np.uint8) * 255) > 127
+        assert (found & true).sum() > 0.85 * true.sum(), "of what turns"
+        assert (found & ~true).sum() < 0.15 * true.sum(), "of what stands still"
+
+
+@pytest.mark.parametrize("kind", ["nobody", "people-25", "companion", "screen", "water"])
+def test_a_walk_has_no_backdrop(kind):
+    pictures = filmed(kind, (320, 240), 12, 0.4).pictures
+    assert backdrop([small(picture) for picture in pictures]) is None
+
+
+def test_a_tripod_before_which_people_walk_by_has_none():
+    """What moves there is in no place all the time."""
+    place = filmed("nobody", (320, 240), 2, 0.4).pictures[0]
+    rng = np.random.default_rng(2)
+    pictures = []
+    for number in range(24):
+        picture = np.clip(place + rng.normal(0, 3, place.shape), 0, 255).astype(np.uint8)
+        left = 12 * number
+        picture[60:200, left : left + 40] = rng.integers(0, 255, picture[60:200, left : left + 40].shape)
+        pictures.append(picture)
+    assert backdrop(pictures) is None
+
+
+def test_a_plain_wall_is_ignored_too():
+    pictures = [small(picture) for picture in film(plain=True).pictures]
+    behind = backdrop(pictures)
+    assert behind is not None
+    for picture, turning in zip(pictures, film().turning, strict=True):
+        found, true = behind.turning(picture), small(turning.astype(np.uint8) * 255) > 127
+        assert (found & true).sum() > 0.85 * true.sum()
+        assert found.mean() < 0.3
+
+
+def test_the_sky_is_not():
+    """A walk below a sky of one colour: it stands still as a wall does, but what moves reaches the edges."""
+    pictures = []
+    for picture in filmed("nobody", (320, 240), 12, 0.4).pictures:
+        pictures.append(picture.copy())
+        pictures[-1][:110] = (150, 190, 230)
+    assert backdrop(pictures) is None
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_what_is_around_a_porthole_is_not(level):
+    """Its outline stays as it is; what turns has another one in each picture."""
+    y, x = np.mgrid[0:240, 0:320]
+    around = np.hypot(x - 160, y - 120) > 80
+    walk = filmed("nobody", (320, 240), 12, 0.4).pictures
+    assert backdrop([np.where(around[..., None], np.uint8(level), picture) for picture in walk]) is None
+
+
+def test_a_film_of_a_turntable_is_used_and_says_what_is_ignored(tmp_path):
+    clip = write_video(tmp_path / "plate.mp4", film().pictures, fps=RATE_FPS, crf=18)
+    frames = frames_of(clip, tmp_path / "workspace")
+    (info,) = frames.clips
+    assert info.turns
+    assert NO_MOTION not in info.warnings
+    assert any("something turns before it" in said for said in info.warnings)
+    assert len(frames.frames) >= 16, "each frame is another view of what turns"
+    used = read_mask(tmp_path / "workspace" / FOLDER, frames.frames[0].image)
+    assert used is not None
+    assert 0.1 < used.mean() < 0.25, "16 % of the picture turn"
+
+
+def test_a_still_film_in_which_something_else_goes_on_is_refused_as_before(tmp_path):
+    """Two cells of it change all the time, and the rest stands still; but what changes is everywhere in its box."""
+    place = filmed("nobody", SIZE, 2, 0.4).pictures[0]
+    pictures = []
+    for number in range(40):
+        picture = place.copy()
+        left = 40 * (number % 14)
+        picture[120:300, left : left + 120] = 255 - picture[120:300, left : left + 120]
+        pictures.append(picture)
+    clip = write_video(tmp_path / "tripod.mp4", pictures, fps=RATE_FPS, crf=18)
+    with pytest.raises(InputError, match=r"does not move in tripod\.mp4") as caught:
+        frames_of(clip, tmp_path / "workspace")
+    assert caught.value.code == Code.STATIC_CAMERA
+
+
+def frames_of(clip: Path, workspace: Path):
+    workspace.mkdir()
+    return extract_frames([Clip(clip.name, clip)], StageContext(workspace, SILENT), SETTINGS)
