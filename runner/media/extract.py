@@ -38,6 +38,7 @@ from runner.media.lenses.whole_spheres import Reframed, pictures, reframed
 from runner.media.overlays.find import mask_overlays, masks_are_there
 from runner.media.photo.live_photos import without_moving_parts
 from runner.media.previews import said_of_previews, without_previews
+from runner.media.selection.cut_out import without_cut_outs
 from runner.media.selection.detail_check import require_detail
 from runner.media.selection.enough_frames import require_enough
 from runner.media.selection.measures import as_it_turns, file_name, is_one_picture, is_static, may_turn
@@ -112,7 +113,8 @@ def extract_with(
     failed: list[tuple[Clip, InputError]] | None = None
     while failed is None or failed:
         captures, copies, said = without_copies(surveyed)  # anew: the copy of one that failed takes its place
-        left_out = (*unused, *copies, *(each for capture in captures for each in capture.left_out))
+        captures, parts, said_of_parts = without_cut_outs(captures)
+        left_out = (*unused, *copies, *parts, *(each for capture in captures for each in capture.left_out))
         with _telling(refused, left_out):
             captures, stand_still = _turning(captures)
             made, infos, warnings, failed = _made(decoder, captures, context, settings, preference)
@@ -122,7 +124,7 @@ def extract_with(
             if not surveyed:
                 raise failed[0][1]
     shared, said_of_shared = shared_footage(captures)
-    warnings += (*still.warnings, *said, *said_of_shared, *said_of_previews(media))
+    warnings += (*still.warnings, *said, *said_of_parts, *said_of_shared, *said_of_previews(media))
     left_out += _not_chosen(captures, made.frames)
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out, shared)
     result = _masked(result, workspace, progress)

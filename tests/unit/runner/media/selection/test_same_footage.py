@@ -71,6 +71,34 @@ def test_a_mirrored_copy_is_left_out_and_called_so(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("window", "times"),
+    [((0, 60, 220, 180), slice(None)), ((120, 0, 320, 110), slice(8, 52)), ((60, 30, 280, 160), slice(None, None, 2))],
+)
+def test_a_film_that_is_cut_out_of_the_pictures_of_another_is_left_out(
+    tmp_path: Path, window: tuple[int, int, int, int], times: slice
+) -> None:
+    """From their side, enlarged, for a part of the time, at half the frames. Another walk along the wall is none."""
+    film = [np.asarray(Image.fromarray(p).crop((60, 40, 240, 140)).resize((320, 180))) for p in walk(60, 1)]
+    left, top, right, bottom = window
+    part = [np.asarray(Image.fromarray(p[top:bottom, left:right]).resize((400, 240))) for p in film[times]]
+    frames = found(
+        tmp_path, clip(tmp_path / "film.mp4", film), clip(tmp_path / "other.mp4", walk(60, 2)),
+        clip(tmp_path / "export.mp4", part, crf=26, fps=10 // (times.step or 1)),
+    )  # fmt: skip
+    assert [(each.name, each.same_as) for each in frames.unused] == [("export.mp4", "film.mp4")]
+    assert any("cut out of the pictures of others" in warning for warning in frames.warnings)
+
+
+def test_walks_along_one_wall_with_another_lens_are_not_cut_out_of_each_other(tmp_path: Path) -> None:
+    closer = [
+        [np.asarray(Image.fromarray(p[20:160, 40:280]).resize((320, 186))) for p in walk(60, seed)]
+        for seed in (3, 4, 5)
+    ]
+    clips = [clip(tmp_path / f"{number}.mp4", film) for number, film in enumerate([walk(60, 1), walk(60, 2), *closer])]
+    assert found(tmp_path, *clips).unused == ()
+
+
 @pytest.mark.parametrize("quarters", [1, 2])
 def test_a_turned_copy_is_left_out_and_called_so(tmp_path: Path, quarters: int) -> None:
     film = walk(60, 1)
