@@ -22,6 +22,7 @@ from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport
 from runner.postprocess.marker import find_scale
 from runner.postprocess.place import Place, find_place, in_metres, with_marker
+from runner.postprocess.positions import up_by_positions
 from runner.postprocess.upright import Orientation
 from runner.quality.evaluate import Evaluation, SplitScore, evaluate
 from runner.quality.lpips import load_lpips
@@ -118,12 +119,15 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     out, rasterizer = context.out, splats.rasterizer
     users_coordinates = bool(posed.poses.supplied and posed.poses.supplied["used"])
     scene = splats.trained.scene_of(posed.scene)
-    finished = finish(splats.trained.gaussians, scene, context, rasterizer, out, rotate=not users_coordinates)
-    gaussians, scene = finished.gaussians, finished.scene
     positions = {frame.image: frame.gps for frame in posed.frames.frames if frame.gps is not None}
     kinds = {"films" if frame.photo is None else "photos" for frame in posed.frames.frames if frame.gps is not None}
     source = f"GPS of {' and '.join(sorted(kinds, reverse=True))}"
     altitudes = {frame.image: frame.altitude_m for frame in posed.frames.frames if frame.altitude_m is not None}
+    finished = finish(
+        splats.trained.gaussians, scene, context, rasterizer, out, rotate=not users_coordinates,
+        told=up_by_positions(scene.views, positions, altitudes),
+    )  # fmt: skip
+    gaussians, scene = finished.gaussians, finished.scene
     place = find_place(scene.views, positions, finished.orientation.up_in_output, source, altitudes)
     if size_m := context.settings.marker_size_m:
         place = with_marker(place, find_scale(scene.views, size_m))

@@ -130,7 +130,7 @@ def find_place(
         return unknown("which way is up is not known")
     degrees = np.array([positions[view.image] for view in seen])
     origin = degrees.mean(axis=0)
-    east_north = _metres(degrees, origin)
+    east_north = metres(degrees, origin)
     if np.sqrt((east_north**2).sum(axis=1).mean()) < MIN_SPREAD_M:
         return unknown(f"the pictures were taken within {MIN_SPREAD_M:g} m, which is what GPS is off by")
     ground = _on_the_ground(seen, np.asarray(up, float))
@@ -193,7 +193,7 @@ def in_metres(place: Place, *, users_coordinates: bool) -> Place:
     return replace(place, why_not=f"METRIC is true, and the files are in units of the scene: {why}")
 
 
-def _metres(degrees: Array, origin: Array) -> Array:
+def metres(degrees: Array, origin: Array) -> Array:
     """[N, 2] east and north of the origin, in metres; right to a thousandth within some kilometres."""
     north = np.radians(degrees[:, 0] - origin[0]) * EARTH_M
     east = np.radians(degrees[:, 1] - origin[1]) * EARTH_M * np.cos(np.radians(origin[0]))

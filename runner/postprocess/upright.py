@@ -10,7 +10,7 @@ is a plane, too), so an answer needs two that agree. Weaker ones help out where 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ LONG = 0.35  # second extent / first, above which that plane is no line
 LEVEL = "level horizons"
 AHEAD = "level horizons ahead"  # leans on another witness
 UPPER = "upper sides of the cameras"  # off by as much as people look down on average
+TOLD = "positions of the pictures"  # runner/postprocess/positions.py: many of them agree, so it needs no other witness
 WEAK = {AHEAD, UPPER}  # with one of these two the answer is never more than medium
 
 GROUND_TRIALS = 600
@@ -45,7 +46,7 @@ MAX_BELOW_SHARE = 0.12  # of the points may lie below the ground: mistakes, refl
 class Witness:
     """One opinion about where up is."""
 
-    method: str  # "level horizons" | "ground plane" | "plane of the cameras" | a weak one, see WEAK
+    method: str  # "level horizons" | "ground plane" | "plane of the cameras" | TOLD | a weak one, see WEAK
     up: tuple[float, float, float]  # unit vector in the world of the sparse model
     detail: str  # the numbers behind it, for people
 
@@ -91,8 +92,20 @@ class Orientation:
         return "y points down" if self.up else "those of the sparse model; where up is, is unknown"
 
 
-def find_up(scene: TrainingScene) -> Orientation:
-    """Asks all witnesses. Deterministic; below a second."""
+def find_up(scene: TrainingScene, told: Witness | None = None) -> Orientation:
+    """Asks all witnesses. Deterministic; below a second.
+
+    told: by the positions of the pictures. It is believed where the cameras say nothing, or something else.
+    """
+    found = _by_cameras(scene)
+    if told is None:
+        return found
+    if found.up is not None and _angle_deg(found.up, told.up) <= MEDIUM_DEG:
+        return replace(found, witnesses=(*found.witnesses, told))
+    return Orientation("high", TOLD, None, (*found.witnesses, told), "", told.up)
+
+
+def _by_cameras(scene: TrainingScene) -> Orientation:
     rotations = np.array([view.world_to_camera[:3, :3] for view in scene.views]).reshape(-1, 3, 3)
     centers = np.array([camera_centre(view.world_to_camera) for view in scene.views]).reshape(-1, 3)
     if len(centers) < MIN_CAMERAS:
