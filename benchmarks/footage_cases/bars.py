@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from benchmarks.footage_cases.case import Case, Run, result, wrong_cameras
-from benchmarks.footage_cases.failures import refused
 from benchmarks.footage_cases.formats import WALK, pictures
 from benchmarks.footage_cases.overlays import drawn
 from benchmarks.footage_cases.reports import FOX, fox_truth, right_cameras
@@ -180,11 +179,6 @@ CASES = (
     Case(
         "steadied", "10 black bars", "a walk that a program steadied, with black edges that move",
         _film(lambda picture, number: steadied(picture, number, 0.11)), _masked_and_told, truth=walk_truth,
-    ),
-    Case(
-        "steadied-hard", "10 black bars", "the same walk, shaken and steadied ten times as fast",
-        _film(lambda picture, number: steadied(picture, number)),
-        refused("POSES_UNRELIABLE", "TOO_FEW_REGISTERED", "NO_OVERLAP", says=("was steadied by a program",)),
     ),
     Case("night", "10 black bars", "a dark film without bars", _film(lambda picture, _: _night(picture)), _whole),
 )  # fmt: skip

@@ -71,10 +71,12 @@ def _of_a_gallery(folder: Path) -> Sequence[Path]:
 
 
 def _none_is_a_copy(run: Run) -> str:
-    """All of them are used, or refused for another reason than that they show the same."""
+    """None of them is left out as a copy; whatever is made of what little they show, it is right or called doubtful."""
     unused = [*run.metrics.get("unused", ()), *run.error.get("inputs", ())]
     copies = [each["name"] for each in unused if "shows the same" in each["reason"]]
-    return f"{len(copies)} are called copies" if copies else result(run)
+    if copies or not run.metrics:
+        return f"{len(copies)} are called copies" if copies else result(run)
+    return ""
 
 
 def _measured(run: Run) -> str:
