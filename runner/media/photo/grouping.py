@@ -180,7 +180,9 @@ def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: floa
     if correlation < SAME_CORRELATION:
         return False
     grey, beside = one.astype(np.float32), other.astype(np.float32)
-    return bool(displacement_px(grey, beside) < moved * max(one.shape)) and _is_alike_inside(grey, beside)
+    if displacement_px(grey, beside) >= moved * max(one.shape):
+        return False
+    return _is_alike_inside(grey, beside) and _is_alike_inside(beside, grey)  # by the contrast of either
 
 
 def _is_alike_inside(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
