@@ -10,7 +10,7 @@ from runner.poses.rungs import Attempt
 from runner.poses.settings import STAGE
 from runner.scene.shots import cut_films
 from scenejobs.errors import Code, InputError
-from scenejobs.filming import AS_RECORDED, EACH_PLACE, UNCUT, UNIQUE
+from scenejobs.filming import AS_RECORDED, EACH_PLACE, UNCUT, UNIQUE, WALK
 
 LOST = (Code.NO_OVERLAP, Code.TOO_FEW_REGISTERED, Code.POSES_UNRELIABLE)  # what shots of several places come to
 EDITED = 3  # parts of one clip that do not join; two may be a turn that was too fast
@@ -29,7 +29,10 @@ def refusal(attempt: Attempt, coverage: Coverage, repeats: float | None = None) 
     """
     verdict, clips = attempt.verdict, coverage.frames.clips
     cause, code, advice = "; ".join(verdict.reasons), verdict.code, verdict.advice
-    if code in LOST and (edited := cut_films(clips)):
+    if code in LOST and all(clip.turns for clip in clips):
+        cause = f"the camera does not move, and what moves before it is not one thing that turns: {cause}"
+        code, advice = Code.STATIC_CAMERA, WALK
+    elif code in LOST and (edited := cut_films(clips)):
         cause, code, advice = f"{edited}, and its shots do not join to one place: {cause}", Code.NO_OVERLAP, UNCUT
     elif code in LOST and len(parts := _parts(attempt, coverage)) >= EDITED:
         cause = f"{', '.join(parts)} do not join to one place, as parts of an edited film do not: {cause}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_closing, binary_erosion, binary_opening, gaussian_filter, label
+from scipy.ndimage import binary_closing, binary_dilation, binary_erosion, binary_opening, gaussian_filter, label
 
 SIDE = 320  # px, long side of the pictures that are compared
 USUAL = 0.4  # of the frames: as many show the usual colour where there is one
@@ -30,6 +30,9 @@ EDGE, EDGES = (
 SMOOTH_PX, GAP_PX, SPECK_PX = 1.0, 4, 2
 BORDER = 0.8  # of the edges of a picture that what turns does not reach, before a plain wall: the sky looks like one
 CHANGES = 0.1  # of what is inside of two outlines, at a quarter of the film from each other: a porthole stays the same
+AROUND_PX, FAINT, FEW_EDGES = 24, 2.0, 0.02  # px; grey levels per px; share of what is around: less is a plain wall
+SAME_TEXTURE = 0.6  # of its gradients
+DARK = 16.0  # grey levels: darker pixels say nothing of the light
 HOLE = 0.005  # of the picture: smaller ones are of what turns, where its colour is that behind it
 
 
@@ -45,7 +48,7 @@ class Backdrop:
 
     def turning(self, picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """[height, width] where what turns is seen: what hangs together with its middle. picture: as for `backdrop`."""
-        away = np.abs(_smooth(picture) - self.usual).max(axis=-1) > self.limit
+        away = np.abs(_as_bright(_smooth(picture), self.usual) - self.usual).max(axis=-1) > self.limit
         inside = np.s_[GAP_PX:-GAP_PX, GAP_PX:-GAP_PX]
         wider = np.pad(away | self.middle, GAP_PX, mode="edge")  # else nothing would reach the edges of the picture
         whole = binary_opening(binary_closing(wider, iterations=GAP_PX), iterations=SPECK_PX)[inside]
@@ -62,7 +65,9 @@ def backdrop(pictures: Sequence[NDArray[np.uint8]]) -> Backdrop | None:
 
     pictures: [height, width, 3] sRGB, long side about SIDE px, of frames of one camera, at least eight.
     """
-    frames = np.stack([_smooth(picture) for picture in pictures])
+    smooth = np.stack([_smooth(picture) for picture in pictures])
+    middling = np.median(smooth, axis=0)
+    frames = np.stack([_as_bright(frame, middling) for frame in smooth])
     usual, spread = _usual(frames)
     limit = np.where(spread <= STILL, np.maximum(DIFFERS[0], DIFFERS[1] * spread), np.float32(0)).astype(np.float32)
     in_place = np.abs(frames - usual).max(axis=-1) <= limit  # [N, height, width]
@@ -75,7 +80,7 @@ def backdrop(pictures: Sequence[NDArray[np.uint8]]) -> Backdrop | None:
     if not LEAST <= float(np.median([one.mean() for one in turning])) <= MOST or outside.mean() < LEAST:
         return None
     stands_still = float(np.median(in_place[:, outside].mean(axis=1))) >= AROUND
-    if not stands_still:
+    if not stands_still or _texture_in_place(frames, usual, turning) < SAME_TEXTURE:
         return None
     if _has_texture(usual, outside):
         return found
@@ -86,6 +91,16 @@ def backdrop(pictures: Sequence[NDArray[np.uint8]]) -> Backdrop | None:
 def _smooth(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     smooth: NDArray[np.float32] = gaussian_filter(picture.astype(np.float32), (SMOOTH_PX, SMOOTH_PX, 0))
     return smooth
+
+
+def _as_bright(frame: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A frame [height, width, 3] as bright as `usual` in its median pixel: lights flicker, and cameras follow."""
+    light = usual.mean(axis=-1) > DARK
+    if not light.any():
+        return frame
+    gain = np.median(usual.mean(axis=-1)[light] / np.maximum(frame.mean(axis=-1)[light], 1.0))
+    bright: NDArray[np.float32] = frame * np.float32(gain)
+    return bright
 
 
 def _usual(frames: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -109,6 +124,26 @@ def _has_texture(usual: NDArray[np.float32], outside: NDArray[np.bool_]) -> bool
     down, across = np.gradient(usual.mean(axis=-1))
     away = binary_erosion(outside, iterations=2 * GAP_PX, border_value=1)
     return bool(away.any()) and float((np.hypot(down, across) > EDGE)[away].mean()) >= EDGES
+
+
+def _texture_in_place(
+    frames: NDArray[np.float32], usual: NDArray[np.float32], turning: Sequence[NDArray[np.bool_]]
+) -> float:
+    """How well the gradients of what is around that which turns are the usual ones, 1 at most; the median frame.
+
+    A carpet has one colour as a wall behind a turntable has; but in photos of an app's gallery its pattern moves.
+    frames: [N, height, width, 3].
+    """
+    expected = np.stack(np.gradient(usual.mean(axis=-1)))
+    found = []
+    for frame, inside in zip(frames, turning, strict=True):
+        around = binary_dilation(inside, iterations=AROUND_PX) & ~binary_dilation(inside, iterations=GAP_PX)
+        seen = np.stack(np.gradient(frame.mean(axis=-1)))
+        strength = np.maximum((seen**2).sum(axis=0), (expected**2).sum(axis=0))
+        edges = around & (strength > FAINT**2)
+        if edges.sum() > FEW_EDGES * max(1, around.sum()):
+            found.append(float(((seen * expected).sum(axis=0)[edges] / strength[edges]).mean()))
+    return float(np.median(found)) if found else 1.0
 
 
 def _changes(turning: Sequence[NDArray[np.bool_]]) -> float:

@@ -52,6 +52,16 @@ def test_what_names_no_clip_is_given_clip_and_seconds(tmp_path: Path) -> None:
     assert "a.mp4 0.0-2.2 s" in error.cause
 
 
+def test_a_still_camera_before_something_that_is_no_turntable_is_told_to_move(tmp_path: Path) -> None:
+    """A fountain, a tree in the wind: all of it moves all the time, and not as one thing."""
+    seen = coverage(tmp_path)
+    still = replace(seen, frames=replace(seen.frames, clips=tuple(replace(c, turns=True) for c in seen.frames.clips)))
+    error = refusal(attempt(FEW_POINTS), still)
+    assert error.code == Code.STATIC_CAMERA
+    assert error.advice == WALK
+    assert "a.mp4" in error.cause
+
+
 def test_an_edited_film_is_called_one_with_its_cuts(tmp_path: Path) -> None:
     error = refusal(attempt(FEW_POINTS), coverage(tmp_path, (0.7, 1.5)))
     assert error.code == Code.NO_OVERLAP

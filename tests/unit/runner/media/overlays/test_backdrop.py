@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from runner.context import StageContext
 from runner.media.extract import extract_frames
@@ -64,6 +65,37 @@ def test_a_tripod_before_which_people_walk_by_has_none():
         picture = np.clip(place + rng.normal(0, 3, place.shape), 0, 255).astype(np.uint8)
         left = 12 * number
         picture[60:200, left : left + 40] = rng.integers(0, 255, picture[60:200, left : left + 40].shape)
+        pictures.append(picture)
+    assert backdrop(pictures) is None
+
+
+def test_nor_where_the_light_flickers_too():
+    """Bright texture then changes everywhere by more than a person does."""
+    rng = np.random.default_rng(5)
+    place = rng.integers(20, 230, (60, 80, 3)).repeat(4, axis=0).repeat(4, axis=1).astype(float)
+    people = rng.integers(0, 255, (2, 150, 50, 3))
+    pictures = []
+    for number in range(40):
+        picture = place * (1 + 0.08 * np.sin(2.1 * number)) + rng.normal(0, 4, place.shape)
+        for who, speed in enumerate((5, -3)):
+            left = (number * speed * 2) % (320 - 50)
+            picture[60:210, left : left + 50] = people[who]
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
+    assert backdrop(pictures) is None
+
+
+def test_nor_in_pictures_of_a_gallery():
+    """The frame stays, and the photos in it have a carpet of one colour; but its pattern is another one in each."""
+    rng = np.random.default_rng(6)
+    page = np.full((320, 180, 3), 12, np.uint8)
+    page[20:30, 20:160:3] = 220
+    page[290:300, 30:150:4] = 200
+    pictures = []
+    for number in range(16):
+        picture = page.copy()
+        picture[90:230] = np.clip(120 + gaussian_filter(rng.normal(0, 36, (140, 180, 1)), (1, 1, 0)), 0, 255)
+        thing = rng.integers(0, 255, (15, 20, 3)).repeat(4, axis=0).repeat(4, axis=1)
+        picture[130 + number % 5 : 190 + number % 5, 40 + number : 120 + number] = thing
         pictures.append(picture)
     assert backdrop(pictures) is None
 
