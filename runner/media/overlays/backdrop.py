@@ -3,8 +3,8 @@
 Structure-from-motion finds the cameras around what moves as one body. Seen from a turntable the camera walks around it,
 and what is behind it is no place at all: most of the picture, and the same in all frames. So each pixel's usual colour
 is taken over the frames (the shortest interval that holds a share of them: Grübel 1988); where a frame differs from it,
-what turns is seen. A place filmed by a tripod has nobody in its middle all the time; there nothing is ignored, nor
-before a wall without texture, where no feature is found anyway.
+what turns is seen. A place filmed by a tripod has nobody in its middle all the time; there nothing is ignored. Nor where
+the outline of what changes stays as it is: that is the window of a car, a porthole, a page around a film.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ DIFFERS = (14.0, 4.0)  # grey levels from the usual colour, at least; and times 
 ALWAYS = 0.75  # of the frames, at least: so often is what turns seen in its middle
 MIDDLE, LEAST, MOST = 0.015, 0.03, 0.75  # of the picture: that middle; what turns in the median frame
 AROUND = 0.9  # of what is outside: share that is in place in the median frame
-EDGE, EDGES = (
-    6.0,
-    0.05,
-)  # grey levels per px; share of what stands still that has such an edge: texture, not a plain wall
+EDGE, EDGES = 6.0, 0.05  # grey levels per px; share of what stands still that has such an edge: no plain wall
 SMOOTH_PX, GAP_PX, SPECK_PX = 1.0, 4, 2
 BORDER = 0.8  # of the edges of a picture that what turns does not reach, before a plain wall: the sky looks like one
 CHANGES = 0.1  # of what is inside of two outlines, at a quarter of the film from each other: a porthole stays the same
@@ -41,9 +38,7 @@ class Backdrop:
     """What stands still in the pictures of one camera."""
 
     usual: NDArray[np.float32]  # [height, width, 3] sRGB 0 to 255
-    limit: NDArray[
-        np.float32
-    ]  # [height, width] grey levels from it, in any channel, up to which it is seen; 0: unknown
+    limit: NDArray[np.float32]  # [height, width] grey levels from it up to which it is seen; 0: it is not known
     middle: NDArray[np.bool_]  # [height, width] where what turns is seen nearly always
 
     def turning(self, picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -60,10 +55,11 @@ class Backdrop:
         return found
 
 
-def backdrop(pictures: Sequence[NDArray[np.uint8]]) -> Backdrop | None:
-    """None: nothing turns, or all of the picture moves, or what stands still has no texture.
+def backdrop(pictures: Sequence[NDArray[np.uint8]], *, still: bool = False) -> Backdrop | None:
+    """None: nothing turns, or the camera moves.
 
     pictures: [height, width, 3] sRGB, long side about SIDE px, of frames of one camera, at least eight.
+    still: it is known that the camera stands still, so a thing whose outline stays may turn: a vase.
     """
     smooth = np.stack([_smooth(picture) for picture in pictures])
     middling = np.median(smooth, axis=0)
@@ -82,10 +78,11 @@ def backdrop(pictures: Sequence[NDArray[np.uint8]]) -> Backdrop | None:
     stands_still = float(np.median(in_place[:, outside].mean(axis=1))) >= AROUND
     if not stands_still or _texture_in_place(frames, usual, turning) < SAME_TEXTURE:
         return None
+    outline_changes = _changes(turning) >= CHANGES
     if _has_texture(usual, outside):
-        return found
+        return found if still or outline_changes else None
     off_the_border = float(np.median([_border(~one).mean() for one in turning])) >= BORDER
-    return found if off_the_border and _changes(turning) >= CHANGES else None
+    return found if off_the_border and outline_changes else None
 
 
 def _smooth(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -110,7 +110,7 @@ def _before_a_backdrop(
     if clip.projection or len(images) < LEAST_FRAMES:
         return None
     some = [_small(workspace, images[number]) for number in evenly(range(len(images)), MOST_OF_BACKDROP)]
-    if (behind := backdrop(some)) is None:
+    if (behind := backdrop(some, still=NO_MOTION in clip.warnings)) is None:
         return None
     shares = []
     for image in images:

@@ -100,6 +100,18 @@ def test_nor_in_pictures_of_a_gallery():
     assert backdrop(pictures) is None
 
 
+@pytest.mark.parametrize("still", [False, True])
+def test_what_is_around_a_window_is_not_behind_something_that_turns(still: bool):
+    """Of a car, with a textured frame: the world outside changes all the time. A vase has such an outline, too, so the
+    camera has to be known to stand still; that of a drive is not."""
+    frame = np.random.default_rng(7).integers(0, 255, (60, 80, 3)).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    pictures = []
+    for picture in filmed("nobody", (320, 240), 12, 0.4).pictures:
+        pictures.append(frame.copy())
+        pictures[-1][60:180, 50:270] = picture[60:180, 50:270]
+    assert (backdrop(pictures, still=still) is not None) == still
+
+
 def test_a_plain_wall_is_ignored_too():
     pictures = [small(picture) for picture in film(plain=True).pictures]
     behind = backdrop(pictures)
