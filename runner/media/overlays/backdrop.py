@@ -3,8 +3,8 @@
 Structure-from-motion finds the cameras around what moves as one body. Seen from a turntable the camera walks around it,
 and what is behind it is no place at all: most of the picture, and the same in all frames. So each pixel's usual colour
 is taken over the frames (the shortest interval that holds a share of them: Grübel 1988); where a frame differs from it,
-what turns is seen. A place filmed by a tripod has nobody in its middle all the time; there nothing is ignored. Nor where
-the outline of what changes stays as it is: that is the window of a car, a porthole, a page around a film.
+what turns is seen. A place filmed by a tripod has nobody in its middle all the time; there nothing is ignored. Nor
+where the outline of what changes stays as it is: that is the window of a car, a porthole, a page around a film.
 """
 
 from __future__ import annotations
