@@ -49,6 +49,7 @@ from runner.media.selection.shared_footage import shared_footage
 from runner.media.settings import FrameSettings
 from runner.media.sidecars import located
 from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip, SharedStretch
+from runner.scene.masks import FOLDER as MASKS
 from runner.scene.progress import OnProgress, Progress
 from runner.scene.shots import spans
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
@@ -129,7 +130,10 @@ def extract_with(
     result = FrameSet(made.clips, made.frames, tuple(refused), warnings, sources, left_out, shared)
     result = _masked(result, workspace, progress)
     if stand_still and not any(clip.turns for clip in result.clips):
-        raise stand_still
+        for folder in ("frames", MASKS):  # as after every refusal there is nothing
+            shutil.rmtree(workspace / folder, ignore_errors=True)
+        with _telling(refused, left_out):
+            raise stand_still
     result = replace(result, warnings=(*result.warnings, *said_of_colours(result, workspace, progress)))
     write_marker(marker, made_from, asdict(result))
     progress.report(STAGE, 1.0, f"{len(made.frames)} frames of {len(infos)} clips")

@@ -166,6 +166,7 @@ def test_a_still_film_in_which_something_else_goes_on_is_refused_as_before(tmp_p
     with pytest.raises(InputError, match=r"does not move in tripod\.mp4") as caught:
         frames_of(clip, tmp_path / "workspace")
     assert caught.value.code == Code.STATIC_CAMERA
+    assert not list((tmp_path / "workspace").rglob("*.png")), "neither frames nor masks are left"
 
 
 def frames_of(clip: Path, workspace: Path):
