@@ -139,6 +139,11 @@ WHOLE = {  # frames, seconds, what is told
     **dict.fromkeys(
         ("mts", "combed"), (157, 6.28, ("it is interlaced: each picture is made of one of its two fields",))
     ),
+    "two-streams": (
+        315,
+        10.5,
+        ("it holds 2 video streams; only the one that moves is used: a larger one stands still",),
+    ),
     "alpha": (315, 10.5, ("its transparent parts are shown on white",)),
     "hour-4k60": (6000, 3600.0, ("it is long: 6,000 of its 216,000 frames, spread over 3600 s, were looked at",)),
     "six-minutes": (1500, 360.0, ("it is long: 1,500 of its 21,600 frames, spread over 360 s, were looked at",)),
