@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -93,7 +94,8 @@ class Watching:
         assert self.process is not None
         below = descendants(self.process.pid) if everything else []
         for pid in [self.process.pid, *below]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a short one below ends by itself between the list and here
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def close(self) -> None:
