@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from local.footage import film
 from local.footage.film import FOCAL_RATIO
 from local.footage.ray_caster import World, render
 
@@ -48,12 +49,7 @@ def looking(eye: NDArray[np.float64], target: NDArray[np.float64], turn_deg: flo
     forward = (target - eye) / np.linalg.norm(target - eye)
     c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
     forward = np.array([c * forward[0] + s * forward[1], c * forward[1] - s * forward[0], forward[2]])
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
-    return pose
+    return film.looking(eye, eye + forward)
 
 
 @dataclass

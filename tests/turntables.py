@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from local.footage import textures as paint
 from local.footage.courtyard import courtyard
-from local.footage.film import TrueCamera
+from local.footage.film import TrueCamera, looking
 from local.footage.movers import with_patches
 from local.footage.ray_caster import CYLINDER, QUAD, SPHERE, Patch, World, packed, render
 
 RATE_FPS = 10
 EYE = np.array([1.9, 1.5, 1.75])  # metres, in the courtyard
 AWAY_M, BELOW_M = 1.25, 0.35  # of the middle of what turns, before the camera
-SHAKE_RAD = 0.004  # of a camera that is held by hand: 2 px
 PLAIN = (205, 203, 198)  # sRGB
 
 
@@ -36,28 +35,25 @@ class Turned:
 
 def turned(
     size: tuple[int, int] = (640, 480), count: int = 72, degrees: float = 355.0, *, plain: bool = False,
-    by_hand: bool = False, focal_ratio: float = 1.1,
+    focal_ratio: float = 1.1,
 ) -> Turned:  # fmt: skip
-    """The same arguments give the same pictures. degrees: how far it turns. plain: before a wall without texture.
-    by_hand: the camera trembles."""
-    rng = np.random.default_rng([11, 8])
+    """The same arguments give the same pictures. degrees: how far it turns. plain: before a wall without texture."""
     place = packed([_nothing()]) if plain else _courtyard()
     things = _things()
     K = np.array([[focal_ratio * max(size), 0, size[0] / 2], [0, focal_ratio * max(size), size[1] / 2], [0, 0, 1.0]])
-    still = _looking(EYE, np.array([-0.2, -0.5, 1.75 - BELOW_M]))
+    still = looking(EYE, np.array([-0.2, -0.5, 1.75 - BELOW_M]))
     middle = EYE + AWAY_M * still[2, :3] * np.array([1, 1, 0]) - np.array([0, 0, BELOW_M + 0.15])
     cameras, pictures, turning = [], [], []
     for angle in np.radians(np.linspace(0, degrees, count)):
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
-        pose = (_small(SHAKE_RAD * rng.standard_normal(3)) @ still) if by_hand else still
         moved = [replace(p, centre=turn @ p.centre + middle, axes=p.axes @ turn.T) for p in things]
-        picture, _ = render(with_patches(place, moved), K, pose, *size)
-        depth = render(packed(moved), K, pose, *size)[1]
+        picture, _ = render(with_patches(place, moved), K, still, *size)
+        depth = render(packed(moved), K, still, *size)[1]
         if plain:
             picture = np.where((depth > 0)[..., None], picture, np.uint8(PLAIN))
         to_world = np.eye(4)
         to_world[:3, :3], to_world[:3, 3] = turn, middle
-        cameras.append(TrueCamera(*size, K, pose @ to_world))
+        cameras.append(TrueCamera(*size, K, still @ to_world))
         pictures.append(picture)
         turning.append(depth > 0)
     return Turned(tuple(cameras), tuple(pictures), tuple(turning))
@@ -102,23 +98,3 @@ def _things() -> list[Patch]:
     ball = paint.marble(rng, 128, 256, (0.2, 0.4, 0.7), (0.85, 0.85, 0.8))
     patches.append(Patch(SPHERE, np.array([-0.12, -0.17, 0.07]), np.eye(3), (0.07, 0.07), ball))
     return patches
-
-
-def _looking(eye: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[4, 4] world to camera."""
-    forward = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
-    return pose
-
-
-def _small(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[4, 4] a small rotation, radians."""
-    x, y, z = angles
-    u, _, vt = np.linalg.svd(np.eye(3) + np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
-    pose = np.eye(4)
-    pose[:3, :3] = u @ vt
-    return pose

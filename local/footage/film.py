@@ -29,6 +29,8 @@ TARGET = np.array([0.0, 0.0, 0.72])  # metres: the table top is at 0.8
 FILMED_AT = "2026-06-21T10:00:00.000000Z"
 QUARTER_TURN = ((0, 1, 0), (-1, 0, 0))  # display matrix of a clip to be shown turned clockwise by 90 degrees
 
+LEVEL = (0.0, 0.0, 0.0)  # radians: a camera that is not turned around its own axes
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -98,7 +100,7 @@ def film(shot: Shot, rng: np.random.Generator, size: tuple[int, int], fps: int, 
     eyes += 0.01 * _sway(rng, time)
     targets = TARGET + np.array([0.12, 0.12, 0.05]) * _sway(rng, time, slow=0.35)
     tilts = np.radians(0.5) * _sway(rng, time)
-    return [TrueCamera(width, height, K, _looking(*pose)) for pose in zip(eyes, targets, tilts, strict=True)]
+    return [TrueCamera(width, height, K, looking(*pose)) for pose in zip(eyes, targets, tilts, strict=True)]
 
 
 def main() -> None:
@@ -124,7 +126,11 @@ def _sway(rng: np.random.Generator, time: NDArray[np.float64], slow: float = 1.0
     return total
 
 
-def _looking(eye: NDArray[np.float64], target: NDArray[np.float64], tilt: NDArray[np.float64]) -> NDArray[np.float64]:
+def looking(
+    eye: NDArray[np.float64],
+    target: NDArray[np.float64],
+    tilt: tuple[float, float, float] | NDArray[np.float64] = LEVEL,
+) -> NDArray[np.float64]:
     """[4, 4] world to camera: from `eye` towards `target`, then turned by `tilt` radians around its own axes."""
     forward = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross(forward, [0.0, 0.0, 1.0])

@@ -23,11 +23,8 @@ STATIC_TRAVEL = 0.02  # of the long side over a whole clip: the camera stood sti
 BLANK = 0.5  # sharpness of a frame of one colour; what shows little has 2.5 and more (detail_check.py)
 LOOK_CELLS = 8  # per side
 MAX_PARTS = 4  # frame sizes of one clip that become cameras
-USUAL_LEVELS, TURNS, STANDS = (
-    2.0,
-    0.5,
-    0.8,
-)  # grey levels of a cell; shares of the frames in which it has its usual ones
+USUAL_LEVELS = 2.0  # grey levels of a cell of a look: so near it has its usual ones
+TURNS, STANDS = 0.5, 0.8  # shares of the frames in which it has them
 TURNING_CELLS, STANDING_CELLS = 2, 16  # of a look, at least
 NO_MOTION = "the camera does not move in this clip"  # a clip's warning
 PHOTO_CLIP = (60, 10.0)  # at most this many frames and per second: each frame may be another photo
