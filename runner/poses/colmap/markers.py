@@ -22,6 +22,15 @@ LEAST_SIDE_PX = 12.0  # smaller, and a corner that is off by a third of a pixel 
 _own = threading.local()  # a detector is of one thread
 
 
+class _Detector(Detector):  # type: ignore[misc]  # the library has no types
+    """The library's frees its families, then its detector, which reads them once more: memory of others by then."""
+
+    def __del__(self) -> None:
+        self.libc.apriltag_detector_clear_families.restype = None
+        self.libc.apriltag_detector_clear_families(self.tag_detector_ptr)
+        super().__del__()
+
+
 def find_markers(
     pixels: NDArray[np.uint8], focal: tuple[float, float], centre: tuple[float, float]
 ) -> list[MarkerSeen]:
@@ -30,7 +39,7 @@ def find_markers(
     A number that is seen twice in one image says nothing about either, so neither is told.
     """
     if not hasattr(_own, "detector"):
-        _own.detector = Detector(families=FAMILY, nthreads=1, quad_decimate=1.0)
+        _own.detector = _Detector(families=FAMILY, nthreads=1, quad_decimate=1.0)
     grey = np.ascontiguousarray(np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8))
     found = [each for each in _own.detector.detect(grey) if _is_sure(each)]
     numbers = [int(each.tag_id) for each in found]
