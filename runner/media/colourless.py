@@ -14,6 +14,7 @@ from PIL import Image
 from runner.scene.frames import Frame, FrameSet
 from runner.scene.progress import Progress
 from runner.scene.views import evenly
+from scenejobs.wording import listed
 
 STAGE = "frame_extraction"
 LOOKED_AT = 5  # frames of a film
@@ -36,7 +37,7 @@ def said_of_colours(frames: FrameSet, workspace: Path, progress: Progress) -> tu
     grey = [name for name, found in colours.items() if max(found) <= GREY]
     if not grey or not any(float(np.median(found)) >= COLOURED for found in colours.values()):
         return ()
-    named = ", ".join(grey[:NAMED]) + (f" and {len(grey) - NAMED} more" if len(grey) > NAMED else "")
+    named = listed(grey, NAMED)
     what = "is" if len(grey) == 1 else "are"
     return (f"{named} {what} in black and white, and the rest in colour: the scene becomes pale; better leave it out",)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from runner.scene.pose_report import GateResult, Health
 from scenejobs.errors import Code
 from scenejobs.filming import MORE_TO_SEE, ONE_LENS, SAME_PLACE, SLOWER, WALK, WALK_SIDEWAYS
+from scenejobs.wording import listed
 
 NAMED = 6  # clips or time ranges in one message
 TOO_LITTLE = "the camera moved too little"
@@ -194,7 +195,7 @@ def _registration(counts: Counts) -> Iterator[Failure]:
     everything = counts.images_total + counts.lost_images
     if counts.lost_clips and counts.images_registered < t.min_share_of_all * everything:
         text = f"{counts.images_registered} of {everything} frames were placed; {t.min_share_of_all:.0%} are needed"
-        yield Failure(Code.NO_OVERLAP, f"{text}; nothing connects {_listed(counts.lost_clips)}", SAME_PLACE)
+        yield Failure(Code.NO_OVERLAP, f"{text}; nothing connects {listed(counts.lost_clips, NAMED)}", SAME_PLACE)
     elif counts.share < counts.min_registered_share:
         text = f"{_registered(counts)}; {counts.min_registered_share:.0%} are needed{missing}"
         yield Failure(Code.TOO_FEW_REGISTERED, text, SLOWER)
@@ -209,9 +210,4 @@ def _registered(counts: Counts) -> str:
 
 
 def _missing(counts: Counts) -> str:
-    return f"; not placed: {', '.join(counts.missing[:NAMED])}" if counts.missing else ""
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return f"; not placed: {listed(counts.missing, NAMED)}" if counts.missing else ""

@@ -31,6 +31,7 @@ from runner.report.verdict import verdict
 from scenejobs.errors import UnusedFile
 from scenejobs.logs.setup import printable
 from scenejobs.stages import in_words
+from scenejobs.wording import listed
 
 SCRIPT = Path(__file__).with_name("report.js").read_text(encoding="utf-8")
 POLICY = (
@@ -251,7 +252,7 @@ def _unused(results: Results) -> list[UnusedFile]:
 def _rows_of(names: Sequence[str]) -> list[str]:
     if len(names) <= MOST_ROWS:
         return list(names)
-    return [f"{len(names)} files: {', '.join(names[:MOST_ROWS])} and {len(names) - MOST_ROWS} more"]
+    return [f"{len(names)} files: {listed(names, MOST_ROWS)}"]
 
 
 def _details(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

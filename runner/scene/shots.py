@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.scene.frames import ClipInfo, Frame, FrameSet
+from scenejobs.wording import listed
 
 NAMED_FILMS, NAMED_CUTS = 3, 12  # in one message
 
@@ -51,11 +52,11 @@ def cut_films(clips: Iterable[ClipInfo]) -> str:
     """Clips with shot boundaries, in words: "a.mp4 is an edited film: it is cut at 1.2, 3.0 s"; empty without any."""
     cut = [clip for clip in clips if clip.cuts_s]
     said = []
-    for clip in cut[:NAMED_FILMS]:
+    for clip in cut:
         more = f" and {len(clip.cuts_s) - NAMED_CUTS} times more" if len(clip.cuts_s) > NAMED_CUTS else ""
         times = ", ".join(f"{time_s:.1f}" for time_s in clip.cuts_s[:NAMED_CUTS])
         said.append(f"{clip.name} is an edited film: it is cut at {times} s{more}")
-    return "; ".join(said) + (f"; and {len(cut) - NAMED_FILMS} more" if len(cut) > NAMED_FILMS else "")
+    return listed(said, NAMED_FILMS, "; ")
 
 
 def clip_and_time(frame: Frame) -> tuple[str, float]:

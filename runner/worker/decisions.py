@@ -30,6 +30,7 @@ from scenejobs.state.contents import Choice, asks_for_a_run
 from scenejobs.state.executions import back_off
 from scenejobs.state.executions.usage import next_day
 from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.wording import listed
 
 HELD_S = 900.0  # bringing inputs back takes seconds, after an interruption longer: the first of growing waits
 VANISHED = Failure(
@@ -214,7 +215,7 @@ def more_time_of(record: SceneRecord, most_s: float, *, max_attempts: int) -> Mo
 
 
 def _archive_gone(record: SceneRecord, names: tuple[str, ...]) -> Failure:
-    shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    shown = listed(names, NAMED)
     return Failure(
         stage="validation",
         code=str(Code.ARCHIVE_GONE),

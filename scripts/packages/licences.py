@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from scenejobs.wording import listed
 from scripts.packages.advisories import public
 from scripts.packages.locks import LOCKS, ROOT, Package
 
@@ -140,8 +141,7 @@ def page(packages: Mapping[Package, Sequence[str]], known: Mapping[Package, Lice
     lines += ["", "| package | version | licence | texts | in |", "| --- | --- | --- | --- | --- |"]
     for package in sorted(packages):
         texts = known[package].texts
-        more = f" and {len(texts) - SHOWN_TEXTS} more" if len(texts) > SHOWN_TEXTS else ""
-        shown = ", ".join(texts[:SHOWN_TEXTS]) + more
+        shown = listed(texts, SHOWN_TEXTS)
         cells = (
             package.name,
             package.version,

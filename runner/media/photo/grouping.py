@@ -18,6 +18,7 @@ from runner.media.lenses.shape import DISC_DEG, Shape
 from runner.media.selection.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
 from runner.scene.frames import Clip, ClipInfo
 from scenejobs.errors import UnusedFile
+from scenejobs.wording import listed
 
 SAME_CORRELATION = 0.98  # of two small images: below, they show different things, whatever their motion seems to be
 # Where two pictures differ they still show the same, or they are two photos in one frame (screenshots of a gallery).
@@ -75,7 +76,7 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
         cameras.setdefault(camera, []).append((place, photo))
     sets = [_set(number, members) for number, members in enumerate(cameras.values(), start=1)]
     if left_out and sets:
-        names = ", ".join([*left_out][:NAMED]) + (", ..." if len(left_out) > NAMED else "")
+        names = listed([*left_out], NAMED)
         said = (
             "1 photo shows the same as another and is"
             if len(left_out) == 1
@@ -123,8 +124,7 @@ def _said_once(photos: Sequence[PhotoSurvey]) -> tuple[str, ...]:
             about.setdefault(warning, []).append(photo.clip.name)
     said = []
     for warning, names in list(about.items())[:NAMED]:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        said.append(f"{', '.join(names[:NAMED])}{more}: {warning}")
+        said.append(f"{listed(names, NAMED)}: {warning}")
     return tuple(said)
 
 

@@ -15,6 +15,7 @@ from runner.scene.frames import Clip
 from runner.scene.inputs.live_photos import pairs_by_name
 from runner.scene.progress import OnProgress
 from scenejobs.errors import UnusedFile
+from scenejobs.wording import listed
 
 LONGEST_S = 4.0  # of the moving part of a photo, where only its name tells that it is one
 NAMED = 5  # films in one warning
@@ -40,7 +41,7 @@ def without_moving_parts(decoder: Decoder, media: Media, on_progress: OnProgress
         return WithoutLive(media)
     left = tuple(clip for clip in media.videos if clip.name not in photo_of)
     unused = tuple(UnusedFile(name, f"the moving part of the photo {photo}", photo) for name, photo in photo_of.items())
-    names = ", ".join([*photo_of][:NAMED]) + (", ..." if len(photo_of) > NAMED else "")
+    names = listed([*photo_of], NAMED)
     many = f"{len(photo_of)} videos are the moving parts of photos (Live Photos) and are" if len(photo_of) > 1 else ""
     what = many or "1 video is the moving part of a photo (Live Photo) and is"
     return WithoutLive(Media(left, media.photos), unused, (f"{what} left out for them: {names}",))

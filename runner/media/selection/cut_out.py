@@ -21,6 +21,7 @@ from runner.media.captures import Capture
 from runner.media.selection.measures import LOOK_CELLS
 from runner.media.selection.same_footage import NAMED, Film, film_of, has_looks
 from scenejobs.errors import UnusedFile
+from scenejobs.wording import listed
 
 RATE_HZ = 15.0  # at which films are compared, or less where one has fewer frames
 SLOW_S = 0.5  # what changes more slowly is left out: a second walk passes the same things
@@ -49,8 +50,8 @@ def without_cut_outs(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[
     if not part_of:
         return list(captures), (), ()
     unused = tuple(UnusedFile(name, f"it shows a part of each picture of {of}", of) for name, of in part_of.items())
-    named = ", ".join(f"{name} of {of}" for name, of in list(part_of.items())[:NAMED])
-    said = f"films that are cut out of the pictures of others are left out: {named}{', ...' * (len(part_of) > NAMED)}"
+    named = listed([f"{name} of {of}" for name, of in part_of.items()], NAMED)
+    said = f"films that are cut out of the pictures of others are left out: {named}"
     return [capture for capture in captures if capture.info.name not in part_of], unused, (said,)
 
 

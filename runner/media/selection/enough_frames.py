@@ -8,6 +8,7 @@ from runner.media.captures import Capture
 from runner.scene.shots import cut_films
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import LONGER, MORE_PHOTOS, UNCUT
+from scenejobs.wording import listed
 
 NAMED = 4  # clips in a message
 
@@ -20,9 +21,8 @@ def require_enough(total: int, least: int, captures: Sequence[Capture]) -> None:
     if all(capture.is_photos for capture in captures):
         cause, advice = f"only {total} different photos; {needed}", MORE_PHOTOS
     else:
-        clips = [f"{one.info.name} ({one.info.duration_s:.1f} s)" for one in captures[:NAMED]]
-        more = f" and {len(captures) - NAMED} more" if len(captures) > NAMED else ""
-        cause, advice = f"only {total} different frames in {', '.join(clips)}{more}; {needed}", LONGER
+        clips = listed([f"{one.info.name} ({one.info.duration_s:.1f} s)" for one in captures], NAMED)
+        cause, advice = f"only {total} different frames in {clips}; {needed}", LONGER
     if edited := cut_films([capture.info for capture in captures]):
         cause, advice = f"{edited}; {cause}", UNCUT
     raise InputError(cause, code=Code.TOO_FEW_FRAMES, advice=advice)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from runner.media.captures import Capture
 from runner.media.selection.measures import LOOK_CELLS, FrameMeasures
 from scenejobs.errors import UnusedFile
+from scenejobs.wording import listed
 
 SAMPLES = 48  # frames of the shorter film that are looked for in the other
 ALIKE = 0.98  # correlation of two frames that may be the same; tells the offset
@@ -61,7 +62,7 @@ def without_copies(captures: Sequence[Capture]) -> tuple[list[Capture], tuple[Un
     unused = tuple(
         UnusedFile(name, f"it shows the same as {other}{how}", other) for name, (other, how) in copy_of.items()
     )
-    named = ", ".join(f"{each.name} as {each.same_as}" for each in unused[:NAMED]) + (", ..." * (len(unused) > NAMED))
+    named = listed([f"{each.name} as {each.same_as}" for each in unused], NAMED)
     what = "1 video shows" if len(unused) == 1 else f"{len(unused)} videos show"
     warning = f"{what} the same recording as another and {'is' if len(unused) == 1 else 'are'} left out: {named}"
     return [capture for capture in captures if capture.info.name not in copy_of], unused, (warning,)

@@ -23,6 +23,7 @@ from runner.media.selection.same_footage import (
     reach_s,
 )
 from runner.scene.frames import SharedStretch
+from scenejobs.wording import listed
 
 SAMPLES = 240  # frames of the shorter film that are looked for in the other
 FEWEST = 4  # samples of a stretch
@@ -48,13 +49,13 @@ def shared_footage(captures: Sequence[Capture]) -> tuple[tuple[SharedStretch, ..
                 ]
     if not found:
         return (), ()
-    named = "; ".join(
+    named = [
         f"{one.video} from {one.begin_s:.1f} to {one.end_s:.1f} s and {one.other} from "
         f"{one.begin_s + one.offset_s:.1f} to {one.end_s + one.offset_s:.1f} s"
-        for one in found[:NAMED]
-    )
-    said = f"films show the same recording in parts, which are held out of training together: {named}"
-    return tuple(found), (said + "; ..." * (len(found) > NAMED),)
+        for one in found
+    ]
+    said = "films show the same recording in parts, which are held out of training together"
+    return tuple(found), (f"{said}: {listed(named, NAMED, '; ')}",)
 
 
 def stretches_in_both(film: Film, other: Film) -> list[Stretch]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from runner.media.video.clock import Clock
 from runner.media.video.mpeg_order import UNKNOWN
 from runner.media.video.packets import MISSING, Packets, Times
+from scenejobs.wording import listed
 
 MAX_GROUPS = 1200  # of one film: three for each frame of the largest budget
 GROUP = 5  # frames at least, where there are more keyframes than groups
@@ -95,11 +96,8 @@ class Thinned:
         parts = self.parts(seen_s)
         where = "from all of its parts"
         if not self.is_covered(parts):
-            named = ", ".join(f"{start:.0f} to {end:.0f} s" for start, end in parts[:NAMED])
-            more = ", ..." if len(parts) > NAMED else ""
-            where = (
-                f"from {named}{more} of {self.lasts_s:.0f} s (there is no keyframe elsewhere, where decoding can begin)"
-            )
+            named = listed([f"{start:.0f} to {end:.0f} s" for start, end in parts], NAMED)
+            where = f"from {named} of {self.lasts_s:.0f} s (there is no keyframe elsewhere, where decoding can begin)"
         return f"it is long: {len(seen_s):,} of its {self.frames:,} frames, {where}, were looked at"
 
     def parts(self, seen_s: Sequence[float]) -> list[tuple[float, float]]:

@@ -23,6 +23,7 @@ from scenejobs.settings.knobs import Knobs, problems
 from scenejobs.settings.notices import instead_of, named_targets
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import parsed
+from scenejobs.wording import listed
 
 MOST_BYTES = 16 * 1024
 MOST_TARGETS, MOST_CHARS = 10, 200  # of `notify`; of one value
@@ -68,8 +69,7 @@ def read(data: bytes) -> Asked:
     if not found:
         found += problems(Knobs(**{KNOWN[key].name: value for key, value in values.items() if _is_knob(key)}))
     if found:
-        more = f"; and {len(found) - TOLD} more" if len(found) > TOLD else ""
-        raise refused("; ".join(found[:TOLD]) + more)
+        raise refused(listed(found, TOLD, "; "))
     return Asked(values, notify)
 
 

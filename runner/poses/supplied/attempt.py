@@ -16,6 +16,7 @@ from runner.poses.settings import PoseSettings
 from runner.poses.supplied.match import SuppliedPoses
 from runner.scene.pose_report import PoseReport
 from scenejobs.errors import Code
+from scenejobs.wording import listed
 
 NAMED = 5  # images in one warning
 OWN = "the poses were found from the pictures instead"
@@ -59,7 +60,7 @@ def with_supplied(
         summary |= {"code": str(Code.POSES_NOT_USED), "why": why, "advice": advice}
         warnings.append(f"{Code.POSES_NOT_USED}: {supplied.source} is not used: {why}; {OWN}. Advice: {advice}")
     elif moved is not None and moved.far:
-        names = ", ".join(moved.far[:NAMED]) + (", ..." if len(moved.far) > NAMED else "")
+        names = listed(moved.far, NAMED)
         warnings.append(f"{len(moved.far)} supplied poses were far from where the pictures put them: {names}")
     return replace(report, supplied=summary, warnings=(*warnings, *report.warnings))
 

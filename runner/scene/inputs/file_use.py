@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runner.scene.inputs.pose_files import shown
 from scenejobs.errors import Failure, UnusedFile
+from scenejobs.wording import listed
 
 NOT_LOOKED_AT = "the run ended before it was looked at"
 NAMED = 3  # files in a sentence
@@ -35,9 +36,8 @@ def sentence(unused: Sequence[UnusedFile], files: int, told: str) -> str:
     untold = [each for each in unused if each.name not in told]
     if not untold:
         return ""
-    named = "; ".join(_short(each.sentence().rstrip(".")) for each in unused[:NAMED])
-    more = f"; and {len(unused) - NAMED} more" if len(unused) > NAMED else ""
-    return f"{len(unused)} of {max(files, len(unused))} files could not be used: {named}{more}"
+    named = listed([_short(each.sentence().rstrip(".")) for each in unused], NAMED, "; ")
+    return f"{len(unused)} of {max(files, len(unused))} files could not be used: {named}"
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from runner.scene.frames import Clip
 from scenejobs.logs.setup import printable
 from scenejobs.names import POSE_FOLDERS, is_pose_file
+from scenejobs.wording import listed
 
 JSON_FILES = ("transforms.json", "cameras.json")
 COLMAP_FILES = tuple(f"{stem}.{kind}" for kind in ("bin", "txt") for stem in ("cameras", "images"))
@@ -36,9 +37,8 @@ def misplaced(names: Iterable[str]) -> tuple[str, ...]:
     warnings = []
     for kind, where in kinds:
         found = [shown(name) for name in left if PurePosixPath(name).name in kind]
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         if found:
-            warnings.append(f"no camera poses are read from {', '.join(found[:NAMED])}{more}: {where}")
+            warnings.append(f"no camera poses are read from {listed(found, NAMED)}: {where}")
     return tuple(warnings)
 
 

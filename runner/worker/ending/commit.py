@@ -11,7 +11,7 @@ another attempt, after it by all steps from the first on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from scenejobs.state.incoming import undeleted
 from scenejobs.state.layout import RUN_LOG, run_folder
 from scenejobs.state.record import Phase, SceneRecord
 from scenejobs.state.records import Stored
+from scenejobs.wording import listed
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +95,8 @@ def commit(stored: Stored, result: Result, output: BlobStore, check: Callable[[]
     record = stored.record
     if lost := lost_clips(record, result.clips):
         raise InputError(
-            f"{_listed(lost)} can be seen in the published result of "
-            f"scene {record.scene} and not in the new one, made with {_listed(_new(record)) or 'what is archived'}, "
-            "so the published one stays",
+            f"{listed(lost, NAMED)} can be seen in the published result of scene {record.scene} and not in the new "
+            f"one, made with {listed(_new(record), NAMED) or 'what is archived'}, so the published one stays",
             code=Code.CLIPS_LOST, advice=remedy(Code.CLIPS_LOST, record.scene),
             stage="upload", files=tuple(clip for clip in lost if clip in _new(record)),
         )  # fmt: skip
@@ -120,10 +120,6 @@ def _tell(record: SceneRecord, doubt: Failure) -> None:
 
 def _new(record: SceneRecord) -> list[str]:
     return [within_scene(blob.name, record.scene) for blob in record.manifest if is_media(blob.name)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from scenejobs.state.incoming.uploads import SceneUploads, look_at, snapshot
 from scenejobs.state.layout import run_folder
 from scenejobs.state.overview import progress, waiting
 from scenejobs.state.record import Ending, Outcome, Phase, SceneRecord
+from scenejobs.wording import listed
 
 NAMED = 5  # files in one line
 
@@ -201,8 +202,8 @@ def _what_is_not_in_it(record: SceneRecord) -> str:
     unused = record.unused or ()
     if not unused:
         return ""
-    named = "; ".join(each.sentence().rstrip(".") for each in unused[:NAMED])
-    more = f"; and {len(unused) - NAMED} more, see report.html" if len(unused) > NAMED else ""
+    named = listed([each.sentence().rstrip(".") for each in unused], NAMED, "; ")
+    more = ", see report.html" if len(unused) > NAMED else ""
     return f"{len(unused)} file{'s' if len(unused) != 1 else ''} not used ({named}{more})"
 
 
@@ -299,9 +300,9 @@ def _cannot_be_deleted(found: Sequence[Undeleted]) -> str:
     """What to tell of uploads that are done with. They keep their scene from nothing."""
     if not found:
         return ""
-    first, more = found[0], f" and {len(found) - 1} more" if len(found) > 1 else ""
+    first, names = found[0], [each.name for each in found]
     return (
-        f"blocked: {first.name}{more} cannot be deleted: {first.why.advice or first.why.cause} "
+        f"blocked: {listed(names, 1)} cannot be deleted: {first.why.advice or first.why.cause} "
         f"(archived in {first.place}, tried {first.tries} times)"
     )
 

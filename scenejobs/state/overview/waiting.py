@@ -22,6 +22,7 @@ from scenejobs.state.incoming.uploads import Sending
 from scenejobs.state.layout import ACTIVE
 from scenejobs.state.overview import progress
 from scenejobs.state.record import Phase, SceneRecord
+from scenejobs.wording import listed
 
 ASKED_RUNS = 10  # running scenes whose progress is looked at
 REPORTED = timedelta(seconds=180)  # an execution reports its usage each minute
@@ -70,18 +71,14 @@ def for_upload(found: Uploading, settings: DispatchSettings) -> Reason:
 
 def sizes(items: Collection[InProgress]) -> str:
     """`lobby/a.mp4: 12.3 MB since 2026-01-01 12:00:00 UTC`: the time is that of the last look that saw it grow."""
-    told = [
-        f"{item.name}: {item.size_bytes / 1e6:.1f} MB since {item.grew_at:%Y-%m-%d %H:%M:%S} UTC"
-        for item in list(items)[:TOLD]
-    ]
-    return ", ".join(told) + (f" and {len(items) - TOLD} more" if len(items) > TOLD else "")
+    told = [f"{item.name}: {item.size_bytes / 1e6:.1f} MB since {item.grew_at:%Y-%m-%d %H:%M:%S} UTC" for item in items]
+    return listed(told, TOLD)
 
 
 def stalled_note(found: Uploading) -> str:
     """What is not waited for; "" when there is nothing."""
-    names = [f"{item.name} stalled at {item.size_bytes / 1e6:.1f} MB" for item in found.stalled[:TOLD]]
-    more = f" and {len(found.stalled) - TOLD} more" if len(found.stalled) > TOLD else ""
-    return f"{', '.join(names)}{more}: not waited for, send it again" if names else ""
+    names = [f"{item.name} stalled at {item.size_bytes / 1e6:.1f} MB" for item in found.stalled]
+    return f"{listed(names, TOLD)}: not waited for, send it again" if names else ""
 
 
 def for_quiet(state: BlobStore, scene: str, blobs: Collection[BlobInfo], settings: DispatchSettings) -> Reason:
