@@ -24,7 +24,11 @@ SAME_CORRELATION = 0.98  # of two small images: below, they show different thing
 # Where two pictures differ they still show the same, or they are two photos in one frame (screenshots of a gallery).
 # Copies that were made smaller, brighter, blurred or of more contrast: 0.95 and more. Screenshots: 0.79 at most.
 DIFFERS, LEAST_DIFFERENT = 5.0, 0.03  # grey levels; share of the picture that does, for it to say anything
+EQUAL = 2.0  # grey levels at most
 SAME_INSIDE = 0.9  # correlation there
+STILL_INSIDE = (
+    1.5  # times the motion allowed to the whole: copies moved 0.85 times as far there, screenshots 2.2 and more
+)
 MIRRORED = 3 * NEW_VIEW  # of mirrored copies: the blocks of the small images are not the same ones
 NAMED = 5  # photos in one warning
 # Names that programs give to a copy of a photo: IMG_E1234 (Apple), -EDITED (Google), (1), _edit, " copy", "- Kopie".
@@ -182,20 +186,28 @@ def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: floa
     grey, beside = one.astype(np.float32), other.astype(np.float32)
     if displacement_px(grey, beside) >= moved * max(one.shape):
         return False
-    return _is_alike_inside(grey, beside) and _is_alike_inside(beside, grey)  # by the contrast of either
+    inside = STILL_INSIDE * moved * max(one.shape)
+    return _is_alike_inside(grey, beside, inside) and _is_alike_inside(
+        beside, grey, inside
+    )  # by the contrast of either
 
 
-def _is_alike_inside(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether two pictures show the same where they differ most, whatever they have in common around that."""
-    one, other = one - one.mean(), other - other.mean()
-    gain = float((one * other).mean() / max(float(other.var()), 1e-6))
-    differs = np.abs(one - gain * other) > DIFFERS
+def _is_alike_inside(one: NDArray[np.float32], other: NDArray[np.float32], moved_px: float) -> bool:
+    """Whether two pictures show the same where they differ most, whatever they have in common around that.
+
+    What is equal in both, as the frame of a gallery is, does not differ, however the contrast of the photos does.
+    """
+    level, beside = one - one.mean(), other - other.mean()
+    gain = float((level * beside).mean() / max(float(beside.var()), 1e-6))
+    differs = (np.abs(level - gain * beside) > DIFFERS) & (np.abs(one - other) > EQUAL)
     if differs.mean() < LEAST_DIFFERENT:
         return True
     (top, bottom), (left, right) = (np.percentile(places, [2, 98]).astype(int) for places in np.nonzero(differs))
     part = slice(top, bottom + 1), slice(left, right + 1)
     first, second = (picture[part].ravel() - picture[part].mean() for picture in (one, other))
-    return bool(first @ second > SAME_INSIDE * np.linalg.norm(first) * np.linalg.norm(second))
+    if first @ second <= SAME_INSIDE * np.linalg.norm(first) * np.linalg.norm(second):
+        return False
+    return displacement_px(one[part], other[part]) < moved_px
 
 
 def _normalised(small: NDArray[np.uint8]) -> NDArray[np.float32]:

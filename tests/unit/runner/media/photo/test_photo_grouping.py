@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from runner.media.photo.grouping import PhotoSurvey, make_sets
 from runner.scene.frames import Clip
@@ -102,6 +103,35 @@ def test_screenshots_of_a_gallery_are_the_photos_in_them(dark):
     noisy = np.clip(shown[2] + np.random.default_rng(0).normal(0, 4, shown[2].shape), 0, 255).astype(np.uint8)
     (found,) = make_sets([*alike, survey("brighter.jpg", brighter), survey("noisy.jpg", noisy)])
     assert len(found.photos) == 4
+
+
+def test_photos_in_a_patterned_page_are_no_copies_that_are_a_small_step_apart():
+    """What they show is alike, but moved: a copy shows it at the same place. Most of the page has not moved."""
+    rng = np.random.default_rng(0)
+    page = (255 * rng.integers(0, 2, (24, 14))).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)[:, :54]
+    place = 128 + 250 * gaussian_filter(rng.normal(0, 1, (36, 60)), 2)
+    smalls = [page.copy() for _ in range(3)]
+    for number, small in enumerate(smalls):
+        small[30:66] = np.clip(place[:, number : number + 54], 0, 255)
+    whole, inside = (np.corrcoef(*(small[part].ravel() for small in smalls[:2]))[0, 1] for part in np.s_[:, 30:66])
+    assert whole > 0.98
+    assert inside > 0.9
+    shown = [survey(f"{number}.jpg", smalls[0], small=small) for number, small in enumerate(smalls)]
+    (found,) = make_sets([*shown, survey("again.jpg", smalls[0], small=smalls[0], sharpness=0.5)])
+    assert [photo.clip.name for photo in found.photos] == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_the_buttons_of_a_gallery_say_nothing_about_two_photos_of_other_contrast(dark):
+    """They are equal in both; brought to the contrast of one photo they would differ, and be alike."""
+    rng = np.random.default_rng(0)
+    shown = []
+    for middle, spread in ((100, 300), (130, 600)):
+        photo = np.clip(middle + gaussian_filter(rng.normal(0, spread, (400, 900, 1)), (9, 9, 0)), 0, 255)
+        page = in_gallery(photo.astype(np.uint8).repeat(3, axis=2), (450, 800), dark)
+        shown.append(survey(f"{spread}.jpg", page))
+    (found,) = make_sets(shown)
+    assert len(found.photos) == 2
 
 
 def test_photos_are_in_the_order_of_their_times_or_else_of_their_names():
