@@ -12,6 +12,7 @@ import pycolmap
 
 from runner.poses.colmap.describe import centres, is_finite, written
 from runner.poses.colmap.explained import Matches
+from runner.poses.colmap.incremental import map_incrementally
 from runner.poses.colmap.left_out import with_left_out
 from runner.poses.colmap.lenses import fisheye, rigs
 from runner.poses.colmap.lenses.zoom import zoomed
@@ -55,10 +56,10 @@ def _incrementally(run: MapperRun, seed: int, output: Path) -> tuple[dict[int, p
     It ends by its clock without a word, and without the last adjustment.
     """
     end = time.monotonic() + run.max_runtime_s
-    models = _incremental(run, seed, output)
+    models = _incremental(run, seed)
     was_cut = time.monotonic() >= end
     if not was_cut and not run.fixed_lens:
-        models, run, was_cut = _with_fisheye(run, seed, output, models, end - time.monotonic())
+        models, run, was_cut = _with_fisheye(run, seed, models, end - time.monotonic())
     matches, left_s = Matches(run.database), end - time.monotonic()
     if not was_cut and left_s >= 1 and not rigs.known_cameras(run.database):
         options = mapper_options(msgspec.structs.replace(run, max_runtime_s=int(left_s)), seed)
@@ -66,26 +67,21 @@ def _incrementally(run: MapperRun, seed: int, output: Path) -> tuple[dict[int, p
     return models, matches, was_cut
 
 
-def _incremental(run: MapperRun, seed: int, output: Path) -> dict[int, pycolmap.Reconstruction]:
-    return pycolmap.incremental_mapping(
-        run.database, run.images, str(output), mapper_options(run, seed),
-        initial_image_pair_callback=counter(2), next_image_callback=counter(1),
-    )  # fmt: skip
+def _incremental(run: MapperRun, seed: int) -> dict[int, pycolmap.Reconstruction]:
+    return map_incrementally(run, mapper_options(run, seed), counter(2), counter(1))
 
 
 def _with_fisheye(
-    run: MapperRun, seed: int, output: Path, usual: dict[int, pycolmap.Reconstruction], left_s: float
+    run: MapperRun, seed: int, usual: dict[int, pycolmap.Reconstruction], left_s: float
 ) -> tuple[dict[int, pycolmap.Reconstruction], MapperRun, bool]:
     """The same models, or where the pictures fit a fisheye better than the usual lens, others with that; how they were
     made; and whether the time limit ended the look for these."""
     if not fisheye.may_be_fisheye(list(usual.values()), run.database):
         return usual, run, False
     database = fisheye.as_fisheye(Path(run.database), run.threads, seed)
-    folder = output / "fisheye"
-    folder.mkdir()
     again = msgspec.structs.replace(run, database=str(database), max_runtime_s=max(1, int(left_s)))
     begun = time.monotonic()
-    found = _incremental(again, seed, folder)
+    found = _incremental(again, seed)
     was_cut = time.monotonic() - begun >= again.max_runtime_s
     one, other = (max(models.values(), key=_size, default=None) for models in (found, usual))
     better = one is not None and fisheye.is_better(one, other)

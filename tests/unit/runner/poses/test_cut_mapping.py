@@ -104,4 +104,4 @@ def test_another_lens_that_could_not_be_tried_to_its_end_is_told(
     run = MapperRun(
         database="a.db", images="frames", output=str(tmp_path), max_runtime_s=60, fixed_lens=False, threads=1
     )  # fmt: skip
-    assert mapping._with_fisheye(run, 0, tmp_path, {}, 30.0) == ({}, run, cut)
+    assert mapping._with_fisheye(run, 0, {}, 30.0) == ({}, run, cut)
