@@ -19,7 +19,8 @@ STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 BASE = frozenset({
     "scenejobs.errors", "scenejobs.filming", "scenejobs.stages", "scenejobs.names", "scenejobs.parallel",
-    "scenejobs.loopback", "scenejobs.logs", "scenejobs.settings", "scenejobs.estimate", "runner.paths",
+    "scenejobs.loopback", "scenejobs.logs", "scenejobs.settings", "scenejobs.estimate", "scenejobs.wording",
+    "runner.paths",
 })  # fmt: skip
 """Free for all, with the order among themselves in `MAY_IMPORT`."""
 
@@ -34,6 +35,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # scenejobs: commands -> audit -> {state, adapters} -> logs -> settings -> errors, names, ports -> filming
     "scenejobs.filming": frozenset(),
     "scenejobs.stages": frozenset(),
+    "scenejobs.wording": frozenset(),
     "scenejobs.errors": frozenset({"scenejobs.filming"}),
     "scenejobs.names": frozenset({"scenejobs.errors"}),
     "scenejobs.loopback": frozenset(),
