@@ -5,6 +5,7 @@
     first Gaussians                                                                    initialise.py, plane_sweep.py
     adding and removing Gaussians                                                      densify.py, mcmc.py
     exposures of the training images, where correcting them helps                      exposure/
+    what it gives: the mean of the last steps                                          average.py
     what is carried from step to step, rolled back to, saved and resumed               state.py, resume.py, saving.py
 
 Which state is kept: the last one that is finite. Choosing the state with the best held-out PSNR would be choosing by
@@ -33,7 +34,7 @@ from runner.raster.port import Rasterizer
 from runner.scene.gaussians import Gaussians
 from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene
-from runner.training import moving_masks, optimiser, resume, schedule
+from runner.training import average, moving_masks, optimiser, resume, schedule
 from runner.training import state as training_state
 from runner.training.exposure.evidence import ShortScores
 from runner.training.exposure.fold import fold
@@ -122,7 +123,7 @@ def train(
         if state.resumed_at:
             _report(run, state)
         stopped = _loop(run, state, first_look)
-    gaussians = _folded(run, state) if state.decision.follows_place else parameters.to_gaussians(state.params)
+    gaussians = _folded(run, state) if state.decision.follows_place else parameters.to_gaussians(state.settled)
     return Trained(
         gaussians, state.step, stopped, state.seconds, tuple(state.history), state.rollbacks, tuple(state.resumed_at),
         exposure_result(run.scene, run.drift, state.decision, state.exposures),
@@ -132,7 +133,7 @@ def train(
 
 def _folded(run: Run, state: TrainingState) -> Gaussians:
     """The scene as it is, following the exposures where they depend on the place."""
-    gaussians = parameters.to_gaussians(state.params)
+    gaussians = parameters.to_gaussians(state.settled)
     if state.exposures is None:
         return gaussians
     views = [run.scene.views[index] for index in run.train_views]
@@ -150,7 +151,7 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
         torch.manual_seed(settings.seed)
         state = begin(inner, partial(_short_training, inner))
         _loop(inner, state)
-    scores = score_split(state.params, scene, run.rasterizer, "test")
+    scores = score_split(state.settled, scene, run.rasterizer, "test")
     if state.exposures is None:
         return ShortScores(scores)
     folded = parameters.parameters(_folded(inner, state), run.rasterizer.device)
@@ -254,6 +255,8 @@ def _step(run: Run, state: TrainingState) -> bool:
     if state.densifier.refines_at(state.step) and not training_state.is_finite(state):
         return False  # to copy or to draw by NaN would spread it, or raise
     state.densifier.after_step(state.step, rendering.info, rates["means"])
+    if state.step % average.EVERY == 0 and share >= max(recipe.half_until, recipe.refine_until):
+        average.add(state.average, params)
     return True
 
 
@@ -283,7 +286,7 @@ def _stop_reason(run: Run, state: TrainingState) -> str:
 def _measure(run: Run, state: TrainingState) -> None:
     """Adds a line to the history."""
     degree = schedule.active_sh_degree(state.plan.share(state.step), run.recipe, run.settings.sh_degree)
-    heldout = mean_psnr(state.params, run.scene, run.rasterizer, "test", degree)
+    heldout = mean_psnr(state.settled, run.scene, run.rasterizer, "test", degree)
     state.history.append(Measurement(state.step, state.seconds, heldout, state.count, state.loss))
 
 

@@ -29,13 +29,13 @@ class Recipe:
     half_until: float = 0.40  # ... and of half the size until here; full size after
     sh_from: tuple[float, ...] = (0.125, 0.25, 0.375)  # share at which SH degree 1, 2, 3 begin
 
-    lr_means: float = 3.2e-4  # times the scene's extent
+    lr_means: float = 4.8e-4  # times the scene's extent
     lr_means_final: float = 0.01  # of lr_means, reached exponentially at the end
-    lr_quats: float = 4e-3
-    lr_scales: float = 2e-2
-    lr_opacities: float = 5e-2
-    lr_sh0: float = 2.5e-3
-    lr_sh_rest: float = 2.5e-3 / 20
+    lr_quats: float = 6e-3
+    lr_scales: float = 3e-2
+    lr_opacities: float = 7.5e-2
+    lr_sh0: float = 3.75e-3
+    lr_sh_rest: float = 3.75e-3 / 20
 
     refine_from: float = WINDOWS["default"][0]  # densification window
     refine_until: float = WINDOWS["default"][1]
@@ -58,6 +58,9 @@ MCMC = Recipe(
     lr_means=1.6e-4,
     lr_quats=1e-3,
     lr_scales=5e-3,
+    lr_opacities=5e-2,
+    lr_sh0=2.5e-3,
+    lr_sh_rest=2.5e-3 / 20,
     refine_from=WINDOWS["mcmc"][0],
     refine_until=WINDOWS["mcmc"][1],
     refine_share=1 / 60,

@@ -19,9 +19,10 @@ from runner.training.schedule import Plan
 from runner.training.strategy import Densifier
 from scenejobs.errors import Code, RunnerError
 
-FORMAT = 5  # raised when an older file can no longer be continued from
+FORMAT = 6  # raised when an older file can no longer be continued from
 TENSORS = (
     "params",
+    "average",
     "moments",
     "densifier",
     "exposures",
@@ -65,6 +66,7 @@ class TrainingState:
     decision: Decision = NOT_DECIDED  # whether exposures are corrected, and why
     exposures: Exposures | None = None  # the corrections of the training images, where they are
     cameras: RefinedCameras | None = None  # where the training cameras are, when they are refined
+    average: Parameters = field(default_factory=dict)  # of `params` (average.py); empty while any are added
     moving: dict[int, Tensor] = field(default_factory=dict)  # by view, [h, w] bool: blocks left out (moving_masks.py)
     losses: list[tuple[float, Tensor]] = field(
         default_factory=list
@@ -73,6 +75,11 @@ class TrainingState:
     @property
     def count(self) -> int:
         return len(self.params["means"])
+
+    @property
+    def settled(self) -> Parameters:
+        """What the training gives, if it ends now."""
+        return self.average or self.params
 
 
 def state_dict(state: TrainingState) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def _copied(state: TrainingState) -> dict[str, Any]:
         "exposure": state.decision.to_json(),
         "history": [asdict(measurement) for measurement in state.history],
         "params": {name: _copy(value) for name, value in state.params.items()},
+        "average": {name: _copy(value) for name, value in state.average.items()},
         "moments": {
             name: {key: _copy(value) for key, value in optimizer.state[state.params[name]].items()}
             for name, optimizer in state.optimizers.items()
@@ -127,6 +135,11 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
                 for key, moment in moments.items()
             }
         state.params[name] = parameter
+    device = state.params["means"].device
+    state.average = {
+        name: torch.nn.Parameter(value.to(device, copy=True), requires_grad=False)
+        for name, value in saved["average"].items()
+    }
     state.plan = Plan(**saved["plan"])
     state.plateau = Plateau(**saved["plateau"])
     state.plateaued = saved["plateaued"]

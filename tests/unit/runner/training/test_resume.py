@@ -107,6 +107,7 @@ def test_a_plan_that_was_shortened_to_nothing_is_begun_anew_and_a_shortened_one_
         ("params/means", np.float32(1)),
         ("params/more", np.zeros((150, 3), np.float32)),
         ("params", np.zeros(1, np.float32)),
+        ("average/means", np.zeros((9, 3), np.float32)),
         ("moments/means/exp_avg", np.zeros((3, 3), np.float32)),
         ("moments/more/step", np.float32(1)),
         ("densifier/count", np.zeros(3, np.float32)),
