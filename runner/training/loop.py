@@ -255,7 +255,7 @@ def _step(run: Run, state: TrainingState) -> bool:
     if state.densifier.refines_at(state.step) and not training_state.is_finite(state):
         return False  # to copy or to draw by NaN would spread it, or raise
     state.densifier.after_step(state.step, rendering.info, rates["means"])
-    if state.step % average.EVERY == 0 and share >= max(recipe.half_until, recipe.refine_until):
+    if recipe.averaged and state.step % average.EVERY == 0 and share >= max(recipe.half_until, recipe.refine_until):
         average.add(state.average, params)
     return True
 
