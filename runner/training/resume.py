@@ -61,13 +61,15 @@ def _tensors_fit(saved: dict[str, Any], fresh: dict[str, Any]) -> bool:
     for name, value in params.items():
         if value.dtype != torch.float32 or value.shape != (count, *like[name].shape[1:]):
             return False
-        average = saved["average"].get(name)  # none while Gaussians are added
-        if saved["average"] and (average is None or (average.dtype, average.shape) != (value.dtype, value.shape)):
-            return False
         moments = saved["moments"].get(name)  # none before the first step
         shapes = {"step": torch.Size(), "exp_avg": value.shape, "exp_avg_sq": value.shape}
         if moments and {key: moment.shape for key, moment in moments.items()} != shapes:
             return False
+    average, whole = (
+        {name: (value.dtype, value.shape) for name, value in saved[key].items()} for key in ("average", "params")
+    )
+    if average and average != whole:  # there is none while Gaussians are added
+        return False
     found, expected = (
         {(branch, key): (value.dtype, value.shape) for branch in PER_VIEW for key, value in each[branch].items()}
         for each in (saved, fresh)
@@ -75,7 +77,6 @@ def _tensors_fit(saved: dict[str, Any], fresh: dict[str, Any]) -> bool:
     if found != expected:
         return False
     known = saved["moments"].keys() <= params.keys()
-    known = known and saved["average"].keys() <= params.keys()
     return known and count > 0 and all(len(value) == count for value in saved["densifier"].values())
 
 

@@ -26,9 +26,7 @@ SAME_CORRELATION = 0.98  # of two small images: below, they show different thing
 DIFFERS, LEAST_DIFFERENT = 5.0, 0.03  # grey levels; share of the picture that does, for it to say anything
 EQUAL = 2.0  # grey levels at most
 SAME_INSIDE = 0.9  # correlation there
-STILL_INSIDE = (
-    1.5  # times the motion allowed to the whole: copies moved 0.85 times as far there, screenshots 2.2 and more
-)
+STILL_INSIDE = 1.5  # times the motion allowed to the whole: copies moved 0.85 times as far there, screenshots 2.2
 MIRRORED = 3 * NEW_VIEW  # of mirrored copies: the blocks of the small images are not the same ones
 NAMED = 5  # photos in one warning
 # Names that programs give to a copy of a photo: IMG_E1234 (Apple), -EDITED (Google), (1), _edit, " copy", "- Kopie".
@@ -187,9 +185,8 @@ def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8], correlation: floa
     if displacement_px(grey, beside) >= moved * max(one.shape):
         return False
     inside = STILL_INSIDE * moved * max(one.shape)
-    return _is_alike_inside(grey, beside, inside) and _is_alike_inside(
-        beside, grey, inside
-    )  # by the contrast of either
+    by_either = ((grey, beside), (beside, grey))  # by the contrast of the first
+    return all(_is_alike_inside(*pair, inside) for pair in by_either)
 
 
 def _is_alike_inside(one: NDArray[np.float32], other: NDArray[np.float32], moved_px: float) -> bool:
