@@ -12,12 +12,20 @@ SCENE as for benchmarks.training. Per scene, in one process, one after the other
 
 Time is process CPU time of all threads, without compiling and without drawing held-out views. Rewrites the lines of the
 scenes and runs it was asked for in results/quality_over_time.md, and keeps the others.
+
+    python -m benchmarks.quality_over_time SCENE [...] --before CHECKOUT [--seconds 60 120] [--seeds 0 1]
+
+The run *planned* in a worktree of a commit before and in this one, in turns, into the second table of that file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,8 +37,10 @@ import numpy as np
 from benchmarks.gpu.baselines import PAPER, first_steps
 from benchmarks.scenes import load_scene
 
-RESULT = Path(__file__).parent / "results" / "quality_over_time.md"
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "quality_over_time.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->"
+BEFORE_BEGIN, BEFORE_END = "<!-- before and now -->\n", "<!-- end of before and now -->"
 RUNS = ("planned", "one", "paper", "fitted", "torch")
 SECONDS = (15.0, 30.0, 60.0, 120.0, 180.0)
 CAPS = {15.0: 14_000, 30.0: 17_000, 60.0: 24_000, 120.0: 33_000, 180.0: 40_000}  # Gaussians, by CPU seconds
@@ -74,7 +84,7 @@ class Line:
         return f"| {self.scene} | {self.name} | {self.steps} | {self.gaussians:,} | {values} |"
 
 
-def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> list[Line]:
+def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str, seed: int = 0) -> list[Line]:
     """The lines of one run on one scene."""
     from runner.context import StageContext
     from runner.pipeline.presets import preset
@@ -84,7 +94,7 @@ def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> lis
     from runner.training.schedule import Recipe
 
     longest = seconds[-1]
-    usual = replace(preset("laptop").train, cap=cap_for(longest), iterations=round(longest * STEPS_PER_S))
+    usual = replace(preset("laptop").train, cap=cap_for(longest), iterations=round(longest * STEPS_PER_S), seed=seed)
 
     unsaved = StageContext(Path(), SILENT)
 
@@ -129,6 +139,39 @@ def measure(scene: Any, label: str, seconds: tuple[float, ...], run: str) -> lis
             return [curve(f"ours on plain torch, one plan for {longest:.0f} s", trained(slow, backend="torch"))]
 
 
+def in_checkout(checkout: Path, scene: Path, seconds: tuple[float, ...], seed: int) -> list[float]:
+    """Held-out dB at each of the times, planned for it, by the code of a checkout in a process of its own."""
+    command = [sys.executable, str(Path(__file__).resolve()), str(scene.resolve()), "--seeds", str(seed), "--json"]
+    command += ["--only", "planned", "--seconds", *map(str, seconds)]
+    env = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, cwd=checkout, env=env, check=True, capture_output=True, text=True)
+    return [float(value) for value in json.loads(done.stdout.splitlines()[-1])]
+
+
+def before_and_now(scenes: list[Path], checkout: Path, seconds: tuple[float, ...], seeds: list[int]) -> None:
+    """Writes the second table of the result file after each scene."""
+    cells = [f"{s:.0f} s: {column}" for s in seconds for column in ("before", "now", "gain")]
+    head = f"| scene | seed | {' | '.join(cells)} |\n{'| --- ' * (2 + len(cells))}|\n"
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=checkout, check=True, capture_output=True, text=True
+    )
+    rows: list[str] = []
+    gains: list[list[float]] = []
+    for path in scenes:
+        for seed in seeds:
+            before, now = (in_checkout(folder, path, seconds, seed) for folder in (checkout, ROOT))
+            gains.append([new - old for old, new in zip(before, now, strict=True)])
+            three = [f"{old:.2f} | {new:.2f} | {new - old:+.2f}" for old, new in zip(before, now, strict=True)]
+            rows.append(f"| {path.stem} | {seed} | {' | '.join(three)} |\n")
+            print(rows[-1], end="", flush=True)
+            means = [f" | | {statistics.fmean(column):+.2f}" for column in zip(*gains, strict=True)]
+            text = RESULT.read_text(encoding="utf-8")
+            first, rest = text.split(BEFORE_BEGIN)
+            said = f"Before: {commit}; load average at the end {os.getloadavg()[0]:.1f}.\n\n"
+            table = said + head + "".join(rows) + f"| mean | | {' | '.join(means)} |\n"
+            RESULT.write_text(first + BEFORE_BEGIN + table + BEFORE_END + rest.split(BEFORE_END)[1], encoding="utf-8")
+
+
 def cap_for(seconds: float) -> int:
     """How many Gaussians a plan of so many CPU seconds can train."""
     return round(float(np.interp(seconds, list(CAPS), list(CAPS.values()))))
@@ -152,11 +195,21 @@ def main() -> None:
     parser.add_argument("--seconds", nargs="+", type=float, default=list(SECONDS), metavar="CPU_S")
     parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--keep", action="store_true", help="print only, leave the result file alone")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="the run planned; several with --before only")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT")
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)  # the child of --before
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads cost 13-18x on a busy machine
     seconds = tuple(args.seconds)
+    if args.before:
+        before_and_now(args.scenes, args.before, seconds, args.seeds)
+        return
     for path in args.scenes:
         scene = load_scene(path)
+        if args.json:
+            lines = measure(scene, path.stem, seconds, "planned", args.seeds[0])
+            print(json.dumps([line.at[place] for place, line in enumerate(lines)]))
+            return
         for run in args.only:
             lines = measure(scene, path.stem, seconds, run)
             for line in lines:
