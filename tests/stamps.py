@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -166,3 +167,30 @@ def steadied(picture: Picture, frame: int, pace: float = 1.0, focal: float = 0.5
     )
     noise = np.random.default_rng(frame).integers(0, 5, picture.shape, dtype=np.int16)
     return (np.asarray(turned) + noise).clip(0, 255).astype(np.uint8)
+
+
+def bent(px: float, pace: float = 1.0) -> Callable[[Picture, int], Picture]:
+    """Each picture bent by waves that cross it, as a program leaves it that steadies or melts a film, without borders.
+
+    px: how far its points are from their places, root mean square. pace: of the waves, radians from frame to frame.
+    """
+    rng = np.random.default_rng(5)
+    waves, phases = rng.uniform(0.5, 2.0, (2, 6, 2)) * rng.choice([-1, 1], (2, 6, 2)), rng.uniform(0, 7, (2, 6))
+    paces = pace * rng.uniform(0.6, 1.4, (2, 6))
+
+    def drawn(picture: Picture, number: int) -> Picture:
+        height, width = picture.shape[:2]
+        across, down = np.arange(width) / width, np.arange(height)[:, None] / height
+        x, y = (
+            sum(
+                px / math.sqrt(6) * np.sin(math.tau * (wave[0] * across + wave[1] * down) + own * number + phase)
+                for wave, own, phase in zip(waves[axis], paces[axis], phases[axis], strict=True)
+            )
+            for axis in (0, 1)
+        )  # 6 waves with a root mean square of px / sqrt(2) in each direction
+        margin = 4 * px
+        places = [margin + down * (height - 2 * margin) + y, margin + across * (width - 2 * margin) + x]
+        layers = (map_coordinates(layer, places, order=1, mode="nearest") for layer in np.moveaxis(picture, -1, 0))
+        return np.stack([*layers], axis=-1)
+
+    return drawn

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.footage_cases.case import Case, Run, footage, result
+from benchmarks.footage_cases.formats import WALK, pictures
 from tests.empty_films import BLUE, PLAIN, cap, colour_bars, film, finger, grain, no_signal, pocket
 from tests.hard_inputs import along, arc, noisy, smeared, turn
+from tests.stamps import bent
 from tests.synthetic import render
 from tests.videos import wall, write_audio, write_video
 
 SIZE, FOCAL, FPS = (640, 480), 600.0, 10
 EMPTY_FRAMES = 90
+BENT_FRAMES, BENT_PX, BENT_PACE = 240, 4.0, 0.5
 HOPELESS = "17 time to refusal"
 LAPTOP = ("--preset", "laptop")
 
@@ -121,6 +124,20 @@ def _rescued_or_out_of_time(run: Run) -> str:
     return "" if (run.exit_code, run.error.get("code")) == (3, "POSES_TIMED_OUT") else f"exit {run.exit_code}"
 
 
+def _bent(folder: Path) -> list[Path]:
+    change = bent(BENT_PX, BENT_PACE)
+    film = (change(picture, number) for number, picture in enumerate(pictures(WALK, BENT_FRAMES)))
+    return [write_video(folder / "walk.mp4", film, fps=30, crf=20)]
+
+
+def _told_as_bent(run: Run) -> str:
+    """It cannot be placed, and why is said, whether every way was tried or the time was over before."""
+    if run.metrics:
+        return "a result"
+    wrong = "" if run.exit_code in (1, 3) else f"exit {run.exit_code}"
+    return wrong or ("" if "walk.mp4 are bent" in run.error.get("cause", "") else "it does not say that it is bent")
+
+
 LOST = ("NO_OVERLAP", "TOO_FEW_REGISTERED", "POSES_UNRELIABLE")
 
 
@@ -149,6 +166,7 @@ CASES = (
          _film(turning, 28), STILL, LAPTOP),
     Case("edited", "16 edited", "a film of eight shots of eight rooms", _film(edited),
          refused("NO_OVERLAP", "TOO_FEW_FRAMES", says=("edited", "film.mp4", "1.2"))),
+    Case("bent", "16 edited", "a walk, each of its pictures bent otherwise, by 4 px", _bent, _told_as_bent),
     Case("two-places", HOPELESS, "two rooms, one clip each", _two_places,
          refused("NO_OVERLAP", says=("kitchen.mp4", "garden.mp4"))),
     Case("blank-wall", HOPELESS, "a wall without texture", _film(_of_a_wall), refused("NO_DETAIL", says=("film.mp4",))),

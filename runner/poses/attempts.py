@@ -12,7 +12,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from runner.poses.colmap.requests import Cut, FindCentres, MapperRun, Matches, Model, Reconstruct, SuppliedFit
+from runner.poses.bent import bent_clips, may_be_bent
+from runner.poses.colmap.requests import (
+    Cut,
+    FindBent,
+    FindCentres,
+    MapperRun,
+    Matches,
+    Model,
+    Reconstruct,
+    SuppliedFit,
+)
 from runner.poses.colmap.session import GRACE_S, MATCHED, Session
 from runner.poses.coverage import Coverage
 from runner.poses.databases import Databases
@@ -281,6 +291,22 @@ class PoseAttempts:
         """Their disagreement."""
         request = FindCentres(seed=self.session.seed, models=(one.folder, other.folder))
         return disagreement(*self.session.ask(request).centres)
+
+    def bent_clips(self, tried: Sequence[Attempt]) -> tuple[str, ...]:
+        """Of a scene whose cameras were not found: films whose pictures are bent, each in another way. By the matches
+        of the first own way; where these cannot be looked at, nothing is said."""
+        shots = may_be_bent(self.coverage.shots)
+        database = next((self.session.work / each.rung.database / DATABASE for each in tried), None)
+        if not shots or database is None or not database.is_file():
+            return ()
+        lists = tuple(shot.names for shot in shots)
+        try:
+            found = self.session.ask(FindBent(seed=self.session.seed, database=str(database), lists=lists))
+        except RunnerError as exc:
+            log.warning("whether the pictures are bent is not known: %s", exc)
+            return ()
+        log.info("matches of neighbours that no motion explains: %s", found.shares)
+        return bent_clips(shots, found.shares)
 
     def report(self, attempts: Sequence[Attempt], chosen: Attempt) -> PoseReport:
         """Of a chosen attempt that passed, with what became of the supplied poses."""

@@ -69,10 +69,11 @@ def find_poses(
     tried = _climb(attempts, len(frames.frames), settings, largest, without)
     chosen, left = best(tried), untried(tried, len(frames.frames), settings, largest, without)
     if chosen.model is None or not chosen.verdict.passed or lacks_frames(chosen, len(frames.frames)):
-        if (late := out_of_time(tried, left, len(frames.frames), settings)) is not None:
+        bent = attempts.bent_clips(tried)
+        if (late := out_of_time(tried, left, len(frames.frames), settings, bent)) is not None:
             raise late
         repeats = share_that_repeats(context.workspace / "frames", attempts.coverage.names)
-        raise refusal(chosen, attempts.coverage, repeats)
+        raise refusal(chosen, attempts.coverage, repeats, bent)
     report, folder = attempts.report(tried, chosen), Path(chosen.model.folder)
     if cache is not None and not chosen.cut:  # with more time there are better ones
         at_once = len(tried) == 1 and not left and not without

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
+from runner.poses.bent import bent_in_words
 from runner.poses.coverage import Coverage
 from runner.poses.gates import NAMED, TOO_LITTLE
 from runner.poses.rungs import Attempt
@@ -11,6 +13,7 @@ from runner.poses.settings import STAGE
 from runner.scene.shots import cut_films
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import AS_RECORDED, EACH_PLACE, UNCUT, UNIQUE, WALK
+from scenejobs.wording import listed
 
 LOST = (Code.NO_OVERLAP, Code.TOO_FEW_REGISTERED, Code.POSES_UNRELIABLE)  # what shots of several places come to
 EDITED = 3  # parts of one clip that do not join; two may be a turn that was too fast
@@ -20,8 +23,11 @@ LEAST_FRAMES = 4  # of such a part
 REPEATS, UNLIKE = 0.3, 0.1
 
 
-def refusal(attempt: Attempt, coverage: Coverage, repeats: float | None = None) -> InputError:
+def refusal(
+    attempt: Attempt, coverage: Coverage, repeats: float | None = None, bent: Sequence[str] = ()
+) -> InputError:  # fmt: skip
     """The error for an attempt that did not pass. repeats: `repetition.share_that_repeats`; None: it was not looked at.
+    bent: clips whose pictures are bent, each in another way.
 
     An edited film is called one: its shots show several places, or one from too far apart, and no way of filming
     slower helps. Where no cut was seen (one picture dissolves into the next) its parts are told by what does not join.
@@ -34,27 +40,33 @@ def refusal(attempt: Attempt, coverage: Coverage, repeats: float | None = None) 
         code, advice = Code.STATIC_CAMERA, WALK
     elif code in LOST and (edited := cut_films(clips)):
         cause, code, advice = f"{edited}, and its shots do not join to one place: {cause}", Code.NO_OVERLAP, UNCUT
-    elif code in LOST and len(parts := _parts(attempt, coverage)) >= EDITED:
+    elif not bent and code in LOST and len(parts := _parts(attempt, coverage)) >= EDITED:
         cause = f"{', '.join(parts)} do not join to one place, as parts of an edited film do not: {cause}"
         code, advice = Code.NO_OVERLAP, UNCUT
     elif advice != EACH_PLACE:
-        cause, code, advice = _blamed(attempt, coverage, 0.5 * (REPEATS + UNLIKE) if repeats is None else repeats)
+        cause, code, advice = _blamed(attempt, coverage, 0.5 * (REPEATS + UNLIKE) if repeats is None else repeats, bent)
     if not any(clip.name in cause for clip in clips):
         cause = f"{cause} ({coverage.where(coverage.names)})"
     return InputError(cause, advice=advice, code=code, stage=STAGE)
 
 
-def _blamed(attempt: Attempt, coverage: Coverage, repeats: float) -> tuple[str, Code | None, str]:
-    """Cause, code and advice where what is filmed repeats, or a program has steadied the film."""
+def _blamed(
+    attempt: Attempt, coverage: Coverage, repeats: float, bent: Sequence[str]
+) -> tuple[str, Code | None, str]:  # fmt: skip
+    """Cause, code and advice where what is filmed repeats, or a program has steadied or bent the film."""
     verdict = attempt.verdict
     cause, code, advice = "; ".join(verdict.reasons), verdict.code, verdict.advice
-    steadied = ", ".join([clip.name for clip in coverage.frames.clips if clip.steadied][:NAMED])
+    steadied = [clip.name for clip in coverage.frames.clips if clip.steadied]
     moved_little = code == Code.STATIC_CAMERA and attempt.model is not None and TOO_LITTLE in cause
     if repeats >= REPEATS and (code in LOST or moved_little):
         code = Code.POSES_UNRELIABLE if moved_little else code
         return f"what is filmed repeats, and one place of it looks like another: {cause}", code, UNIQUE
     if steadied and code in LOST:
-        return f"{steadied} was steadied by a program, which bends its pictures: {cause}", code, AS_RECORDED
+        were, their = ("was", "its") if len(steadied) == 1 else ("were", "their")
+        said = f"{listed(steadied, NAMED)} {were} steadied by a program, which bends {their} pictures"
+        return f"{said}: {cause}", code, AS_RECORDED
+    if bent and code in LOST:
+        return f"{bent_in_words(bent)}: {cause}", code, AS_RECORDED
     if repeats < UNLIKE and advice == UNIQUE:
         return f"{cause}, and nothing in them repeats", code, AS_RECORDED
     return cause, code, advice

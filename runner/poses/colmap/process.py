@@ -23,6 +23,7 @@ from runner.poses.colmap.requests import (
     ChoosePairs,
     Cut,
     Extract,
+    FindBent,
     FindCentres,
     FixLenses,
     ForgetMatches,
@@ -70,6 +71,10 @@ def answer(request: AnyRequest) -> Message:
             from runner.poses.colmap.probe import probe
 
             return probe(request)
+        case FindBent():
+            from runner.poses.colmap.bending import find_bent
+
+            return find_bent(request)
         case ChoosePairs() | Match() | ForgetMatches() | FixLenses():
             return _about_pairs(request)
         case Reconstruct() | Cut() | FindCentres() | Rescale():

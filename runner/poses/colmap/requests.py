@@ -82,6 +82,12 @@ class Motions(Message, frozen=True):
     motions: tuple[Motion, ...]
 
 
+class Unexplained(Message, frozen=True):
+    """How much of what moves smoothly no motion of a camera explains, see `bending`."""
+
+    shares: tuple[tuple[Share, ...], ...]  # of each pair that says something; in the order of the request
+
+
 class Model(Message, frozen=True):
     """One reconstruction with what the gates measure."""
 
@@ -280,6 +286,14 @@ class Probe(Request[Motions], frozen=True, tag="probe"):
     threads: Threads
 
 
+class FindBent(Request[Unexplained], frozen=True, tag="find_bent"):
+    """Looks whether the pictures of some lists of images are bent, each in another way; see `bending`."""
+
+    answer = Unexplained
+    database: str
+    lists: tuple[tuple[str, ...], ...]  # names of images of one shot each, in order of time
+
+
 class ForgetMatches(Request[Done], frozen=True, tag="forget_matches"):
     """Empties the matches of a database."""
 
@@ -360,8 +374,8 @@ class Undistort(Request[UndistortedViews], frozen=True, tag="undistort"):
 
 
 AnyRequest = (
-    TakeOver | Extract | Probe | ChoosePairs | Match | ForgetMatches | FixLenses | Reconstruct | Register | Cut
-    | FindCentres | Rescale | Undistort
+    TakeOver | Extract | Probe | ChoosePairs | Match | FindBent | ForgetMatches | FixLenses | Reconstruct | Register
+    | Cut | FindCentres | Rescale | Undistort
 )  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from runner.context import StageContext
 from runner.poses.find import find_poses
 from runner.poses.settings import PoseSettings
 from runner.scene.progress import SILENT, Progress
-from scenejobs.errors import Code, InputError
+from scenejobs.errors import Code, InputError, RunnerError
+from scenejobs.filming import AS_RECORDED
+from tests.stamps import bent
 from tests.synthetic import FOCAL, WIDTH, pose_errors, render, walk, write_frames
 
 SETTINGS = PoseSettings(features=600, max_image_size=320, threads=1, min_points=200)
@@ -104,3 +106,17 @@ def test_frames_without_features_are_refused_before_any_is_matched(tmp_path):
     assert "12 of 12 frames" in caught.value.cause
     assert "a.mp4 0.0-2.2 s" in caught.value.cause
     assert not (tmp_path / "sparse.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("px", [0.0, 4.0])
+def test_a_scene_without_cameras_says_whether_its_pictures_are_bent(px, tmp_path):
+    """Asked for more points than there are, so that nothing passes; after the second way the time is over."""
+    settings = replace(SETTINGS, min_points=20_000, budget_s=1.0)
+    pictures = [render(*pose) for pose in walk(14)]
+    change = bent(px, 2.0)
+    frames = write_frames(tmp_path, {"a": [change(picture, number) for number, picture in enumerate(pictures)]})
+    with pytest.raises((InputError, RunnerError)) as caught:
+        find_poses(frames, StageContext(tmp_path, SILENT), settings)
+    assert ("the pictures of a.mp4 are bent" in caught.value.cause) == (px > 0)
+    assert (caught.value.advice == AS_RECORDED) == (px > 0)

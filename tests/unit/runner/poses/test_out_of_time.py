@@ -18,6 +18,7 @@ from runner.poses.rungs import Attempt, Rung
 from runner.poses.settings import PoseSettings
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, RunnerError
+from scenejobs.filming import AS_RECORDED
 from scenejobs.settings.pipeline import PipelineSettings
 from tests.pose_models import failed, model
 from tests.synthetic import render, walk, write_frames
@@ -76,6 +77,16 @@ def test_the_advice_names_a_budget_that_would_do() -> None:
     error = out_of_time([tried], (replace(FIRST, mapper="global"),), 40, replace(SETTINGS, budget_s=60.0))
     assert error is not None
     assert "raise POSES_BUDGET_SECS to 120" in error.advice
+
+
+def test_bent_pictures_are_told_in_place_of_nothing_known_to_be_wrong() -> None:
+    tried = Attempt(FIRST, None, Verdict(False), pairs=780, extract_s=20.0, match_s=30.0, map_s=10.0)
+    left = (replace(FIRST, mapper="global"),)
+    error = out_of_time([tried], left, 40, replace(SETTINGS, budget_s=60.0), ("a.mp4",))
+    assert error is not None
+    assert (error.code, error.advice) == (Code.POSES_TIMED_OUT, AS_RECORDED)
+    assert error.cause.startswith("the pictures of a.mp4 are bent, each in another way")
+    assert "POSES_BUDGET_SECS=120 would be enough for all" in error.cause
 
 
 def test_a_further_attempt_gets_more_time_for_poses_but_never_less_than_the_setting() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from runner.poses.bent import bent_clips, may_be_bent
 from runner.poses.coverage import Coverage
 from runner.poses.gates import Verdict
 from runner.poses.refusal import refusal
@@ -105,6 +106,51 @@ def test_where_nothing_repeats_the_program_that_steadied_the_film_is_blamed(tmp_
     assert error.advice == AS_RECORDED
     assert error.cause.startswith("a.mp4 was steadied by a program")
     assert "377 points" in error.cause
+
+
+def test_several_steadied_films_are_told_as_several_and_none_is_dropped_without_a_word(tmp_path: Path) -> None:
+    frames = write_frames(tmp_path, {name: [np.zeros((24, 32, 3), np.uint8)] for name in "abcdefgh"})
+    steadied = replace(frames, clips=tuple(replace(clip, steadied=True) for clip in frames.clips))
+    cause = refusal(attempt(FEW_POINTS), Coverage(steadied), repeats=0.0).cause
+    assert "f.mp4 and 2 more were steadied by a program, which bends their pictures" in cause
+    one = replace(frames, clips=(replace(frames.clips[0], steadied=True), *frames.clips[1:]))
+    assert (
+        "a.mp4 was steadied by a program, which bends its pictures"
+        in refusal(attempt(FEW_POINTS), Coverage(one), repeats=0.0).cause
+    )
+
+
+def test_a_film_whose_pictures_are_bent_is_told_so(tmp_path: Path) -> None:
+    """And not as one that has been cut: its parts may not join either. What repeats, and two places, are told first."""
+    seen = coverage(tmp_path)
+    error = refusal(attempt(FEW_POINTS, range(8, 12), range(4), range(4, 8)), seen, repeats=0.0, bent=("a.mp4",))
+    assert (error.code, error.advice) == (Code.POSES_UNRELIABLE, AS_RECORDED)
+    assert error.cause.startswith("the pictures of a.mp4 are bent, each in another way")
+    assert "377 points" in error.cause
+    assert refusal(attempt(FEW_POINTS), seen, repeats=0.7, bent=("a.mp4",)).advice == UNIQUE
+    two = Verdict(False, Code.NO_OVERLAP, ("two places of the same weight",), EACH_PLACE)
+    assert refusal(attempt(two), seen, repeats=0.0, bent=("a.mp4",)).advice == EACH_PLACE
+    turns = Verdict(False, Code.STATIC_CAMERA, ("the camera turns on the spot",), WALK)
+    assert refusal(attempt(turns), seen, repeats=0.0, bent=("a.mp4",)).advice == WALK
+
+
+def test_which_clips_are_bent_is_told_by_the_middling_pair_of_all_their_shots(tmp_path: Path) -> None:
+    clear, bends = (0.01, 0.02, 0.3), (0.2, 0.01, 0.3)
+    shots = coverage(tmp_path / "cut", (1.1,)).shots
+    assert [shot.clip.name for shot in shots] == ["a.mp4", "a.mp4"]
+    assert bent_clips(shots, (bends, bends)) == ("a.mp4",)
+    assert bent_clips(shots, (clear, clear)) == ()
+    assert bent_clips(shots[:1], (bends,)) == (), "too few pairs"
+
+
+def test_only_films_as_a_lens_sees_them_are_looked_at(tmp_path: Path) -> None:
+    """Photos have no neighbours in time; a camera before a turntable sees two things that move apart."""
+    frames = coverage(tmp_path).frames
+    assert len(may_be_bent(Coverage(frames).shots)) == 1
+    photos = replace(frames, frames=tuple(replace(frame, photo="a.jpg") for frame in frames.frames))
+    turns = replace(frames, clips=tuple(replace(clip, turns=True) for clip in frames.clips))
+    fisheye = replace(frames, clips=tuple(replace(clip, projection="fisheye") for clip in frames.clips))
+    assert [may_be_bent(Coverage(each).shots) for each in (photos, turns, fisheye)] == [[], [], []]
 
 
 def test_what_repeats_is_told_by_the_pictures(tmp_path: Path) -> None:
