@@ -15,6 +15,7 @@ from runner.cache.store import StageCache
 from runner.files.packed import UNPACK
 from runner.media.decoding.decoder import Decoder
 from runner.media.photo.grouping import PhotoSurvey, make_sets
+from runner.media.photo.screenshots import out_of_apps
 from runner.media.selection.detail_check import of_nothing
 from runner.media.selection.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.settings import Limits
@@ -118,7 +119,9 @@ def without_too_many(media: Media, limits: Limits, *, paired: bool = True) -> tu
     return Media(videos, photos), [RefusedClip(name, error.failure(STAGE)) for name, error in more.items()]
 
 
-def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple[list[Capture], list[RefusedClip]]:
+def survey_all(
+    decoder: Decoder, media: Media, limits: Limits, on_progress: OnProgress
+) -> tuple[list[Capture], list[RefusedClip]]:
     """First pass over everything. A film that shows nothing is not usable. Raises InputError when nothing is."""
     captures: list[Capture] = []
     errors: list[tuple[Clip, InputError]] = []
@@ -147,7 +150,8 @@ def survey_all(decoder: Decoder, media: Media, on_progress: OnProgress) -> tuple
         of_photos = part_of(on_progress, len(media.videos) / total, len(media.photos) / total)
         found = decoder.survey_photos(media.photos, of_photos)
         errors += [(clip, one) for clip, one in zip(media.photos, found, strict=True) if isinstance(one, InputError)]
-        for photos in make_sets([one for one in found if isinstance(one, PhotoSurvey)]):
+        usable = [one for one in found if isinstance(one, PhotoSurvey)]
+        for photos in make_sets(out_of_apps(usable, limits)):
             name = _free(photos.survey.info.name, names)
             names.append(name)
             facts = tuple(map(_facts_of, photos.photos))

@@ -106,7 +106,7 @@ def extract_with(
     marker.unlink(missing_ok=True)
     shutil.rmtree(workspace / "frames", ignore_errors=True)
 
-    surveyed, refused = survey_all(decoder, media, _reporter(progress, 0.0, FIRST_PASS))
+    surveyed, refused = survey_all(decoder, media, settings.limits, _reporter(progress, 0.0, FIRST_PASS))
     surveyed, silent = located(surveyed)
     unused = (*unused, *silent)
     refused += [*too_many, *more]
@@ -243,9 +243,8 @@ def _write(
             (root / info.folder).mkdir(parents=True)
             paths = (root / info.folder / file_name(one.index) for one in measures)
             size = info.width, info.height
-            wanted += [
-                WantedPhoto(clip, *size, path, info.projection) for clip, path in zip(capture.clips, paths, strict=True)
-            ]
+            pairs = zip(capture.clips, paths, strict=True)
+            wanted += [WantedPhoto(clip, *size, path, info.projection, info.crop) for clip, path in pairs]
         elif measures:
             part = part_of(on_progress, done / total, len(measures) / total)
             try:

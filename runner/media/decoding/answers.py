@@ -93,7 +93,7 @@ def _photo(answer: Any, clip: Clip, limits: Limits) -> PhotoSurvey | InputError:
             clip, said.width, said.height, said.codec, _time(said.recorded_at), _text(said.camera_model),
             _text(said.lens), said.focal_px, said.gps, said.altitude_m, said.sharpness,
             np.array(said.small, np.uint8),  # raises ValueError where its rows are not of one length
-            tuple(map(shortened, said.warnings)), said.turned_deg, said.projection,
+            tuple(map(shortened, said.warnings)), said.turned_deg, said.projection, said.rows, said.columns,
         )  # fmt: skip
     except ValueError:
         return impossible(clip, "the answer is not understood")

@@ -46,7 +46,7 @@ from runner.media.selection.measures import ClipSurvey, FrameMeasures, file_name
 from runner.media.settings import MAX_THREADS, FrameSettings
 from runner.sandbox import lockdown
 from runner.sandbox import run as sandbox_run
-from runner.scene.frames import Clip, ClipInfo
+from runner.scene.frames import NO_CROP, Clip, ClipInfo, Crop
 from runner.scene.progress import OnProgress
 from runner.scene.sizes import shrink
 from scenejobs.errors import Code, ConfigurationError, InputError, SceneJobError
@@ -70,6 +70,7 @@ class WantedPhoto:
     height: int
     path: Path  # its folder exists
     projection: str = ""  # see ClipInfo
+    crop: Crop = NO_CROP  # see ClipInfo; width and height are without it
 
 
 MakeRequest = Callable[[tuple[File, ...]], Request]  # from the files as the process has them
@@ -174,9 +175,9 @@ class Sandboxed:
         """Like `_survey_some`."""
         limits, side = self._settings.limits, written_side(some[0].projection, self._settings.long_side)
         images = [_Image(file_name(n), one.width, one.height, one.path) for n, one in enumerate(some)]
-        names = tuple(image.name for image in images)
+        names, crops = tuple(image.name for image in images), tuple(one.crop for one in some)
         work = _Work(
-            [one.clip for one in some], lambda files: WritePhotos(files, limits, side, names), self._bounds(0, 0)
+            [one.clip for one in some], lambda files: WritePhotos(files, limits, side, names, crops), self._bounds(0, 0)
         )
         try:
             self._write(work, images, check_photos_written, on_progress, side)

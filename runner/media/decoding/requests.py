@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeAlias, cast
 import msgspec
 from msgspec import Meta
 
-from runner.media.selection.measures import MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
+from runner.media.selection.measures import LINE_DIGITS, MAX_PARTS, MOTION_SIDE, ClipSurvey, FrameMeasures
 from runner.media.settings import Limits
 from runner.scene.frames import ALTITUDES_M, MOST_FIXES, NO_CROP, ClipInfo, Crop
 
@@ -37,6 +37,7 @@ Time = Annotated[str, Meta(pattern=r"\A[0-9T:.+-]{1,40}\Z")]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Warnings = Annotated[tuple[Text, ...], Meta(max_length=MAX_WARNINGS)]
 Look = Annotated[str, Meta(pattern=r"\A([0-9a-f]{128})?\Z")]  # 8 x 8 grey levels
+Digests = Annotated[str, Meta(pattern=rf"\A([0-9a-f]{{{LINE_DIGITS}}}){{0,8192}}\Z")]  # of the lines of a photo
 Row = Annotated[tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(min_length=1, max_length=2 * MOTION_SIDE)]
 
 
@@ -90,6 +91,7 @@ class WritePhotos(Message, frozen=True):
     limits: Limits
     long_side: int
     names: tuple[str, ...]
+    crops: tuple[Crop, ...]  # of each: what is cut off it
 
 
 class Identify(Message, frozen=True):
@@ -167,6 +169,8 @@ class PhotoSeen(Message, frozen=True):
     warnings: Warnings
     turned_deg: QuarterTurns
     projection: Projection = ""
+    rows: Digests = ""
+    columns: Digests = ""
 
 
 class Refused(Message, frozen=True):

@@ -51,8 +51,8 @@ def work(request: Request, on_progress: OnProgress) -> Answer:
             return Done()
         case SurveyPhotos(files, limits, long_side):
             return photos.survey([_clip(file) for file in files], long_side, limits, on_progress)
-        case WritePhotos(files, limits, long_side, names):
-            return photos.write([_clip(file) for file in files], names, Path(), long_side, limits, on_progress)
+        case WritePhotos(files, limits, long_side, names, crops):
+            return photos.write([_clip(file) for file in files], names, crops, Path(), long_side, limits, on_progress)
         case Identify(files, limits):
             return identify([_clip(file) for file in files], limits, on_progress)
         case CloseIn():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runner.media.lenses.shape import DISC_DEG, Shape
 from runner.media.selection.measures import NEW_VIEW, ClipSurvey, FrameMeasures, displacement_px
-from runner.scene.frames import Clip, ClipInfo
+from runner.scene.frames import NO_CROP, Clip, ClipInfo, Crop
 from scenejobs.errors import UnusedFile
 from scenejobs.wording import listed
 
@@ -52,6 +52,9 @@ class PhotoSurvey:
     warnings: tuple[str, ...] = ()
     turned_deg: int = 0  # counter-clockwise, from how it is stored to upright
     projection: str = ""  # see ClipInfo
+    rows: str = ""  # digests of its lines, see `screenshots.line_digests`; "" of what a camera has signed
+    columns: str = ""
+    crop: Crop = NO_CROP  # the frame of an app, which is cut off before anything else; width and height are without it
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def make_sets(photos: Sequence[PhotoSurvey]) -> list[PhotoSet]:
     order = sorted(kept, key=_taken if all(photo.recorded_at for photo in kept) else _by_name)
     cameras: dict[tuple[object, ...], list[tuple[int, PhotoSurvey]]] = {}
     for place, photo in enumerate(order):
-        camera = (photo.camera_model, photo.lens, photo.width, photo.height, photo.projection)
+        camera = (photo.camera_model, photo.lens, photo.width, photo.height, photo.projection, photo.crop)
         cameras.setdefault(camera, []).append((place, photo))
     sets = [_set(number, members) for number, members in enumerate(cameras.values(), start=1)]
     if left_out and sets:
@@ -112,6 +115,7 @@ def _set(number: int, members: Sequence[tuple[int, PhotoSurvey]]) -> PhotoSet:
         if first.projection
         else next((photo.focal_px for photo in photos if photo.focal_px), None),
         projection=first.projection,
+        crop=first.crop,
     )
     # Each photo is a view of its own, so the image travels by a whole length from one to the next.
     measures = (FrameMeasures(i, float(place), photo.sharpness, i + 1.0) for i, (place, photo) in enumerate(members))

@@ -18,11 +18,12 @@ from runner.media.decoding.requests import Done, PhotoSeen, Projection, QuarterT
 from runner.media.frame_size import small_warning
 from runner.media.photo import reader as photo_reader
 from runner.media.photo.panorama import photo_shape
+from runner.media.photo.screenshots import line_digests, without_crop
 from runner.media.selection.measures import MOTION_SIDE, SHARPNESS_SIDE, sharpness
 from runner.media.settings import Limits
 from runner.media.video.survey import write_png
 from runner.process.error_json import dump_error
-from runner.scene.frames import Clip
+from runner.scene.frames import NO_CROP, Clip, Crop
 from runner.scene.progress import OnProgress
 from runner.scene.sizes import shrink
 from scenejobs.errors import InputError
@@ -47,6 +48,7 @@ def survey(
             (*found.warnings, *([small_said] if small_said else [])),
             cast(QuarterTurns, found.turned_deg),
             cast(Projection, photo_shape(clip, found.xmp, luma, recording.swept).value),
+            *(line_digests(found.pixels) if recording.camera_model is None else ("", "")),
         )  # fmt: skip
 
     answers: list[PhotoSeen | Refused] = []
@@ -65,15 +67,17 @@ def _small(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def write(
-    photos: Sequence[Clip], files: Sequence[str], folder: Path, long_side: int, limits: Limits, on_progress: OnProgress
-) -> list[Done | Refused]:
-    """Each photo as folder/<file>. Done for what is written, or why not."""
+    photos: Sequence[Clip], files: Sequence[str], crops: Sequence[Crop], folder: Path, long_side: int, limits: Limits,
+    on_progress: OnProgress,
+) -> list[Done | Refused]:  # fmt: skip
+    """Each photo as folder/<file>, without what is cut off it. Done for what is written, or why not."""
     answers: list[Done | Refused] = []
-    for number, (clip, file) in enumerate(zip(photos, files, strict=True)):
+    for number, (clip, file, crop) in enumerate(zip(photos, files, crops, strict=True)):
         on_progress(number / len(photos), f"writing {clip.name}")
 
-        def written(clip: Clip, path: Path = folder / file) -> Done:
-            write_png(path, photo_reader.read(clip, limits, long_side).pixels)
+        def written(clip: Clip, path: Path = folder / file, crop: Crop = crop) -> Done:
+            pixels = photo_reader.read(clip, limits, long_side if crop == NO_CROP else None).pixels
+            write_png(path, pixels if crop == NO_CROP else without_crop(pixels, crop, long_side))
             return Done()
 
         answers.append(_or_refused(written, clip))

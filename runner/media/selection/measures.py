@@ -13,6 +13,7 @@ from PIL import Image
 from runner.scene.frames import ClipInfo
 
 SHARPNESS_SIDE = 640  # px, long side of the image whose sharpness is measured: blur of 2 px at 1280 still shows
+LINE_DIGITS = 4  # of the digest of a line of a photo
 MOTION_SIDE = 96  # px: one Gauss-Newton step then follows motion up to about 2 % of the image per frame
 MOTION_BLOCKS = 6  # per side
 # (grey levels / px)^2, smaller eigenvalue of a block's structure tensor: below, motion cannot be seen

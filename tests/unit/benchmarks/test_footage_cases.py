@@ -229,6 +229,17 @@ def test_photos_are_all_used_and_measured(tmp_path: Path, monkeypatch: pytest.Mo
     assert sizes(Run(1, 1.0, tmp_path / "nothing", "")) == "no result"
 
 
+def test_screenshots_are_cut_to_their_photos(tmp_path: Path) -> None:
+    right = case(uploads.CASES, "gallery").right
+    assert right(outcome(tmp_path)) == "it is not told what was cut"
+    told = ("a.png: what all of these pictures have around the photo (the frame of an app) is cut off",)
+    assert right(outcome(tmp_path, warnings=told)) == ""
+    assert right(outcome(tmp_path, warnings=told, suspect=True)) == "doubtful"
+    copy = {"name": "b.png", "reason": "it shows the same as a.png"}
+    assert right(outcome(tmp_path, warnings=told, unused=[copy])) == "1 are called copies"
+    assert right(Run(1, 1.0, tmp_path / "nothing", "")) == "no result"
+
+
 def test_a_refusal_says_what_became_of_each_file(tmp_path: Path) -> None:
     right = case(uploads.CASES, "cut-off").right
     cut = "{} is damaged or cut off"
