@@ -30,6 +30,7 @@ DIFFERS = 5  # grey levels between some two of the photos
 BORDER, INSIDE = 0.6, 0.9  # of a border of the rectangle, and of all of it: pixels that differ
 BORDER_LINES = 2  # of the small image
 DRAWN = 4.0  # grey levels: deviation of what the frame shows; a plain one may be the ground that a thing lies on
+FILLS = 0.85  # of the lines of the photos of one shape: those of one of them that are in few others
 MARGIN = 4  # lines, of the picture that was looked at: where one ends and the other begins they are mixed
 BLOCK_PX = 16  # of a JPEG: so far beside a border its two sides are mixed
 TOLD = "what all of these pictures have around the photo (the frame of an app) is cut off"
@@ -60,10 +61,42 @@ def out_of_apps(photos: Sequence[PhotoSurvey], limits: Limits) -> list[PhotoSurv
             alike.setdefault(shape, []).append(number)
     found = list(photos)
     for numbers in alike.values():
-        crop = _crop([photos[number] for number in numbers], limits)
-        for number in numbers if crop != NO_CROP else ():
-            found[number] = _inside(photos[number], crop)
+        for some in _of_one_shape([photos[number] for number in numbers]):
+            crop = _crop([photos[numbers[place]] for place in some], limits)
+            for place in some if crop != NO_CROP else ():
+                found[numbers[place]] = _inside(photos[numbers[place]], crop)
     return found
+
+
+def _of_one_shape(photos: Sequence[PhotoSurvey]) -> list[list[int]]:
+    """The places of those that have the frame at the same place: upright photos in a gallery leave less of it.
+
+    Of each, what other photos do not have there. A photo whose own edge is black leaves a little more.
+    """
+    if len(photos) < LEAST_PHOTOS:
+        return []
+    both = (_own([photo.rows for photo in photos]), _own([photo.columns for photo in photos]))
+    shapes = [(*_longest(rows), *_longest(columns)) for rows, columns in zip(*both, strict=True)]
+    found: dict[tuple[int, ...], list[int]] = {}
+    for shape in sorted(set(shapes), key=lambda shape: (-shapes.count(shape), shape)):
+        wide = next((known for known in found if _nearly_fills(shape, known)), shape)
+        found.setdefault(wide, []).extend(place for place, one in enumerate(shapes) if one == shape)
+    return list(found.values())
+
+
+def _own(digests: Sequence[str]) -> NDArray[np.bool_]:
+    """[photos, lines] those that are in few photos only."""
+    lines = _lines(digests)
+    return np.stack([(lines == own).sum(axis=0) < LEAST_PHOTOS for own in lines])
+
+
+def _nearly_fills(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether lines from `start` to `end`, of rows and of columns, lie within others and leave little of them."""
+    return all(
+        other[at] <= shape[at] and shape[at + 1] <= other[at + 1]
+        and shape[at + 1] - shape[at] >= FILLS * (other[at + 1] - other[at])
+        for at in (0, 2)
+    )  # fmt: skip
 
 
 def _inside(photo: PhotoSurvey, crop: Crop) -> PhotoSurvey:
@@ -99,18 +132,26 @@ def _crop(photos: Sequence[PhotoSurvey], limits: Limits) -> Crop:
 
 def _around(digests: Sequence[str], side: int, block_px: int) -> tuple[int, int]:
     """Pixels before and behind the lines of the photo; 0 and 0 where not enough is the same in all pictures."""
-    lines = np.array([[one[at : at + DIGITS] for at in range(0, len(one), DIGITS)] for one in digests])
+    lines = _lines(digests)
     differ = (lines != lines[0]).any(axis=0)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], differ.astype(int), [0]])))
-    runs = sorted(((end - start, start, end) for start, end in edges.reshape(-1, 2)), reverse=True)
-    count = len(differ)
-    if not runs or runs[0][0] < PICTURE * count or differ.mean() > 1 - FRAME:
+    start, end = _longest(differ)
+    count, of_the_photo = len(differ), end - start
+    if of_the_photo < PICTURE * count or differ.mean() > 1 - FRAME or differ.sum() - of_the_photo > OTHERS * count:
         return 0, 0
-    if differ.sum() - runs[0][0] > OTHERS * count:
-        return 0, 0
-    _, start, end = runs[0]
 
     def pixels(beside: int) -> int:
         return math.ceil((beside + MARGIN) * side / count) + block_px if beside else 0
 
-    return pixels(int(start)), pixels(int(count - end))
+    return pixels(start), pixels(count - end)
+
+
+def _lines(digests: Sequence[str]) -> NDArray[np.int64]:
+    """[photos, lines]"""
+    return np.array([[int(one[at : at + DIGITS], 16) for at in range(0, len(one), DIGITS)] for one in digests])
+
+
+def _longest(which: NDArray[np.bool_]) -> tuple[int, int]:
+    """Where the longest run of lines begins and ends; 0 and 0 without any."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], which.astype(int), [0]]))).reshape(-1, 2)
+    start, end = max(edges, key=lambda run: run[1] - run[0], default=(0, 0))
+    return int(start), int(end)

@@ -109,6 +109,19 @@ def test_what_is_written_is_the_photo_alone_and_told(tmp_path: Path) -> None:
     assert np.abs(written.astype(int) - expected).max() <= 1
 
 
+def test_upright_and_wide_photos_in_one_gallery_are_each_cut_to_their_own_shape() -> None:
+    """The frame around the wide ones holds more black; one of them ends in black lines itself, and is shown twice."""
+    wide = views(7, 400, 240)
+    wide[3] = wide[3].copy()
+    wide[3][-12:] = 0
+    upright = views(6, 300, 400, seed=1)
+    screens = [in_gallery(photo, SCREEN) for photo in [*wide[:4], wide[2], *upright, *wide[4:]]]
+    found = out_of_apps([looked_at(n, screen) for n, screen in enumerate(screens)], LIMITS)
+    heights = [photo.height for photo in found]
+    assert all(215 < height < 259 for height in (*heights[:5], *heights[11:])), heights
+    assert all(540 < height < 576 for height in heights[5:11]), heights
+
+
 def on_white(count: int = 6) -> list[Picture]:
     """A tin that turns, cut out and put before plain white, with the mark of a shop below it: its outline stays."""
     pictures = []
