@@ -120,10 +120,10 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads cost 13-18x on a busy machine
 
     from runner.pipeline.presets import preset
-    from runner.training.schedule import recipe_for
+    from runner.training.schedule import recipe_of
 
     settings = changed(replace(preset(args.preset).train, budget_s=1e9), args.set)
-    recipe = changed(recipe_for(settings.strategy), args.recipe)
+    recipe = changed(recipe_of(settings), args.recipe)
     print(HEADER)
     for path in args.scenes:
         print(measure(path, settings, recipe, args.save / path.stem if args.save else None), flush=True)

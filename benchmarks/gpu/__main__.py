@@ -90,20 +90,22 @@ LESS_HEADER = "| scene | preset | wall s | peak GiB | outcome |\n| --- | --- | -
 def plans(folder: Path, toy: bool) -> list[tuple[str, Path, Any, Any]]:
     """What is trained: name of the run, scene, settings and recipe."""
     from runner.pipeline.presets import preset
-    from runner.training.schedule import recipe_for
+    from runner.training.schedule import MCMC, recipe_of
 
     found = []
     for name in PRESETS:
         settings = replace(preset(name).train, budget_s=1e9)
-        recipe = recipe_for(settings.strategy)
+        recipe = recipe_of(settings)
         for path in scenes(folder, name):
             found.append((name, path, settings, recipe))
+            if recipe != MCMC:
+                found.append((f"{name}, gsplat's rates, last step", path, settings, MCMC))
             if name == "draft":
                 often = replace(recipe, refine_share=1 / 300, refine_steps_max=REFINED_BEFORE)
                 found.append((f"draft, refined every {REFINED_BEFORE} steps", path, settings, often))
             if name == DEFAULTS_ON:
-                found += [(f"{name}, {steps:,} steps", path, replace(settings, iterations=steps), recipe)
-                          for steps in (7_000, 30_000)]  # fmt: skip
+                others = [replace(settings, iterations=steps) for steps in (7_000, 30_000)]
+                found += [(f"{name}, {other.iterations:,} steps", path, other, recipe_of(other)) for other in others]
     if toy:
         found = [(name, path, shrunk(settings), recipe) for name, path, settings, recipe in found]
     return sorted(found, key=lambda each: each[1].stem)

@@ -144,7 +144,7 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
     """Trains on other views of the same place, in silence, and scores the held-out ones of them."""
     quiet = Progress(emit=lambda _: None, stop_requested=run.context.progress.stop_requested)
     context = StageContext(run.context.workspace, quiet)
-    recipe = replace(schedule.recipe_for(settings.strategy), dense_share=0.0)
+    recipe = replace(schedule.recipe_for(settings.strategy, settings.iterations), dense_share=0.0)
     inner = prepare(scene, context, settings, run.rasterizer, recipe, None, run.clock)
     cuda = [run.rasterizer.device] if run.rasterizer.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -6,6 +6,7 @@ stages: coarse images to full ones, plain colour to view-dependent colour, growi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -70,8 +71,22 @@ MCMC = Recipe(
     initial_scale=0.1,
     opacity_penalty=0.01,
     scale_penalty=0.01,
-    averaged=False,  # not measured on a GPU, where it is a quarter more memory
+    averaged=False,  # at these rates the mean of the last steps is no better, and it is a quarter more memory
 )
+GSPLAT_STEPS = 30_000  # the plan that the rates of MCMC are for
+SHORT_STEPS = 7_000  # the plan, and those shorter, that the rates of SHORT_MCMC are for
+SHORT_MCMC = replace(
+    MCMC,
+    lr_means=4.8e-4,
+    lr_quats=6e-3,
+    lr_scales=3e-2,
+    lr_opacities=7.5e-2,
+    lr_sh0=3.75e-3,
+    lr_sh_rest=3.75e-3 / 20,
+    noise_lr=MCMC.noise_lr * MCMC.lr_means / 4.8e-4,  # it is multiplied with the rate of the means: the noise stays
+    averaged=True,
+)
+RATES = ("lr_means", "lr_quats", "lr_scales", "lr_opacities", "lr_sh0", "lr_sh_rest", "noise_lr")
 
 
 @dataclass(frozen=True)
@@ -138,14 +153,26 @@ def learning_rates(share: float, recipe: Recipe, extent: float) -> dict[str, flo
     }
 
 
-def recipe_for(strategy: str) -> Recipe:
-    """The recipe of a densification strategy, "default" or "mcmc"."""
-    return MCMC if strategy == "mcmc" else Recipe()
+def recipe_for(strategy: str, steps: int) -> Recipe:
+    """The recipe of a densification strategy, "default" or "mcmc", for a plan of so many steps.
+
+    Fewer steps have to be larger ones. Between SHORT_STEPS and GSPLAT_STEPS the rates go from one end to the other as
+    powers of the number of steps.
+    """
+    if strategy != "mcmc":
+        return Recipe()
+    share = math.log(steps / SHORT_STEPS) / math.log(GSPLAT_STEPS / SHORT_STEPS) if steps > 0 else 0.0
+    if share >= 1.0:
+        return MCMC
+    between = {
+        name: getattr(SHORT_MCMC, name) ** (1 - share) * getattr(MCMC, name) ** share for name in RATES if share > 0
+    }
+    return replace(SHORT_MCMC, **between)
 
 
 def recipe_of(settings: TrainSettings) -> Recipe:
-    """The recipe of the settings' strategy, with what they set instead."""
-    recipe, factor = recipe_for(settings.strategy), settings.rate_factor
+    """The recipe of the settings' strategy and steps, with what they set instead."""
+    recipe, factor = recipe_for(settings.strategy, settings.iterations), settings.rate_factor
     return replace(
         recipe,
         refine_from=settings.window[0],

@@ -50,7 +50,7 @@ def test_every_knob_reaches_what_a_job_gets() -> None:
     recipe = recipe_of(train)
     assert (recipe.refine_from, recipe.refine_until) == (0.1, 0.4)
     assert (recipe.grow_gradient, recipe.prune_opacity) == (0.001, 0.02)
-    usual = learning_rates(0.3, recipe_for("mcmc"), 2.0)
+    usual = learning_rates(0.3, recipe_for("mcmc", 1234), 2.0)
     assert learning_rates(0.3, recipe, 2.0) == {name: rate / 2 for name, rate in usual.items()}
 
 

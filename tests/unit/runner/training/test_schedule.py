@@ -6,6 +6,7 @@ import pytest
 
 from runner.training.plateau import Plateau
 from runner.training.schedule import (
+    RATES,
     REFINE_STEPS_MIN,
     Plan,
     Recipe,
@@ -68,8 +69,22 @@ def test_the_cost_left_counts_small_pictures_as_cheap() -> None:
 
 
 def test_every_strategy_has_its_recipe() -> None:
-    assert recipe_for("mcmc").initial_opacity == 0.5  # as in gsplat's example trainer
-    assert recipe_for("default").initial_opacity == 0.1
+    assert recipe_for("mcmc", 30_000).initial_opacity == 0.5  # as in gsplat's example trainer
+    assert recipe_for("default", 30_000).initial_opacity == 0.1
+
+
+def test_few_steps_are_larger_ones_up_to_the_length_that_the_rates_come_from() -> None:
+    """And the noise, which is a multiple of the rate of the means, stays what it was."""
+    long, between, short = (recipe_for("mcmc", steps) for steps in (30_000, 15_000, 7_000))
+    for name in RATES:
+        values = [getattr(recipe, name) for recipe in (long, between, short)]
+        assert values == sorted(values, reverse=name == "noise_lr")
+        assert values[0] != values[1] != values[2]
+    for recipe in (between, short):
+        assert recipe.noise_lr * recipe.lr_means == pytest.approx(long.noise_lr * long.lr_means)
+    assert recipe_for("mcmc", 60_000) == long
+    assert recipe_for("mcmc", 500) == short
+    assert (long.averaged, between.averaged, short.averaged) == (False, True, True)
 
 
 def test_a_plateau_is_a_whole_window_without_gain() -> None:
