@@ -31,6 +31,7 @@ SHARE_MIN = 0.04  # of a view's details that its neighbours find at the same pla
 WIDE_DEG = 35.0  # a neighbour that looks from so far aside shows windows unlike, with true cameras too ...
 SHARE_MIN_WIDE = 0.01  # ... so the share that is enough is smaller; photos 42 and 74 degrees apart had 0.033
 CHANCE_FACTOR = 2.0  # ... beyond so many times what chance finds: less, and the cameras do not explain the view
+TIMES_CHANCE = 5.0  # ... and so many times what chance finds at least, where it finds much; right scenes: 7 and more
 UNEXPLAINED_MAX = 0.15  # share of the views that the cameras do not explain; right ones: 0, once 0.125 ...
 LEAST_VIEWS = 4  # fewer say nothing about the cameras
 UNEXPLAINED_LEAST = 2  # ... and so many: a single odd picture is none of the cameras' faults
@@ -58,7 +59,7 @@ class Witness:
     @property
     def unexplained(self) -> tuple[ViewAgreement, ...]:
         """Views that agree with their neighbours hardly more than by chance."""
-        return tuple(view for view in self.views if view.share < _least_share(view) + CHANCE_FACTOR * view.by_chance)
+        return tuple(view for view in self.views if view.share < _least_share(view))
 
     @property
     def cameras_doubted(self) -> bool:
@@ -150,7 +151,9 @@ def doubts(witness: Witness) -> tuple[str, ...]:
 
 
 def _least_share(view: ViewAgreement) -> float:
-    return SHARE_MIN_WIDE if view.angle_deg > WIDE_DEG else SHARE_MIN
+    """Of its details, less of which are found at the same place where the cameras do not explain the view."""
+    beyond = SHARE_MIN_WIDE if view.angle_deg > WIDE_DEG else SHARE_MIN
+    return max(beyond + CHANCE_FACTOR * view.by_chance, TIMES_CHANCE * view.by_chance)
 
 
 def _gain_doubt(witness: Witness) -> tuple[str, ...]:

@@ -235,10 +235,13 @@ def test_a_function_that_takes_too_long_takes_all_others_with_it_and_their_messa
     desk.running("young")
     assert killed == []
     desk.clock.until(lambda: killed, limit_s=20)
-    soon(lambda: all(message.visible_at > desk.clock.now() for message in desk.queue.messages))
-    waits = [(message.visible_at - desk.clock.now()).total_seconds() for message in desk.queue.messages]
-    assert len(waits) == 2
-    assert all(50 <= wait <= 60 for wait in waits)
+
+    def waits() -> list[float]:
+        return [(message.visible_at - desk.clock.now()).total_seconds() for message in desk.queue.messages]
+
+    soon(lambda: all(wait <= 60 for wait in waits()))  # each was hidden for ten minutes until its thread hears of it
+    assert len(waits()) == 2
+    assert all(wait >= 50 for wait in waits())
     del desk.gates["hangs"], desk.gates["young"]
     desk.clock.until(lambda: desk.queue.total() == 0, limit_s=80)
     assert {(text, count) for text, count, _ in desk.calls} >= {("hangs", 2), ("young", 2)}

@@ -176,6 +176,13 @@ def test_a_single_odd_view_is_no_doubt(lost: int, doubted: bool) -> None:
     assert bool(doubts(Witness(tuple(views), gain, gain))) is doubted
 
 
+@pytest.mark.parametrize(("share", "doubted"), [(0.12, True), (0.2, False)])
+def test_where_chance_finds_much_a_few_times_as_much_are_needed(share: float, doubted: bool) -> None:
+    """A walk whose second half lay 10 degrees aside: beside the joint 0.13 were found, and 0.03 by chance."""
+    views = tuple(ViewAgreement(i, share if i < 3 else 0.5, 0.035, 5000) for i in range(12))
+    assert bool(doubts(Witness(views, (), ()))) is doubted
+
+
 @needs_kernels
 def test_pictures_that_show_things_at_other_sizes_are_not_compared() -> None:
     """Windows of twice the area are unlike with true cameras, too: of wide lenses, of cameras that are near and far."""
