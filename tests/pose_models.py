@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.poses.colmap.requests import Extract, Features, Model, Motion, Motions, Probe, Request
+from runner.poses.colmap.requests import (
+    Extract,
+    Features,
+    FindBent,
+    Model,
+    Motion,
+    Motions,
+    Probe,
+    Request,
+    Unexplained,
+)
 from runner.poses.gates import Verdict
 from runner.scene.pose_report import Health
 from scenejobs.errors import Code
@@ -24,11 +34,11 @@ def model(frames: int = 1, health: Health = HEALTH, folder: str = "m") -> Model:
 
 
 class LooksWell:
-    """The COLMAP process up to the matches: every frame has features, and the camera moves."""
+    """The COLMAP process up to the matches: every frame has features, the camera moves, and no picture is bent."""
 
     names: tuple[str, ...] = ()  # of the frames
 
-    def prepared(self, request: Request[Any]) -> Features | Motions | None:
+    def prepared(self, request: Request[Any]) -> Features | Motions | Unexplained | None:
         """Its answer; None to what comes later."""
         match request:
             case Extract(groups=groups):
@@ -36,6 +46,8 @@ class LooksWell:
                 return Features(features=dict.fromkeys(self.names, 900))
             case Probe(lists=lists):
                 return Motions(motions=tuple(Motion(verified=60, still=0, turned=0) for _ in lists))
+            case FindBent(lists=lists):
+                return Unexplained(shares=tuple(() for _ in lists))
         return None
 
 
