@@ -75,18 +75,14 @@ MCMC = Recipe(
 )
 GSPLAT_STEPS = 30_000  # the plan that the rates of MCMC are for
 SHORT_STEPS = 7_000  # the plan, and those shorter, that the rates of SHORT_MCMC are for
+LEARNING_RATES = ("lr_means", "lr_quats", "lr_scales", "lr_opacities", "lr_sh0", "lr_sh_rest")
+RATES = (*LEARNING_RATES, "noise_lr")
 SHORT_MCMC = replace(
     MCMC,
-    lr_means=4.8e-4,
-    lr_quats=6e-3,
-    lr_scales=3e-2,
-    lr_opacities=7.5e-2,
-    lr_sh0=3.75e-3,
-    lr_sh_rest=3.75e-3 / 20,
-    noise_lr=MCMC.noise_lr * MCMC.lr_means / 4.8e-4,  # it is multiplied with the rate of the means: the noise stays
+    **{name: getattr(Recipe, name) for name in LEARNING_RATES},  # those of strategy "default"
+    noise_lr=MCMC.noise_lr * MCMC.lr_means / Recipe.lr_means,  # it is multiplied with the rate of the means: it stays
     averaged=True,
 )
-RATES = ("lr_means", "lr_quats", "lr_scales", "lr_opacities", "lr_sh0", "lr_sh_rest", "noise_lr")
 
 
 @dataclass(frozen=True)
@@ -179,12 +175,7 @@ def recipe_of(settings: TrainSettings) -> Recipe:
         refine_until=settings.window[1],
         grow_gradient=settings.densify_gradient or recipe.grow_gradient,
         prune_opacity=settings.prune_opacity or recipe.prune_opacity,
-        lr_means=recipe.lr_means * factor,
-        lr_quats=recipe.lr_quats * factor,
-        lr_scales=recipe.lr_scales * factor,
-        lr_opacities=recipe.lr_opacities * factor,
-        lr_sh0=recipe.lr_sh0 * factor,
-        lr_sh_rest=recipe.lr_sh_rest * factor,
+        **{name: getattr(recipe, name) * factor for name in LEARNING_RATES},
     )
 
 
