@@ -36,6 +36,9 @@ DEVIATION_MIN = 0.02  # of the grey values of a window, 0..1: less is no texture
 AGREEMENT = 0.02  # relative difference of two depths that agree
 CONFIRMED = 0.01  # relative difference to the depth of a sparse point that is the same
 TRUSTED_PX, TRUSTED_TRACK = 1.0, 4  # error below, images at least, of the sparse points that depths are compared with
+FIRST_LOOKS = 8  # images, evenly spread, which tell early that the depths are of no use ...
+TOLD_BY = 200  # ... by at least so many sparse points ...
+CLEARLY = 0.1  # ... that are confirmed by so much less than is needed
 AGREEING = 2  # images whose depths must agree with one that counts; one where only one can be compared
 
 
@@ -57,33 +60,53 @@ def is_worthwhile(scene: TrainingScene, iterations: int, budget_s: float) -> boo
     return AVAILABLE and iterations >= STEPS_MIN and expected_s <= BUDGET_SHARE * budget_s
 
 
-def dense_points(scene: TrainingScene, progress: Progress, max_images: int = MAX_IMAGES) -> DensePoints:
+def dense_points(
+    scene: TrainingScene, progress: Progress, max_images: int = MAX_IMAGES, needed: float = 0.0
+) -> DensePoints:
     """Points on the surfaces that the training views show. Deterministic. Raises Interrupted.
 
-    max_images: whose depths are measured, evenly chosen. Empty where no two views can be compared.
+    max_images: whose depths are measured, evenly chosen. needed: share of the sparse points that have to be confirmed;
+    where the first images confirm clearly fewer, the others are not measured. Empty then, and where no two views can be
+    compared.
     """
     views = evenly(scene.subset("train"), max_images)
     images = [small_view(scene, view, SIDE_PX) for view in views]
     others = [source_views(index, images, scene.points, OTHERS) for index in range(len(images))]
     if not any(others):
-        return DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), 0.0)
-    depths = []
-    for index, image in enumerate(images):
-        progress.check(STAGE)
-        progress.report(STAGE, 0.0, f"depths of {index} of {len(images)} images")
-        depths.append(_depth_map(image, [images[other] for other in others[index]], scene.points))
+        return _no_points(0.0)
     trusted = (scene.point_errors < TRUSTED_PX) & (scene.track_lengths >= TRUSTED_TRACK)
+    depths = [np.zeros(image.grey.shape, np.float32) for image in images]
+    right = [np.zeros(0, bool) for _ in images]
+    for done, index in enumerate(_spread_first(len(images))):
+        progress.check(STAGE)
+        progress.report(STAGE, 0.0, f"depths of {done} of {len(images)} images")
+        if done == FIRST_LOOKS and sum(map(len, right)) >= TOLD_BY and _share(right) < needed - CLEARLY:
+            return _no_points(_share(right))
+        image = images[index]
+        depths[index] = _depth_map(image, [images[other] for other in others[index]], scene.points)
+        right[index] = _confirmed(image, depths[index], scene.points[image.seen[trusted[image.seen]]])
     found = [
         _consistent_points(image, depth, [(images[other], depths[other]) for other in near], scene.pixels[view])
         for image, depth, near, view in zip(images, depths, others, views, strict=True)
     ]
     points, colors = zip(*found, strict=True)
-    right = [
-        _confirmed(image, depth, scene.points[image.seen[trusted[image.seen]]])
-        for image, depth in zip(images, depths, strict=True)
-    ]
+    return DensePoints(np.concatenate(points), np.concatenate(colors), _share(right))
+
+
+def _no_points(confirmed: float) -> DensePoints:
+    return DensePoints(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), confirmed)
+
+
+def _spread_first(count: int) -> list[int]:
+    """All numbers below `count`, FIRST_LOOKS evenly spread ones before the others."""
+    first = evenly(range(count), FIRST_LOOKS)
+    return first + sorted(set(range(count)) - set(first))
+
+
+def _share(right: Sequence[NDArray[np.bool_]]) -> float:
+    """Of all of them, 0 of none."""
     checked = np.concatenate(right)
-    return DensePoints(np.concatenate(points), np.concatenate(colors), float(checked.mean()) if len(checked) else 0.0)
+    return float(checked.mean()) if len(checked) else 0.0
 
 
 def _depth_map(image: SmallView, others: Sequence[SmallView], points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from runner.training.densify import DefaultDensifier
 from runner.training.exposure.drift import ExposureDrift, measure_drift
 from runner.training.exposure.evidence import Decision, ShortTraining, decide
 from runner.training.exposure.model import Exposures
-from runner.training.initialise import initial_gaussians, scene_extent
+from runner.training.initialise import CONFIRMED_MIN, initial_gaussians, scene_extent
 from runner.training.mcmc import McmcDensifier
 from runner.training.optimiser import Optimizers
 from runner.training.plane_sweep import DensePoints
@@ -132,9 +132,9 @@ def begin(run: Run, short: ShortTraining) -> TrainingState:
         state = _fresh(run, None, decision)
     settings = run.settings
     if run.recipe.dense_share and plane_sweep.is_worthwhile(run.scene, settings.iterations, settings.budget_s):
-        dense = plane_sweep.dense_points(run.scene, run.context.progress)
+        dense = plane_sweep.dense_points(run.scene, run.context.progress, needed=CONFIRMED_MIN)
         state = _fresh(run, dense, decision)
-        log.info("%d dense points confirm %.0f %% of the sparse ones", len(dense.points), 100 * dense.confirmed)
+        log.info("depths confirm %.0f %% of the sparse points: %d dense ones", 100 * dense.confirmed, len(dense.points))
     state.seconds = run.clock() - begin_s
     return state
 

@@ -16,6 +16,7 @@ from runner.raster import rasterizer
 from runner.raster.compiled import use_threads
 from runner.scene.progress import SILENT, Progress, Report
 from runner.scene.views import TrainingScene, View
+from runner.training import plane_sweep
 from runner.training.initialise import initial_gaussians
 from runner.training.plane_sweep import STEPS_MIN, DensePoints, dense_points
 from runner.training.settings import TrainSettings
@@ -224,6 +225,34 @@ def test_sparse_points_say_whether_the_depths_are_right(slanted: TrainingScene, 
     wrong = dense_points(replace(slanted, points=slanted.points * np.float32(1.03)), SILENT)
     assert wrong.confirmed < 0.1
     assert dense_points(replace(slanted, track_lengths=np.full(len(slanted.points), 3)), SILENT).confirmed == 0.0
+
+
+def test_where_the_first_depths_contradict_the_sparse_points_the_others_are_not_measured(
+    slanted: TrainingScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plane_sweep, "FIRST_LOOKS", 2)
+    wrong = replace(slanted, points=slanted.points * np.float32(1.03))
+
+    def looked_at(scene: TrainingScene, needed: float) -> tuple[int, DensePoints]:
+        said: list[Report] = []
+        dense = dense_points(scene, Progress(emit=said.append), needed=needed)
+        return len(said), dense
+
+    looks, dense = looked_at(wrong, 0.8)
+    assert looks == 3  # the last one comes before it stops
+    assert len(dense.points) == 0
+    assert dense.confirmed < 0.1
+    whole, same = looked_at(slanted, 0.8)
+    assert whole == 5
+    assert np.array_equal(same.points, looked_at(slanted, 0.0)[1].points)
+    assert looked_at(wrong, 0.0)[0] == 5
+
+
+def test_a_few_sparse_points_do_not_end_the_look(slanted: TrainingScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plane_sweep, "FIRST_LOOKS", 2)
+    monkeypatch.setattr(plane_sweep, "TOLD_BY", 10**6)
+    wrong = replace(slanted, points=slanted.points * np.float32(1.03))
+    assert len(dense_points(wrong, SILENT, needed=0.8).points) > 0
 
 
 SETTINGS = TrainSettings(iterations=STEPS_MIN, cap=400, sh_degree=0, budget_s=600, evaluations=1)
