@@ -19,6 +19,7 @@ from runner.poses.colmap.requests import (
     ForgetMatches,
     Match,
     Matches,
+    Motion,
     Probe,
     Source,
 )
@@ -28,7 +29,7 @@ from runner.poses.prices import EACH, IN_TIME
 from runner.poses.reuse.cache import DATABASE, PoseCache
 from runner.poses.rungs import Rung
 from runner.poses.settings import STAGE, PoseSettings
-from runner.poses.standstill import some_of, without_a_step
+from runner.poses.standstill import NEAR, clearly_moves, some_of, without_a_step
 from runner.scene.masks import FOLDER
 from scenejobs.errors import Code, InputError, RunnerError
 from scenejobs.filming import TEXTURE, WALK
@@ -82,14 +83,22 @@ class Databases:
 
     def _require_motion(self, database: str, looked_at: tuple[tuple[str, ...], ...], left_s: float | None) -> None:
         """Raises InputError STATIC_CAMERA."""
+        longest = max(looked_at, key=len)
+        if clearly_moves(*self._motions(database, (longest,), NEAR, left_s)):
+            return
+        if what := without_a_step(self._motions(database, looked_at, len(longest), left_s)):
+            where = self.coverage.where(self.coverage.names)
+            raise InputError(f"the camera {what}: {where}", code=Code.STATIC_CAMERA, stage=STAGE, advice=WALK)
+
+    def _motions(
+        self, database: str, lists: tuple[tuple[str, ...], ...], reach: int, left_s: float | None
+    ) -> tuple[Motion, ...]:
         request = Probe(
-            seed=self.session.seed, database=database, lists=looked_at, threads=self.session.threads
+            seed=self.session.seed, database=database, lists=lists, reach=reach, threads=self.session.threads
         )  # fmt: skip
         motions = self.session.ask(request, prepare_limit_s(left_s)).motions
         log.info("a first look at the motion of the camera: %s", motions)
-        if what := without_a_step(motions):
-            where = self.coverage.where(self.coverage.names)
-            raise InputError(f"the camera {what}: {where}", code=Code.STATIC_CAMERA, stage=STAGE, advice=WALK)
+        return motions
 
     def _extract(self, rung: Rung, source: Source, names: tuple[str, ...], left_s: float | None) -> Features:
         database, total = Path(source.database), len(self.coverage.names)

@@ -2,7 +2,8 @@
 
 Without a step aside there is no depth, whatever method looks for it. Comparing all pairs, and mapping, cost minutes
 that nobody gets anything for. A scene is refused here only where every shot of it says so clearly; whatever is in
-doubt goes the usual way.
+doubt goes the usual way. Where neighbours in time have moved already, those that are farther apart have, too, and
+nothing else is compared.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from runner.poses.colmap.requests import Motion
 
 PER_SHOT, IN_ALL = 12, 24  # frames that are compared with each other
 LEAST_PAIRS = 10  # of a shot, for it to say anything
+NEAR = 2  # images behind each of these that it is compared with first
+NEAR_PAIRS = 6  # of a shot, for it to say that the camera moved
 CLEARLY = 0.8  # of the pairs: turns by hand had 0.92, still cameras 1.0; fox, walk and rooms 0.08 at most
 
 
@@ -24,11 +27,15 @@ def some_of(shots: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names[i] for i in _evenly(len(names), share)) for names in shots)
 
 
+def clearly_moves(motion: Motion) -> bool:
+    """Whether neighbours in time, of one shot, say that the camera moved."""
+    return motion.verified >= NEAR_PAIRS and _without(motion) <= (1 - CLEARLY) * motion.verified
+
+
 def without_a_step(motions: Sequence[Motion]) -> str:
     """In words, what the camera did instead of moving; empty where it moved in any shot, or that is not clear."""
     for motion in motions:
-        without = motion.still + motion.turned + motion.slid
-        if motion.verified < LEAST_PAIRS or without < CLEARLY * motion.verified:
+        if motion.verified < LEAST_PAIRS or _without(motion) < CLEARLY * motion.verified:
             return ""
     if not motions:
         return ""
@@ -39,6 +46,11 @@ def without_a_step(motions: Sequence[Motion]) -> str:
             "(a scrolled page, a scan, a photo with a zoom)"
         )
     return "only turns on the spot" if turned > still else "does not move"
+
+
+def _without(motion: Motion) -> int:
+    """Pairs without a step aside."""
+    return motion.still + motion.turned + motion.slid
 
 
 def _evenly(count: int, wanted: int) -> list[int]:

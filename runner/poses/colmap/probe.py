@@ -19,7 +19,9 @@ def probe(request: Probe) -> Motions:
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = request.seed
     path = Path(request.database).with_name("probe.txt")
-    wanted = [[(a, b) for i, a in enumerate(names) for b in names[i + 1 :]] for names in request.lists]
+    wanted = [
+        [(a, b) for i, a in enumerate(names) for b in names[i + 1 : i + 1 + request.reach]] for names in request.lists
+    ]
     path.write_text("".join(f"{a} {b}\n" for pairs in wanted for a, b in pairs))
     pycolmap.match_image_pairs(
         request.database, matching_options=matching, verification_options=verification,

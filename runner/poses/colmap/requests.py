@@ -278,11 +278,12 @@ class Match(Request[Matches], frozen=True, tag="match"):
 
 
 class Probe(Request[Motions], frozen=True, tag="probe"):
-    """Compares all pairs within each of some short lists of images: a first look at how the camera moved."""
+    """Compares pairs within each of some short lists of images: a first look at how the camera moved."""
 
     answer = Motions
     database: str
-    lists: tuple[tuple[str, ...], ...]  # names of images of one shot each
+    lists: tuple[tuple[str, ...], ...]  # names of images of one shot each, in order of time
+    reach: Positive  # an image is compared with so many that follow it in its list
     threads: Threads
 
 

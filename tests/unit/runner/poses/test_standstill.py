@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from runner.context import StageContext
+from runner.poses.colmap import client
 from runner.poses.colmap.parallax import Pairs, moves
-from runner.poses.colmap.requests import Motion
+from runner.poses.colmap.requests import Motion, Probe
 from runner.poses.find import find_poses
 from runner.poses.settings import PoseSettings
-from runner.poses.standstill import some_of, without_a_step
+from runner.poses.standstill import NEAR, clearly_moves, some_of, without_a_step
 from runner.scene.progress import SILENT
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import WALK
@@ -125,3 +128,36 @@ def test_a_photo_that_an_editor_zooms_into_is_refused_before_all_pairs_are_compa
         )  # fmt: skip
     assert caught.value.code == Code.STATIC_CAMERA
     assert "a photo with a zoom" in caught.value.cause
+
+
+@pytest.mark.parametrize(("near", "moves"), [
+    (motion(21, 0, 0), True), (motion(21, 2, 2), True), (motion(21, 2, 3), False), (motion(5, 0, 0), False),
+    (STILL, False), (TURNED, False), (SLID, False),
+])  # fmt: skip
+def test_neighbours_in_time_say_that_the_camera_moved_only_where_next_to_all_of_them_do(
+    near: Motion, moves: bool
+) -> None:
+    assert clearly_moves(near) is moves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pictures", "reaches"), [
+    ([render(*pose) for pose in walk(14)], {NEAR}), ([render(*walk(3)[1])] * 14, {NEAR, 12}),
+], ids=["walk", "tripod"])  # fmt: skip
+def test_where_neighbours_moved_nothing_else_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: list[np.ndarray], reaches: set[int]
+) -> None:
+    """Of 12 frames 21 pairs instead of 66, when the camera walks; a tripod is looked at whole before it is refused."""
+    asked: list[int] = []
+    run = client.run
+
+    def watched(request: Any, *rest: Any, **named: Any) -> Any:
+        if isinstance(request, Probe):
+            asked.append(request.reach)
+        return run(request, *rest, **named)
+
+    monkeypatch.setattr(client, "run", watched)
+    settings = PoseSettings(features=400, max_image_size=320, threads=1)
+    with suppress(InputError):
+        find_poses(write_frames(tmp_path, {"a": pictures}), StageContext(tmp_path, SILENT), settings)
+    assert set(asked) == reaches  # another rung asks again
