@@ -18,6 +18,7 @@ Gains = NDArray[np.float64]  # [V, 3] of the light, by view and channel
 JUMPS_EV = (-0.7, 0.6, -0.2, 0.8, -0.5, 0.1)  # of the stretches between two jumps, in stops
 STRETCHES = 3  # of a clip, each of one exposure
 FLICKER_EV = 0.25  # standard deviation of photos whose automatic exposure is told by what they show
+METERED, BALANCED = 0.7, 0.5  # of the differences in brightness and in tint, that a camera takes away
 CORNER = 0.4  # of the light that reaches the corners through a lens that vignettes
 BRIGHT_EV = (0.4, 1.5)  # of clips whose sky is cut
 
@@ -59,6 +60,15 @@ def clipped_skies(scene: TrainingScene) -> Gains:
     return np.asarray(
         2.0 ** np.array([(low, high, low)[int(3 * w)] + 0.2 * (c - 1) for c, w in zip(clip, way, strict=True)])
     )
+
+
+def metered(scene: TrainingScene) -> Gains:
+    """Automatic exposure and white balance: what a picture shows is drawn towards grey, and the clip's mean is kept."""
+    means = np.array([to_light(image).mean(axis=(0, 1)) for image in scene.pixels])
+    brightness = means.mean(axis=1)
+    exposure = (brightness / np.exp(np.log(brightness).mean())) ** -METERED
+    tint = np.log(means / brightness[:, None])
+    return np.asarray(exposure[:, None] * np.exp(-BALANCED * (tint - tint.mean(axis=0))))
 
 
 def drifting_as(scene: TrainingScene, gains: Gains, corner: float = 1.0) -> TrainingScene:
@@ -113,6 +123,8 @@ KINDS: Mapping[str, tuple[Callable[[TrainingScene], Gains], float]] = {
     "white-balance": (white_balance, 1.0),
     "vignetting": (_still, CORNER),
     "clipped-skies": (clipped_skies, 1.0),
+    "metered": (metered, 1.0),
+    "vignetting-jumps": (jumps, CORNER),
 }
 """By kind of drift: the gains, and what of the light reaches the corners."""
 

@@ -36,7 +36,7 @@ from runner.scene.progress import Progress
 from runner.scene.views import TrainingScene
 from runner.training import average, moving_masks, optimiser, resume, schedule
 from runner.training import state as training_state
-from runner.training.exposure.evidence import ShortScores
+from runner.training.exposure.evidence import PARTS, ShortScores
 from runner.training.exposure.fold import fold
 from runner.training.exposure.result import NOTHING_CORRECTED, ExposureResult, exposure_result
 from runner.training.loss import photometric_loss
@@ -123,7 +123,7 @@ def train(
         if state.resumed_at:
             _report(run, state)
         stopped = _loop(run, state, first_look)
-    gaussians = _folded(run, state) if state.decision.follows_place else parameters.to_gaussians(state.settled)
+    gaussians = _folded(run, state, state.decision.part)
     return Trained(
         gaussians, state.step, stopped, state.seconds, tuple(state.history), state.rollbacks, tuple(state.resumed_at),
         exposure_result(run.scene, run.drift, state.decision, state.exposures),
@@ -131,13 +131,13 @@ def train(
     )  # fmt: skip
 
 
-def _folded(run: Run, state: TrainingState) -> Gaussians:
-    """The scene as it is, following the exposures where they depend on the place."""
+def _folded(run: Run, state: TrainingState, part: float) -> Gaussians:
+    """The scene as it is, following this part of the exposures where they depend on the place."""
     gaussians = parameters.to_gaussians(state.settled)
-    if state.exposures is None:
+    if state.exposures is None or not part:
         return gaussians
     views = [run.scene.views[index] for index in run.train_views]
-    return fold(gaussians, views, state.exposures.log_gains(), run.rasterizer.device)
+    return fold(gaussians, views, state.exposures.log_gains(), part, run.rasterizer.device)
 
 
 def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> ShortScores:
@@ -151,11 +151,11 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
         torch.manual_seed(settings.seed)
         state = begin(inner, partial(_short_training, inner))
         _loop(inner, state)
-    scores = score_split(state.settled, scene, run.rasterizer, "test")
-    if state.exposures is None:
-        return ShortScores(scores)
-    folded = parameters.parameters(_folded(inner, state), run.rasterizer.device)
-    return ShortScores(scores, score_split(folded, scene, run.rasterizer, "test"))
+    scores = {0.0: score_split(state.settled, scene, run.rasterizer, "test")}
+    for part in PARTS[1:] if state.exposures else ():
+        folded = parameters.parameters(_folded(inner, state, part), run.rasterizer.device)
+        scores[part] = score_split(folded, scene, run.rasterizer, "test")
+    return scores
 
 
 def _loop(run: Run, state: TrainingState, first_look: FirstLook | None = None) -> str:

@@ -2,12 +2,14 @@
 
 The held-out views of the scene take no part: neither are they trained on here, nor scored. What decides is the same
 pair of numbers that people read in the report, so corrections that make a scene better where it was filmed and worse
-elsewhere (few pictures, and a model that explains by exposure what is geometry) are not kept.
+elsewhere (few pictures, and a model that explains by exposure what is geometry) are not kept. A short training of few
+pictures is chance to some tenths of a decibel, and thousands of sparse points are not: where these say clearly that
+exposures differ, it is the harm that has to be shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,15 +23,17 @@ from runner.training.settings import TrainSettings
 from scenejobs.errors import Code, RunnerError
 
 CONTRADICTION_MIN = 0.010  # natural log of the values; with less, pictures from about one place agree
+CONTRADICTION_CLEAR = 0.05  # a sixth of a stop; with more, corrections are kept unless they do harm
 MIN_PAIRS_PER_VIEW = 30  # median over the views; fewer do not tell exposure from noise
 VIEWS_MIN = 6  # training views; fewer cannot spare any
-LEFT_OUT_EVERY, LEFT_OUT_EVERY_OF_FEW, FEW = 4, 3, 20  # every fourth training view, every third of fewer than FEW
-SHARE_OF_PLAN = 0.15  # steps of each of the two trainings, of those of the whole one ...
-STEPS = (150, 400)  # ... within these
+LEFT_OUT_EVERY = 4  # training views
+FEW, FOLDS = 40, 3  # fewer views than FEW are left out in turn, a third of them in each fold
+PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the exposures, that a scene may follow where they depend on the place
+SHARE_OF_PLAN = 0.15  # steps of the short trainings of each kind, of those of the whole one ...
+STEPS = (150, 400)  # ... each within these
 CAP = 4000  # Gaussians
 LONG_SIDE = 160  # pixels at most
-GAIN_DB = 0.05  # with the exposure aside, on average, or corrections are not worth what they can do wrong ...
-ERRORS = 1.0  # ... and so many standard errors of the mean
+GAIN_DB = 0.05  # with the exposure aside, where exposures do not differ clearly: less is not worth the risk
 LOSS_DB = 0.1  # of the pictures as they are, at most
 
 
@@ -41,20 +45,21 @@ class Evidence:
     raw_db: float  # as they are
     aside_db: float  # after a gain and a bias fitted to each picture
     aside_error_db: float  # standard error of that mean
+    clear: bool = False  # whether the sparse points had said clearly that exposures differ
 
     @property
     def helps(self) -> bool:
         """Whether the corrections are kept."""
-        better = self.aside_db >= max(GAIN_DB, ERRORS * self.aside_error_db)
-        return better and self.raw_db >= -LOSS_DB
+        least = -self.aside_error_db if self.clear else GAIN_DB
+        return self.views > 1 and self.aside_db >= least and self.raw_db >= -LOSS_DB
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "helps": self.helps}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Evidence:
-        names = ("raw_db", "aside_db", "aside_error_db")
-        return Evidence(int(value["views"]), *(float(value[name]) for name in names))
+        raw_db, aside_db, error_db = (float(value[name]) for name in ("raw_db", "aside_db", "aside_error_db"))
+        return Evidence(int(value["views"]), raw_db, aside_db, error_db, bool(value["clear"]))
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,19 @@ class Decision:
 
     corrected: bool
     why: str
-    follows_place: bool = False  # the finished scene follows the exposures where they depend on the place (fold.py)
+    part: float = 0.0  # of the exposures, that the finished scene follows where they depend on the place (fold.py)
     one_exposure: Evidence | None = None  # of a scene of one exposure; None: nothing was tried
-    following: Evidence | None = None  # of one that follows the place
+    following: Evidence | None = None  # of one that follows the place by that part; None: by no part
+
+    @property
+    def follows_place(self) -> bool:
+        return self.part > 0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "corrected": self.corrected,
             "why": self.why,
-            "follows_place": self.follows_place,
+            "part": self.part,
             "one_exposure": self.one_exposure and self.one_exposure.to_json(),
             "following": self.following and self.following.to_json(),
         }
@@ -82,26 +91,22 @@ class Decision:
         tried = [
             None if value[name] is None else Evidence.from_json(value[name]) for name in ("one_exposure", "following")
         ]
-        return Decision(bool(value["corrected"]), str(value["why"]), bool(value["follows_place"]), *tried)
+        return Decision(bool(value["corrected"]), str(value["why"]), float(value["part"]), *tried)
 
 
 NOT_DECIDED = Decision(False, "nothing was measured")
 
 
-@dataclass(frozen=True)
-class ShortScores:
-    """Of the left-out pictures, after a short training."""
-
-    one_exposure: SplitScore
-    following: SplitScore | None = None  # of the same scene, folded; None: nothing was corrected
-
+ShortScores = Mapping[float, SplitScore]
+"""Of the left-out pictures after a short training, by the part of the exposures that the scene follows: all PARTS, or 0
+alone where nothing was corrected."""
 
 ShortTraining = Callable[[TrainingScene, TrainSettings], ShortScores]
 """Trains on the views of split "train", as `TrainSettings.exposure` says ("on" | "off"), and scores those of "test"."""
 
 
 def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, train: ShortTraining) -> Decision:
-    """What `settings.exposure` says: "on", "off", or "auto" by evidence. One exposure is preferred, where both help.
+    """What `settings.exposure` says: "on", "off", or "auto" by evidence.
 
     A short training that diverges is no evidence, and costs the scene nothing else. Passes on what else `train` raises.
     """
@@ -109,24 +114,30 @@ def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, 
         return Decision(settings.exposure == "on", "it was asked for")
     if (why := why_not_tried(scene, drift)) is not None:
         return Decision(False, why)
-    inner = inner_scene(scene)
-    short = short_settings(settings)
+    folds = folds_of(scene)
+    short = short_settings(settings, len(folds))
     try:
-        without, with_them = (train(inner, replace(short, exposure=mode)) for mode in ("off", "on"))
+        tried = [[train(fold, replace(short, exposure=mode)) for mode in ("off", "on")] for fold in folds]
     except RunnerError as exc:
         if exc.code != Code.TRAINING_DIVERGED:
             raise
         return Decision(False, "a short training, which was to show whether corrections help, came to no numbers")
-    one = compared(without.one_exposure, with_them.one_exposure)
-    following = compared(without.one_exposure, with_them.following or with_them.one_exposure)
-    follows_place = not one.helps and following.helps
-    told = following if follows_place else one
-    verdict = "better" if told.helps else "not better"
+    clear = drift.contradiction >= CONTRADICTION_CLEAR
+    by_part = {part: compared([(off[0.0], on[part]) for off, on in tried], clear) for part in PARTS}
+    part = part_that_follows(by_part)
+    one, told = by_part[0.0], by_part[part]
+    verdict = "better" if told.helps and told.aside_db > 0 else "no worse" if told.helps else "not better"
     why = (
-        f"{told.views} training pictures that two short trainings left out are {verdict} with corrections: "
+        f"{told.views} training pictures that short trainings left out are {verdict} with corrections: "
         f"{told.raw_db:+.2f} dB, exposure aside {told.aside_db:+.2f} dB"
     )
-    return Decision(told.helps, why, follows_place, one, following)
+    return Decision(told.helps, why, part if told.helps else 0.0, one, told if part else None)
+
+
+def part_that_follows(by_part: Mapping[float, Evidence]) -> float:
+    """What loses least: as the pictures are against no corrections, with the exposure aside against following none."""
+    most = by_part[0.0].aside_db
+    return min(by_part, key=lambda part: max(-by_part[part].raw_db, most - by_part[part].aside_db))
 
 
 def why_not_tried(scene: TrainingScene, drift: ExposureDrift) -> str | None:
@@ -140,30 +151,36 @@ def why_not_tried(scene: TrainingScene, drift: ExposureDrift) -> str | None:
     return None
 
 
-def compared(without: SplitScore, with_them: SplitScore) -> Evidence:
-    """Picture by picture: how hard a picture is says nothing about the corrections."""
-    pairs = list(zip(without.views, with_them.views, strict=True))
+def compared(folds: Sequence[tuple[SplitScore, SplitScore]], clear: bool = False) -> Evidence:
+    """Without and with corrections, picture by picture: how hard a picture is says nothing about the corrections."""
+    pairs = [pair for without, with_them in folds for pair in zip(without.views, with_them.views, strict=True)]
     raw = [theirs.psnr - ours.psnr for ours, theirs in pairs]
     aside = [theirs.psnr_corrected - ours.psnr_corrected for ours, theirs in pairs]
     error = float(np.std(aside, ddof=1) / len(aside) ** 0.5) if len(aside) > 1 else float("inf")
-    return Evidence(len(pairs), float(np.mean(raw)), float(np.mean(aside)), error)
+    return Evidence(len(pairs), float(np.mean(raw)), float(np.mean(aside)), error, clear)
 
 
-def short_settings(settings: TrainSettings) -> TrainSettings:
-    """Of each of the two trainings."""
-    steps = round(min(max(SHARE_OF_PLAN * settings.iterations, STEPS[0]), STEPS[1]))
+def short_settings(settings: TrainSettings, folds: int) -> TrainSettings:
+    """Of each of the short trainings, two for each fold."""
+    steps = round(min(max(SHARE_OF_PLAN / folds * settings.iterations, STEPS[0]), STEPS[1]))
     return replace(
         settings, iterations=steps, cap=min(settings.cap, CAP), strategy="default", evaluations=1,
-        pose_refinement="off", budget_s=SHARE_OF_PLAN * settings.budget_s,
+        pose_refinement="off", budget_s=SHARE_OF_PLAN * settings.budget_s / folds,
     )  # fmt: skip
 
 
-def inner_scene(scene: TrainingScene) -> TrainingScene:
-    """The training views alone, small, some of them held out."""
+def folds_of(scene: TrainingScene) -> list[TrainingScene]:
+    """The scenes of the short trainings. Where pictures are few, one of them says little: each is left out once."""
     train = scene.subset("train")
-    every = LEFT_OUT_EVERY if len(train) >= FEW else LEFT_OUT_EVERY_OF_FEW
     ordered = sorted(train, key=lambda index: (scene.views[index].video, scene.views[index].timestamp_s, index))
-    left_out = set(ordered[every // 2 :: every])
+    if len(train) >= FEW:
+        return [inner_scene(scene, set(ordered[LEFT_OUT_EVERY // 2 :: LEFT_OUT_EVERY]))]
+    return [inner_scene(scene, set(ordered[first::FOLDS])) for first in range(FOLDS)]
+
+
+def inner_scene(scene: TrainingScene, left_out: Collection[int]) -> TrainingScene:
+    """The training views alone, small, those of these numbers held out."""
+    train = scene.subset("train")
     kept = [_small(scene, index, "test" if index in left_out else "train") for index in train]
     number = np.full(len(scene.views), -1)
     number[train] = np.arange(len(train))

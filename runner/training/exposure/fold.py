@@ -2,8 +2,10 @@
 
 A camera that turns to a window darkens whenever somebody looks there, so a new picture from there would be dark, too.
 A scene of one exposure is right about the place and wrong about such pictures. So each Gaussian's colour is multiplied,
-in the directions from which the training images saw it, by a part of their gains (FOLDED), as far as a few smooth
-functions of the direction can hold it: jumps from picture to picture cannot, and stay out.
+in the directions from which the training images saw it, by a part of their gains, as far as a few smooth functions of
+the direction can hold it: jumps from picture to picture cannot, and stay out. Which part it is depends on the footage
+(evidence.py). An exposure is one number for the whole picture, so pictures have a say in Gaussians outside them, too:
+without that each Gaussian follows its own few pictures, and a new picture is brighter here and darker there.
 """
 
 from __future__ import annotations
@@ -21,39 +23,37 @@ from runner.scene.spherical_harmonics import sh_basis
 from runner.scene.views import View, evenly
 
 MAX_VIEWS = 64  # evenly chosen: more change what three degrees can hold by little
+OUTSIDE = 0.2  # weight of a view whose frustum does not hold the Gaussian
 MARGIN = 1.1  # of the half picture: Gaussians whose centre is just outside still colour the border
-FOLDED = (
-    0.5  # of the log gains: three quarters of what is won of the pictures as they are, for a quarter of what it costs
-)
 CHUNK = 4096  # Gaussians at a time
 RIDGE = (0.02, 0.2, 0.8, 1.8)  # views that say "no change", by degree: what few directions say stays small
 
 
 @torch.no_grad()
 def fold(
-    gaussians: Gaussians, views: Sequence[View], log_gains: NDArray[np.float64], device: torch.device
+    gaussians: Gaussians, views: Sequence[View], log_gains: NDArray[np.float64], part: float, device: torch.device
 ) -> Gaussians:
-    """The same scene, in each view [T] brighter by FOLDED of its log gains [T, 3], as far as its colours can hold that.
+    """The same scene, in each view [T] brighter by a part of its log gains [T, 3], as far as its colours can hold that.
 
-    Least squares over the views whose frustum holds a Gaussian, held to its present colour by RIDGE.
+    Least squares over the views, above all those whose frustum holds a Gaussian; held to its present colour by RIDGE.
     """
     chosen = evenly(range(len(views)), MAX_VIEWS)
     cameras = [_camera(views[index], device) for index in chosen]
-    gains = torch.exp(FOLDED * torch.tensor(log_gains[chosen], dtype=torch.float32, device=device)) - 1  # [T, 3]
+    gains = torch.exp(part * torch.tensor(log_gains[chosen], dtype=torch.float32, device=device)) - 1  # [T, 3]
     degree = gaussians.sh_degree
     held = torch.cat([torch.full((2 * order + 1,), RIDGE[order], device=device) for order in range(degree + 1)])
     sh = np.concatenate([gaussians.sh0[:, None], gaussians.sh_rest], axis=1)  # [N, K, 3]
     for begin in range(0, gaussians.count, CHUNK):
-        part = slice(begin, begin + CHUNK)
-        means = torch.from_numpy(gaussians.means[part]).to(device)
-        own = torch.from_numpy(sh[part]).to(device)
+        rows = slice(begin, begin + CHUNK)
+        means = torch.from_numpy(gaussians.means[rows]).to(device)
+        own = torch.from_numpy(sh[rows]).to(device)
         seen, basis = zip(*(_seen(means, camera, degree) for camera in cameras), strict=True)
         Y, weights = torch.stack(basis, dim=1), torch.stack(seen, dim=1)  # [n, T, K], [n, T]
         colours = (0.5 + Y @ own).clamp_min(0)  # [n, T, 3]
         weighted = Y * weights[..., None]
         left = weighted.transpose(1, 2) @ Y + torch.diag(held)
         right = weighted.transpose(1, 2) @ (colours * gains)
-        sh[part] = (own + torch.linalg.solve(left, right)).cpu().numpy()
+        sh[rows] = (own + torch.linalg.solve(left, right)).cpu().numpy()
     return replace(gaussians, sh0=np.ascontiguousarray(sh[:, 0]), sh_rest=np.ascontiguousarray(sh[:, 1:]))
 
 
@@ -72,8 +72,8 @@ def _camera(view: View, device: torch.device) -> Camera:
 
 
 def _seen(means: Tensor, camera: Camera, degree: int) -> tuple[Tensor, Tensor]:
-    """[n] 1 where the frustum holds a mean, else 0, and the basis [n, K] in the direction from the camera."""
+    """[n] 1 where the frustum holds a mean, else OUTSIDE, and the basis [n, K] in the direction from the camera."""
     pose, centre, widest, highest = camera
     x, y, z = (means @ pose[:3, :3].T + pose[:3, 3]).unbind(-1)
     inside = (z > 1e-6) & (x.abs() < widest * z) & (y.abs() < highest * z)
-    return inside.float(), sh_basis(degree, torch.nn.functional.normalize(means - centre, dim=-1))
+    return inside.float().clamp_min(OUTSIDE), sh_basis(degree, torch.nn.functional.normalize(means - centre, dim=-1))

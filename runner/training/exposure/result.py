@@ -10,7 +10,6 @@ import numpy as np
 from runner.scene.views import TrainingScene
 from runner.training.exposure.drift import ExposureDrift
 from runner.training.exposure.evidence import NOT_DECIDED, Decision
-from runner.training.exposure.fold import FOLDED
 from runner.training.exposure.model import Exposures
 
 NEAREST_NAMED = 3  # pictures that are named as having the exposure of the scene
@@ -42,7 +41,7 @@ class ExposureResult:
             "largest_log_gain": self.largest,
             "nearest_pictures": list(self.nearest),
             "follows_place": self.decision.follows_place,
-            "part_that_follows": FOLDED if self.decision.follows_place else 0.0,
+            "part_that_follows": self.decision.part,
         }
         return {
             "spread": self.spread,
