@@ -33,11 +33,17 @@ def _last(count: int, step: int) -> int:
 SETS: dict[str, tuple[str, Split]] = {
     "sceaux, 8": ("sceaux_photos", all_but(1, 4)),
     "sceaux, 9": ("sceaux_photos", all_but(3, 4)),
-    "banana, 6": ("banana_photos", all_but(1, 3)),
+    "banana, 10": ("banana_photos", all_but(1, 3)),
     "fox, 13": ("fox", every(4, 2)),
     "walk, 16": ("walk", every(4, 2)),
+    "fountain, 8": ("fountain-P11", all_but(1, 4)),
+    "Herz-Jesus, 6": ("Herz-Jesus-P8", all_but(1, 4)),
+    "entry, 8": ("entry-P10", all_but(1, 4)),
+    "castle, 14": ("castle-P19", all_but(1, 4)),
+    "kermit, 8": ("kermit", all_but(1, 4)),
+    "ET, 7": ("ET", all_but(1, 4)),
 }
-"""Few views: name to (scene, split)."""
+"""Few views: name to (scene, split). The last six are public: Strecha et al. (CVPR 2008), and photos of Bundler."""
 
 
 def split_by(scene: TrainingScene, split: Split) -> TrainingScene:

@@ -5,6 +5,7 @@
     first Gaussians                                                                    initialise.py, plane_sweep.py
     adding and removing Gaussians                                                      densify.py, mcmc.py
     exposures of the training images, where correcting them helps                      exposure/
+    depths of the plane sweep, which hold the Gaussians where views are few            swept_depths.py
     what it gives: the mean of the last steps                                          average.py
     what is carried from step to step, rolled back to, saved and resumed               state.py, resume.py, saving.py
 
@@ -217,7 +218,8 @@ def _step(run: Run, state: TrainingState) -> bool:
     settings, recipe, params = run.settings, run.recipe, state.params
     share = state.plan.share(state.step)
     view = schedule.view_of(state.step, run.train_views, settings.seed)
-    image = run.images.get(view, schedule.downscale(share, recipe))
+    divisor = schedule.downscale(share, recipe)
+    image = run.images.get(view, divisor)
     cameras = state.cameras if state.cameras and state.cameras.moves(view, share) else None
     pose = cameras.pose(view) if cameras else image.world_to_camera
     rendering = run.rasterizer.render(
@@ -239,6 +241,9 @@ def _step(run: Run, state: TrainingState) -> bool:
         loss = loss + recipe.opacity_penalty * torch.sigmoid(params["opacities"]).mean()
     if recipe.scale_penalty:
         loss = loss + recipe.scale_penalty * torch.exp(params["scales"]).mean() / run.extent
+    if state.depths and state.depths.pulls(view, state.step):
+        apart = state.depths.loss(params, run.rasterizer, view, image, pose.float(), divisor)
+        loss = loss + recipe.depth_weight * recipe.depth_weight_final**share * apart
     if cameras:
         loss = loss + cameras.track_loss(view, pose)
     state.step += 1

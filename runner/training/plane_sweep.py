@@ -11,8 +11,8 @@ Held-out images are not looked at.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,8 @@ class DensePoints:
     points: NDArray[np.float32]  # [M, 3] world
     colors: NDArray[np.uint8]  # [M, 3]
     confirmed: float  # share of the sparse points at whose pixels depths are known that are at those depths; 0..1
+    depths: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    """Of each image that was measured, [h, w] along the optical axis, world units; 0 where none agreed."""
 
 
 def is_worthwhile(scene: TrainingScene, iterations: int, budget_s: float) -> bool:
@@ -86,11 +88,12 @@ def dense_points(
         depths[index] = _depth_map(image, [images[other] for other in others[index]], scene.points)
         right[index] = _confirmed(image, depths[index], scene.points[image.seen[trusted[image.seen]]])
     found = [
-        _consistent_points(image, depth, [(images[other], depths[other]) for other in near], scene.pixels[view])
+        _consistent(image, depth, [(images[other], depths[other]) for other in near], scene.pixels[view])
         for image, depth, near, view in zip(images, depths, others, views, strict=True)
     ]
-    points, colors = zip(*found, strict=True)
-    return DensePoints(np.concatenate(points), np.concatenate(colors), _share(right))
+    points, colors, agreed = zip(*found, strict=True)
+    by_view = dict(zip(views, agreed, strict=True))
+    return DensePoints(np.concatenate(points), np.concatenate(colors), _share(right), by_view)
 
 
 def _no_points(confirmed: float) -> DensePoints:
@@ -136,13 +139,13 @@ def _depth_map(image: SmallView, others: Sequence[SmallView], points: NDArray[np
     return np.where(known, 1 / np.where(known, inverse, 1), 0).astype(np.float32)
 
 
-def _consistent_points(
+def _consistent(
     image: SmallView,
     depth: NDArray[np.float32],
     others: Sequence[tuple[SmallView, NDArray[np.float32]]],
     pixels: NDArray[np.uint8],
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """World positions and colours of the pixels whose depth those of other images agree with."""
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+    """World positions and colours of the pixels whose depth those of other images agree with; these depths [h, w]."""
     y, x = np.nonzero(depth)
     rays = np.linalg.inv(image.K) @ np.stack([x + 0.5, y + 0.5, np.ones(len(x))])
     world = image.rotation.T @ (rays * depth[y, x] - image.translation[:, None])  # [3, M]
@@ -153,8 +156,10 @@ def _consistent_points(
     agree = agreeing >= max(1, min(AGREEING, len(others)))
     height, width = depth.shape
     x, y = x[agree], y[agree]
+    agreed = np.zeros_like(depth)
+    agreed[y, x] = depth[y, x]
     at = ((y + 0.5) * len(pixels) / height).astype(int), ((x + 0.5) * pixels.shape[1] / width).astype(int)
-    return world.T[agree].astype(np.float32), pixels[at]
+    return world.T[agree].astype(np.float32), pixels[at], agreed
 
 
 def _confirmed(image: SmallView, depth: NDArray[np.float32], sparse: NDArray[np.float32]) -> NDArray[np.bool_]:

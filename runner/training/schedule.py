@@ -50,6 +50,8 @@ class Recipe:
     dense_share: float = 0.3  # of the cap: Gaussians to begin with, at least, from dense points; 0: none are looked for
     opacity_penalty: float = 0.0
     scale_penalty: float = 0.0
+    depth_weight: float = 2.0  # of the measured depths where views are few (swept_depths.py) ...
+    depth_weight_final: float = 0.01  # ... of it, reached exponentially at the end
     noise_lr: float = 5e5  # "mcmc" strategy
     averaged: bool = True  # the training gives the mean of its last steps (average.py)
 
@@ -71,6 +73,7 @@ MCMC = Recipe(
     initial_scale=0.1,
     opacity_penalty=0.01,
     scale_penalty=0.01,
+    depth_weight=0.0,  # it gained nothing that could be told from chance (benchmarks/results/training.md)
     averaged=False,  # at these rates the mean of the last steps is no better, and it is a quarter more memory
 )
 GSPLAT_STEPS = 30_000  # the plan that the rates of MCMC are for

@@ -30,6 +30,7 @@ from runner.training.schedule import JUDGED_STEPS, Plan, Recipe
 from runner.training.settings import TrainSettings
 from runner.training.state import TrainingState
 from runner.training.strategy import Densifier
+from runner.training.swept_depths import FEW_VIEWS, SweptDepths
 from runner.training.targets import TrainingImages
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import SLOWER
@@ -161,8 +162,14 @@ def _fresh(run: Run, dense: DensePoints | None, decision: Decision) -> TrainingS
     plan = Plan(settings.iterations)
     exposures = Exposures(run.scene, run.drift, run.rasterizer.device) if decision.corrected else None
     cameras = RefinedCameras(run.scene, run.rasterizer.device) if settings.pose_refinement == "on" else None
+    depths = None
+    if recipe.depth_weight and len(run.train_views) <= FEW_VIEWS:
+        trusted = dense is not None and dense.confirmed >= CONFIRMED_MIN
+        depths = SweptDepths(run.scene, dense.depths if dense and trusted else {}, run.rasterizer.device)
     densifier = _densifier(run, params, optimizers, plan)
-    return TrainingState(params, optimizers, densifier, plan, decision=decision, exposures=exposures, cameras=cameras)
+    return TrainingState(
+        params, optimizers, densifier, plan, decision=decision, exposures=exposures, cameras=cameras, depths=depths
+    )
 
 
 def _densifier(run: Run, params: parameters.Parameters, optimizers: Optimizers, plan: Plan) -> Densifier:

@@ -17,9 +17,10 @@ from runner.training.optimiser import Optimizers
 from runner.training.plateau import Plateau
 from runner.training.schedule import Plan
 from runner.training.strategy import Densifier
+from runner.training.swept_depths import SweptDepths
 from scenejobs.errors import Code, RunnerError
 
-FORMAT = 6  # raised when an older file can no longer be continued from
+FORMAT = 7  # raised when an older file can no longer be continued from
 TENSORS = (
     "params",
     "average",
@@ -27,6 +28,7 @@ TENSORS = (
     "densifier",
     "exposures",
     "cameras",
+    "depths",
     "moving",
     "rng",
 )  # branches of a state dict; all else is plain values
@@ -68,6 +70,7 @@ class TrainingState:
     cameras: RefinedCameras | None = None  # where the training cameras are, when they are refined
     average: Parameters = field(default_factory=dict)  # of `params` (average.py); empty while any are added
     moving: dict[int, Tensor] = field(default_factory=dict)  # by view, [h, w] bool: blocks left out (moving_masks.py)
+    depths: SweptDepths | None = None  # measured ones, where views are few
     losses: list[tuple[float, Tensor]] = field(
         default_factory=list
     )  # share and loss of the steps whose loss is not read yet
@@ -116,6 +119,7 @@ def _copied(state: TrainingState) -> dict[str, Any]:
         "densifier": _copies(state.densifier.state_dict()),
         "exposures": _copies(state.exposures.state_dict()) if state.exposures else {},
         "cameras": _copies(state.cameras.state_dict()) if state.cameras else {},
+        "depths": _copies(state.depths.state_dict()) if state.depths else {},
         "moving": {f"{index:06d}": _copy(regions) for index, regions in state.moving.items()},
         "rng": {"cpu": torch.get_rng_state(), **_cuda_generators(state)},
     }
@@ -149,6 +153,8 @@ def load_state_dict(state: TrainingState, saved: dict[str, Any]) -> None:
         state.exposures.load_state_dict(saved["exposures"])
     if state.cameras:
         state.cameras.load_state_dict(saved["cameras"])
+    if state.depths:
+        state.depths.load_state_dict(saved["depths"])
     state.moving = {int(index): regions.clone() for index, regions in saved.get("moving", {}).items()}
     state.densifier.replan(state.plan)
     state.step = saved["step"]

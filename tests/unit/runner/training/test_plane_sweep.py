@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,21 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
+from runner.context import StageContext
 from runner.quality.kernels.plane_sweep import OUTSIDE, sweep, window_moments
-from runner.raster import rasterizer
+from runner.raster import parameters, rasterizer
 from runner.raster.compiled import use_threads
 from runner.scene.progress import SILENT, Progress, Report
 from runner.scene.views import TrainingScene, View
 from runner.training import plane_sweep
+from runner.training.exposure.evidence import ShortScores
 from runner.training.initialise import initial_gaussians
 from runner.training.plane_sweep import STEPS_MIN, DensePoints, dense_points
+from runner.training.schedule import recipe_of
 from runner.training.settings import TrainSettings
+from runner.training.start import begin, prepare
+from runner.training.swept_depths import FEW_VIEWS, SweptDepths
+from runner.training.targets import TrainingImages
 from scenejobs.errors import Interrupted
 from tests.trainings import fields_equal, run_training, stopping_after
 
@@ -255,6 +262,17 @@ def test_a_few_sparse_points_do_not_end_the_look(slanted: TrainingScene, monkeyp
     assert len(dense_points(wrong, SILENT, needed=0.8).points) > 0
 
 
+def test_the_depths_that_agree_are_those_of_the_surface(slanted: TrainingScene, found: DensePoints) -> None:
+    assert sorted(found.depths) == slanted.subset("train")
+    assert sum(int((depth > 0).sum()) for depth in found.depths.values()) == len(found.points)
+    view = slanted.views[2]
+    rows, columns = np.nonzero(found.depths[2])
+    rays = np.linalg.inv(K) @ np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
+    origin = -view.world_to_camera[:3, :3].T @ view.world_to_camera[:3, 3]
+    true = slope(view.world_to_camera[:3, :3].T @ rays, origin)
+    assert np.median(np.abs(found.depths[2][rows, columns] - true) / true) < 0.01
+
+
 SETTINGS = TrainSettings(iterations=STEPS_MIN, cap=400, sh_degree=0, budget_s=600, evaluations=1)
 
 
@@ -272,6 +290,43 @@ def test_training_begins_on_dense_points_once_and_goes_on_from_its_saved_state(
     assert not any("depths of" in report.detail for report in said)
     assert resumed.resumed_at == (40,)
     assert fields_equal(whole.gaussians, resumed.gaussians)
+
+
+def held_views(scene: TrainingScene, strategy: str = "default") -> list[int] | None:
+    """The views whose depths hold the Gaussians of a training that begins; None: they are not to."""
+    settings = replace(SETTINGS, strategy=strategy)
+    recipe = recipe_of(settings)
+    run = prepare(scene, StageContext(Path(), SILENT), settings, rasterizer("cpu"), recipe, None, time.monotonic)
+    depths = begin(run, lambda *_: ShortScores({})).depths
+    return None if depths is None else [view for view in range(len(scene.views)) if depths.pulls(view, 0)]
+
+
+def test_depths_hold_the_gaussians_where_views_are_few_and_sparse_points_confirm_them(slanted: TrainingScene) -> None:
+    assert held_views(slanted) == slanted.subset("train")
+    assert held_views(replace(slanted, points=slanted.points * np.float32(1.03))) == []
+    times = FEW_VIEWS // len(slanted.subset("train")) + 1
+    sightings = [slanted.sightings + np.array([len(slanted.views) * copy, 0], np.int32) for copy in range(times)]
+    many = replace(
+        slanted, views=slanted.views * times, pixels=slanted.pixels * times, sightings=np.concatenate(sightings)
+    )
+    assert held_views(many) is None
+    assert held_views(slanted, "mcmc") is None
+
+
+def test_a_held_out_view_of_few_shows_depths_nearer_to_the_surface(slanted: TrainingScene) -> None:
+    backend, recipe, (held_out,) = rasterizer("cpu"), recipe_of(SETTINGS), slanted.subset("test")
+    x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
+    pose = slanted.views[held_out].world_to_camera
+    rays = np.tensordot(pose[:3, :3].T @ np.linalg.inv(K), np.stack([x, y, np.ones_like(x)]), 1)
+    true = slope(rays, -pose[:3, :3].T @ pose[:3, 3]).astype(np.float32)
+    depths = SweptDepths(slanted, {held_out: true}, backend.device)
+    image = TrainingImages(slanted, backend.device).get(held_out, 1)
+    apart = []
+    for weight in (0.0, recipe.depth_weight):
+        gaussians = run_training(slanted, SETTINGS, backend, recipe=replace(recipe, depth_weight=weight)).gaussians
+        params = parameters.parameters(gaussians, backend.device)
+        apart.append(depths.loss(params, backend, held_out, image, image.world_to_camera, 1).item())
+    assert apart[1] < 0.8 * apart[0], apart
 
 
 @pytest.mark.parametrize("change", [{"iterations": STEPS_MIN - 1}, {"budget_s": 5.0}])
