@@ -208,7 +208,7 @@ def check_exposures(device: torch.device) -> None:
     white = torch.ones_like(image)
     assert torch.equal(exposures.apply(white * 1.5, 0, white), white)
     scene = ground_truth()
-    folded = fold(scene, blank_scene(4).views, np.full((4, 3), 0.2), device)
+    folded = fold(scene, blank_scene(4).views, np.full((4, 3), 0.2), 0.5, device)
     assert np.abs(folded.sh0 - scene.sh0).max() > 0
 
 
