@@ -33,7 +33,7 @@ SHARE_OF_PLAN = 0.15  # steps of the short trainings of each kind, of those of t
 STEPS = (150, 400)  # ... each within these
 CAP = 4000  # Gaussians
 LONG_SIDE = 160  # pixels at most
-GAIN_DB = 0.05  # with the exposure aside, where exposures do not differ clearly: less is not worth the risk
+GAIN_DB = 0.025  # with the exposure aside, unless exposures differ clearly: the whole training wins twice that or more
 LOSS_DB = 0.1  # of the pictures as they are, at most
 
 

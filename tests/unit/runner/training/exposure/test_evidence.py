@@ -71,7 +71,7 @@ def test_corrections_that_help_left_out_pictures_are_kept() -> None:
     ("raw", "aside", "why"),
     [
         ([20.0, 20.0], [20.0, 20.0], "nothing is won"),
-        ([20.0, 20.0], [20.04, 20.04], "too little is won"),
+        ([20.0, 20.0], [20.02, 20.02], "too little is won"),
         ([19.5, 19.9], [20.5, 20.5], "the pictures as they are lose"),
         ([20.5, 20.0], [20.6, 19.4], "one picture wins, the other loses as much"),
     ],
