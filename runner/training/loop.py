@@ -142,7 +142,10 @@ def _folded(run: Run, state: TrainingState, part: float) -> Gaussians:
 
 
 def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> ShortScores:
-    """Trains on other views of the same place, in silence, and scores the held-out ones of them."""
+    """Trains on other views of the same place, in silence, and scores the held-out ones of them.
+
+    Empty where its time cut it short.
+    """
     quiet = Progress(emit=lambda _: None, stop_requested=run.context.progress.stop_requested)
     context = StageContext(run.context.workspace, quiet)
     recipe = replace(schedule.recipe_for(settings.strategy, settings.iterations), dense_share=0.0)
@@ -151,7 +154,8 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(settings.seed)
         state = begin(inner, partial(_short_training, inner))
-        _loop(inner, state)
+        if _loop(inner, state) == "budget":
+            return {}
     scores = {0.0: score_split(state.settled, scene, run.rasterizer, "test")}
     for part in PARTS[1:] if state.exposures else ():
         folded = parameters.parameters(_folded(inner, state, part), run.rasterizer.device)

@@ -122,7 +122,7 @@ def begin(run: Run, short: ShortTraining) -> TrainingState:
     found = resume.find(run.folder, run.fingerprint) if run.save_s is not None else None
     decision = resume.decision_in(found)
     if decision is None:
-        found, decision = None, decide(run.scene, run.settings, run.drift, short)
+        found, decision = None, decide(run.scene, run.settings, run.drift, short, run.clock)
     log.info("exposures are %s: %s", "corrected" if decision.corrected else "left alone", decision.why)
     state = _fresh(run, None, decision)
     if found is not None and resume.resume(state, found):

@@ -4,11 +4,13 @@ The held-out views of the scene take no part: neither are they trained on here, 
 pair of numbers that people read in the report, so corrections that make a scene better where it was filmed and worse
 elsewhere (few pictures, and a model that explains by exposure what is geometry) are not kept. A short training of few
 pictures is chance to some tenths of a decibel, and thousands of sparse points are not: where these say clearly that
-exposures differ, it is the harm that has to be shown.
+exposures differ, it is the harm that has to be shown. A training that its time cut short is no evidence: against one
+of more steps it has lost before it begins.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -31,6 +33,8 @@ FEW, FOLDS = 40, 3  # fewer views than FEW are left out in turn, a third of them
 PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the exposures, that a scene may follow where they depend on the place
 SHARE_OF_PLAN = 0.15  # steps of the short trainings of each kind, of those of the whole one ...
 STEPS = (150, 400)  # ... each within these
+TIME_SHARE = 0.15  # of the time budget, for one of them at most ...
+TIME_OF_ALL = 0.3  # ... and for all: no fold is begun that would go beyond it
 CAP = 4000  # Gaussians
 LONG_SIDE = 160  # pixels at most
 GAIN_DB = 0.025  # with the exposure aside, unless exposures differ clearly: the whole training wins twice that or more
@@ -99,29 +103,36 @@ NOT_DECIDED = Decision(False, "nothing was measured")
 
 ShortScores = Mapping[float, SplitScore]
 """Of the left-out pictures after a short training, by the part of the exposures that the scene follows: all PARTS, or 0
-alone where nothing was corrected."""
+alone where nothing was corrected. Empty where its time cut the training short."""
 
 ShortTraining = Callable[[TrainingScene, TrainSettings], ShortScores]
 """Trains on the views of split "train", as `TrainSettings.exposure` says ("on" | "off"), and scores those of "test"."""
 
 
-def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, train: ShortTraining) -> Decision:
+def decide(
+    scene: TrainingScene,
+    settings: TrainSettings,
+    drift: ExposureDrift,
+    train: ShortTraining,
+    clock: Callable[[], float] = time.monotonic,
+) -> Decision:
     """What `settings.exposure` says: "on", "off", or "auto" by evidence.
 
-    A short training that diverges is no evidence, and costs the scene nothing else. Passes on what else `train` raises.
+    A short training that diverges or lacks time is no evidence, and costs the scene nothing else. Passes on what else
+    `train` raises.
     """
     if settings.exposure != "auto":
         return Decision(settings.exposure == "on", "it was asked for")
     if (why := why_not_tried(scene, drift)) is not None:
         return Decision(False, why)
-    folds = folds_of(scene)
-    short = short_settings(settings, len(folds))
     try:
-        tried = [[train(fold, replace(short, exposure=mode)) for mode in ("off", "on")] for fold in folds]
+        tried = _tried(scene, settings, train, clock)
     except RunnerError as exc:
         if exc.code != Code.TRAINING_DIVERGED:
             raise
         return Decision(False, "a short training, which was to show whether corrections help, came to no numbers")
+    if not tried:
+        return Decision(False, "there was no time for the short trainings that show whether corrections help")
     clear = drift.contradiction >= CONTRADICTION_CLEAR
     by_part = {part: compared([(off[0.0], on[part]) for off, on in tried], clear) for part in PARTS}
     part = part_that_follows(by_part)
@@ -132,6 +143,28 @@ def decide(scene: TrainingScene, settings: TrainSettings, drift: ExposureDrift, 
         f"{told.raw_db:+.2f} dB, exposure aside {told.aside_db:+.2f} dB"
     )
     return Decision(told.helps, why, part if told.helps else 0.0, one, told if part else None)
+
+
+def _tried(
+    scene: TrainingScene, settings: TrainSettings, train: ShortTraining, clock: Callable[[], float]
+) -> list[tuple[ShortScores, ShortScores]]:
+    """Without and with corrections, by fold, as far as the time goes; empty where it cuts a training short.
+
+    A training that is cut short is done once more: the first one on a machine compiles its kernels.
+    """
+    folds, begun = folds_of(scene), clock()
+    short, tried = short_settings(settings, len(folds)), []
+    for fold in folds:
+        off, on = (
+            train(fold, replace(short, exposure=mode)) or train(fold, replace(short, exposure=mode))
+            for mode in ("off", "on")
+        )
+        if not (off and on):
+            return []
+        tried.append((off, on))
+        if (clock() - begun) * (1 + 1 / len(tried)) > TIME_OF_ALL * settings.budget_s:
+            break
+    return tried
 
 
 def part_that_follows(by_part: Mapping[float, Evidence]) -> float:
@@ -165,7 +198,7 @@ def short_settings(settings: TrainSettings, folds: int) -> TrainSettings:
     steps = round(min(max(SHARE_OF_PLAN / folds * settings.iterations, STEPS[0]), STEPS[1]))
     return replace(
         settings, iterations=steps, cap=min(settings.cap, CAP), strategy="default", evaluations=1,
-        pose_refinement="off", budget_s=SHARE_OF_PLAN * settings.budget_s / folds,
+        pose_refinement="off", budget_s=TIME_SHARE * settings.budget_s,
     )  # fmt: skip
 
 

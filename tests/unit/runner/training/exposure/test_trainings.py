@@ -71,6 +71,15 @@ def test_corrections_cost_nothing_of_the_pictures_as_they_are_and_win_with_the_e
     assert aside > aside_off + 0.2
 
 
+def test_trainings_that_their_time_cuts_short_decide_nothing(scenes: dict[str, Identity]) -> None:
+    """Each found half-done is worth another number of decibels, whatever corrections do."""
+    hurried = replace(SETTINGS, exposure="auto", budget_s=0.01)
+    exposure = run_training(scenes["jumps"].value, hurried, rasterizer("cpu")).exposure
+    assert not exposure.corrected
+    assert "no time" in exposure.decision.why
+    assert exposure.to_json()["evidence"] is None
+
+
 def test_nothing_changes_where_nothing_drifts(scenes: dict[str, Identity]) -> None:
     """Not by a byte: nothing is corrected, and nothing tried."""
     auto, off = (trained(scenes["still"], mode) for mode in ("auto", "off"))
