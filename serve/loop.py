@@ -73,6 +73,8 @@ class Serve(Watch):
         super().run(stop)
 
     def _take_messages(self, *, held: bool) -> None:
+        if self._status.last_error:  # cut off from the containers it would hide messages from machines that are not
+            self._containers.state.now()
         for listen in filter(None, (self._listeners.events, self._listeners.checks)):
             listen(self._apps[held]).take(self._goes_on)
 

@@ -155,13 +155,13 @@ def _tried(
     folds, begun = folds_of(scene), clock()
     short, tried = short_settings(settings, len(folds)), []
     for fold in folds:
-        off, on = (
-            train(fold, replace(short, exposure=mode)) or train(fold, replace(short, exposure=mode))
-            for mode in ("off", "on")
-        )
-        if not (off and on):
-            return []
-        tried.append((off, on))
+        scores = []
+        for mode in ("off", "on"):
+            wanted = replace(short, exposure=mode)
+            if not (found := train(fold, wanted) or train(fold, wanted)):
+                return []
+            scores.append(found)
+        tried.append((scores[0], scores[1]))
         if (clock() - begun) * (1 + 1 / len(tried)) > TIME_OF_ALL * settings.budget_s:
             break
     return tried

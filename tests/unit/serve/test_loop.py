@@ -16,8 +16,9 @@ from scenejobs.ports import BlobInfo, Containers, Queues
 from scenejobs.settings.groups import DispatchSettings, WatchSettings
 from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.state import activity, generations, layout
+from scenejobs.state.messages import DebounceCheck
 from scenejobs.state.record import SceneRecord
-from serve.deliveries import Deliveries
+from serve.deliveries import RETRY_S, Deliveries
 from serve.loop import Listeners, Serve
 from serve.status import ServeStatus
 from tests.counting import Counts
@@ -247,3 +248,28 @@ def test_a_scene_that_ends_while_the_storage_is_away_is_counted_afterwards(
         world.serve.poll()
     world.look()
     assert world.status.succeeded == 1
+
+
+def test_cut_off_from_its_containers_a_machine_leaves_messages_to_those_that_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its queues still answer: what it took and gave back would be hidden from the others for a minute, again and
+    again. The look that meets the outage may take one."""
+
+    def no_answer(*_: object, **__: object) -> None:
+        raise Busy("no answer")
+
+    world = World(tmp_path)
+    world.look()
+    check = DebounceCheck("lobby", "", world.clock()).to_json()
+    world.queues["debounce"].send(check)
+    with monkeypatch.context() as away:
+        for name in ("list", "list_all", "now", "head", "read", "write"):
+            away.setattr(MemoryBlobStore, name, no_answer)
+        world.serve.poll()
+        world.clock.advance(RETRY_S)
+        for _ in range(3):
+            world.serve.poll()
+    taken = world.queues["debounce"].receive(1.0)
+    assert taken is not None, "visible to the other machine"
+    assert taken.dequeue_count == 2, "taken once by the look that met the outage"

@@ -131,7 +131,7 @@ class Hurried(Trainings):
 
 
 @pytest.mark.parametrize(("cut", "asked", "kept"), [
-    ({1}, ["off", "off", "on"], True), ({2}, ["off", "on", "on"], True), ({1, 2}, ["off", "off", "on"], False),
+    ({1}, ["off", "off", "on"], True), ({2}, ["off", "on", "on"], True), ({1, 2}, ["off", "off"], False),
     ({2, 3}, ["off", "on", "on"], False),
 ])  # fmt: skip
 def test_a_training_that_its_time_cut_short_is_done_once_more_and_is_no_evidence(
