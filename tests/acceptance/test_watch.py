@@ -253,7 +253,7 @@ def test_two_watches_with_an_input_folder_each_do_their_own_scenes(tmp_path: Pat
 def test_a_folder_of_another_owner_waits_is_told_and_goes_on_when_it_is_mended(tmp_path: Path) -> None:
     """Before any work: nothing could be archived. So does one that cannot be opened at all; other scenes go on."""
     prefix = [sys.executable, "-m", "tests.read_only_root", str(tmp_path), "--"]
-    watching = Watching(tmp_path, {"RUNNER_LEASE_SECONDS": "600"}, prefix)
+    watching = Watching(tmp_path, prefix=prefix)
     watching.put("theirs/a.mp4", b"x")
     watching.put("closed/a.mp4", b"x")
     theirs, closed = watching.data / "input/theirs", watching.data / "input/closed"
@@ -303,7 +303,7 @@ def test_told_to_stop_it_gives_the_scene_back_and_ends_with_0(tmp_path: Path) ->
 def test_nobody_on_a_read_only_root_can_run_it_and_a_killed_watch_leaves_no_worker(tmp_path: Path) -> None:
     """Only data and scratch are written to. The orphaned worker gives its scene back by itself."""
     prefix = [sys.executable, "-m", "tests.read_only_root", str(tmp_path), "--"]
-    watching = Watching(tmp_path, {"RUNNER_LEASE_SECONDS": "600"}, prefix)
+    watching = Watching(tmp_path, prefix=prefix)
     watching.put("lobby/a.mp4", b"x")
     for path in [*above(tmp_path), tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o777)  # whoever nobody is
@@ -311,8 +311,13 @@ def test_nobody_on_a_read_only_root_can_run_it_and_a_killed_watch_leaves_no_work
         watching.start(MOCK_SECONDS="600")
         wait_for(lambda: (watching.health().get("current_job") or {}).get("stage") == "training", "the training begins")
         watching.kill(everything=False)
+        record = tmp_path / "data/state/scenes/lobby.json"
+        wait_for(
+            lambda: json.loads(record.read_text())["phase"] == "idle", "the worker gave it back, nobody else is there"
+        )
+        assert json.loads(record.read_text())["attempts"] == 0
         watching.start()
-        wait_for(lambda: watching.is_done("lobby"), "the scene is done, long before a lease ends", seconds=120)
+        wait_for(lambda: watching.is_done("lobby"), "the scene is done")
     finally:
         watching.close()
 
