@@ -64,8 +64,11 @@ def earlier(commit: str, folder: Path) -> Iterator[Path]:
         for path in ROOT.iterdir():
             if path.is_dir() and path.name != "runner" and not path.name.startswith("."):
                 (mixed / path.name).symlink_to(path)
-        # Copies: the runner starts COLMAP's process from the folder that its own files are in.
-        shutil.copytree(ROOT / "runner", mixed / "runner", ignore=shutil.ignore_patterns("poses", "__pycache__"))
+        # Copies: the runner starts COLMAP's process from the folder that its own files are in. Of the rest of that
+        # commit stays what is elsewhere today: its pose stage imports it by the name of then.
+        others = shutil.ignore_patterns("poses", "__pycache__")
+        shutil.copytree(tree / "runner", mixed / "runner", ignore=others)
+        shutil.copytree(ROOT / "runner", mixed / "runner", ignore=others, dirs_exist_ok=True)
         shutil.copytree(tree / "runner" / "poses", mixed / "runner" / "poses")
         yield mixed
     finally:
