@@ -6,7 +6,7 @@ import numpy as np
 import pycolmap
 import pytest
 
-from runner.poses.colmap.lenses.zoom import with_own_lenses, zoomed
+from runner.poses.colmap.lenses.zoom import LOOKED_AT, points_of_a_look, with_own_lenses, zoomed
 from tests.synthetic import pose_errors, walk
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 600.0
@@ -68,6 +68,37 @@ def test_a_zoom_is_found_and_the_cameras_are_brought_to_their_places():
 
 def test_a_still_lens_is_left_alone():
     assert zoomed(solved(filmed(zoom=1.0))) is None
+
+
+def observations_adjusted(model: pycolmap.Reconstruction, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of each adjustment that the question takes."""
+    seen, adjust = [], pycolmap.bundle_adjustment
+
+    def counted(own: pycolmap.Reconstruction, options: pycolmap.BundleAdjustmentOptions) -> None:
+        seen.append(own.compute_num_observations())
+        adjust(own, options)
+
+    monkeypatch.setattr(pycolmap, "bundle_adjustment", counted)
+    zoomed(model)
+    return seen
+
+
+@pytest.mark.parametrize(("zoom", "times"), [(1.0, 1), (1.15, 2)])
+def test_some_of_the_points_tell_that_a_lens_is_still(zoom: float, times: int, monkeypatch: pytest.MonkeyPatch):
+    model = solved(filmed(zoom, count=30))
+    all_of_them = model.compute_num_observations()
+    assert all_of_them > 10_000
+    first, *rest = observations_adjusted(model, monkeypatch)
+    assert first < all_of_them / 3
+    assert rest == [all_of_them] * (times - 1)
+
+
+def test_a_first_look_has_points_of_each_picture():
+    model = solved(filmed(zoom=1.0))
+    looked_at = with_own_lenses(model, points_of_a_look(model))
+    for image in model.images.values():
+        at_most = min(LOOKED_AT, image.num_points3D)
+        assert at_most <= looked_at.images[image.image_id].num_points3D <= image.num_points3D
 
 
 def test_few_pictures_do_not_tell():
