@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from runner.scene.gaussians import SH_C0, Gaussians
 from runner.scene.geometry import camera_positions
 from runner.scene.views import TrainingScene, View
-from runner.training.plane_sweep import DensePoints
+from runner.training.stereo.plane_sweep import DensePoints
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import MORE_TO_SEE
 

@@ -2,10 +2,10 @@
 
     what a training starts from                                                        start.py
     image pyramid 1/4 -> 1/2 -> 1/1, SH degree rising, learning rates, time budget      schedule.py, targets.py
-    first Gaussians                                                                    initialise.py, plane_sweep.py
+    first Gaussians                                                                    initialise.py, stereo/
     adding and removing Gaussians                                                      densify.py, mcmc.py
     exposures of the training images, where correcting them helps                      exposure/
-    depths of the plane sweep, which hold the Gaussians where views are few            swept_depths.py
+    depths of the plane sweep, which hold the Gaussians where views are few            stereo/swept_depths.py
     what it gives: the mean of the last steps                                          average.py
     what is carried from step to step, rolled back to, saved and resumed               state.py, resume.py, saving.py
 

@@ -16,7 +16,7 @@ from runner.context import StageContext
 from runner.raster import parameters
 from runner.raster.port import Rasterizer
 from runner.scene.views import TrainingScene
-from runner.training import optimiser, plane_sweep, resume
+from runner.training import optimiser, resume
 from runner.training.cameras.refinement import RefinedCameras
 from runner.training.densify import DefaultDensifier
 from runner.training.exposure.drift import ExposureDrift, measure_drift
@@ -25,12 +25,13 @@ from runner.training.exposure.model import Exposures
 from runner.training.initialise import CONFIRMED_MIN, initial_gaussians, scene_extent
 from runner.training.mcmc import McmcDensifier
 from runner.training.optimiser import Optimizers
-from runner.training.plane_sweep import DensePoints
 from runner.training.schedule import JUDGED_STEPS, Plan, Recipe
 from runner.training.settings import TrainSettings
 from runner.training.state import TrainingState
+from runner.training.stereo import plane_sweep
+from runner.training.stereo.plane_sweep import DensePoints
+from runner.training.stereo.swept_depths import FEW_VIEWS, SweptDepths
 from runner.training.strategy import Densifier
-from runner.training.swept_depths import FEW_VIEWS, SweptDepths
 from runner.training.targets import TrainingImages
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import SLOWER

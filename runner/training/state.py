@@ -16,8 +16,8 @@ from runner.training.exposure.model import Exposures
 from runner.training.optimiser import Optimizers
 from runner.training.plateau import Plateau
 from runner.training.schedule import Plan
+from runner.training.stereo.swept_depths import SweptDepths
 from runner.training.strategy import Densifier
-from runner.training.swept_depths import SweptDepths
 from scenejobs.errors import Code, RunnerError
 
 FORMAT = 7  # raised when an older file can no longer be continued from

@@ -1,4 +1,4 @@
-"""Kernels of plane-sweep stereo (training/plane_sweep.py, quality/agreement.py): how alike are two images on a plane?
+"""Kernels of plane-sweep stereo (training/stereo/plane_sweep.py, quality/agreement.py): how alike are two images there?
 
 Every plane, and every row, is one parallel task with sums in a fixed order: the thread count changes no bit.
 """

@@ -14,7 +14,7 @@ from runner.raster import Rasterizer
 from runner.raster.cpu import CpuRasterizer
 from runner.raster.torch_reference import TorchRasterizer
 from runner.scene.views import TrainingScene
-from runner.training.swept_depths import SweptDepths
+from runner.training.stereo.swept_depths import SweptDepths
 from runner.training.targets import TrainingImage, TrainingImages
 from tests.true_scene import true_scene
 

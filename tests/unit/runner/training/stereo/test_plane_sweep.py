@@ -18,14 +18,14 @@ from runner.raster import parameters, rasterizer
 from runner.raster.compiled import use_threads
 from runner.scene.progress import SILENT, Progress, Report
 from runner.scene.views import TrainingScene, View
-from runner.training import plane_sweep
 from runner.training.exposure.evidence import ShortScores
 from runner.training.initialise import initial_gaussians
-from runner.training.plane_sweep import STEPS_MIN, DensePoints, dense_points
 from runner.training.schedule import recipe_of
 from runner.training.settings import TrainSettings
 from runner.training.start import begin, prepare
-from runner.training.swept_depths import FEW_VIEWS, SweptDepths
+from runner.training.stereo import plane_sweep
+from runner.training.stereo.plane_sweep import STEPS_MIN, DensePoints, dense_points
+from runner.training.stereo.swept_depths import FEW_VIEWS, SweptDepths
 from runner.training.targets import TrainingImages
 from scenejobs.errors import Interrupted
 from tests.trainings import fields_equal, run_training, stopping_after
