@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,21 +51,19 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the scenes, where another run finds them")
     parser.add_argument("--rows", type=Path, help="file to which every training is added as a line of JSON")
     options = parser.parse_args()
+    from benchmarks.checkout import checked_out  # here: an earlier tree, which this is read in, need not have it
+
     with tempfile.TemporaryDirectory() as temporary:
-        before = Path(options.before) if options.before else None
-        checked_out = before is None or before.is_dir()
-        if not checked_out:
-            before = Path(temporary, "before")
-            subprocess.run(["git", "worktree", "add", "--detach", str(before), options.before], cwd=ROOT, check=True)
-        try:
+        given = Path(options.before) if options.before else None
+        with (
+            nullcontext(given) if given is None or given.is_dir()
+            else checked_out(options.before, Path(temporary, "before"))
+        ) as before:  # fmt: skip
             seeds = ", ".join(map(str, options.seeds))
             head = HEAD.format(steps=STEPS, cap=CAP, side=SIDE_PX, seeds=seeds, before=options.before or "not run")
             print(head, end="", flush=True)
             for path in scenes(options.keep or Path(temporary), options.sets):
                 print(line(path.stem, measured(path, before, options.seeds, options.rows)), flush=True)
-        finally:
-            if not checked_out:
-                subprocess.run(["git", "worktree", "remove", "--force", str(before)], cwd=ROOT, check=True)
 
 
 def scenes(folder: Path, names: Sequence[str]) -> list[Path]:

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.checkout import ROOT, checked_out
+
 ROWS = Path(__file__).with_name("rows.py")
 BEFORE = "8424e4f"
 LONGEST_S = 600  # of one row: no sweep may
@@ -68,17 +69,12 @@ def main() -> None:
     if options.refused:
         rows.append((f"{options.refused:,} refused names, on the emulator", ("refused", str(options.refused))))
     lines = ["| what | before | now |", "| --- | --- | --- |"]
-    with tempfile.TemporaryDirectory() as folder:
-        before = Path(folder, "before")
-        subprocess.run(["git", "worktree", "add", "--detach", str(before), options.before], cwd=ROOT, check=True)
+    with tempfile.TemporaryDirectory() as folder, checked_out(options.before, Path(folder, "before")) as before:
         if (ROOT / ".local").exists():  # the emulator is installed there
             (before / ".local").symlink_to(ROOT / ".local")
-        try:
-            for what, row in rows:
-                lines.append(f"| {what} | {cell(measured(before, *row))} | {cell(measured(ROOT, *row))} |")
-                print(lines[-1], flush=True)
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(before)], cwd=ROOT, check=True)
+        for what, row in rows:
+            lines.append(f"| {what} | {cell(measured(before, *row))} | {cell(measured(ROOT, *row))} |")
+            print(lines[-1], flush=True)
     head = f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m benchmarks.history`, before: commit {options.before}."
     options.out.write_text("# The cost of history\n\n" + head + "\n\n" + "\n".join(lines) + "\n")
 

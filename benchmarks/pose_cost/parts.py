@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,19 +56,15 @@ def children_s() -> float:
 @contextmanager
 def earlier(commit: str, folder: Path) -> Iterator[Path]:
     """A folder to run this benchmark in with the pose stage of an earlier commit, and all else as it is today."""
-    tree, mixed = folder / "tree", folder / "mixed"
-    subprocess.run(["git", "worktree", "add", "--detach", "--quiet", str(tree), commit], cwd=ROOT, check=True)
-    try:
+    from benchmarks.checkout import checked_out  # here: an earlier tree, which this is read in, need not have it
+
+    mixed = folder / "mixed"
+    with checked_out(commit, folder / "tree") as tree:
         mixed.mkdir()
         for path in ROOT.iterdir():
             if path.is_dir() and path.name != "runner" and not path.name.startswith("."):
                 (mixed / path.name).symlink_to(path)
-        # Copies: the runner starts COLMAP's process from the folder that its own files are in. Of the rest of that
-        # commit stays what is elsewhere today: its pose stage imports it by the name of then.
-        others = shutil.ignore_patterns("poses", "__pycache__")
-        shutil.copytree(tree / "runner", mixed / "runner", ignore=others)
-        shutil.copytree(ROOT / "runner", mixed / "runner", ignore=others, dirs_exist_ok=True)
+        # Copies: the runner starts COLMAP's process from the folder that its own files are in.
+        shutil.copytree(ROOT / "runner", mixed / "runner", ignore=shutil.ignore_patterns("poses", "__pycache__"))
         shutil.copytree(tree / "runner" / "poses", mixed / "runner" / "poses")
         yield mixed
-    finally:
-        subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)

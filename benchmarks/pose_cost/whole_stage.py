@@ -23,7 +23,6 @@ from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).resolve()
-ROOT = HERE.parents[2]
 SETS = ("fox", "demo")
 PARTS = ("features", "matching", "mapping")
 HEAD = """# Camera poses: the whole stage against commit {before}
@@ -95,16 +94,13 @@ def main() -> None:
     if args.one:
         print(json.dumps(one(args.one, args.footage)))
         return
+    from benchmarks.checkout import ROOT, checked_out  # here: the earlier tree need not have it
+
     lines: list[str] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        tree = Path(temporary) / "tree"
-        subprocess.run(["git", "worktree", "add", "--detach", "--quiet", str(tree), args.before], cwd=ROOT, check=True)
-        try:
-            for name in args.sets:
-                lines += rows(name, args.before, in_turns(name, args, {args.before: tree, "now": ROOT}))
-                print("\n".join(lines[-2:]), flush=True)
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
+    with tempfile.TemporaryDirectory() as temporary, checked_out(args.before, Path(temporary) / "tree") as tree:
+        for name in args.sets:
+            lines += rows(name, args.before, in_turns(name, args, {args.before: tree, "now": ROOT}))
+            print("\n".join(lines[-2:]), flush=True)
     head = HEAD.format(before=args.before, runs=args.runs, cores=os.cpu_count(), load=os.getloadavg()[0])
     print("\n".join([head, *lines]))
 
@@ -120,8 +116,8 @@ def in_turns(name: str, args: argparse.Namespace, trees: Mapping[str, Path]) -> 
         for _ in range(args.runs):
             for version, tree in trees.items():
                 done = subprocess.run(
-                    [sys.executable, str(HERE), "--one", name, "--footage", footage], cwd=tree, check=True, text=True,
-                    stdout=subprocess.PIPE,
+                    [sys.executable, "-P", str(HERE), "--one", name, "--footage", footage], cwd=tree, check=True,
+                    text=True, stdout=subprocess.PIPE,
                     env={**os.environ, "PYTHONPATH": str(tree), "SCENE_FOOTAGE": str(FOOTAGE)},
                 )  # fmt: skip
                 found[version].append(json.loads(done.stdout.strip().splitlines()[-1]))
@@ -129,5 +125,4 @@ def in_turns(name: str, args: argparse.Namespace, trees: Mapping[str, Path]) -> 
 
 
 if __name__ == "__main__":
-    sys.path[:] = [str(Path.cwd()), *(each for each in sys.path if Path(each).resolve() != HERE.parent)]
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_it_runs_from_the_tree_that_it_is_started_in(tmp_path: Path) -> None:
     for name, text in {"__init__": "", "pose_ways": "WAYS = {}", "poses": "raise SystemExit('of that tree')"}.items():
         (folder / f"{name}.py").write_text(text)
     done = subprocess.run(
-        [sys.executable, str(HERE), "--one", "fox", "--footage", str(tmp_path)], cwd=tmp_path, capture_output=True,
-        text=True, check=False,
+        [sys.executable, "-P", str(HERE), "--one", "fox", "--footage", str(tmp_path)], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "of that tree" in done.stderr
