@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = ("meta", "img", "input", "line", "circle", "path", "polyline")
+VOID = ("meta", "img", "input", "line", "path", "polyline")
 
 
 def _spaced(words: list[str]) -> str:

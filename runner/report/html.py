@@ -27,7 +27,7 @@ from runner.report.costs import costs
 from runner.report.documents import Results
 from runner.report.maps import along_the_path, maps
 from runner.report.unplaced import unplaced
-from runner.report.verdict import verdict
+from runner.report.verdict import only_photos, verdict
 from scenejobs.errors import UnusedFile
 from scenejobs.logs.setup import printable
 from scenejobs.stages import in_words
@@ -102,6 +102,7 @@ def report_page(
     filming_page: str = "",
 ) -> str:
     """Pure: the page. pictures: by file name."""
+    photos = {frame.image: frame.photo for frame in results.frames.frames if frame.photo is not None}
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -113,7 +114,7 @@ def report_page(
     environment.filters |= {
         "sentence": lambda text: f"{text[:1].upper()}{text[1:]}",
         "decimals": decimals, "duration": duration, "moment": moment, "count": "{:,}".format, "allowed": _allowed,
-        "address": quote, "stage": in_words,
+        "address": quote, "stage": in_words, "called": lambda image: photos.get(image, image),
     }  # fmt: skip
     training, clips, up = metrics["training"], _clips(results), _up(metrics)
     scores = training.get("heldout_views") or ()
@@ -122,9 +123,10 @@ def report_page(
         results=results,
         metrics=metrics,
         training=training,
-        verdict=verdict(metrics, results.views, [_counted(clip) for clip in clips], up),
-        maps=maps(results.views, results.points, scores, up),
-        along=along_the_path(results.views, scores),
+        verdict=verdict(metrics, results.views, [_counted(clip) for clip in clips], up, photos),
+        maps=maps(results.views, results.points, scores, up, photos),
+        along=along_the_path(results.views, scores, photos),
+        still=only_photos(results.views, photos),
         costs=costs(metrics.get("estimate")),
         script=Markup(SCRIPT),
         processed_at=processed_at,
@@ -226,7 +228,7 @@ def _clips(results: Results) -> list[dict[str, Any]]:
 
 
 def _counted(clip: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": clip["info"].name, "chosen": clip["chosen"], "registered": clip["registered"]}
+    return {"name": clip["info"].name} | {key: clip[key] for key in ("photos", "chosen", "registered")}
 
 
 def _up(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:

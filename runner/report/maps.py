@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.report.verdict import clock
+from runner.report.verdict import NO_PHOTOS, clock
 from runner.scene.geometry import camera_centre
 from runner.scene.views import View, evenly
 
@@ -61,8 +61,12 @@ def maps(
     points: NDArray[np.float32] | None,
     scores: Sequence[Mapping[str, Any]],
     up: Sequence[float] | None,
+    photos: Mapping[str, str] = NO_PHOTOS,
 ) -> tuple[Map, ...]:
-    """From above and from the side; from the first camera's axes where up is unknown. Empty without two cameras."""
+    """From above and from the side; from the first camera's axes where up is unknown. Empty without two cameras.
+
+    photos: by image, the name of the photo that it is.
+    """
     if len(views) < 2:
         return ()
     centres = np.array([camera_centre(view.world_to_camera) for view in views])
@@ -76,7 +80,7 @@ def maps(
     graded = _grades(scores)
     known = up is not None
     return tuple(
-        _map(title, (across, second), views, centres, near, middle, reach, graded)
+        _map(title, (across, second), views, centres, near, middle, reach, graded, photos)
         for title, second in (
             ("From above" if known else "Along the first picture's vertical", away),
             ("From the side" if known else "Across it", -vertical),
@@ -84,8 +88,10 @@ def maps(
     )
 
 
-def along_the_path(views: Sequence[View], scores: Sequence[Mapping[str, Any]]) -> Along | None:
-    """None with fewer than two held-out views."""
+def along_the_path(
+    views: Sequence[View], scores: Sequence[Mapping[str, Any]], photos: Mapping[str, str] = NO_PHOTOS
+) -> Along | None:
+    """None with fewer than two held-out views. photos: see `maps`."""
     by_image = {score["image"]: float(score["psnr"]) for score in scores if score.get("psnr") is not None}
     measured = [by_image[view.image] for view in views if view.image in by_image]
     if len(measured) < 2:
@@ -100,7 +106,9 @@ def along_the_path(views: Sequence[View], scores: Sequence[Mapping[str, Any]]) -
         return round(EDGE + (HEIGHT - BOTTOM - EDGE) * (high - psnr) / (high - low), 1)
 
     spots = tuple(
-        Camera(across(index), down(by_image[view.image]), graded[view.image], _title(view, by_image[view.image]))
+        Camera(
+            across(index), down(by_image[view.image]), graded[view.image], _title(view, by_image[view.image], photos)
+        )
         for index, view in enumerate(views)
         if view.image in by_image
     )
@@ -130,6 +138,7 @@ def _map(
     middle: NDArray[np.float64],
     reach: float,
     graded: Mapping[str, str],
+    photos: Mapping[str, str],
 ) -> Map:
     def flat(places: NDArray[np.float64]) -> NDArray[np.float64]:
         seen = np.stack([(places - middle) @ axis for axis in axes], axis=-1)
@@ -143,7 +152,7 @@ def _map(
         paths.append(" ".join(f"{x:g},{y:g}" for x, y in spots[start : start + count]))
         start += count
     held_out = tuple(
-        Camera(float(x), float(y), graded[view.image], _title(view, None))
+        Camera(float(x), float(y), graded[view.image], _title(view, None, photos))
         for view, (x, y) in zip(views, spots, strict=True)
         if view.image in graded
     )
@@ -191,5 +200,7 @@ def _grades(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _title(view: View, psnr: float | None) -> str:
-    return f"{view.video} at {clock(view.timestamp_s)}" + ("" if psnr is None else f": {psnr:.1f} dB")
+def _title(view: View, psnr: float | None, photos: Mapping[str, str]) -> str:
+    return photos.get(view.image, f"{view.video} at {clock(view.timestamp_s)}") + (
+        "" if psnr is None else f": {psnr:.1f} dB"
+    )

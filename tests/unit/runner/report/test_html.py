@@ -31,11 +31,11 @@ from runner.report.html import (
     report_page,
     write_report,
 )  # fmt: skip
-from runner.scene.frames import ClipInfo, Frame, RefusedClip
+from runner.scene.frames import ClipInfo, Frame, FrameSet, RefusedClip
 from scenejobs.errors import Failure, UnusedFile
 from tests.hostile_names import NAMES
 from tests.pages import Reader
-from tests.results import FRAMES, POSES, RESULTS, RUN, TRAINING
+from tests.results import FRAMES, POSES, RESULTS, RUN, TRAINING, view
 
 CLEANING = CleanReport(
     20_500, 20_000, "held-out", 27.49, 27.5,
@@ -126,6 +126,33 @@ def test_photos_have_no_duration_and_many_files_of_one_reason_are_one_row() -> N
     assert read.text.count("only 40 pictures were chosen") == 1
     assert many in read.text
     assert "copy.jpg" in read.text
+
+
+def test_a_scene_of_photos_names_them_and_speaks_of_no_film() -> None:
+    """`photos/000004.png` is no file that anybody has."""
+    images = {f"photos/{number:06d}.png": f"IMG_{number}.jpg" for number in range(4)}
+    photos = ClipInfo("photos", "photos", 4, 4000, 3000, 1.0, 4.0, "jpeg", 0)
+    taken = tuple(
+        Frame(image, "photos", number, float(number), 9.0, photo=name)
+        for number, (image, name) in enumerate(images.items())
+    )
+    views = tuple(replace(view(image, "train"), video="photos", timestamp_s=float(k)) for k, image in enumerate(images))
+    worst = {"image": "photos/000002.png", "psnr": 12.25, "ssim": 0.5}
+    scores = [{"image": image, "psnr": 12.25 if image == worst["image"] else 25.0} for image in images]
+    exposure = {"compensated": True, "why": "they are better", "scene": {"nearest_pictures": ["photos/000003.png"]}}
+    details = {**DETAILS, "worst_views": [worst], "heldout_views": scores, "gap_db": 9.0, "exposure": exposure}
+    made = page(
+        metrics(details=details), frames=FrameSet(clips=(photos,), frames=taken), views=views,
+        poses=replace(POSES, unregistered=()),
+    )  # fmt: skip
+    read = Reader(made)
+    assert read.row("IMG_2.jpg").texts[1:] == ["12.25", "0.500"]
+    assert "nearest in exposure to IMG_3.jpg ." in read.text
+    assert "What to photograph next" in read.text
+    assert "What IMG_2.jpg shows (12.2 dB): more photos of it" in read.text
+    assert "photos/0000" not in read.text
+    assert "photos at 0:0" not in made
+    assert not re.search(r"film (it|that|there)|stretches of time", read.text)
 
 
 def test_a_gate_that_fails_is_marked() -> None:
@@ -300,7 +327,9 @@ def test_what_became_of_exposures_is_said_with_the_reason() -> None:
     scene = {"nearest_pictures": ["a/000001.png", "a/000007.png"]}
     corrected = {"compensated": True, "why": "pictures are better", "scene": scene}
     told = Reader(page(metrics(details={**DETAILS, "exposure": corrected}))).text
-    assert "are corrected: pictures are better. The scene is nearest in exposure to a/000001.png, a/000007.png." in told
+    assert (
+        "are corrected: pictures are better. The scene is nearest in exposure to a/000001.png, a/000007.png ." in told
+    )
     left = {"compensated": False, "why": "pictures from one place agree in their exposure", "scene": None}
     told = Reader(page(metrics(details={**DETAILS, "exposure": left}))).text
     assert "are left as they are: pictures from one place agree in their exposure." in told

@@ -154,3 +154,31 @@ def test_names_along_the_path_do_not_run_into_each_other() -> None:
     for (_, left, name), (_, after, _) in itertools.pairwise(line.clips):
         assert left + 7 * len(name) <= after
         assert name == "" or name.endswith("…")
+
+
+def test_photos_are_told_by_their_names_and_nobody_is_asked_to_film() -> None:
+    """A set of photos was told as `photos at 0:04`, a second that no photo has, and to be filmed again."""
+    views = [replace(view, video="photos", timestamp_s=float(k)) for k, view in enumerate(walk())]
+    photos = {view.image: f"IMG_{k}.jpg" for k, view in enumerate(views)}
+    clips = [{"name": "photos", "photos": True, "chosen": 20, "registered": 12}]
+    weak = scores(views, {2: 12.0, 3: 13.0, 9: 11.0})
+    for psnr, training in ((18.0, {}), (24.0, {"cut_short": True}), (28.0, {})):
+        numbers = metrics(psnr, weak, gap=9.0)
+        told = verdict(numbers | {"training": numbers["training"] | training}, views, clips, UP, photos)
+        assert [each.where for each in told.weak] == ["IMG_9.jpg", "IMG_2.jpg, IMG_3.jpg"]
+        words = " ".join((told.sentence, *told.next_steps))
+        assert not re.search(r"\d:\d\d|film|slow|round", words), words
+        assert "8 of 20 photos" in words
+        assert "more photos" in words
+    line = along_the_path(views, weak, photos)
+    assert line is not None
+    assert max(line.spots, key=lambda spot: spot.y).title == "IMG_9.jpg: 11.0 dB"
+    assert "IMG_9.jpg" in {camera.title for camera in maps(views, None, weak, UP, photos)[0].held_out}
+
+
+def test_beside_films_photos_keep_their_names_and_films_their_times() -> None:
+    views = [replace(view, video="photos") if view.video == "b.mp4" else view for view in walk()]
+    photos = {view.image: f"IMG_{k}.jpg" for k, view in enumerate(views) if view.video == "photos"}
+    told = verdict(metrics(18.0, scores(views, {2: 12.0, 9: 11.0})), views, NO_CLIPS, UP, photos)
+    assert [each.where for each in told.weak] == ["IMG_9.jpg", "a.mp4 at 0:02"]
+    assert told.sentence.endswith("film it again")
