@@ -6,6 +6,7 @@ STAGES = {
     "frame_extraction": "frames",
     "colmap_reconstruction": "poses",
     "clean_up": "clean-up",
+    "made_again": "made again",
     "ply_export": "PLY export",
     "splat_export": "splat export",
     "small_exports": "small exports",

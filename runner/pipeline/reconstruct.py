@@ -11,7 +11,7 @@ from runner.pipeline.settings import JobSettings
 from runner.pipeline.stages import JobContext, Stages
 from runner.scene.frames import Clip
 from runner.scene.progress import Progress
-from runner.scene.stages import Stage
+from runner.scene.stages import MADE_AGAIN, Stage
 
 
 def reconstruct(
@@ -38,7 +38,10 @@ def reconstruct(
     del trained  # as large as the finished ones
     if finished.doubts:
         cameras.forget_cameras(stages.context, inputs, frames)
-        finished = stages.run(Stage.CLEAN_UP, another_way.better_of_two, frames, finished)
+        booked = MADE_AGAIN if finished.witness.cameras_doubted else ""  # else nothing is made
+        with stages.stage(Stage.CLEAN_UP, booked) as told:
+            finished = another_way.better_of_two(stages.context, frames, finished)
+            told.update(finished.summary)
         if finished.doubts:
             cameras.forget_cameras(stages.context, inputs, frames)
     exports: dict[str, dict[str, Any]] = {}

@@ -96,8 +96,11 @@ class Stages:
         return result
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Measures the stage, names it in its errors, and records in the checkpoint what is put into the dict."""
+    def stage(self, name: str, booked: str = "") -> Iterator[dict[str, Any]]:
+        """Measures the stage, names it in its errors, and records in the checkpoint what is put into the dict.
+
+        booked: what its time counts as; "": as its own.
+        """
         begun = time.monotonic()
         summary: dict[str, Any] = {}
         progress = self.context.progress
@@ -109,9 +112,10 @@ class Stages:
             exc.stage = exc.stage or name
             raise
         took_s = time.monotonic() - begun
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + took_s, 3)
-        log.info("%s took %.1f s: %s", name, took_s, summary)
-        recorded = json_file.plain({**summary, "seconds": self.seconds[name]})
+        booked = booked or name
+        self.seconds[booked] = round(self.seconds.get(booked, 0.0) + took_s, 3)
+        log.info("%s took %.1f s: %s", booked, took_s, summary)
+        recorded = json_file.plain({**summary, "seconds": self.seconds[booked]})
         self._checkpoint = self._checkpoint.finished_stage(name, recorded, datetime.now(UTC))
         self._write_checkpoint()
         progress.report(name, 1.0)

@@ -38,6 +38,11 @@ def costs(estimate: Mapping[str, Any] | None) -> Costs | None:
         Row(NAMES[stage], time(Range(**expected)), took.get(stage, 0.0), _cost(billed, stage, took.get(stage, 0.0)))
         for stage, expected in estimate["stages_s"].items()
     ]
+    rows += [
+        Row(NAMES[stage], "not expected", seconds, _cost(billed, stage, seconds))
+        for stage, seconds in took.items()
+        if stage not in estimate["stages_s"]
+    ]
     whole = sum(took.values())
     rows.append(Row("all together", time(Range(**estimate["total_s"])), whole, _cost(billed, None, whole)))
     basis = "the headers of the films" if estimate["from"] == "headers" else "the sizes of the files"

@@ -20,6 +20,10 @@ class Stage(StrEnum):
     SMALL = "small_exports"  # .spz, compressed PLY, and the viewer page
 
 
+# In the times of a run: a doubtful scene that is made again from other poses. To progress and checkpoint it is a part
+# of CLEAN_UP; the estimate of that one learns from what it took, and must not learn from this.
+MADE_AGAIN = "made_again"
+
 # Of a typical run, for the total percentage. The two stages that never run keep theirs: without them every percentage
 # from POSES on would change, which people and monitors compare between versions.
 SHARES: dict[str, float] = {

@@ -31,8 +31,9 @@ STAGES = tuple(SPREAD)
 STAGE_OF: Mapping[str, str] = {
     "validation": "frames", "frame_extraction": "frames", "colmap_reconstruction": "poses", "training": "training",
     "clean_up": "finish", "ply_export": "finish", "splat_export": "finish", "small_exports": "finish",
+    "made_again": "again",
 }  # fmt: skip
-"""The stages of a run, as its metrics name them, in those of an estimate."""
+"""The stages of a run, as its metrics name them, in those of an estimate; "again" is expected of no scene."""
 
 FRAME_MB, OF_FRAME_SIDE = 0.75, 1000  # of the PNG files of one frame, by pixels
 FEATURES_MB, OF_FEATURES_MB = 0.7, 2048  # of one frame in the database of features

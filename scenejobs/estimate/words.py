@@ -9,7 +9,13 @@ from typing import Any
 from scenejobs.estimate.model import Estimate, Range
 from scenejobs.estimate.prices import MACHINES, Machine, Price
 
-NAMES = {"frames": "choosing frames", "poses": "camera poses", "training": "training", "finish": "clean-up and files"}
+NAMES = {
+    "frames": "choosing frames",
+    "poses": "camera poses",
+    "training": "training",
+    "finish": "clean-up and files",
+    "again": "made again, as it was doubtful",
+}
 
 
 def time(seconds: Range) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from runner.pipeline.fitting import LEAST_FRAMES, fitted, told_of
 from runner.pipeline.presets import preset
+from runner.scene.stages import MADE_AGAIN
 from scenejobs.errors import Code, InputError
 from scenejobs.estimate.footage import File, Footage
 from scenejobs.estimate.learned import Finished
@@ -59,3 +60,16 @@ def test_the_report_has_both_times_and_no_price_that_is_not_known() -> None:
     assert told["billed"]["gpu"]
     assert told_of(found, "cpu", "", {})["billed"] is None
     assert told_of(replace(found), "cpu", "D4", {})["billed"] is None
+
+
+def test_a_scene_that_was_made_again_does_not_say_that_every_finish_takes_as_long() -> None:
+    """The second way counted as clean-up: after one such scene the next had minutes less for its training."""
+    guess = fitted(HIGH, FOOTAGE, "cpu", ())
+    took = {"training": 100.0, "clean_up": 29.4, MADE_AGAIN: 600.0}
+    told = told_of(guess, "cpu", "D4", took)
+    assert told["took_s"] == {"training": 100.0, "finish": 29.4, "again": 600.0}
+    one = Finished("r", "cpu", HIGH.name, 2.0, 100, guess.expected.prior_s, told["took_s"], 1.0, 2.0)
+    assert one.total_s == sum(took.values())
+    after = fitted(HIGH, FOOTAGE, "cpu", (one,)).expected.stages_s
+    assert after["finish"].high <= 1.01 * guess.expected.stages_s["finish"].high
+    assert set(after) == set(guess.expected.stages_s)

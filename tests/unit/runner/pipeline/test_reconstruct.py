@@ -19,6 +19,7 @@ from runner.pipeline.settings import JobSettings
 from runner.pipeline.stages import JobContext, Stages
 from runner.scene.frames import Clip
 from runner.scene.progress import SILENT, Progress
+from runner.scene.stages import MADE_AGAIN
 from scenejobs.errors import Code, ConfigurationError, InputError, Interrupted, RunnerError
 from scenejobs.settings.pipeline import PipelineSettings
 
@@ -64,6 +65,19 @@ def test_the_checkpoint_says_what_each_finished_stage_left_and_how_long_it_took(
     assert done["frames"] == 12
     assert done["seconds"] >= 0.02
     assert stages.seconds["frame_extraction"] == done["seconds"]
+
+
+def test_what_makes_a_scene_again_is_a_time_of_its_own(mock: JobSettings, tmp_path: Path) -> None:
+    """Minutes of poses and training were told as clean-up. Progress and checkpoint keep the promised names."""
+    stages = stages_of(tmp_path, mock)
+    with stages.stage("clean_up"):
+        pass
+    with stages.stage("clean_up", MADE_AGAIN) as left:
+        time.sleep(0.02)
+        left.update(removed=3)
+    assert stages.seconds[MADE_AGAIN] >= 0.02 > stages.seconds["clean_up"]
+    assert list(checkpoint(tmp_path)["finished"]) == ["clean_up"]
+    assert checkpoint(tmp_path)["finished"]["clean_up"]["removed"] == 3
 
 
 def test_a_stage_that_failed_is_not_called_finished(mock: JobSettings, tmp_path: Path) -> None:

@@ -406,6 +406,10 @@ def test_scale_place_and_cost_are_told_or_said_to_be_unknown() -> None:
     assert "m high" not in Reader(page(numbers)).text
     billed |= {"usd": 1.25, "usd_by_stage": {"training": 1.25}}
     assert "1.25 USD" in Reader(page(numbers)).text
+    estimate["took_s"]["again"] = 30.0  # of a scene that was doubtful
+    again = Reader(page(numbers))
+    assert again.row("made again").texts[1:3] == ["not expected", "30.0 s"]
+    assert again.row("all together").texts[2] == "2 min 00 s"
 
 
 def test_the_page_about_filming_is_linked_where_its_address_is_known() -> None:
