@@ -22,7 +22,7 @@ from runner.postprocess.finish import finish
 from runner.postprocess.floaters import CleanReport
 from runner.postprocess.marker import find_scale
 from runner.postprocess.place import Place, find_place, in_metres, with_marker
-from runner.postprocess.positions import up_by_positions
+from runner.postprocess.positions import by_positions
 from runner.postprocess.upright import Orientation
 from runner.quality.evaluate import Evaluation, SplitScore, evaluate
 from runner.quality.lpips import load_lpips
@@ -123,9 +123,10 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     kinds = {"films" if frame.photo is None else "photos" for frame in posed.frames.frames if frame.gps is not None}
     source = f"GPS of {' and '.join(sorted(kinds, reverse=True))}"
     altitudes = {frame.image: frame.altitude_m for frame in posed.frames.frames if frame.altitude_m is not None}
+    fitting = by_positions(scene.views, positions, altitudes)
     finished = finish(
         splats.trained.gaussians, scene, context, rasterizer, out, rotate=not users_coordinates,
-        told=up_by_positions(scene.views, positions, altitudes),
+        told=fitting.up if fitting else None,
     )  # fmt: skip
     gaussians, scene = finished.gaussians, finished.scene
     place = find_place(scene.views, positions, finished.orientation.up_in_output, source, altitudes)
@@ -145,7 +146,10 @@ def clean_up(context: JobContext, posed: Posed, splats: TrainedSplats) -> Finish
     write_poster(gaussians, scene, rasterizer, out / "poster.jpg")
     trained = replace(splats.trained, gaussians=resize_gaussians(gaussians, size))
     films = [shot.names for shot in shots_of(posed.frames) if all(frame.photo is None for frame in shot.frames)]
-    witness = examine(scene, scores, context.progress, Stage.CLEAN_UP, films, formed=trained.can_be_judged)
+    witness = examine(
+        scene, scores, context.progress, Stage.CLEAN_UP, films, formed=trained.can_be_judged,
+        right=() if fitting is None or users_coordinates else fitting.right,  # of supplied ones GPS may be the source
+    )  # fmt: skip
     strange = check_result(gaussians, scene.views, Stage.CLEAN_UP)
     return FinishedSplats(
         posed, trained, resize_scene(scene, size), rasterizer, finished.cleaning, orientation, scores, pictures,

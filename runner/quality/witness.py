@@ -13,7 +13,7 @@ table of benchmarks/results/footage.md, which `python -m benchmarks.footage_case
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ class Witness:
     standing: float | None = None  # see `standing_share`
     leaps: tuple[Leap, ...] = ()
     formed: bool = True  # False: trained too little for `heldout` and `train` to say anything
+    right: frozenset[int] = frozenset()  # views that are where their positions say: runner/postprocess/positions.py
 
     @property
     def stand_still(self) -> bool:
@@ -58,8 +59,11 @@ class Witness:
 
     @property
     def unexplained(self) -> tuple[ViewAgreement, ...]:
-        """Views that agree with their neighbours hardly more than by chance."""
-        return tuple(view for view in self.views if view.share < _least_share(view))
+        """Views that agree with their neighbours hardly more than by chance, and nothing else says that they are right.
+
+        Leaves from above look alike everywhere and from nowhere the same.
+        """
+        return tuple(view for view in self.views if view.share < _least_share(view) and view.view not in self.right)
 
     @property
     def cameras_doubted(self) -> bool:
@@ -112,19 +116,22 @@ class Witness:
             "gain_train_db": self.train_gain_db,
             "points_standing_still": self.standing,
             "leaps": len(self.leaps),
+            "views_right_by_positions": len(self.right),
             "trained_too_little": not self.formed,
         }
 
 
 def examine(
     scene: TrainingScene, scores: Evaluation, progress: Progress, stage: str, films: Sequence[Sequence[str]] = (),
-    *, formed: bool = True,
+    *, formed: bool = True, right: Collection[str] = (),
 ) -> Witness:  # fmt: skip
     """Measures. scores: of the trained Gaussians on the views of this scene. films: see `leaps`. formed: whether they
-    were trained long enough to be judged. Raises Interrupted."""
+    were trained long enough to be judged. right: images whose cameras are right by what no picture had a say in.
+    Raises Interrupted."""
     heldout, train = (gains(scene, split.views) for split in (scores.test, scores.train))
     alike = agreement(scene, progress, stage)
-    return Witness(alike, heldout, train, standing_share(scene), leaps(scene, films), formed)
+    known = frozenset(index for index, view in enumerate(scene.views) if view.image in right)
+    return Witness(alike, heldout, train, standing_share(scene), leaps(scene, films), formed, known)
 
 
 def doubts(witness: Witness) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from runner.pipeline import splats
 from runner.pipeline.cameras import Posed
 from runner.pipeline.mock import _poses
 from runner.pipeline.stages import JobContext
+from runner.postprocess.place import EARTH_M
 from runner.raster import rasterizer
 from runner.scene.frames import ClipInfo, Frame, FrameSet
 from runner.scene.geometry import camera_centre
@@ -39,7 +40,20 @@ def with_marker(view: View) -> View:
     return replace(view, markers=((3, tuple((float(x / z), float(y / z)) for x, y, z in seen)),))
 
 
-def finished(folder: Path, *, marker: bool = True, metric: bool = True) -> tuple[JobContext, Any, TrainingScene]:
+def flown(scene: TrainingScene) -> list[dict[str, Any]]:
+    """Of each view: where a drone says that it was, one unit being a hundred metres, and 0.2 m off."""
+    places = 100.0 * np.array([camera_centre(view.world_to_camera) for view in scene.views])
+    places += np.random.default_rng(0).normal(0, 0.2, places.shape)
+    degrees = np.degrees(places[:, [2, 0]] / EARTH_M)
+    return [
+        {"gps": (float(north), float(east)), "altitude_m": float(100.0 - place[1])}
+        for (north, east), place in zip(degrees, places, strict=True)
+    ]
+
+
+def finished(
+    folder: Path, *, marker: bool = True, metric: bool = True, drone: bool = False, supplied: bool = False
+) -> tuple[JobContext, Any, TrainingScene]:
     """The clean-up and the files of a scene whose Gaussians are the true ones."""
     draws = rasterizer("cpu", 1)
     scene = tiny_scene(draws)
@@ -54,11 +68,16 @@ def finished(folder: Path, *, marker: bool = True, metric: bool = True) -> tuple
     )
     for view in scene.views:
         (folder / "images" / view.image).parent.mkdir(parents=True, exist_ok=True)
+    said = flown(scene) if drone else [{}] * len(scene.views)
     frames = FrameSet(
         (ClipInfo("a.mp4", "a", len(scene.views), 60, 48, 5.0, 2.0, "h264", 0),),
-        tuple(Frame(view.image, view.video, number, view.timestamp_s, 1.0) for number, view in enumerate(scene.views)),
+        tuple(
+            Frame(view.image, view.video, number, view.timestamp_s, 1.0, **told)
+            for number, (view, told) in enumerate(zip(scene.views, said, strict=True))
+        ),
     )
-    posed = Posed(frames, _poses(len(scene.views)), scene, {}, folder)
+    poses = replace(_poses(len(scene.views)), supplied={"used": True} if supplied else None)
+    posed = Posed(frames, poses, scene, {}, folder)
     trained = Trained(ground_truth(), 1000, "plan", 1.0, (), 0)
     done = splats.clean_up(context, posed, splats.TrainedSplats(trained, draws))
     for suffixes in splats.EXPORTS.values():
@@ -116,3 +135,11 @@ def test_unasked_nothing_is_resized(tmp_path: Path) -> None:
     assert told["scale"]["files_in"] == "units of the scene"
     assert told["scale"]["metres_per_unit"] == pytest.approx(METRES, rel=0.01)
     assert np.linalg.norm(np.array(told["model_to_output"])[:3, 0]) == pytest.approx(1)
+
+
+def test_cameras_that_are_where_a_drone_was_are_known_to_be_right_unless_somebody_supplied_them(tmp_path: Path) -> None:
+    """Whoever supplies poses may have made them of the same positions."""
+    for name, told in (("drone", {"drone": True}), ("nobody", {}), ("user", {"drone": True, "supplied": True})):
+        (tmp_path / name).mkdir()
+        _, done, scene = finished(tmp_path / name, **told)
+        assert len(done.witness.right) == (len(scene.views) if name == "drone" else 0), name

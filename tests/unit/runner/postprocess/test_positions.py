@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from local.footage.film import SHOTS, film
 from runner.postprocess.place import EARTH_M, find_place
-from runner.postprocess.positions import up_by_positions
+from runner.postprocess.positions import by_positions
 from runner.postprocess.upright import TOLD, Witness, find_up
 from runner.scene.rotate import rotate_scene
 from runner.scene.views import TrainingScene, View
@@ -68,9 +68,9 @@ def test_a_drone_that_looks_down_knows_up_and_scale_by_its_positions(wrong: int)
     scene = looking_down(places)
     assert find_up(scene).up is None, "the cameras alone say nothing"
     positions, altitudes = told(places, 1.5, 0.5, wrong)
-    witness = up_by_positions(scene.views, positions, altitudes)
-    assert witness is not None
-    found = find_up(scene, witness)
+    fitting = by_positions(scene.views, positions, altitudes)
+    assert fitting is not None
+    found = find_up(scene, fitting.up)
     assert found.method == TOLD
     assert off_deg(found.up) < 2
     place = find_place(scene.views, positions, found.up, altitudes=altitudes)
@@ -81,9 +81,9 @@ def test_up_is_found_however_the_model_lies() -> None:
     places = survey()
     turn = random_rotation(3)
     scene = rotate_scene(looking_down(places), turn)
-    witness = up_by_positions(scene.views, *told(places, 1.0, 0.5))
-    assert witness is not None
-    assert off_deg(turn.T @ np.array(witness.up)) < 2
+    fitting = by_positions(scene.views, *told(places, 1.0, 0.5))
+    assert fitting is not None
+    assert off_deg(turn.T @ np.array(fitting.up.up)) < 2
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,40 @@ def test_up_is_found_however_the_model_lies() -> None:
 def test_positions_that_do_not_tell_are_not_asked(
     places: NDArray[np.float64], noise_m: float, heights_m: float
 ) -> None:
-    assert up_by_positions(looking_down(places).views, *told(places, noise_m, heights_m)) is None
+    assert by_positions(looking_down(places).views, *told(places, noise_m, heights_m)) is None
+
+
+def right(places_m: NDArray[np.float64], positions_of_m: NDArray[np.float64], noise_m: float, wrong: int = 0) -> int:
+    """How many cameras are right by positions of what may be other places."""
+    fitting = by_positions(looking_down(places_m).views, *told(positions_of_m, noise_m, noise_m, wrong))
+    return len(fitting.right) if fitting else 0
+
+
+def test_cameras_are_right_where_their_positions_say_and_not_where_these_are_off() -> None:
+    """A survey of a wood was in doubt, though each of its photos stood where the drone had been."""
+    assert right(survey(), survey(), 0.3) == 20
+    assert right(survey(), survey(), 0.3, wrong=3) == 17, "what is said of three is wrong, so nothing is known of them"
+    assert right(survey(), survey(), 2.0) == 0
+
+
+@pytest.mark.parametrize("change", ["two parts", "drift", "mirrored", "scattered"])
+def test_wrong_cameras_are_not_right_by_positions(change: str) -> None:
+    places = survey()
+    half, size = np.arange(20) >= 10, np.linalg.norm(places - places.mean(axis=0), axis=1).mean()
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=places.shape)
+    wrong = {
+        "two parts": places + 0.2 * size * half[:, None] * np.array([0.9, 0.3, 0.3]),
+        "drift": places + 0.1 * size * np.linspace(0, 1, 20)[:, None] ** 2 * np.array([0.3, 0.3, 0.9]),
+        "mirrored": np.where(half[:, None], places * [-1, 1, 1] + [80, 0, 0], places),
+        "scattered": places + 0.03 * size * steps / np.linalg.norm(steps, axis=1)[:, None],
+    }
+    assert right(wrong[change], places, 0.3) == 0
 
 
 def test_photos_without_altitudes_do_not_tell() -> None:
     places = survey()
-    assert up_by_positions(looking_down(places).views, told(places, 1.0, 0.5)[0], {}) is None
+    assert by_positions(looking_down(places).views, told(places, 1.0, 0.5)[0], {}) is None
 
 
 @pytest.mark.parametrize(("tilt_deg", "is_believed"), [(5, False), (30, True)])

@@ -183,6 +183,18 @@ def test_where_chance_finds_much_a_few_times_as_much_are_needed(share: float, do
     assert bool(doubts(Witness(views, (), ()))) is doubted
 
 
+def test_views_whose_positions_say_that_they_are_right_need_no_explanation() -> None:
+    """Of 18 photos of a drone three showed little but leaves, which look alike everywhere."""
+    views = tuple(ViewAgreement(i, 0.09 if i in (2, 3, 4) else 0.3, 0.021, 5000) for i in range(18))
+    assert Witness(views, (), ()).many_unexplained
+    told = Witness(views, (), (), right=frozenset(range(18)))
+    assert not told.many_unexplained
+    assert doubts(told) == ()
+    assert told.to_json()["views_right_by_positions"] == 18
+    others = frozenset(range(18)) - {2, 3, 4}
+    assert Witness(views, (), (), right=others).many_unexplained, "what is known of others does not help them"
+
+
 @needs_kernels
 def test_pictures_that_show_things_at_other_sizes_are_not_compared() -> None:
     """Windows of twice the area are unlike with true cameras, too: of wide lenses, of cameras that are near and far."""
