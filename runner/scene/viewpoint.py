@@ -26,7 +26,10 @@ def focus_point(views: Sequence[View]) -> list[float]:
     middle = views[len(views) // 2].world_to_camera[2, :3]
     ahead = np.mean(centres, axis=0) + middle * max(1e-6, float(np.ptp(np.array(centres), axis=0).max()))
     weight = 1e-3 * len(views)
-    return [float(value) for value in np.linalg.solve(normal + weight * np.eye(3), moment + weight * ahead)]
+    nearest = np.linalg.solve(normal + weight * np.eye(3), moment + weight * ahead)
+    # Rays that spread, as of a drone that looks down or of somebody who looks around, meet behind the cameras.
+    depths = [view.world_to_camera[2, :3] @ nearest + view.world_to_camera[2, 3] for view in views]
+    return [float(value) for value in (nearest if np.median(depths) > 0 else ahead)]
 
 
 def most_central(views: Sequence[View], focus: Sequence[float]) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
 
+from runner.scene.geometry import camera_centre
 from runner.scene.viewpoint import focus_point, most_central
 from runner.scene.views import View
 from tests.splats import ring_of_views
@@ -26,6 +29,24 @@ def test_parallel_cameras_focus_ahead_of_them() -> None:
     focus = focus_point(views)
     assert np.isfinite(focus).all()
     assert focus[2] > 0
+
+
+@pytest.mark.parametrize("spread_deg", [-2.0, 0.0, 2.0])
+def test_a_drone_that_looks_down_focuses_below_it_and_begins_in_the_middle(spread_deg: float) -> None:
+    """Rays that spread by a degree meet above it: no camera saw that, so the scene began at a corner of the survey."""
+    views = []
+    for row in range(3):
+        for column in range(6):
+            x, y = column - 2.5, row - 1.0
+            tilt = np.radians(spread_deg) / 2.7
+            rotation = Rotation.from_rotvec([y * tilt, -x * tilt, 0.0]).as_matrix()
+            pose = np.eye(4)
+            pose[:3, :3], pose[:3, 3] = rotation, -rotation @ [x, y, 0.0]
+            views.append(View(f"photos/{len(views)}.png", "photos", len(views), 64, 48, np.eye(3), pose, "train"))
+    focus = focus_point(views)
+    assert focus[2] > 0
+    first = camera_centre(views[most_central(views, focus)].world_to_camera)
+    assert np.linalg.norm(first) < 0.6, "one of the two in the middle"
 
 
 def test_the_first_camera_has_the_subject_in_the_middle() -> None:
