@@ -27,7 +27,7 @@ from runner.report.costs import costs
 from runner.report.documents import Results
 from runner.report.maps import along_the_path, maps
 from runner.report.unplaced import unplaced
-from runner.report.verdict import only_photos, verdict
+from runner.report.verdict import exposure_aside, only_photos, verdict
 from scenejobs.errors import UnusedFile
 from scenejobs.logs.setup import printable
 from scenejobs.stages import in_words
@@ -117,7 +117,7 @@ def report_page(
         "address": quote, "stage": in_words, "called": lambda image: photos.get(image, image),
     }  # fmt: skip
     training, clips, up = metrics["training"], _clips(results), _up(metrics)
-    scores = training.get("heldout_views") or ()
+    scores = exposure_aside(training.get("heldout_views") or ())
     points = [(entry["seconds"], entry["psnr_heldout"]) for entry in metrics["history"] if _is_measured(entry)]
     return environment.get_template("report.html.j2").render(
         results=results,

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from runner.scene.views import View
 from scenejobs.wording import listed
 
-GOOD_DB, FAIR_DB = 26.0, 22.0  # held-out PSNR of a scene that looks right, and of one that can be recognised
+GOOD_DB, FAIR_DB = (
+    26.0,
+    22.0,
+)  # held-out PSNR, exposure aside, of a scene that looks right, and of one that can be recognised
 WEAKER_DB = 3.0  # below the middle view: a difference that everybody sees
 GAP_DB = 5.0  # training views better than held-out ones by this: seen from too few places
 FEW = 0.8  # of the chosen frames of a clip: with fewer placed it is told
@@ -65,9 +68,10 @@ def verdict(
     up: unit vector, if known. photos: by image, the name of the photo that it is."""
     training = metrics["training"]
     formed = not (training.get("witness") or {}).get("trained_too_little")
-    weak = weak_stretches(training.get("heldout_views") or () if formed else (), views, up, photos)
+    weak = weak_stretches(exposure_aside(training.get("heldout_views") or ()) if formed else (), views, up, photos)
     still = only_photos(views, photos)
-    psnr = metrics["psnr_heldout"]
+    aside = metrics.get("psnr_heldout_exposure_corrected")
+    psnr = metrics["psnr_heldout"] if aside is None else aside
     if metrics.get("doubt"):
         grade, sentence = "doubtful", "what was measured says that it may be wrong; the reasons are below"
     elif not formed:
@@ -79,6 +83,12 @@ def verdict(
         sentence = _sentence(grade, weak, cut_short=bool(training.get("cut_short")), still=still)
     gap_db = training.get("gap_db") if formed else None
     return Verdict(grade, sentence, weak, tuple(_next_steps(gap_db, weak, clips, still=still)))
+
+
+def exposure_aside(scores: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Scores of views by the dB with the exposure aside: a picture that was exposed otherwise is neither blurred nor
+    worth another film."""
+    return [{**score, "psnr": score.get("psnr_corrected") or score.get("psnr")} for score in scores]
 
 
 def only_photos(views: Sequence[View], photos: Mapping[str, str]) -> bool:

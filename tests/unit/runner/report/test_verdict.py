@@ -182,3 +182,16 @@ def test_beside_films_photos_keep_their_names_and_films_their_times() -> None:
     told = verdict(metrics(18.0, scores(views, {2: 12.0, 9: 11.0})), views, NO_CLIPS, UP, photos)
     assert [each.where for each in told.weak] == ["IMG_9.jpg", "a.mp4 at 0:02"]
     assert told.sentence.endswith("film it again")
+
+
+def test_pictures_of_another_exposure_are_not_called_blurred() -> None:
+    """Nine sharp photos with automatic exposure: 19.7 dB as they are, 23.2 exposure aside."""
+    views = walk()
+    dark = [{**score, "psnr_corrected": 24.0} for score in scores(views, {2: 12.0, 3: 12.0}, 23.5)]
+    told = verdict(metrics(19.7, dark, psnr_heldout_exposure_corrected=23.2), views, NO_CLIPS, UP)
+    assert told.grade == "fair"
+    assert (told.weak, told.next_steps) == ((), ())
+    torn = [{**score, "psnr_corrected": score["psnr"] + 0.5} for score in scores(views, {2: 12.0, 3: 12.0}, 23.5)]
+    told = verdict(metrics(19.7, torn, psnr_heldout_exposure_corrected=20.2), views, NO_CLIPS, UP)
+    assert told.grade == "poor"
+    assert [(each.where, each.psnr) for each in told.weak] == [("a.mp4 from 0:02 to 0:03", 12.5)]
