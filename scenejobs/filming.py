@@ -51,6 +51,7 @@ LENS_FREE = (
 )
 PLAY_IT = "play the film before you upload it: it has to show the place, filmed by a camera that moves through it"
 MORE_PHOTOS = "take more photos, each from another place, and let neighbours overlap by two thirds"
+AS_TAKEN = "upload the photos as the camera took them, not cropped or straightened, all with one lens and zoom"
 
 SECTIONS = {
     WALK: Section.MOVE_AROUND,
@@ -73,6 +74,7 @@ SECTIONS = {
     LENS_FREE: Section.LIGHT,
     PLAY_IT: Section.RECORDINGS,
     MORE_PHOTOS: Section.PHOTOS,
+    AS_TAKEN: Section.PHOTOS,
 }
 BY_CODE = {
     "NO_VIDEO": Section.FILES,

@@ -41,7 +41,7 @@ from runner.media.previews import said_of_previews, without_previews
 from runner.media.selection.cut_out import without_cut_outs
 from runner.media.selection.detail_check import require_detail
 from runner.media.selection.enough_frames import require_enough
-from runner.media.selection.measures import as_it_turns, file_name, is_one_picture, is_static, may_turn
+from runner.media.selection.measures import FrameMeasures, as_it_turns, file_name, is_one_picture, is_static, may_turn
 from runner.media.selection.of_captures import Choice, choose_frames
 from runner.media.selection.preference import NONE, FramePreference, Preferred
 from runner.media.selection.same_footage import without_copies
@@ -51,7 +51,7 @@ from runner.media.sidecars import located
 from runner.scene.frames import NO_CROP, Clip, ClipInfo, Frame, FrameSet, RefusedClip, SharedStretch
 from runner.scene.masks import FOLDER as MASKS
 from runner.scene.progress import OnProgress, Progress
-from runner.scene.shots import spans
+from runner.scene.shots import which
 from scenejobs.errors import Code, Failure, InputError, SceneJobError, UnusedFile
 from scenejobs.filming import WALK
 from scenejobs.names import is_photo
@@ -151,7 +151,7 @@ def _made(
     _check_budget(settings.budget, least)
     _check_motion(captures, least)
     choice = _choose(captures, settings, preference.rank(captures), least)
-    chosen = [(capture.info.name, frame) for capture in choice.kept for frame in capture.measures]
+    chosen = _measured(choice.kept)
     require_enough(sum(len(capture.measures) for capture in choice.kept), least, choice.captures)
     warnings = require_detail(chosen, least)
     infos = tuple(capture.info for capture in choice.captures)
@@ -203,13 +203,17 @@ def _check_motion(captures: Sequence[Capture], least: int) -> None:
     """Raises InputError STATIC_CAMERA when the camera stands still in all captures; NO_DETAIL when they show nothing,
     which then only seems to stand still."""
     if all(is_static(capture.measures) for capture in captures):
-        require_detail([(capture.info.name, frame) for capture in captures for frame in capture.measures], least)
+        require_detail(_measured(captures), least)
         raise _stand_still(captures)
+
+
+def _measured(captures: Sequence[Capture]) -> list[tuple[Frame, FrameMeasures]]:
+    return [pair for capture in captures for pair in zip(capture.frames(), capture.measures, strict=True)]
 
 
 def _stand_still(captures: Sequence[Capture]) -> InputError:
     """For captures of a camera that does not move."""
-    where = spans((capture.info.name, frame.timestamp_s) for capture in captures for frame in capture.measures)
+    where = which(frame for frame, _ in _measured(captures))
     cause = f"the camera does not move in {where}"
     if all(is_one_picture(capture.measures) for capture in captures):
         cause = f"the picture does not change (a test picture, a paused film, a camera that stands still): {where}"

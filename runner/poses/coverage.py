@@ -11,7 +11,7 @@ from runner.poses.colmap.requests import Group, Model
 from runner.poses.gates import Counts
 from runner.poses.settings import PoseSettings
 from runner.scene.frames import FrameSet
-from runner.scene.shots import Shot, clip_and_time, gaps, shots_of, spans
+from runner.scene.shots import Shot, gaps, shots_of, which
 
 LOST_BELOW = 0.1  # share of a shot's frames: with fewer registered the shot counts as lost
 
@@ -33,9 +33,9 @@ class Coverage:
         return tuple(shots_of(self.frames))
 
     def where(self, names: Iterable[str]) -> str:
-        """Clips and times of some images: "a.mp4 0.0-2.3 s"."""
+        """Clips and times, or photos, of some images: "a.mp4 0.0-2.3 s"."""
         wanted = set(names)
-        return spans(clip_and_time(frame) for frame in self.frames.frames if frame.image in wanted)
+        return which(frame for frame in self.frames.frames if frame.image in wanted)
 
     def groups(self, names: Iterable[str]) -> tuple[Group, ...]:
         """Of some images, those that share a camera: those of one shot."""

@@ -12,7 +12,20 @@ from runner.poses.rungs import Attempt
 from runner.poses.settings import STAGE
 from runner.scene.shots import cut_films
 from scenejobs.errors import Code, InputError
-from scenejobs.filming import AS_RECORDED, EACH_PLACE, UNCUT, UNIQUE, WALK
+from scenejobs.filming import (
+    AS_RECORDED,
+    AS_TAKEN,
+    EACH_PLACE,
+    MORE_PHOTOS,
+    MORE_TO_SEE,
+    ONE_LENS,
+    SAME_PLACE,
+    SLOWER,
+    UNCUT,
+    UNIQUE,
+    WALK,
+    WALK_SIDEWAYS,
+)  # fmt: skip
 from scenejobs.wording import listed
 
 LOST = (Code.NO_OVERLAP, Code.TOO_FEW_REGISTERED, Code.POSES_UNRELIABLE)  # what shots of several places come to
@@ -21,6 +34,11 @@ LEAST_FRAMES = 4  # of such a part
 # Share of the patches of the pictures that look like what is beside them: walls of tiles 0.6 to 0.9; fox, walk, sceaux
 # and banana 0.01 at most.
 REPEATS, UNLIKE = 0.3, 0.1
+# What whoever took photos is told in the place of how to film.
+OF_PHOTOS = {
+    **dict.fromkeys((SLOWER, SAME_PLACE, WALK, WALK_SIDEWAYS, MORE_TO_SEE), MORE_PHOTOS),
+    **dict.fromkeys((ONE_LENS, AS_RECORDED), AS_TAKEN),
+}
 
 
 def refusal(
@@ -45,6 +63,8 @@ def refusal(
         code, advice = Code.NO_OVERLAP, UNCUT
     elif advice != EACH_PLACE:
         cause, code, advice = _blamed(attempt, coverage, 0.5 * (REPEATS + UNLIKE) if repeats is None else repeats, bent)
+    if all(frame.photo is not None for frame in coverage.frames.frames):
+        advice = OF_PHOTOS.get(advice, advice)
     if not any(clip.name in cause for clip in clips):
         cause = f"{cause} ({coverage.where(coverage.names)})"
     return InputError(cause, advice=advice, code=code, stage=STAGE)
@@ -80,6 +100,8 @@ def _parts(attempt: Attempt, coverage: Coverage) -> list[str]:
     for model in models:
         times = [frames[name].timestamp_s for name in model.names if name in frames]
         videos = {frames[name].video for name in model.names if name in frames}
+        if any(frames[name].photo is not None for name in model.names if name in frames):
+            return []  # each was taken for itself
         if len(videos) == 1 and len(times) >= LEAST_FRAMES:
             found.append((min(times), max(times), videos.pop(), model.names))
     found.sort(key=lambda part: part[:2])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.scene.frames import ClipInfo, Frame, FrameSet
 from scenejobs.wording import listed
 
-NAMED_FILMS, NAMED_CUTS = 3, 12  # in one message
+NAMED_FILMS, NAMED_CUTS, NAMED_PHOTOS = 3, 12, 3  # in one message
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shot:
     @property
     def title(self) -> str:
         """ "a.mp4", or "a.mp4 3.2-6.0 s" where the clip has cuts."""
-        return spans(map(clip_and_time, self.frames)) if self.clip.cuts_s else self.clip.name
+        return which(self.frames) if self.clip.cuts_s else self.clip.name
 
 
 def shots_of(frames: FrameSet) -> list[Shot]:
@@ -59,11 +59,6 @@ def cut_films(clips: Iterable[ClipInfo]) -> str:
     return listed(said, NAMED_FILMS, "; ")
 
 
-def clip_and_time(frame: Frame) -> tuple[str, float]:
-    """Clip and time in seconds of a frame, for `spans`."""
-    return frame.video, frame.timestamp_s
-
-
 def spans(frames: Iterable[tuple[str, float]]) -> str:
     """Clips and times of frames (video, seconds): "a.mp4 0.0-2.3 s, b.mp4 1.0-4.0 s"."""
     found: dict[str, tuple[float, float]] = {}
@@ -73,8 +68,16 @@ def spans(frames: Iterable[tuple[str, float]]) -> str:
     return ", ".join(f"{video} {low:.1f}-{high:.1f} s" for video, (low, high) in found.items())
 
 
+def which(frames: Iterable[Frame]) -> str:
+    """Frames as people find them: films by clip and time, photos by name: "a.mp4 0.0-2.3 s, b.jpg"."""
+    every = list(frames)
+    films = spans((frame.video, frame.timestamp_s) for frame in every if frame.photo is None)
+    photos = listed([frame.photo for frame in every if frame.photo is not None], NAMED_PHOTOS)
+    return ", ".join(filter(None, (films, photos)))
+
+
 def gaps(shots: Iterable[Shot], registered: Iterable[str]) -> tuple[str, ...]:
-    """Runs of frames that were not registered: "a.mp4 2.0-4.1 s (7 frames)"."""
+    """Runs of frames that were not registered: "a.mp4 2.0-4.1 s (7 frames)", "a.jpg, b.jpg (2 photos)"."""
     inside, found = set(registered), []
     for shot in shots:
         run: list[Frame] = []
@@ -82,6 +85,7 @@ def gaps(shots: Iterable[Shot], registered: Iterable[str]) -> tuple[str, ...]:
             if frame is not None and frame.image not in inside:
                 run.append(frame)
             elif run:
-                found.append(f"{spans(map(clip_and_time, run))} ({len(run)} frame{'s' if len(run) > 1 else ''})")
+                kind = "frame" if run[0].photo is None else "photo"
+                found.append(f"{which(run)} ({len(run)} {kind}{'s' if len(run) > 1 else ''})")
                 run = []
     return tuple(found)

@@ -8,7 +8,8 @@ import numpy as np
 
 from runner.media.selection.measures import FrameMeasures
 from runner.media.selection.noise import is_noise, shows_no_place
-from runner.scene.shots import spans
+from runner.scene.frames import Frame
+from runner.scene.shots import spans, which
 from scenejobs.errors import Code, InputError
 from scenejobs.filming import LENS_FREE, LESS_LIGHT, LIGHTS_ON, PLAY_IT, SHARP, SLOWER_TURNS
 
@@ -20,17 +21,16 @@ NOISY_DARK = 50.0  # of a film that is nothing but noise: a screen without a sig
 SMEARED = 0.06  # isotropy: whole photos had 0.54 to 0.94, moved by 12 % of their size 0.02 to 0.10
 
 
-def require_detail(frames: Sequence[tuple[str, FrameMeasures]], least: int) -> tuple[str, ...]:
-    """frames: clip and frame. Returns warnings: which of them show nothing, by clip and time.
+def require_detail(frames: Sequence[tuple[Frame, FrameMeasures]], least: int) -> tuple[str, ...]:
+    """frames: each with what was measured of it. Returns warnings: which of them show nothing.
 
     Raises InputError NO_DETAIL when less than half of them, or fewer than `least`, show something.
     """
-    empty = [(video, frame) for video, frame in frames if shows_nothing(frame)]
+    empty = [(frame, measures) for frame, measures in frames if shows_nothing(measures)]
     if not empty:
         return ()
-    why, advice = reason([frame for _, frame in empty])
-    where = spans((video, frame.timestamp_s) for video, frame in empty)
-    text = f"{len(empty)} of {len(frames)} frames show no detail ({why}): {where}"
+    why, advice = reason([measures for _, measures in empty])
+    text = f"{len(empty)} of {len(frames)} frames show no detail ({why}): {which(frame for frame, _ in empty)}"
     if len(frames) - len(empty) < least or 2 * len(empty) > len(frames):
         raise InputError(text, code=Code.NO_DETAIL, advice=advice)
     return (text,)

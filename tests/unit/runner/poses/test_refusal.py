@@ -14,8 +14,9 @@ from runner.poses.gates import Verdict
 from runner.poses.refusal import refusal
 from runner.poses.repetition import share_that_repeats
 from runner.poses.rungs import Attempt, Rung
+from runner.poses.settings import PoseSettings
 from scenejobs.errors import Code
-from scenejobs.filming import AS_RECORDED, EACH_PLACE, MORE_TO_SEE, UNIQUE, WALK
+from scenejobs.filming import AS_RECORDED, AS_TAKEN, EACH_PLACE, MORE_PHOTOS, MORE_TO_SEE, ONE_LENS, UNIQUE, WALK
 from tests.hard_inputs import arc
 from tests.pose_models import model
 from tests.synthetic import render, write_frames
@@ -161,3 +162,21 @@ def test_what_repeats_is_told_by_the_pictures(tmp_path: Path) -> None:
         share = share_that_repeats(tmp_path / str(tile) / "frames", [frame.image for frame in frames.frames])
         assert low <= share <= high, tile
     assert share_that_repeats(tmp_path, []) == 0.0
+
+
+def test_photos_are_told_by_their_names_and_how_to_take_them(tmp_path: Path) -> None:
+    """They were called parts of an edited film, at seconds that no photo has, to be uploaded without cuts or titles."""
+    seen = coverage(tmp_path)
+    frames = tuple(replace(frame, photo=f"IMG_{number}.jpg") for number, frame in enumerate(seen.frames.frames))
+    photos = Coverage(replace(seen.frames, frames=frames))
+    apart = refusal(attempt(FEW_POINTS, range(8, 12), range(4), range(4, 8)), photos)
+    assert apart.code == Code.POSES_UNRELIABLE
+    assert apart.advice == MORE_PHOTOS
+    assert "IMG_0.jpg, IMG_1.jpg, IMG_2.jpg and 9 more" in apart.cause
+    assert " s" not in apart.cause.replace(" sees", "")
+    lens = Verdict(False, Code.POSES_UNRELIABLE, ("the lens could not be made out",), ONE_LENS)
+    assert refusal(attempt(lens), photos).advice == AS_TAKEN
+    assert refusal(attempt(lens), seen).advice == ONE_LENS, "of a film"
+    assert photos.counts(
+        msgspec.structs.replace(model(), names=tuple(photos.names[:10])), PoseSettings(), False
+    ).missing == ("IMG_10.jpg, IMG_11.jpg (2 photos)",)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from runner.media.selection.detail_check import require_detail, shows_nothing
 from runner.media.selection.measures import FrameMeasures, isotropy, sharpness
+from runner.scene.frames import Frame
 from scenejobs.errors import Code, InputError
 from tests.videos import wall
 
 GOOD = FrameMeasures(0, 0.0, 300.0, 0.0)
 
 
-def scene(good: int, *bad: FrameMeasures) -> list[tuple[str, FrameMeasures]]:
-    return [("a.mp4", GOOD)] * good + [("b.mp4", one) for one in bad]
+def scene(good: int, *bad: FrameMeasures) -> list[tuple[Frame, FrameMeasures]]:
+    return [(Frame("a/000000.png", "a.mp4", 0, 0.0, 300.0), GOOD)] * good + [
+        (Frame("b/000000.png", "b.mp4", 0, one.timestamp_s, one.sharpness), one) for one in bad
+    ]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +37,17 @@ def test_a_scene_of_which_most_shows_nothing_is_refused_with_reason_clip_and_tim
     assert caught.value.code == Code.NO_DETAIL
     assert f"13 of 25 frames show no detail ({why}): b.mp4 2.0-2.0 s" in caught.value.cause
     assert require_detail(scene(13, *[bad] * 12), 12)[0].startswith("12 of 25 frames")  # half is enough, with a warning
+
+
+def test_photos_that_show_nothing_are_told_by_their_names():
+    """They have no time: it said `photos 3.0-7.0 s`."""
+    blurred = FrameMeasures(0, 3.0, 1.0, 0.0, luma=120)
+    photos = [
+        (replace(frame, photo=f"IMG_{number}.jpg"), measures)
+        for number, (frame, measures) in enumerate(scene(12, blurred, blurred))
+    ]
+    told = "2 of 14 frames show no detail (blurred or blank): IMG_12.jpg, IMG_13.jpg"
+    assert require_detail(photos, 8) == (told,)
 
 
 def test_a_scene_needs_so_many_frames_that_show_something():
