@@ -118,8 +118,8 @@ REMEDIES: dict[Code, str] = {
     Code.TOO_FEW_REGISTERED: "move slowly, keep the subject textured and sharp, overlap by two thirds",
     Code.POSES_UNRELIABLE: "walk sideways around the subject, avoid pure forward motion and blank walls",
     Code.POSES_SUSPECT: (
-        "look at the result before you use it. Film again, sideways around the subject and with overlap, without cuts, "
-        "stamps or bars in the picture: the next result that is not in doubt takes its place"
+        "look at the result before you use it. Film it again or take more photos, sideways around the subject and with "
+        "overlap, films without cuts, stamps or bars: the next result that is not in doubt takes its place"
     ),
     Code.BAD_POSES: (
         "the message names file, place and field: export the poses again, or leave the file out ([poses](poses.md))"

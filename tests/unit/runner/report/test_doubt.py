@@ -80,3 +80,7 @@ def test_in_a_browser_the_banner_is_seen_over_a_suspect_scene_and_over_no_other(
             assert (height > 20) == bool(doubt)
             assert opened.value("document.getElementById('doubt').textContent") == doubt
             assert not opened.log, "the page's policy lets it be shown"
+
+
+def test_whoever_took_photos_is_not_only_told_to_film() -> None:
+    assert "take more photos" in documents.metrics(RUN, SUSPECT)["doubt"]["advice"]
