@@ -1,6 +1,6 @@
 """What more frames cost: `python -m benchmarks.pose_cost.more_frames --before COMMIT`.
 
-The same walk along a wall, of more and more generated frames (320 x 240, 600 features), by the pose stage of a commit
+The same walk along a wall, of more and more generated frames (320 x 240, 500 features), by the pose stage of a commit
 before and by today's, one after the other. CPU seconds are of the COLMAP processes.
 """
 
@@ -21,7 +21,7 @@ COUNTS = (50, 100, 200, 400)
 HEAD = """# Camera poses: what more frames cost
 
 `python -m benchmarks.pose_cost.more_frames --before {before}`, {cores} cores, load average at the end {load:.1f}.
-The same walk along a wall, of more and more generated frames (320 x 240, 600 features). CPU seconds are of the COLMAP
+The same walk along a wall, of more and more generated frames (320 x 240, 500 features). CPU seconds are of the COLMAP
 processes; position errors are relative to the mean distance of the true cameras from their centre.
 
 | frames | version | placed | position % median, worst | pairs | features s | matching s | mapping s | the latter two, \
@@ -42,7 +42,7 @@ def one(count: int) -> dict[str, Any]:
     from tests.synthetic import pose_errors, render, write_frames
 
     poses = along(-3.0, 3.0, count)
-    settings = PoseSettings(features=600, max_image_size=320, min_points=200, budget_s=1e9)
+    settings = PoseSettings(features=500, max_image_size=320, min_points=200, budget_s=1e9, threads=1)
     with tempfile.TemporaryDirectory() as folder:
         frames = write_frames(Path(folder), {"a": [render(*pose) for pose in poses]})
         with cpu_by_part() as parts:

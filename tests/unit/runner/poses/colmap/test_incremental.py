@@ -8,7 +8,7 @@ import pycolmap
 import pytest
 
 from runner.poses.colmap.describe import centres
-from runner.poses.colmap.incremental import GROWN, HOLDS, Adjustments, map_incrementally
+from runner.poses.colmap.incremental import HOLDS, LARGE, Adjustments, map_incrementally
 from runner.poses.colmap.mapping import mapper_options
 from runner.poses.colmap.requests import MapperRun
 from runner.poses.repeatability import disagreement
@@ -51,16 +51,21 @@ def as_pycolmap(run: MapperRun) -> Centres:
 
 def test_a_model_grows_as_usual_until_it_holds_and_each_further_model_does_so_again() -> None:
     options = pycolmap.IncrementalPipelineOptions()
-    usual = options.ba_global_frames_ratio
+
+    def now() -> dict[str, float]:
+        return {name: getattr(options, name) for name in LARGE}
+
+    usual = now()
     adjustments = Adjustments(options)
     adjustments.begin()
     for _ in range(HOLDS - 3):
         adjustments.grow()
-    assert (options.ba_global_frames_ratio, options.ba_global_points_ratio) == (usual, usual)
+    assert now() == usual
     adjustments.grow()
-    assert (options.ba_global_frames_ratio, options.ba_global_points_ratio) == (GROWN, GROWN)
+    assert now() == LARGE
+    assert not set(now().items()) & set(usual.items())
     adjustments.begin()
-    assert (options.ba_global_frames_ratio, options.ba_global_points_ratio) == (usual, usual)
+    assert now() == usual
 
 
 def test_a_large_model_is_adjusted_less_often_and_every_camera_is_right(tmp_path: Path) -> None:
