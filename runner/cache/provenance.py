@@ -10,7 +10,7 @@ import sys
 
 from runner.paths import RUNNER
 
-PACKAGES = ("av", "numpy", "pycolmap", "torch", "numba", "gsplat")
+PACKAGES = ("av", "numpy", "opencv-python-headless", "pycolmap", "torch", "numba", "gsplat")
 
 
 def versions() -> dict[str, str]:

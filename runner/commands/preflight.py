@@ -41,7 +41,7 @@ from scenejobs.settings.pipeline import PipelineSettings
 from scenejobs.settings.reader import read_all
 from scenejobs.settings.storage import FolderSettings, StorageSettings
 
-MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "plyfile", "jinja2", "torch")
+MODULES = ("numpy", "scipy", "numba", "av", "PIL", "pillow_heif", "pycolmap", "cv2", "plyfile", "jinja2", "torch")
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ HEAD = """# Licences of what is shipped
 
 Written by `make licences` from the packages' own metadata; a test holds the list against the locks. The project itself:
 [LICENSE](../LICENSE). The texts lie in each package's folder `*.dist-info`, in the images too. They also name what is
-compiled into a wheel (FFmpeg in `av`, libheif in `pillow-heif`, what `torch`, `numpy` and `pycolmap` are built of),
-which no field of the metadata does. Debian's packages of the base image have theirs in `/usr/share/doc/*/copyright`.
+compiled into a wheel (FFmpeg in `av` and `opencv-python-headless`, libheif in `pillow-heif`, what `torch`, `numpy` and
+`pycolmap` are built of), which no field of the metadata does. Debian's packages of the base image have theirs in
+`/usr/share/doc/*/copyright`.
 
 ## Passing images on
 

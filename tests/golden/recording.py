@@ -25,7 +25,7 @@ FOOTAGE = ("local/footage/film.py", "local/footage.py")  # newest first
 BY_CHANCE = "state/progress/"  # over folders, written every two seconds of the real clock; `cloud` compares it
 RESERVED = ".scenejobs/"  # in a folder: what is no blob
 SPEND_DAY = re.compile(r"^state/spend/[0-9-]+/")
-HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat", "azure.storage", "jinja2")
+HEAVY = ("numpy", "torch", "av", "pycolmap", "cv2", "numba", "scipy", "PIL", "gsplat", "azure.storage", "jinja2")
 IMPORTS = {  # program: its module, newest place first
     "the runner's commands": ("runner/cli.py",),
     "worker": ("runner/worker/loop.py", "runner/worker.py"),

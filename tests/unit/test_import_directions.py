@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 OURS = frozenset({
     "function_app", "functions_entry", "runner", "scenejobs", "serve", "watch", "local", "video_splat", "tests",
 })  # fmt: skip
-HEAVY = ("numpy", "torch", "av", "pycolmap", "numba", "scipy", "PIL", "gsplat")
+HEAVY = ("numpy", "torch", "av", "pycolmap", "cv2", "numba", "scipy", "PIL", "gsplat")
 STORAGE_SDK = ("azure.storage", "azure.mgmt", "azure.identity", "azure.core")
 
 BASE = frozenset({

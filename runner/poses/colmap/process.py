@@ -64,7 +64,7 @@ def answer(request: AnyRequest) -> Message:
 
             return take_over(request)
         case Extract():
-            from runner.poses.colmap.features import extract
+            from runner.poses.colmap.features.extract import extract
 
             return extract(request)
         case Probe():

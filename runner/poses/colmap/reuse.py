@@ -6,7 +6,7 @@ from typing import Any
 
 import pycolmap
 
-from runner.poses.colmap.features import reader_of
+from runner.poses.colmap.features.extract import reader_of
 from runner.poses.colmap.requests import Reused, TakeOver
 
 

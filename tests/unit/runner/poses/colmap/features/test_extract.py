@@ -9,7 +9,8 @@ import pycolmap
 import pytest
 from PIL import Image
 
-from runner.poses.colmap import features
+from runner.poses.colmap.features import extract as features
+from runner.poses.colmap.features.enlarged import Limits, find_enlarged
 from runner.poses.colmap.requests import SCRATCH, Extract, Group, Source
 from tests.synthetic import render, walk
 
@@ -37,10 +38,15 @@ def extracted(
     return features.extract(request).features
 
 
-def plain(folder: Path, database: Path, names: tuple[str, ...], wanted: int, first_octave: int) -> None:
+def plain(folder: Path, database: Path, names: tuple[str, ...], wanted: int) -> None:
+    """What COLMAP finds at the pictures' own size."""
     options = pycolmap.FeatureExtractionOptions(max_image_size=1000, num_threads=1, use_gpu=False)
-    options.sift.max_num_features, options.sift.first_octave = wanted, first_octave
+    options.sift.max_num_features, options.sift.first_octave = wanted, 0
     pycolmap.extract_features(str(database), str(folder), image_names=list(names), extraction_options=options)
+
+
+def enlarged(folder: Path, name: str, wanted: int) -> np.ndarray:
+    return find_enlarged(folder / name, None, Limits(wanted, 1000, 1.0)).descriptors
 
 
 def descriptors(database: Path, name: str) -> np.ndarray:
@@ -48,11 +54,18 @@ def descriptors(database: Path, name: str) -> np.ndarray:
         return np.asarray(opened.read_descriptors(opened.read_image_with_name(name).image_id).data)
 
 
-@pytest.mark.parametrize(("wanted", "first_octave"), [(FEW, 0), (MANY, -1)])
-def test_pictures_are_enlarged_where_they_have_too_few_features_otherwise(pictures, tmp_path, wanted, first_octave):
+def test_pictures_are_enlarged_where_they_have_too_few_features_otherwise(pictures, tmp_path):
     folder, names = pictures
-    found = extracted(folder, tmp_path / "ours.db", names, wanted)
-    plain(folder, tmp_path / "plain.db", names, wanted, first_octave)
+    found = extracted(folder, tmp_path / "ours.db", names, MANY)
+    for name in names:
+        np.testing.assert_array_equal(descriptors(tmp_path / "ours.db", name), enlarged(folder, name, MANY))
+        assert found[name] == len(enlarged(folder, name, MANY))
+
+
+def test_pictures_with_enough_features_at_their_own_size_are_not_enlarged(pictures, tmp_path):
+    folder, names = pictures
+    found = extracted(folder, tmp_path / "ours.db", names, FEW)
+    plain(folder, tmp_path / "plain.db", names, FEW)
     for name in names:
         np.testing.assert_array_equal(descriptors(tmp_path / "ours.db", name), descriptors(tmp_path / "plain.db", name))
         assert found[name] == len(descriptors(tmp_path / "plain.db", name))
@@ -67,10 +80,13 @@ def test_a_large_picture_with_enough_of_the_wanted_features_is_not_enlarged_for_
     folder, names = pictures
     own = extracted(folder, tmp_path / "few.db", names, FEW)  # reached without enlarging
     wanted = 2 * max(own.values())
-    for enough, first_octave in ((1.0, -1), (min(own.values()) / wanted, 0 if large == 240 else -1)):
-        found = extracted(folder, tmp_path / f"{enough}.db", names, wanted, enough)
-        plain(folder, tmp_path / f"plain{enough}.db", names, wanted, first_octave)
-        assert found == {name: len(descriptors(tmp_path / f"plain{enough}.db", name)) for name in names}
+    plain(folder, tmp_path / "plain.db", names, wanted)
+    at_own_size = {name: len(descriptors(tmp_path / "plain.db", name)) for name in names}
+    with_enlarging = {name: len(enlarged(folder, name, wanted)) for name in names}
+    some = min(own.values()) / wanted
+    assert extracted(folder, tmp_path / "all.db", names, wanted) == with_enlarging
+    expected = at_own_size if large == 240 else with_enlarging
+    assert extracted(folder, tmp_path / "some.db", names, wanted, some) == expected
 
 
 def test_a_single_picture_with_too_few_is_enlarged_beside_others(pictures, tmp_path):
@@ -81,13 +97,13 @@ def test_a_single_picture_with_too_few_is_enlarged_beside_others(pictures, tmp_p
     grey.save(folder / "grey.png")
     mixed = (*names, "grey.png")
     extracted(folder, tmp_path / "ours.db", mixed, FEW)
-    plain(folder, tmp_path / "own.db", names, FEW, 0)
-    plain(folder, tmp_path / "enlarged.db", ("grey.png",), FEW, -1)
+    plain(folder, tmp_path / "own.db", names, FEW)
     np.testing.assert_array_equal(
         descriptors(tmp_path / "ours.db", names[2]), descriptors(tmp_path / "own.db", names[2])
     )
-    ours = descriptors(tmp_path / "ours.db", "grey.png")
-    np.testing.assert_array_equal(ours, descriptors(tmp_path / "enlarged.db", "grey.png"))
+    np.testing.assert_array_equal(
+        descriptors(tmp_path / "ours.db", "grey.png"), enlarged(folder, "grey.png", FEW)
+    )  # fmt: skip
 
 
 def test_what_is_there_already_stays_with_its_camera(pictures, tmp_path):

@@ -10,7 +10,8 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from runner.poses.colmap.feature_masks import feature_masks
+from runner.poses.colmap.features.enlarged import Limits, write_enlarged
+from runner.poses.colmap.features.masks import feature_masks
 from runner.poses.colmap.lenses import fisheye
 from runner.poses.colmap.requests import SCRATCH, Extract, Features, Group, Source
 
@@ -29,9 +30,9 @@ def extract(request: Extract) -> Features:
     for group in request.groups:
         masks = feature_masks(Path(request.masks), group.names, Path(source.database).parent) if request.masks else None
         _without_enlarging(request, group, str(masks or ""))
-        reader = reader_of(source, group)
-        reader.mask_path = str(masks or "")
-        _extract(request, source.database, group.names, reader, enlarged=True)
+        _import(source, group)
+        limits = Limits(request.features, request.max_image_size, WEAK if request.sensitive else 1.0)
+        write_enlarged(source.database, Path(source.images), masks, group.names, limits, request.threads)
     wanted = {name for group in request.groups for name in group.names}
     with pycolmap.Database.open(source.database) as database:
         found = {image.name: database.num_keypoints_for_image(image.image_id) for image in database.read_all_images()}
@@ -53,8 +54,8 @@ def reader_of(source: Source, group: Group) -> pycolmap.ImageReaderOptions:
 def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
     """Features of the images that have enough of them at their own size.
 
-    COLMAP enlarges each image to twice its sides, which takes two thirds of the time, and keeps the largest features.
-    What enlarging adds are the smallest ones: where the limit is reached without them, they are dropped again.
+    What enlarging an image to twice its sides adds are the smallest ones: where the limit is reached without them, they
+    would be dropped again.
     """
     wanted = ceil(_enough(request, group) * request.features)
     database = Path(request.source.database)
@@ -68,7 +69,7 @@ def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
         for some in (looked_at, names):
             if not some or (some is names and len(_rich(scratch, wanted)) <= len(looked_at) // 2):
                 return
-            _extract(request, str(scratch), some, own, enlarged=False)
+            _extract(request, str(scratch), some, own)
         _import(request.source, group)
         _copy(scratch, database, _rich(scratch, wanted))
     finally:
@@ -82,14 +83,13 @@ def _enough(request: Extract, group: Group) -> float:
     return request.enough if seen >= LARGE else 1.0
 
 
-def _extract(
-    request: Extract, database: str, names: Sequence[str], reader: pycolmap.ImageReaderOptions, *, enlarged: bool
-) -> None:
+def _extract(request: Extract, database: str, names: Sequence[str], reader: pycolmap.ImageReaderOptions) -> None:
+    """Features of images at their own size, by COLMAP, which OpenCV has no way to ask for."""
     options = pycolmap.FeatureExtractionOptions(
         max_image_size=request.max_image_size, num_threads=request.threads, use_gpu=False
     )
     options.sift.max_num_features = request.features
-    options.sift.first_octave = -1 if enlarged else 0
+    options.sift.first_octave = 0
     if request.sensitive:
         options.sift.peak_threshold *= WEAK
     pycolmap.extract_features(
