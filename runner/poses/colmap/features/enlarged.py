@@ -89,14 +89,14 @@ def _root(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
 def write_enlarged(
     database: str, images: Path, masks: Path | None, names: Sequence[str], limits: Limits, threads: int
 ) -> None:
-    """Features of those of these images of the database that have none yet.
+    """Features of those of these images that are in the database and have none yet.
 
     masks: folder with <image>.png for each. threads: -1 for one on each core.
     """
     at_once = threads if threads > 0 else os.cpu_count()
     with pycolmap.Database.open(database) as opened, ThreadPoolExecutor(at_once, initializer=_one_thread) as pool:
         ids = {image.name: image.image_id for image in opened.read_all_images()}
-        missing = [name for name in names if not opened.exists_keypoints(ids[name])]
+        missing = [name for name in names if name in ids and not opened.exists_keypoints(ids[name])]
         for name, found in zip(missing, pool.map(
             lambda name: find_enlarged(images / name, masks and masks / f"{name}.png", limits), missing
         ), strict=True):  # fmt: skip

@@ -106,6 +106,13 @@ def test_a_single_picture_with_too_few_is_enlarged_beside_others(pictures, tmp_p
     )  # fmt: skip
 
 
+def test_an_image_of_another_size_is_left_out_of_the_answer(pictures, tmp_path):
+    """One camera has one size. The stage sees by the missing count that something is wrong, and says so."""
+    folder, names = pictures
+    Image.new("RGB", (100, 80)).save(folder / "smaller.png")
+    assert set(extracted(folder, tmp_path / "ours.db", (*names, "smaller.png"), MANY)) == set(names)
+
+
 def test_what_is_there_already_stays_with_its_camera(pictures, tmp_path):
     folder, names = pictures
     first = extracted(folder, tmp_path / "ours.db", names[:2], FEW)
