@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from runner.scene.views import View
 from scenejobs.wording import listed
 
-GOOD_DB, FAIR_DB = (
-    26.0,
-    22.0,
-)  # held-out PSNR, exposure aside, of a scene that looks right, and of one that can be recognised
+GOOD_DB, FAIR_DB = 26.0, 22.0  # held-out, exposure aside: of what looks right, and of what can be recognised
 WEAKER_DB = 3.0  # below the middle view: a difference that everybody sees
 GAP_DB = 5.0  # training views better than held-out ones by this: seen from too few places
 FEW = 0.8  # of the chosen frames of a clip: with fewer placed it is told
