@@ -27,12 +27,12 @@ from tests.synthetic import render, walk
 from tests.telemetry import dji, srt, write_film
 from tests.videos import write_video
 
-HOME = (48.137154, 11.576124)
+HOME = (48.137154, 171.576124)  # a longitude that no length, angle or time of the outputs looks like
 GROUND_M = 5193.0  # above sea level: the height of the room's origin
 METRES = 25.0  # of one unit of the generated room
 SERIAL, OWNER, DISK = "SN-PLANTED-4711", "Planted Uploader", "planted-disk-of-uploader"
 BODY_SERIAL, ARTIST, DESCRIPTION = 0xA431, 0x013B, 0x010E
-PLANTED = (SERIAL, OWNER, DISK, "48.13", "11.57", "5193.", "+48.1", "planted-clip-title")
+PLANTED = (SERIAL, OWNER, DISK, "48.13", "171.57", "5193.", "+48.1", "planted-clip-title")
 COUNT = 12
 
 
@@ -50,7 +50,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         pixels = render(position, rotation, size=(640, 480), focal=600.0)
         found.append(write_photo(folder / f"IMG_{number}.jpg", pixels, exif))
     frames = [render(position, rotation, size=(640, 480), focal=600.0) for position, rotation in walk(12)]
-    place = {"com.apple.quicktime.location.ISO6709": f"+{HOME[0]}+0{HOME[1]}/", "title": "planted-clip-title"}
+    place = {"com.apple.quicktime.location.ISO6709": f"+{HOME[0]}+{HOME[1]}/", "title": "planted-clip-title"}
     found.append(write_video(folder / "clip.mp4", frames, tags=place))
     beside = folder / "CLIP.SRT"
     beside.write_bytes(srt([place_of(position) for position, _ in walk(12)], 0.1))
