@@ -29,8 +29,8 @@ def extract(request: Extract) -> Features:
     source = request.source
     for group in request.groups:
         masks = feature_masks(Path(request.masks), group.names, Path(source.database).parent) if request.masks else None
-        _without_enlarging(request, group, str(masks or ""))
         _import(source, group)
+        _without_enlarging(request, group, str(masks or ""))
         limits = Limits(request.features, request.max_image_size, WEAK if request.sensitive else 1.0)
         write_enlarged(source.database, Path(source.images), masks, group.names, limits, request.threads)
     wanted = {name for group in request.groups for name in group.names}
@@ -70,7 +70,6 @@ def _without_enlarging(request: Extract, group: Group, masks: str) -> None:
             if not some or (some is names and len(_rich(scratch, wanted)) <= len(looked_at) // 2):
                 return
             _extract(request, str(scratch), some, own)
-        _import(request.source, group)
         _copy(scratch, database, _rich(scratch, wanted))
     finally:
         scratch.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import math
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,9 +24,6 @@ from runner.report.html import (
     GATES,
     SCRIPT,
     Picture,
-    decimals,
-    duration,
-    moment,
     report_page,
     write_report,
 )  # fmt: skip
@@ -340,41 +336,6 @@ def test_whose_poses_were_used_is_said_beside_the_method_that_found_them() -> No
     poses = replace(POSES, why="poses of an earlier run (preset laptop, 72 frames) are used")
     assert "(preset laptop, 72 frames) are used." in Reader(page(poses=poses)).text
     assert "(preset" not in Reader(page()).text
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (None, None),
-        (math.nan, None),
-        (math.inf, None),
-        (0.0, "0.00"),
-        (-0.001, "0.00"),
-        (1.005, "1.00"),
-        (-2.5, "-2.50"),
-    ],
-)
-def test_a_number_has_its_digits_and_no_sign_at_zero(value: float | None, shown: str | None) -> None:
-    assert decimals(value, 2) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0.0, "0.0 s"), (59.94, "59.9 s"), (61.5, "1 min 02 s"), (3599.6, "1 h 00 min"), (7500.0, "2 h 05 min")],
-)
-def test_a_duration_is_short(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("2026-11-29T19:51:20.977Z", "29 November 2026, 19:51 UTC"),
-        ("2026-02-01T00:30:00.000+01:00", "31 January 2026, 23:30 UTC"),
-    ],
-)
-def test_a_moment_is_told_as_people_write_it(text: str, shown: str) -> None:
-    assert moment(text) == shown
 
 
 def test_scale_place_and_cost_are_told_or_said_to_be_unknown() -> None:
