@@ -26,7 +26,7 @@ from tests.chaos import cases, stages
 from tests.chaos.world import LEASE_S, Process, World, Worlds
 
 GONE_S = 5.0  # processes of a killed runner are gone within this
-STALL_S = "10"  # a job loads its modules first, which took more than 3 s on a busy machine
+STALL_S = "20"  # a job loads its modules first, which took more than 10 s on a busy machine
 TRAINING = {"MOCK_SECONDS": "60"}
 
 
@@ -95,12 +95,13 @@ def _child(worlds: Worlds, name: str, env: dict[str, str], number: signal.Signal
     with worlds.new(**{"MOCK_SECONDS": "6", **env}) as world:
         process = training(world, **stages.PATIENT)
         (job,) = descendants(process.pid)
+        earlier = len(world.record("lobby").failures)  # a busy machine may not load a job's modules within STALL_S
         began = time.monotonic()
         os.kill(job, number)
-        wait_for(lambda: world.record("lobby").failures or process.popen.poll() is not None)
+        wait_for(lambda: len(world.record("lobby").failures) > earlier or process.popen.poll() is not None)
         noticed_s = time.monotonic() - began
         problems = []
-        if [failure.failure.code for failure in world.record("lobby").failures] != [code]:
+        if [failure.failure.code for failure in world.record("lobby").failures[earlier:]] != [code]:
             problems.append(f"the record says {world.record('lobby').failures}")
         if alive([job]):
             problems.append("the job's process lives on")
