@@ -101,11 +101,10 @@ def test_a_failed_run_takes_the_old_result_back_and_a_success_the_old_error(vide
     assert not (out / "error.json").exists()
 
 
-@pytest.mark.parametrize("name", ["missing.mp4", "notes.txt", "folder"])
+@pytest.mark.parametrize("name", ["missing.mp4", "folder"])
 def test_a_mistyped_path_leaves_no_folder(name: str, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`scene typo.mp4 --out lobby` left a folder lobby with an error.json."""
     monkeypatch.chdir(video.parent)
-    (video.parent / "notes.txt").write_text("walk slowly")
     (video.parent / "folder").mkdir()
     assert scene(video, name, "--out", "o", "--backend", "mock") == 1
     assert not Path("o").exists()

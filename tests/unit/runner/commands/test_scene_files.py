@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runner import cli
+from runner.commands.inputs import named_files
 from tests.videos import pan, write_video
 
 QUIET = {"PATH": os.environ["PATH"]}
@@ -66,6 +67,20 @@ def test_a_file_that_is_named_twice_or_copied_is_used_once_and_that_is_said(tmp_
     assert any("is named twice: used once" in warning for warning in metrics["warnings"])
     page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
     assert all(name in page for name in reasons)
+
+
+def test_a_text_beside_the_photos_of_a_folder_is_left_out_and_that_is_said(tmp_path: Path) -> None:
+    """`scene folder/*` ended at the README that a set of photos comes with."""
+    clip, text = written(tmp_path / "a.mp4", "bytes"), written(tmp_path / "README.txt", "taken in May")
+    poses = written(tmp_path / "images.txt", "# of COLMAP")  # by its name no other kind
+    assert [clip.name for clip in named_files([str(text), str(clip), str(poses)]).clips] == ["a.mp4", "images.txt"]
+    assert scene(text, clip, "--out", tmp_path / "o", *BACKEND) == 0
+    manifest = load(tmp_path / "o" / "manifest.json")
+    assert [each["filename"] for each in manifest["videos"]] == ["a.mp4"]
+    reason = "is no video, no photo and no file of camera poses by its name"
+    assert f"README.txt {reason}: left out" in load(tmp_path / "o" / "metrics.json")["warnings"]
+    assert scene(text, "--out", tmp_path / "none", *BACKEND) == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_refused_scene_says_of_each_file_what_happened_to_it(
