@@ -9,10 +9,13 @@ and each --way to go on. CPU seconds are of the training, with what a way does b
 counted. With --kept the generation before and the whole are trained once, and read from there afterwards.
 
 A way is a list of these, each with a default:
-    steps=0.5     of those of the whole
+    steps=0.53    of those of the whole
     kept=0.55     of the cap: Gaussians of the generation before that add most to the old training views
-    often=2       how often an epoch shows a new view, for once an old one
-    opacity=0     that all begin with; 0: the earlier ones keep theirs
+    late=0.8      share of the plan after which it is about all views alike, see the next three
+    often=4       how often a new view is shown, for once an old one ...
+    last=2        ... and from `late` on
+    size=2        old views are shown at full size divided by this at most; from `late` on as the new ones
+    opacity=0.1   that all begin with; 0: the earlier ones keep theirs
     error=0       a place begins anew where the earlier Gaussians are off by more in the new views, 0..1;
                   0: where no earlier view saw the sparse point
     begin=0       share of the schedules that is left out
@@ -24,6 +27,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -45,11 +49,12 @@ from runner.scene.views import TrainingScene
 from runner.training import optimiser
 from runner.training.densify import DefaultDensifier
 from runner.training.initialise import initial_gaussians
-from runner.training.loop import _loop, train
-from runner.training.schedule import Plan, recipe_of
+from runner.training.loop import take_steps, train
+from runner.training.schedule import Plan, downscale, recipe_of
 from runner.training.settings import TrainSettings
 from runner.training.start import Run, prepare
 from runner.training.state import TrainingState
+from runner.training.targets import TrainingImage, TrainingImages
 
 UNSAVED = StageContext(Path(), SILENT)
 AROUND = 2  # pixels about a point that its error is the mean of
@@ -59,16 +64,63 @@ AROUND = 2  # pixels about a point that its error is the mean of
 class Way:
     """How to go on, see the head of this file."""
 
-    steps: float = 0.5
+    steps: float = 0.53
     kept: float = 0.55
-    often: int = 2
-    opacity: float = 0.0
+    late: float = 0.8
+    often: float = 4.0
+    last: float = 2.0
+    size: int = 2
+    opacity: float = 0.1
     error: float = 0.0
     begin: float = 0.0
     rates: float = 1.0
 
     def __str__(self) -> str:
         return ", ".join(f"{field.name} {getattr(self, field.name):g}" for field in fields(self))
+
+
+class ImagesBySize(TrainingImages):
+    """Images of several sizes in turns: each size keeps its own ready."""
+
+    def __init__(self, scene: TrainingScene, device: torch.device) -> None:
+        self._of_size = {divisor: TrainingImages(scene, device) for divisor in (1, 2, 4)}
+
+    def leave_out(self, moving: Mapping[int, NDArray[np.bool_]]) -> None:
+        for images in self._of_size.values():
+            images.leave_out(moving)
+
+    def get(self, index: int, divisor: int) -> TrainingImage:
+        return self._of_size[divisor].get(index, divisor)
+
+
+@dataclass(frozen=True)
+class Extension(Run):
+    """A training whose old views are shown less often than the new ones, and smaller."""
+
+    way: Way
+    order: tuple[int, ...]  # the view of each step
+    old: frozenset[int]  # views
+
+    def shown(self, step: int, share: float) -> tuple[int, int]:
+        view = self.order[step]
+        divisor = downscale(share, self.recipe)
+        return view, max(divisor, self.way.size) if view in self.old and share < self.way.late else divisor
+
+
+def order_of(old: list[int], new: list[int], plan: Plan, way: Way, seed: int) -> tuple[int, ...]:
+    """The view of each step: old and new ones evenly mixed, each in rounds that go once through all of them."""
+    rng = np.random.default_rng(seed)
+    left: tuple[list[int], list[int]] = [], []
+    order, owed = [], 0.0
+    for step in range(plan.steps):
+        times = way.last if plan.share(step) >= way.late else way.often
+        owed += len(old) / (len(old) + times * len(new))
+        late = owed < 1
+        owed -= not late
+        if not left[late]:
+            left[late].extend(rng.permutation(new if late else old).tolist())
+        order.append(left[late].pop())
+    return tuple(order)
 
 
 def parted(scene: TrainingScene) -> tuple[TrainingScene, NDArray[np.intp]]:
@@ -140,11 +192,12 @@ def errors_at_points(run: Run, gaussians: Gaussians, new: list[int]) -> NDArray[
         )  # fmt: skip
         off = (drawn.image - torch.as_tensor(scene.pixels[view]).float() / 255).abs().mean(dim=-1)[None, None]
         off = torch.nn.functional.avg_pool2d(off, 2 * AROUND + 1, 1, AROUND, count_include_pad=False)[0, 0].numpy()
-        points = scene.sightings[scene.sightings[:, 0] == view, 1]
-        at = scene.views[view].world_to_camera[:3, :3] @ scene.points[points].T
-        u, v, w = scene.views[view].K @ (at + scene.views[view].world_to_camera[:3, 3:])
-        column = np.clip(u / w, 0, image.width - 1).astype(int)
-        row = np.clip(v / w, 0, image.height - 1).astype(int)
+        of_view = scene.sightings[:, 0] == view
+        points = scene.sightings[of_view, 1]
+        u, v = scene.seen_at[of_view].T
+        K = scene.views[view].K
+        column = np.clip(K[0, 0] * u + K[0, 2], 0, image.width - 1).astype(int)
+        row = np.clip(K[1, 1] * v + K[1, 2], 0, image.height - 1).astype(int)
         np.add.at(total, points, off[row, column])
         np.add.at(views, points, 1)
     return total / np.maximum(views, 1)
@@ -186,13 +239,19 @@ def extended(
     optimizers = optimiser.optimizers(params)
     plan = Plan(settings.iterations / (1 - way.begin), 0, way.begin)
     densifier = DefaultDensifier(params, optimizers, plan, recipe, settings.cap, run.extent)
-    run = replace(run, train_views=old + new * way.often)
+    inputs = {each.name: getattr(run, each.name) for each in fields(run)}
+    inputs["images"] = ImagesBySize(scene, backend.device)
+    order = order_of(old, new, plan, way, settings.seed)
+    extension = Extension(**inputs, way=way, order=order, old=frozenset(old))
     state = TrainingState(params, optimizers, densifier, plan, rate_factor=way.rates)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         state.seconds = time.process_time() - begun_s
-        _loop(run, state)
-    what = f"{earlier.count:,} earlier and {begun.count:,} new, {state.step} steps"
+        take_steps(extension, state)
+    shown = sum(view in extension.old for view in order)
+    what = (
+        f"{earlier.count:,} earlier and {begun.count:,} new, {shown} steps for old views, {state.step - shown} for new"
+    )
     return parameters.to_gaussians(state.settled), state.seconds, what
 
 

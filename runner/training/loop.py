@@ -123,7 +123,7 @@ def train(
         state = begin(run, partial(_short_training, run))
         if state.resumed_at:
             _report(run, state)
-        stopped = _loop(run, state, first_look)
+        stopped = take_steps(run, state, first_look)
     gaussians = _folded(run, state, state.decision.part)
     return Trained(
         gaussians, state.step, stopped, state.seconds, tuple(state.history), state.rollbacks, tuple(state.resumed_at),
@@ -154,7 +154,7 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(settings.seed)
         state = begin(inner, partial(_short_training, inner))
-        if _loop(inner, state) == "budget":
+        if take_steps(inner, state) == "budget":
             return {}
     scores = {0.0: score_split(state.settled, scene, run.rasterizer, "test")}
     for part in PARTS[1:] if state.exposures else ():
@@ -163,8 +163,11 @@ def _short_training(run: Run, scene: TrainingScene, settings: TrainSettings) -> 
     return scores
 
 
-def _loop(run: Run, state: TrainingState, first_look: FirstLook | None = None) -> str:
-    """Steps until the plan, the budget or the progress ends; returns which, as in Trained.stopped."""
+def take_steps(run: Run, state: TrainingState, first_look: FirstLook | None = None) -> str:
+    """Steps from this state until the plan, the budget or the progress ends; returns which, as in Trained.stopped.
+
+    `train` begins the state from points, or resumes it; whoever brings another one seeds torch's generator.
+    """
     with StateWriter(lambda snapshot: resume.save(snapshot, run.folder, run.fingerprint)) as writer:
         return _steps(run, state, writer, first_look)
 
@@ -221,8 +224,7 @@ def _step(run: Run, state: TrainingState) -> bool:
     """One training step. False when a value was seen not to be finite; the state is then worth nothing."""
     settings, recipe, params = run.settings, run.recipe, state.params
     share = state.plan.share(state.step)
-    view = schedule.view_of(state.step, run.train_views, settings.seed)
-    divisor = schedule.downscale(share, recipe)
+    view, divisor = run.shown(state.step, share)
     image = run.images.get(view, divisor)
     cameras = state.cameras if state.cameras and state.cameras.moves(view, share) else None
     pose = cameras.pose(view) if cameras else image.world_to_camera

@@ -25,7 +25,7 @@ from runner.training.exposure.model import Exposures
 from runner.training.initialise import CONFIRMED_MIN, initial_gaussians, scene_extent
 from runner.training.mcmc import McmcDensifier
 from runner.training.optimiser import Optimizers
-from runner.training.schedule import JUDGED_STEPS, Plan, Recipe
+from runner.training.schedule import JUDGED_STEPS, Plan, Recipe, downscale, view_of
 from runner.training.settings import TrainSettings
 from runner.training.state import TrainingState
 from runner.training.stereo import plane_sweep
@@ -62,6 +62,10 @@ class Run:
     def folder(self) -> Path:
         """Where the state is saved."""
         return self.context.workspace / "training"
+
+    def shown(self, step: int, share: float) -> tuple[int, int]:
+        """The view that a step is for, and the divisor of its size. share: of the plan, where the step is."""
+        return view_of(step, self.train_views, self.settings.seed), downscale(share, self.recipe)
 
     @cached_property
     def background(self) -> Tensor:
