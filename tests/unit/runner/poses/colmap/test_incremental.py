@@ -55,17 +55,38 @@ def test_a_model_grows_as_usual_until_it_holds_and_each_further_model_does_so_ag
     def now() -> dict[str, float]:
         return {name: getattr(options, name) for name in LARGE}
 
-    usual = now()
-    adjustments = Adjustments(options)
+    def completes() -> int:
+        return int(options.triangulation.complete_max_transitivity)
+
+    models = pycolmap.ReconstructionManager()
+    models.add()
+    usual = now(), completes()
+    adjustments = Adjustments(options, models)
     adjustments.begin()
-    for _ in range(HOLDS - 3):
+    for _ in range(HOLDS - 2):
         adjustments.grow()
-    assert now() == usual
+    assert adjustments.placed == HOLDS
+    assert (now(), completes()) == usual
     adjustments.grow()
-    assert now() == LARGE
-    assert not set(now().items()) & set(usual.items())
+    assert (now(), completes()) == (LARGE, 0)
+    assert not set(now().items()) & set(usual[0].items())
+    assert adjustments.large == {0}
+    models.add()
     adjustments.begin()
-    assert now() == usual
+    assert (now(), completes()) == usual
+    assert adjustments.large == {0}
+
+
+def test_a_large_model_that_is_dropped_leaves_its_number_to_the_next_one() -> None:
+    models = pycolmap.ReconstructionManager()
+    models.add()
+    adjustments = Adjustments(pycolmap.IncrementalPipelineOptions(), models)
+    adjustments.begin()
+    for _ in range(HOLDS - 1):
+        adjustments.grow()
+    assert adjustments.large == {0}
+    adjustments.begin()
+    assert adjustments.large == set()
 
 
 def test_a_large_model_is_adjusted_less_often_and_every_camera_is_right(tmp_path: Path) -> None:
