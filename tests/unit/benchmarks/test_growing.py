@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
@@ -82,4 +83,6 @@ def test_a_way_to_go_on_keeps_within_the_cap(scene: TrainingScene) -> None:
         gaussians, seconds, what = extended(scene, part == 1, before, settings, way, backend)
         assert 80 < gaussians.count <= 160
         assert seconds > 0
-        assert "steps for old views" in what
+        steps = re.search(r"(\d+) steps for old views, (\d+) for new", what)
+        assert steps
+        assert sum(map(int, steps.groups())) == 11  # 0.53 of 20
